@@ -1,0 +1,90 @@
+# Narrows: `make help` names every target.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+ARGS ?=
+CLANG ?= clang
+FUZZ_S ?= 600
+RUN := .venv/bin/python
+WORKSHOP := .venv-train/bin
+
+.PHONY: help
+help: ## Name every target
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Make .venv and .venv-triton, compile the symbol coder (at once if nothing changed)
+	@$(PYTHON) -m tools.setup_environment
+
+.PHONY: setup-dev
+setup-dev: ## As setup, and what tests and benchmarks need
+	@$(PYTHON) -m tools.setup_environment --dev
+
+.PHONY: setup-train
+setup-train: ## As setup-dev, and .venv-train with torch for training, export and types
+	@$(PYTHON) -m tools.setup_environment --dev --train
+
+.PHONY: demo
+demo: setup ## Play sample frames through the whole stack; ARGS="--frames 60 --streams 3 --headless --report report.json"
+	@.venv/bin/narrows demo $(ARGS)
+
+.PHONY: test
+test: setup-train lint ## Lint, types, import contracts and the whole suite
+	@status=0; \
+	echo "== everything but the workshop, in .venv (which has no torch)"; \
+	$(RUN) -m pytest $(ARGS) || status=1; \
+	echo "== the workshop, in .venv-train"; \
+	$(WORKSHOP)/python -m pytest tests/workshop $(ARGS) || status=1; \
+	exit $$status
+
+.PHONY: lint
+lint: setup-train ## Format, lint, types and import contracts, as CI checks them
+	@$(WORKSHOP)/ruff format --check .
+	@$(WORKSHOP)/ruff check .
+	@$(WORKSHOP)/mypy
+	@$(WORKSHOP)/lint-imports
+
+.PHONY: typecheck
+typecheck: setup-train ## Types alone
+	@$(WORKSHOP)/mypy
+
+.PHONY: format
+format: setup-train ## Rewrite the sources in the project's format
+	@$(WORKSHOP)/ruff format .
+	@$(WORKSHOP)/ruff check --fix .
+
+.PHONY: bench-codec
+bench-codec: setup-dev ## Speed and size of the symbol coder beside its rivals
+	@$(RUN) -m benchmarks.codec $(ARGS)
+
+.PHONY: chaos
+chaos: setup-dev ## Kill parts of the running system at random and balance the books; ARGS="--kills 50 --seed 1"
+	@$(RUN) -m benchmarks.chaos $(ARGS)
+
+.PHONY: bench-accuracy
+bench-accuracy: setup ## Masks against labels at each rate level; ARGS="--data DIR --split NAME"
+	@$(RUN) -m benchmarks.accuracy $(ARGS)
+
+.PHONY: bench-pipeline
+bench-pipeline: setup ## The path beside a plain loop straight at the same Triton; ARGS="--quick"
+	@$(RUN) -m benchmarks.pipeline $(ARGS)
+
+.PHONY: bench-fairness
+bench-fairness: setup ## A flood, weights and overload on real processes; ARGS="--quick"
+	@$(RUN) -m benchmarks.fairness $(ARGS)
+
+.PHONY: figures
+figures: setup ## Write the figures of the benchmarks into README and docs
+	@$(RUN) -m benchmarks.figures $(ARGS)
+
+.PHONY: fuzz-codec
+fuzz-codec: ## Fuzz the symbol coder under AddressSanitizer for FUZZ_S seconds (600); needs clang
+	@command -v $(CLANG) >/dev/null || { echo "there is no $(CLANG): apt-get install clang, or CLANG=..."; exit 1; }
+	@mkdir -p build/fuzz/corpus
+	@$(CLANG) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o build/fuzz/codec tests/fuzz/codec_fuzzer.c
+	@build/fuzz/codec -max_total_time=$(FUZZ_S) -artifact_prefix=build/fuzz/ -print_final_stats=1 build/fuzz/corpus
+
+.PHONY: clean
+clean: ## Remove the environments and what was compiled (bundles and runs stay)
+	@rm -rf .venv .venv-triton .venv-train build *.egg-info narrows/codec/*.so
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,101 @@
+"""The virtual environments of this checkout: what is in each, and whether it is up to date."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+STAMP, TOOLS_STAMP = "narrows-setup.stamp", "narrows-tools.stamp"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the environment's own Python, and what to call it on the screen."""
+
+    label: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One virtual environment.
+
+    Attributes:
+        name: its folder's name in the checkout.
+        steps: run in this order once the bare environment is there.
+        inputs: files and folders, relative to the checkout, which make it stale when they change.
+        products: patterns of files that its steps also make; it is stale if there is none.
+        stamp: the file in it that records what it was made from; what is added later has a stamp of its own.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    inputs: tuple[str, ...]
+    products: tuple[str, ...] = ()
+    stamp: str = STAMP
+
+    def digest(self, root: Path) -> str:
+        """Hash of the steps and of the contents of all inputs."""
+        whole = hashlib.sha256(repr(self.steps).encode())
+        for name in self.inputs:
+            data = (root / name).read_bytes()
+            whole.update(f"\n{name} {len(data)}\n".encode() + data)
+        return whole.hexdigest()
+
+    def is_current(self, root: Path) -> bool:
+        """Whether it was made from the present inputs, and is whole."""
+        stamp = root / self.name / self.stamp
+        made = stamp.is_file() and stamp.read_text() == self.digest(root)
+        return made and all(any(root.glob(pattern)) for pattern in self.products)
+
+    def mark_current(self, root: Path) -> None:
+        """Record that it was made from the present inputs."""
+        (root / self.name / self.stamp).write_text(self.digest(root))
+
+
+def planned(*, dev: bool, train: bool, compiler: bool) -> list[Environment]:
+    """The environments to make: the program's, Triton's; if asked for, the tools of tests and the workshop with torch.
+
+    Triton's is apart because the stub of its python backend silently returns empty outputs under NumPy 2.
+    """
+    return [
+        _ours(".venv", "edge,video,cloud,local", compiler=compiler),
+        _triton(),
+        *([_tools(".venv")] if dev else []),
+        *([_ours(".venv-train", "edge,video,cloud,local,train,dev", compiler=compiler)] if train else []),
+    ]
+
+
+def _ours(name: str, extras: str, *, compiler: bool) -> Environment:
+    wanted = ["-e", f".[{extras}]", *([] if compiler else ["ziglang"])]
+    return Environment(
+        name,
+        (
+            Step(f"install narrows[{extras}]", (*_PIP, "-c", "constraints.txt", *wanted)),
+            Step("compile the symbol coder", ("-m", "narrows.codec.build")),
+        ),
+        ("pyproject.toml", "constraints.txt", "narrows/codec/kernel.c", "narrows/codec/build.py"),
+        ("narrows/codec/_kernel_*.so",),
+    )
+
+
+def _tools(name: str) -> Environment:
+    """What tests need beside the program, in the program's environment: who only runs it does not wait for them."""
+    install = Step("install narrows[dev]", (*_PIP, "-c", "constraints.txt", "-e", ".[dev]"))
+    return Environment(name, (install,), ("pyproject.toml", "constraints.txt"), stamp=TOOLS_STAMP)
+
+
+def _triton() -> Environment:
+    limits = ("-c", "constraints-triton.txt")
+    return Environment(
+        ".venv-triton",
+        (
+            Step("install ONNX Runtime and NumPy 1", (*_PIP, *limits, "numpy<2", "onnxruntime")),
+            Step("install the Triton server (55 MB)", (*_PIP, *limits, "--no-deps", "nvidia-pytriton")),
+        ),
+        ("constraints-triton.txt",),
+    )
+
+
+_PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
