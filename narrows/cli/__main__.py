@@ -1,0 +1,5 @@
+"""``python -m narrows.cli`` is ``narrows``."""
+
+from narrows.cli import main
+
+main()

@@ -1,0 +1,60 @@
+"""``narrows bundle``: look into a bundle folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+bundle = typer.Typer(help="Look into a bundle.", no_args_is_help=True)
+
+
+@bundle.command()
+def show(folder: Annotated[Path, typer.Argument(help="Bundle folder.")] = Path("bundles/demo")) -> None:
+    """Verify a bundle's files and print what it is.
+
+    Example: narrows bundle show bundles/demo
+    """
+    from narrows.bundle import Bundle
+
+    opened = Bundle.open(folder)
+    manifest = opened.manifest
+    print(f"{manifest.name} {manifest.version}  id {opened.hex_id}")
+    print(f"  pictures   {manifest.input.width} x {manifest.input.height}")
+    print(f"  latent     {' x '.join(map(str, manifest.latent.as_tuple()))} symbols, {manifest.coding_order}")
+    print(f"  classes    {', '.join(manifest.classes)}")
+    for index, level in enumerate(manifest.levels):
+        print(f"  level {index}    {level.bits_per_pixel:.4f} bits per pixel on the counting set")
+    for name, entry in manifest.files.items():
+        here = "" if (folder / name).is_file() else "  (left out here)"
+        print(f"  {name:20} {entry.size_bytes:>10,} bytes{here}")
+    print(f"  licence    {manifest.licence}")
+    print(f"  provenance {manifest.provenance}")
+
+
+@bundle.command()
+def verify(folder: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None:
+    """Exit 0 if every file is the one that the manifest pins, else say which is not.
+
+    Example: narrows bundle verify bundles/demo
+    """
+    from narrows.bundle import Bundle
+
+    print(f"{Bundle.open(folder).hex_id} is whole")
+
+
+@bundle.command()
+def install(
+    folder: Annotated[Path, typer.Argument(help="Bundle folder.")],
+    *,
+    model_repository: Annotated[Path, typer.Option(help="Triton repository to fill.")] = Path("model_repository"),
+) -> None:
+    """Copy a bundle's decoder into Triton's model repository, with its configurations for GPU and CPU.
+
+    Example: narrows bundle install bundles/demo
+    """
+    from narrows.bundle import Bundle
+    from narrows.triton_config import fill_repository
+
+    print(fill_repository(Bundle.open(folder), model_repository))

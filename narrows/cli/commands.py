@@ -1,0 +1,34 @@
+"""The list of commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: its name, what it does in a line, and the module that holds a function or Typer of that name."""
+
+    name: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """Where the command lives."""
+        return f"narrows.cli.{self.name}"
+
+
+COMMANDS = (
+    Command("demo", "Play sample streams through the whole system on this machine, and watch."),
+    Command("doctor", "Say what is wrong with this machine or this stack, and what to do."),
+    Command("edge", "Run the camera's side: capture, encode, send features."),
+    Command("orchestrate", "Run the cloud's side: admit, decode, batch to Triton, publish masks."),
+    Command("page", "Serve the live page in a browser: load, streams and their masks."),
+    Command("masks", "Follow a stream's masks."),
+    Command("streams", "List, set and remove the settings of streams."),
+    Command("config", "Show what the configuration file and the environment say."),
+    Command("train", "Train a model on a labelled folder."),
+    Command("export", "Turn a checkpoint into a bundle and a model repository."),
+    Command("evaluate", "Measure a bundle: mIoU and bits per pixel, through the real coder."),
+    Command("bundle", "Look into a bundle."),
+)

@@ -1,0 +1,70 @@
+"""``narrows config``: what the configuration file and the environment say."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+config = typer.Typer(
+    help="Show what the configuration file and the environment say.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@config.command()
+def show(
+    context: typer.Context,
+    section: Annotated[str | None, typer.Argument(help="Only this section.", show_default="all")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a key instead of a table.")] = False,
+) -> None:
+    """Print every key with the value that holds, and where it comes from. Passwords are hidden.
+
+    Example: narrows config show
+
+    Example: narrows config show edge --config narrows.toml
+    """
+    from narrows.cli.sections import all_keys
+    from narrows.configuration.effective import effective
+    from narrows.configuration.file import Configuration, nearest
+    from narrows.errors import ConfigError
+
+    keys = [key for key in all_keys() if section in (None, key.section)]
+    if not keys:
+        raise ConfigError(
+            f"there is no section [{section}]{nearest(section or '', {key.section for key in all_keys()})}"
+        )
+    configuration = context.obj if isinstance(context.obj, Configuration) else Configuration()
+    for each in effective(keys, configuration, os.environ):
+        if as_json:
+            found = {"section": each.key.section, "key": each.key.name, "value": each.value, "source": each.source}
+            print(json.dumps(found))
+        else:
+            print(f"{f'{each.key.section}.{each.key.name}':28} {each.value:34} {each.source}")
+
+
+@config.command()
+def keys(
+    *,
+    write: Annotated[Path | None, typer.Option(help="Renew the table in this Markdown file.")] = None,
+) -> None:
+    """Print the table of all keys: type and range, default, environment variable.
+
+    Example: narrows config keys
+
+    Example: narrows config keys --write docs/configuration.md
+    """
+    from narrows.cli.sections import all_keys
+    from narrows.configuration.document import table, with_table
+
+    if write is None:
+        print(table(all_keys()))
+    else:
+        write.write_text(with_table(write.read_text(), all_keys()))

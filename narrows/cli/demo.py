@@ -1,0 +1,40 @@
+"""``narrows demo``: the whole system on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    *,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="End after so many frames of each stream.", show_default="until Ctrl-C")
+    ] = None,
+    streams: Annotated[int, typer.Option(min=1, max=64, help="Cameras to play.")] = 2,
+    fps: Annotated[float, typer.Option(min=0.1, max=120.0, help="Frames per second of each camera.")] = 5.0,
+    headless: Annotated[bool, typer.Option("--headless", help="No live table.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write a report as JSON.")] = None,
+    bundle: Annotated[Path, typer.Option(envvar="NARROWS_BUNDLE", help="Bundle folder.")] = Path("bundles/demo"),
+    samples: Annotated[Path, typer.Option(help="Labelled folder to play.")] = Path("samples"),
+    out: Annotated[Path, typer.Option(help="Where overlays are written.")] = Path("runs/demo"),
+    drain: Annotated[
+        float, typer.Option(min=0.0, help="Seconds without an outcome after which frames that wait are given up.")
+    ] = 30.0,
+) -> None:
+    """Start Redis, Triton, a dispatcher and cameras, play the samples through them, and watch.
+
+    Exits with 1 if a frame is unaccounted for. Ctrl-C ends every process that it started.
+
+    Example: narrows demo
+
+    Example: narrows demo --frames 60 --streams 3 --headless --report report.json
+    """
+    from rich.console import Console
+
+    from narrows.demo import DemoOptions, play
+
+    options = DemoOptions(frames, streams, fps, headless, report, bundle, samples, out, drain)
+    raise typer.Exit(play(options, Console()))

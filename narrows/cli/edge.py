@@ -1,0 +1,104 @@
+"""``narrows edge``: the program beside the camera."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Annotated
+
+import structlog
+import typer
+
+from narrows.wire.install import MAX_SHARDS
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def edge(
+    source: Annotated[str, typer.Option(help="Folder of pictures, video file, /dev/videoN, or a URL as rtsp://...")],
+    stream_id: Annotated[str, typer.Option(envvar="NARROWS_STREAM_ID", help="This camera's name: A-Z a-z 0-9 . _ -")],
+    redis_url: Annotated[str, typer.Option(envvar="NARROWS_REDIS_URL", help="redis://USER:PASSWORD@HOST:6379/0")],
+    bundle: Annotated[Path, typer.Option(envvar="NARROWS_BUNDLE", help="Bundle folder with the encoder.")],
+    *,
+    fps: Annotated[float, typer.Option(min=0.01, max=240.0, help="Frames per second, at most.")] = 10.0,
+    level: Annotated[
+        int | None,
+        typer.Option(min=0, max=255, help="Rate level, 0 the finest.", show_default="finest within 0.1 bits/pixel"),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="End after so many frames were sent.", show_default="go on")
+    ] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin a folder or file anew at its end.")] = False,
+    journal: Annotated[Path | None, typer.Option(help="Append a JSON line a frame to this file.")] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the encoder network.")] = 1,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the boot epoch is kept.", show_default="~/.local/state/narrows/STREAM_ID"),
+    ] = None,
+    maxlen: Annotated[int, typer.Option(min=1, help="About how many packets Redis holds of this stream.")] = 256,
+    queue: Annotated[int, typer.Option(min=1, help="Packets that wait here while Redis is away.")] = 64,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, max=MAX_SHARDS, help="Number of shards.", show_default="read from narrows:install"),
+    ] = None,
+) -> None:
+    """Encode a camera's pictures into a few kilobytes each and send them. No picture leaves this machine.
+
+    Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
+    --bundle bundles/demo --fps 5
+    """
+    from edge_client.pipeline import run
+    from edge_client.settings import EdgeSettings
+    from edge_client.state import default_folder
+
+    _log_to_stderr()
+    settings = EdgeSettings(
+        source=source,
+        stream=stream_id,
+        redis_url=redis_url,
+        bundle=bundle,
+        state_folder=state_dir or default_folder(stream_id),
+        frames_per_s=fps,
+        level=level,
+        frames=frames,
+        loop=loop,
+        journal=journal,
+        threads=threads,
+        maxlen=maxlen,
+        queue=queue,
+        shards=shards,
+    )
+    stats = run(settings, _stopped_by_signals())
+    structlog.get_logger("edge").info(
+        "ended", sent=stats.frames_sent, dropped=dict(stats.frames_dropped), passed_over=stats.passed_over
+    )
+
+
+def _stopped_by_signals() -> Event:
+    """An event that the first SIGTERM or Ctrl-C sets; the second one ends the program at once."""
+    stop = Event()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in _SIGNALS:
+        signal.signal(number, ask)
+    return stop
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+            if sys.stderr.isatty()
+            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,49 @@
+"""``narrows export``: a run folder becomes a bundle, and the bundle a Triton model repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path, typer.Option(help="Run folder of `narrows train`.")],
+    data: Annotated[Path, typer.Option(help="Labelled folder that the tables are counted on.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
+    name: Annotated[str, typer.Option(help="The bundle's name.")] = "camvid-lite0",
+    version: Annotated[str, typer.Option(help="The bundle's version.")] = "1",
+    split: Annotated[str, typer.Option(help="Split to count on: the one trained on.")] = "train",
+    check_split: Annotated[str | None, typer.Option(help="Split to report the int8/float gap on.")] = None,
+    licence: Annotated[str, typer.Option(help="Terms of the data and so of the weights.")] = "unstated",
+    provenance: Annotated[str, typer.Option(help="Where data and pretrained weights come from.")] = "unstated",
+    model_repository: Annotated[Path, typer.Option(help="Triton repository to fill.")] = Path("model_repository"),
+) -> None:
+    """Write encoder (float and int8), decoder, integer tables and manifest; fill the model repository.
+
+    Example: narrows export --run runs/camvid --data data/camvid --out bundles/camvid --check-split val
+    """
+    from narrows.cli.evaluate import evaluate_bundle
+    from narrows.dataset import FolderDataset
+    from narrows.export.write import Labelling, load_checkpoint, write_bundle
+    from narrows.training.loop import CHECKPOINT
+    from narrows.triton_config import fill_repository
+
+    network = load_checkpoint(run / CHECKPOINT)
+    label = Labelling(name, version, licence, provenance)
+    bundle = write_bundle(network, FolderDataset.open(data, split), label, out, typer.echo)
+    fill_repository(bundle, model_repository)
+    typer.echo(f"bundle {bundle.hex_id} in {out}; Triton model in {model_repository}")
+    for index, level in enumerate(bundle.manifest.levels):
+        typer.echo(f"  level {index}: {level.bits_per_pixel:.4f} bits per pixel on {split}")
+    if check_split is not None:
+        chosen = bundle.manifest.finest_level_within(0.1)
+        checked = FolderDataset.open(data, check_split)
+        scores = {
+            kind: evaluate_bundle(bundle, checked, chosen, encoder=path)
+            for kind, path in (("float", bundle.float_encoder_path), ("int8", bundle.encoder_path))
+        }
+        for kind, score in scores.items():
+            typer.echo(f"  {kind}: {score.miou:.2%} mIoU at {score.bits_per_pixel:.4f} bits per pixel on {check_split}")
+        typer.echo(f"  int8 costs {100 * (scores['float'].miou - scores['int8'].miou):.2f} points of mIoU")

@@ -1,0 +1,86 @@
+"""``narrows masks``: follow a stream's masks from the terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+
+if TYPE_CHECKING:
+    from narrows.painting import Legend
+    from narrows.wire import MaskPacket
+
+masks = typer.Typer(
+    help="Follow a stream's masks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """How an outcome is shown."""
+
+    JSON = "json"
+    PNG = "png"
+
+
+@masks.callback()
+def _group() -> None:
+    """Follow a stream's masks."""
+
+
+@masks.command()
+def tail(
+    stream: Annotated[str, typer.Argument(help="Stream id, for example cam-1.")],
+    *,
+    form: Annotated[Format, typer.Option("--format", help="json: a line a frame; png: a palette picture a mask.")] = (
+        Format.JSON
+    ),
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many outcomes.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for --format png.")] = Path("masks"),
+    bundle: Annotated[Path | None, typer.Option(help="Bundle folder: names and colours of its classes.")] = None,
+    from_id: Annotated[str, typer.Option("--from", help='Begin behind this entry id; "0" is the oldest kept.')] = "$",
+    timeout_s: Annotated[float | None, typer.Option("--timeout", min=0.0, help="End after so many silent seconds.")] = (
+        None
+    ),
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Print every outcome of a stream as it comes: masks, skipped frames, refusals.
+
+    Example: narrows masks tail cam-1 --bundle bundles/demo
+
+    Example: narrows masks tail cam-1 --format png --count 10 --out masks
+
+    Example: narrows masks tail cam-1 --from 0 --timeout 1 | jq .areas
+    """
+    from narrows.painting import Legend
+    from narrows.subscription import subscribe
+    from narrows.subscription.describe import describe
+    from narrows.wire import MaskPacket
+
+    legend = Legend() if bundle is None else Legend.of_bundle(bundle)
+    with subscribe(stream, redis_url=redis_url, from_id=from_id, timeout_s=timeout_s) as outcomes:
+        for outcome in islice(outcomes, count):
+            line = {"stream": stream, "entry": outcomes.last_id}
+            line |= describe(outcome, legend.names, received_ms=time.time() * 1000)
+            if form is Format.PNG and isinstance(outcome, MaskPacket):
+                line["file"] = str(_write_png(out, stream, outcome, legend))
+            print(json.dumps(line), flush=True)
+
+
+def _write_png(folder: Path, stream: str, mask: MaskPacket, legend: Legend) -> Path:
+    from narrows.painting import to_palette_png
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{stream}-{mask.identity.epoch}-{mask.identity.sequence:010d}.png"
+    path.write_bytes(to_palette_png(mask.labels, legend.for_bundle(mask.bundle_id).palette()))
+    return path

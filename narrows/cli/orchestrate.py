@@ -1,0 +1,68 @@
+"""``narrows orchestrate``: the dispatcher as a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def orchestrate(
+    bundle: Annotated[list[Path], typer.Option(envvar="NARROWS_BUNDLE", help="Bundle folder to serve; repeatable.")],
+    redis_url: Annotated[
+        str, typer.Option(envvar="NARROWS_REDIS_URL", help="Redis-protocol server, 7 or newer.")
+    ] = "redis://127.0.0.1:6379/0",
+    triton: Annotated[
+        str, typer.Option(envvar="NARROWS_TRITON", help="Triton's gRPC address, HOST:PORT.")
+    ] = "127.0.0.1:8001",
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, envvar="NARROWS_SHARDS", help="Fixed at install, by the first dispatcher."),
+    ] = None,
+    http: Annotated[
+        str, typer.Option(envvar="NARROWS_HTTP", help="Address of /metrics, /healthz and /readyz.")
+    ] = "127.0.0.1:9464",
+    max_batch: Annotated[
+        int, typer.Option(min=1, max=1024, envvar="NARROWS_MAX_BATCH", help="Frames in one batch at most.")
+    ] = 16,
+    slots: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=256,
+            envvar="NARROWS_SLOTS",
+            help="Batches in flight at most; one more than Triton's instances.",
+        ),
+    ] = 8,
+    retention: Annotated[
+        int, typer.Option(min=1, envvar="NARROWS_RETENTION", help="Outcomes kept per stream, about.")
+    ] = 256,
+    gap_s: Annotated[
+        float,
+        typer.Option(min=0.0, envvar="NARROWS_GAP_S", help="A gap in a sequence is called lost after so long."),
+    ] = 30.0,
+    log_level: Annotated[str, typer.Option(envvar="NARROWS_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Bring frames from Redis through Triton to masks, until SIGTERM or SIGINT.
+
+    Example: narrows orchestrate --bundle bundles/demo --redis-url redis://127.0.0.1:6379/0 --triton 127.0.0.1:8001
+
+    Example: narrows orchestrate --bundle bundles/old --bundle bundles/new --config narrows.toml
+    """
+    from orchestrator.dispatch.program import ProgramOptions, run_program  # keeps `narrows --help` light
+
+    run_program(
+        ProgramOptions(
+            redis_url=redis_url,
+            triton=triton,
+            bundles=tuple(bundle),
+            shards=shards,
+            http=http,
+            max_batch=max_batch,
+            slots=slots,
+            retention=retention,
+            gap_s=gap_s,
+            log_level=log_level,
+        )
+    )

@@ -1,0 +1,165 @@
+"""``narrows streams``: what the cloud knows of each stream, and changing it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.wire.streams import Policy, StreamSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from narrows.registry import StreamOverview, StreamRegistry
+
+_PIPED_WIDTH = 160
+
+streams = typer.Typer(
+    help="List, set and remove the settings of streams.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Stream = Annotated[str, typer.Argument(help="Stream id, for example cam-1.")]
+By = Annotated[str | None, typer.Option("--by", help="Who asks, for the audit.", show_default="USER@HOST")]
+
+
+@streams.command("list")
+def list_streams(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a stream instead of a table.")] = False,
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Show every stream: settings, backlog, how its frames ended, when it was last heard of.
+
+    Example: narrows streams list
+
+    Example: narrows streams list --json | jq 'select(.backlog > 10)'
+    """
+    from narrows.registry import overviews
+
+    with _registry(redis_url) as registry:
+        found = overviews(registry)
+    if as_json:
+        for overview in found:
+            print(json.dumps(asdict(overview)))
+        return
+    _print_table(found)
+
+
+@streams.command("set")
+def set_stream(
+    stream: Stream,
+    *,
+    policy: Annotated[Policy | None, typer.Option(help="realtime: fresh frames first; complete: every frame.")] = None,
+    weight: Annotated[float | None, typer.Option(help="Share under overload, relative to the others.")] = None,
+    group: Annotated[str | None, typer.Option(help="Label that dashboards sum by.")] = None,
+    bundle: Annotated[str | None, typer.Option(help='Bundle id that packets must name; "any" lifts it.')] = None,
+    stale_ms: Annotated[int | None, typer.Option(help="A realtime frame older than this is skipped.")] = None,
+    refuse_future_clock: Annotated[
+        bool | None, typer.Option(help="Refuse frames captured ahead of the server's clock.", show_default=False)
+    ] = None,
+    by: By = None,
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Register a stream, or change some of its settings; the others stay. An audit event is kept.
+
+    Example: narrows streams set gate-3 --policy complete --group gates
+
+    Example: narrows streams set gate-3 --weight 4 --stale-ms 300
+    """
+    given: dict[str, object] = {"policy": policy, "weight": weight, "group": group, "stale_ms": stale_ms}
+    given["refuse_future_clock"] = refuse_future_clock
+    changes = {name: value for name, value in given.items() if value is not None}
+    if bundle is not None:
+        changes["bundle"] = None if bundle == "any" else bundle
+    with _registry(redis_url) as registry:
+        current = registry.get(stream) or StreamSettings()
+        stored = registry.set(stream, replace(current, **changes), who=by or _caller())  # type: ignore[arg-type]
+    print(f"{stream}: {_in_words(stored)}")
+
+
+@streams.command("remove")
+def remove_stream(stream: Stream, *, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
+    """Forget a stream's settings: it has the defaults again. Its frames are not touched.
+
+    Example: narrows streams remove gate-3
+    """
+    with _registry(redis_url) as registry:
+        removed = registry.remove(stream, who=by or _caller())
+    print(f"{stream}: removed" if removed else f"{stream}: was not registered")
+
+
+def _registry(redis_url: str) -> AbstractContextManager[StreamRegistry]:
+    from contextlib import closing, contextmanager
+
+    from narrows.broker import connect, named_errors, read_install
+    from narrows.registry import StreamRegistry
+
+    @contextmanager
+    def opened() -> Iterator[StreamRegistry]:
+        with closing(connect(redis_url)) as client, named_errors(redis_url):
+            yield StreamRegistry(client, read_install(client))
+
+    return opened()
+
+
+def _caller() -> str:
+    return f"{getpass.getuser()}@{os.uname().nodename}"
+
+
+def _in_words(settings: StreamSettings) -> str:
+    bundle = settings.bundle or "any"
+    return (
+        f"policy {settings.policy}, weight {settings.weight:g}, group {settings.group}, bundle {bundle}, "
+        f"stale after {settings.stale_ms} ms"
+    )
+
+
+def _print_table(found: list[StreamOverview]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{len(found)} streams", caption="* not registered: the defaults apply")
+    for heading in (
+        "stream",
+        "policy",
+        "weight",
+        "group",
+        "bundle",
+        "stale ms",
+        "backlog",
+        "frames ended",
+        "last seen",
+    ):
+        table.add_column(heading, justify="right" if heading in {"weight", "stale ms", "backlog"} else "left")
+    for overview in found:
+        settings = overview.settings
+        table.add_row(
+            overview.stream + ("" if overview.registered else " *"),
+            settings.policy.value,
+            f"{settings.weight:g}",
+            settings.group,
+            settings.bundle or "any",
+            str(settings.stale_ms),
+            str(overview.backlog),
+            ", ".join(f"{name} {count}" for name, count in sorted(overview.ledger.items())) or "-",
+            _ago(overview.seen_ms),
+        )
+    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+
+
+def _ago(seen_ms: int) -> str:
+    if seen_ms == 0:
+        return "never"
+    return f"{max(0.0, time.time() - seen_ms / 1000):.0f} s ago"

@@ -1,0 +1,16 @@
+"""Symbols and how they travel: quantiser, integer tables, entropy coder. Specified in ``docs/symbol-coding.md``."""
+
+from narrows.codec.cost import ideal_bits
+from narrows.codec.counting import count_tables
+from narrows.codec.symbols import decode_symbols, encode_symbols, quantise, symbol_digest
+from narrows.codec.tables import CodingTables
+
+__all__ = [
+    "CodingTables",
+    "count_tables",
+    "decode_symbols",
+    "encode_symbols",
+    "ideal_bits",
+    "quantise",
+    "symbol_digest",
+]

@@ -1,0 +1,95 @@
+"""Fitting the context weights: how far each neighbour and parent foretells a symbol's magnitude and sign.
+
+Least squares on the training symbols, rounded to integers of 1/64. Floats end here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec import layout
+
+UNIT = 64
+_SWEEPS = 60
+_MAX_PARENTS = 12
+_RIDGE = 1e-3
+
+Floats = NDArray[np.float32]
+
+
+def neighbours(symbols: NDArray[np.int8]) -> Floats:
+    """``(N, h, w)`` of one channel to its causal neighbours, capped: ``(6, N * h * w)``."""
+    capped = np.clip(symbols, -layout.CAP, layout.CAP).astype(np.float32)
+    height, width = symbols.shape[1:]
+    padded = np.pad(capped, ((0, 0), (2, 0), (2, 1)))
+    shifted = [padded[:, 2 + dy : 2 + dy + height, 2 + dx : 2 + dx + width] for dy, dx in layout.NEIGHBOUR_OFFSETS]
+    return np.stack([plane.reshape(-1) for plane in shifted])
+
+
+def fit_magnitude(
+    symbols: NDArray[np.int8], channels: NDArray[np.intp]
+) -> tuple[NDArray[np.uint8], tuple[tuple[tuple[int, int], ...], ...]]:
+    """Weights ``(n, 6)`` of the neighbours' magnitudes, and the parents with theirs, for each coded channel.
+
+    Args:
+        symbols: ``(N, C, h, w)`` int8.
+        channels: the coded channels, ascending.
+    """
+    planes = np.minimum(np.abs(symbols[:, channels].astype(np.float32)), layout.CAP)
+    flat: Floats = planes.transpose(1, 0, 2, 3).reshape(len(channels), symbols[:, 0].size)
+    count = len(layout.NEIGHBOUR_OFFSETS)
+    weights = np.zeros((len(channels), count), dtype=np.uint8)
+    parents = []
+    between = flat @ flat.T / flat.shape[1]
+    means = flat.mean(axis=1)
+    for k, channel in enumerate(channels):
+        near = np.abs(neighbours(symbols[:, channel]))
+        solved = _solve_with_parents(near, flat[:k], flat[k], between[:k, :k], means[:k])
+        quantised = _quantised(solved)
+        weights[k], shares = quantised[:count], quantised[count:]
+        strongest = np.argsort(-shares.astype(int), kind="stable")[:_MAX_PARENTS]
+        parents.append(tuple((int(channels[p]), int(shares[p])) for p in sorted(strongest) if shares[p] > 0))
+    return weights, tuple(parents)
+
+
+def _solve_with_parents(near: Floats, lower: Floats, own: Floats, between: Floats, means: Floats) -> Floats:
+    size = own.size
+    near_mean, own_mean = near.mean(axis=1), own.mean()
+    cross = near @ lower.T / size
+    gram = np.block([[near @ near.T / size, cross], [cross.T, between]])
+    means = np.concatenate([near_mean, means])
+    gram = gram - np.outer(means, means)
+    target = np.concatenate([near @ own, lower @ own]) / size - means * own_mean
+    return _nonnegative(gram, target)
+
+
+def _nonnegative(gram: Floats, target: Floats) -> Floats:
+    """Least squares with no weight below zero, by coordinate descent."""
+    solved = np.zeros(len(target), dtype=np.float32)
+    diagonal = gram.diagonal() * (1 + _RIDGE) + 1e-9
+    for _ in range(_SWEEPS):
+        for i in range(len(target)):
+            slope = target[i] - gram[i] @ solved + gram[i, i] * solved[i]
+            solved[i] = max(0.0, slope / diagonal[i])
+    return solved
+
+
+def _quantised(weights: Floats) -> NDArray[np.uint8]:
+    scaled = np.clip(weights * UNIT, 0, 255)
+    excess = max(1.0, float(scaled.sum()) / (layout.MAX_WEIGHT_SUM - len(scaled)))
+    rounded: NDArray[np.uint8] = np.rint(scaled / excess).astype(np.uint8)
+    return rounded
+
+
+def fit_sign(symbols: NDArray[np.int8], channels: NDArray[np.intp]) -> NDArray[np.int8]:
+    """Weights ``(n, 6)`` int8 of the neighbours' values, for each coded channel of ``(N, C, h, w)``."""
+    weights = np.zeros((len(channels), len(layout.NEIGHBOUR_OFFSETS)), dtype=np.int8)
+    for k, channel in enumerate(channels):
+        near = neighbours(symbols[:, channel])
+        own = np.clip(symbols[:, channel], -layout.CAP, layout.CAP).astype(np.float32).reshape(-1)
+        gram = near @ near.T / own.size
+        gram += np.eye(len(gram), dtype=np.float32) * (_RIDGE * gram.trace() + 1e-9)
+        solved = np.linalg.solve(gram, near @ own / own.size)
+        weights[k] = np.clip(np.rint(solved * UNIT), -127, 127).astype(np.int8)
+    return weights

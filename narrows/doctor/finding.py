@@ -1,0 +1,41 @@
+"""One line of the doctor's answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARN = "warn"
+    """It works, but not for long or not for all."""
+    FAIL = "fail"
+    """It does not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, how it stands, and the remedy unless all is well."""
+
+    level: Level
+    subject: str
+    detail: str
+    remedy: str = ""
+
+
+def ok(subject: str, detail: str) -> Finding:
+    """All is well."""
+    return Finding(Level.OK, subject, detail)
+
+
+def warn(subject: str, detail: str, remedy: str) -> Finding:
+    """It works, but not for long or not for all."""
+    return Finding(Level.WARN, subject, detail, remedy)
+
+
+def fail(subject: str, detail: str, remedy: str) -> Finding:
+    """It does not work."""
+    return Finding(Level.FAIL, subject, detail, remedy)

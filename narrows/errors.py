@@ -1,0 +1,197 @@
+"""Every error that Narrows raises on purpose. Each says what happened, to which thing, and what to do.
+
+::
+
+    NarrowsError
+    ├── FrameRefused          one frame cannot end in a mask; ``reason`` is its counter label
+    │   ├── PacketError       its bytes are no valid packet
+    │   ├── ...               it is valid, but cannot be used here or now
+    ├── RecordError           a mask packet, control record or stream setting that cannot be parsed
+    ├── BundleError           a bundle folder that is incomplete, altered or of another schema
+    ├── DatasetError, WeightsMismatch                      the workshop's inputs
+    ├── SourceError                                        a camera, video or folder that yields no frames
+    ├── EncoderError, StateError                           a camera program's machine does not give it what it needs
+    ├── ConfigError           the configuration file has a key or a value that nothing has
+    ├── KernelMissing         the compiled symbol coder is not there or does not fit its source
+    └── ServiceError          Redis or Triton is absent, misconfigured or refuses
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NarrowsError(Exception):
+    """The root: catching it catches every named failure and no bug."""
+
+
+class FrameRefused(NarrowsError):
+    """One frame ends without a mask. ``reason`` is stable: a counter label, a ledger field, a dead letter's reason."""
+
+    reason: ClassVar[str] = "refused"
+
+
+class PacketError(FrameRefused):
+    """The bytes are no valid FeaturePacket."""
+
+    reason: ClassVar[str] = "packet"
+
+
+class PacketTruncated(PacketError):
+    """Fewer bytes than the fixed header."""
+
+    reason: ClassVar[str] = "truncated"
+
+
+class PacketTooLarge(PacketError):
+    """More bytes than any camera sends; nothing of it was parsed."""
+
+    reason: ClassVar[str] = "too_large"
+
+
+class SchemaUnknown(PacketError):
+    """A schema version that this build does not speak."""
+
+    reason: ClassVar[str] = "schema_version"
+
+
+class PacketCorrupt(PacketError):
+    """The CRC does not match: the bytes were changed on the way."""
+
+    reason: ClassVar[str] = "crc_mismatch"
+
+
+class PayloadEmpty(PacketError):
+    """A header without symbols behind it."""
+
+    reason: ClassVar[str] = "empty_payload"
+
+
+class ShapeBeyondLimits(PacketError):
+    """A latent shape with a zero or more values than any bundle has."""
+
+    reason: ClassVar[str] = "shape_limits"
+
+
+class FieldInvalid(PacketError):
+    """A field contradicts the specification or another field."""
+
+    reason: ClassVar[str] = "field"
+
+
+class EntryMalformed(PacketError):
+    """A Redis entry without the field that holds the packet."""
+
+    reason: ClassVar[str] = "missing_field"
+
+
+class StreamIdInvalid(FrameRefused):
+    """A stream id with characters that keys, metrics and shells cannot carry."""
+
+    reason: ClassVar[str] = "stream_id"
+
+
+class BundleUnknown(FrameRefused):
+    """The packet names a bundle that this process does not serve."""
+
+    reason: ClassVar[str] = "unknown_bundle"
+
+
+class ShapeMismatch(FrameRefused):
+    """The packet's shape, level or cut is not one of its bundle's."""
+
+    reason: ClassVar[str] = "shape_mismatch"
+
+
+class PayloadUndecodable(FrameRefused):
+    """The entropy decoder ran out of bytes, or ended in the wrong state, or left bytes over."""
+
+    reason: ClassVar[str] = "undecodable"
+
+
+class DigestMismatch(FrameRefused):
+    """The symbols decoded, but are not those that the camera coded."""
+
+    reason: ClassVar[str] = "digest_mismatch"
+
+
+class ReferenceLost(FrameRefused):
+    """A P packet whose reference is not at hand; a key frame was asked for."""
+
+    reason: ClassVar[str] = "reference_lost"
+
+
+class SealUnsupported(FrameRefused):
+    """A cipher suite or key that this process cannot open."""
+
+    reason: ClassVar[str] = "seal"
+
+
+class ClockInFuture(FrameRefused):
+    """A capture time far ahead of the server's clock, where the stream's settings forbid it."""
+
+    reason: ClassVar[str] = "clock_future"
+
+
+class SequenceJump(FrameRefused):
+    """A sequence so far ahead that counting the gap as lost frames would be a lie."""
+
+    reason: ClassVar[str] = "sequence_jump"
+
+
+class EpochStale(FrameRefused):
+    """A frame from before the camera's last known boots."""
+
+    reason: ClassVar[str] = "stale_epoch"
+
+
+class FramePoison(FrameRefused):
+    """An entry that was delivered too often without an end: it kills what touches it."""
+
+    reason: ClassVar[str] = "poison"
+
+
+class InferenceFailed(FrameRefused):
+    """Triton refused or failed this frame on every try."""
+
+    reason: ClassVar[str] = "inference"
+
+
+class RecordError(NarrowsError):
+    """A mask packet, control record or stream setting that cannot be parsed."""
+
+
+class BundleError(NarrowsError):
+    """A bundle folder is incomplete, altered or of another schema."""
+
+
+class WeightsMismatch(NarrowsError):
+    """A weights file does not fit the network that should load it."""
+
+
+class DatasetError(NarrowsError):
+    """A labelled folder is not in the documented layout; the message names the file."""
+
+
+class SourceError(NarrowsError):
+    """A camera, video file or picture folder yields no frames."""
+
+
+class EncoderError(NarrowsError):
+    """The encoder cannot run here: ONNX Runtime is missing, or refuses the model."""
+
+
+class StateError(NarrowsError):
+    """A camera's state folder cannot be read, written or locked."""
+
+
+class ServiceError(NarrowsError):
+    """Redis or Triton is absent, misconfigured or refuses; the message says which and what to do."""
+
+
+class ConfigError(NarrowsError):
+    """A configuration file that cannot be read, or has a section, key or value that does not exist."""
+
+
+class KernelMissing(NarrowsError):
+    """The compiled symbol coder is not there, or no C compiler is; the message says what to run."""

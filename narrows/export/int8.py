@@ -1,0 +1,69 @@
+"""The camera's encoder in int8: weights per channel, activations calibrated on training pictures.
+
+Quantise-dequantise nodes around every convolution but the last: the latent itself stays float, since the
+gains quantise it anyway, and 8 bits over its whole range would be coarser than the finest rate level.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from narrows.export.graphs import LATENT, PICTURE
+
+
+class Pictures(CalibrationDataReader):  # type: ignore[misc]  # untyped base
+    """Feeds calibration pictures ``(H, W, 3)`` uint8, one by one."""
+
+    def __init__(self, pictures: Sequence[NDArray[np.uint8]]) -> None:
+        self._pictures: Iterator[NDArray[np.uint8]] = iter(pictures)
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """The next feed, or ``None`` at the end."""
+        picture = next(self._pictures, None)
+        return None if picture is None else {PICTURE: picture[None]}
+
+
+def quantise_encoder(float_encoder: Path, calibration: Sequence[NDArray[np.uint8]], path: Path) -> None:
+    """Write the int8 twin of ``float_encoder``; ``calibration`` pictures have the encoder's size."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(float_encoder, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            path,
+            Pictures(calibration),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            op_types_to_quantize=["Conv", "Clip", "Add", "Concat", "Pad", "Reshape", "Transpose"],
+            nodes_to_exclude=_outside_the_trunk(prepared),
+            extra_options={"CalibMovingAverage": True, "ActivationSymmetric": False},
+        )
+
+
+def _outside_the_trunk(path: Path) -> list[str]:
+    """The node that makes the latent, and those between the picture and the first convolution."""
+    graph = onnx.load(path).graph
+    makers = {output: node for node in graph.node for output in node.output}
+    excluded = [makers[LATENT].name]
+    for node in graph.node:
+        if node.op_type == "Conv":
+            break
+        excluded.append(node.name)
+    return excluded

@@ -1,0 +1,125 @@
+"""From a checkpoint to a bundle folder, in the order in which it has to happen.
+
+The tables are counted on what the *int8* encoder yields, since that is what cameras send.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from narrows.bundle import Bundle, FileEntry, InputSpec, Manifest, RateLevel
+from narrows.bundle.bundle import MANIFEST
+from narrows.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, TABLES
+from narrows.codec import CodingTables, count_tables, encode_symbols
+from narrows.dataset import FolderDataset
+from narrows.errors import WeightsMismatch
+from narrows.export.counting import latents_of, symbols_at, with_mirrored
+from narrows.export.graphs import write_decoder, write_encoder
+from narrows.export.int8 import quantise_encoder
+from narrows.nn.network import JointNetwork, NetworkShape
+from narrows.training.augment import DEVIATION, MEAN
+from narrows.wire import LatentShape
+from narrows.wire.feature import HEADER_BYTES
+
+CODING_ORDER = "channel-row-column"
+CALIBRATION_PICTURES = 48
+RATE_SAMPLE = 40
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What a bundle says of itself beside its tensors."""
+
+    name: str
+    version: str
+    licence: str
+    provenance: str
+
+
+def load_checkpoint(path: Path) -> JointNetwork:
+    """The averaged network of a training run, in evaluation mode.
+
+    Raises:
+        WeightsMismatch: the file is no checkpoint of ``narrows train``.
+    """
+    if not path.is_file():
+        raise WeightsMismatch(f"{path} is missing: give the run folder of a `narrows train` that finished an epoch")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not {"shape", "average"} <= state.keys():
+        raise WeightsMismatch(f"{path} is no checkpoint of `narrows train`")
+    network = JointNetwork(NetworkShape(**state["shape"]))
+    network.load_state_dict(state["average"])
+    return network.eval()
+
+
+def write_bundle(
+    network: JointNetwork, data: FolderDataset, label: Labelling, folder: Path, say: Say = print
+) -> Bundle:
+    """Export everything, count the tables, write the manifest and open the result once, verified.
+
+    Raises:
+        DatasetError: the training pictures cannot be read.
+    """
+    width, height = data.classes.size
+    with tempfile.TemporaryDirectory() as scratch:
+        draft = Path(scratch)
+        say(f"exporting the float encoder and the decoder for {width}x{height}")
+        write_encoder(network, (height, width), draft / ENCODER_FLOAT)
+        pictures = [sample.picture for sample in data]
+        step = max(1, len(pictures) // CALIBRATION_PICTURES)
+        say(f"quantising the encoder to int8, calibrated on {len(pictures[::step])} pictures")
+        quantise_encoder(draft / ENCODER_FLOAT, pictures[::step], draft / ENCODER_INT8)
+        say(f"running the int8 encoder over {2 * len(pictures)} pictures to count symbols")
+        latents = latents_of(draft / ENCODER_INT8, with_mirrored(pictures))
+        latent = LatentShape(*latents.shape[1:])
+        write_decoder(network, (height, width), latent.as_tuple(), draft / DECODER)
+        gains = network.gains.log_gain.detach().exp().numpy().astype(np.float32)
+        say(f"counting tables for {len(gains)} rate levels")
+        tables = count_tables([symbols_at(latents, gain) for gain in gains])
+        (draft / TABLES).write_bytes(tables.to_bytes())
+        manifest = Manifest(
+            name=label.name,
+            version=label.version,
+            classes=data.classes.names,
+            palette=data.classes.palette,
+            input=InputSpec(width=width, height=height, mean=MEAN, deviation=DEVIATION),
+            latent=latent,
+            levels=_measured_levels(latents, gains, tables, width * height),
+            coding_order=CODING_ORDER,
+            licence=label.licence,
+            provenance=label.provenance,
+            files={name: _entry(draft / name) for name in (ENCODER_INT8, ENCODER_FLOAT, DECODER, TABLES)},
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in manifest.files:
+            shutil.copyfile(draft / name, folder / name)
+        (folder / MANIFEST).write_bytes(manifest.to_json())
+    return Bundle.open(folder)
+
+
+def _measured_levels(
+    latents: NDArray[np.float32], gains: NDArray[np.float32], tables: CodingTables, pixels: int
+) -> tuple[RateLevel, ...]:
+    sample = latents[:: max(1, len(latents) // RATE_SAMPLE)]
+    levels = []
+    for index, gain in enumerate(gains):
+        planes = [tables.silence(symbols, index) for symbols in symbols_at(sample, gain)]
+        sizes = [HEADER_BYTES + len(encode_symbols(plane, tables, index)) for plane in planes]
+        rate = 8 * float(np.mean(sizes)) / pixels
+        levels.append(RateLevel(tuple(float(g) for g in gain), round(rate, 5)))
+    return tuple(levels)
+
+
+def _entry(path: Path) -> FileEntry:
+    data = path.read_bytes()
+    return FileEntry(hashlib.sha256(data).hexdigest(), len(data), required=path.name != ENCODER_FLOAT)

@@ -1,0 +1,173 @@
+"""How each frame of a stream ended, as an iterator over Redis.
+
+::
+
+    out stream ──XREAD BLOCK──► entries ──parse──► MaskPacket | Skip | Refusal
+        ▲                          │
+        └── from last_id ◄─────────┘    a broken connection is made again, and nothing is read twice or passed over
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+import structlog
+from redis.exceptions import AuthenticationError, AuthorizationError
+
+from narrows.backoff import Backoff
+from narrows.broker import DEFAULT_REDIS_URL, connect, named_errors, read_install
+from narrows.errors import RecordError, ServiceError
+from narrows.redact import redact
+from narrows.wire import MaskPacket, Refusal, Skip, StreamKeys
+from narrows.wire.keys import KIND_FIELD, PACKET_FIELD
+from narrows.wire.outcome import MASK, outcome_from_json
+
+Outcome = MaskPacket | Skip | Refusal
+_LOG = structlog.get_logger("narrows.subscription")
+_ENTRIES_A_READ = 16
+_BLOCK_MS = 1000
+_ENTRY_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
+_AWAY = (redis.ConnectionError, redis.TimeoutError)
+_REFUSED_FOR_GOOD = (AuthenticationError, AuthorizationError)
+
+
+def subscribe(
+    stream: str, *, redis_url: str = DEFAULT_REDIS_URL, from_id: str = "$", timeout_s: float | None = None
+) -> Subscription:
+    """Follow a stream: every outcome after ``from_id``, in order, as it comes.
+
+    Args:
+        stream: the stream's id.
+        redis_url: where the install's Redis is.
+        from_id: ``"$"`` begins with what ends after this call, ``"0"`` with the oldest outcome that is kept (about 256
+            a stream, an hour), an earlier subscription's ``last_id`` behind what that one read.
+        timeout_s: the iteration ends when nothing has come for so long; ``None`` waits for ever.
+
+    Raises:
+        StreamIdInvalid: the stream's id cannot be used.
+        ServiceError: Redis does not answer now, refuses, or has no install; ``from_id`` is no entry id.
+        RecordError: the install record cannot be read.
+
+    Example:
+        >>> for outcome in subscribe("cam-1", timeout_s=30):
+        ...     if isinstance(outcome, MaskPacket):
+        ...         print(outcome.identity.sequence, outcome.labels.shape)
+    """
+    client = connect(redis_url)
+    with named_errors(redis_url):
+        keys = StreamKeys.of(stream, read_install(client).shards)
+        return Subscription(client, keys, _first_id(client, keys.outcomes, from_id), redis_url, timeout_s)
+
+
+class Subscription(Iterator[Outcome]):
+    """An iterator over outcomes; also a context manager that closes its connection.
+
+    ``next`` raises ``RecordError`` for an entry that cannot be read and can be called again: it goes on behind it. It
+    raises ``ServiceError`` where Redis refuses, or has been away for ``timeout_s``; shorter absences it sits out.
+
+    Attributes:
+        last_id: the Redis id of the outcome that ``next`` answered last; give it as ``from_id`` to resume.
+        reconnects: how often the connection broke.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: StreamKeys,
+        last_id: str,
+        redis_url: str,
+        timeout_s: float | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.last_id = last_id
+        self.reconnects = 0
+        self._client = client
+        self._keys = keys
+        self._url = redis_url
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._waiting: deque[tuple[str, dict[bytes, bytes]]] = deque()
+        self._backoff = Backoff(first_s=0.1)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __next__(self) -> Outcome:
+        """The next outcome; ``StopIteration`` when none came for ``timeout_s``."""
+        give_up_s = None if self._timeout_s is None else self._clock() + self._timeout_s
+        while not self._waiting:
+            self._read(give_up_s)
+        self.last_id, fields = self._waiting.popleft()
+        return parse_entry(fields)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _read(self, give_up_s: float | None) -> None:
+        left_s = self._left_s(give_up_s)
+        with named_errors(self._url):
+            self._waiting.extend(self._next_entries(left_s))
+        if not self._waiting and give_up_s is not None and self._clock() >= give_up_s:
+            raise StopIteration
+
+    def _left_s(self, give_up_s: float | None) -> float | None:
+        return None if give_up_s is None else max(0.0, give_up_s - self._clock())
+
+    def _next_entries(self, left_s: float | None) -> list[tuple[str, dict[bytes, bytes]]]:
+        block_ms = _BLOCK_MS if left_s is None else max(1, min(_BLOCK_MS, round(left_s * 1000)))
+        try:
+            answer: Any = self._client.xread({self._keys.outcomes: self.last_id}, count=_ENTRIES_A_READ, block=block_ms)
+        except _REFUSED_FOR_GOOD:
+            raise
+        except _AWAY as error:
+            self._sit_out(error, left_s)
+            return []
+        self._backoff.reset()
+        return [(entry_id.decode(), fields) for _, entries in answer or () for entry_id, fields in entries]
+
+    def _sit_out(self, error: redis.RedisError, left_s: float | None) -> None:
+        delay_s = self._backoff.next_delay_s()
+        if left_s is not None and left_s <= delay_s:
+            raise error
+        self.reconnects += 1
+        self._client.connection_pool.disconnect()
+        _LOG.warning("reconnecting", redis=redact(self._url), cause=str(error), next_try_s=round(delay_s, 2))
+        time.sleep(delay_s)
+
+
+def parse_entry(fields: dict[bytes, bytes]) -> Outcome:
+    """One entry of an ``out`` stream.
+
+    Raises:
+        RecordError: a field is missing, or its body cannot be read.
+    """
+    kind, body = fields.get(KIND_FIELD), fields.get(PACKET_FIELD)
+    if kind is None or body is None:
+        raise RecordError(f"an outcome without its fields k and p; it has {sorted(fields)[:8]}")
+    return MaskPacket.parse(body) if kind == MASK else outcome_from_json(kind, body)
+
+
+def _first_id(client: redis.Redis, key: str, from_id: str) -> str:
+    if from_id != "$":
+        if not _ENTRY_ID.fullmatch(from_id):
+            raise ServiceError(f'from_id {from_id!r}: it is "$", "0" or an entry id as in last_id')
+        return from_id
+    if not client.exists(key):
+        return "0-0"
+    info: Any = client.xinfo_stream(key)
+    return bytes(info["last-generated-id"]).decode()

@@ -1,0 +1,64 @@
+"""How a training goes, as one value: it is written into the run folder and read back on resume."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of epochs at one picture size (width, height)."""
+
+    epochs: int
+    size: tuple[int, int]
+    zoom: tuple[float, float]
+
+
+def phases_for(size: tuple[int, int], epochs: int) -> tuple[Phase, ...]:
+    """The plan for pictures of ``size`` (width, height): two thirds of it for most epochs, then all of it."""
+    small = (_multiple_of_16(size[0] * 2 / 3), _multiple_of_16(size[1] * 2 / 3))
+    return Phase(epochs, small, (0.67, 1.4)), Phase(max(1, epochs // 10), size, (1.0, 1.4))
+
+
+def _multiple_of_16(length: float) -> int:
+    return max(16, 16 * round(length / 16))
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that a run depends on beside the data and the code."""
+
+    data: Path
+    split: str
+    pretrained: Path | None
+    phases: tuple[Phase, ...] = phases_for((480, 360), 60)
+    batch: int = 8
+    learning_rate: float = 1.5e-3
+    trunk_share: float = 0.3
+    scale_share: float = 8.0
+    weight_decay: float = 0.02
+    warmup_steps: int = 60
+    rounded_tail: float = 0.1
+    latent_channels: int = 48
+    prices: tuple[float, ...] = (0.2, 0.6, 1.6, 4.0, 10.0)
+    average_decay: float = 0.99
+    seed: int = 20260720
+    threads: int = 0
+
+    def write(self, path: Path) -> None:
+        """Store as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2, default=str) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> TrainingConfig:
+        """Read what :meth:`write` stored."""
+        raw = json.loads(path.read_text())
+        raw["phases"] = tuple(
+            Phase(epochs=p["epochs"], size=tuple(p["size"]), zoom=tuple(p["zoom"])) for p in raw["phases"]
+        )
+        raw["prices"] = tuple(raw["prices"])
+        raw["data"] = Path(raw["data"])
+        raw["pretrained"] = Path(raw["pretrained"]) if raw["pretrained"] else None
+        return cls(**raw)

@@ -1,0 +1,105 @@
+"""``config.pbtxt``: one text that loads unchanged in the public Triton container and in the local server."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from narrows.bundle import Bundle, format_id
+
+QUEUE_DELAY_US = 1000
+
+
+class Kind(StrEnum):
+    """Where instances run."""
+
+    GPU = "KIND_GPU"
+    CPU = "KIND_CPU"
+
+
+def model_name(bundle_id: int) -> str:
+    """The name under which Triton serves a bundle's decoder: ``decoder_`` and 16 hexadecimal digits."""
+    return f"decoder_{format_id(bundle_id)}"
+
+
+def model_config(
+    bundle: Bundle, *, max_batch: int = 8, instances: int = 1, kind: Kind = Kind.GPU, tensorrt: bool = False
+) -> str:
+    """The configuration of a bundle's decoder, in protobuf text format.
+
+    Queue policies, queue sizes and priorities are left out on purpose: deadlines, bounds and priorities belong to the
+    dispatcher, and Triton 2.51 stalls for half a second at a time when it has any of them.
+
+    Args:
+        bundle: whose shapes and id it describes.
+        max_batch: the largest batch that Triton runs.
+        instances: how many copies run side by side (for each GPU), until the autoscaler changes it.
+        kind: where they run.
+        tensorrt: let ONNX Runtime's TensorRT accelerator compile the graph, in half precision; on a GPU only.
+
+    Raises:
+        ValueError: counts below one, or TensorRT on a CPU.
+    """
+    if max_batch < 1 or instances < 1:
+        raise ValueError(f"max_batch {max_batch} and instances {instances} must be at least 1")
+    if tensorrt and kind is Kind.CPU:
+        raise ValueError("the TensorRT accelerator needs Kind.GPU")
+    latent, picture = bundle.manifest.latent.as_tuple(), bundle.manifest.input
+    return _TEMPLATE.format(
+        name=model_name(bundle.id),
+        max_batch=max_batch,
+        latent=_dims(latent),
+        labels=_dims((picture.height, picture.width)),
+        instances=instances,
+        kind=kind.value,
+        delay_us=QUEUE_DELAY_US,
+        threads=_CPU_THREADS if kind is Kind.CPU else "",
+        accelerator=_TENSORRT if tensorrt else "",
+    )
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return "[ " + ", ".join(map(str, shape)) + " ]"
+
+
+_TEMPLATE = """\
+# Written by `narrows export`: change it there.
+name: "{name}"
+backend: "onnxruntime"
+max_batch_size: {max_batch}
+input [
+  {{ name: "symbols" data_type: TYPE_INT8 dims: {latent} }},
+  {{ name: "level" data_type: TYPE_INT32 dims: [ 1 ] }}
+]
+output [
+  {{ name: "labels" data_type: TYPE_UINT8 dims: {labels} }}
+]
+version_policy {{ latest {{ num_versions: 1 }} }}
+instance_group [ {{ count: {instances} kind: {kind} }} ]
+dynamic_batching {{ max_queue_delay_microseconds: {delay_us} }}
+model_warmup [
+  {{
+    name: "one"
+    batch_size: 1
+    inputs {{ key: "symbols" value {{ data_type: TYPE_INT8 dims: {latent} zero_data: true }} }}
+    inputs {{ key: "level" value {{ data_type: TYPE_INT32 dims: [ 1 ] zero_data: true }} }}
+  }}
+]
+{threads}{accelerator}"""
+
+_CPU_THREADS = """\
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
+parameters { key: "inter_op_thread_count" value { string_value: "1" } }
+"""
+
+_TENSORRT = """\
+optimization {
+  execution_accelerators {
+    gpu_execution_accelerator {
+      name: "tensorrt"
+      parameters { key: "precision_mode" value: "FP16" }
+      parameters { key: "trt_engine_cache_enable" value: "1" }
+      parameters { key: "trt_engine_cache_path" value: "/tmp/narrows-tensorrt" }
+    }
+  }
+}
+"""

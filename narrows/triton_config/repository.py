@@ -1,0 +1,50 @@
+"""A bundle's folder in the model repository that Triton loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from narrows.bundle import Bundle
+from narrows.errors import ServiceError
+from narrows.triton_config.config import Kind, model_config, model_name
+
+
+def fill_repository(
+    bundle: Bundle, repository: Path, *, max_batch: int = 8, instances: int = 1, tensorrt: bool = False
+) -> Path:
+    """Write a bundle's decoder and its configurations into ``repository``; answers the model's folder.
+
+    ::
+
+        repository/decoder_<bundle id>/
+        ├── config.pbtxt          for a GPU, as the public container reads it
+        ├── configs/cpu.pbtxt     for tritonserver --model-config-name=cpu
+        └── 1/model.onnx          copied from the bundle; not under version control
+
+    What was there is overwritten file by file, the network first: a server that looks in between sees a whole model.
+
+    Raises:
+        ServiceError: it cannot be written, the disk is full for one.
+        ValueError: as :func:`narrows.triton_config.model_config`.
+    """
+    gpu = model_config(bundle, max_batch=max_batch, instances=instances, kind=Kind.GPU, tensorrt=tensorrt)
+    cpu = model_config(bundle, max_batch=max_batch, instances=instances, kind=Kind.CPU)
+    folder = repository / model_name(bundle.id)
+    try:
+        for name in ("1", "configs"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        _replace(folder / "1" / "model.onnx", bundle.decoder_path.read_bytes())
+        _replace(folder / "configs" / "cpu.pbtxt", cpu.encode())
+        _replace(folder / "config.pbtxt", gpu.encode())
+    except OSError as error:
+        raise ServiceError(f"the model repository {repository} cannot be filled: {error}") from None
+    return folder
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_suffix(path.suffix + ".partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
