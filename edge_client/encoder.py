@@ -1,0 +1,70 @@
+"""The encoder network, run by ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from narrows.bundle import Bundle
+from narrows.errors import EncoderError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_INPUT, _OUTPUT = "picture", "latent"
+
+
+class Encoder:
+    """A bundle's encoder: pictures to latents, normalisation included."""
+
+    def __init__(self, bundle: Bundle, threads: int = 1, path: Path | None = None) -> None:
+        """Load the network: the bundle's int8 encoder, or its twin at ``path``.
+
+        Raises:
+            EncoderError: ONNX Runtime is missing or refuses it, or it is not the manifest's.
+        """
+        self._width, self._height = bundle.manifest.input.width, bundle.manifest.input.height
+        path = path or bundle.encoder_path
+        self._session = _open_session(path, threads)
+        _check_signature(self._session, bundle, path)
+
+    def latent(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The latent ``(C, h, w)`` float32 of a picture ``(H, W, 3)`` uint8 RGB of the bundle's size."""
+        (latent,) = self._session.run([_OUTPUT], {_INPUT: picture[np.newaxis]})
+        plane: NDArray[np.float32] = latent[0]
+        return plane
+
+    def fit(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture at the bundle's size: bilinear, each side on its own (no bars, so the aspect may change)."""
+        size = (self._width, self._height)
+        if picture.shape[1::-1] == size:
+            return np.ascontiguousarray(picture)
+        return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+
+
+def _open_session(path: Path, threads: int) -> InferenceSession:
+    try:
+        import onnxruntime  # noqa: PLC0415 -- an extra: a machine that only reads masks needs none
+        from onnxruntime.capi import onnxruntime_pybind11_state as refusals  # noqa: PLC0415
+    except ImportError:
+        raise EncoderError("the encoder needs ONNX Runtime: pip install 'narrows[edge]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except (refusals.Fail, refusals.InvalidGraph, refusals.InvalidProtobuf, refusals.NotImplemented) as error:
+        raise EncoderError(f"{path}: ONNX Runtime {onnxruntime.__version__} refuses it: {error}") from None
+
+
+def _check_signature(session: InferenceSession, bundle: Bundle, path: Path) -> None:
+    picture, latent = bundle.manifest.input, bundle.manifest.latent
+    wanted = [(_INPUT, [1, picture.height, picture.width, 3]), (_OUTPUT, [1, *latent.as_tuple()])]
+    found = [(node.name, list(node.shape)) for node in (*session.get_inputs(), *session.get_outputs())]
+    if found != wanted:
+        raise EncoderError(f"{path} has {found}; the manifest wants {wanted}: export the bundle again")

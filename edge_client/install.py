@@ -1,0 +1,36 @@
+"""What the camera must know of the install before its first frame: the number of shards."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import redis
+import structlog
+from redis.exceptions import RedisError
+
+from edge_client.link import name_failure, read_record
+from narrows.backoff import Backoff
+from narrows.errors import RecordError
+from narrows.wire import Install
+from narrows.wire.keys import INSTALL_KEY
+
+_LOG = structlog.get_logger("edge.install")
+
+
+def wait_for_shards(client: redis.Redis, stop: Event) -> int | None:
+    """Read the number of shards, trying until it is there; ``None`` if ``stop`` comes first."""
+    backoff = Backoff()
+    while not stop.is_set():
+        try:
+            data = read_record(client, INSTALL_KEY)
+            if data is not None:
+                return Install.parse(data).shards
+            waiting_for, remedy = "record", "start an orchestrator, which writes it, or give --shards"
+        except RedisError as error:
+            waiting_for, remedy = "redis", "{}: {}".format(*name_failure(error))
+        except RecordError as error:
+            waiting_for, remedy = "record", str(error)
+        delay_s = backoff.next_delay_s()
+        _LOG.warning("waiting", waiting_for=waiting_for, key=INSTALL_KEY, remedy=remedy, next_try_s=round(delay_s, 1))
+        stop.wait(delay_s)
+    return None

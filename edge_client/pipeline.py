@@ -1,0 +1,181 @@
+"""A frame's whole way through the camera's program, top to bottom.
+
+::
+
+    source ──► pacer ──► fit ──► encoder.onnx ──► quantise, silence, code ──► outbox ──► uplink ──► Redis
+                 ▲                                       ▲                       │          │
+                 └────────── steer ◄─────────────────────┴── control record ◄────┼──────────┘
+                                                                             oldest dropped, counted
+
+The main thread encodes; the uplink's thread sends and reads the control record; a live camera has a thread of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from threading import Event
+
+import structlog
+
+from edge_client.clock import unix_ms
+from edge_client.coding import FrameCoder
+from edge_client.encoder import Encoder
+from edge_client.install import wait_for_shards
+from edge_client.journal import Journal
+from edge_client.link import connect
+from edge_client.outbox import FrameRecord, Outbox, Outgoing
+from edge_client.pacer import Pacer
+from edge_client.progress import Progress
+from edge_client.settings import EdgeSettings
+from edge_client.sources import Frame, Source, open_source
+from edge_client.state import StateFolder
+from edge_client.stats import EdgeStats, Tally
+from edge_client.steering import Choice, steer
+from edge_client.uplink import Uplink
+from narrows.bundle import Bundle
+from narrows.errors import BundleError
+from narrows.wire import FrameIdentity, StreamKeys
+from narrows.wire.keys import check_stream_id
+
+_LOG = structlog.get_logger("edge")
+DEFAULT_BITS_PER_PIXEL = 0.1
+FLUSH_S = 1.6
+"""After a request to stop; with what follows it keeps within two seconds."""
+_DRAIN_POLL_S = 0.2
+
+
+def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
+    """Play a source to its end, to ``settings.frames`` sent frames, or until ``stop``; then flush and report.
+
+    Raises:
+        StreamIdInvalid, BundleError, EncoderError, StateError, SourceError, ServiceError: what the names say, each
+            with its remedy. A Redis that is away is no error: it is waited for.
+    """
+    check_stream_id(settings.stream)
+    bundle = Bundle.open(settings.bundle)
+    own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
+    encoder = Encoder(bundle, settings.threads)
+    tally = Tally()
+    with (
+        closing(open_source(settings.source, loop=settings.loop, stop=stop)) as source,
+        StateFolder(settings.state_folder) as state,
+        Journal(settings.journal, tally) as journal,
+    ):
+        epoch = state.next_epoch(unix_ms())
+        shards = settings.shards or _ask_for_shards(settings.redis_url, stop)
+        if shards is not None:
+            keys = StreamKeys.of(settings.stream, shards)
+            outbox = Outbox(settings.queue, _fates(journal, tally))
+            uplink = Uplink(connect(settings.redis_url), keys, settings.maxlen, outbox, tally, time.monotonic)
+            _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level)
+            _Run(settings, stop, source, encoder, FrameCoder(bundle), own, epoch, outbox, uplink, tally).play()
+    return tally.snapshot()
+
+
+@dataclass
+class _Run:
+    """One run's parts, from the first frame to the last."""
+
+    settings: EdgeSettings
+    stop: Event
+    source: Source
+    encoder: Encoder
+    coder: FrameCoder
+    own: Choice
+    epoch: int
+    outbox: Outbox
+    uplink: Uplink
+    tally: Tally
+    sequence: int = 0
+    pacer: Pacer = field(default_factory=lambda: Pacer(time.monotonic))
+    progress: Progress = field(default_factory=lambda: Progress(time.monotonic))
+
+    def play(self) -> None:
+        """Send frames until there are no more to send, then what still waits."""
+        self.uplink.start()
+        try:
+            while self._encode_until_enough():
+                self._drain()
+                if self._has_enough():
+                    break
+            self._drain()
+        finally:
+            self.outbox.wait_empty(FLUSH_S)
+            self.uplink.halt()
+
+    def _encode_until_enough(self) -> bool:
+        """Whether there is more to encode, should what waits be given up after all."""
+        levels = len(self.coder.bundle.manifest.levels)
+        while not self._has_enough():
+            choice = steer(self.own, self.uplink.control, levels)
+            if self.stop.wait(self.pacer.delay_s(choice.frames_per_s)):
+                return False
+            frame = self.source.read()
+            if frame is None:
+                return False
+            self.outbox.put(self._encode(frame, FrameIdentity(self.epoch, self.sequence), choice.level))
+            self.sequence += 1
+            self._report()
+        return True
+
+    def _encode(self, frame: Frame, identity: FrameIdentity, level: int) -> Outgoing:
+        begun_s = time.perf_counter()
+        latent = self.encoder.latent(self.encoder.fit(frame.picture))
+        inferred_s = time.perf_counter()
+        packet = self.coder.packet(latent, level, identity, frame.capture_ms).to_bytes()
+        coded_s = time.perf_counter()
+        network_s, coder_s = inferred_s - begun_s, coded_s - inferred_s
+        self.tally.taken(network_s, coder_s)
+        record = FrameRecord(
+            sequence=identity.sequence,
+            epoch=identity.epoch,
+            name=frame.name,
+            capture_ms=frame.capture_ms,
+            size_bytes=len(packet),
+            level=level,
+            network_ms=network_s * 1e3,
+            coder_ms=coder_s * 1e3,
+        )
+        return Outgoing(record, packet)
+
+    def _has_enough(self) -> bool:
+        """Whether ``--frames`` will be met by what is sent and waiting: a frame that is given up is made up for."""
+        return self.settings.frames is not None and self.outbox.sent_or_hopeful >= self.settings.frames
+
+    def _report(self) -> None:
+        self.uplink.check()
+        self.tally.source(self.source.passed_over, self.pacer.behind_s)
+        self.progress.tick(self.tally.snapshot())
+
+    def _drain(self) -> None:
+        while not (self.stop.is_set() or self.outbox.wait_empty(_DRAIN_POLL_S)):
+            self.uplink.check()
+            self.progress.tick(self.tally.snapshot())
+
+
+def _ask_for_shards(redis_url: str, stop: Event) -> int | None:
+    with closing(connect(redis_url, answer_s=FLUSH_S)) as client:
+        return wait_for_shards(client, stop)
+
+
+def _own_level(bundle: Bundle, level: int | None) -> int:
+    levels = len(bundle.manifest.levels)
+    if level is None:
+        return bundle.manifest.finest_level_within(DEFAULT_BITS_PER_PIXEL)
+    if level >= levels:
+        raise BundleError(f"--level {level}: bundle {bundle.hex_id} has levels 0 (finest) to {levels - 1}")
+    return level
+
+
+def _fates(journal: Journal, tally: Tally) -> Callable[[FrameRecord, str | None], None]:
+    def fate(record: FrameRecord, reason: str | None) -> None:
+        if reason is None:
+            tally.sent(record.size_bytes)
+        else:
+            tally.dropped(reason)
+        journal.frame(record, reason)
+
+    return fate

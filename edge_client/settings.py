@@ -1,0 +1,37 @@
+"""Everything that the command line and the environment may say, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """How to run one camera.
+
+    Attributes:
+        source: a folder of pictures, a video file, ``/dev/videoN`` or a URL.
+        level: rate level; ``None`` takes the bundle's finest within 0.1 bits per pixel.
+        frames: end after so many frames were sent; ``None`` goes on.
+        loop: begin a folder or file anew at its end.
+        state_folder: where the boot epoch is kept.
+        maxlen: about how many packets Redis holds of this stream.
+        queue: how many packets wait here while Redis is away.
+        shards: overrides what the install record says.
+    """
+
+    source: str
+    stream: str
+    redis_url: str
+    bundle: Path
+    state_folder: Path
+    frames_per_s: float = 10.0
+    level: int | None = None
+    frames: int | None = None
+    loop: bool = False
+    journal: Path | None = None
+    threads: int = 1
+    maxlen: int = 256
+    queue: int = 64
+    shards: int | None = None

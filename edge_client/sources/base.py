@@ -1,0 +1,36 @@
+"""Where pictures come from: the contract that every source keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture ``(H, W, 3)`` uint8 RGB, what to call it, and when it was taken (Unix milliseconds)."""
+
+    name: str
+    picture: NDArray[np.uint8]
+    capture_ms: int
+
+
+class Source(Protocol):
+    """Yields frames one by one. A stored source yields every frame; a live one yields the newest."""
+
+    @property
+    def passed_over(self) -> int:
+        """Frames that the camera gave and that were never read, because a newer one was there."""
+
+    def read(self) -> Frame | None:
+        """The next frame; ``None`` after the last.
+
+        Raises:
+            SourceError: what should be a picture cannot be read; the message names it.
+        """
+
+    def close(self) -> None:
+        """Let go of files, devices and threads."""

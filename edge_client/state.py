@@ -1,0 +1,122 @@
+"""What a camera must remember over a reboot: its last boot epoch, durable before the first frame.
+
+A frame's identity is (stream, epoch, sequence). Sequences begin at 0 at every boot, so an epoch that came twice would
+make new frames look like old ones, which the cloud answers once only. Hence
+``epoch = max(stored + 1, Unix milliseconds)``: the file carries it past a clock that runs backwards, the clock carries
+it past a file that is lost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import zlib
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from narrows.errors import StateError
+from narrows.wire.keys import check_stream_id
+
+_LOG = structlog.get_logger("edge.state")
+_MAX_EPOCH = (1 << 64) - 1
+_FILE, _LOCK = "epoch", "lock"
+
+
+class StateFolder:
+    """The folder of one stream's state, held by one program at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make and lock the folder.
+
+        Raises:
+            StateError: it cannot be made, or another program sends this stream.
+        """
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(
+                f"{folder} cannot hold the boot epoch ({error.strerror}): give a writable --state-dir"
+            ) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise StateError(f"{folder} is in use: another `narrows edge` sends this stream") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    def next_epoch(self, now_ms: int) -> int:
+        """The epoch of this boot, on disk before it is returned.
+
+        Raises:
+            StateError: it cannot be made durable.
+        """
+        epoch = max(self._stored() + 1, now_ms)
+        try:
+            _write_durably(self._folder / _FILE, format_epoch(epoch))
+        except OSError as error:
+            raise StateError(
+                f"the boot epoch cannot be written to {self._folder} ({error.strerror}): give a writable --state-dir"
+            ) from None
+        return epoch
+
+    def _stored(self) -> int:
+        path = self._folder / _FILE
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise StateError(f"{path} cannot be read ({error.strerror}): mend it or give another --state-dir") from None
+        stored = parse_epoch(data)
+        if stored is None:
+            _LOG.warning("epoch_unreadable", file=str(path), consequence="the clock alone gives this boot's epoch")
+            return 0
+        return stored
+
+
+def format_epoch(epoch: int) -> bytes:
+    """``EPOCH CRC32`` in one line."""
+    digits = str(epoch).encode()
+    return b"%b %08x\n" % (digits, zlib.crc32(digits))
+
+
+def parse_epoch(data: bytes) -> int | None:
+    """Read what :func:`format_epoch` wrote; ``None`` for anything else, or for an epoch that has no successor."""
+    digits, _, _ = data.partition(b" ")
+    if len(data) > 64 or not (digits.isdigit() and format_epoch(int(digits)) == data):
+        return None
+    epoch = int(digits)
+    return epoch if epoch < _MAX_EPOCH else None
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    draft = path.with_suffix(".new")
+    with draft.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def default_folder(stream: str) -> Path:
+    """``~/.local/state/narrows/STREAM``, or below ``$XDG_STATE_HOME``.
+
+    Raises:
+        StreamIdInvalid: the id cannot name a folder, or a stream.
+    """
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "narrows" / check_stream_id(stream)

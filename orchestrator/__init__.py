@@ -1,0 +1,1 @@
+"""The programs in the cloud: dispatch, inference, supervision. Nothing here imports torch."""

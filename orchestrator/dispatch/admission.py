@@ -1,0 +1,66 @@
+"""Which entries become frames: everything that can be refused before a symbol is decoded. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from narrows.bundle import Bundle, format_id, parse_id
+from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed, SealUnsupported
+from narrows.wire.feature import FeaturePacket
+from narrows.wire.keys import PACKET_FIELD
+from narrows.wire.streams import Policy, StreamSettings
+
+
+def packet_bytes(fields: list[bytes] | None) -> bytes:
+    """The packet of a stream entry.
+
+    Raises:
+        EntryMalformed: the entry has no field ``p``, or was deleted while it was pending.
+    """
+    if fields is None:
+        raise EntryMalformed("the entry was deleted while it was pending")
+    for name, value in zip(fields[::2], fields[1::2], strict=False):
+        if name == PACKET_FIELD:
+            return value
+    names = b", ".join(fields[::2])[:80]
+    raise EntryMalformed(f"an entry without the field {PACKET_FIELD.decode()!r}; it has {names!r}")
+
+
+def choose_bundle(packet: FeaturePacket, settings: StreamSettings, served: Mapping[int, Bundle]) -> Bundle:
+    """The bundle that decodes a packet.
+
+    Raises:
+        BundleUnknown: the packet names one that is not served, or not the one that its stream is held to.
+        ShapeMismatch: it does not fit its bundle.
+        SealUnsupported: its payload is sealed.
+    """
+    if settings.bundle is not None and parse_id(settings.bundle) != packet.bundle_id:
+        raise BundleUnknown(f"bundle {format_id(packet.bundle_id)}; this stream is held to {settings.bundle}")
+    bundle = served.get(packet.bundle_id)
+    if bundle is None:
+        raise BundleUnknown(
+            f"bundle {format_id(packet.bundle_id)} is not served here; these are: {', '.join(map(format_id, served))}"
+        )
+    bundle.check(packet)
+    if packet.cipher != 0:
+        raise SealUnsupported(f"cipher suite {packet.cipher}, key {packet.key_id}: this build opens suite 0 only")
+    return bundle
+
+
+def clock_ahead(packet: FeaturePacket, entry_ms: int, settings: StreamSettings, future_ms: int) -> bool:
+    """Whether a capture time lies ahead of the server's clock by more than ``future_ms``.
+
+    Raises:
+        ClockInFuture: it does, and the stream's settings refuse such frames.
+    """
+    ahead_ms = packet.capture_ms - entry_ms
+    if ahead_ms <= future_ms:
+        return False
+    if settings.refuse_future_clock:
+        raise ClockInFuture(f"captured {ahead_ms} ms after the server took it; set the camera's clock (NTP)")
+    return True
+
+
+def stale_at_ms(entry_ms: int, settings: StreamSettings) -> float | None:
+    """When a frame is too old for the network, on the server's clock; ``None`` for never."""
+    return entry_ms + settings.stale_ms if settings.policy is Policy.REALTIME else None

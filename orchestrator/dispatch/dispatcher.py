@@ -1,0 +1,249 @@
+"""A dispatcher: the loops around the way of a frame (:mod:`orchestrator.dispatch.frame_path`)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from narrows.bundle import Bundle
+from narrows.errors import ServiceError
+from orchestrator.dispatch.cancelling import cancel_all
+from orchestrator.dispatch.clock import ServerClock
+from orchestrator.dispatch.discovery import Discovery
+from orchestrator.dispatch.frame_path import FramePath
+from orchestrator.dispatch.health import Health
+from orchestrator.dispatch.install import agree_on_shards
+from orchestrator.dispatch.lane import Connect, Lane
+from orchestrator.dispatch.lease import Lease, Leases
+from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.shard import Shard
+from orchestrator.dispatch.store import Store, cause_of
+from orchestrator.dispatch.sweep import Sweep
+from orchestrator.faults import Cause, Faults
+from orchestrator.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+_AFTER_TROUBLE_S = 0.2
+_WORTH, _LONGEST_PAUSE_S = (
+    9,
+    5.0,
+)  # housekeeping takes about a tenth of the time at most, however many streams there are
+
+
+def own_name() -> str:
+    """A name that no other dispatcher has, nor this one after a restart."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+class Dispatcher:
+    """Owns its share of the shards and brings their frames to an end."""
+
+    def __init__(
+        self,
+        store: Store,
+        served: Mapping[int, tuple[Bundle, Connect]],
+        shards: int,
+        settings: DispatchSettings,
+        metrics: Metrics | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or own_name()
+        self.metrics = metrics or Metrics()
+        self._faults = Faults(self.metrics)
+        self.health = Health(shards_due=1)
+        self.shards: dict[int, Shard] = {}
+        self._store, self._settings = store, settings
+        self._clock = ServerClock()
+        self._lanes = {
+            bundle_id: Lane(bundle, connect, self._clock, self.metrics, settings)
+            for bundle_id, (bundle, connect) in served.items()
+        }
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="symbols")
+        self._path = FramePath(
+            store, self._lanes, self._pool, self._clock, self.metrics, settings, self.name, self._faults
+        )
+        self._leases = Leases(store, self.name, shards, settings.lease_ttl_ms)
+        self._discovery = Discovery(store, shards, self.metrics, settings.dead_letters)
+        self._sweep = Sweep(store, self._lanes, self._clock, self.metrics, settings, self._faults)
+        self._readers: dict[int, asyncio.Task[None]] = {}
+        self._departing: set[asyncio.Task[None]] = set()
+        self._gained = asyncio.Event()
+        self._tasks = asyncio.TaskGroup()
+
+    @classmethod
+    async def create(
+        cls,
+        store: Store,
+        served: Mapping[int, tuple[Bundle, Connect]],
+        settings: DispatchSettings,
+        *,
+        shards: int | None = None,
+        name: str | None = None,
+    ) -> Dispatcher:
+        """A dispatcher for the install that ``store`` holds.
+
+        Raises:
+            ServiceError: Redis is away, or ``shards`` is not what the install was made with.
+        """
+        return cls(store, served, await agree_on_shards(store, shards), settings, name=name)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then finish what is in flight, give the leases back and return."""
+        loops = [
+            self._keep_leases(),
+            self._discover(),
+            self._keep_house(),
+            self._watch_decoders(),
+            self._path.finisher.run(),
+        ]
+        loops += [self.health.watch_loop(), *(lane.run() for lane in self._lanes.values())]
+        try:
+            async with self._tasks:
+                running = [self._tasks.create_task(loop) for loop in loops]
+                await stop.wait()
+                self.health.stopping = True
+                await self._leave()
+                await cancel_all([*running, *self._readers.values(), *self._departing])
+        finally:
+            await self._close()
+
+    async def _keep_leases(self) -> None:
+        while True:
+            try:
+                await self._beat()
+                self.health.redis_ok = True
+                self._faults.end(Cause.REDIS_AWAY, Cause.REDIS_READ_ONLY, Cause.REDIS_REFUSES)
+            except ServiceError as error:
+                self._trouble("leases are not renewed", error)
+            await asyncio.sleep(self._settings.beat_s)
+
+    async def _beat(self) -> None:
+        for lost in [lease for lease in self._leases.held.values() if lease.lost]:
+            self._leases.drop(lost)
+        await self._leases.renew()
+        self._drop_lost()
+        if self.health.stopping:
+            return
+        due = await self._leases.heartbeat()
+        staying = sorted((s for s in self.shards.values() if not s.draining), key=lambda shard: shard.held)
+        for shard in staying[: max(0, len(staying) - due)]:
+            self._spawn(self._hand_over(shard))
+        for lease in await self._leases.acquire(due):
+            self._take_over(lease)
+        self.health.shards_owned, self.health.shards_due = len(self.shards), due
+        self.metrics.shards_owned.set(len(self.shards))
+
+    def _take_over(self, lease: Lease) -> None:
+        shard = Shard(lease, self._store, self.name, self._path.live, self._clock, self.metrics, self._settings)
+        self.shards[lease.shard] = shard
+        self._readers[lease.shard] = self._tasks.create_task(self._read(shard))
+        self._gained.set()
+        _log.info("a shard is ours", shard=lease.shard, token=lease.token)
+
+    def _drop_lost(self) -> None:
+        lost = [number for number, shard in self.shards.items() if shard.lease.lost]
+        if lost:
+            self.metrics.lease_lost.inc(len(lost))
+            self._faults.happened(Cause.LEASE_LOST, f"to others went shards {lost}: this process was paused or cut off")
+        for number in lost:
+            shard = self.shards.pop(number)
+            self._readers.pop(number).cancel()
+            self._spawn(shard.abandon())
+
+    async def _hand_over(self, shard: Shard) -> None:
+        """Finish what is held, then let another have the shard. The lease is renewed meanwhile."""
+        if shard.draining:
+            return
+        await shard.drain(self._settings.drain_s)
+        number = shard.lease.shard
+        if self.shards.get(number) is shard:
+            del self.shards[number]
+            self._readers.pop(number).cancel()
+        await self._leases.release(shard.lease)
+        _log.info("a shard is handed over", shard=number)
+
+    async def _read(self, shard: Shard) -> None:
+        while not (shard.lease.lost or shard.draining):
+            try:
+                await shard.read()
+            except ServiceError as error:
+                self._trouble("reading waits", error)
+                await asyncio.sleep(_AFTER_TROUBLE_S)
+
+    async def _discover(self) -> None:
+        while True:
+            self._gained.clear()
+            begun_s = time.monotonic()
+            try:
+                await self._clock.look(self._store)
+                shards = dict(self.shards)
+                for number, names in (await self._discovery.look(shards.keys())).items():
+                    await shards[number].adopt(names)
+            except ServiceError as error:
+                self._trouble("streams are not looked for", error)
+            with suppress(TimeoutError):
+                # never asyncio.wait_for: in Python 3.11 it may swallow a cancellation (cpython #86296)
+                took_s = time.monotonic() - begun_s
+                async with asyncio.timeout(_pause_s(self._settings.discover_s, took_s)):
+                    await self._gained.wait()
+
+    async def _keep_house(self) -> None:
+        while True:
+            begun_s = time.monotonic()
+            try:
+                await self._sweep.round(dict(self.shards))
+            except ServiceError as error:
+                self._trouble("a sweep failed", error)
+            took_s = time.monotonic() - begun_s
+            await asyncio.sleep(_pause_s(max(_AFTER_TROUBLE_S, self._settings.sweep_s - took_s), took_s))
+
+    async def _watch_decoders(self) -> None:
+        while True:
+            await self._sweep.look_at_decoders()
+            self.health.decoders_ready = {lane.bundle.hex_id: lane.ready for lane in self._lanes.values()}
+            await asyncio.sleep(self._settings.sweep_s)
+
+    async def _leave(self) -> None:
+        """Hand all shards over at once, within the time that is left."""
+        try:
+            await asyncio.gather(*(self._hand_over(shard) for shard in list(self.shards.values())))
+            await asyncio.gather(*self._departing)
+            await self._leases.leave()
+        except ServiceError as error:
+            self._trouble("leaving without a word", error)
+
+    async def _close(self) -> None:
+        for shard in self.shards.values():
+            await shard.abandon()
+        for lane in self._lanes.values():
+            await lane.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks.create_task(self._guarded(work))
+        self._departing.add(task)
+        task.add_done_callback(self._departing.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except ServiceError as error:
+            self._trouble("a shard is left to its lease", error)
+
+    def _trouble(self, what: str, error: ServiceError) -> None:
+        self.health.redis_ok = False
+        self.metrics.service_errors.labels("redis").inc()
+        self._faults.begin(cause_of(error), f"{what}: {error}")
+
+
+def _pause_s(wanted_s: float, took_s: float) -> float:
+    return max(wanted_s, min(_WORTH * took_s, _LONGEST_PAUSE_S))

@@ -1,0 +1,143 @@
+"""Which waiting frame goes into the next batch: shares by weight, order within a stream.
+
+Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996) with cost 1 a frame: a stream's virtual time grows by
+1/weight for each frame taken, and the smallest goes first. A stream that was silent starts at the present
+virtual time, so that silence saves up nothing.
+
+A batch cannot be interrupted, so whoever comes next waits for it. A stream that alone has frames waiting may
+therefore fill batches only as far as that costs the next one little (``lone``), unless no other stream is known.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+_SILENT_ROUNDS = 16
+_LONGER = 0.25
+
+
+@dataclass(slots=True)
+class _Line(Generic[T]):
+    weight: float
+    virtual: float
+    last_push: int = 0
+    in_flight: int = 0
+    waiting: deque[T] = field(default_factory=deque)
+
+
+class FairPicker(Generic[T]):
+    """Frames that wait, by stream. What was picked is in flight until :meth:`done`.
+
+    Attributes:
+        lone: how many frames a stream may have in flight while only it has frames waiting and others are known; if more
+            than one of it waits, those of all streams count.
+    """
+
+    def __init__(self) -> None:
+        self.lone = 1
+        self._lines: dict[str, _Line[T]] = {}
+        self._waiting: dict[str, _Line[T]] = {}
+        self._virtual = 0.0
+        self._in_flight = 0
+        self._pushes = 0
+        self._tidied_at = 0
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return sum(len(line.waiting) for line in self._waiting.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether a frame could be picked now."""
+        return len(self._waiting) > 1 or any(not self._lone_full(line) for line in self._waiting.values())
+
+    @property
+    def streams_known(self) -> int:
+        """How many streams had a frame here lately."""
+        return len(self._lines)
+
+    def push(self, stream: str, weight: float, item: T) -> None:
+        """Let a frame wait behind those of its stream."""
+        line = self._lines.get(stream)
+        if line is None:
+            line = self._lines[stream] = _Line(weight, self._virtual)
+        if not line.waiting:
+            line.virtual = max(line.virtual, self._virtual)
+        self._pushes += 1
+        line.weight, line.last_push = weight, self._pushes
+        line.waiting.append(item)
+        self._waiting[stream] = line
+
+    def put_back(self, picked: Iterable[tuple[str, T]]) -> None:
+        """Return what a batch could not do, before everything else of its streams."""
+        for stream, item in reversed(list(picked)):
+            line = self._lines.setdefault(stream, _Line(1.0, self._virtual))
+            line.waiting.appendleft(item)
+            self._waiting[stream] = line
+
+    def pick(self, most: int) -> list[tuple[str, T]]:
+        """Take up to ``most`` frames, fairly."""
+        picked: list[tuple[str, T]] = []
+        while self._waiting and len(picked) < most:
+            name, line = min(self._waiting.items(), key=_virtual_of)
+            if self._lone_full(line):
+                break
+            self._virtual = max(self._virtual, line.virtual)
+            line.virtual += 1.0 / line.weight
+            line.in_flight += 1
+            self._in_flight += 1
+            picked.append((name, line.waiting.popleft()))
+            if not line.waiting:
+                del self._waiting[name]
+        return picked
+
+    def done(self, streams: Iterable[str]) -> None:
+        """These streams' frames are no longer in flight, a name for each frame."""
+        for name in streams:
+            if name in self._lines:
+                self._lines[name].in_flight -= 1
+            self._in_flight -= 1
+
+    def take_out(self, unwanted: Callable[[T], bool]) -> list[T]:
+        """Take out what shall not be decoded after all; streams that fell silent are forgotten."""
+        out: list[T] = []
+        for name, line in list(self._waiting.items()):
+            taken = [item for item in line.waiting if unwanted(item)]
+            if taken:
+                line.waiting = deque(item for item in line.waiting if not unwanted(item))
+                out += taken
+            if not line.waiting:
+                del self._waiting[name]
+        if self._pushes - self._tidied_at >= len(self._lines):
+            self._forget_silent()
+        return out
+
+    def _forget_silent(self) -> None:
+        self._tidied_at, longest = self._pushes, _SILENT_ROUNDS * len(self._lines)
+        for name, line in list(self._lines.items()):
+            idle = not (line.waiting or line.in_flight) and line.virtual <= self._virtual
+            if idle and self._pushes - line.last_push > longest:
+                del self._lines[name]
+
+    def _lone_full(self, line: _Line[T]) -> bool:
+        if len(self._waiting) > 1 or len(self._lines) == 1:
+            return False
+        return (self._in_flight if len(line.waiting) > 1 else line.in_flight) >= self.lone
+
+
+def lone_frames(base_s: float, per_frame_s: float) -> int:
+    """How many frames a batch may have so that it takes at most a quarter longer than a batch of one; at least 1.
+
+    ``base_s + per_frame_s * n`` is the cost of a batch of ``n``; NaN is not known yet.
+    """
+    if not (base_s >= 0 and per_frame_s > 0):
+        return 1
+    return 1 + int(_LONGER * (base_s + per_frame_s) / per_frame_s)
+
+
+def _virtual_of(item: tuple[str, _Line[T]]) -> float:
+    return item[1].virtual

@@ -1,0 +1,243 @@
+"""A frame's life, top to bottom: admit, decode, wait for a batch, infer, pack, end.
+
+::
+
+    entry ─ admit ─► packet ─ decode ─► symbols ─ lane ─► label map ─ pack ─► mask ─┐
+      │                │                  │        │                                ├─ turn ─► end, once
+      └─ refused ──────┴─ refused ────────┴────────┴─ skipped (stale) or refused ───┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from narrows.bundle import Bundle
+from narrows.codec import decode_symbols, symbol_digest
+from narrows.errors import (
+    DigestMismatch,
+    EpochStale,
+    FramePoison,
+    FrameRefused,
+    ReferenceLost,
+    SequenceJump,
+    ServiceError,
+)
+from narrows.wire.feature import FeaturePacket
+from narrows.wire.keys import GROUP
+from narrows.wire.mask import MaskPacket, Timings, class_areas, pack_labels, seal_mask
+from narrows.wire.outcome import MASK
+from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
+from orchestrator.dispatch.clock import ServerClock, entry_ms
+from orchestrator.dispatch.finish import Ending, Finisher, Verdict
+from orchestrator.dispatch.key_request import KeyRequests
+from orchestrator.dispatch.lane import Inferred, Lane
+from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.store import Store
+from orchestrator.dispatch.stream import Frame
+from orchestrator.faults import Faults
+from orchestrator.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+_HEAD_BYTES = 256
+_INLINE_SYMBOLS, _INLINE_PIXELS = 1 << 17, 1 << 19  # about a millisecond of decoding or packing
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A frame with its symbols ``(C, h, w)`` int8, and how long they took."""
+
+    packet: FeaturePacket
+    bundle: Bundle
+    symbols: NDArray[np.int8]
+    stale_at_ms: float | None
+    decode_s: float
+
+
+class FramePath:
+    """The way that every frame of this process takes."""
+
+    def __init__(
+        self,
+        store: Store,
+        lanes: Mapping[int, Lane],
+        pool: Executor,
+        clock: ServerClock,
+        metrics: Metrics,
+        settings: DispatchSettings,
+        consumer: str,
+        faults: Faults,
+    ) -> None:
+        self.finisher = Finisher(store, settings, faults)
+        self._store, self._lanes, self._pool = store, lanes, pool
+        self._clock, self._metrics, self._settings = clock, metrics, settings
+        self._consumer = consumer
+        self._served = {bundle_id: lane.bundle for bundle_id, lane in lanes.items()}
+        self._key_requests = KeyRequests(store)
+        self._one_suspect = asyncio.Semaphore(1)
+
+    async def live(self, frame: Frame) -> None:
+        """One frame, from its entry to its end. Returns when it is no longer held here."""
+        try:
+            ending = await self._lead(frame)
+            await frame.turn()
+            await self._end(frame, ending)
+        except ServiceError as error:
+            self._metrics.service_errors.labels("redis").inc()
+            _log.warning("a frame is left pending", stream=frame.stream.id, entry=frame.entry.id, error=str(error))
+        except Exception:  # noqa: BLE001 - the outermost loop of a frame: its neighbours go on, and its third crash is its last
+            self._metrics.frame_crashes.inc()
+            _log.exception("a frame is left pending", stream=frame.stream.id, entry=frame.entry.id)
+        finally:
+            frame.stream.let_go(frame)
+
+    async def _lead(self, frame: Frame) -> Ending:
+        try:
+            async with frame.stream.decoding:
+                decoded = await self._take_up(frame)
+            inferred = await self._infer(frame, decoded)
+            if inferred is None:
+                return Ending.skipped("stale", decoded.packet.identity)
+            return await self._pack(frame, decoded, inferred)
+        except ReferenceLost as refusal:
+            await self._key_requests.ask(frame.stream)
+            return Ending.refused(refusal, frame.identity)
+        except FrameRefused as refusal:
+            return Ending.refused(refusal, frame.identity)
+
+    async def _take_up(self, frame: Frame) -> Decoded:
+        """Admit and decode. What others took up before without an end is a suspect: marked first, one at a time."""
+        if not frame.claimed:
+            return await self._decode(frame, *self._admit(frame))
+        async with self._one_suspect:
+            await self._mark_taken_up(frame)
+            return await self._decode(frame, *self._admit(frame))
+
+    def _admit(self, frame: Frame) -> tuple[FeaturePacket, Bundle]:
+        settings, arrived_ms = frame.stream.settings, entry_ms(frame.entry.id)
+        data = packet_bytes(frame.entry.fields)
+        frame.size_bytes, frame.head = len(data), data[:_HEAD_BYTES]
+        self._metrics.payload_bytes.inc(len(data))
+        self._metrics.took("redis", (frame.read_ms - arrived_ms) / 1000)
+        packet = FeaturePacket.parse(data)
+        frame.identity = packet.identity
+        if frame.deliveries > self._settings.deliveries:
+            raise FramePoison(f"taken up {frame.deliveries - 1} times without an end; see the dispatchers' logs")
+        bundle = choose_bundle(packet, settings, self._served)
+        if clock_ahead(packet, arrived_ms, settings, self._settings.future_ms):
+            self._metrics.clock_future.inc()
+        else:
+            self._metrics.took("uplink", (arrived_ms - packet.capture_ms) / 1000)
+        return packet, bundle
+
+    async def _decode(self, frame: Frame, packet: FeaturePacket, bundle: Bundle) -> Decoded:
+        reference = frame.stream.planes.reference_of(packet)
+        begun_s = time.monotonic()
+        work = partial(_decode_checked, packet, bundle, reference)
+        symbols = await self._done(work, packet.shape.symbols, _INLINE_SYMBOLS)
+        frame.stream.planes.remember(packet, symbols)
+        decode_s = time.monotonic() - begun_s
+        self._metrics.took("decode", decode_s)
+        too_old_ms = stale_at_ms(entry_ms(frame.entry.id), frame.stream.settings)
+        return Decoded(packet, bundle, symbols, too_old_ms, decode_s)
+
+    async def _infer(self, frame: Frame, decoded: Decoded) -> Inferred | None:
+        """The label map; ``None`` if the frame is stale, or ended before so that any ending will do."""
+        lane = self._lanes[decoded.bundle.id]
+        lane.observe_offered()
+        stale = decoded.stale_at_ms is not None and self._clock.now_ms() > decoded.stale_at_ms
+        if stale or frame.stream.seen.has_ended(decoded.packet.identity):
+            return None
+        inferred = await lane.labels(frame.stream, decoded.symbols, decoded.packet.level, decoded.stale_at_ms)
+        if inferred is not None:
+            self._metrics.took("batch", inferred.batch_s)
+            self._metrics.took("infer", inferred.infer_s)
+        return inferred
+
+    async def _pack(self, frame: Frame, decoded: Decoded, inferred: Inferred) -> Ending:
+        redis_s = (frame.read_ms - entry_ms(frame.entry.id)) / 1000
+        work = partial(_packed, decoded, inferred, redis_s, frame.size_bytes)
+        body, pack_s = await self._done(work, inferred.labels.size, _INLINE_PIXELS)
+        self._metrics.took("pack", pack_s)
+        return Ending.mask(body, decoded.packet.identity)
+
+    async def _end(self, frame: Frame, ending: Ending) -> None:
+        begun_s = time.monotonic()
+        verdict, lost = await self.finisher.finish(frame, ending)
+        if lost:
+            self._metrics.lost_frames.labels(frame.stream.settings.group).inc(lost)
+        if verdict in (Verdict.JUMP, Verdict.STALE):
+            ending = Ending.refused(_misplaced(verdict, frame), frame.identity, placed=False)
+            verdict, _ = await self.finisher.finish(frame, ending)
+        if verdict is Verdict.FENCED:
+            frame.stream.lease.lost = True
+            return
+        self._count(frame, ending, verdict, time.monotonic() - begun_s)
+
+    def _count(self, frame: Frame, ending: Ending, verdict: Verdict, publish_s: float) -> None:
+        metrics, group = self._metrics, frame.stream.settings.group
+        if verdict is Verdict.DUPLICATE:
+            metrics.frames.labels("duplicate", "duplicate", group).inc()
+        if verdict is not Verdict.FINISHED:
+            return
+        metrics.frames.labels(ending.kind.decode(), ending.reason, group).inc()
+        metrics.took("publish", publish_s)
+        if ending.kind == MASK:
+            metrics.took("total", (self._clock.now_ms() - entry_ms(frame.entry.id)) / 1000)
+        elif ending.kind == b"refused":
+            metrics.dead_letters.labels(ending.reason).inc()
+            _log.debug("refused", stream=frame.stream.id, reason=ending.reason, detail=ending.detail)
+
+    async def _mark_taken_up(self, frame: Frame) -> None:
+        """Count this delivery in Redis now, before anything that could end this process; one suspect at a time."""
+        stream = frame.stream
+        await self._store.set_deliveries(stream.keys.features, GROUP, self._consumer, frame.entry.id, frame.deliveries)
+
+    async def _done(self, work: Callable[[], T], size: int, inline: int) -> T:
+        """Small work at once, for handing it over costs more than it does; large work in the pool."""
+        if size <= inline:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _decode_checked(packet: FeaturePacket, bundle: Bundle, reference: NDArray[np.int8] | None) -> NDArray[np.int8]:
+    symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level, reference)
+    digest = symbol_digest(symbols)
+    if digest != packet.own_digest:
+        raise DigestMismatch(f"symbols with digest {digest:08x}; the camera coded {packet.own_digest:08x}")
+    return symbols
+
+
+def _packed(decoded: Decoded, inferred: Inferred, redis_s: float, feature_bytes: int) -> tuple[bytes, float]:
+    begun_s = time.monotonic()
+    packet, bundle, labels = decoded.packet, decoded.bundle, inferred.labels
+    packed, areas = pack_labels(labels), class_areas(labels, len(bundle.manifest.classes))
+    pack_s = time.monotonic() - begun_s
+    spans_s = (redis_s, decoded.decode_s, inferred.batch_s, inferred.infer_s, pack_s)
+    mask = MaskPacket(
+        bundle_id=bundle.id,
+        identity=packet.identity,
+        capture_ms=packet.capture_ms,
+        level=packet.level,
+        feature_bytes=feature_bytes,
+        labels=labels,
+        areas=areas,
+        timings=Timings(*(int(max(0.0, span) * 1e6) for span in spans_s)),
+    )
+    return seal_mask(mask, packed), pack_s
+
+
+def _misplaced(verdict: Verdict, frame: Frame) -> FrameRefused:
+    if verdict is Verdict.JUMP:
+        return SequenceJump(f"{frame.identity} is over 2^20 frames ahead; the next one in sequence is believed")
+    return EpochStale(f"{frame.identity} is of an epoch before the last 4 of this stream")

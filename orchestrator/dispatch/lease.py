@@ -1,0 +1,107 @@
+"""Who owns which shard: leases with fencing tokens, shared out evenly among the living dispatchers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from narrows.wire.keys import DISPATCHERS_KEY, ShardKeys
+from orchestrator.dispatch.scripts import ACQUIRE, HEARTBEAT, RELEASE, RENEW
+from orchestrator.dispatch.store import Store
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to a shard: a token, valid as long as no newer one was given out.
+
+    ``good_until_s`` is what this process may assume without asking, on its monotonic clock.
+    """
+
+    shard: int
+    token: str
+    good_until_s: float
+    lost: bool = False
+
+    def good(self, now_s: float) -> bool:
+        """Whether the lease cannot have gone to another yet."""
+        return not self.lost and now_s < self.good_until_s
+
+
+def fair_share(shards: int, living: Sequence[str], me: str) -> int:
+    """How many shards ``me`` should own: all are owned, and no two dispatchers differ by more than one."""
+    if me not in living:
+        return 0
+    rank = sorted(living).index(me)
+    return shards // len(living) + (rank < shards % len(living))
+
+
+@dataclass
+class Leases:
+    """This dispatcher's leases in an install of ``shards`` shards."""
+
+    store: Store
+    owner: str
+    shards: int
+    ttl_ms: int
+    monotonic: Callable[[], float] = time.monotonic
+    held: dict[int, Lease] = field(default_factory=dict)
+
+    async def heartbeat(self) -> int:
+        """Say that we live; answers how many shards we should own."""
+        living = await self.store.run(HEARTBEAT, [DISPATCHERS_KEY], self.owner, self.ttl_ms)
+        return fair_share(self.shards, [name.decode() for name in living], self.owner)
+
+    async def renew(self) -> list[Lease]:
+        """Renew what is held; answers what was lost to others."""
+        leases = list(self.held.values())
+        asked_s = self.monotonic()
+        replies = await self.store.run_many(
+            [(RENEW, _lease_keys(lease.shard), (lease.token, self.owner, self.ttl_ms)) for lease in leases]
+        )
+        lost = []
+        for lease, reply in zip(leases, replies, strict=True):
+            if reply == 1:
+                lease.good_until_s = asked_s + self.ttl_ms / 1000
+            elif reply == 0:
+                lost.append(self.drop(lease))
+        return lost
+
+    async def acquire(self, most: int) -> list[Lease]:
+        """Take free shards until ``most`` are held; answers the new leases."""
+        gained = []
+        for shard in self._in_our_order():
+            if len(self.held) >= most:
+                break
+            asked_s = self.monotonic()
+            token = await self.store.run(ACQUIRE, _lease_keys(shard), self.owner, self.ttl_ms)
+            if token is not None:
+                self.held[shard] = Lease(shard, token.decode(), asked_s + self.ttl_ms / 1000)
+                gained.append(self.held[shard])
+        return gained
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lease back; it counts as lost here first."""
+        self.drop(lease)
+        await self.store.run(RELEASE, [ShardKeys(lease.shard).lease], lease.token, self.owner)
+
+    async def leave(self) -> None:
+        """Stop counting as a living dispatcher."""
+        await self.store.call("ZREM", DISPATCHERS_KEY, self.owner)
+
+    def drop(self, lease: Lease) -> Lease:
+        """Forget a lease that another has, or that a script refused."""
+        lease.lost = True
+        if self.held.get(lease.shard) is lease:
+            del self.held[lease.shard]
+        return lease
+
+    def _in_our_order(self) -> list[int]:
+        """Shards not held, beginning at a place of our own so that starting dispatchers do not race for the same."""
+        first = hash(self.owner) % self.shards
+        return [s for s in (*range(first, self.shards), *range(first)) if s not in self.held]
+
+
+def _lease_keys(shard: int) -> list[str]:
+    keys = ShardKeys(shard)
+    return [keys.lease, keys.fence]

@@ -1,0 +1,12 @@
+-- Take a shard's lease if nobody holds it.
+-- KEYS: lease, fence    ARGV: owner, ttl ms
+-- Answers the fencing token, or nothing. Tokens grow with the clock too: a server that lost its last second
+-- to a power failure must not give the same token out twice.
+if redis.call('EXISTS', KEYS[1]) == 1 then return false end
+local time = redis.call('TIME')
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+local token = string.format('%.0f', math.max(last + 1, now_ms))
+redis.call('SET', KEYS[2], token)
+redis.call('SET', KEYS[1], token .. ' ' .. ARGV[1], 'PX', ARGV[2])
+return token

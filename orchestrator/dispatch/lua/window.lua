@@ -1,0 +1,109 @@
+-- The window of ended identities of one stream: per epoch the highest sequence and a ring of bits for the
+-- last SPAN, as IPsec's anti-replay window (RFC 6479). Everything below a window has ended.
+-- Field: epoch, 20 digits. Value: highest (10 digits), candidate of a jump (10 digits), SPAN bits.
+local SPAN, KEPT, JUMP, CONFIRM = 1024, 4, 1048576, 64
+local NONE = 9999999999
+
+local function fresh_window()
+  local bits = {}
+  for i = 1, SPAN / 8 do bits[i] = 0 end
+  return {high = -1, candidate = NONE, bits = bits}
+end
+
+local function load_window(key, epoch)
+  local packed = redis.call('HGET', key, epoch)
+  if not packed then return nil end
+  local high = tonumber(string.sub(packed, 1, 10))
+  if high == NONE then high = -1 end
+  return {high = high, candidate = tonumber(string.sub(packed, 11, 20)), bits = {string.byte(packed, 21, 20 + SPAN / 8)}}
+end
+
+local function save_window(key, epoch, window)
+  local high = window.high
+  if high < 0 then high = NONE end
+  redis.call('HSET', key, epoch,
+    string.format('%010.0f%010.0f', high, window.candidate) .. string.char(unpack(window.bits)))
+end
+
+local function place_of(sequence)
+  local ring = sequence % SPAN
+  return math.floor(ring / 8) + 1, bit.lshift(1, ring % 8)
+end
+
+local function ended(window, sequence)
+  local byte, mask = place_of(sequence)
+  return bit.band(window.bits[byte], mask) ~= 0
+end
+
+local function mark(window, sequence)
+  local byte, mask = place_of(sequence)
+  window.bits[byte] = bit.bor(window.bits[byte], mask)
+end
+
+local function count_open(window)
+  local open = 0
+  for sequence = math.max(0, window.high - SPAN + 1), window.high do
+    if not ended(window, sequence) then open = open + 1 end
+  end
+  return open
+end
+
+-- Move the window's upper edge to `sequence`; answers how many open identities fell out below: lost.
+local function advance(window, sequence)
+  local lost = 0
+  if sequence - window.high >= SPAN then
+    lost = count_open(window) + math.max(0, sequence - SPAN - window.high)
+    for i = 1, SPAN / 8 do window.bits[i] = 0 end
+  else
+    for entering = window.high + 1, sequence do
+      if entering >= SPAN and not ended(window, entering - SPAN) then lost = lost + 1 end
+      local byte, mask = place_of(entering)
+      window.bits[byte] = bit.band(window.bits[byte], bit.bnot(mask))
+    end
+  end
+  window.high = sequence
+  return lost
+end
+
+local function resynchronise(window, sequence)
+  for i = 1, SPAN / 8 do window.bits[i] = 255 end
+  window.high = sequence
+  window.candidate = NONE
+end
+
+-- Mark one identity as ended. Answers a verdict and how many identities were lost by it:
+-- placed, duplicate, stale (an epoch older than those kept), jump (too far ahead; a second sequence shortly
+-- after the first that jumped is believed, as RFC 3550 A.1 believes two consecutive RTP packets).
+local function place(key, epoch, sequence)
+  local lost, evicted = 0, nil
+  local window = load_window(key, epoch)
+  if not window then
+    local kept = redis.call('HKEYS', key)
+    table.sort(kept)
+    if #kept >= KEPT then
+      if epoch < kept[1] then return 'stale', 0 end
+      evicted = kept[1]
+    end
+    window = fresh_window()
+  end
+  local jumped = sequence - window.high > JUMP
+  local believed = jumped and sequence > window.candidate and sequence - window.candidate <= CONFIRM
+  if evicted then
+    lost = count_open(load_window(key, evicted))
+    redis.call('HDEL', key, evicted)
+  end
+  if believed then
+    resynchronise(window, sequence)
+  elseif jumped then
+    window.candidate = sequence
+    save_window(key, epoch, window)
+    return 'jump', lost
+  elseif sequence > window.high then
+    lost = lost + advance(window, sequence)
+  elseif sequence <= window.high - SPAN or ended(window, sequence) then
+    return 'duplicate', 0
+  end
+  mark(window, sequence)
+  save_window(key, epoch, window)
+  return 'placed', lost
+end

@@ -1,0 +1,132 @@
+"""The dispatcher as a process: settings in, signals handled, the HTTP server beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from narrows import __version__
+from narrows.backoff import Backoff
+from narrows.bundle import Bundle
+from narrows.errors import ServiceError
+from orchestrator.dispatch.dispatcher import Dispatcher
+from orchestrator.dispatch.install import agree_on_shards
+from orchestrator.dispatch.lane import Connect, Connected
+from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.store import Store, StoreAway
+from orchestrator.faults import Faults, Report, unreported
+from orchestrator.http import make_app, parse_address, serve
+from orchestrator.inference import LoadMeter, TritonDecoder
+from orchestrator.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+_PAUSES_S = (0.1, 2.0)
+_REDIS_START_S = 30.0
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramOptions:
+    """The options of ``narrows orchestrate``."""
+
+    redis_url: str
+    triton: str
+    bundles: tuple[Path, ...]
+    shards: int | None
+    http: str
+    max_batch: int
+    slots: int
+    retention: int
+    gap_s: float
+    log_level: str
+
+
+def run_program(options: ProgramOptions) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        BundleError, ServiceError: it cannot begin; the message says why.
+    """
+    configure_logs(options.log_level)
+    uvloop.run(_run(options))
+
+
+def configure_logs(level: str) -> None:
+    """One line an event on standard error.
+
+    Raises:
+        ServiceError: there is no such level.
+    """
+    if level not in _LEVELS:
+        raise ServiceError(f"--log-level {level!r}: it is one of {', '.join(_LEVELS)}")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+def triton_connect(address: str, bundle: Bundle, *, max_batch: int, slots: int, report: Report = unreported) -> Connect:
+    """How a lane gets its decoder."""
+
+    async def connect() -> Connected:
+        decoder = await TritonDecoder.connect(address, bundle, max_batch=max_batch, slots=slots, report=report)
+        return Connected(decoder, slots, LoadMeter(decoder))
+
+    return connect
+
+
+async def _agree_patiently(store: Store, wanted: int | None) -> int:
+    """As :func:`agree_on_shards`; a server that starts at the same time as we do is waited for."""
+    backoff, give_up_s = Backoff(*_PAUSES_S), time.monotonic() + _REDIS_START_S
+    while True:
+        try:
+            return await agree_on_shards(store, wanted)
+        except StoreAway as error:
+            if time.monotonic() > give_up_s:
+                raise
+            _log.warning("waiting for Redis", error=str(error))
+        await asyncio.sleep(backoff.next_delay_s())
+
+
+async def _run(options: ProgramOptions) -> None:
+    parse_address(options.http)
+    bundles = [Bundle.open(folder) for folder in options.bundles]
+    metrics = Metrics()
+    connect = partial(
+        triton_connect,
+        options.triton,
+        max_batch=options.max_batch,
+        slots=options.slots,
+        report=Faults(metrics).happened,
+    )
+    served = {bundle.id: (bundle, connect(bundle)) for bundle in bundles}
+    settings = DispatchSettings(max_batch=options.max_batch, retention=options.retention, gap_s=options.gap_s)
+    store = Store.connect(options.redis_url)
+    stop = asyncio.Event()
+    try:
+        shards = await _agree_patiently(store, options.shards)
+        for number in (signal.SIGTERM, signal.SIGINT):  # until here nothing is held that would have to be given back
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        dispatcher = Dispatcher(store, served, shards, settings, metrics)
+        dispatcher.metrics.build_info.labels(__version__).set(1)
+        async with serve(make_app(dispatcher.metrics.registry, dispatcher.health), options.http) as address:
+            _log.info("dispatching", name=dispatcher.name, http=address, bundles=[bundle.hex_id for bundle in bundles])
+            await dispatcher.run(stop)
+    finally:
+        await store.close()
+    _log.info("stopped")

@@ -1,0 +1,192 @@
+"""One owned shard: its streams are found, what others left of them is claimed, and what is new is read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+import structlog
+
+from narrows.wire.keys import GROUP, ShardKeys, StreamKeys
+from orchestrator.dispatch.cancelling import cancel_all
+from orchestrator.dispatch.clock import ServerClock
+from orchestrator.dispatch.lease import Lease
+from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.scripts import FORGET_CONSUMERS
+from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.store import Pending, RawEntry, ReplyRefused, Store, pack_read
+from orchestrator.dispatch.stream import Frame, Stream
+from orchestrator.dispatch.stream_settings import read_settings
+from orchestrator.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+_BLOCK_MS, _BLOCK_WHILE_FULL_MS, _PAUSE_S = 100, 10, 0.005
+_RECOVER_AT_ONCE = 256
+
+
+class Shard:
+    """The streams of a shard, as long as its lease is ours."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        store: Store,
+        consumer: str,
+        live: Callable[[Frame], Coroutine[Any, Any, None]],
+        clock: ServerClock,
+        metrics: Metrics,
+        settings: DispatchSettings,
+    ) -> None:
+        self.lease = lease
+        self.keys = ShardKeys(lease.shard)
+        self.streams: dict[str, Stream] = {}
+        self.draining = False
+        self._store, self._consumer, self._live = store, consumer, live
+        self._clock, self._metrics, self._settings = clock, metrics, settings
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._packed, self._packed_for = b"", list[Stream]()
+        self._by_key: dict[bytes, Stream] = {}
+
+    @property
+    def held(self) -> int:
+        """Frames of the shard in this process."""
+        return sum(len(stream.held) for stream in self.streams.values())
+
+    async def adopt(self, found: Iterable[str]) -> None:
+        """Take up streams that are new, drop those whose key is gone."""
+        names = set(found)
+        for name in [name for name, stream in self.streams.items() if name not in names and not stream.held]:
+            del self.streams[name]
+        if new := [StreamKeys(name, self.lease.shard) for name in sorted(names - self.streams.keys())]:
+            records = await self._store.hash_of(self.keys.streams)
+            for keys in await self._make_groups(new):
+                self._add(keys, records.get(keys.stream.encode()))
+
+    async def read(self) -> None:
+        """Read for as long as the lease is ours: first what others left, then what is new.
+
+        Raises:
+            ServiceError: Redis is away, or refuses.
+        """
+        while not (self.lease.lost or self.draining):
+            if not self.lease.good(time.monotonic() + _BLOCK_MS / 1000):
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            unsettled = [s for s in self.streams.values() if s.recover_idle_ms is not None and self._has_room(s)]
+            if unsettled:
+                await self._recover(unsettled[:_RECOVER_AT_ONCE])
+            await self._read_new()
+
+    async def drain(self, most_s: float) -> None:
+        """Take in nothing more; wait for what is held, then return the rest untouched."""
+        self.draining = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=most_s)
+        left = [frame for stream in self.streams.values() for frame in stream.held.values()]
+        await self.abandon()
+        for frame in left:
+            await self._give_back(frame)
+
+    async def abandon(self) -> None:
+        """Drop everything that is held, at once."""
+        self.draining = True
+        await cancel_all(self._tasks)
+
+    async def _read_new(self) -> None:
+        streams = [s for s in self.streams.values() if s.recover_idle_ms is None and self._has_room(s)]
+        if not streams:
+            await asyncio.sleep(_PAUSE_S)
+            return
+        begun_s = time.monotonic()
+        try:
+            read = await self._store.read_new(self._read_command(streams))
+        except ReplyRefused as refused:
+            await self._heal(refused)
+            return
+        most = self._settings.read_count
+        found = [(self._by_key[key], entries) for key, entries in read.items()]
+        behind = [(stream, stream.drained_s) for stream, entries in found if len(entries) >= most]
+        for stream in streams:
+            stream.drained_s = begun_s
+        for stream, before_s in behind:
+            stream.drained_s = before_s
+        for stream, entries in found:
+            for entry in entries:
+                self._take_in(stream, entry, 1)
+
+    def _read_command(self, streams: list[Stream]) -> bytes:
+        """The command that reads these streams; packed anew only if they are others than before."""
+        if streams != self._packed_for:
+            wait_ms = _BLOCK_WHILE_FULL_MS if len(streams) < len(self.streams) else _BLOCK_MS
+            keys = [stream.keys.features for stream in streams]
+            count = self._settings.read_count
+            self._packed = pack_read(GROUP, self._consumer, keys, count=count, block_ms=wait_ms)
+            self._packed_for = streams
+            self._by_key = {stream.keys.features.encode(): stream for stream in streams}
+        return self._packed
+
+    async def _recover(self, streams: list[Stream]) -> None:
+        """Claim what was delivered and never ended, in order; once nothing is left of it, new entries are read."""
+        keys = [stream.keys.features for stream in streams]
+        idle_ms = [stream.recover_idle_ms or 0 for stream in streams]
+        found = await self._store.pending(keys, GROUP, idle_ms=idle_ms, count=2 * self._settings.room)
+        settled = []
+        for stream, pending in zip(streams, found, strict=True):
+            if isinstance(pending, ReplyRefused):
+                await self._heal(pending)
+            elif left := [entry for entry in pending if entry.id not in stream.held]:
+                await self._claim(stream, left[: self._settings.room - len(stream.held)])
+            else:
+                stream.recover_idle_ms = None
+                settled.append(stream.keys.features)
+        own = (GROUP, self._consumer, self._settings.forget_idle_ms)
+        await self._store.run_many([(FORGET_CONSUMERS, [key], own) for key in settled])
+
+    async def _claim(self, stream: Stream, left: list[Pending]) -> None:
+        key = stream.keys.features
+        for entry in left:
+            claimed = await self._store.claim(key, GROUP, self._consumer, [entry.id], deliveries=entry.deliveries)
+            for raw in claimed:
+                self._metrics.claimed.inc()
+                self._take_in(stream, raw, entry.deliveries + 1)
+
+    def _has_room(self, stream: Stream) -> bool:
+        return self._settings.room - len(stream.held) >= self._settings.read_count
+
+    def _take_in(self, stream: Stream, entry: RawEntry, deliveries: int) -> None:
+        stream.active_s = time.monotonic()
+        frame = stream.take_in(entry, deliveries, self._clock.now_ms())
+        task = asyncio.create_task(self._live(frame))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _make_groups(self, keys: list[StreamKeys]) -> list[StreamKeys]:
+        """Make the groups where they are missing; answers the streams that can be read, and drops the others."""
+        replies = await self._store.many([("XGROUP", "CREATE", each.features, GROUP, "0") for each in keys])
+        readable = []
+        for each, reply in zip(keys, replies, strict=True):
+            if isinstance(reply, ReplyRefused) and reply.code != "BUSYGROUP":
+                self.streams.pop(each.stream, None)
+                _log.warning("a stream cannot be read", stream=each.stream, error=str(reply))
+            else:
+                readable.append(each)
+        return readable
+
+    def _add(self, keys: StreamKeys, record: bytes | None) -> None:
+        default = self._settings.unregistered
+        settings = read_settings(keys.stream, record, default, default)
+        self.streams[keys.stream] = Stream(keys, self.lease, Planes(self._settings.planes), settings)
+
+    async def _heal(self, refused: ReplyRefused) -> None:
+        """A group or key vanished: make groups anew, at the beginning; neighbours are read on."""
+        if refused.code not in ("NOGROUP", "WRONGTYPE", "UNBLOCKED"):
+            raise refused
+        _log.warning("groups are made anew", shard=self.lease.shard, error=str(refused))
+        await self._make_groups([stream.keys for stream in self.streams.values()])
+
+    async def _give_back(self, frame: Frame) -> None:
+        """What had no chance here shall not count as a delivery."""
+        key, before = frame.stream.keys.features, frame.deliveries - 1
+        await self._store.set_deliveries(key, GROUP, self._consumer, frame.entry.id, before)

@@ -1,0 +1,242 @@
+"""The Redis server, typed: raw replies in, values out, connection troubles as ``ServiceError``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+
+from narrows.errors import ServiceError
+from orchestrator.dispatch.scripts import Script
+from orchestrator.faults import Cause
+
+_REPLY_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 2.0
+
+Encodable = str | bytes | int | float
+Reply = Any  # as the protocol has it: bytes, int, None, or a list of these
+
+
+class StoreAway(ServiceError):
+    """The server cannot be reached, or is not ready yet."""
+
+
+class ReplyRefused(ServiceError):
+    """The server answered a command with an error; ``code`` is its first word (``NOGROUP``, ``WRONGTYPE``, ``ERR``)."""
+
+    def __init__(self, error: RedisError) -> None:
+        super().__init__(f"Redis refuses: {error}")
+        self.code = _code_of(error)
+
+
+def cause_of(error: ServiceError) -> Cause:
+    """What an error of this store means."""
+    if isinstance(error, ReplyRefused):
+        return {"READONLY": Cause.REDIS_READ_ONLY, "OOM": Cause.REDIS_FULL}.get(error.code, Cause.REDIS_REFUSES)
+    return Cause.REDIS_AWAY
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """A stream entry as it was read: its id and its fields, names and values in turn (``None``: deleted)."""
+
+    id: bytes
+    fields: list[bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An entry that was delivered and has no end yet."""
+
+    id: bytes
+    consumer: bytes
+    idle_ms: int
+    deliveries: int
+
+
+class Store:
+    """A connection pool to one Redis-protocol server (7 or newer)."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        redis.response_callbacks.clear()  # replies stay as the protocol has them, whatever the library's version
+
+    @classmethod
+    def connect(cls, url: str) -> Store:
+        """A store at ``url``; connects when first used.
+
+        Raises:
+            ServiceError: the URL is none of Redis.
+        """
+        try:
+            redis = Redis.from_url(
+                url,
+                protocol=2,
+                socket_timeout=_REPLY_TIMEOUT_S,
+                socket_connect_timeout=_CONNECT_TIMEOUT_S,
+                retry=Retry(NoBackoff(), 0),
+                health_check_interval=0,
+            )
+        except ValueError as error:
+            raise ServiceError(f"{error}: give a Redis URL such as redis://127.0.0.1:6379/0") from None
+        return cls(redis)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.aclose()
+
+    async def call(self, *command: Encodable) -> Reply:
+        """One command, its raw reply.
+
+        Raises:
+            ReplyRefused: the server answered with an error.
+            StoreAway: the server cannot be reached.
+        """
+        try:
+            return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            raise ReplyRefused(error) from None
+        except (RedisError, OSError) as error:
+            raise StoreAway(f"Redis is away: {error}; check --redis-url and the server") from None
+
+    async def _call_packed(self, packed: bytes) -> Reply:
+        """As :meth:`call`, for a command that is packed already."""
+        pool = self._redis.connection_pool
+        try:
+            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            try:
+                await connection.send_packed_command(packed)
+                return await connection.read_response()
+            finally:
+                await pool.release(connection)
+        except ResponseError as error:
+            raise ReplyRefused(error) from None
+        except (RedisError, OSError) as error:
+            raise StoreAway(f"Redis is away: {error}; check --redis-url and the server") from None
+
+    async def many(self, commands: Sequence[Sequence[Encodable]]) -> list[Reply]:
+        """Several commands in one round trip; a refused one has :class:`ReplyRefused` as its reply.
+
+        Raises:
+            StoreAway: the server cannot be reached.
+        """
+        if not commands:
+            return []
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.response_callbacks.clear()
+        for command in commands:
+            pipeline.execute_command(*command)
+        try:
+            replies = await pipeline.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            raise StoreAway(f"Redis is away: {error}; check --redis-url and the server") from None
+        return [_refused(reply) for reply in replies]
+
+    async def run(self, script: Script, keys: Sequence[str | bytes], *args: Encodable) -> Reply:
+        """Run one script; as :meth:`call`."""
+        (reply,) = await self.run_many([(script, keys, args)])
+        if isinstance(reply, ServiceError):
+            raise reply
+        return reply
+
+    async def run_many(self, calls: Sequence[tuple[Script, Sequence[str | bytes], Sequence[Encodable]]]) -> list[Reply]:
+        """Run scripts in one round trip, by their hash; what the server has not seen yet is sent whole."""
+        replies = await self.many([("EVALSHA", script.sha, len(keys), *keys, *args) for script, keys, args in calls])
+        unknown = [i for i, reply in enumerate(replies) if isinstance(reply, ReplyRefused) and reply.code == "NOSCRIPT"]
+        again = [("EVAL", calls[i][0].text, len(calls[i][1]), *calls[i][1], *calls[i][2]) for i in unknown]
+        for i, reply in zip(unknown, await self.many(again), strict=True):
+            replies[i] = reply
+        return replies
+
+    async def full(self) -> str | None:
+        """How full the server is if it takes nothing more, else ``None``."""
+        info = (await self.call("INFO", "memory")).decode()
+        values = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+        used, most = int(values["used_memory"]), int(values["maxmemory"])
+        return f"{used} bytes of maxmemory {most}" if 0 < most < used else None
+
+    async def time_ms(self) -> float:
+        """The server's clock, Unix milliseconds."""
+        seconds, micros = await self.call("TIME")
+        return int(seconds) * 1000 + int(micros) / 1000
+
+    async def read_new(self, packed: bytes) -> dict[bytes, list[RawEntry]]:
+        """New entries of several streams, by a command that :func:`pack_read` packed."""
+        reply = await self._call_packed(packed)
+        return {key: _entries(raw) for key, raw in reply or []}
+
+    async def pending(
+        self, keys: Sequence[str], group: str, *, idle_ms: Sequence[int], count: int
+    ) -> list[list[Pending] | ReplyRefused]:
+        """Entries without an end of each stream, of all consumers, oldest first; in one round trip."""
+        ranges = zip(keys, idle_ms, strict=True)
+        replies = await self.many([("XPENDING", key, group, "IDLE", idle, "-", "+", count) for key, idle in ranges])
+        return [reply if isinstance(reply, ReplyRefused) else _pendings(reply) for reply in replies]
+
+    async def claim(
+        self, key: str, group: str, consumer: str, ids: Sequence[bytes], *, deliveries: int
+    ) -> list[RawEntry]:
+        """Make entries ours and set their count of deliveries; entries that no longer exist are left out."""
+        reply = await self.call("XCLAIM", key, group, consumer, 0, *ids, "RETRYCOUNT", deliveries)
+        return [entry for entry in _entries([raw for raw in reply if raw]) if entry.fields is not None]
+
+    async def set_deliveries(self, key: str, group: str, consumer: str, entry: bytes, deliveries: int) -> None:
+        """Set an entry's count of deliveries."""
+        await self.call("XCLAIM", key, group, consumer, 0, entry, "RETRYCOUNT", deliveries, "JUSTID")
+
+    async def scan_streams(self, pattern: str) -> list[bytes]:
+        """The names of all stream keys that match ``pattern``."""
+        cursor: bytes | int = 0
+        found: set[bytes] = set()
+        while True:
+            cursor, keys = await self.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000, "TYPE", "stream")
+            found.update(keys)
+            if int(cursor) == 0:
+                return sorted(found)
+
+    async def hash_of(self, key: str) -> dict[bytes, bytes]:
+        """All fields of a hash."""
+        return pairs(await self.call("HGETALL", key))
+
+
+def pack_read(group: str, consumer: str, keys: Sequence[str], *, count: int, block_ms: int) -> bytes:
+    """XREADGROUP as it goes over the wire: at most ``count`` new entries of each key; waits up to ``block_ms``.
+
+    With a thousand keys, packing costs more than all else of a call, so a reader keeps what it has packed.
+    """
+    fixed = ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "BLOCK", block_ms, "STREAMS")
+    parts = [str(part).encode() for part in (*fixed, *keys, *[">"] * len(keys))]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
+    """Names and values in turn, as a dictionary."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _entries(raw: list[Any]) -> list[RawEntry]:
+    return [RawEntry(entry, fields) for entry, fields in raw]
+
+
+def _pendings(raw: list[Any]) -> list[Pending]:
+    return [Pending(entry, consumer, int(idle), int(deliveries)) for entry, consumer, idle, deliveries in raw]
+
+
+def _refused(reply: Reply) -> Reply:
+    return ReplyRefused(reply) if isinstance(reply, RedisError) else reply
+
+
+def _code_of(error: RedisError) -> str:
+    """The library turns some codes into types and drops the word."""
+    for kind, code in ((NoScriptError, "NOSCRIPT"), (OutOfMemoryError, "OOM"), (ReadOnlyError, "READONLY")):
+        if isinstance(error, kind):
+            return code
+    if type(error) is not ResponseError:
+        return "BUSY"
+    word = str(error).partition(" ")[0]
+    return word if word.isupper() else "ERR"

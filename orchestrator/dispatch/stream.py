@@ -1,0 +1,89 @@
+"""One camera as its dispatcher sees it: what is held of it, and in which order its frames end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from narrows.wire.feature import FrameIdentity
+from narrows.wire.keys import ShardKeys, StreamKeys
+from narrows.wire.streams import StreamSettings
+from orchestrator.dispatch.lease import Lease
+from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.store import RawEntry
+from orchestrator.dispatch.window import SeenWindow
+
+
+@dataclass(eq=False)
+class Stream:
+    """A stream of a shard that this process owns.
+
+    Attributes:
+        recover_idle_ms: pending entries that idle so long must be claimed before anything new is read; ``None``: none.
+        held: the frames of it in this process, by entry id.
+        seen: the window of ended identities as Redis last had it.
+        drained_s: when it was last read to its end.
+        active_s: when its last frame came.
+    """
+
+    keys: StreamKeys
+    lease: Lease
+    planes: Planes
+    settings: StreamSettings
+    recover_idle_ms: int | None = 0
+    held: dict[bytes, Frame] = field(default_factory=dict)
+    seen: SeenWindow = field(default_factory=SeenWindow)
+    drained_s: float = float("-inf")
+    active_s: float = float("-inf")
+    decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    last: Frame | None = None
+
+    @property
+    def id(self) -> str:
+        """The stream's id."""
+        return self.keys.stream
+
+    @property
+    def shard_keys(self) -> ShardKeys:
+        """The keys of its shard."""
+        return ShardKeys(self.keys.shard)
+
+    def take_in(self, entry: RawEntry, deliveries: int, read_ms: float) -> Frame:
+        """Hold a frame; it will end after those that were taken in before."""
+        frame = Frame(self, entry, deliveries, read_ms, self.last.ended if self.last else None)
+        self.held[entry.id] = frame
+        self.last = frame
+        return frame
+
+    def let_go(self, frame: Frame) -> None:
+        """Hold a frame no longer; the next may end."""
+        self.held.pop(frame.entry.id, None)
+        frame.ended.set()
+        if self.last is frame:
+            self.last = None
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """An entry on its way through this process. ``deliveries`` counts this one; ``identity`` is known once parsed."""
+
+    stream: Stream
+    entry: RawEntry
+    deliveries: int
+    read_ms: float
+    before: asyncio.Event | None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    identity: FrameIdentity | None = None
+    size_bytes: int = 0
+    head: bytes = b""
+
+    @property
+    def claimed(self) -> bool:
+        """Whether someone took it up before."""
+        return self.deliveries > 1
+
+    async def turn(self) -> None:
+        """Wait until the frame before it in its stream has ended."""
+        if self.before is not None:
+            await self.before.wait()
+            self.before = None

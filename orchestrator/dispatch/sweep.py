@@ -1,0 +1,159 @@
+"""What is done once a second for the shards owned: read settings, close gaps, measure the backlog."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+import structlog
+
+from narrows.errors import ServiceError
+from narrows.wire.feature import FrameIdentity
+from orchestrator.dispatch.clock import ServerClock, entry_ms
+from orchestrator.dispatch.gaps import GapWatch
+from orchestrator.dispatch.lane import Lane
+from orchestrator.dispatch.scripts import BACKLOG, CLOSE_GAPS
+from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.shard import Shard
+from orchestrator.dispatch.store import Store, pairs
+from orchestrator.dispatch.stream import Stream
+from orchestrator.dispatch.stream_settings import read_settings
+from orchestrator.dispatch.window import SeenWindow, epoch_field
+from orchestrator.faults import Cause, Faults
+from orchestrator.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+_ACTIVE_WITHIN_S = 10.0
+_LATELY_S = 3.0
+
+
+class Sweep:
+    """One round of housekeeping, over and over."""
+
+    def __init__(
+        self,
+        store: Store,
+        lanes: Mapping[int, Lane],
+        clock: ServerClock,
+        metrics: Metrics,
+        settings: DispatchSettings,
+        faults: Faults,
+    ) -> None:
+        self._store, self._lanes, self._faults = store, lanes, faults
+        self._clock, self._metrics, self._settings = clock, metrics, settings
+        self._gaps: dict[Stream, GapWatch] = {}
+        self._records: dict[Stream, bytes | None] = {}
+        self._held: set[Stream] = set()
+
+    async def round(self, shards: Mapping[int, Shard]) -> None:
+        """One round over the owned shards.
+
+        Raises:
+            ServiceError: Redis is away.
+        """
+        streams = [stream for shard in shards.values() for stream in shard.streams.values()]
+        await self._look_at_memory()
+        for shard in shards.values():
+            await self._read_settings(shard)
+        await self._close_gaps(streams)
+        await self._measure_backlog(shards.values())
+        active = sum(1 for stream in streams if time.monotonic() - stream.active_s < _ACTIVE_WITHIN_S)
+        self._metrics.active_streams.set(active)
+        self._forget(streams)
+
+    async def look_at_decoders(self) -> None:
+        """Read each decoder's readiness and load; one that is away is seen as not ready."""
+        for lane in self._lanes.values():
+            lane.drop_stale()
+            try:
+                reading = await lane.look()
+            except ServiceError as error:
+                lane.ready = False
+                _log.debug("no load reading", bundle=lane.bundle.hex_id, error=str(error))
+                continue
+            if reading is None:
+                continue
+            bundle = lane.bundle.hex_id
+            self._metrics.load_ratio.labels(bundle).set(reading.load_ratio)
+            self._metrics.busy_ratio.labels(bundle).set(reading.busy_ratio)
+            self._metrics.instances.labels(bundle).set(reading.instances)
+            self._metrics.replicas.labels(bundle).set(reading.replicas)
+            self._metrics.capacity.labels(bundle).set(reading.capacity_frames_per_s)
+
+    async def _look_at_memory(self) -> None:
+        """A full server takes nothing of the cameras, while frames go on ending: only this look tells."""
+        full = await self._store.full()
+        if full is None:
+            self._faults.end(Cause.REDIS_FULL)
+        else:
+            self._faults.begin(Cause.REDIS_FULL, f"{full}: cameras are refused; give it more, or shorten retention")
+
+    async def _read_settings(self, shard: Shard) -> None:
+        records = await self._store.hash_of(shard.keys.streams)
+        for stream in shard.streams.values():
+            record = records.get(stream.id.encode())
+            if record == self._records.get(stream):
+                continue
+            self._records[stream] = record
+            stream.settings = read_settings(stream.id, record, stream.settings, self._settings.unregistered)
+
+    async def _close_gaps(self, streams: list[Stream]) -> None:
+        streams = self._where_gaps_may_be(streams)
+        windows = await self._store.many([("HGETALL", stream.keys.seen) for stream in streams])
+        for stream, window in zip(streams, windows, strict=True):
+            if isinstance(window, ServiceError):
+                raise window
+            stream.seen = SeenWindow.parse(pairs(window))
+            watch = self._gaps.setdefault(stream, GapWatch(self._settings.gap_s))
+            due = watch.look(
+                stream.seen.gaps(),
+                now_s=time.monotonic(),
+                drained_s=stream.drained_s if stream.recover_idle_ms is None else -math.inf,
+                held={frame.identity for frame in stream.held.values()},
+            )
+            for epoch, lost in groupby(due, key=lambda identity: identity.epoch):
+                await self._close(stream, epoch, lost)
+
+    def _where_gaps_may_be(self, streams: list[Stream]) -> list[Stream]:
+        """Streams that are new here, have gaps noted, or had frames lately: silent ones cost nothing."""
+        since_s, held = time.monotonic() - _LATELY_S, {stream for stream in streams if stream.held}
+        lately, self._held = held | self._held, held
+        return [
+            stream
+            for stream in streams
+            if stream.active_s > since_s or stream in lately or stream not in self._gaps or len(self._gaps[stream])
+        ]
+
+    async def _close(self, stream: Stream, epoch: int, lost: Iterable[FrameIdentity]) -> None:
+        keys = [stream.shard_keys.fence, stream.keys.seen, stream.keys.ledger]
+        sequences = [identity.sequence for identity in lost]
+        closed = int(await self._store.run(CLOSE_GAPS, keys, stream.lease.token, epoch_field(epoch), *sequences))
+        if closed > 0:
+            self._metrics.lost_frames.labels(stream.settings.group).inc(closed)
+            _log.info("frames were lost in transit", stream=stream.id, frames=closed)
+
+    async def _measure_backlog(self, shards: Iterable[Shard]) -> None:
+        frames, oldest_ms, now_ms = 0, math.inf, self._clock.now_ms()
+        for shard in shards:
+            streams = list(shard.streams.values())
+            replies = await self._store.run(BACKLOG, [stream.keys.features for stream in streams]) if streams else []
+            for stream, (length, first) in zip(streams, replies, strict=True):
+                frames += int(length)
+                if first:
+                    oldest_ms = min(oldest_ms, entry_ms(first))
+                    self._look_for_abandoned(stream, first, now_ms)
+        self._metrics.backlog_frames.set(frames)
+        self._metrics.backlog_age.set(max(0.0, (now_ms - oldest_ms) / 1000) if frames else 0.0)
+
+    def _look_for_abandoned(self, stream: Stream, first: bytes, now_ms: float) -> None:
+        """An old entry that is not here was given up, by us or by an owner before us."""
+        idle_ms = self._settings.claim_idle_ms
+        if stream.recover_idle_ms is None and first not in stream.held and now_ms - entry_ms(first) > idle_ms:
+            stream.recover_idle_ms = idle_ms
+
+    def _forget(self, streams: list[Stream]) -> None:
+        present = set(streams)
+        self._gaps = {stream: watch for stream, watch in self._gaps.items() if stream in present}
+        self._records = {stream: record for stream, record in self._records.items() if stream in present}

@@ -1,0 +1,69 @@
+"""What befell a service, by name: one log line and one count each time, however often it was tried meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+import structlog
+
+from orchestrator.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+_SAME_S = 1.0
+
+
+class Cause(StrEnum):
+    """The label ``cause`` of ``narrows_faults_total``; ``docs/faults.md`` says what each means and what to do."""
+
+    TRITON_AWAY = "triton_away"
+    TRITON_MODEL_MISSING = "triton_model_missing"
+    TRITON_INSTANCE_LOST = "triton_instance_lost"
+    TRITON_HUNG = "triton_hung"
+    TRITON_REGIONS_LOST = "triton_regions_lost"
+    REDIS_AWAY = "redis_away"
+    REDIS_READ_ONLY = "redis_read_only"
+    REDIS_FULL = "redis_full"
+    REDIS_REFUSES = "redis_refuses"
+    LEASE_LOST = "lease_lost"
+
+
+Report = Callable[[Cause, str], None]
+
+
+def unreported(_cause: Cause, _detail: str) -> None:
+    """Tell nobody: for those who have no metrics."""
+
+
+class Faults:
+    """Knows which faults are present."""
+
+    def __init__(self, metrics: Metrics, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._metrics, self._monotonic = metrics, monotonic
+        self._since_s: dict[Cause, float] = {}
+        self._last_s: dict[Cause, float] = {}
+
+    def begin(self, cause: Cause, detail: str) -> None:
+        """A fault that lasts: said when it begins, until :meth:`end`."""
+        if cause not in self._since_s:
+            self._since_s[cause] = self._monotonic()
+            self._say(cause, detail)
+
+    def end(self, *causes: Cause) -> None:
+        """What was there is over; what was not is no matter."""
+        for cause in causes:
+            since_s = self._since_s.pop(cause, None)
+            if since_s is not None:
+                _log.info("a fault is over", cause=cause.value, lasted_s=round(self._monotonic() - since_s, 3))
+
+    def happened(self, cause: Cause, detail: str) -> None:
+        """A fault that was met and mended; what repeats it within a second belongs to it."""
+        now_s = self._monotonic()
+        if now_s - self._last_s.get(cause, float("-inf")) > _SAME_S:
+            self._say(cause, detail)
+        self._last_s[cause] = now_s
+
+    def _say(self, cause: Cause, detail: str) -> None:
+        self._metrics.faults.labels(cause.value).inc()
+        _log.warning("a fault", cause=cause.value, detail=detail)

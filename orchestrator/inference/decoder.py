@@ -1,0 +1,156 @@
+"""The joint decoder on Triton."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from narrows.bundle import Bundle
+from narrows.errors import ServiceError
+from narrows.triton_config import model_name
+from orchestrator.faults import Report, unreported
+from orchestrator.inference.contract import Slot
+from orchestrator.inference.cost import BatchTotals
+from orchestrator.inference.region import remove_abandoned_regions
+from orchestrator.inference.shape import BatchShape
+from orchestrator.inference.slots import PlainSlot, SharedSlot
+from orchestrator.inference.triton_model import ServerDescription, TritonModel
+
+
+class TritonDecoder:
+    """One bundle's decoder on one Triton server. Make it with :meth:`connect`.
+
+    It heals by itself when the server comes back after a crash. After a ``fork`` without ``exec`` it is of no use in
+    the forked process (gRPC's threads are not there): make pools of workers before, or with ``spawn``.
+
+    Attributes:
+        max_batch: the largest batch that both sides take.
+        shared_memory: whether batches travel through shared memory.
+    """
+
+    def __init__(self, model: TritonModel, slots: list[PlainSlot] | list[SharedSlot], max_batch: int) -> None:
+        self.max_batch = max_batch
+        self.shared_memory = any(isinstance(slot, SharedSlot) for slot in slots)
+        self._model = model
+        self._slots = slots
+        self._free: asyncio.Queue[Slot] = asyncio.Queue()
+        for slot in slots:
+            self._free.put_nowait(slot)
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        bundle: Bundle,
+        *,
+        max_batch: int,
+        slots: int,
+        shared_memory: bool | None = None,
+        report: Report = unreported,
+    ) -> Self:
+        """Connect to Triton, have it load the bundle's decoder if it has not, and prepare the slots.
+
+        Args:
+            url: ``host:port`` of its gRPC service.
+            bundle: whose decoder to run.
+            max_batch: the largest batch wanted; the model's own limit may lower it.
+            slots: how many batches may be on their way at once.
+            shared_memory: ``None`` to use it where the server can (it is on this host), ``True`` to insist.
+            report: is told of faults that were met and mended.
+
+        Raises:
+            ServiceError: the server is absent, does not have the model (``ModelMissing``), or has one of other shapes.
+        """
+        model = TritonModel(url, model_name(bundle.id), report=report)
+        try:
+            await model.ensure_loaded()
+            config = await model.config()
+            shape = BatchShape.of(bundle, min(max_batch, config.max_batch_size))
+            _check_shapes(config, shape)
+            return cls(model, await _make_slots(model, shape, slots, shared_memory=shared_memory), shape.max_batch)
+        except ServiceError:
+            await model.close()
+            raise
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[Slot]:
+        """Borrow a slot; waits while all are lent."""
+        slot = await self._free.get()
+        try:
+            yield slot
+        finally:
+            self._free.put_nowait(slot)
+
+    async def ready(self) -> bool:
+        """Whether Triton is there and the model ready."""
+        return await self._model.ready()
+
+    async def describe(self) -> ServerDescription:
+        """What runs the model.
+
+        Raises:
+            ServiceError: Triton cannot be reached.
+        """
+        return await self._model.describe()
+
+    async def instances(self) -> int:
+        """How many instances of the model run now.
+
+        Raises:
+            ServiceError: Triton cannot be reached.
+        """
+        return await self._model.instances()
+
+    async def batch_totals(self) -> dict[int, BatchTotals]:
+        """What each batch size has cost since the model was loaded.
+
+        Raises:
+            ServiceError: Triton cannot be reached.
+        """
+        return await self._model.batch_totals()
+
+    async def close(self) -> None:
+        """Unregister and unlink the shared memory, close the connection."""
+        for slot in self._slots:
+            await slot.close()
+        await self._model.close()
+
+
+def _check_shapes(config: Any, shape: BatchShape) -> None:  # noqa: ANN401
+    served = {item.name: tuple(item.dims) for item in (*config.input, *config.output)}
+    wanted = {"symbols": shape.latent, "level": (1,), "labels": shape.labels}
+    if served != wanted or config.max_batch_size < 1:
+        raise ServiceError(
+            f"Triton's model {config.name} has {served}, batches of {config.max_batch_size}; the bundle needs "
+            f"{wanted}: fill the model repository again with `narrows export`"
+        )
+
+
+async def _make_slots(
+    model: TritonModel, shape: BatchShape, count: int, *, shared_memory: bool | None
+) -> list[PlainSlot] | list[SharedSlot]:
+    if count < 1:
+        raise ValueError(f"at least one slot is needed, not {count}")
+    if shared_memory is not False:
+        try:
+            return await _share_slots(model, shape, count)
+        except ServiceError:
+            if shared_memory:
+                raise
+    return [PlainSlot(model, shape) for _ in range(count)]
+
+
+async def _share_slots(model: TritonModel, shape: BatchShape, count: int) -> list[SharedSlot]:
+    remove_abandoned_regions()
+    slots: list[SharedSlot] = []
+    try:
+        for _ in range(count):
+            slots.append(SharedSlot(model, shape))
+            await slots[-1].register()
+    except ServiceError:
+        for slot in slots:
+            await slot.close()
+        raise
+    return slots

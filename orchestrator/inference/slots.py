@@ -1,0 +1,148 @@
+"""The two ways of a batch to Triton: through memory that both map, or inside the gRPC message."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
+
+from narrows.errors import InferenceFailed, ServiceError
+from orchestrator.faults import Cause
+from orchestrator.inference.region import SharedRegion
+from orchestrator.inference.shape import BatchShape
+from orchestrator.inference.triton_model import Overdue, RegionUnknown, TritonModel, Unanswered
+
+_SYMBOLS, _LEVEL, _LABELS = "symbols", "level", "labels"
+
+
+class PlainSlot:
+    """A slot in this process's memory; its batches travel inside the messages."""
+
+    def __init__(self, model: TritonModel, shape: BatchShape) -> None:
+        self.symbols = np.zeros((shape.max_batch, *shape.latent), np.int8)
+        self.levels = np.zeros((shape.max_batch, 1), np.int32)
+        self._model = model
+        self._shape = shape
+
+    async def run(self, n: int) -> NDArray[np.uint8]:
+        """See :class:`orchestrator.inference.contract.Slot`."""
+        symbols, levels = _inputs(n, self._shape)
+        symbols.set_data_from_numpy(self.symbols[:n])
+        levels.set_data_from_numpy(self.levels[:n])
+        result = await self._infer([symbols, levels])
+        labels: NDArray[np.uint8] | None = result.as_numpy(_LABELS)
+        if labels is None or labels.shape != (n, *self._shape.labels):
+            raise InferenceFailed(f"Triton answered {None if labels is None else labels.shape} for {n} label maps")
+        return labels
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    async def _infer(self, inputs: list[InferInput]) -> InferResult:
+        output = InferRequestedOutput(_LABELS)
+        try:
+            return await self._model.infer(inputs, output)
+        except Overdue:
+            return await self._model.infer(inputs, output)
+
+
+class SharedSlot:
+    """A slot in shared memory: the messages name it, and the label maps land in it.
+
+    The server forgets registrations when it restarts: then the region is registered again and the batch sent once
+    more; if its name vanished too, a fresh one takes over. If no answer came, the server may still write the old
+    region: it is given up, and a fresh one takes over.
+    """
+
+    symbols: NDArray[np.int8]
+    levels: NDArray[np.int32]
+
+    def __init__(self, model: TritonModel, shape: BatchShape) -> None:
+        self._model = model
+        self._shape = shape
+        self._given_up: list[str] = []
+        self._map()
+
+    async def register(self) -> None:
+        """Have the server map the region.
+
+        Raises:
+            ServiceError: it cannot.
+        """
+        await self._model.register(self._region.name, self._region.size_bytes)
+        self._registered = True
+
+    async def run(self, n: int) -> NDArray[np.uint8]:
+        """See :class:`orchestrator.inference.contract.Slot`."""
+        try:
+            return await self._run_registered(n)
+        except Overdue:
+            self._renew()
+        except (Unanswered, asyncio.CancelledError):
+            self._renew()
+            raise
+        return await self._run_again(n)
+
+    async def close(self) -> None:
+        """Remove the name, here and at the server."""
+        self._region.unlink()
+        for name in (*self._given_up, self._region.name):
+            try:
+                await self._model.unregister(name)
+            except (ServiceError, InferenceFailed):
+                continue  # a server that is gone has forgotten it anyway
+
+    async def _run_again(self, n: int) -> NDArray[np.uint8]:
+        """The instance that hung was replaced; a second silence is the server's."""
+        try:
+            return await self._run_registered(n)
+        except (Unanswered, asyncio.CancelledError):
+            self._renew()
+            raise
+
+    async def _run_registered(self, n: int) -> NDArray[np.uint8]:
+        try:
+            return await self._run(n)
+        except RegionUnknown as error:
+            self._model.report(Cause.TRITON_REGIONS_LOST, str(error))
+            self._registered = False
+            if not self._region.named:
+                self._renew()
+            return await self._run(n)
+
+    async def _run(self, n: int) -> NDArray[np.uint8]:
+        if not self._registered:
+            await self.register()
+        shape, name = self._shape, self._region.name
+        symbols, levels = _inputs(n, shape)
+        symbols.set_shared_memory(name, shape.symbols_bytes(n), 0)
+        levels.set_shared_memory(name, shape.levels_bytes(n), shape.levels_at)
+        output = InferRequestedOutput(_LABELS)
+        output.set_shared_memory(name, shape.labels_bytes(n), shape.labels_at)
+        await self._model.infer([symbols, levels], output)
+        return self._labels[:n]
+
+    def _map(self) -> None:
+        shape = self._shape
+        self._region = SharedRegion(shape.size_bytes)
+        self._registered = False
+        full = shape.max_batch
+        part = self._region.bytes_at
+        self.symbols = part(0, shape.symbols_bytes(full)).view(np.int8).reshape(full, *shape.latent)
+        self.levels = part(shape.levels_at, shape.levels_bytes(full)).view(np.int32).reshape(full, 1)
+        self._labels = part(shape.labels_at, shape.labels_bytes(full)).reshape(full, *shape.labels)
+
+    def _renew(self) -> None:
+        symbols, levels = self.symbols, self.levels
+        self._given_up.append(self._region.name)
+        self._region.unlink()
+        self._map()
+        self.symbols[:], self.levels[:] = symbols, levels
+
+
+def _inputs(n: int, shape: BatchShape) -> tuple[InferInput, InferInput]:
+    if not 1 <= n <= shape.max_batch:
+        raise ValueError(f"a batch has 1 to {shape.max_batch} samples, not {n}")
+    return InferInput(_SYMBOLS, [n, *shape.latent], "INT8"), InferInput(_LEVEL, [n, 1], "INT32")

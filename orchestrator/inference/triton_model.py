@@ -1,0 +1,226 @@
+"""One model on one Triton server, over gRPC: the border at which tritonclient's values and errors become ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from narrows.errors import InferenceFailed, NarrowsError, ServiceError
+from orchestrator.faults import Cause, Report, unreported
+from orchestrator.inference.cost import BatchTotals
+from orchestrator.inference.patience import Patience
+
+_ABSENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "NOT_FOUND", "UNIMPLEMENTED")
+_CHANNEL = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+]
+_CONTROL_S, _LOAD_S = 5.0, 300.0
+
+
+class RegionUnknown(ServiceError):
+    """The server does not know a shared memory region (any more): it was restarted. Register it again."""
+
+
+class Unanswered(ServiceError):
+    """A request ended without an answer: the server may still be reading and writing the memory that it named."""
+
+
+class Overdue(Unanswered):
+    """An answer took far longer than those before it: an instance hangs. All were made anew; ask once more."""
+
+
+class ModelMissing(ServiceError):
+    """The server is there and does not serve the model."""
+
+
+class InstanceLost(ServiceError):
+    """A process of a python-based backend died: Triton neither restarts it nor stops giving it requests."""
+
+
+@dataclass(frozen=True)
+class ServerDescription:
+    """What runs the model, as the server reports it."""
+
+    version: str
+    model: str
+    platform: str
+    backend: str
+
+
+class TritonModel:
+    """A thin, typed client of one model. Every method raises ``ServiceError`` when the server cannot be reached."""
+
+    def __init__(self, address: str, name: str, *, answer_s: float = 30.0, report: Report = unreported) -> None:
+        self.address = address
+        self.name = name
+        self.report = report
+        self._patience = Patience(answer_s)
+        self._reloads = 0
+        self._stamp = ""
+        self._reloading = asyncio.Lock()
+        self._client = InferenceServerClient(address, channel_args=_CHANNEL)
+
+    async def ready(self) -> bool:
+        """Whether the server is there and the model ready."""
+        try:
+            return bool(await self._client.is_model_ready(self.name, client_timeout=_CONTROL_S))
+        except InferenceServerException:
+            return False
+
+    async def ensure_loaded(self) -> None:
+        """Have the server load the model if it has not.
+
+        Raises:
+            ModelMissing: the server does not have the model, or cannot load it.
+            ServiceError: the server is not there.
+        """
+        if await self.ready():
+            return
+        try:
+            await self._client.is_server_live(client_timeout=_CONTROL_S)
+            await self._client.load_model(self.name, client_timeout=_LOAD_S)
+        except InferenceServerException as error:
+            kind = ServiceError if isinstance(_ours(error, self.address), Unanswered) else ModelMissing
+            raise kind(
+                f"Triton at {self.address} does not serve {self.name}: {error.message()}. Is it running, and was its "
+                "model repository filled by `narrows export`?"
+            ) from None
+
+    async def describe(self) -> ServerDescription:
+        """The server's version and the model's platform and backend."""
+        server = await self._ask(self._client.get_server_metadata(client_timeout=_CONTROL_S))
+        model = await self._ask(self._client.get_model_metadata(self.name, client_timeout=_CONTROL_S))
+        config = await self.config()
+        return ServerDescription(str(server.version), self.name, str(model.platform), str(config.backend))
+
+    async def config(self) -> Any:  # noqa: ANN401
+        """The model's configuration now, as Triton's protobuf message ``ModelConfig``."""
+        answer = await self._ask(self._client.get_model_config(self.name, client_timeout=_CONTROL_S))
+        return answer.config
+
+    async def instances(self) -> int:
+        """How many instances the server runs now, over all its GPUs."""
+        config = await self.config()
+        return sum(group.count * max(1, len(group.gpus)) for group in config.instance_group)
+
+    async def batch_totals(self) -> dict[int, BatchTotals]:
+        """What each batch size has cost since the model was loaded."""
+        answer = await self._ask(self._client.get_inference_statistics(self.name, client_timeout=_CONTROL_S))
+        totals: dict[int, BatchTotals] = {}
+        for entry in (entry for model in answer.model_stats for entry in model.batch_stats):
+            nanoseconds = entry.compute_input.ns + entry.compute_infer.ns + entry.compute_output.ns
+            own = BatchTotals(int(entry.compute_infer.count), nanoseconds / 1e9)
+            totals[int(entry.batch_size)] = totals.get(int(entry.batch_size), BatchTotals()) + own
+        return totals
+
+    async def register(self, region: str, size_bytes: int) -> None:
+        """Have the server map a shared memory region, under its own name.
+
+        Raises:
+            ServiceError: it cannot: it runs on another host, or in a container with shared memory of its own.
+        """
+        try:
+            call = self._client.register_system_shared_memory(
+                region, f"/{region}", size_bytes, client_timeout=_CONTROL_S
+            )
+            await call
+        except InferenceServerException as error:
+            if error.status() != "StatusCode.ALREADY_EXISTS":
+                raise ServiceError(f"Triton at {self.address} cannot share memory: {error.message()}") from None
+
+    async def unregister(self, region: str) -> None:
+        """Have the server forget a region; one that it does not know is no error."""
+        await self._ask(self._client.unregister_system_shared_memory(region, client_timeout=_CONTROL_S))
+
+    async def infer(self, inputs: Sequence[InferInput], output: InferRequestedOutput) -> InferResult:
+        """Run one batch; if an instance turns out to be dead, have all of them made anew, and run it again.
+
+        Raises:
+            InferenceFailed: the server refused or failed the batch.
+            RegionUnknown: a region is not registered.
+            Overdue: no answer came in a time that was ample so far; the instances were made anew.
+            Unanswered: no answer came.
+        """
+        reloads = self._reloads
+        try:
+            return await self._infer(inputs, output)
+        except InstanceLost as error:
+            await self._make_anew(reloads, Cause.TRITON_INSTANCE_LOST, str(error))
+            return await self._infer(inputs, output)
+        except Overdue as error:
+            self._patience.timed_out()
+            await self._make_anew(reloads, Cause.TRITON_HUNG, str(error))
+            raise
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.close()
+
+    async def _infer(self, inputs: Sequence[InferInput], output: InferRequestedOutput) -> InferResult:
+        begun_s, bound_s = time.monotonic(), self._patience.bound_s
+        try:
+            result = await self._client.infer(self.name, list(inputs), outputs=[output], client_timeout=bound_s)
+        except InferenceServerException as error:
+            if _code(error) == "DEADLINE_EXCEEDED":
+                raise Overdue(f"Triton at {self.address} owes an answer for {bound_s:.1f} s") from None
+            raise _ours(error, self.address) from None
+        self._patience.answered(time.monotonic() - begun_s)
+        return result
+
+    async def _make_anew(self, reloads: int, cause: Cause, detail: str) -> None:
+        """Replace the instances, unless another batch had it done since."""
+        async with self._reloading:
+            if self._reloads == reloads:
+                self.report(cause, detail)
+                await self._reload()
+
+    async def _reload(self) -> None:
+        """Load the model with the configuration that it has; a parameter that changes makes Triton start it anew.
+
+        The parameter counts. If it is not as we last saw it, another dispatcher was quicker: its instances are tried
+        first. If another asks at the same time it asks for the same, which Triton grants once.
+        """
+        answer = await self._ask(self._client.get_model_config(self.name, as_json=True, client_timeout=_CONTROL_S))
+        config = answer["config"]
+        parameters = config.setdefault("parameters", {})
+        stamp = parameters.get("reloaded", {}).get("string_value", "")
+        if stamp == self._stamp:
+            stamp = str(int(stamp or 0) + 1)
+            parameters["reloaded"] = {"string_value": stamp}
+            await self._ask(self._client.load_model(self.name, config=json.dumps(config), client_timeout=_LOAD_S))
+        self._stamp = stamp
+        self._reloads += 1
+
+    async def _ask(self, call: Awaitable[Any]) -> Any:  # noqa: ANN401
+        try:
+            return await call
+        except InferenceServerException as error:
+            raise _ours(error, self.address) from None
+
+
+def _ours(error: InferenceServerException, address: str) -> NarrowsError:
+    code, message = _code(error), str(error.message())
+    if "unable to find shared memory region" in message.lower():
+        return RegionUnknown(message)
+    if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"}:
+        return Unanswered(f"Triton at {address} does not answer: {message}")
+    if code in _ABSENT:
+        return ServiceError(f"Triton at {address}: {message}")
+    if "Stub process" in message:
+        return InstanceLost(f"Triton at {address} lost an instance: {message}")
+    return InferenceFailed(f"Triton at {address}: {message}")
+
+
+def _code(error: InferenceServerException) -> str:
+    return str(error.status()).removeprefix("StatusCode.")

@@ -1,0 +1,50 @@
+"""Every metric of the orchestrator, declared in one place. No label grows with the number of cameras."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
+_BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+
+
+class Metrics:
+    """The container: one registry, one attribute a metric.
+
+    ``stage`` is one of ``uplink`` (capture to Redis, by the camera's clock), ``redis`` (entry id to reading),
+    ``decode``, ``batch`` (waiting for one), ``infer``, ``pack``, ``publish`` and ``total`` (entry id to mask).
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.frames = counter("narrows_frames_total", "Frames that ended", ["outcome", "reason", "group"])
+        self.stage_seconds = histogram("narrows_stage_seconds", "Time by stage", ["stage"], buckets=_SECONDS)
+        self.batch_size = histogram("narrows_batch_size", "Frames in a batch", buckets=_BATCHES)
+        self.backlog_frames = gauge("narrows_backlog_frames", "Frames without an end, in the shards owned")
+        self.backlog_age = gauge("narrows_backlog_age_seconds", "Age of the oldest frame without an end")
+        self.payload_bytes = counter("narrows_payload_bytes_total", "Bytes of feature packets that were read")
+        self.active_streams = gauge("narrows_active_streams", "Streams with a frame in the last 10 s")
+        self.load_ratio = gauge("narrows_decoder_load_ratio", "Offered work over capacity", ["bundle"])
+        self.busy_ratio = gauge("narrows_decoder_busy_ratio", "Share of time in which instances compute", ["bundle"])
+        self.instances = gauge("narrows_decoder_instances", "Decoder instances", ["bundle"])
+        self.replicas = gauge("narrows_decoder_replicas", "Triton servers", ["bundle"])
+        self.capacity = gauge("narrows_capacity_frames_per_second", "Frames a second that fit", ["bundle"])
+        self.shards_owned = gauge("narrows_shards_owned", "Shards that this dispatcher owns")
+        self.lease_lost = counter("narrows_lease_lost_total", "Shards that went to another without our release")
+        self.claimed = counter("narrows_claimed_total", "Abandoned entries that were claimed")
+        self.lost_frames = counter("narrows_lost_frames_total", "Frames that never came: closed gaps", ["group"])
+        self.clock_future = counter("narrows_clock_future_total", "Frames with a capture time ahead of the server")
+        self.dead_letters = counter("narrows_dead_letters_total", "Entries written to dead-letter streams", ["reason"])
+        self.service_errors = counter("narrows_service_errors_total", "Troubles with a service", ["service"])
+        self.faults = counter("narrows_faults_total", "Faults of services, each counted when it begins", ["cause"])
+        self.frame_crashes = counter("narrows_frame_crashes_total", "Frames given up by an unforeseen error")
+        self.build_info = gauge("narrows_build_info", "Always 1", ["version"])
+
+    def took(self, stage: str, seconds: float) -> None:
+        """One frame spent so long in a stage."""
+        self.stage_seconds.labels(stage).observe(max(0.0, seconds))

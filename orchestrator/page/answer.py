@@ -1,0 +1,110 @@
+"""Values as JSON for the browser: rounded, named with their units, absent as null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from narrows.painting import Legend
+from orchestrator.page.fleet import FleetView
+from orchestrator.page.glimpses import Glimpse
+from orchestrator.page.rows import Row
+from orchestrator.page.states import State
+
+_ERROR_CHARACTERS = 300
+
+
+def fleet_json(fleet: FleetView) -> dict[str, Any]:
+    """The figures and the chart."""
+    line = fleet.line
+    return {
+        "streams": fleet.streams,
+        "dispatchers": fleet.dispatchers,
+        "dispatchers_away": len(fleet.away),
+        "load": _rounded(fleet.load, 4),
+        "busy": _rounded(fleet.busy, 4),
+        "instances": fleet.instances,
+        "capacity_frames_per_s": _rounded(fleet.capacity_frames_per_s, 1),
+        "in_time_share": _rounded(fleet.in_time_share, 5),
+        "frames_due": fleet.frames_due,
+        "backlog_frames": fleet.backlog_frames,
+        "backlog_age_s": _rounded(fleet.backlog_age_s, 2),
+        "masks_per_s": _rounded(fleet.masks_per_s, 2),
+        "kbit_per_s": _rounded(fleet.kbit_per_s, 2),
+        "points": [[point.streams, _rounded(point.load, 4)] for point in fleet.points],
+        "line": line
+        and {
+            "slope": line.slope,
+            "intercept": line.intercept,
+            "through_zero": line.through_zero,
+            "capacity_streams": _rounded(line.capacity_streams, 1),
+        },
+        "trends": {name: [_rounded(value, 2) for value in values] for name, values in fleet.trends.items()},
+    }
+
+
+def row_json(row: Row, glimpse: Glimpse, now_ms: float, *, filmed: bool) -> dict[str, Any]:
+    """One stream."""
+    mask, error, alive = glimpse.mask, row.error, row.state is not State.DEAD
+    return {
+        "id": row.stream,
+        "state": row.state,
+        "silent_s": _rounded(row.silent_s, 1),
+        "masks_per_s": _rounded(row.masks_per_s, 2) if alive else 0.0,
+        "frames_per_s": _rounded(row.frames_per_s, 2) if alive else 0.0,
+        "kbit_per_s": _rounded(glimpse.kbit_per_s(row.frames_per_s if alive else 0.0), 2),
+        "latency_ms": _rounded(glimpse.latency_ms, 1),
+        "policy": row.settings.policy,
+        "group": row.settings.group,
+        "weight": row.settings.weight,
+        "registered": row.registered,
+        "waiting": row.pulse.waiting,
+        "ledger": {
+            "masks": row.pulse.masks,
+            "skipped": row.pulse.skipped,
+            "refused": row.pulse.refused,
+            "lost": row.pulse.lost,
+        },
+        "error": error
+        and {
+            "reason": error.reason,
+            "detail": error.detail[:_ERROR_CHARACTERS],
+            "ago_s": max(0, round((now_ms - error.at_ms) / 1000)),
+        },
+        "mask": mask
+        and {
+            "entry": glimpse.entry,
+            "bundle": f"{mask.bundle_id:016x}",
+            "epoch": str(mask.identity.epoch),
+            "sequence": mask.identity.sequence,
+            "width": mask.labels.shape[1],
+            "height": mask.labels.shape[0],
+            "largest": _largest(mask.areas.tolist()),
+        },
+        "filmed": filmed and mask is not None,
+    }
+
+
+def states_json(counts: Mapping[State, int]) -> dict[str, int]:
+    """How many streams stand how."""
+    return {state.value: count for state, count in counts.items()}
+
+
+def legends_json(legends: Sequence[Legend]) -> list[dict[str, Any]]:
+    """Names and colours of the classes of each bundle."""
+    return [
+        {"bundle": f"{legend.bundle_id:016x}", "names": legend.names, "colours": legend.colours}
+        for legend in legends
+        if legend.bundle_id is not None
+    ]
+
+
+def _largest(areas: Sequence[int], most: int = 3) -> list[list[float]]:
+    """The largest classes and their shares: what a mask shows, for those who do not see it."""
+    whole = sum(areas) or 1
+    ranked = sorted(range(len(areas)), key=lambda label: -areas[label])[:most]
+    return [[label, round(areas[label] / whole, 3)] for label in ranked if areas[label]]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

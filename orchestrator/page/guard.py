@@ -1,0 +1,94 @@
+"""Who may see the page, and what a browser may do with it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from narrows.errors import ServiceError
+from orchestrator.http import parse_address
+from orchestrator.page.options import is_loopback
+
+COOKIE = "narrows_page"
+ENTER = "/enter"
+_OPEN_PATHS = (ENTER, "/static/page.css", "/static/icon.svg")
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Guard:
+    """Lets in who knows the token; without one, whoever is on this machine and asked for this machine by its name.
+
+    The cookie is no copy of the token: it holds a keyed hash.
+    """
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token.encode() if token is not None else None
+
+    @property
+    def cookie(self) -> str:
+        """What the cookie of a visitor who was let in says."""
+        return hmac.new(self._token or b"", b"narrows page visitor", hashlib.sha256).hexdigest()
+
+    def knows(self, token: str) -> bool:
+        """Whether that is the token; takes as long for a wrong one."""
+        return self._token is not None and hmac.compare_digest(_digest(token.encode()), _digest(self._token))
+
+    def admits(self, request: web.Request) -> bool:
+        """Whether a request may be answered."""
+        if self._token is None:
+            return _asks_for_loopback(request.headers.get("Host", ""))  # a name that was re-bound to us is turned away
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self.knows(given.strip())
+        return hmac.compare_digest(_digest(request.cookies.get(COOKIE, "").encode()), _digest(self.cookie.encode()))
+
+    def middleware(self) -> Middleware:
+        """Turns strangers away, and puts the headers on every answer."""
+
+        @web.middleware
+        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            try:
+                response = await (handler if self._may_pass(request) else self._turn_away)(request)
+            except web.HTTPException as error:
+                error.headers.update(_HEADERS)
+                raise
+            response.headers.update(_HEADERS)
+            return response
+
+        return guarded
+
+    def _may_pass(self, request: web.Request) -> bool:
+        return (self._token is not None and request.path in _OPEN_PATHS) or self.admits(request)
+
+    async def _turn_away(self, request: web.Request) -> web.StreamResponse:
+        if self._token is None:
+            raise web.HTTPForbidden(text="This page is served on this machine alone: ask for it as 127.0.0.1.\n")
+        if request.path == "/" and request.method == "GET":
+            raise web.HTTPSeeOther(ENTER)
+        raise web.HTTPUnauthorized(
+            text="A token is needed: Authorization: Bearer TOKEN, or enter it at /enter.\n",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+def _digest(value: bytes) -> bytes:
+    return hashlib.sha256(value).digest()
+
+
+def _asks_for_loopback(host: str) -> bool:
+    try:
+        return is_loopback(parse_address(host)[0])
+    except ServiceError:
+        return is_loopback(host.strip("[]"))  # without a port

@@ -1,0 +1,60 @@
+"""The page as a process: options in, signals handled, served until told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+
+import aiohttp
+import structlog
+import uvloop
+
+from narrows.painting import Legend
+from orchestrator.dispatch.program import configure_logs
+from orchestrator.http import serve
+from orchestrator.page.filmed import Filmed
+from orchestrator.page.guard import Guard
+from orchestrator.page.options import PageOptions
+from orchestrator.page.redis_view import RedisView
+from orchestrator.page.routes import make_page
+from orchestrator.page.scrape import Scraper
+from orchestrator.page.watch import Watch
+
+_log = structlog.get_logger(__name__)
+
+
+def run_page(options: PageOptions) -> None:
+    """Serve until SIGTERM or SIGINT. Redis and dispatchers that are away are shown as such.
+
+    Raises:
+        BundleError, ServiceError: it cannot begin; the message says why.
+    """
+    options.check()
+    configure_logs(options.log_level)
+    uvloop.run(_run(options))
+
+
+async def _run(options: PageOptions) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    legends = [Legend.of_bundle(folder) for folder in options.bundles]
+    filmed = Filmed(options.frames_from) if options.frames_from else None
+    view = RedisView(options.redis_url)
+    async with aiohttp.ClientSession() as session:
+        watch = Watch(Scraper(session, options.orchestrators), view, legends, filmed)
+        try:
+            async with serve(make_page(watch, Guard(options.token)), options.listen) as address:
+                _log.info("serving the page", url=f"http://{address}/", token="needed" if options.token else "none")
+                watching = loop.create_task(watch.run())
+                stopped = loop.create_task(stop.wait())
+                await asyncio.wait([watching, stopped], return_when=asyncio.FIRST_COMPLETED)
+                stopped.cancel()
+                watching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watching
+        finally:
+            watch.close()
+            view.close()

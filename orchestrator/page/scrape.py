@@ -1,0 +1,51 @@
+"""Asking dispatchers how they are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import aiohttp
+
+from narrows.errors import ServiceError
+from orchestrator.page.reading import DispatcherReading, parse_metrics
+
+_ANSWER_S = 0.9
+
+
+class Scraper:
+    """Reads ``/metrics`` and ``/readyz`` of every dispatcher at once."""
+
+    def __init__(self, session: aiohttp.ClientSession, urls: Sequence[str]) -> None:
+        self._session = session
+        self._urls = [url.rstrip("/") for url in urls]
+
+    async def round(self) -> tuple[dict[str, DispatcherReading], dict[str, str]]:
+        """Readings by address, and for those without one what is wrong."""
+        answers = await asyncio.gather(*(self._one(url) for url in self._urls))
+        found = dict(zip(self._urls, answers, strict=True))
+        readings = {url: answer for url, answer in found.items() if isinstance(answer, DispatcherReading)}
+        return readings, {url: answer for url, answer in found.items() if isinstance(answer, str)}
+
+    async def _one(self, url: str) -> DispatcherReading | str:
+        try:
+            metrics, ready = await asyncio.gather(self._get(f"{url}/metrics"), self._get(f"{url}/readyz"))
+            return parse_metrics(metrics.decode(errors="replace"), _reasons(ready))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return str(error) or "no answer in time"
+        except ServiceError as error:
+            return str(error)
+
+    async def _get(self, url: str) -> bytes:
+        async with self._session.get(url, timeout=aiohttp.ClientTimeout(total=_ANSWER_S)) as response:
+            return await response.read()
+
+
+def _reasons(body: bytes) -> tuple[str, ...]:
+    """The reasons in an answer of ``/readyz``: ``{"ready": …, "reasons": [...]}``."""
+    try:
+        found = json.loads(body)["reasons"]
+        return tuple(str(each) for each in found)
+    except (ValueError, KeyError, TypeError):
+        return ()

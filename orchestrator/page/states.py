@@ -1,0 +1,101 @@
+"""Whether a stream lives, told from when its frames came and ended. Pure: the clock is the caller's."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator.page.redis_view import Pulse
+
+SILENT_S = 2.5
+"""A stream without a frame for so long is dead; with the rounds of page and browser that shows within 5 s."""
+
+_INTERVALS = 2.5
+_LONGEST_SILENT_S = 30.0
+_STALLED_S = 4.0
+_RATE_S = 8.0
+_NEW_SHARE = 0.5
+
+
+class State(StrEnum):
+    """How a stream stands."""
+
+    STALLED = "stalled"
+    """Its frames come, and none has ended for some seconds."""
+    DEAD = "dead"
+    """Its frames came, and come no longer."""
+    LIVE = "live"
+    """Its frames come and end."""
+    NEW = "new"
+    """It is registered and has never sent a frame."""
+
+
+@dataclass
+class Track:
+    """One stream's recent past, fed once a second with its pulse.
+
+    Slower cameras than one frame a second are given two and a half of their own intervals of silence, 30 s at most.
+    """
+
+    pulse: Pulse | None = None
+    _interval_s: float | None = None
+    _ended_at_ms: float = 0.0
+    _steps: deque[tuple[float, int, int]] = field(default_factory=deque)
+
+    def take(self, pulse: Pulse, now_ms: float) -> None:
+        """A pulse, read at ``now_ms`` of the server's clock."""
+        before = self.pulse
+        if before is not None and pulse.arrived > before.arrived and before.last_ms:
+            self._learn_interval((pulse.last_ms - before.last_ms) / 1000 / (pulse.arrived - before.arrived))
+        if before is None or pulse.ended != before.ended or pulse.waiting == 0:
+            self._ended_at_ms = now_ms
+        self.pulse = pulse
+        self._steps.append((now_ms, pulse.arrived, pulse.masks))
+        while self._steps[0][0] < now_ms - _RATE_S * 1000:
+            self._steps.popleft()
+
+    def state(self, now_ms: float) -> State:
+        """How it stands at ``now_ms``."""
+        silent_s = self.silent_s(now_ms)
+        if silent_s is None:
+            return State.NEW
+        if silent_s > self.allowed_silence_s:
+            return State.DEAD
+        stands_still = now_ms - self._ended_at_ms > _STALLED_S * 1000
+        return State.STALLED if stands_still and self.pulse is not None and self.pulse.waiting else State.LIVE
+
+    def silent_s(self, now_ms: float) -> float | None:
+        """Seconds since its last frame came; ``None`` if there never was one."""
+        if self.pulse is None or self.pulse.last_ms == 0:
+            return None
+        return max(0.0, (now_ms - self.pulse.last_ms) / 1000)
+
+    @property
+    def allowed_silence_s(self) -> float:
+        """How long it may be silent before it is called dead."""
+        return max(SILENT_S, min(_INTERVALS * (self._interval_s or 0.0), _LONGEST_SILENT_S))
+
+    @property
+    def frames_per_s(self) -> float:
+        """Frames that came, a second, lately."""
+        return self._rate(1)
+
+    @property
+    def masks_per_s(self) -> float:
+        """Masks a second, lately."""
+        return self._rate(2)
+
+    def _rate(self, which: int) -> float:
+        if len(self._steps) < 2:
+            return 0.0
+        first, last = self._steps[0], self._steps[-1]
+        return max(0.0, (last[which] - first[which]) / ((last[0] - first[0]) / 1000))
+
+    def _learn_interval(self, interval_s: float) -> None:
+        if interval_s > _LONGEST_SILENT_S / _INTERVALS:
+            return  # it was away, and that is not its pace
+        if self._interval_s is None:
+            self._interval_s = interval_s
+        else:
+            self._interval_s += _NEW_SHARE * (interval_s - self._interval_s)
