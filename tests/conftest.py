@@ -1,0 +1,17 @@
+"""Which tests this environment can run: those of the workshop need torch, which no running service has."""
+
+import signal
+from importlib.util import find_spec
+
+collect_ignore = [] if find_spec("torch") else ["workshop"]
+
+
+def pytest_report_header() -> str:
+    """Say which half of the suite this is."""
+    return "workshop: included" if find_spec("torch") else "workshop: left out here (no torch), see `make test`"
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C mean Ctrl-C to the programs under test, also where a shell started us in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

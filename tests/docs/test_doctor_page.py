@@ -1,0 +1,16 @@
+"""``docs/doctor.md`` names every line that the doctor can print, and no other."""
+
+import re
+
+from tests.docs.blocks import ROOT
+
+SUBJECT = re.compile(r'\b(?:ok|warn|fail|Problem|_silent)\(\s*"([^"]+)"')
+
+
+def test_the_table_has_the_doctors_lines() -> None:
+    sources = [path.read_text() for path in (ROOT / "narrows" / "doctor").glob("*.py")]
+    printed = {
+        subject for text in sources for subject in re.findall(r'\b(?:ok|warn|fail|Problem|_silent)\(\s*"([^"]+)"', text)
+    }
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "doctor.md").read_text(), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == printed

@@ -1,0 +1,183 @@
+/* A libFuzzer target over the whole kernel: `make fuzz-codec`.
+ *
+ * The input's head becomes tables that the parser in narrows/codec/tables.py would accept (and some that it would not:
+ * those only reach narrows_expand, which must refuse them); the rest is a payload, or symbols to code.
+ * Beyond memory safety, three claims are held: what decodes encodes to the very same bytes, what is encoded decodes to
+ * the very same symbols, and a payload with a byte cut off or added never decodes to the same symbols.
+ */
+#include "../../narrows/codec/kernel.c"
+
+#include <stdlib.h>
+
+#define CHANNELS 3
+#define TABLES 4
+#define RADIUS_MOST 2
+#define CLAIM(held) do { if (!(held)) abort(); } while (0)
+
+typedef struct { const uint8_t *at, *end; } Input;
+
+static uint8_t next(Input *input) { return input->at < input->end ? *input->at++ : 0; }
+
+static uint16_t sizes[TABLES], frequencies[TABLES * 256], zeros[TABLES], starts[TABLES * 256];
+static Table tables[TABLES];
+static Step steps[TABLES * 256];
+static uint16_t channel[CHANNELS], parents[CHANNELS * 2];
+static uint8_t magnitude_weights[CHANNELS * NEIGHBOURS], parent_weights[CHANNELS * 2];
+static int8_t sign_weights[CHANNELS * NEIGHBOURS];
+static uint32_t parents_begin[CHANNELS + 1];
+static uint8_t magnitude_bin[CONTEXT_LIMIT + 1], sign_class[2 * CONTEXT_LIMIT + 1];
+static uint8_t key_lookup[CHANNELS * 256], predicted_lookup[CHANNELS * 256 * (2 * RADIUS_MOST + 1)];
+
+/* Frequencies as they come: the kernel must refuse what does not sum to 65536. */
+static void expand_anything(Input input)
+{
+    uint16_t counts[2] = {(uint16_t)(next(&input) + (next(&input) & 1) * 256u), next(&input)};
+    uint16_t *raw = calloc(counts[0] + counts[1] + 1u, sizeof *raw);
+    Table *out = calloc(2, sizeof *out);
+    uint16_t *first = calloc(2, sizeof *first), *sums = calloc(counts[0] + counts[1] + 3u, sizeof *sums);
+    Step *expanded = calloc(counts[0] + counts[1] + 3u, sizeof *expanded);
+    for (uint32_t i = 0; i < (uint32_t)counts[0] + counts[1]; i++) raw[i] = (uint16_t)(next(&input) | next(&input) << 8);
+    narrows_expand(2, counts, raw, out, first, sums, expanded);
+    free(raw), free(out), free(first), free(sums), free(expanded);
+}
+
+static uint32_t make_tables(Input *input)
+{
+    static const uint16_t likely[8] = {2, 3, 4, 6, 12, 40, 254, 255};
+    const uint32_t count = 1 + next(input) % TABLES;
+    uint16_t *frequency = frequencies;
+    for (uint32_t t = 0; t < count; t++) {
+        sizes[t] = likely[next(input) & 7];
+        uint32_t left = 65536u - sizes[t];
+        for (uint32_t i = 0; i < sizes[t]; i++) {
+            const uint32_t share = i + 1u == sizes[t] ? left : left * next(input) / 256;
+            *frequency++ = (uint16_t)(1 + share);
+            left -= share;
+        }
+    }
+    CLAIM(narrows_expand(count, sizes, frequencies, tables, zeros, starts, steps) == OK);
+    return count;
+}
+
+static void make_contexts(Input *input, Level *level, uint32_t tables_count)
+{
+    const uint32_t classes = 1 + 2 * (next(input) % 4), magnitudes = 1 + next(input) % 16, stride = 1u + next(input);
+    level->bins = classes * magnitudes;
+    for (uint32_t m = 0; m <= CONTEXT_LIMIT; m++) {
+        const uint32_t bin = m / stride;
+        magnitude_bin[m] = (uint8_t)((bin < magnitudes ? bin : magnitudes - 1) * classes);
+    }
+    for (uint32_t s = 0; s < sizeof sign_class; s++) sign_class[s] = (uint8_t)(s * classes / sizeof sign_class);
+    for (uint32_t i = 0; i < sizeof magnitude_weights; i++) magnitude_weights[i] = next(input);
+    for (uint32_t i = 0; i < sizeof sign_weights; i++) sign_weights[i] = (int8_t)next(input);
+    uint32_t filled = 0;
+    for (uint32_t k = 0; k < level->live; k++) {
+        parents_begin[k] = filled;
+        for (uint32_t p = 0; p < k && p < 2; p++) {
+            parents[filled] = (uint16_t)(next(input) % k);
+            parent_weights[filled++] = next(input);
+        }
+        parents_begin[k + 1] = filled;
+    }
+    const uint32_t seed = next(input) | 1u;
+    for (uint32_t i = 0; i < sizeof key_lookup; i++) {
+        const uint32_t mixed = (i * seed * 2654435761u) >> 16;
+        key_lookup[i] = (uint8_t)(mixed % tables_count | (mixed >> 8 & FLIP));
+    }
+    for (uint32_t i = 0; i < sizeof predicted_lookup; i++) predicted_lookup[i] = key_lookup[(i * 7 + seed) % sizeof key_lookup];
+}
+
+static Level make_level(Input *input)
+{
+    const uint32_t count = make_tables(input), shape = next(input);
+    Level level = {
+        .channels = CHANNELS, .live = shape % (CHANNELS + 1), .reference_radius = shape / 4 % (RADIUS_MOST + 1),
+        .channel = channel, .magnitude_weights = magnitude_weights, .sign_weights = sign_weights,
+        .parents_begin = parents_begin, .parents = parents, .parent_weights = parent_weights,
+        .magnitude_bin = magnitude_bin, .sign_class = sign_class, .key_lookup = key_lookup,
+        .predicted_lookup = predicted_lookup, .tables = tables, .zeros = zeros, .starts = starts, .steps = steps,
+    };
+    for (uint32_t k = 0; k < level.live; k++) channel[k] = (uint16_t)(k + (shape & 0x80 ? CHANNELS - level.live : 0));
+    make_contexts(input, &level, count);
+    return level;
+}
+
+/* Codes symbols into memory of exactly the size that kernel.py gives. */
+static uint8_t *encode(const Level *level, const int8_t *symbols, const int8_t *reference, uint32_t height, uint32_t width, int64_t *size)
+{
+    const size_t plane = (size_t)height * width, room = level->live * plane * 4 + 8;
+    uint16_t *scratch = malloc(plane * STEPS_A_SYMBOL * sizeof *scratch);
+    uint8_t *out = malloc(room), *payload;
+    *size = narrows_encode(level, symbols, reference, height, width, scratch, out, room);
+    CLAIM(*size >= 4);
+    payload = malloc((size_t)*size + 1);
+    memcpy(payload, out + room - *size, (size_t)*size);
+    free(scratch), free(out);
+    return payload;
+}
+
+static void decode_claims(const Level *level, const int8_t *reference, uint32_t height, uint32_t width, const uint8_t *given, size_t size)
+{
+    const size_t symbols_count = (size_t)CHANNELS * height * width;
+    int8_t *symbols = calloc(symbols_count, 1);
+    uint8_t *payload = malloc(size ? size : 1); /* its own allocation: a read beyond it is seen */
+    memcpy(payload, given, size);
+    if (narrows_decode(level, payload, size, reference, height, width, symbols) == OK) {
+        int64_t again_size;
+        uint8_t *again = encode(level, symbols, reference, height, width, &again_size);
+        CLAIM((size_t)again_size == size && !memcmp(again, payload, size));
+        free(again);
+    }
+    free(symbols), free(payload);
+}
+
+static void encode_claims(const Level *level, const int8_t *reference, uint32_t height, uint32_t width, Input input)
+{
+    const size_t plane = (size_t)height * width, count = CHANNELS * plane;
+    int8_t *symbols = calloc(count, 1), *decoded = calloc(count, 1);
+    const uint8_t most = next(&input);
+    int64_t size;
+    for (uint32_t k = 0; k < level->live; k++)
+        for (size_t i = 0; i < plane; i++) {
+            const int8_t value = (int8_t)next(&input);
+            symbols[channel[k] * plane + i] = (int8_t)clip(value, most & 1 ? 127 : 1 + most / 8);
+        }
+    uint8_t *payload = encode(level, symbols, reference, height, width, &size);
+    CLAIM(narrows_decode(level, payload, (uint64_t)size, reference, height, width, decoded) == OK);
+    CLAIM(!memcmp(symbols, decoded, count));
+    for (int longer = -1; longer <= 1; longer += 2) {
+        memset(decoded, 0, count);
+        payload[size] = most;
+        CLAIM(narrows_decode(level, payload, (uint64_t)(size + longer), reference, height, width, decoded) || memcmp(symbols, decoded, count));
+    }
+    free(symbols), free(decoded), free(payload);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    Input input = {data, data + size};
+    expand_anything(input);
+    const uint8_t mode = next(&input), extent = next(&input);
+    const uint32_t height = 1 + extent % 9, width = 1 + extent / 9;
+    const Level level = make_level(&input);
+    int8_t *reference = 0;
+    if (mode & 1) {
+        reference = malloc((size_t)CHANNELS * height * width);
+        for (uint32_t i = 0; i < CHANNELS * height * width; i++) reference[i] = (int8_t)(mode * (i >> 2));
+    }
+    if (mode & 2) encode_claims(&level, reference, height, width, input);
+    else decode_claims(&level, reference, height, width, input.at, (size_t)(input.end - input.at));
+    if (mode & 4) {
+        const size_t plane = (size_t)height * width;
+        int8_t *symbols = calloc(CHANNELS * plane, 1);
+        uint8_t *bins = malloc(level.live * plane + 1);
+        for (uint32_t i = 0; i < CHANNELS * plane; i++) symbols[i] = (int8_t)next(&input);
+        CLAIM(narrows_contexts(&level, symbols, height, width, bins) == OK);
+        for (size_t i = 0; i < level.live * plane; i++) CLAIM(bins[i] < level.bins);
+        free(symbols), free(bins);
+    }
+    free(reference);
+    return 0;
+}

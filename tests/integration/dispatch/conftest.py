@@ -1,0 +1,91 @@
+"""A real Redis-protocol server, a small bundle, and dispatchers that run in the test's own loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from narrows.bundle import Bundle, InputSpec, Manifest, RateLevel
+from narrows.codec import count_tables
+from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
+from orchestrator.supervise import LocalRedis
+from tests.integration.dispatch.rig import CLASSES, LATENT, QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRedis]:
+    with LocalRedis.start(tmp_path_factory.mktemp("redis")) as redis:
+        yield redis
+
+
+@pytest.fixture
+async def store(server: LocalRedis) -> AsyncIterator[Store]:
+    store = Store.connect(server.url)
+    await store.call("FLUSHALL")
+    await store.call("CONFIG", "SET", "proto-max-bulk-len", "512mb")  # a server that lets large entries in
+    yield store
+    await store.close()
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    return make_bundle()
+
+
+def make_bundle() -> Bundle:
+    """A bundle without networks: the decoder by rule needs none."""
+    planes = np.random.default_rng(0).integers(-3, 4, (6, *LATENT.as_tuple())).astype(np.int8)
+    tables = count_tables([planes, planes // 2], [planes[::-1], planes[::-1] // 2])
+    manifest = Manifest(
+        name="rule",
+        version="1",
+        classes=tuple("abcde"),
+        palette=((0, 0, 0),) * CLASSES,
+        input=InputSpec(32, 24, 0.0, 1.0),
+        latent=LATENT,
+        levels=(RateLevel((1.0,) * 4, 1.0), RateLevel((0.5,) * 4, 0.5)),
+        coding_order="channel, row, column",
+        licence="none",
+        provenance="made for a test",
+        files={},
+    )
+    return Bundle(folder=None, id=0xFEED, manifest=manifest, tables=tables)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def decoder() -> RuleDecoder:
+    return RuleDecoder()
+
+
+@pytest.fixture
+def camera(store: Store, bundle: Bundle) -> MakeCamera:
+    return lambda stream="cam-1", **fields: Camera(store, bundle, stream, **fields)
+
+
+@pytest.fixture
+def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store: Store) -> Start:
+    """Run a dispatcher while the context lasts: ``async with dispatching() as dispatcher``."""
+
+    @asynccontextmanager
+    async def start(
+        settings: DispatchSettings = QUICK, *, with_decoder: RuleDecoder | None = None
+    ) -> AsyncIterator[Dispatcher]:
+        own_store = Store.connect(server.url)
+        used = with_decoder or decoder
+
+        async def connect() -> Connected:
+            return Connected(used, slots=1)
+
+        dispatcher = await Dispatcher.create(own_store, {bundle.id: (bundle, connect)}, settings, shards=SHARDS)
+        stop = asyncio.Event()
+        running = asyncio.create_task(dispatcher.run(stop))
+        try:
+            yield dispatcher
+        finally:
+            stop.set()
+            await running
+            await own_store.close()
+
+    return start

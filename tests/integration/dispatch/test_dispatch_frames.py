@@ -1,0 +1,199 @@
+"""Good frames: each ends in the mask of its symbols, in order, and the books balance."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from narrows.errors import ServiceError
+from narrows.wire import FrameIdentity, MaskPacket, Skip
+from narrows.wire.control import Control
+from narrows.wire.keys import INSTALL_KEY
+from orchestrator.dispatch import Dispatcher, Store
+from tests.integration.dispatch.rig import QUICK, SHARDS, MakeCamera, RuleDecoder, Start, rule, until
+
+
+async def test_every_frame_ends_in_the_mask_of_its_symbols_in_order(camera: MakeCamera, dispatching: Start) -> None:
+    cam = camera()
+    async with dispatching():
+        await cam.frames(12)
+        await cam.ended(mask=12)
+    masks = await cam.outcomes()
+    assert [mask.identity for mask in masks if isinstance(mask, MaskPacket)] == [FrameIdentity(7, n) for n in range(12)]
+    for mask in masks:
+        assert isinstance(mask, MaskPacket)
+        np.testing.assert_array_equal(mask.labels, rule(cam.planes[mask.identity.sequence], 0))
+        assert mask.areas.sum() == mask.labels.size
+    assert await cam.ledger() == {"mask": 12}
+    assert await cam.unfinished() == 0
+
+
+async def test_large_frames_are_decoded_and_packed_beside_the_loop(
+    camera: MakeCamera, dispatching: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.dispatch.frame_path._INLINE_SYMBOLS", 0)
+    monkeypatch.setattr("orchestrator.dispatch.frame_path._INLINE_PIXELS", 0)
+    cam = camera()
+    async with dispatching():
+        await cam.frames(12)
+        await cam.ended(mask=12)
+    for mask in await cam.outcomes():
+        assert isinstance(mask, MaskPacket)
+        np.testing.assert_array_equal(mask.labels, rule(cam.planes[mask.identity.sequence], 0))
+
+
+async def test_predicted_frames_are_decoded_against_what_was_decoded_before(
+    camera: MakeCamera, dispatching: Start
+) -> None:
+    cam = camera()
+    await cam.send(cam.packet(), cam.predicted(), cam.predicted(), cam.predicted(distance=3))
+    async with dispatching():
+        await cam.ended(mask=4)
+    for mask in await cam.outcomes():
+        assert isinstance(mask, MaskPacket)
+        np.testing.assert_array_equal(mask.labels, rule(cam.planes[mask.identity.sequence], 0))
+
+
+async def test_a_predicted_frame_without_its_reference_is_refused_and_a_key_is_asked_for(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam = camera()
+    cam.packet()
+    await store.call("SET", cam.keys.control, Control(level=1).to_json())
+    await cam.send(cam.predicted(), cam.packet())
+    async with dispatching():
+        await cam.ended(mask=1, **{"refused:reference_lost": 1})
+        control = Control.parse(await store.call("GET", cam.keys.control))
+        assert control == Control(level=1, key_request=1)
+        assert 0 < await store.call("PTTL", cam.keys.control) <= 30_000
+
+
+async def test_streams_share_batches_when_frames_wait(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    cameras = [camera(f"cam-{n}") for n in range(6)]
+    decoder.gate.clear()
+    async with dispatching():
+        for cam in cameras:
+            await cam.frames(4)
+        decoder_waits = asyncio.create_task(asyncio.sleep(0.3))
+        await decoder_waits
+        decoder.gate.set()
+        for cam in cameras:
+            await cam.ended(mask=4)
+    assert max(decoder.batches) == decoder.max_batch
+
+
+async def test_a_stale_realtime_frame_skips_the_network_and_serves_as_reference(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    cam = camera()
+    await cam.settings(b'{"stale_ms": 1}')
+    await cam.frames(1)
+    await asyncio.sleep(0.05)
+    async with dispatching() as dispatcher:
+        await cam.ended(skipped=1, **{"skipped:stale": 1})
+        await cam.settings(b'{"stale_ms": 60000}')
+        await until(lambda: _stale_ms(dispatcher, "cam-1", 60_000))
+        await cam.send(cam.predicted())
+        await cam.ended(mask=1)
+    first, second = await cam.outcomes()
+    assert first == Skip(FrameIdentity(7, 0), "stale")
+    assert isinstance(second, MaskPacket)
+    np.testing.assert_array_equal(second.labels, rule(cam.planes[1], 0))
+    assert sum(decoder.batches) == 1
+
+
+async def test_a_complete_stream_is_never_skipped(camera: MakeCamera, dispatching: Start) -> None:
+    cam = camera()
+    await cam.settings(b'{"policy": "complete", "stale_ms": 1}')
+    await cam.frames(5)
+    await asyncio.sleep(0.05)
+    async with dispatching():
+        await cam.ended(mask=5)
+
+
+async def test_a_sample_that_fails_is_refused_alone(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    good, bad = camera("good"), camera("bad", epoch=8)
+    bad_packet = bad.packet()
+    marked = bad.planes[0]
+    decoder.refuse = lambda symbols: bool((symbols == marked).all())
+    decoder.gate.clear()
+    async with dispatching() as dispatcher:
+        await good.frames(3)
+        await bad.send(bad_packet, bad.packet())
+        decoder.gate.set()
+        await good.ended(mask=3)
+        await bad.ended(mask=1, **{"refused:inference": 1})
+        assert _count(dispatcher, "narrows_dead_letters_total", reason="inference") == 1
+
+
+async def test_frames_wait_for_a_decoder_that_is_away_and_no_try_is_spent(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    cam = camera()
+    await cam.settings(b'{"policy": "complete"}')
+    decoder.away = True
+    async with dispatching() as dispatcher:
+        await cam.frames(3)
+        await until(lambda: _service_errors(dispatcher, "triton", at_least=4))
+        assert dispatcher.health.reasons_not_ready() == ["Triton: bundle 000000000000feed is not ready"]
+        assert await cam.ledger() == {}
+        decoder.away = False
+        await cam.ended(mask=3)
+        await until(lambda: _is_ready(dispatcher))
+
+
+async def test_metrics_count_what_ended_and_what_waits(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    cam = camera()
+    await cam.settings(b'{"policy": "complete", "group": "north"}')
+    decoder.gate.clear()
+    async with dispatching() as dispatcher:
+        await cam.frames(30)
+        await until(lambda: _reads(dispatcher, "narrows_backlog_frames", 30))
+        decoder.gate.set()
+        await cam.ended(mask=30)
+        await until(lambda: _reads(dispatcher, "narrows_backlog_frames", 0))
+        assert _count(dispatcher, "narrows_frames_total", outcome="mask", reason="", group="north") == 30
+        assert _count(dispatcher, "narrows_active_streams") == 1
+        for stage in ("redis", "decode", "batch", "infer", "pack", "publish", "total"):
+            assert _count(dispatcher, "narrows_stage_seconds_count", stage=stage) == 30
+
+
+async def test_the_number_of_shards_is_fixed_at_install(store: Store) -> None:
+    await Dispatcher.create(store, {}, QUICK, shards=SHARDS)
+    again = await Dispatcher.create(store, {}, QUICK)
+    assert again.health.shards_due == 1
+    with pytest.raises(ServiceError, match="4 for good"):
+        await Dispatcher.create(store, {}, QUICK, shards=SHARDS + 1)
+
+
+async def test_an_install_record_of_another_program_is_named(store: Store) -> None:
+    await store.call("SET", INSTALL_KEY, b"[]")
+    with pytest.raises(ServiceError, match="another program's database"):
+        await Dispatcher.create(store, {}, QUICK)
+
+
+def _count(dispatcher: Dispatcher, name: str, **labels: str) -> float:
+    return dispatcher.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def _reads(dispatcher: Dispatcher, name: str, value: float) -> bool:
+    return _count(dispatcher, name) == value
+
+
+async def _service_errors(dispatcher: Dispatcher, service: str, *, at_least: int) -> bool:
+    return _count(dispatcher, "narrows_service_errors_total", service=service) >= at_least
+
+
+async def _is_ready(dispatcher: Dispatcher) -> bool:
+    return not dispatcher.health.reasons_not_ready()
+
+
+async def _stale_ms(dispatcher: Dispatcher, stream: str, value: int) -> bool:
+    streams = [found for shard in dispatcher.shards.values() for found in shard.streams.values() if found.id == stream]
+    return bool(streams) and streams[0].settings.stale_ms == value

@@ -1,0 +1,358 @@
+"""Ownership: each frame ends once, whoever dies, pauses, comes or goes; the ledger adds up."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from narrows.bundle import Bundle
+from narrows.wire import FeaturePacket, FrameIdentity, MaskPacket, Refusal, ShardKeys
+from narrows.wire.keys import DISPATCHERS_KEY, GROUP
+from orchestrator.dispatch import Dispatcher, Store
+from orchestrator.dispatch.finish import Ending, Verdict
+from orchestrator.dispatch.shard import Shard
+from orchestrator.dispatch.store import RawEntry, pairs
+from orchestrator.dispatch.stream import Frame
+from orchestrator.supervise import LocalRedis
+from tests.integration.dispatch.rig import QUICK, Camera, MakeCamera, RuleDecoder, Start, until
+
+
+async def test_an_entry_delivered_twice_ends_once(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder, store: Store
+) -> None:
+    cam = camera()
+    decoder.gate.clear()
+    async with dispatching() as dispatcher:
+        (entry,) = await cam.send(cam.packet())
+        await until(lambda: _is(lambda: _held(dispatcher, "cam-1") == 1))
+        raw = await store.call("XRANGE", cam.keys.features, entry, entry)
+        again = _shard_of(dispatcher, cam)
+        again._take_in(again.streams["cam-1"], RawEntry(entry, raw[0][1]), 2)
+        decoder.gate.set()
+        await until(lambda: _is(lambda: _held(dispatcher, "cam-1") == 0))
+    assert await cam.ledger() == {"mask": 1}
+    assert len(await cam.outcomes()) == 1
+
+
+async def test_a_paused_owner_cannot_finish_late(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder, store: Store
+) -> None:
+    cam, paused_decoder = camera(), RuleDecoder()
+    await cam.settings(b'{"policy": "complete"}')
+    paused_decoder.gate.clear()
+    async with dispatching(with_decoder=paused_decoder) as paused:
+        await cam.frames(3)
+        await until(lambda: _is(lambda: _held(paused, "cam-1") == 3))
+        lease = _shard_of(paused, cam).lease
+        frames = list(_shard_of(paused, cam).streams["cam-1"].held.values())
+        # another takes the shard behind its back, as after a pause that outlasted the lease
+        await store.call("SET", ShardKeys(lease.shard).fence, str(int(lease.token) + 1))
+        verdict, _ = await paused._path.finisher.finish(frames[0], Ending.skipped("stale", FrameIdentity(7, 0)))
+        assert verdict is Verdict.FENCED
+        paused_decoder.gate.set()
+        await until(lambda: _is(lambda: lease.lost))
+        assert await cam.outcomes() == []
+    assert await cam.unfinished() == 3
+    await store.call("DEL", ShardKeys(lease.shard).lease)
+    async with dispatching():
+        await cam.ended(mask=3)
+
+
+async def test_what_a_dead_dispatcher_took_up_is_claimed_and_ends_before_what_is_new(
+    camera: MakeCamera, dispatching: Start
+) -> None:
+    cam = camera()
+    await cam.frames(20)
+    await cam.leave_pending()
+    await cam.frames(5)
+    async with dispatching() as dispatcher:
+        await cam.ended(mask=25)
+        assert dispatcher.metrics.registry.get_sample_value("narrows_claimed_total") == 20
+    masks = [mask for mask in await cam.outcomes() if isinstance(mask, MaskPacket)]
+    assert [mask.identity.sequence for mask in masks] == list(range(25))
+
+
+async def test_an_entry_taken_up_three_times_without_an_end_is_poison_and_its_neighbours_are_not(
+    camera: MakeCamera, dispatching: Start
+) -> None:
+    cam = camera()
+    first, poison, last = await cam.send(cam.packet(), cam.packet(), cam.packet())
+    await cam.leave_pending(poison, deliveries=3)
+    async with dispatching():
+        await cam.ended(mask=2, **{"refused:poison": 1})
+    refusals = [each for each in await cam.outcomes() if isinstance(each, Refusal)]
+    assert [each.identity for each in refusals] == [FrameIdentity(7, 1)]
+    (letter,) = await cam.dead()
+    assert letter[b"deliveries"] == b"4"
+    assert letter[b"entry"] == poison
+    assert first < poison < last
+
+
+async def test_a_frame_that_crashes_its_handler_is_poison_after_three_tries_and_its_neighbours_go_on(
+    camera: MakeCamera, dispatching: Start
+) -> None:
+    cam, neighbour = camera("cam"), camera("neighbour", epoch=9)
+    crashes: list[int] = []
+    async with dispatching() as dispatcher:
+        admit = dispatcher._path._admit
+
+        def crash(frame: Frame) -> tuple[FeaturePacket, Bundle]:
+            if frame.stream.id == "cam" and frame.deliveries <= 3:
+                crashes.append(frame.deliveries)
+                raise ZeroDivisionError
+            return admit(frame)
+
+        dispatcher._path._admit = crash  # type: ignore[method-assign]
+        await cam.frames(1)
+        await neighbour.frames(5)
+        await neighbour.ended(mask=5)
+        await cam.ended(refused=1, **{"refused:poison": 1})
+        assert crashes == [1, 2, 3]
+        assert _metric(dispatcher, "narrows_frame_crashes_total") == 3
+
+
+async def test_consumers_that_are_gone_are_forgotten_once_nothing_of_theirs_is_left(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam = camera()
+    await cam.frames(3)
+    await cam.leave_pending()
+    async with dispatching(replace(QUICK, forget_idle_ms=-1)) as dispatcher:
+        await cam.ended(mask=3)
+
+        async def only_ours() -> bool:
+            consumers = await store.call("XINFO", "CONSUMERS", cam.keys.features, GROUP)
+            return [pairs(each)[b"name"] for each in consumers] == [dispatcher.name.encode()]
+
+        await until(only_ours)
+
+
+async def test_trimmed_entries_do_not_stop_the_stream_and_are_counted_lost(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam = camera()
+    await cam.frames(10)
+    await cam.leave_pending()
+    await store.call("XTRIM", cam.keys.features, "MAXLEN", 4)
+    await cam.frames(2)
+    async with dispatching():
+        await cam.ended(mask=6, lost=6)
+
+
+async def test_a_destroyed_group_is_made_anew_and_nothing_is_lost_or_doubled(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam, neighbour = camera("cam"), camera("neighbour")
+    async with dispatching():
+        await cam.frames(3)
+        await cam.ended(mask=3)
+        await store.call("XGROUP", "DESTROY", cam.keys.features, GROUP)
+        await cam.frames(3)
+        await neighbour.frames(3)
+        await cam.ended(mask=6)
+        await neighbour.ended(mask=3)
+
+
+async def test_a_removed_stream_does_not_disturb_its_neighbours_and_may_come_back(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam, neighbour = camera("cam"), camera("neighbour")
+    async with dispatching() as dispatcher:
+        await cam.frames(1)
+        await cam.ended(mask=1)
+        await store.call("DEL", cam.keys.features)
+        await neighbour.frames(3)
+        await neighbour.ended(mask=3)
+        await until(lambda: _is(lambda: "cam" not in _shard_of(dispatcher, cam).streams))
+        await cam.frames(2)
+        await cam.ended(mask=3)
+
+
+async def test_two_dispatchers_share_the_shards_and_hand_them_over(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cameras = [camera(f"cam-{n}") for n in range(8)]
+    async with dispatching() as first:
+        await until(lambda: _is(lambda: len(first.shards) == 4))
+        async with dispatching(with_decoder=RuleDecoder()) as second:
+            for _ in range(10):
+                for cam in cameras:
+                    await cam.frames(1)
+            await until(lambda: _is(lambda: len(first.shards) == len(second.shards) == 2))
+            assert not first.shards.keys() & second.shards.keys()
+            assert await store.call("ZCARD", DISPATCHERS_KEY) == 2
+            for _ in range(5):
+                for cam in cameras:
+                    await cam.frames(1)
+        await until(lambda: _is(lambda: len(first.shards) == 4))
+        for cam in cameras:
+            await cam.ended(mask=15)
+            assert await cam.ledger() == {"mask": 15}
+    assert await store.call("ZCARD", DISPATCHERS_KEY) == 0
+    for shard in range(4):
+        assert await store.call("EXISTS", ShardKeys(shard).lease) == 0
+
+
+async def test_what_cannot_finish_before_the_end_is_given_back_unspent(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder, store: Store
+) -> None:
+    cam = camera()
+    await cam.settings(b'{"policy": "complete"}')
+    decoder.gate.clear()
+    async with dispatching() as dispatcher:
+        await cam.frames(3)
+        await until(lambda: _is(lambda: _held(dispatcher, "cam-1") == 3))
+    (pending,) = await store.pending([cam.keys.features], GROUP, idle_ms=[0], count=10)
+    assert isinstance(pending, list)
+    assert [each.deliveries for each in pending] == [0, 0, 0]
+    decoder.gate.set()
+    async with dispatching():
+        await cam.ended(mask=3)
+
+
+async def test_gaps_are_lost_after_their_time_and_what_comes_late_is_not(
+    camera: MakeCamera, dispatching: Start
+) -> None:
+    cam = camera()
+    packets = [cam.packet() for _ in range(10)]
+    late, never = packets[3], (packets[0], packets[6], packets[7])
+    async with dispatching():
+        await cam.send(*(each for each in packets if each is not late and each not in never))
+        await cam.ended(mask=6)
+        await cam.send(late)
+        await cam.ended(mask=7, lost=3)
+        await cam.send(packets[6])
+        await cam.ended(mask=7, lost=3, duplicate=1)
+
+
+async def test_gaps_that_a_predecessor_left_are_closed_by_its_successor(camera: MakeCamera, dispatching: Start) -> None:
+    cam = camera()
+    packets = [cam.packet() for _ in range(6)]
+    async with dispatching():
+        await cam.send(packets[0], packets[5])
+        await cam.ended(mask=2)
+    async with dispatching() as successor:
+        await cam.ended(mask=2, lost=4)
+        await until(lambda: _is(lambda: _metric(successor, "narrows_lost_frames_total", group="default") == 4))
+
+
+async def test_a_gap_beyond_the_window_is_lost_at_once(camera: MakeCamera, dispatching: Start) -> None:
+    cam = camera()
+    await cam.frames(1)
+    cam.sequence += 3000
+    await cam.frames(1)
+    async with dispatching():
+        await cam.ended(mask=2, lost=3000)
+
+
+async def test_what_waits_in_redis_is_not_called_lost_however_old(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    cam = camera()
+    await cam.settings(b'{"policy": "complete"}')
+    decoder.gate.clear()
+    async with dispatching():
+        await cam.frames(2)
+        await cam.send(b"no packet")
+        await cam.frames(40)
+        await asyncio.sleep(3 * QUICK.gap_s)
+        decoder.gate.set()
+        await cam.ended(mask=42, outside=1)
+    assert "lost" not in await cam.ledger()
+
+
+ROOT = Path(__file__).parents[3]
+_CHILD = """
+import asyncio, sys
+from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
+from tests.integration.dispatch.conftest import make_bundle
+from tests.integration.dispatch.rig import QUICK, SHARDS, RuleDecoder
+from orchestrator.dispatch import Connected
+
+async def main():
+    bundle, decoder = make_bundle(), RuleDecoder()
+    async def connect():
+        return Connected(decoder, slots=1)
+    store, served = Store.connect(sys.argv[1]), {bundle.id: (bundle, connect)}
+    dispatcher = await Dispatcher.create(store, served, QUICK, shards=SHARDS)
+    await dispatcher.run(asyncio.Event())
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_killed_or_frozen_dispatchers_frames_are_claimed_and_the_ledger_adds_up(
+    blow: signal.Signals, camera: MakeCamera, dispatching: Start, server: LocalRedis
+) -> None:
+    cameras = [camera(f"cam-{n}") for n in range(6)]
+    for cam in cameras:
+        await cam.settings(b'{"policy": "complete"}')
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _CHILD, server.url, stdout=asyncio.subprocess.DEVNULL, cwd=ROOT
+    )
+    try:
+        async with dispatching() as living:
+            await until(lambda: _is(lambda: len(living.shards) == 2))
+            for n in range(30):
+                for cam in cameras:
+                    await cam.frames(1)
+                if n == 15:
+                    child.send_signal(blow)
+            await until(lambda: _is(lambda: len(living.shards) == 4))
+            if blow is signal.SIGSTOP:
+                child.send_signal(signal.SIGCONT)
+            for cam in cameras:
+                await cam.ended(mask=30)
+            if blow is signal.SIGSTOP:
+                await until(lambda: _is(lambda: len(living.shards) == 2))
+            for cam in cameras:
+                assert await cam.ledger() == {"mask": 30}
+                assert await cam.unfinished() == 0
+                sequences = [each.identity.sequence for each in await cam.outcomes() if isinstance(each, MaskPacket)]
+                assert sorted(sequences) == list(range(30))
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+
+
+async def test_a_server_that_lost_its_data_is_served_on(camera: MakeCamera, dispatching: Start, store: Store) -> None:
+    cam = camera()
+    async with dispatching() as dispatcher:
+        await cam.frames(2)
+        await cam.ended(mask=2)
+        await store.call("FLUSHALL")
+        await until(lambda: _is(lambda: len(dispatcher.shards) == 4 and not dispatcher.health.reasons_not_ready()))
+        await cam.frames(2)
+        await cam.ended(mask=2, lost=2)
+
+
+async def test_tokens_grow_even_if_the_counter_was_lost(dispatching: Start, store: Store) -> None:
+    async with dispatching() as dispatcher:
+        await until(lambda: _is(lambda: 0 in dispatcher.shards))
+        token = int(dispatcher.shards[0].lease.token)
+    await store.call("DEL", ShardKeys(0).fence)
+    async with dispatching() as dispatcher:
+        await until(lambda: _is(lambda: 0 in dispatcher.shards))
+        assert int(dispatcher.shards[0].lease.token) > token
+
+
+def _held(dispatcher: Dispatcher, stream: str) -> int:
+    return sum(len(s.streams[stream].held) for s in dispatcher.shards.values() if stream in s.streams)
+
+
+def _shard_of(dispatcher: Dispatcher, cam: Camera) -> Shard:
+    return dispatcher.shards[cam.keys.shard]
+
+
+def _metric(dispatcher: Dispatcher, name: str, **labels: str) -> float:
+    return dispatcher.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def _is(check: Callable[[], bool]) -> bool:
+    return check()

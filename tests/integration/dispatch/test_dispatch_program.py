@@ -1,0 +1,178 @@
+"""`narrows orchestrate` as a process, with the real Redis, the real Triton and the demo bundle."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from narrows.bundle import Bundle
+from narrows.codec import encode_symbols, symbol_digest
+from narrows.triton_config import model_name
+from narrows.wire import FeaturePacket, MaskPacket
+from orchestrator.dispatch import Store
+from orchestrator.supervise import LocalRedis, LocalTriton
+from orchestrator.supervise.ports import free_ports
+from tests.integration.dispatch.rig import Camera, until
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass
+class RealCamera(Camera):
+    """Sends frames of the demo bundle, of changing levels."""
+
+    def packet(self, **changes: object) -> FeaturePacket:
+        level = self.sequence % len(self.bundle.manifest.levels)
+        random = np.random.default_rng([self.epoch, self.sequence])
+        shape = self.bundle.manifest.latent
+        symbols = random.integers(-2, 3, shape.as_tuple()).astype(np.int8)
+        symbols = self.bundle.tables.silence(symbols, level)
+        self.planes[self.sequence] = symbols
+        packet = FeaturePacket(
+            bundle_id=self.bundle.id,
+            epoch=self.epoch,
+            sequence=self.sequence,
+            capture_ms=int(time.time() * 1000),
+            level=level,
+            shape=shape,
+            own_digest=symbol_digest(symbols),
+            payload=encode_symbols(symbols, self.bundle.tables, level),
+        )
+        self.sequence += 1
+        return packet
+
+
+@dataclass
+class Program:
+    """The process, and where it answers."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    async def answers(self, path: str, status: int) -> bool:
+        return (await asyncio.to_thread(self.get, path))[0] == status
+
+
+@pytest.fixture(scope="module")
+def triton(
+    demo_bundle: Bundle, model_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalTriton]:
+    run = tmp_path_factory.mktemp("triton")
+    with LocalTriton.start(model_repository, run, [model_name(demo_bundle.id)]) as running:
+        yield running
+
+
+def start(server: LocalRedis, triton_address: str, *options: str) -> Program:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    bundle = os.environ.get("NARROWS_BUNDLE", str(ROOT / "bundles" / "demo"))
+    command = ["orchestrate", "--redis-url", server.url, "--triton", triton_address, "--bundle", bundle]
+    process = subprocess.Popen([sys.executable, "-m", "narrows.cli", *command, "--http", address, *options], cwd=ROOT)
+    return Program(process, address)
+
+
+@pytest.fixture
+def program(server: LocalRedis, store: Store, triton: LocalTriton) -> Iterator[Program]:
+    program = start(server, triton.grpc_address)
+    yield program
+    program.process.kill()
+    program.process.wait()
+
+
+async def test_masks_are_those_of_the_decoder_and_the_process_ends_clean(
+    program: Program, store: Store, demo_bundle: Bundle
+) -> None:
+    cameras = [RealCamera(store, demo_bundle, f"real-{n}", epoch=n + 1) for n in range(3)]
+    await until(lambda: program.answers("/readyz", 200))
+    for cam in cameras:
+        await cam.settings(b'{"policy": "complete"}')
+    for _ in range(6):
+        for cam in cameras:
+            await cam.frames(1)
+    session = onnxruntime.InferenceSession(demo_bundle.decoder_path, providers=["CPUExecutionProvider"])
+    for cam in cameras:
+        await cam.ended(mask=6)
+        for mask in await cam.outcomes():
+            assert isinstance(mask, MaskPacket)
+            inputs = {"symbols": cam.planes[mask.identity.sequence][None], "level": np.array([[mask.level]], np.int32)}
+            np.testing.assert_array_equal(mask.labels, session.run(["labels"], inputs)[0][0])
+            assert mask.areas.sum() == mask.labels.size
+    status, metrics = await asyncio.to_thread(program.get, "/metrics")
+    assert status == 200
+    assert 'narrows_frames_total{group="default",outcome="mask",reason=""} 18.0' in metrics
+    assert "narrows_decoder_load_ratio" in metrics
+    assert await program.answers("/healthz", 200)
+    program.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(program.process.wait, 30) == 0
+
+
+async def test_frames_survive_a_triton_that_is_killed_and_comes_back(
+    server: LocalRedis, store: Store, demo_bundle: Bundle, model_repository: Path, tmp_path: Path
+) -> None:
+    grpc, http, metrics = free_ports(3)
+    models = [model_name(demo_bundle.id)]
+    cam = RealCamera(store, demo_bundle, "real")
+    await cam.settings(b'{"policy": "complete"}')
+    with LocalTriton.start(model_repository, tmp_path, models, ports=(grpc, http, metrics)) as first:
+        program = start(server, first.grpc_address)
+        try:
+            await until(lambda: program.answers("/readyz", 200))
+            await cam.frames(5)
+            await cam.ended(mask=5)
+            os.killpg(first.pid, signal.SIGKILL)
+            await cam.frames(10)
+            await until(lambda: program.answers("/readyz", 503))
+            first.stop()
+            with LocalTriton.start(model_repository, tmp_path, models, ports=(grpc, http, metrics)):
+                await cam.ended(mask=15)
+                assert await cam.ledger() == {"mask": 15}
+                await until(lambda: program.answers("/readyz", 200))
+        finally:
+            program.process.kill()
+            program.process.wait()
+
+
+async def test_it_waits_for_a_triton_that_is_not_there_and_says_so(
+    server: LocalRedis, store: Store, demo_bundle: Bundle
+) -> None:
+    program = start(server, f"127.0.0.1:{free_ports(1)[0]}")
+    cam = RealCamera(store, demo_bundle, "real")
+    try:
+        await until(lambda: program.answers("/readyz", 503))
+        await cam.frames(2)
+        await cam.ended(**{"skipped:stale": 2})
+        assert "Triton" in program.get("/readyz")[1]
+    finally:
+        program.process.send_signal(signal.SIGINT)
+        assert program.process.wait(30) == 0
+
+
+def test_a_second_number_of_shards_is_a_named_error(server: LocalRedis, store: Store) -> None:
+    asyncio.run(_install(server))
+    program = start(server, "127.0.0.1:1", "--shards", "9")
+    assert program.process.wait(30) == 1
+
+
+async def _install(server: LocalRedis) -> None:
+    store = Store.connect(server.url)
+    await store.call("SET", "narrows:install", '{"v":1,"shards":4}')
+    await store.close()

@@ -1,0 +1,260 @@
+"""The whole program as a process of its own, with a real encoder and a real Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+from PIL import Image
+
+from edge_client.encoder import Encoder
+from narrows.bundle import Bundle
+from narrows.codec import decode_symbols, quantise, symbol_digest
+from narrows.wire import Control, FeaturePacket, StreamKeys
+from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD
+from orchestrator.supervise.local_redis import LocalRedis
+
+ROOT = Path(__file__).resolve().parents[3]
+SHARDS = 4
+KEYS = StreamKeys.of("cam-1", SHARDS)
+PATIENCE_S = 60.0
+Line = dict[str, Any]
+
+
+class Program:
+    """``narrows edge`` in a process, with its journal and its log."""
+
+    def __init__(self, folder: Path, url: str, bundle: Bundle, source: Path, *options: str) -> None:
+        self.journal = folder / "journal.jsonl"
+        self.log = folder / "log.txt"
+        command = [sys.executable, "-m", "narrows.cli", "edge", "--source", str(source), "--stream-id", KEYS.stream]
+        command += ["--redis-url", url, "--bundle", str(bundle.folder), "--state-dir", str(folder / "state")]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--journal", str(self.journal), *options],
+                stderr=log,
+                stdout=log,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+
+    def lines(self) -> list[Line]:
+        if not self.journal.exists():
+            return []
+        return [json.loads(line) for line in self.journal.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def until(self, claim: Callable[[], object]) -> None:
+        """Wait until a claim holds; fail with the log if the program ends first."""
+        give_up_s = time.monotonic() + PATIENCE_S
+        while not claim():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < give_up_s, self.log.read_text()
+            time.sleep(0.02)
+
+    def end(self) -> tuple[list[Line], Line]:
+        """Wait for the end, which must be clean: the lines of the frames, and the last one."""
+        code = self.process.wait(PATIENCE_S)
+        assert code == 0, self.log.read_text()
+        *frames, end = self.lines()
+        assert end["end"] is True
+        assert end["frames_taken"] == end["frames_sent"] + sum(end["frames_dropped"].values())
+        return frames, end
+
+    def stop(self) -> tuple[list[Line], Line]:
+        """Ask it to end."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.end()
+
+
+Launch = Callable[..., Program]
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """Starts programs, and leaves none behind."""
+    started: list[Program] = []
+
+    def start(url: str, bundle: Bundle, source: Path, *options: str) -> Program:
+        started.append(Program(tmp_path, url, bundle, source, *options))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.process.kill()
+        program.process.wait()
+
+
+@pytest.fixture
+def install(admin: redis.Redis) -> redis.Redis:
+    admin.set(INSTALL_KEY, json.dumps({"v": 1, "shards": SHARDS}))
+    return admin
+
+
+def packets(client: redis.Redis) -> list[FeaturePacket]:
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = client.xrange(KEYS.features)  # type: ignore[assignment]
+    return [FeaturePacket.parse(fields[PACKET_FIELD]) for _, fields in entries]
+
+
+def test_frames_arrive_and_decode_to_the_symbols_that_the_encoder_made(
+    launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
+) -> None:
+    options = ("--frames", "6", "--fps", "100", "--level", "1")
+    journal, end = launch(server.url, bundle, samples, *options).end()
+    received = packets(install)
+    assert [packet.sequence for packet in received] == list(range(6))
+    assert end["frames_sent"] == 6
+    encoder = Encoder(bundle)
+    names = sorted(path.stem for path in samples.glob("*.jpg"))
+    for packet, line, name in zip(received, journal, names[:6], strict=True):
+        bundle.check(packet)
+        symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level)
+        assert symbol_digest(symbols) == packet.own_digest
+        picture = np.asarray(Image.open(samples / f"{name}.jpg").convert("RGB"))
+        wanted = quantise(encoder.latent(picture), bundle.gains[1])
+        np.testing.assert_array_equal(symbols, bundle.tables.silence(wanted, 1))
+        assert (line["name"], line["sequence"], line["epoch"]) == (name, packet.sequence, packet.epoch)
+        assert (line["bytes"], line["level"], line["sent"]) == (len(packet.to_bytes()), 1, True)
+        assert line["capture_ms"] == packet.capture_ms
+
+
+def test_a_source_that_ends_ends_the_program_and_the_next_boot_has_a_later_epoch(
+    launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
+) -> None:
+    pictures = len(list(samples.glob("*.jpg")))
+    _, first = launch(server.url, bundle, samples, "--fps", "200").end()
+    assert first["frames_sent"] == pictures
+    launch(server.url, bundle, samples, "--fps", "200", "--frames", "2").end()
+    epochs = [packet.epoch for packet in packets(install)]
+    assert len(set(epochs[:pictures])) == 1
+    assert epochs[pictures] == epochs[pictures + 1] > epochs[0]
+
+
+def test_sigterm_flushes_and_ends_cleanly(
+    launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
+) -> None:
+    program = launch(server.url, bundle, samples, "--fps", "50", "--loop")
+    program.until(lambda: len(program.lines()) > 5)
+    frames, end = program.stop()
+    assert end["frames_dropped"] == {}
+    assert [packet.sequence for packet in packets(install)] == [line["sequence"] for line in frames]
+
+
+def test_a_restarted_redis_costs_only_what_did_not_fit_the_queue(
+    tmp_path: Path, launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
+) -> None:
+    program = launch(server.url, bundle, samples, "--fps", "40", "--loop", "--queue", "5")
+    program.until(lambda: len(program.lines()) > 5)
+    server.stop()
+    program.until(lambda: sum(not line["sent"] for line in program.lines()) > 5)
+    with LocalRedis.start(tmp_path / "server", port=server.port) as again, redis.Redis.from_url(again.url) as client:
+        before = sum(line["sent"] for line in program.lines())
+        program.until(lambda: sum(line["sent"] for line in program.lines()) > before + 10)
+        frames, end = program.stop()
+        arrived = {packet.sequence for packet in packets(client)}
+    sent = {line["sequence"] for line in frames if line["sent"]}
+    lost = {line["sequence"] for line in frames if line["reason"] == "queue_full"}
+    assert arrived >= sent
+    assert not arrived & lost
+    assert sorted(line["sequence"] for line in frames) == list(range(end["frames_taken"]))
+    assert end["frames_dropped"]["queue_full"] == len(lost)
+    assert end["link_failures"]["unreachable"] > 0
+    assert "event=redis_unreachable" in program.log.read_text()
+    assert "Traceback" not in program.log.read_text()
+
+
+def test_frames_that_were_given_up_are_made_up_for(
+    launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
+) -> None:
+    install.config_set("maxmemory", 1)
+    options = ("--fps", "100", "--loop", "--queue", "2", "--frames", "8")
+    program = launch(server.url, bundle, samples, *options, "--shards", str(SHARDS))
+    program.until(lambda: len(program.lines()) > 3)
+    install.config_set("maxmemory", 0)
+    _, end = program.end()
+    assert end["frames_sent"] == 8 == len(packets(install))
+    assert end["frames_dropped"]["queue_full"] > 3
+    assert end["link_failures"]["out_of_memory"] > 0
+
+
+def test_without_an_install_record_it_waits_and_says_for_what(
+    launch: Launch, server: LocalRedis, admin: redis.Redis, bundle: Bundle, samples: Path
+) -> None:
+    program = launch(server.url, bundle, samples, "--fps", "100", "--frames", "3")
+    program.until(lambda: "waiting_for=record" in program.log.read_text())
+    assert admin.dbsize() == 0
+    admin.set(INSTALL_KEY, b'{"v":1,"shards":4}')
+    assert program.end()[1]["frames_sent"] == 3
+
+
+def test_without_redis_it_waits_and_still_ends_cleanly(
+    launch: Launch, server: LocalRedis, bundle: Bundle, samples: Path
+) -> None:
+    server.stop()
+    program = launch(server.url, bundle, samples)
+    program.until(lambda: "waiting_for=redis" in program.log.read_text())
+    assert program.stop() == ([], program.lines()[-1])
+
+
+def test_control_bends_the_level(
+    launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
+) -> None:
+    install.set(KEYS.control, Control(level=255).to_json())
+    program = launch(server.url, bundle, samples, "--fps", "20", "--loop", "--level", "0")
+    coarsest = len(bundle.manifest.levels) - 1
+    program.until(lambda: any(line["level"] == coarsest for line in program.lines()))
+    install.delete(KEYS.control)
+    seen = len(program.lines())
+    program.until(lambda: any(line["level"] == 0 for line in program.lines()[seen:]))
+    program.stop()
+
+
+def test_a_video_of_another_size_is_scaled_to_the_bundle(
+    launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, short_video: Path
+) -> None:
+    _, end = launch(server.url, bundle, short_video, "--fps", "100", "--frames", "4").end()
+    assert end["frames_sent"] == 4
+    for packet in packets(install):
+        bundle.check(packet)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--level", "250"), "--level 250"),
+        (("--source", "absent"), "is not there"),
+        (("--stream-id", "a b"), "stream id"),
+        (("--bundle", "absent"), "is no bundle"),
+        (("--redis-url", "nonsense"), "--redis-url"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_failing_exit(
+    launch: Launch, bundle: Bundle, samples: Path, options: tuple[str, ...], message: str
+) -> None:
+    program = launch("redis://127.0.0.1:9", bundle, samples, *options)
+    assert program.process.wait(PATIENCE_S) == 1
+    assert message in program.log.read_text()
+    assert "Traceback" not in program.log.read_text()
+
+
+def test_neither_torch_nor_triton_nor_the_orchestrator_is_loaded() -> None:
+    code = (
+        "import sys, narrows.cli.edge, edge_client.pipeline;"
+        "print({'torch','onnx','tritonclient','orchestrator','av'} & {name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,194 @@
+"""The uplink against a real server that stops, fills up, turns into a replica or refuses the camera."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import redis
+
+from edge_client.link import connect
+from edge_client.outbox import QUEUE_FULL, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
+from edge_client.stats import Tally
+from edge_client.uplink import Uplink
+from narrows.wire import Control, StreamKeys
+from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD
+from orchestrator.supervise.local_redis import LocalRedis
+from orchestrator.supervise.ports import LOOPBACK, free_ports
+
+KEYS = StreamKeys.of("cam-1", 4)
+LIMIT = 10
+PATIENCE_S = 30.0
+
+
+def eventually(claim: Callable[[], object]) -> None:
+    """Wait until a claim holds; fail if it never does."""
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not claim():
+        assert time.monotonic() < give_up_s, "the claim never came true"
+        time.sleep(0.02)
+
+
+@dataclass
+class Camera:
+    """An uplink with its outbox, fed by hand."""
+
+    url: str
+    maxlen: int = 1000
+    tally: Tally = field(default_factory=Tally)
+    fates: dict[int, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.outbox = Outbox(LIMIT, self._fate)
+        self.uplink = Uplink(connect(self.url), KEYS, self.maxlen, self.outbox, self.tally, time.monotonic)
+        self.uplink.start()
+
+    def _fate(self, record: FrameRecord, reason: str | None) -> None:
+        assert record.sequence not in self.fates
+        self.fates[record.sequence] = reason
+
+    def put(self, *sequences: int) -> None:
+        for sequence in sequences:
+            record = FrameRecord(sequence, 1, "", 0, 6, 0, 0.0, 0.0)
+            self.outbox.put(Outgoing(record, str(sequence).encode()))
+
+    def failed(self, reason: str) -> Callable[[], bool]:
+        return lambda: reason in self.tally.snapshot().link_failures
+
+    def close(self) -> None:
+        self.uplink.halt()
+        self.uplink.check()
+
+
+@pytest.fixture
+def camera(server: LocalRedis) -> Iterator[Camera]:
+    camera = Camera(server.url)
+    yield camera
+    camera.close()
+
+
+def arrived(admin: redis.Redis) -> list[int]:
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = admin.xrange(KEYS.features)  # type: ignore[assignment]
+    return [int(fields[PACKET_FIELD]) for _, fields in entries]
+
+
+def set_user(admin: redis.Redis, name: str, *rules: str) -> None:
+    """A user with the password ``pw`` and these rights only."""
+    admin.execute_command("ACL", "SETUSER", name, "on", ">pw", *rules)  # type: ignore[no-untyped-call]
+
+
+def test_packets_arrive_once_and_in_order(camera: Camera, admin: redis.Redis) -> None:
+    for sequence in range(100):
+        camera.put(sequence)
+        if sequence % LIMIT == LIMIT - 1:
+            assert camera.outbox.wait_empty(PATIENCE_S)
+    assert arrived(admin) == list(range(100))
+    assert camera.fates == dict.fromkeys(range(100))
+
+
+def test_the_stream_in_redis_is_bounded(server: LocalRedis, admin: redis.Redis) -> None:
+    camera = Camera(server.url, maxlen=100)
+    for sequence in range(600):
+        camera.put(sequence)
+        if sequence % LIMIT == LIMIT - 1:
+            assert camera.outbox.wait_empty(PATIENCE_S)
+    camera.close()
+    assert 100 <= admin.xlen(KEYS.features) < 300
+    assert arrived(admin)[-1] == 599
+
+
+def test_a_server_that_stops_costs_what_the_bound_says(server: LocalRedis, camera: Camera, tmp_path: Path) -> None:
+    camera.put(0, 1)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    server.stop()
+    camera.put(2)
+    eventually(camera.failed("unreachable"))
+    camera.put(*range(3, 3 + LIMIT + 4))
+    last = 3 + LIMIT + 3
+    with LocalRedis.start(tmp_path / "server", port=server.port) as again, redis.Redis.from_url(again.url) as admin:
+        assert camera.outbox.wait_empty(PATIENCE_S)
+        kept = list(range(last - LIMIT + 1, last + 1))
+        assert [sequence for sequence in arrived(admin) if sequence > 1] == kept
+    assert all(camera.fates[sequence] is None for sequence in kept)
+    given_up = {sequence for sequence, reason in camera.fates.items() if reason is not None}
+    assert given_up == set(range(2, last - LIMIT + 1))
+    assert {camera.fates[sequence] for sequence in given_up - {2}} == {QUEUE_FULL}
+
+
+def test_a_full_server_is_named_and_nothing_is_lost_below_the_bound(camera: Camera, admin: redis.Redis) -> None:
+    admin.config_set("maxmemory", 1)
+    camera.put(*range(LIMIT))
+    eventually(camera.failed("out_of_memory"))
+    admin.config_set("maxmemory", 0)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    assert arrived(admin) == list(range(LIMIT))
+
+
+def test_a_replica_is_named_and_waited_out(camera: Camera, admin: redis.Redis) -> None:
+    admin.replicaof(LOOPBACK, free_ports(1)[0])
+    camera.put(0, 1)
+    eventually(camera.failed("read_only"))
+    admin.replicaof("NO", "ONE")
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    assert arrived(admin) == [0, 1]
+
+
+def test_what_redis_never_answered_is_unconfirmed_and_what_never_left_is_not(
+    camera: Camera, admin: redis.Redis
+) -> None:
+    admin.client_pause(60_000, all=False)
+    camera.put(0)
+    eventually(lambda: camera.outbox.waiting == 0)
+    camera.put(1)
+    camera.close()
+    assert camera.fates == {0: UNCONFIRMED, 1: SHUTDOWN}
+
+
+def test_refused_credentials_are_named(server: LocalRedis, admin: redis.Redis) -> None:
+    admin.config_set("requirepass", "right")
+    camera = Camera(server.url.replace("redis://", "redis://:wrong@"))
+    camera.put(0)
+    eventually(camera.failed("credentials_refused"))
+    camera.close()
+    assert camera.fates == {0: "shutdown"}
+
+
+def test_a_camera_needs_no_more_rights_than_its_two_keys(server: LocalRedis, admin: redis.Redis) -> None:
+    allowed = [f"~{key}" for key in (KEYS.features, KEYS.control, INSTALL_KEY)]
+    commands = ["+xadd", "+get", "+ping", "+multi", "+exec"]
+    set_user(admin, "cam", *allowed, *commands)
+    admin.set(KEYS.control, Control(level=1).to_json())
+    camera = Camera(server.url.replace("redis://", "redis://cam:pw@"))
+    camera.put(0, 1, 2)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    eventually(lambda: camera.uplink.control == Control(level=1))
+    camera.close()
+    assert arrived(admin) == [0, 1, 2]
+    assert camera.tally.snapshot().link_failures == {}
+
+
+def test_a_camera_that_may_not_read_its_control_record_still_sends(server: LocalRedis, admin: redis.Redis) -> None:
+    set_user(admin, "mute", f"~{KEYS.features}", "+xadd", "+ping", "+multi", "+exec")
+    camera = Camera(server.url.replace("redis://", "redis://mute:pw@"))
+    camera.put(0)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    eventually(camera.failed("control_not_permitted"))
+    camera.close()
+
+
+def test_the_control_record_is_followed_until_it_expires(camera: Camera, admin: redis.Redis) -> None:
+    admin.set(KEYS.control, Control(level=2, frames_per_s=5.0).to_json(), px=3000)
+    eventually(lambda: camera.uplink.control == Control(level=2, frames_per_s=5.0))
+    eventually(lambda: camera.uplink.control is None)
+
+
+def test_a_malformed_control_record_is_counted_and_ignored(camera: Camera, admin: redis.Redis) -> None:
+    admin.set(KEYS.control, b'{"v":1,"level":-3}')
+    eventually(lambda: camera.tally.snapshot().control_malformed > 0)
+    assert camera.uplink.control is None
+    camera.put(0)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    assert arrived(admin) == [0]

@@ -1,0 +1,50 @@
+"""The books of a chaos run do not balance by themselves."""
+
+import pytest
+
+from benchmarks.chaos.account import _line
+from benchmarks.chaos.fleet import Camera
+
+
+def played() -> Camera:
+    """Three frames taken, the second sent twice; two masks and a skip were read."""
+    ends = {0: ["mask"], 1: ["skipped"], 2: ["mask"]}
+    return Camera("cam", 1, taken_s={0: 0.0, 1: 0.1, 2: 0.2}, repeated=1, ends=ends)
+
+
+BALANCED = {"mask": 2, "skipped": 1, "skipped:stale": 1}
+
+
+@pytest.mark.parametrize("ledger", [BALANCED, BALANCED | {"duplicate": 1}])
+def test_books_that_agree_have_no_troubles(ledger: dict[str, int]) -> None:
+    assert _line(played(), ledger, left=0).troubles == ()
+
+
+@pytest.mark.parametrize(
+    ("ledger", "trouble"),
+    [
+        (BALANCED | {"mask": 3}, "mask: ledger 3, read 2"),
+        (BALANCED | {"mask": 1, "lost": 1}, "1 called lost that were taken"),
+        (BALANCED | {"outside": 1}, "1 refused outside the sequence"),
+        (BALANCED | {"duplicate": 2}, "2 duplicates, 1 repeated"),
+        ({"mask": 2}, "3 sent, 2 in the ledger"),
+    ],
+)
+def test_a_ledger_that_says_otherwise_is_a_trouble(ledger: dict[str, int], trouble: str) -> None:
+    assert trouble in _line(played(), ledger, left=0).troubles
+
+
+@pytest.mark.parametrize(
+    ("ends", "trouble"),
+    [({2: []}, "without an end: [2]"), ({0: ["mask", "mask"]}, "ended twice: [0]"), ({9: ["mask"]}, "never sent: [9]")],
+)
+def test_an_end_too_few_or_too_many_is_unaccounted(ends: dict[int, list[str]], trouble: str) -> None:
+    camera = played()
+    camera.ends = {sequence: kinds for sequence, kinds in (camera.ends | ends).items() if kinds}
+    line = _line(camera, BALANCED, left=0)
+    assert line.unaccounted == 1
+    assert any(trouble in each for each in line.troubles)
+
+
+def test_what_is_left_in_the_stream_is_a_trouble() -> None:
+    assert _line(played(), BALANCED, left=4).troubles == ("4 entries left in the stream",)

@@ -1,0 +1,103 @@
+"""The root of the command line: light to import, one line for a named error, the extra named that is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from narrows import __version__
+from narrows.cli.commands import COMMANDS
+
+HEAVY = ("torch", "onnxruntime", "tritonclient", "redis", "numpy", "edge_client", "orchestrator", "narrows.demo")
+
+
+def narrows(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """``narrows ARGUMENTS`` in a process of its own, after a line of preparation."""
+    code = f"import sys\nsys.argv = ['narrows', *{list(arguments)!r}]\n{before}\nfrom narrows.cli import main\nmain()"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+
+def hide(module: str) -> str:
+    """A line that makes a module look as if it were not installed."""
+    return (
+        "import importlib.abc\n"
+        "class Hide(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {module!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Hide())"
+    )
+
+
+def test_help_names_every_command() -> None:
+    shown = narrows("--help")
+    assert shown.returncode == 0
+    assert all(command.name in shown.stdout for command in COMMANDS)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    report = "import atexit\natexit.register(lambda: print('LOADED', *sorted(sys.modules)))"
+    loaded = narrows("--help", before=report).stdout.partition("LOADED")[2].split()
+    assert "narrows.cli.root" in loaded
+    assert not {name for name in HEAVY if name in loaded}
+
+
+def test_the_version_is_printed() -> None:
+    assert narrows("--version").stdout == f"narrows {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_every_command_explains_itself(command: str) -> None:
+    shown = narrows(command, "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert f"narrows {command}" in shown.stdout
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    assert narrows("paint").returncode == 2
+
+
+def test_an_unknown_option_of_a_command_is_a_usage_error_of_that_command() -> None:
+    shown = narrows("streams", "list", "--colour")
+    assert shown.returncode == 2
+    assert "--colour" in shown.stderr
+
+
+def test_a_named_error_is_one_line_on_stderr_and_exit_code_1() -> None:
+    shown = narrows("streams", "list", "--redis-url", "redis://127.0.0.1:1/0")
+    assert shown.returncode == 1
+    assert shown.stdout == ""
+    assert shown.stderr.startswith("narrows: Redis at redis://127.0.0.1:1/0 does not answer")
+    assert shown.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "arguments"),
+    [
+        ("onnxruntime", "edge", ["edge", "--source", "samples", "--stream-id", "a", "--redis-url", "redis://h"]),
+        ("tritonclient", "cloud", ["orchestrate"]),
+    ],
+)
+def test_a_missing_extra_is_named(module: str, extra: str, arguments: list[str]) -> None:
+    shown = narrows(*arguments, "--bundle", "bundles/demo", before=hide(module))
+    assert shown.returncode == 1
+    assert f"pip install 'narrows[{extra}]'" in shown.stderr
+    assert shown.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["edge", "orchestrate", "masks", "streams", "demo"])
+def test_no_running_service_needs_torch(command: str) -> None:
+    assert narrows(command, "--help", before=hide("torch")).returncode == 0
+
+
+def test_the_camera_needs_no_triton_client() -> None:
+    shown = narrows("edge", "--help", before=hide("tritonclient"))
+    assert shown.returncode == 0
+
+
+def test_ctrl_c_ends_a_command_with_130_and_no_traceback() -> None:
+    interrupt = "import narrows.cli.streams as s\ndef stop(_): raise KeyboardInterrupt\ns._registry = stop"
+    shown = narrows("streams", "list", before=interrupt)
+    assert (shown.returncode, shown.stderr) == (130, "")

@@ -1,0 +1,30 @@
+"""Latents to symbols, and the digest of symbols."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+
+from narrows.codec import quantise, symbol_digest
+from narrows.errors import FieldInvalid
+
+
+def test_values_are_scaled_rounded_and_clipped() -> None:
+    latent = np.array([[[0.24, -0.26, 0.75, 1e9]], [[0.5, 1.5, -np.inf, np.nan]]], dtype=np.float32)
+    symbols = quantise(latent, np.array([2.0, 1.0], dtype=np.float32))
+    assert symbols.dtype == np.int8
+    assert symbols.tolist() == [[[0, -1, 2, 127]], [[0, 2, -127, 0]]]
+
+
+def test_gains_that_do_not_fit_are_named() -> None:
+    with pytest.raises(FieldInvalid):
+        quantise(np.zeros((2, 3, 3), dtype=np.float32), np.ones(3, dtype=np.float32))
+
+
+def test_the_digest_is_the_crc_of_the_plane_in_channel_order() -> None:
+    symbols = np.arange(-60, 60, dtype=np.int8).reshape(2, 6, 10)
+    assert symbol_digest(symbols) == zlib.crc32(symbols.tobytes())
+    turned = symbols.transpose(0, 2, 1)
+    assert symbol_digest(turned) == zlib.crc32(turned.tobytes())

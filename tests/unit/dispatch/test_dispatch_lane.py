@@ -1,0 +1,147 @@
+"""Batching and staleness of a lane, with clocks that the test turns."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from narrows.bundle import Bundle
+from narrows.errors import InferenceFailed
+from narrows.wire import StreamKeys, StreamSettings
+from orchestrator.dispatch.clock import ServerClock
+from orchestrator.dispatch.lane import Connected, Lane
+from orchestrator.dispatch.lease import Lease
+from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.stream import Stream
+from orchestrator.metrics import Metrics
+
+PLANE = np.ones((1, 2, 2), np.int8)
+
+
+class TurnedClock(ServerClock):
+    """A server's clock that stands where the test puts it."""
+
+    present_ms = 1000.0
+
+    def now_ms(self) -> float:
+        return self.present_ms
+
+
+class Echo:
+    """A decoder whose label maps are the symbols."""
+
+    max_batch = 4
+
+    def __init__(self, failures: int = 0, clock: TurnedClock | None = None, takes_ms: float = 0.0) -> None:
+        self.clock, self.takes_ms = clock, takes_ms
+        self.symbols = np.zeros((self.max_batch, 1, 2, 2), np.int8)
+        self.levels = np.zeros((self.max_batch, 1), np.int32)
+        self.failures = failures
+        self.batches: list[int] = []
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator["Echo"]:
+        yield self
+
+    async def run(self, n: int) -> NDArray[np.uint8]:
+        self.batches.append(n)
+        if self.failures:
+            self.failures -= 1
+            raise InferenceFailed("not this time")
+        if self.clock is not None:
+            self.clock.present_ms += self.takes_ms
+        return self.symbols[:n, 0].astype(np.uint8)
+
+    async def ready(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        return None
+
+
+def _stream(name: str) -> Stream:
+    return Stream(StreamKeys(name, 0), Lease(0, "1", 0.0), Planes(1), StreamSettings())
+
+
+class _NamedBundle:
+    hex_id = "00"
+
+
+@asynccontextmanager
+async def _lane(decoder: Echo, clock: ServerClock) -> AsyncIterator[Lane]:
+    async def connect() -> Connected:
+        return Connected(decoder, slots=1)
+
+    chosen = DispatchSettings(max_batch=4)
+    lane = Lane(cast("Bundle", _NamedBundle()), connect, clock, Metrics(), chosen, lambda: clock.now_ms() / 1000)
+    running = asyncio.create_task(lane.run())
+    try:
+        yield lane
+    finally:
+        running.cancel()
+
+
+async def test_a_frame_that_became_stale_while_it_waited_is_not_decoded() -> None:
+    decoder, clock = Echo(), TurnedClock()
+    async with _lane(decoder, clock) as lane:
+        waiting = asyncio.ensure_future(lane.labels(_stream("a"), PLANE, 0, stale_at_ms=1500))
+        clock.present_ms = 1501
+        assert await waiting is None
+    assert decoder.batches == []
+
+
+async def test_a_frame_that_never_becomes_stale_is_decoded_however_late() -> None:
+    decoder, clock = Echo(), TurnedClock()
+    clock.present_ms = 10**12
+    async with _lane(decoder, clock) as lane:
+        inferred = await lane.labels(_stream("a"), PLANE, 0, stale_at_ms=None)
+    assert inferred is not None
+    np.testing.assert_array_equal(inferred.labels, PLANE[0])
+
+
+async def test_frames_of_several_streams_that_wait_share_a_batch_up_to_its_limit() -> None:
+    decoder = Echo()
+    async with _lane(decoder, TurnedClock()) as lane:
+        await asyncio.gather(*(lane.labels(_stream(f"s{n}"), PLANE * n, 0, None) for n in range(6)))
+    assert sorted(decoder.batches) == [2, 4]
+
+
+async def test_a_failed_batch_is_tried_again_one_by_one() -> None:
+    decoder = Echo(failures=1)
+    async with _lane(decoder, TurnedClock()) as lane:
+        answers = await asyncio.gather(*(lane.labels(_stream(f"s{n}"), PLANE, 0, None) for n in range(3)))
+    assert all(answers)
+    assert decoder.batches == [3, 1, 1, 1]
+
+
+async def test_a_frame_that_fails_three_times_is_given_up() -> None:
+    decoder = Echo(failures=3)
+    async with _lane(decoder, TurnedClock()) as lane:
+        with pytest.raises(InferenceFailed, match="3 tries"):
+            await lane.labels(_stream("a"), PLANE, 0, None)
+        assert await lane.labels(_stream("a"), PLANE, 0, None) is not None
+    assert decoder.batches == [1, 1, 1, 1]
+
+
+async def test_a_frame_that_cannot_be_done_in_time_is_not_begun() -> None:
+    clock = TurnedClock()
+    decoder = Echo(clock=clock, takes_ms=100)
+    async with _lane(decoder, clock) as lane:
+        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms=None) is not None
+        now_ms = clock.now_ms()
+        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms=now_ms + 99) is None
+        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms=now_ms + 201) is not None
+
+
+async def test_a_slow_decoder_still_gets_young_frames() -> None:
+    clock = TurnedClock()
+    decoder = Echo(clock=clock, takes_ms=10_000)
+    async with _lane(decoder, clock) as lane:
+        for _ in range(3):
+            stale_at_ms = clock.now_ms() + 400  # of 500
+            assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms) is not None

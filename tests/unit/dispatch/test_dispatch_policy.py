@@ -1,0 +1,163 @@
+"""The pure decisions of dispatch: shares, gaps, admission, staleness, references, the install record."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed, ReferenceLost, ServiceError, StreamIdInvalid
+from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape, Policy, StreamSettings, shard_of
+from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
+from orchestrator.dispatch.clock import entry_ms
+from orchestrator.dispatch.discovery import place_key
+from orchestrator.dispatch.gaps import GapWatch
+from orchestrator.dispatch.health import Health
+from orchestrator.dispatch.lease import fair_share
+from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.window import SPAN, EpochWindow
+from orchestrator.http import parse_address
+
+PACKET = FeaturePacket(
+    bundle_id=1, epoch=2, sequence=10, capture_ms=1000, level=0, shape=LatentShape(1, 2, 2), own_digest=5, payload=b"x"
+)
+PLANE = np.ones((1, 2, 2), np.int8)
+
+
+@given(st.integers(1, 64), st.sets(st.text(min_size=1), min_size=1, max_size=12))
+def test_the_living_own_all_shards_and_differ_by_one_at_most(shards: int, living: set[str]) -> None:
+    shares = [fair_share(shards, sorted(living), name) for name in living]
+    assert sum(shares) == shards
+    assert max(shares) - min(shares) <= 1
+
+
+def test_a_dispatcher_that_does_not_count_as_living_owns_nothing() -> None:
+    assert fair_share(4, ["a", "b"], "c") == 0
+
+
+def _gap(sequence: int) -> FrameIdentity:
+    return FrameIdentity(1, sequence)
+
+
+def test_a_gap_is_lost_once_the_stream_was_read_to_its_end_after_its_time() -> None:
+    watch = GapWatch(gap_s=30)
+    assert watch.look([_gap(3)], now_s=100, drained_s=100, held=()) == []
+    assert watch.look([_gap(3)], now_s=129, drained_s=129, held=()) == []
+    assert watch.look([_gap(3)], now_s=131, drained_s=129, held=()) == []
+    assert watch.look([_gap(3)], now_s=131, drained_s=130, held=()) == [_gap(3)]
+
+
+def test_a_gap_whose_frame_is_held_or_may_be_held_is_not_lost() -> None:
+    watch = GapWatch(gap_s=0)
+    watch.look([_gap(3), _gap(4)], now_s=0, drained_s=0, held=())
+    assert watch.look([_gap(3), _gap(4)], now_s=9, drained_s=9, held={_gap(3)}) == [_gap(4)]
+    assert watch.look([_gap(3), _gap(4)], now_s=9, drained_s=9, held={None}) == []
+
+
+def test_a_gap_that_was_filled_is_forgotten() -> None:
+    watch = GapWatch(gap_s=1)
+    watch.look([_gap(3)], now_s=0, drained_s=0, held=())
+    watch.look([], now_s=1, drained_s=1, held=())
+    assert len(watch) == 0
+
+
+@given(st.integers(-1, 5000), st.integers(0, 2**SPAN - 1))
+def test_the_window_reads_back_what_the_script_packs(high: int, bits: int) -> None:
+    digits = 9_999_999_999 if high < 0 else high
+    window = EpochWindow.parse(f"{digits:010d}{0:010d}".encode() + bits.to_bytes(SPAN // 8, "little"))
+    assert window.high == high
+    gaps = window.gaps()
+    assert gaps == [s for s in range(max(0, high - SPAN + 1), high + 1) if not bits >> s % SPAN & 1]
+    assert not any(window.has_ended(gap) for gap in gaps)
+    assert not window.has_ended(high + 1)
+    assert high < SPAN or window.has_ended(high - SPAN)
+
+
+def test_the_packet_is_the_field_p_among_others() -> None:
+    assert packet_bytes([b"q", b"1", b"p", b"2"]) == b"2"
+    for fields in ([], [b"q", b"1"], None):
+        with pytest.raises(EntryMalformed):
+            packet_bytes(fields)
+
+
+def test_a_bundle_that_is_not_served_is_unknown_and_the_message_says_what_is() -> None:
+    with pytest.raises(BundleUnknown, match="0000000000000001 is not served"):
+        choose_bundle(PACKET, StreamSettings(), {})
+
+
+@pytest.mark.parametrize(("ahead_ms", "ahead"), [(-(10**9), False), (5000, False), (5001, True)])
+def test_a_clock_is_ahead_beyond_five_seconds(ahead_ms: int, ahead: bool) -> None:  # noqa: FBT001
+    packet = replace(PACKET, capture_ms=10**10 + ahead_ms)
+    assert clock_ahead(packet, 10**10, StreamSettings(), 5000) is ahead
+    if ahead:
+        with pytest.raises(ClockInFuture, match="NTP"):
+            clock_ahead(packet, 10**10, StreamSettings(refuse_future_clock=True), 5000)
+
+
+def test_only_realtime_frames_become_stale() -> None:
+    assert stale_at_ms(1000, StreamSettings(stale_ms=500)) == 1500
+    assert stale_at_ms(1000, StreamSettings(policy=Policy.COMPLETE, stale_ms=500)) is None
+
+
+def test_a_reference_is_found_among_the_last_few_planes_only() -> None:
+    planes = Planes(keep=2)
+    key = replace(PACKET, kind=Kind.KEY)
+    planes.remember(key, PLANE)
+    follower = replace(PACKET, sequence=11, kind=Kind.PREDICTED, reference_distance=1, reference_digest=5)
+    assert planes.reference_of(key) is None
+    assert planes.reference_of(follower) is PLANE
+    for wrong in (replace(follower, reference_digest=6), replace(follower, bundle_id=9), replace(follower, epoch=3)):
+        with pytest.raises(ReferenceLost):
+            planes.reference_of(wrong)
+    for sequence in (11, 12):
+        planes.remember(replace(key, sequence=sequence), PLANE)
+    with pytest.raises(ReferenceLost):
+        planes.reference_of(follower)
+
+
+def test_a_key_is_placed_by_its_stream() -> None:
+    shard = shard_of("cam-1", 4)
+    assert place_key(f"narrows:{{{shard}}}:in:cam-1".encode(), 4) == (shard, "cam-1")
+    for key in (f"narrows:{{{(shard + 1) % 4}}}:in:cam-1", "narrows:{x}:in:cam-1", f"narrows:{{{shard}}}:in:a b"):
+        with pytest.raises(StreamIdInvalid):
+            place_key(key.encode(), 4)
+
+
+@given(st.binary())
+def test_a_feature_key_is_placed_or_refused_whatever_its_bytes(key: bytes) -> None:
+    try:
+        shard, _ = place_key(key, 4)
+    except StreamIdInvalid:
+        return
+    assert 0 <= shard < 4
+
+
+def test_an_entry_id_begins_with_the_servers_clock() -> None:
+    assert entry_ms(b"1700000000123-7") == 1_700_000_000_123
+
+
+def test_settings_that_would_let_leases_lapse_are_refused() -> None:
+    with pytest.raises(ServiceError, match="at most half"):
+        DispatchSettings(beat_s=2.0, lease_ttl_ms=3000)
+    with pytest.raises(ServiceError, match="max_batch"):
+        DispatchSettings(max_batch=0)
+
+
+@pytest.mark.parametrize("address", ["9464", "host:", ":9464", "host:port", "host:99999"])
+def test_an_address_is_host_and_port(address: str) -> None:
+    with pytest.raises(ServiceError, match="HOST:PORT"):
+        parse_address(address)
+
+
+def test_readiness_names_every_reason() -> None:
+    health = Health(
+        redis_ok=False, shards_due=4, shards_owned=1, decoders_ready={"ab": False, "cd": True}, stopping=True
+    )
+    assert health.reasons_not_ready() == [
+        "stopping",
+        "Redis does not answer",
+        "owns 1 shards, should own 4",
+        "Triton: bundle ab is not ready",
+    ]

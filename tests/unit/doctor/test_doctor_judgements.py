@@ -1,0 +1,222 @@
+"""What the doctor makes of facts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from narrows.cli.sections import all_keys
+from narrows.configuration import Configuration, read
+from narrows.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
+from narrows.doctor.finding import Finding, Level
+from narrows.doctor.machine import Machine
+from narrows.errors import ConfigError
+from narrows.wire import Install
+
+GIB, MIB = 1 << 30, 1 << 20
+GOOD = redis_server.RedisFacts(
+    name="valkey",
+    version="9.1.2",
+    protocol=(7, 2, 4),
+    role="master",
+    policy="noeviction",
+    used_bytes=50 * MIB,
+    most_bytes=100 * MIB,
+    log=True,
+    log_ok=True,
+    clock_ahead_s=0.01,
+    answer_s=0.001,
+)
+MACHINE = Machine((3, 11), "Linux", "x86_64", (2, 36), (), Path("libpython3.11.so.1.0"), "/usr/bin/cc")
+
+
+def troubles(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(each.level.value, each.subject) for each in findings if each.level is not Level.OK]
+
+
+def test_a_good_redis_has_no_troubles() -> None:
+    assert troubles(list(redis_server.judge(GOOD))) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "trouble"),
+    [
+        (replace(GOOD, protocol=(6, 2, 5)), ("fail", "Redis version")),
+        (replace(GOOD, protocol=()), ("fail", "Redis version")),
+        (replace(GOOD, role="slave"), ("fail", "Redis role")),
+        (replace(GOOD, policy="allkeys-lru"), ("fail", "Redis policy")),
+        (replace(GOOD, used_bytes=96 * MIB), ("fail", "Redis memory")),
+        (replace(GOOD, used_bytes=85 * MIB), ("warn", "Redis memory")),
+        (replace(GOOD, log_ok=False), ("fail", "Redis durability")),
+        (replace(GOOD, log=False), ("warn", "Redis durability")),
+        (replace(GOOD, clock_ahead_s=-2.0), ("warn", "clocks")),
+        (replace(GOOD, clock_ahead_s=60.0), ("fail", "clocks")),
+    ],
+)
+def test_each_trouble_of_redis_is_one_line_with_its_remedy(
+    facts: redis_server.RedisFacts, trouble: tuple[str, str]
+) -> None:
+    findings = list(redis_server.judge(facts))
+    assert troubles(findings) == [trouble]
+    assert all(each.remedy for each in findings if each.level is not Level.OK)
+
+
+def test_without_a_limit_memory_is_no_trouble() -> None:
+    assert troubles(list(redis_server.judge(replace(GOOD, most_bytes=0)))) == []
+
+
+@pytest.mark.parametrize(("text", "version"), [("7.2.4", (7, 2, 4)), ("7.4-rc1", (7,)), ("", ()), ("x.1", ())])
+def test_versions_are_read_as_far_as_they_are_numbers(text: str, version: tuple[int, ...]) -> None:
+    assert redis_server.parse_version(text) == version
+
+
+@pytest.mark.parametrize(
+    ("living", "owners", "trouble"),
+    [
+        ({"a"}, ("a", "a"), []),
+        ({"a", "b"}, ("a", "b"), []),
+        (set(), (None, None), [("fail", "dispatchers")]),
+        ({"a"}, ("a", None), [("warn", "leases")]),
+        ({"a"}, ("a", "b"), [("warn", "leases")]),
+        (set(), ("a", "a"), [("fail", "dispatchers"), ("warn", "leases")]),
+    ],
+)
+def test_shards_need_living_owners(
+    living: set[str], owners: tuple[str | None, ...], trouble: list[tuple[str, str]]
+) -> None:
+    assert troubles(list(install.judge(install.Ownership(frozenset(living), owners)))) == trouble
+
+
+def test_an_install_record_is_needed() -> None:
+    assert install.judge_record(None).level is Level.FAIL
+    assert install.judge_record(Install(4)).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "level"),
+    [
+        ({}, {}, Level.OK),
+        ({"a": 100}, {"a": 100}, Level.OK),
+        ({"a": 100}, {"a": 90}, Level.OK),
+        ({"a": 1}, {"a": 3}, Level.OK),
+        ({"a": 90, "b": 5}, {"a": 91, "b": 50}, Level.WARN),
+    ],
+)
+def test_a_backlog_is_a_trouble_when_it_grows(before: dict[str, int], after: dict[str, int], level: Level) -> None:
+    finding = streams.judge_backlog(before, after)
+    assert finding.level is level
+    if level is Level.WARN:
+        assert "most in b" in finding.detail
+
+
+def test_bundles_that_are_sent_but_not_served_are_named_with_their_streams() -> None:
+    letter = streams.Letter("cam-2", "unknown_bundle", "bundle 00000000000000ff is not served here; these are: 01")
+    finding = streams.judge_bundles({"cam-1": 0xFE, "cam-3": 1}, [letter], {1})
+    assert finding.level is Level.WARN
+    assert "00000000000000fe by cam-1; 00000000000000ff by cam-2; served: 0000000000000001" in finding.detail
+    assert streams.judge_bundles({"cam-3": 1}, [], {1}).level is Level.OK
+
+
+def test_dead_letters_are_counted_by_reason_the_commonest_first() -> None:
+    letters = [
+        streams.Letter("a", "clock_future", ""),
+        *[streams.Letter(f"cam-{i}", "truncated", "") for i in range(5)],
+    ]
+    first, second = streams.judge_letters(letters, older=7)
+    assert "5 truncated in ten minutes, of cam-0, cam-1, cam-2 ..." in first.detail
+    assert "NTP" in second.remedy
+    (none,) = streams.judge_letters([], older=7)
+    assert (none.level, none.detail) == (Level.OK, "none in ten minutes, 7 older")
+
+
+@pytest.mark.parametrize(
+    ("probe", "level", "said"),
+    [
+        (triton_server.Probe(2, 4, (), 0), Level.OK, "2 instances answer"),
+        (triton_server.Probe(2, 3, ("Stub process 'x' is not healthy.",), 0), Level.FAIL, "an instance is dead"),
+        (triton_server.Probe(2, 3, ("out of memory\nat x",), 0), Level.FAIL, "1 of 4 frames failed: out of memory"),
+        (triton_server.Probe(2, 2, (), 2), Level.FAIL, "2 of 4 frames got no answer"),
+    ],
+)
+def test_ready_is_believed_only_of_a_decoder_that_decodes(probe: triton_server.Probe, level: Level, said: str) -> None:
+    finding = triton_server.judge_probe("decoder_0000000000000001", probe)
+    assert finding.level is level
+    assert said in finding.detail
+
+
+def test_a_wanted_decoder_must_be_there() -> None:
+    one, two = "decoder_0000000000000001", "decoder_0000000000000002"
+    facts = triton_server.TritonFacts("2.51.0", {one: "UNAVAILABLE"}, {})
+    assert troubles(list(triton_server.judge(facts, [one, two]))) == [("fail", "decoder"), ("fail", "decoder")]
+    assert troubles(list(triton_server.judge(replace(facts, states={}), []))) == [("warn", "decoder")]
+    assert replace(facts, probes={one: triton_server.Probe(1, 2, (), 0)}).served == {1}
+
+
+def test_a_dispatchers_own_reasons_are_passed_on() -> None:
+    facts = dispatcher.DispatcherFacts("http://h:1", ("Redis does not answer",), {"ab": 1.2, "cd": 0.9, "ef": 0.5})
+    assert troubles(list(dispatcher.judge(facts))) == [("fail", "dispatcher"), ("warn", "load"), ("warn", "load")]
+
+
+@pytest.mark.parametrize(
+    ("finding", "level"),
+    [
+        (host.judge_disk(Path("x"), 100 * GIB), Level.OK),
+        (host.judge_disk(Path("x"), 3 * GIB), Level.WARN),
+        (host.judge_disk(Path("x"), GIB // 2), Level.FAIL),
+        (host.judge_shm(GIB), Level.OK),
+        (host.judge_shm(64 * MIB), Level.WARN),
+        (host.judge_shm(MIB), Level.FAIL),
+        (host.judge_shm(None), Level.FAIL),
+        (host.judge_files(-1), Level.OK),
+        (host.judge_files(1024), Level.OK),
+        (host.judge_files(256), Level.WARN),
+        (checkout.judge_extras({"edge": [], "train": ["torch"]}), Level.OK),
+        (checkout.judge_extras({"edge": ["onnxruntime"], "cloud": []}), Level.OK),
+        (checkout.judge_extras({"edge": ["onnxruntime"], "local": []}), Level.WARN),
+    ],
+)
+def test_limits_of_the_machine(finding: Finding, level: Level) -> None:
+    assert finding.level is level
+    assert bool(finding.remedy) is (level is not Level.OK)
+
+
+def test_a_good_machine_has_no_troubles_and_a_bad_one_names_all() -> None:
+    assert troubles(list(host.judge_machine(MACHINE))) == []
+    bad = replace(MACHINE, libpython=None, architecture="riscv64", compiler=None)
+    assert troubles(list(host.judge_machine(bad))) == [("fail", "libpython"), ("fail", "system")]
+
+
+def test_a_bundle_that_is_not_whole_is_named(tmp_path: Path) -> None:
+    assert checkout.look_at_bundle(tmp_path / "none", given=False).level is Level.WARN
+    assert checkout.look_at_bundle(tmp_path / "none", given=True).level is Level.FAIL
+    (tmp_path / "manifest.json").write_text("{}")
+    assert checkout.look_at_bundle(tmp_path, given=False).level is Level.FAIL
+
+
+def test_a_local_triton_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NARROWS_TRITON_ENV", str(tmp_path / "none"))
+    assert checkout.look_at_local_triton().level is Level.WARN
+
+
+def test_a_variable_that_means_nothing_is_named_with_its_nearest() -> None:
+    known = {key.variable for key in all_keys()}
+    environment = {"NARROWS_REDIS_ULR": "x", "NARROWS_EDGE_FPS": "5", "NARROWS_CONFIG": "y", "HOME": "z"}
+    findings = list(settings.judge(Configuration(), environment, known))
+    assert troubles(findings) == [("warn", "environment")]
+    assert findings[-1].remedy == "did you mean NARROWS_REDIS_URL?"
+
+
+def test_a_file_that_tells_everyone_its_password_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "narrows.toml"
+    path.write_text('[redis]\nurl = "redis://:hunter2@h:1/0"\n')
+    path.chmod(0o644)
+    told = settings.judge_file(read(path, all_keys()))
+    assert told.level is Level.WARN
+    assert "hunter2" not in told.detail + told.remedy
+    path.chmod(0o600)
+    assert settings.judge_file(read(path, all_keys())).level is Level.OK
+
+
+def test_a_wrong_file_is_a_line_not_an_end() -> None:
+    finding = settings.judge_file(ConfigError("narrows.toml:2: there is no key 'fsp'"))
+    assert (finding.level, finding.detail) == (Level.FAIL, "narrows.toml:2: there is no key 'fsp'")

@@ -1,0 +1,67 @@
+"""The journal and the progress line say what the counters say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_client.journal import Journal
+from edge_client.outbox import FrameRecord
+from edge_client.progress import summarise
+from edge_client.stats import EdgeStats, Tally
+from narrows.errors import StateError
+
+RECORD = FrameRecord(7, 99, "street", 1_790_000_000_000, 4321, 2, 12.3456, 0.5)
+
+
+def test_a_line_a_frame_and_one_at_the_end(tmp_path: Path) -> None:
+    tally = Tally()
+    for _ in range(2):
+        tally.taken(network_s=0.01, coder_s=0.001)
+    with Journal(tmp_path / "j.jsonl", tally) as journal:
+        tally.sent(4321)
+        journal.frame(RECORD, None)
+        tally.dropped("queue_full")
+        journal.frame(RECORD, "queue_full")
+    sent, dropped, end = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text().splitlines()]
+    assert sent == {
+        "sequence": 7,
+        "epoch": 99,
+        "name": "street",
+        "capture_ms": 1_790_000_000_000,
+        "bytes": 4321,
+        "level": 2,
+        "encode_ms": {"network": 12.346, "coder": 0.5},
+        "sent": True,
+        "reason": None,
+    }
+    assert (dropped["sent"], dropped["reason"]) == (False, "queue_full")
+    assert (end["end"], end["frames_taken"], end["frames_sent"]) == (True, 2, 1)
+    assert end["frames_dropped"] == {"queue_full": 1}
+
+
+def test_the_end_line_is_written_after_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), Journal(tmp_path / "j.jsonl", Tally()):
+        raise RuntimeError
+    assert json.loads((tmp_path / "j.jsonl").read_text())["end"] is True
+
+
+def test_a_journal_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="--journal"):
+        Journal(tmp_path / "absent" / "j.jsonl", Tally())
+
+
+def test_progress_gives_rates_of_its_own_interval() -> None:
+    before = EdgeStats(frames_taken=10, frames_sent=10, bytes_sent=10_000, network_s=1.0, coder_s=0.1)
+    now = EdgeStats(frames_taken=60, frames_sent=50, bytes_sent=135_000, network_s=2.0, coder_s=0.2, frames_waiting=10)
+    line = summarise(before, now, elapsed_s=5.0)
+    assert line == {"sent": 50, "fps": 8.0, "kbit_s": 200.0, "network_ms": 20.0, "coder_ms": 2.0, "queue": 10}
+
+
+def test_progress_names_what_went_wrong_only_when_it_did() -> None:
+    now = EdgeStats(frames_dropped={"queue_full": 2, "unconfirmed": 1}, passed_over=4, behind_s=3.0)
+    line = summarise(EdgeStats(), now, elapsed_s=5.0)
+    assert (line["dropped"], line["passed_over"], line["behind_s"]) == (3, 4, 3.0)
+    assert line["network_ms"] is None

@@ -1,0 +1,119 @@
+"""The outbox: bounded, oldest out first, every packet's fate told exactly once."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from edge_client.outbox import QUEUE_FULL, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
+
+LIMIT = 4
+
+
+def outgoing(sequence: int) -> Outgoing:
+    record = FrameRecord(sequence, 1, str(sequence), 0, 10, 0, 1.0, 1.0)
+    return Outgoing(record, b"packet")
+
+
+class Fates(dict[int, str | None]):
+    """Collects fates, refusing a second one."""
+
+    def __call__(self, record: FrameRecord, reason: str | None) -> None:
+        assert record.sequence not in self
+        self[record.sequence] = reason
+
+
+def filled(count: int, fates: Fates) -> Outbox:
+    outbox = Outbox(LIMIT, fates)
+    for sequence in range(count):
+        outbox.put(outgoing(sequence))
+    return outbox
+
+
+def test_the_oldest_makes_room() -> None:
+    fates = Fates()
+    filled(6, fates)
+    assert fates == {0: QUEUE_FULL, 1: QUEUE_FULL}
+
+
+def test_what_is_in_flight_is_not_dropped_until_it_comes_back() -> None:
+    fates = Fates()
+    outbox = filled(2, fates)
+    assert [item.record.sequence for item in outbox.take(8, 0.0)] == [0, 1]
+    for sequence in range(2, 2 + LIMIT):
+        outbox.put(outgoing(sequence))
+    assert fates == {}
+    outbox.give_back(uncertain=False)
+    assert fates == {0: QUEUE_FULL, 1: QUEUE_FULL}
+
+
+def test_a_packet_that_may_have_arrived_is_not_called_lost() -> None:
+    fates = Fates()
+    outbox = filled(2, fates)
+    outbox.take(1, 0.0)
+    outbox.give_back(uncertain=True)
+    outbox.abandon()
+    assert fates == {0: UNCONFIRMED, 1: SHUTDOWN}
+
+
+def test_an_answer_after_the_end_counts_no_more() -> None:
+    fates = Fates()
+    outbox = filled(1, fates)
+    outbox.take(1, 0.0)
+    outbox.abandon()
+    outbox.settle()
+    assert fates == {0: UNCONFIRMED}
+    assert outbox.sent_or_hopeful == 0
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """Any interleaving of encoder and sender."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fates = Fates()
+        self.outbox = Outbox(LIMIT, self.fates)
+        self.put_so_far = 0
+        self.flying = 0
+
+    @rule()
+    def put(self) -> None:
+        self.outbox.put(outgoing(self.put_so_far))
+        self.put_so_far += 1
+
+    @rule(most=st.integers(1, 3))
+    def take(self, most: int) -> None:
+        if not self.flying:
+            taken = [item.record.sequence for item in self.outbox.take(most, 0.0)]
+            assert taken == sorted(taken)
+            assert len(taken) <= most
+            self.flying = len(taken)
+
+    @rule()
+    def settle(self) -> None:
+        self.outbox.settle()
+        self.flying = 0
+
+    @rule(uncertain=st.booleans())
+    def give_back(self, *, uncertain: bool) -> None:
+        self.outbox.give_back(uncertain=uncertain)
+        self.flying = 0
+
+    @invariant()
+    def is_bounded(self) -> None:
+        assert self.outbox.waiting <= LIMIT
+
+    @invariant()
+    def adds_up(self) -> None:
+        given_up = sum(reason is not None for reason in self.fates.values())
+        assert self.outbox.sent_or_hopeful + given_up == self.put_so_far
+
+    @invariant()
+    def sends_in_order(self) -> None:
+        sent = [sequence for sequence, reason in self.fates.items() if reason is None]
+        assert sent == sorted(sent)
+
+
+TestOutboxMachine = OutboxMachine.TestCase
+TestOutboxMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,0 +1,55 @@
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from orchestrator.faults import Cause, Faults
+from orchestrator.metrics import Metrics
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    structlog.reset_defaults()
+    return Clock()
+
+
+def count(metrics: Metrics, cause: Cause) -> float:
+    return metrics.registry.get_sample_value("narrows_faults_total", {"cause": cause.value}) or 0.0
+
+
+def test_a_lasting_fault_is_one_line_and_one_count_however_often_it_is_met(clock: Clock) -> None:
+    faults = Faults(metrics := Metrics(), clock)
+    with capture_logs() as lines:
+        for _ in range(5):
+            faults.begin(Cause.REDIS_AWAY, "refused")
+            clock.now_s += 3
+        faults.end(Cause.REDIS_AWAY, Cause.REDIS_FULL)
+    assert [(line["cause"], line["event"]) for line in lines] == [
+        ("redis_away", "a fault"),
+        ("redis_away", "a fault is over"),
+    ]
+    assert lines[1]["lasted_s"] == 15.0
+    assert count(metrics, Cause.REDIS_AWAY) == 1
+    assert count(metrics, Cause.REDIS_FULL) == 0
+
+
+def test_it_counts_again_when_it_comes_back(clock: Clock) -> None:
+    faults = Faults(metrics := Metrics(), clock)
+    for _ in range(2):
+        faults.begin(Cause.TRITON_AWAY, "refused")
+        faults.end(Cause.TRITON_AWAY)
+    assert count(metrics, Cause.TRITON_AWAY) == 2
+
+
+def test_a_mended_fault_that_several_batches_meet_is_one(clock: Clock) -> None:
+    faults = Faults(metrics := Metrics(), clock)
+    for pause_s in (0.0, 0.5, 0.9, 1.5):
+        clock.now_s += pause_s
+        faults.happened(Cause.TRITON_REGIONS_LOST, "unknown region")
+    assert count(metrics, Cause.TRITON_REGIONS_LOST) == 2

@@ -1,0 +1,88 @@
+"""Claims about whether a stream lives, by a clock of the test's own."""
+
+from __future__ import annotations
+
+from orchestrator.page.redis_view import Pulse
+from orchestrator.page.states import SILENT_S, State, Track
+
+BEGIN_MS = 1_000_000
+
+
+def pulse(arrived: int, last_ms: float, *, waiting: int = 0, masks: int | None = None) -> Pulse:
+    ended = arrived - waiting if masks is None else masks
+    return Pulse(waiting, int(last_ms), arrived, ended, ended, 0, 0, 0)
+
+
+def play(track: Track, frames_per_s: float, seconds: int, begin_ms: float = BEGIN_MS, arrived: int = 0) -> float:
+    """Feed a camera's pulses, once a second; answers when its last frame came."""
+    last_ms = begin_ms
+    for second in range(1, seconds + 1):
+        now_ms = begin_ms + 1000 * second
+        frames = int(frames_per_s * second)
+        last_ms = begin_ms + 1000 * frames / frames_per_s if frames else 0
+        track.take(pulse(arrived + frames, last_ms), now_ms)
+    return last_ms
+
+
+def test_a_stream_that_never_sent_is_new() -> None:
+    track = Track()
+    track.take(Pulse(0, 0, 0, 0, 0, 0, 0, 0), BEGIN_MS)
+    assert track.state(BEGIN_MS) is State.NEW
+    assert track.silent_s(BEGIN_MS) is None
+
+
+def test_frames_that_come_and_end_are_a_live_stream() -> None:
+    track = Track()
+    play(track, 5, 20)
+    assert track.state(BEGIN_MS + 20_000) is State.LIVE
+    assert track.frames_per_s == track.masks_per_s == 5
+
+
+def test_a_stream_that_dies_is_dead_well_within_five_seconds() -> None:
+    track = Track()
+    last_ms = play(track, 5, 20)
+    died = pulse(100, last_ms)
+    for second in (1, 2):
+        track.take(died, last_ms + 1000 * second)
+        assert track.state(last_ms + 1000 * second) is State.LIVE
+    track.take(died, last_ms + 3000)
+    assert track.state(last_ms + 3000) is State.DEAD
+    assert SILENT_S + 1 + 1 < 5  # and a round of the page, and one of the browser
+
+
+def test_a_dead_stream_stays_dead_and_lives_with_its_next_frame() -> None:
+    track = Track()
+    last_ms = play(track, 5, 20)
+    for second in range(1, 60):
+        track.take(pulse(100, last_ms), last_ms + 1000 * second)
+    assert track.state(last_ms + 59_000) is State.DEAD
+    assert track.frames_per_s == 0
+    track.take(pulse(101, last_ms + 60_000), last_ms + 60_000)
+    assert track.state(last_ms + 60_000) is State.LIVE
+
+
+def test_a_slow_camera_is_given_its_own_pace() -> None:
+    track = Track()
+    last_ms = play(track, 0.25, 40)
+    assert track.state(last_ms + 4500) is State.LIVE
+    assert track.state(last_ms + 11_000) is State.DEAD
+
+
+def test_the_pause_of_a_stream_that_was_dead_is_not_its_pace() -> None:
+    track = Track()
+    play(track, 5, 20)
+    later_ms = BEGIN_MS + 3_600_000
+    last_ms = play(track, 5, 20, later_ms, arrived=100)
+    assert track.allowed_silence_s < SILENT_S + 3
+    assert track.state(last_ms + 6000) is State.DEAD
+
+
+def test_frames_that_come_and_do_not_end_are_a_stalled_stream() -> None:
+    track = Track()
+    play(track, 5, 10)
+    for second in range(11, 17):
+        now_ms = BEGIN_MS + 1000 * second
+        track.take(pulse(5 * second, now_ms, waiting=5 * (second - 10), masks=50), now_ms)
+    assert track.state(now_ms) is State.STALLED
+    track.take(pulse(85, now_ms + 1000), now_ms + 1000)
+    assert track.state(now_ms + 1000) is State.LIVE

@@ -1,0 +1,72 @@
+"""Masks become pictures without losing a label."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from narrows.bundle import Bundle
+from narrows.errors import BundleError
+from narrows.painting import Legend, blend, colour_wheel, side_by_side, to_palette_png
+
+DEMO_BUNDLE = Path(__file__).resolve().parents[3] / "bundles" / "demo"
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 1 << 32))
+def test_a_palette_picture_gives_its_labels_back(height: int, width: int, seed: int) -> None:
+    labels = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
+    with Image.open(io.BytesIO(to_palette_png(labels, colour_wheel()))) as image:
+        assert image.mode == "P"
+        assert np.array_equal(np.asarray(image), labels)
+
+
+def test_a_palette_picture_shows_the_legends_colours() -> None:
+    legend = Legend(1, ("sky", "road"), ((1, 2, 3), (4, 5, 6)))
+    png = to_palette_png(np.array([[0, 1]], np.uint8), legend.palette())
+    with Image.open(io.BytesIO(png)) as image:
+        assert np.asarray(image.convert("RGB")).tolist() == [[[1, 2, 3], [4, 5, 6]]]
+
+
+def test_the_colour_wheel_has_256_colours() -> None:
+    assert len({tuple(colour) for colour in colour_wheel().tolist()}) == 256
+
+
+def test_a_label_without_a_name_goes_by_its_number() -> None:
+    legend = Legend(1, ("sky",), ((0, 0, 0),))
+    assert (legend.name(0), legend.name(7)) == ("sky", "7")
+
+
+def test_a_legend_speaks_for_its_own_bundle_only() -> None:
+    legend = Legend(1, ("sky",), ((9, 9, 9),))
+    assert legend.for_bundle(1) is legend
+    assert legend.for_bundle(2) == Legend()
+
+
+def test_the_legend_of_a_bundle_is_in_its_manifest(tmp_path: Path) -> None:
+    legend, bundle = Legend.of_bundle(DEMO_BUNDLE), Bundle.open(DEMO_BUNDLE)
+    assert (legend.bundle_id, legend.names, legend.colours) == (
+        bundle.id,
+        bundle.manifest.classes,
+        bundle.manifest.palette,
+    )
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        Legend.of_bundle(tmp_path)
+
+
+def test_a_blend_lies_between_the_picture_and_the_colours() -> None:
+    picture, labels = np.full((2, 3, 3), 100, np.uint8), np.zeros((2, 3), np.uint8)
+    palette = np.full((256, 3), 200, np.uint8)
+    assert np.unique(blend(picture, labels, palette, opacity=0.5)).tolist() == [150]
+    assert np.array_equal(blend(picture, labels, palette, opacity=0.0), picture)
+    assert side_by_side(picture, picture).shape == (2, 6, 3)
+
+
+def test_a_mask_of_another_size_cannot_be_laid_over() -> None:
+    with pytest.raises(ValueError, match="does not cover"):
+        blend(np.zeros((2, 2, 3), np.uint8), np.zeros((3, 3), np.uint8), colour_wheel())

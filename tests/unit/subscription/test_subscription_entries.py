@@ -1,0 +1,74 @@
+"""Entries of an ``out`` stream, and how they are described."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import narrows
+from narrows.errors import RecordError, ServiceError
+from narrows.subscription import parse_entry, subscribe
+from narrows.subscription.describe import describe
+from narrows.wire import FrameIdentity, MaskPacket, Refusal, Skip, Timings
+from narrows.wire.outcome import outcome_to_json
+
+LABELS = np.array([[0, 1], [1, 1]], np.uint8)
+MASK = MaskPacket(255, FrameIdentity(1, 2), 1000, 1, 5, LABELS, np.array([1, 3], np.uint32), Timings(1, 2, 3, 4, 5))
+SKIP, REFUSAL = Skip(FrameIdentity(1, 3), "stale"), Refusal("truncated", "3 bytes")
+
+
+def test_each_kind_of_entry_becomes_its_value() -> None:
+    mask = parse_entry({b"k": b"mask", b"p": MASK.to_bytes()})
+    assert isinstance(mask, MaskPacket)
+    assert np.array_equal(mask.labels, LABELS)
+    assert parse_entry({b"k": b"skipped", b"p": outcome_to_json(SKIP)}) == SKIP
+    assert parse_entry({b"k": b"refused", b"p": outcome_to_json(REFUSAL)}) == REFUSAL
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {b"k": b"mask"}, {b"p": b"x"}, {b"k": b"mask", b"p": b"x"}, {b"k": b"new", b"p": b"{}"}],
+)
+def test_an_entry_that_cannot_be_read_is_a_named_error(fields: dict[bytes, bytes]) -> None:
+    with pytest.raises(RecordError):
+        parse_entry(fields)
+
+
+def test_a_mask_is_described_by_the_names_of_its_classes() -> None:
+    record = describe(MASK, ("sky", "road"), received_ms=1012.5)
+    assert record["areas"] == {"sky": 1, "road": 3}
+    assert (record["latency_ms"], record["bits_per_pixel"], record["bundle"]) == (12.5, 10.0, "00000000000000ff")
+    assert record["timings_us"] == {"redis_us": 1, "decode_us": 2, "batch_us": 3, "infer_us": 4, "pack_us": 5}
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_without_names_labels_go_by_their_numbers() -> None:
+    assert describe(MASK, (), received_ms=0.0)["areas"] == {"0": 1, "1": 3}
+
+
+def test_skips_and_refusals_are_described_with_their_reason() -> None:
+    assert describe(SKIP, (), received_ms=0.0) == {"kind": "skipped", "epoch": 1, "sequence": 3, "reason": "stale"}
+    assert describe(REFUSAL, (), received_ms=0.0) == {
+        "kind": "refused",
+        "epoch": None,
+        "sequence": None,
+        "reason": "truncated",
+        "detail": "3 bytes",
+    }
+
+
+def test_subscribe_is_at_the_top_of_the_package() -> None:
+    assert narrows.subscribe is subscribe
+    with pytest.raises(AttributeError, match="unsubscribe"):
+        _ = narrows.unsubscribe  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("url", "says"), [("redis://:secret@127.0.0.1:1/0", "does not answer"), ("http://x", "Redis URL")]
+)
+def test_a_redis_that_is_not_there_is_a_named_error_that_keeps_the_password(url: str, says: str) -> None:
+    with pytest.raises(ServiceError, match=says) as raised:
+        subscribe("cam-1", redis_url=url)
+    assert "secret" not in str(raised.value)

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from narrows.bundle import Bundle
+from narrows.triton_config import Kind, fill_repository, model_config, model_name
+
+BUNDLE = Path(__file__).parents[3] / "bundles" / "demo"
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.open(BUNDLE)
+
+
+def parse(text: str) -> model_config_pb2.ModelConfig:
+    return text_format.Parse(text, model_config_pb2.ModelConfig())
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("instances", [1, 3])
+def test_it_is_a_model_configuration_with_the_bundles_shapes(bundle: Bundle, kind: Kind, instances: int) -> None:
+    config = parse(model_config(bundle, max_batch=16, instances=instances, kind=kind))
+    latent = list(bundle.manifest.latent.as_tuple())
+    assert config.name == model_name(bundle.id) == f"decoder_{bundle.hex_id}"
+    assert config.backend == "onnxruntime"
+    assert config.max_batch_size == 16
+    assert [(item.name, item.data_type, list(item.dims)) for item in config.input] == [
+        ("symbols", model_config_pb2.TYPE_INT8, latent),
+        ("level", model_config_pb2.TYPE_INT32, [1]),
+    ]
+    (labels,) = config.output
+    assert (labels.name, labels.data_type) == ("labels", model_config_pb2.TYPE_UINT8)
+    assert list(labels.dims) == [bundle.manifest.input.height, bundle.manifest.input.width]
+    (group,) = config.instance_group
+    assert (group.count, model_config_pb2.ModelInstanceGroup.Kind.Name(group.kind)) == (instances, kind.value)
+
+
+def test_batches_are_joined_without_the_settings_that_stall_triton(bundle: Bundle) -> None:
+    batching = parse(model_config(bundle)).dynamic_batching
+    assert 0 < batching.max_queue_delay_microseconds <= 5000
+    assert not batching.HasField("default_queue_policy")
+    assert batching.priority_levels == 0
+
+
+def test_tensorrt_is_asked_for_on_a_gpu_only(bundle: Bundle) -> None:
+    config = parse(model_config(bundle, tensorrt=True))
+    (accelerator,) = config.optimization.execution_accelerators.gpu_execution_accelerator
+    assert accelerator.name == "tensorrt"
+    assert not parse(model_config(bundle)).HasField("optimization")
+    with pytest.raises(ValueError, match="TensorRT"):
+        model_config(bundle, kind=Kind.CPU, tensorrt=True)
+
+
+@pytest.mark.parametrize(("max_batch", "instances"), [(0, 1), (1, 0)])
+def test_counts_below_one_are_refused(bundle: Bundle, max_batch: int, instances: int) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        model_config(bundle, max_batch=max_batch, instances=instances)
+
+
+def test_the_repository_holds_both_configurations_and_the_network(bundle: Bundle, tmp_path: Path) -> None:
+    for _ in range(2):
+        folder = fill_repository(bundle, tmp_path, max_batch=4)
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    name = model_name(bundle.id)
+    assert files == [f"{name}/1/model.onnx", f"{name}/config.pbtxt", f"{name}/configs/cpu.pbtxt"]
+    assert (folder / "1" / "model.onnx").read_bytes() == bundle.decoder_path.read_bytes()
+    gpu, cpu = (parse((folder / path).read_text()) for path in ("config.pbtxt", "configs/cpu.pbtxt"))
+    assert gpu.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_GPU
+    assert cpu.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_CPU
+    assert gpu.max_batch_size == cpu.max_batch_size == 4
+
+
+def test_the_committed_configurations_are_those_of_the_demo_bundle(bundle: Bundle) -> None:
+    repository = BUNDLE.parents[1] / "model_repository"
+    described = sorted(path.name for path in repository.iterdir() if path.is_dir())
+    assert model_name(bundle.id) in described, "run `narrows export` for the demo bundle, and remove the old folder"
+    folder = repository / model_name(bundle.id)
+    assert (folder / "config.pbtxt").read_text() == model_config(bundle, kind=Kind.GPU)
+    assert (folder / "configs" / "cpu.pbtxt").read_text() == model_config(bundle, kind=Kind.CPU)

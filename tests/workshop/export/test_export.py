@@ -1,0 +1,113 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from PIL import Image
+
+from edge_client.encoder import Encoder
+from narrows.bundle import Bundle
+from narrows.cli.evaluate import evaluate_bundle
+from narrows.codec import decode_symbols, encode_symbols, quantise
+from narrows.dataset import FolderDataset
+from narrows.errors import WeightsMismatch
+from narrows.export.graphs import DecoderGraph
+from narrows.export.write import Labelling, load_checkpoint, write_bundle
+from narrows.nn.network import JointNetwork, NetworkShape
+
+SIZE = (96, 64)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> FolderDataset:
+    root = tmp_path_factory.mktemp("data")
+    chance = np.random.default_rng(1)
+    for kind in ("images", "labels"):
+        (root / kind / "train").mkdir(parents=True)
+    names = [f"s{i}" for i in range(6)]
+    for name in names:
+        picture = np.kron(chance.integers(0, 255, (8, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        Image.fromarray(picture).save(root / f"images/train/{name}.png")
+        labels = chance.integers(0, 3, (64, 96), dtype=np.uint8)
+        Image.fromarray(labels).save(root / f"labels/train/{name}.png")
+    (root / "train.txt").write_text("\n".join(names))
+    classes = {"classes": ["a", "b", "void"], "ignore_index": 2, "size": SIZE, "palette": [[0, 0, 0]] * 3}
+    (root / "classes.json").write_text(json.dumps(classes))
+    return FolderDataset.open(root, "train")
+
+
+@pytest.fixture(scope="module")
+def network() -> JointNetwork:
+    torch.manual_seed(3)
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=6, levels=3))
+    with torch.no_grad():  # statistics of real activations, or every latent would round to nothing
+        network.train()
+        for _ in range(30):
+            network.encoder(torch.rand(4, 3, 64, 96) * 2 - 1)
+        network.encoder.bottleneck.weight *= 8
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def bundle(data: FolderDataset, network: JointNetwork, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("bundle")
+    return write_bundle(network, data, Labelling("tiny", "1", "none", "random"), folder, lambda _: None)
+
+
+def test_the_decoder_graph_answers_like_the_network_for_mixed_levels(bundle: Bundle, network: JointNetwork) -> None:
+    symbols = np.random.default_rng(0).integers(-3, 4, (3, *bundle.manifest.latent.as_tuple()), dtype=np.int8)
+    level = np.array([[0], [2], [1]], dtype=np.int32)
+    labels = ort.InferenceSession(bundle.decoder_path).run(None, {"symbols": symbols, "level": level})[0]
+    with torch.no_grad():
+        expected = DecoderGraph(network, SIZE[::-1])(torch.from_numpy(symbols), torch.from_numpy(level)).numpy()
+    assert labels.shape == (3, 64, 96)
+    assert labels.dtype == np.uint8
+    assert (labels != expected).mean() < 1e-3  # ties of the argmax may fall either way
+
+
+def test_the_float_encoder_answers_like_the_network(bundle: Bundle, network: JointNetwork, data: FolderDataset) -> None:
+    picture = data.read("s0").picture
+    latent = Encoder(bundle, path=bundle.float_encoder_path).latent(picture)
+    pixels = torch.from_numpy(((picture.astype(np.float32) - 127) / 128).transpose(2, 0, 1)[None].copy())
+    with torch.no_grad():
+        expected = network.encoder(pixels)[0].numpy()
+    assert np.allclose(latent, expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_the_int8_encoder_is_a_quarter_of_the_float_one_and_close_to_it(bundle: Bundle, data: FolderDataset) -> None:
+    picture = data.read("s1").picture
+    exact = Encoder(bundle, path=bundle.float_encoder_path).latent(picture)
+    rough = Encoder(bundle).latent(picture)
+    assert bundle.encoder_path.stat().st_size < 0.4 * bundle.float_encoder_path.stat().st_size
+    assert np.corrcoef(exact.ravel(), rough.ravel())[0, 1] > 0.95
+
+
+def test_no_path_of_the_machine_that_exported_is_in_the_bundle(bundle: Bundle) -> None:
+    root = str(Path(__file__).parents[3]).encode()
+    for path in bundle.folder.iterdir():
+        assert root not in path.read_bytes(), path.name
+
+
+def test_symbols_of_every_level_survive_the_bundles_tables(bundle: Bundle, data: FolderDataset) -> None:
+    latent = Encoder(bundle).latent(data.read("s2").picture)
+    for level, gain in enumerate(bundle.gains):
+        symbols = bundle.tables.silence(quantise(latent, gain), level)
+        payload = encode_symbols(symbols, bundle.tables, level)
+        assert (decode_symbols(payload, symbols.shape, bundle.tables, level) == symbols).all()
+
+
+def test_an_exported_bundle_can_be_evaluated_through_the_real_coder(bundle: Bundle, data: FolderDataset) -> None:
+    result = evaluate_bundle(bundle, data, 0, encoder=bundle.encoder_path)
+    assert result.frames == 6
+    assert 0 < result.miou < 1
+    assert result.bits_per_pixel > 0
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMismatch, match="is missing"):
+        load_checkpoint(tmp_path / "checkpoint.pt")
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "checkpoint.pt")
+    with pytest.raises(WeightsMismatch, match="no checkpoint"):
+        load_checkpoint(tmp_path / "checkpoint.pt")

@@ -1,0 +1,107 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from narrows.export.write import load_checkpoint
+from narrows.training.config import Phase, TrainingConfig, phases_for
+from narrows.training.loop import train
+from narrows.training.loss import class_weights
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Four pictures whose left half is bright and labelled 1."""
+    root = tmp_path / "data"
+    for kind in ("images", "labels"):
+        (root / kind / "train").mkdir(parents=True)
+    chance = np.random.default_rng(0)
+    names = [f"s{i}" for i in range(4)]
+    for name in names:
+        picture = chance.integers(0, 60, (48, 64, 3), dtype=np.uint8)
+        picture[:, :32] += 150
+        labels = np.zeros((48, 64), np.uint8)
+        labels[:, :32] = 1
+        Image.fromarray(picture).save(root / f"images/train/{name}.png")
+        Image.fromarray(labels).save(root / f"labels/train/{name}.png")
+    (root / "train.txt").write_text("\n".join(names))
+    classes = {"classes": ["dark", "bright", "void"], "ignore_index": 2, "size": [64, 48], "palette": [[0, 0, 0]] * 3}
+    (root / "classes.json").write_text(json.dumps(classes))
+    return root
+
+
+def config(data: Path, epochs: int) -> TrainingConfig:
+    return TrainingConfig(
+        data=data,
+        split="train",
+        pretrained=None,
+        phases=(Phase(epochs, (64, 48), (1.0, 1.2)),),
+        batch=2,
+        warmup_steps=2,
+        latent_channels=4,
+        prices=(0.1, 1.0),
+        threads=1,
+    )
+
+
+def progress(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "progress.jsonl").read_text().splitlines()]
+
+
+def test_training_learns_what_can_be_learned(data: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    train(config(data, 16), tmp_path / "run", said.append)
+    records = progress(tmp_path / "run")
+    assert records[-1]["task"] < records[0]["task"]
+    assert "min left" in said[-1]
+
+
+def test_an_interrupted_training_resumes_to_the_very_same_numbers(data: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    train(config(data, 4), tmp_path / "whole", said.append)
+    whole = progress(tmp_path / "whole")
+
+    interrupted = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        train(config(data, 4), interrupted, interrupt_after(2))
+    train(config(data, 4), interrupted, said.append)
+    drop_time = [{k: v for k, v in record.items() if k != "seconds"} for record in progress(interrupted)]
+    assert drop_time == [{k: v for k, v in record.items() if k != "seconds"} for record in whole]
+
+
+def interrupt_after(epochs: int) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        if line.startswith(f"epoch {epochs}/"):
+            raise KeyboardInterrupt
+
+    return say
+
+
+def test_a_checkpoint_opens_as_the_averaged_network(data: Path, tmp_path: Path) -> None:
+    checkpoint = train(config(data, 1), tmp_path / "run", lambda _: None)
+    network = load_checkpoint(checkpoint)
+    assert network.shape.levels == 2
+    assert not network.training
+
+
+def test_the_config_is_kept_beside_the_checkpoint(data: Path, tmp_path: Path) -> None:
+    train(config(data, 1), tmp_path / "run", lambda _: None)
+    assert TrainingConfig.read(tmp_path / "run" / "config.json") == config(data, 1)
+
+
+def test_rare_classes_weigh_more_and_the_mean_is_one() -> None:
+    labels = np.zeros((10, 10), np.uint8)
+    labels[0, 0] = 1
+    weights = class_weights([labels], 2)
+    assert weights[1] > weights[0]
+    assert float(weights @ torch.tensor([0.99, 0.01])) == pytest.approx(1, rel=1e-5)
+
+
+def test_most_epochs_run_at_two_thirds_of_the_size() -> None:
+    small, full = phases_for((480, 360), 60)
+    assert (small.size, small.epochs) == ((320, 240), 60)
+    assert (full.size, full.epochs) == ((480, 360), 6)
