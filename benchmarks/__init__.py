@@ -1,0 +1,1 @@
+"""Questions with numbers for answers: one folder a question, each prints a table and writes ``results/NAME.json``."""

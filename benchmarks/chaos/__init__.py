@@ -1,0 +1,1 @@
+"""The whole system under load and under blows: does every frame still end once?"""

@@ -1,0 +1,66 @@
+"""Three books of the same frames: the cameras' own, the ledger in Redis, and the outcomes as they were read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.chaos.fleet import Camera, Fleet
+
+
+@dataclass(frozen=True)
+class Line:
+    """One stream's books. ``troubles`` is empty if they agree and every frame sent ended exactly once."""
+
+    stream: str
+    sent: int
+    repeated: int
+    mask: int
+    skipped: int
+    refused: int
+    lost: int
+    duplicate: int
+    unaccounted: int
+    troubles: tuple[str, ...]
+
+
+async def balance(fleet: Fleet) -> list[Line]:
+    """Compare the books of every stream; the fleet has settled."""
+    return [_line(camera, await fleet.ledger(camera), await fleet.left(camera)) for camera in fleet.cameras]
+
+
+def _line(camera: Camera, ledger: dict[str, int], left: int) -> Line:
+    sent, read = len(camera.taken_s), camera.kinds()
+    counted = {name: ledger.get(name, 0) for name in ("mask", "skipped", "refused", "lost", "outside", "duplicate")}
+    endless = [sequence for sequence in camera.taken_s if sequence not in camera.ends]
+    twice = [sequence for sequence, kinds in camera.ends.items() if len(kinds) > 1]
+    strange = [sequence for sequence in camera.ends if sequence not in camera.taken_s]
+    troubles = [
+        *([f"without an end: {endless[:5]}"] if endless else []),
+        *([f"ended twice: {twice[:5]}"] if twice else []),
+        *([f"ended, never sent: {strange[:5]}"] if strange else []),
+        *(f"{k}: ledger {counted[k]}, read {read[k]}" for k in ("mask", "skipped", "refused") if counted[k] != read[k]),
+        *([f"{counted['lost']} called lost that were taken"] if counted["lost"] else []),
+        *([f"{counted['outside']} refused outside the sequence"] if counted["outside"] else []),
+        *([f"{left} entries left in the stream"] if left else []),
+        *([f"{counted['duplicate']} duplicates, {camera.repeated} repeated"] if _too_many(camera, counted) else []),
+    ]
+    ended = counted["mask"] + counted["skipped"] + counted["refused"] + counted["lost"]
+    if ended != sent:
+        troubles.append(f"{sent} sent, {ended} in the ledger")
+    return Line(
+        stream=camera.stream,
+        sent=sent,
+        repeated=camera.repeated,
+        mask=counted["mask"],
+        skipped=counted["skipped"],
+        refused=counted["refused"],
+        lost=counted["lost"],
+        duplicate=counted["duplicate"],
+        unaccounted=len(endless) + len(twice) + len(strange),
+        troubles=tuple(troubles),
+    )
+
+
+def _too_many(camera: Camera, counted: dict[str, int]) -> bool:
+    """A duplicate is a frame that was sent again because its first acknowledgement was lost; nothing else may be."""
+    return counted["duplicate"] > camera.repeated

@@ -1,0 +1,186 @@
+"""The blows. Each answers the moment, on the monotonic clock, at which the part that it struck was there again."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from benchmarks.chaos.parts import DispatcherProcess, Parts
+from narrows.errors import ServiceError
+from orchestrator.dispatch import Store
+from orchestrator.faults import Cause
+from orchestrator.inference.region import FOLDER
+from orchestrator.supervise.ports import free_ports
+
+LEASE_S = 3.0
+_FROZEN_S = 1.0
+_BACK_S = 30.0
+_END_S = 10.0
+_PTRACE_SEIZE, _PTRACE_INTERRUPT, _WALL = 0x4206, 0x4207, 0x40000000
+
+Blow = Callable[[Parts, random.Random], Awaitable[float]]
+
+
+async def kill_triton(parts: Parts, _chance: random.Random) -> float:
+    """SIGKILL; its keeper starts it again."""
+    restarts = parts.triton_keeper.restarts
+    os.kill(parts.triton.pid, signal.SIGKILL)
+    return await _until(lambda: parts.triton_keeper.restarts > restarts)
+
+
+async def freeze_triton(parts: Parts, _chance: random.Random) -> float:
+    """SIGSTOP until a dispatcher notices, and a while longer."""
+    told = len(parts.fault_lines(Cause.TRITON_HUNG))
+    os.kill(parts.triton.pid, signal.SIGSTOP)
+    await _until(lambda: len(parts.fault_lines(Cause.TRITON_HUNG)) > told)
+    await asyncio.sleep(_FROZEN_S)
+    os.kill(parts.triton.pid, signal.SIGCONT)
+    return time.monotonic()
+
+
+async def kill_stub(parts: Parts, _chance: random.Random) -> float:
+    """SIGKILL of the process that computes: the model stays READY, its requests fail."""
+    return await _lose_stub(parts, lambda stub: os.kill(stub, signal.SIGKILL))
+
+
+async def freeze_stub(parts: Parts, _chance: random.Random) -> float:
+    """SIGSTOP of the process that computes: its heart stops beating."""
+    return await _lose_stub(parts, lambda stub: os.kill(stub, signal.SIGSTOP))
+
+
+async def hang_stub(parts: Parts, _chance: random.Random) -> float:
+    """The thread that computes stops, the one that beats goes on: Triton calls the process healthy."""
+    return await _lose_stub(parts, _stop_main_thread)
+
+
+async def lose_regions(parts: Parts, _chance: random.Random) -> float:
+    """The server forgets the shared memory that is not in use at this moment, and its names vanish."""
+    await asyncio.to_thread(_forget_regions, parts)
+    return time.monotonic()
+
+
+async def kill_redis(parts: Parts, _chance: random.Random) -> float:
+    """SIGKILL; its keeper starts it again with its append-only file."""
+    restarts = parts.redis_keeper.restarts
+    os.kill(parts.redis.pid, signal.SIGKILL)
+    return await _until(lambda: parts.redis_keeper.restarts > restarts)
+
+
+async def make_redis_read_only(parts: Parts, _chance: random.Random) -> float:
+    """Redis becomes a replica, as in a failover, and a master again after longer than a lease."""
+    return await _commands(parts, ("REPLICAOF", "127.0.0.1", free_ports(1)[0]), ("REPLICAOF", "NO", "ONE"))
+
+
+async def fill_redis(parts: Parts, _chance: random.Random) -> float:
+    """Redis takes no more writes for want of memory, longer than a lease."""
+    return await _commands(parts, ("CONFIG", "SET", "maxmemory", "1mb"), ("CONFIG", "SET", "maxmemory", "0"))
+
+
+async def freeze_dispatcher(parts: Parts, chance: random.Random) -> float:
+    """SIGSTOP past the lease; another takes over, then it thaws."""
+    pid = chance.choice(parts.dispatchers).process.pid
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(LEASE_S + 2)
+    os.kill(pid, signal.SIGCONT)
+    return time.monotonic()
+
+
+async def kill_dispatcher(parts: Parts, chance: random.Random) -> float:
+    """SIGKILL; its keeper starts it again."""
+    return await _end_dispatcher(chance.choice(parts.dispatchers), signal.SIGKILL)
+
+
+async def end_dispatcher(parts: Parts, chance: random.Random) -> float:
+    """SIGTERM, as in a rolling update; one that takes longer to end than a platform waits is an error."""
+    return await _end_dispatcher(chance.choice(parts.dispatchers), signal.SIGTERM)
+
+
+# Whoever is quicker names a stub that is lost: Triton, or the dispatcher whose answer is overdue.
+_STUB = (Cause.TRITON_INSTANCE_LOST, Cause.TRITON_HUNG)
+
+BLOWS: Mapping[str, tuple[Blow, tuple[Cause, ...]]] = {
+    "triton killed": (kill_triton, (Cause.TRITON_AWAY,)),
+    "triton frozen": (freeze_triton, (Cause.TRITON_HUNG,)),
+    "stub killed": (kill_stub, _STUB),
+    "stub frozen": (freeze_stub, _STUB),
+    "stub hung": (hang_stub, (Cause.TRITON_HUNG,)),
+    "regions lost": (lose_regions, (Cause.TRITON_REGIONS_LOST,)),
+    "redis killed": (kill_redis, (Cause.REDIS_AWAY,)),
+    "redis read-only": (make_redis_read_only, (Cause.REDIS_READ_ONLY,)),
+    "redis full": (fill_redis, (Cause.REDIS_FULL,)),
+    "dispatcher frozen": (freeze_dispatcher, (Cause.LEASE_LOST,)),
+    "dispatcher killed": (kill_dispatcher, ()),
+    "dispatcher ended": (end_dispatcher, ()),
+}
+
+
+async def _lose_stub(parts: Parts, lose: Callable[[int], None]) -> float:
+    stub = parts.stubs()[-1]
+    lose(stub)
+    try:
+        return await _until(lambda: parts.stubs()[-1:] not in ([stub], []))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(stub, signal.SIGKILL)
+        _reap_traced(stub)
+
+
+async def _end_dispatcher(dispatcher: DispatcherProcess, blow: signal.Signals) -> float:
+    before, struck_s = dispatcher.process.pid, time.monotonic()
+    os.kill(before, blow)
+    ended_s = await _until(lambda: dispatcher.process.pid != before or not dispatcher.running())
+    if ended_s - struck_s > _END_S:
+        raise ServiceError(f"the dispatcher took {ended_s - struck_s:.1f} s to end after {blow.name}")
+    return await _until(lambda: dispatcher.process.pid != before and dispatcher.ready())
+
+
+async def _commands(parts: Parts, first: tuple[str | int, ...], then: tuple[str, ...]) -> float:
+    store = Store.connect(parts.redis.url)
+    try:
+        await store.call(*first)
+        await asyncio.sleep(LEASE_S + 1)
+        await store.call(*then)
+        return time.monotonic()
+    finally:
+        await store.close()
+
+
+async def _until(condition: Callable[[], bool]) -> float:
+    give_up_s = time.monotonic() + _BACK_S
+    while not await asyncio.to_thread(condition):
+        if time.monotonic() > give_up_s:
+            raise ServiceError(f"the part that was struck is not back after {_BACK_S} s")
+        await asyncio.sleep(0.02)
+    return time.monotonic()
+
+
+def _stop_main_thread(pid: int) -> None:
+    """Stop one thread and leave the others: a tracer may, signals may not."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for request in (_PTRACE_SEIZE, _PTRACE_INTERRUPT):
+        if libc.ptrace(request, pid, None, None):
+            raise PermissionError(f"this process may not trace {pid}: {os.strerror(ctypes.get_errno())}")
+
+
+def _reap_traced(pid: int) -> None:
+    """One that we traced and that was killed is dead to us first; its parent learns of it after that."""
+    with suppress(ChildProcessError):
+        while os.WIFSTOPPED(os.waitpid(pid, _WALL)[1]):
+            continue
+
+
+def _forget_regions(parts: Parts) -> None:
+    with InferenceServerClient(parts.triton.grpc_address) as client:
+        for name in client.get_system_shared_memory_status().regions:
+            (FOLDER / name).unlink(missing_ok=True)
+            with suppress(InferenceServerException):  # in use at this moment
+                client.unregister_system_shared_memory(name)

@@ -1,0 +1,165 @@
+"""The real processes: Redis, Triton and dispatchers, each kept by a keeper as a restart policy would."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from narrows.broker import connect
+from narrows.bundle import Bundle
+from narrows.errors import ServiceError
+from narrows.triton_config import fill_repository, model_name
+from narrows.wire import ShardKeys
+from orchestrator.faults import Cause
+from orchestrator.supervise import Guarded, Keeper, LocalRedis, LocalTriton
+from orchestrator.supervise.ports import LOOPBACK, free_ports
+
+SHARDS = 8
+_READY_S = 30.0
+_START_TIME = 16  # after state, parent and group: field 22 of proc_pid_stat(5)
+
+
+class DispatcherProcess:
+    """One ``narrows orchestrate``."""
+
+    def __init__(self, command: list[str | Path], log: Path) -> None:
+        self.address = f"{LOOPBACK}:{free_ports(1)[0]}"
+        self._command = [*command, "--http", self.address]
+        self._log = log
+        self.process = self._start()
+
+    def running(self) -> bool:
+        """Whether it lives."""
+        return self.process.poll() is None
+
+    def restart(self) -> None:
+        """Start it again; does not wait until it is ready."""
+        self.process.stop()
+        self.process = self._start()
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.stop()
+
+    def ready(self) -> bool:
+        """Whether its probe says so."""
+        return self._get("/readyz") is not None
+
+    def faults(self, cause: Cause) -> float:
+        """``narrows_faults_total`` of a cause; 0 where it does not answer."""
+        families = text_string_to_metric_families(self._get("/metrics") or "")
+        samples = (sample for family in families for sample in family.samples)
+        return sum(s.value for s in samples if s.name == "narrows_faults_total" and s.labels["cause"] == cause.value)
+
+    def fault_lines(self, cause: Cause) -> list[str]:
+        """The log lines that say that such a fault began."""
+        lines = self._log.read_text().splitlines()
+        return [line for line in lines if 'event="a fault"' in line and f"cause={cause.value} " in f"{line} "]
+
+    def _start(self) -> Guarded:
+        return Guarded.start(self._command, log=self._log, grace_s=10.0, environment={"NARROWS_CONFIG": os.devnull})
+
+    def _get(self, path: str) -> str | None:
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=2.0) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return None
+
+
+class Parts:
+    """All processes of one install. A context manager."""
+
+    def __init__(self, bundle: Bundle, folder: Path, *, dispatchers: int = 2, load_model: bool = True) -> None:
+        """Start them.
+
+        Args:
+            bundle: the bundle that is served.
+            folder: logs and data.
+            dispatchers: how many.
+            load_model: whether the model repository is filled and the model loaded before the dispatchers start.
+        """
+        self.bundle, self.folder, self.repository = bundle, folder, folder / "model_repository"
+        models = [model_name(bundle.id)] if load_model else []
+        with ExitStack() as stack:
+            if load_model:
+                fill_repository(bundle, self.repository)
+            self.repository.mkdir(parents=True, exist_ok=True)
+            self.redis = stack.enter_context(LocalRedis.start(folder))
+            self.triton = stack.enter_context(LocalTriton.start(self.repository, folder, models))
+            self.dispatchers = [self._dispatcher(n, stack) for n in range(dispatchers)]
+            self.triton_keeper = stack.enter_context(Keeper("tritonserver", self.triton))
+            self.redis_keeper = stack.enter_context(Keeper("redis", self.redis))
+            for dispatcher in self.dispatchers:
+                stack.enter_context(Keeper("narrows orchestrate", dispatcher))
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def wait_ready(self) -> None:
+        """Wait until every dispatcher is.
+
+        Raises:
+            ServiceError: one does not get ready.
+        """
+        give_up_s = time.monotonic() + _READY_S
+        for dispatcher in self.dispatchers:
+            while not dispatcher.ready():
+                if time.monotonic() > give_up_s:
+                    raise ServiceError(f"a dispatcher does not get ready:\n{dispatcher.process.tail()}")
+                time.sleep(0.05)
+
+    def stubs(self) -> list[int]:
+        """The processes that run the decoder, oldest first: the last serves, others may wait for their end."""
+        return [pid for pid in _group(self.triton.pid) if pid != self.triton.pid]
+
+    def faults(self, cause: Cause) -> float:
+        """The metric, over all dispatchers."""
+        return sum(dispatcher.faults(cause) for dispatcher in self.dispatchers)
+
+    def fault_lines(self, cause: Cause) -> list[str]:
+        """The log lines, of all dispatchers."""
+        return [line for dispatcher in self.dispatchers for line in dispatcher.fault_lines(cause)]
+
+    def owners(self) -> set[str]:
+        """The dispatchers that hold leases now."""
+        with connect(self.redis.url) as client:
+            leases = client.mget([ShardKeys(shard).lease for shard in range(SHARDS)])
+        return {lease.decode().partition(" ")[2] for lease in leases if lease is not None}
+
+    def _dispatcher(self, number: int, stack: ExitStack) -> DispatcherProcess:
+        command: list[str | Path] = [
+            *(sys.executable, "-m", "narrows.cli", "orchestrate", "--shards", str(SHARDS)),
+            *("--redis-url", self.redis.url, "--triton", self.triton.grpc_address),
+            *("--bundle", self.bundle.folder, "--retention", "100000", "--gap-s", "600"),
+        ]
+        dispatcher = DispatcherProcess(command, self.folder / f"orchestrate-{number}.log")
+        stack.callback(dispatcher.stop)
+        return dispatcher
+
+
+def _group(group: int) -> list[int]:
+    """The living processes of a process group, oldest first."""
+    members = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, own_group, *rest = (entry / "stat").read_text().rpartition(") ")[2].split()
+        except (ProcessLookupError, FileNotFoundError):
+            continue
+        if int(own_group) == group and state not in "ZX":
+            members.append((int(rest[_START_TIME]), int(entry.name)))
+    return [pid for _, pid in sorted(members)]

@@ -1,0 +1,1 @@
+"""Whether a flood, weights and overload are shared out as promised."""

@@ -1,0 +1,174 @@
+"""Writes the figures in README and docs from ``results/*.json``, so that no number is typed by hand.
+
+A document marks a place with ``<!-- figures:NAME -->`` and ``<!-- /figures -->``. ``--check`` fails where a
+document and the results differ.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import RESULTS, read_result
+
+ROOT = Path(__file__).parent.parent
+_PLACE = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
+Row = list[str]
+
+
+def accuracy(result: dict[str, Any]) -> str:
+    """Rate and accuracy by level, the int8 encoder beside the float one."""
+    exact = {row["level"]: row for row in result["levels"] if row["encoder"] == "float"}
+    rows = [
+        [
+            str(row["level"]),
+            f"{row['packet_bytes']:,}",
+            f"{row['bits_per_pixel']:.3f}",
+            f"{row['miou']:.1%}",
+            f"{exact[row['level']]['miou']:.1%}" if row["level"] in exact else "",
+        ]
+        for row in result["levels"]
+        if row["encoder"] == "int8"
+    ]
+    return _table(["level", "packet, bytes", "bits per pixel", "mIoU", "mIoU, float encoder"], rows)
+
+
+def codec(result: dict[str, Any]) -> str:
+    """Our coder beside the rivals."""
+    rows = [[r["coder"], f"{r['bytes']:,.0f}", _ms(r["encode_ms"]), _ms(r["decode_ms"])] for r in result["rivals"]]
+    return _table(["one frame through", "bytes", "encode, ms", "decode, ms"], rows)
+
+
+def pipeline(result: dict[str, Any]) -> str:
+    """The path beside a plain loop, where a frame's time goes, and growth with the streams."""
+    free = result["near_free_model"]
+    compared = [
+        ["frames/s, straight at Triton", *(f"{r['straight_frames_per_s']:,.0f}" for r in (result, free))],
+        ["frames/s, through the path", *(f"{r['path_frames_per_s']:,.0f}" for r in (result, free))],
+        ["`throughput_ratio`", *(f"{r['throughput_ratio']:.2f}" for r in (result, free))],
+        ["`cpu_ms_outside_triton` per frame", *(f"{r['cpu_ms_outside_triton']:.2f}" for r in (result, free))],
+        ["frames/s per core outside Triton", *(f"{r['frames_per_s_per_core']:,.0f}" for r in (result, free))],
+        ["CPU ms: event loop", *(f"{r['cpu_ms']['loop']:.2f}" for r in (result, free))],
+        ["CPU ms: other threads", *(f"{r['cpu_ms']['threads']:.2f}" for r in (result, free))],
+        ["CPU ms: Redis", *(f"{r['cpu_ms']['redis']:.2f}" for r in (result, free))],
+        ["CPU ms: Triton", *(f"{r['cpu_ms']['triton']:.2f}" for r in (result, free))],
+    ]
+    late = [
+        [
+            name,
+            *(f"{result[f'{side}_ms_{name}']:.1f}" for side in ("straight_latency", "path_latency", "added_latency")),
+        ]
+        for name in ("p50", "p99")
+    ]
+    parts = [
+        _table(["saturated", "the bundle's decoder", "a near-free model"], compared),
+        _table(["latency at 70 % load, ms", "straight", "path", "added"], late),
+        _table(["stage at 70 % load", "mean ms"], _stages(result["stages_ms_at_load"])),
+        _table(["each piece alone", "ms a frame"], [[k, f"{v:.3f}"] for k, v in result["floor_ms"].items()]),
+        _growth(result["growth"]),
+        f"Medians of {result['rounds']} rounds of both sides in turn; {_load(result)}.",
+    ]
+    return "\n\n".join(parts)
+
+
+def fairness(result: dict[str, Any]) -> str:
+    """The others beside a flood; masks by weight."""
+    flood = result["flood"]
+    beside = [
+        ["without the flood", f"{flood['calm_p95_ms']:.1f}"],
+        [f"one of {flood['cameras']} cameras at 100 times its rate", f"{flood['flooded_p95_ms']:.1f}"],
+        ["ratio", f"{flood['ratio']:.2f}"],
+    ]
+    shares = [
+        [
+            f"weight {complete['weight']:g}",
+            *(f"{row['share']:.1%}" for row in (complete, realtime)),
+            f"{complete['due']:.1%}",
+        ]
+        for complete, realtime in zip(result["weights"]["shares"], result["shedding"]["shares"], strict=True)
+    ]
+    shares += [
+        [f"worst {one}", *(f"{result[which][f'worst_{one}']:.1%} off" for which in ("weights", "shedding")), ""]
+        for one in ("group", "stream")
+    ]
+    parts = [
+        _table(["the others' p95", "ms"], beside),
+        _table(["share of the masks under overload", "`complete`", "`realtime`", "due"], shares),
+        f"Medians of {result['rounds']} rounds; {_load(result)}.",
+    ]
+    return "\n\n".join(parts)
+
+
+RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "accuracy": accuracy,
+    "codec": codec,
+    "pipeline": pipeline,
+    "fairness": fairness,
+}
+
+
+def render(document: str) -> str:
+    """The document with every marked place filled from its result; a place without a result is left as it is."""
+
+    def fill(place: re.Match[str]) -> str:
+        name = place[2]
+        if not (RESULTS / f"{name}.json").is_file():
+            return place[0]
+        result = read_result(name)
+        source = f"`{result['command']}` on {result['machine']}:"
+        return f"{place[1]}{source}\n\n{RENDERERS[name](result)}\n{place[3]}"
+
+    return _PLACE.sub(fill, document)
+
+
+def documents() -> list[Path]:
+    """Every document that may hold figures."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("bundles/*/MODEL_CARD.md"))]
+
+
+def main() -> None:
+    stale = [path for path in documents() if render(path.read_text()) != path.read_text()]
+    for path in stale:
+        if "--check" in sys.argv:
+            print(f"{path.relative_to(ROOT)} differs from benchmarks/results: run `make figures`")
+        else:
+            path.write_text(render(path.read_text()))
+            print(f"rewrote the figures of {path.relative_to(ROOT)}")
+    sys.exit(1 if stale and "--check" in sys.argv else 0)
+
+
+def _growth(rows: list[dict[str, Any]]) -> str:
+    def line(row: dict[str, Any]) -> Row:
+        at_load, full = row["at_load"], row["full"]
+        numbers = [at_load["p50_ms"], at_load["cpu_ms_outside_triton"], full["whole_frames_per_s"]]
+        return [f"{row['streams']:,}", *(f"{n:,.1f}" for n in numbers), f"{full['cpu_ms_outside_triton']:.2f}"]
+
+    offered = f"at {rows[0]['offered_frames_per_s']:.0f} frames/s: p50, ms"
+    head = ["streams in one dispatcher", offered, "CPU ms a frame", "saturated: frames/s", "CPU ms a frame"]
+    return _table(head, [line(row) for row in rows])
+
+
+def _stages(means_ms: dict[str, float]) -> list[Row]:
+    """All but the uplink: these packets were made long before they were sent."""
+    return [[name, f"{ms:.2f}"] for name, ms in means_ms.items() if name != "uplink"]
+
+
+def _load(result: dict[str, Any]) -> str:
+    before, after = result["load_average_before"], result["load_average_after"]
+    return f"the machine was shared: load average {before:.1f} before, {after:.1f} after"
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _table(head: Row, rows: list[Row]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The real parts, as processes: Valkey, tritonserver and ``narrows orchestrate``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.pipeline.processor_time import ProcessorTime
+from narrows.bundle import Bundle
+from narrows.errors import ServiceError
+from narrows.triton_config import fill_repository, model_name
+from narrows.triton_config.config import Kind, model_config
+from orchestrator.supervise import Guarded, LocalRedis, LocalTriton
+from orchestrator.supervise.ports import LOOPBACK, free_ports
+
+_READY_S = 60.0
+MAX_BATCH = 8
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Redis, Triton and one dispatcher."""
+
+    bundle: Bundle
+    redis: LocalRedis
+    triton: LocalTriton
+    dispatcher: Guarded
+    http: str
+
+    def processor_time(self) -> ProcessorTime:
+        """What the parts have used so far."""
+        return ProcessorTime.read(self.dispatcher.pid, self.redis.pid, self.triton.pid)
+
+    def metrics(self) -> dict[Sample, float]:
+        """The dispatcher's metrics now, by name and labels."""
+        with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=10.0) as answer:
+            text = answer.read().decode()
+        families = text_string_to_metric_families(text)
+        return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+@contextmanager
+def running(
+    bundle: Bundle, folder: Path, *, labels: NDArray[np.uint8] | None = None, shards: int = 4
+) -> Iterator[Stack]:
+    """Start the parts and stop them; with ``labels`` the model is one that costs nothing and answers these.
+
+    Raises:
+        ServiceError: one does not start.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    repository = folder / "models"
+    fill_repository(bundle, repository, max_batch=MAX_BATCH)
+    if labels is not None:
+        _replace_model(repository / model_name(bundle.id), bundle, labels)
+    with (
+        LocalRedis.start(folder) as redis,
+        LocalTriton.start(repository, folder, [model_name(bundle.id)]) as triton,
+        _dispatcher(bundle, redis, triton, folder, shards) as (dispatcher, http),
+    ):
+        yield Stack(bundle, redis, triton, dispatcher, http)
+
+
+def stage_means_ms(before: Mapping[Sample, float], after: Mapping[Sample, float]) -> dict[str, float]:
+    """The mean of each stage between two readings, milliseconds."""
+    means = {}
+    for (name, labels), total in after.items():
+        count = after.get(("narrows_stage_seconds_count", labels), 0) - before.get(
+            ("narrows_stage_seconds_count", labels), 0
+        )
+        if name == "narrows_stage_seconds_sum" and count > 0:
+            means[dict(labels)["stage"]] = 1000 * (total - before.get((name, labels), 0.0)) / count
+    return means
+
+
+def mean_batch(before: Mapping[Sample, float], after: Mapping[Sample, float]) -> float:
+    """Frames a batch between two readings."""
+    frames, batches = (after[(f"narrows_batch_size_{what}", ())] - before.get((f"narrows_batch_size_{what}", ()), 0.0)
+                       for what in ("sum", "count"))  # fmt: skip
+    return frames / batches if batches else float("nan")
+
+
+def _replace_model(folder: Path, bundle: Bundle, labels: NDArray[np.uint8]) -> None:
+    text = model_config(bundle, max_batch=MAX_BATCH, kind=Kind.CPU).replace('"onnxruntime"', '"python"')
+    for path in (folder / "config.pbtxt", folder / "configs" / "cpu.pbtxt"):
+        path.write_text(text)
+    (folder / "1" / "model.onnx").unlink()
+    shutil.copyfile(model_for_nothing_path(), folder / "1" / "model.py")
+    np.save(folder / "1" / "labels.npy", labels)
+
+
+def model_for_nothing_path() -> Path:
+    """The source that Triton loads."""
+    return Path(__file__).with_name("model_for_nothing.py")
+
+
+@contextmanager
+def _dispatcher(
+    bundle: Bundle, redis: LocalRedis, triton: LocalTriton, folder: Path, shards: int
+) -> Iterator[tuple[Guarded, str]]:
+    http = f"{LOOPBACK}:{free_ports(1)[0]}"
+    command = [
+        *(sys.executable, "-m", "narrows.cli", "orchestrate", "--redis-url", redis.url, "--shards", str(shards)),
+        *("--triton", triton.grpc_address, "--bundle", str(bundle.folder), "--http", http),
+        *("--retention", "100000", "--log-level", "warning"),
+    ]
+    with Guarded.start(command, log=folder / "orchestrate.log", grace_s=10.0) as dispatcher:
+        _wait_ready(dispatcher, http)
+        yield dispatcher, http
+
+
+def _wait_ready(dispatcher: Guarded, http: str) -> None:
+    give_up_s = time.monotonic() + _READY_S
+    while time.monotonic() < give_up_s and dispatcher.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://{http}/readyz", timeout=1.0) as answer:
+                json.load(answer)
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise ServiceError(f"narrows orchestrate does not get ready; the end of {dispatcher.log}:\n{dispatcher.tail()}")
