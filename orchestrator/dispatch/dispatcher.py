@@ -77,6 +77,7 @@ class Dispatcher:
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._departing: set[asyncio.Task[None]] = set()
         self._gained = asyncio.Event()
+        self._beating = asyncio.Lock()
         self._tasks = asyncio.TaskGroup()
 
     @classmethod
@@ -112,14 +113,16 @@ class Dispatcher:
                 await stop.wait()
                 self.health.stopping = True
                 await self._leave()
-                await cancel_all([*running, *self._readers.values(), *self._departing])
+                await cancel_all(running)  # first, for these begin the others
+                await cancel_all([*self._readers.values(), *self._departing])
         finally:
             await self._close()
 
     async def _keep_leases(self) -> None:
         while True:
             try:
-                await self._beat()
+                async with self._beating:
+                    await self._beat()
                 self.health.redis_ok = True
                 self._faults.end(Cause.REDIS_AWAY, Cause.REDIS_READ_ONLY, Cause.REDIS_REFUSES)
             except ServiceError as error:
@@ -214,6 +217,8 @@ class Dispatcher:
 
     async def _leave(self) -> None:
         """Hand all shards over at once, within the time that is left."""
+        async with self._beating:  # what is being acquired right now is handed over too; nothing is acquired after it
+            pass
         try:
             await asyncio.gather(*(self._hand_over(shard) for shard in list(self.shards.values())))
             await asyncio.gather(*self._departing)

@@ -14,11 +14,12 @@ from narrows.wire import FeaturePacket, FrameIdentity, MaskPacket, Refusal, Shar
 from narrows.wire.keys import DISPATCHERS_KEY, GROUP
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.dispatch.finish import Ending, Verdict
+from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.store import RawEntry, pairs
 from orchestrator.dispatch.stream import Frame
 from orchestrator.supervise import LocalRedis
-from tests.integration.dispatch.rig import QUICK, Camera, MakeCamera, RuleDecoder, Start, until
+from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
 
 
 async def test_an_entry_delivered_twice_ends_once(
@@ -60,6 +61,24 @@ async def test_a_paused_owner_cannot_finish_late(
     await store.call("DEL", ShardKeys(lease.shard).lease)
     async with dispatching():
         await cam.ended(mask=3)
+
+
+async def test_who_is_told_to_stop_while_it_takes_a_shard_ends_and_gives_it_back(
+    dispatching: Start, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquiring, acquire = asyncio.Event(), Leases.acquire
+
+    async def slowly(leases: Leases, most: int) -> list[Lease]:
+        gained = await acquire(leases, most)
+        acquiring.set()
+        await asyncio.sleep(0.3)
+        return gained
+
+    monkeypatch.setattr(Leases, "acquire", slowly)
+    async with dispatching(replace(QUICK, lease_ttl_ms=60_000)):
+        await acquiring.wait()
+    assert [await store.call("EXISTS", ShardKeys(shard).lease) for shard in range(SHARDS)] == [0] * SHARDS
+    assert await store.call("ZCARD", DISPATCHERS_KEY) == 0
 
 
 async def test_what_a_dead_dispatcher_took_up_is_claimed_and_ends_before_what_is_new(
