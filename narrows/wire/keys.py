@@ -6,6 +6,15 @@ script may touch it. A camera's ACL needs its own two keys and ``narrows:install
     narrows:install                    JSON: how many shards, fixed at install
     narrows:dispatchers                sorted set: living dispatchers by last heartbeat (Unix ms)
     narrows:audit                      stream: who changed a stream's settings, and how
+    narrows:{scale}:reports            hash: dispatcher -> what it measured, JSON, once a second
+    narrows:{scale}:servers            hash: server id -> address and slot, JSON; for servers that register themselves
+    narrows:{scale}:draining           hash: server address -> since when (Unix ms); it gets no new work
+    narrows:{scale}:wanted             hash: actuator -> target and fencing token, JSON, for a supervisor on a host
+    narrows:{scale}:command            string: what the operator ordered (servers, frozen), JSON
+    narrows:{scale}:status             string: what the leader sees and did last, JSON, expiring
+    narrows:{scale}:decisions          stream: every decision with its reasons
+    narrows:{scale}:leader             string: the leading autoscaler, expiring
+    narrows:{scale}:fence              integer: the last fencing token given out to a leader
     narrows:{S}:in:STREAM              stream: feature packets, one field "p"
     narrows:{S}:out:STREAM             stream: how each frame ended, fields "k" (mask, skipped, refused) and "p"
     narrows:{S}:ctl:STREAM             string: the control record, expiring
@@ -29,6 +38,22 @@ from narrows.errors import StreamIdInvalid
 INSTALL_KEY = "narrows:install"
 DISPATCHERS_KEY = "narrows:dispatchers"
 AUDIT_KEY = "narrows:audit"
+
+
+class ScaleKeys:
+    """The keys of scaling; one hash tag, so that one script may touch several."""
+
+    REPORTS = "narrows:{scale}:reports"
+    SERVERS = "narrows:{scale}:servers"
+    DRAINING = "narrows:{scale}:draining"
+    WANTED = "narrows:{scale}:wanted"
+    COMMAND = "narrows:{scale}:command"
+    STATUS = "narrows:{scale}:status"
+    DECISIONS = "narrows:{scale}:decisions"
+    LEADER = "narrows:{scale}:leader"
+    FENCE = "narrows:{scale}:fence"
+
+
 PACKET_FIELD, KIND_FIELD = b"p", b"k"
 GROUP = "narrows"
 DEFAULT_SHARDS = 4
