@@ -5,6 +5,8 @@
     entry ─ admit ─► packet ─ decode ─► symbols ─ lane ─► label map ─ pack ─► mask ─┐
       │                │                  │        │                                ├─ turn ─► end, once
       └─ refused ──────┴─ refused ────────┴────────┴─ skipped (stale) or refused ───┘
+
+A frame that is too old when it is admitted is skipped undecoded; its packet is kept for those coded against it.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from orchestrator.dispatch.clock import ServerClock, entry_ms
 from orchestrator.dispatch.finish import Ending, Finisher, Verdict
 from orchestrator.dispatch.key_request import KeyRequests
 from orchestrator.dispatch.lane import Inferred, Lane
+from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import Store
 from orchestrator.dispatch.stream import Frame
@@ -105,6 +108,8 @@ class FramePath:
         try:
             async with frame.stream.decoding:
                 decoded = await self._take_up(frame)
+            if isinstance(decoded, Ending):
+                return decoded
             inferred = await self._infer(frame, decoded)
             if inferred is None:
                 return Ending.skipped("stale", decoded.packet.identity)
@@ -115,7 +120,7 @@ class FramePath:
         except FrameRefused as refusal:
             return Ending.refused(refusal, frame.identity)
 
-    async def _take_up(self, frame: Frame) -> Decoded:
+    async def _take_up(self, frame: Frame) -> Decoded | Ending:
         """Admit and decode. What others took up before without an end is a suspect: marked first, one at a time."""
         if not frame.claimed:
             return await self._decode(frame, *self._admit(frame))
@@ -140,24 +145,34 @@ class FramePath:
             self._metrics.took("uplink", (arrived_ms - packet.capture_ms) / 1000)
         return packet, bundle
 
-    async def _decode(self, frame: Frame, packet: FeaturePacket, bundle: Bundle) -> Decoded:
-        reference = frame.stream.planes.reference_of(packet)
+    async def _decode(self, frame: Frame, packet: FeaturePacket, bundle: Bundle) -> Decoded | Ending:
+        """The symbols; or the end of a frame that is stale, or that ended before so that any ending will do."""
+        self._lanes[bundle.id].observe_offered()
+        planes = frame.stream.planes
+        too_old_ms = stale_at_ms(entry_ms(frame.entry.id), frame.stream.settings)
+        stale = too_old_ms is not None and self._clock.now_ms() > too_old_ms
+        if stale or frame.stream.seen.has_ended(packet.identity):
+            planes.postpone(packet)
+            return Ending.skipped("stale", packet.identity)
         begun_s = time.monotonic()
-        work = partial(_decode_checked, packet, bundle, reference)
-        symbols = await self._done(work, packet.shape.symbols, _INLINE_SYMBOLS)
-        frame.stream.planes.remember(packet, symbols)
+        for earlier in planes.postponed_for(packet):
+            try:
+                planes.remember(earlier, await self._symbols(planes, earlier, bundle))
+            except FrameRefused as refusal:
+                raise ReferenceLost(f"frame {packet.sequence} needs {earlier.sequence}, and it has {refusal}") from None
+        symbols = await self._symbols(planes, packet, bundle)
+        planes.remember(packet, symbols)
         decode_s = time.monotonic() - begun_s
         self._metrics.took("decode", decode_s)
-        too_old_ms = stale_at_ms(entry_ms(frame.entry.id), frame.stream.settings)
         return Decoded(packet, bundle, symbols, too_old_ms, decode_s)
 
+    async def _symbols(self, planes: Planes, packet: FeaturePacket, bundle: Bundle) -> NDArray[np.int8]:
+        work = partial(_decode_checked, packet, bundle, planes.reference_of(packet))
+        return await self._done(work, packet.shape.symbols, _INLINE_SYMBOLS)
+
     async def _infer(self, frame: Frame, decoded: Decoded) -> Inferred | None:
-        """The label map; ``None`` if the frame is stale, or ended before so that any ending will do."""
+        """The label map; ``None`` if the frame became stale while it waited."""
         lane = self._lanes[decoded.bundle.id]
-        lane.observe_offered()
-        stale = decoded.stale_at_ms is not None and self._clock.now_ms() > decoded.stale_at_ms
-        if stale or frame.stream.seen.has_ended(decoded.packet.identity):
-            return None
         inferred = await lane.labels(frame.stream, decoded.symbols, decoded.packet.level, decoded.stale_at_ms)
         if inferred is not None:
             self._metrics.took("batch", inferred.batch_s)

@@ -1,4 +1,4 @@
-"""The last few symbol planes of a stream: what its P packets are coded against."""
+"""The last few frames of a stream, decoded or not: what its P packets are coded against."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from narrows.wire.feature import FeaturePacket, FrameIdentity, Kind
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """A decoded frame's symbols ``(C, h, w)`` int8, with what they must match to serve as a reference."""
+    """A frame with its symbols ``(C, h, w)`` int8; ``None`` as long as nobody wanted them."""
 
-    bundle_id: int
-    digest: int
-    symbols: NDArray[np.int8]
+    packet: FeaturePacket
+    symbols: NDArray[np.int8] | None
 
 
 class Planes:
-    """At most ``keep`` planes, the newest; a redelivered P packet finds its reference as long as it is among them."""
+    """At most ``keep`` frames, the newest; a redelivered P packet finds its reference as long as it is among them.
+
+    A frame that came too late for a mask is kept as its packet: its symbols are decoded when a later frame wants them.
+    """
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -30,10 +32,26 @@ class Planes:
 
     def remember(self, packet: FeaturePacket, symbols: NDArray[np.int8]) -> None:
         """Keep a frame's symbols, whose digest was checked."""
-        self._planes[packet.identity] = Plane(packet.bundle_id, packet.own_digest, symbols)
-        self._planes.move_to_end(packet.identity)
-        while len(self._planes) > self._keep:
-            self._planes.popitem(last=False)
+        self._put(Plane(packet, symbols))
+
+    def postpone(self, packet: FeaturePacket) -> None:
+        """Keep a frame undecoded, unless its symbols are here already."""
+        known = self._planes.get(packet.identity)
+        if known is None or known.symbols is None:
+            self._put(Plane(packet, None))
+
+    def postponed_for(self, packet: FeaturePacket) -> list[FeaturePacket]:
+        """What must be decoded before ``packet`` can be, in that order.
+
+        Raises:
+            ReferenceLost: as :meth:`reference_of`, for ``packet`` or for one before it.
+        """
+        first: list[FeaturePacket] = []
+        plane = self._reference(packet)
+        while plane is not None and plane.symbols is None:
+            first.append(plane.packet)
+            plane = self._reference(plane.packet)
+        return first[::-1]
 
     def reference_of(self, packet: FeaturePacket) -> NDArray[np.int8] | None:
         """The symbols that a packet is coded against; ``None`` for a K packet.
@@ -41,6 +59,16 @@ class Planes:
         Raises:
             ReferenceLost: a P packet whose reference is not here, or is not the one that the camera had.
         """
+        plane = self._reference(packet)
+        return None if plane is None else plane.symbols
+
+    def _put(self, plane: Plane) -> None:
+        self._planes[plane.packet.identity] = plane
+        self._planes.move_to_end(plane.packet.identity)
+        while len(self._planes) > self._keep:
+            self._planes.popitem(last=False)
+
+    def _reference(self, packet: FeaturePacket) -> Plane | None:
         if packet.kind is Kind.KEY:
             return None
         sequence = packet.sequence - packet.reference_distance
@@ -49,6 +77,6 @@ class Planes:
             raise ReferenceLost(
                 f"frame {packet.sequence} is coded against {sequence}, which is not here; a key is asked for"
             )
-        if plane.bundle_id != packet.bundle_id or plane.digest != packet.reference_digest:
-            raise ReferenceLost(f"frame {packet.sequence} is coded against another {sequence} than was decoded here")
-        return plane.symbols
+        if plane.packet.bundle_id != packet.bundle_id or plane.packet.own_digest != packet.reference_digest:
+            raise ReferenceLost(f"frame {packet.sequence} is coded against another {sequence} than came here")
+        return plane

@@ -84,23 +84,24 @@ async def test_streams_share_batches_when_frames_wait(
     assert max(decoder.batches) == decoder.max_batch
 
 
-async def test_a_stale_realtime_frame_skips_the_network_and_serves_as_reference(
+async def test_stale_realtime_frames_are_decoded_only_when_a_later_one_refers_to_them(
     camera: MakeCamera, dispatching: Start, decoder: RuleDecoder
 ) -> None:
     cam = camera()
     await cam.settings(b'{"stale_ms": 1}')
-    await cam.frames(1)
+    await cam.send(cam.packet(), cam.predicted())
     await asyncio.sleep(0.05)
     async with dispatching() as dispatcher:
-        await cam.ended(skipped=1, **{"skipped:stale": 1})
+        await cam.ended(skipped=2, **{"skipped:stale": 2})
+        assert dispatcher.metrics.registry.get_sample_value("narrows_stage_seconds_count", {"stage": "decode"}) is None
         await cam.settings(b'{"stale_ms": 60000}')
         await until(lambda: _stale_ms(dispatcher, "cam-1", 60_000))
         await cam.send(cam.predicted())
         await cam.ended(mask=1)
-    first, second = await cam.outcomes()
-    assert first == Skip(FrameIdentity(7, 0), "stale")
-    assert isinstance(second, MaskPacket)
-    np.testing.assert_array_equal(second.labels, rule(cam.planes[1], 0))
+    first, second, third = await cam.outcomes()
+    assert [first, second] == [Skip(FrameIdentity(7, sequence), "stale") for sequence in (0, 1)]
+    assert isinstance(third, MaskPacket)
+    np.testing.assert_array_equal(third.labels, rule(cam.planes[2], 0))
     assert sum(decoder.batches) == 1
 
 

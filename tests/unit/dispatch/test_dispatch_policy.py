@@ -117,6 +117,25 @@ def test_a_reference_is_found_among_the_last_few_planes_only() -> None:
         planes.reference_of(follower)
 
 
+def test_what_came_too_late_is_decoded_when_a_later_frame_wants_it_and_only_then() -> None:
+    planes = Planes(keep=4)
+    key = replace(PACKET, kind=Kind.KEY)
+    late = replace(
+        PACKET, sequence=11, kind=Kind.PREDICTED, reference_distance=1, reference_digest=key.own_digest, own_digest=6
+    )
+    wanted = replace(late, sequence=12, reference_digest=6, own_digest=7)
+    planes.postpone(key)
+    planes.postpone(late)
+    assert planes.postponed_for(key) == []
+    assert planes.postponed_for(wanted) == [key, late]
+    planes.remember(key, PLANE)
+    planes.postpone(key)
+    assert planes.postponed_for(wanted) == [late]
+    assert planes.reference_of(late) is PLANE
+    with pytest.raises(ReferenceLost):
+        planes.postponed_for(replace(wanted, reference_digest=8))
+
+
 def test_a_key_is_placed_by_its_stream() -> None:
     shard = shard_of("cam-1", 4)
     assert place_key(f"narrows:{{{shard}}}:in:cam-1".encode(), 4) == (shard, "cam-1")
