@@ -74,7 +74,7 @@ class _Asked:
 
 
 class Finisher:
-    """Collects endings while a round trip is under way and sends them in the next."""
+    """Collects endings while a round trip is under way and sends them in the next, in the order in which they came."""
 
     def __init__(self, store: Store, settings: DispatchSettings, faults: Faults) -> None:
         self._store, self._faults = store, faults
@@ -91,6 +91,7 @@ class Finisher:
         """
         asked = _Asked(frame, ending, asyncio.get_running_loop().create_future())
         self._asked.put_nowait(asked)
+        frame.in_line.set()
         return await asked.answer
 
     async def run(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
@@ -97,27 +99,7 @@ class Store:
             ReplyRefused: the server answered with an error.
             StoreAway: the server cannot be reached.
         """
-        try:
-            return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
-        except ResponseError as error:
-            raise ReplyRefused(error) from None
-        except (RedisError, OSError) as error:
-            raise StoreAway(f"Redis is away: {error}; check --redis-url and the server") from None
-
-    async def _call_packed(self, packed: bytes) -> Reply:
-        """As :meth:`call`, for a command that is packed already."""
-        pool = self._redis.connection_pool
-        try:
-            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
-            try:
-                await connection.send_packed_command(packed)
-                return await connection.read_response()
-            finally:
-                await pool.release(connection)
-        except ResponseError as error:
-            raise ReplyRefused(error) from None
-        except (RedisError, OSError) as error:
-            raise StoreAway(f"Redis is away: {error}; check --redis-url and the server") from None
+        return _accepted(await self._ask(_pack(command), 1))
 
     async def many(self, commands: Sequence[Sequence[Encodable]]) -> list[Reply]:
         """Several commands in one round trip; a refused one has :class:`ReplyRefused` as its reply.
@@ -127,22 +109,27 @@ class Store:
         """
         if not commands:
             return []
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.response_callbacks.clear()
-        for command in commands:
-            pipeline.execute_command(*command)
+        return await self._ask(b"".join(map(_pack, commands)), len(commands))
+
+    async def _ask(self, packed: bytes, replies: int) -> list[Reply]:
+        """Send what is packed already and read its replies."""
+        pool = self._redis.connection_pool
         try:
-            replies = await pipeline.execute(raise_on_error=False)
+            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            try:
+                await connection.send_packed_command(packed)
+                return [await _reply(connection) for _ in range(replies)]
+            except BaseException:
+                await connection.disconnect(nowait=True)  # replies that nobody read would answer the next command
+                raise
+            finally:
+                await pool.release(connection)
         except (RedisError, OSError) as error:
             raise StoreAway(f"Redis is away: {error}; check --redis-url and the server") from None
-        return [_refused(reply) for reply in replies]
 
     async def run(self, script: Script, keys: Sequence[str | bytes], *args: Encodable) -> Reply:
         """Run one script; as :meth:`call`."""
-        (reply,) = await self.run_many([(script, keys, args)])
-        if isinstance(reply, ServiceError):
-            raise reply
-        return reply
+        return _accepted(await self.run_many([(script, keys, args)]))
 
     async def run_many(self, calls: Sequence[tuple[Script, Sequence[str | bytes], Sequence[Encodable]]]) -> list[Reply]:
         """Run scripts in one round trip, by their hash; what the server has not seen yet is sent whole."""
@@ -167,7 +154,7 @@ class Store:
 
     async def read_new(self, packed: bytes) -> dict[bytes, list[RawEntry]]:
         """New entries of several streams, by a command that :func:`pack_read` packed."""
-        reply = await self._call_packed(packed)
+        reply = _accepted(await self._ask(packed, 1))
         return {key: _entries(raw) for key, raw in reply or []}
 
     async def pending(
@@ -210,8 +197,7 @@ def pack_read(group: str, consumer: str, keys: Sequence[str], *, count: int, blo
     With a thousand keys, packing costs more than all else of a call, so a reader keeps what it has packed.
     """
     fixed = ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "BLOCK", block_ms, "STREAMS")
-    parts = [str(part).encode() for part in (*fixed, *keys, *[">"] * len(keys))]
-    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+    return _pack((*fixed, *keys, *[">"] * len(keys)))
 
 
 def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
@@ -227,8 +213,29 @@ def _pendings(raw: list[Any]) -> list[Pending]:
     return [Pending(entry, consumer, int(idle), int(deliveries)) for entry, consumer, idle, deliveries in raw]
 
 
-def _refused(reply: Reply) -> Reply:
-    return ReplyRefused(reply) if isinstance(reply, RedisError) else reply
+def _pack(command: Iterable[Encodable]) -> bytes:
+    packed: bytes = pack_command(tuple(command))  # type: ignore[arg-type]
+    return packed
+
+
+def _accepted(replies: list[Reply]) -> Reply:
+    """The one reply.
+
+    Raises:
+        ReplyRefused: it is an error.
+    """
+    (reply,) = replies
+    if isinstance(reply, ReplyRefused):
+        raise reply
+    return reply
+
+
+async def _reply(connection: AbstractConnection) -> Reply:
+    try:
+        reply = await connection.read_response()
+    except ResponseError as error:
+        return ReplyRefused(error)
+    return ReplyRefused(reply) if isinstance(reply, ResponseError) else reply
 
 
 def _code_of(error: RedisError) -> str:

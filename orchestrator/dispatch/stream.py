@@ -50,7 +50,7 @@ class Stream:
 
     def take_in(self, entry: RawEntry, deliveries: int, read_ms: float) -> Frame:
         """Hold a frame; it will end after those that were taken in before."""
-        frame = Frame(self, entry, deliveries, read_ms, self.last.ended if self.last else None)
+        frame = Frame(self, entry, deliveries, read_ms, self.last.in_line if self.last else None)
         self.held[entry.id] = frame
         self.last = frame
         return frame
@@ -58,21 +58,27 @@ class Stream:
     def let_go(self, frame: Frame) -> None:
         """Hold a frame no longer; the next may end."""
         self.held.pop(frame.entry.id, None)
-        frame.ended.set()
+        frame.in_line.set()
         if self.last is frame:
             self.last = None
 
 
 @dataclass(eq=False, slots=True)
 class Frame:
-    """An entry on its way through this process. ``deliveries`` counts this one; ``identity`` is known once parsed."""
+    """An entry on its way through this process.
+
+    Attributes:
+        deliveries: how often it was taken up, this time too.
+        in_line: set when the frame's end was asked for, so that the next one's is asked for after it.
+        identity: known once its packet is parsed.
+    """
 
     stream: Stream
     entry: RawEntry
     deliveries: int
     read_ms: float
     before: asyncio.Event | None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    in_line: asyncio.Event = field(default_factory=asyncio.Event)
     identity: FrameIdentity | None = None
     size_bytes: int = 0
     head: bytes = b""
@@ -83,7 +89,7 @@ class Frame:
         return self.deliveries > 1
 
     async def turn(self) -> None:
-        """Wait until the frame before it in its stream has ended."""
+        """Wait until the end of the frame before it in its stream was asked for."""
         if self.before is not None:
             await self.before.wait()
             self.before = None
