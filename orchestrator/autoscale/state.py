@@ -1,0 +1,70 @@
+"""What the policy remembers from one decision to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from orchestrator.autoscale.demand import Samples
+from orchestrator.autoscale.settings import PolicySettings
+from orchestrator.autoscale.signals import Fleet
+from orchestrator.autoscale.track import Track
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The policy's memory; ``State()`` knows nothing and takes what it finds first as the targets.
+
+    Attributes:
+        servers, instances: the two numbers that are steered.
+        applied: (servers, instances) that the engine took last.
+        offered: frames/s over the span of the trend.
+        idle_since_s: since when nothing was offered and nothing waits.
+        failures: of the engine, in a row.
+        retry_at_s: until then the engine is left alone.
+        trying_until_s: until then an added instance is being judged.
+        full_until_s: until then no more servers than ``applied`` are asked for.
+    """
+
+    servers: Track | None = None
+    instances: Track | None = None
+    applied: tuple[int, int] | None = None
+    offered: Samples = ()
+    idle_since_s: float | None = None
+    failures: int = 0
+    retry_at_s: float | None = None
+    trying_until_s: float | None = None
+    full_until_s: float | None = None
+
+
+def tracks(state: State, fleet: Fleet, now_s: float) -> tuple[State, Track, Track]:
+    """The state with both tracks begun."""
+    servers = state.servers or Track.begin(fleet.coming, now_s)
+    instances = state.instances or Track.begin(max(1, fleet.instances), now_s)
+    applied = state.applied or (servers.target, instances.target)
+    return replace(state, servers=servers, instances=instances, applied=applied), servers, instances
+
+
+def after_failure(state: State, settings: PolicySettings, now_s: float, *, exhausted: bool) -> State:
+    """The engine failed to do what was decided: the targets are again those that it took last, and it gets a pause.
+
+    ``exhausted`` says that it has no slot left. Then only more servers wait, for ``exhausted_retry_s``; fewer may be
+    asked for at once.
+    """
+    if state.servers is None or state.instances is None or state.applied is None:
+        return state
+    servers, instances = state.applied
+    back = replace(
+        state, servers=state.servers.revert(servers, now_s), instances=state.instances.revert(instances, now_s)
+    )
+    if exhausted:
+        return replace(back, full_until_s=now_s + settings.exhausted_retry_s)
+    pause_s = min(settings.longest_retry_s, settings.retry_s * 2 ** min(state.failures, 30))
+    return replace(back, failures=state.failures + 1, retry_at_s=now_s + pause_s)
+
+
+def after_success(state: State, now_s: float) -> State:  # noqa: ARG001 - the moment belongs to the contract
+    """The engine took what was decided."""
+    if state.servers is None or state.instances is None:
+        return state
+    applied = (state.servers.target, state.instances.target)
+    return replace(state, applied=applied, failures=0, retry_at_s=None)
