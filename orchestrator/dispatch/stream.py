@@ -13,6 +13,8 @@ from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.store import RawEntry
 from orchestrator.dispatch.window import SeenWindow
 
+_LATEST = 32
+
 
 @dataclass(eq=False)
 class Stream:
@@ -24,6 +26,7 @@ class Stream:
         seen: the window of ended identities as Redis last had it.
         drained_s: when it was last read to its end.
         active_s: when its last frame came.
+        skipped_share: share of its latest frames that came too late for the network, 0 to 1.
     """
 
     keys: StreamKeys
@@ -35,6 +38,7 @@ class Stream:
     seen: SeenWindow = field(default_factory=SeenWindow)
     drained_s: float = float("-inf")
     active_s: float = float("-inf")
+    skipped_share: float = 0.0
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: Frame | None = None
 
@@ -47,6 +51,15 @@ class Stream:
     def shard_keys(self) -> ShardKeys:
         """The keys of its shard."""
         return ShardKeys(self.keys.shard)
+
+    @property
+    def floods(self) -> bool:
+        """Whether it sends so much more than it can get that most of it is skipped."""
+        return self.skipped_share > 0.5
+
+    def count_end(self, *, skipped: bool) -> None:
+        """One more frame ended."""
+        self.skipped_share += (skipped - self.skipped_share) / _LATEST
 
     def take_in(self, entry: RawEntry, deliveries: int, read_ms: float) -> Frame:
         """Hold a frame; it will end after those that were taken in before."""

@@ -70,6 +70,15 @@ def test_a_flood_does_not_queue_behind_others_either() -> None:
     assert picker.pick(8) == [("flood", 0)]
 
 
+def test_a_flood_that_rests_lets_the_decoder_idle_and_keeps_nobody_waiting() -> None:
+    picker = _filled(flood=(1, 50), quiet=(1, 1))
+    _serve(picker, batches=1, most=8)
+    picker.resting = True
+    assert picker.pick(8) == []
+    picker.push("quiet", 1.0, 1)
+    assert ("quiet", 1) in picker.pick(8)
+
+
 def test_a_stream_that_alone_is_known_fills_batches() -> None:
     assert len(_filled(only=(1, 50)).pick(8)) == 8
 

@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed, ReferenceLost, ServiceError, StreamIdInvalid
-from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape, Policy, StreamSettings, shard_of
+from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape, Policy, StreamKeys, StreamSettings, shard_of
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
 from orchestrator.dispatch.clock import entry_ms
 from orchestrator.dispatch.discovery import place_key
 from orchestrator.dispatch.gaps import GapWatch
 from orchestrator.dispatch.health import Health
-from orchestrator.dispatch.lease import fair_share
+from orchestrator.dispatch.lease import Lease, fair_share
 from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.window import SPAN, EpochWindow
 from orchestrator.http import parse_address
 
@@ -134,6 +135,19 @@ def test_what_came_too_late_is_decoded_when_a_later_frame_wants_it_and_only_then
     assert planes.reference_of(late) is PLANE
     with pytest.raises(ReferenceLost):
         planes.postponed_for(replace(wanted, reference_digest=8))
+
+
+def test_a_stream_floods_while_most_of_it_is_skipped() -> None:
+    stream = Stream(StreamKeys("cam", 0), Lease(0, "1", 0.0), Planes(1), StreamSettings())
+    for _ in range(20):
+        stream.count_end(skipped=False)
+    assert not stream.floods
+    for _ in range(40):
+        stream.count_end(skipped=True)
+    assert stream.floods
+    for _ in range(40):
+        stream.count_end(skipped=False)
+    assert not stream.floods
 
 
 def test_a_key_is_placed_by_its_stream() -> None:
