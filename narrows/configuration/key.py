@@ -80,7 +80,7 @@ def keys_of(section: str, function: Callable[..., object]) -> Iterator[Key]:
 def _key(section: str, parameter: inspect.Parameter, annotation: object, option: OptionInfo) -> Key:
     kind, many = _kind(annotation)
     choices = tuple(kind) if issubclass(kind, StrEnum) else ()
-    automatic = f"NARROWS_{section}_{parameter.name}".upper()
+    automatic = f"NARROWS_{section}_{parameter.name}".upper().replace("-", "_")
     return Key(
         section=section,
         name=_name(parameter.name, option),

@@ -58,7 +58,7 @@ def parse(line: str) -> dict[str, object]:
 
 def functions_of(command: Command) -> Iterator[tuple[str, Callable[..., object]]]:
     """``narrows NAME`` or ``narrows NAME SUBCOMMAND``, and the function behind it."""
-    found = getattr(import_module(command.module), command.name)
+    found = getattr(import_module(command.module), command.attribute)
     if not isinstance(found, typer.Typer):
         yield f"narrows {command.name}", found
         return
