@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from narrows.errors import ServiceError
-from orchestrator.dispatch.health import Health
+
+
+class Health(Protocol):
+    """What the probes ask of a program."""
+
+    def alive(self) -> dict[str, object]:
+        """The body of ``/healthz``."""
+        ...
+
+    def reasons_not_ready(self) -> list[str]:
+        """Why no work should be expected of it; empty if it is ready."""
+        ...
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -58,6 +58,21 @@ class ServerDescription:
     backend: str
 
 
+@dataclass(frozen=True)
+class ModelStatistics:
+    """What a server counted of a model since it was loaded.
+
+    Attributes:
+        batches: executions and their compute, by batch size.
+        requests: requests that left the queue.
+        queue_s: seconds that they spent in it, together.
+    """
+
+    batches: dict[int, BatchTotals]
+    requests: int
+    queue_s: float
+
+
 class TritonModel:
     """A thin, typed client of one model. Every method raises ``ServiceError`` when the server cannot be reached."""
 
@@ -116,13 +131,18 @@ class TritonModel:
 
     async def batch_totals(self) -> dict[int, BatchTotals]:
         """What each batch size has cost since the model was loaded."""
+        return (await self.statistics()).batches
+
+    async def statistics(self) -> ModelStatistics:
+        """What the server counted since the model was loaded."""
         answer = await self._ask(self._client.get_inference_statistics(self.name, client_timeout=_CONTROL_S))
         totals: dict[int, BatchTotals] = {}
         for entry in (entry for model in answer.model_stats for entry in model.batch_stats):
             nanoseconds = entry.compute_input.ns + entry.compute_infer.ns + entry.compute_output.ns
             own = BatchTotals(int(entry.compute_infer.count), nanoseconds / 1e9)
             totals[int(entry.batch_size)] = totals.get(int(entry.batch_size), BatchTotals()) + own
-        return totals
+        queues = [model.inference_stats.queue for model in answer.model_stats]
+        return ModelStatistics(totals, sum(int(q.count) for q in queues), sum(q.ns for q in queues) / 1e9)
 
     async def register(self, region: str, size_bytes: int) -> None:
         """Have the server map a shared memory region, under its own name.

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.page.line import LoadLine, LoadPoint, Offer, Offers, fit_line
+from orchestrator.load_line import LoadLine, LoadPoint, Offer, Offers, fit_line
 from orchestrator.page.reading import Counted, DispatcherReading
 
 RATE_S = 5.0

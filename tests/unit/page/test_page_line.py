@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.page.line import MOST_COUNTS, POINTS_A_COUNT, SETTLED_S, LoadPoint, Offer, Offers, fit_line
+from orchestrator.load_line import MOST_COUNTS, POINTS_A_COUNT, SETTLED_S, LoadLine, LoadPoint, Offer, Offers, fit_line
 
 
 def points(*pairs: tuple[int, float]) -> list[LoadPoint]:
@@ -96,3 +98,20 @@ def test_another_bundle_makes_another_line() -> None:
     offers = Offers()
     feed(offers, 3, 0, 30, "aa")
     assert offers.points("bb", 100.0) == []
+
+
+def test_the_confidence_is_that_of_least_squares() -> None:
+    line = fit_line(points((1, 1.0), (2, 2.0), (3, 2.0), (4, 3.0)))  # by hand: slope 0.6, residuals -0.1 0.3 -0.3 0.1
+    assert line is not None
+    assert line.points == 4
+    assert line.slope_error == pytest.approx((0.2 / 2 / 5) ** 0.5)
+    assert line.r_squared == pytest.approx(1 - 0.2 / 2)
+    assert line.load_of(10) == pytest.approx(6.5)
+
+
+def test_a_line_through_zero_knows_its_error_and_no_share() -> None:
+    line = fit_line(points((4, 0.19), (4, 0.21)))
+    assert line is not None
+    assert line.slope_error == pytest.approx((0.0002 / 1 / 32) ** 0.5)
+    assert math.isnan(line.r_squared)
+    assert math.isnan(LoadLine(0.1, 0.0, through_zero=True).slope_error)

@@ -36,13 +36,21 @@ class LoadPoint:
 class LoadLine:
     """load = intercept + slope x streams.
 
-    ``through_zero``: only one count of streams was seen, so the line is drawn from it to the load of no streams,
-    which is nothing.
+    Attributes:
+        slope, intercept: load a stream, and load without streams.
+        through_zero: only one count of streams was seen, so the line is drawn from it to the load of no streams, which
+            is nothing.
+        points: how many points it rests on.
+        slope_error: the slope's standard error; NaN where there are too few points to tell.
+        r_squared: the share of the points' variance that the line explains; NaN with one count of streams.
     """
 
     slope: float
     intercept: float
     through_zero: bool
+    points: int = 0
+    slope_error: float = math.nan
+    r_squared: float = math.nan
 
     @property
     def capacity_streams(self) -> float | None:
@@ -51,6 +59,10 @@ class LoadLine:
             return None
         streams = (1.0 - self.intercept) / self.slope
         return streams if streams > 0 else None
+
+    def load_of(self, streams: float) -> float:
+        """The load that so many streams would be."""
+        return max(0.0, self.intercept + self.slope * streams)
 
 
 def fit_line(points: Iterable[LoadPoint]) -> LoadLine | None:
@@ -62,9 +74,20 @@ def fit_line(points: Iterable[LoadPoint]) -> LoadLine | None:
     mean_y = math.fsum(y for _, y in seen) / len(seen)
     spread = math.fsum((x - mean_x) ** 2 for x, _ in seen)
     if spread == 0:
-        return LoadLine(mean_y / mean_x, 0.0, through_zero=True)
+        slope = mean_y / mean_x
+        error = _error(math.fsum((y - mean_y) ** 2 for _, y in seen), len(seen) - 1, len(seen) * mean_x**2)
+        return LoadLine(slope, 0.0, through_zero=True, points=len(seen), slope_error=error)
     slope = math.fsum((x - mean_x) * (y - mean_y) for x, y in seen) / spread
-    return LoadLine(slope, mean_y - slope * mean_x, through_zero=False)
+    intercept = mean_y - slope * mean_x
+    left = math.fsum((y - intercept - slope * x) ** 2 for x, y in seen)
+    total = math.fsum((y - mean_y) ** 2 for _, y in seen)
+    error = _error(left, len(seen) - 2, spread)
+    return LoadLine(slope, intercept, False, len(seen), error, 1 - left / total if total > 0 else math.nan)
+
+
+def _error(left: float, freedom: int, spread: float) -> float:
+    """The standard error of a slope, from the squares that are left and the spread of the streams."""
+    return math.sqrt(left / freedom / spread) if freedom > 0 else math.nan
 
 
 @dataclass
