@@ -10,6 +10,7 @@ script may touch it. A camera's ACL needs its own two keys and ``narrows:install
     narrows:{scale}:servers            hash: server id -> address and slot, JSON; for servers that register themselves
     narrows:{scale}:draining           hash: server address -> since when (Unix ms); it gets no new work
     narrows:{scale}:wanted             hash: actuator -> target and fencing token, JSON, for a supervisor on a host
+    narrows:{scale}:supervisors        hash: supervisor of a host -> its slots and servers, JSON, twice a second
     narrows:{scale}:command            string: what the operator ordered (servers, frozen), JSON
     narrows:{scale}:status             string: what the leader sees and did last, JSON, expiring
     narrows:{scale}:decisions          stream: every decision with its reasons
@@ -47,6 +48,7 @@ class ScaleKeys:
     SERVERS = "narrows:{scale}:servers"
     DRAINING = "narrows:{scale}:draining"
     WANTED = "narrows:{scale}:wanted"
+    SUPERVISORS = "narrows:{scale}:supervisors"
     COMMAND = "narrows:{scale}:command"
     STATUS = "narrows:{scale}:status"
     DECISIONS = "narrows:{scale}:decisions"
