@@ -18,6 +18,7 @@ class Cause(StrEnum):
     """The label ``cause`` of ``narrows_faults_total``; ``docs/faults.md`` says what each means and what to do."""
 
     TRITON_AWAY = "triton_away"
+    TRITON_SERVER_LOST = "triton_server_lost"
     TRITON_MODEL_MISSING = "triton_model_missing"
     TRITON_INSTANCE_LOST = "triton_instance_lost"
     TRITON_HUNG = "triton_hung"

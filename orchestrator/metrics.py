@@ -1,4 +1,7 @@
-"""Every metric of the orchestrator, declared in one place. No label grows with the number of cameras."""
+"""Every metric of the orchestrator, declared in one place. No label grows with the number of cameras.
+
+``server`` is a server's gRPC address; its series vanish with it.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,17 @@ class Metrics:
         self.active_streams = gauge("narrows_active_streams", "Streams with a frame in the last 10 s")
         self.load_ratio = gauge("narrows_decoder_load_ratio", "Offered work over capacity", ["bundle"])
         self.busy_ratio = gauge("narrows_decoder_busy_ratio", "Share of time in which instances compute", ["bundle"])
-        self.instances = gauge("narrows_decoder_instances", "Decoder instances", ["bundle"])
-        self.replicas = gauge("narrows_decoder_replicas", "Triton servers", ["bundle"])
+        self.instances = gauge("narrows_decoder_instances", "Decoder instances on all servers", ["bundle"])
+        self.replicas = gauge("narrows_decoder_replicas", "Triton servers that take work", ["bundle"])
         self.capacity = gauge("narrows_capacity_frames_per_second", "Frames a second that fit", ["bundle"])
+        self.server_state = gauge("narrows_server_state", "1 for the state that a server is in", ["server", "state"])
+        self.server_outstanding = gauge("narrows_server_outstanding_frames", "Frames that a server has", ["server"])
+        self.server_frames = counter("narrows_server_frames_total", "Frames that a server answered", ["server"])
+        self.server_failures = counter("narrows_server_failures_total", "Batches that a server failed", ["server"])
+        self.saturation = gauge("narrows_dispatcher_saturation", "Busy share of the event loop")
+        self.slo_frames = counter(
+            "narrows_slo_frames_total", "Frames by whether their mask came within the objective", ["policy", "within"]
+        )
         self.shards_owned = gauge("narrows_shards_owned", "Shards that this dispatcher owns")
         self.lease_lost = counter("narrows_lease_lost_total", "Shards that went to another without our release")
         self.claimed = counter("narrows_claimed_total", "Abandoned entries that were claimed")

@@ -14,8 +14,13 @@ def orchestrate(
         str, typer.Option(envvar="NARROWS_REDIS_URL", help="Redis-protocol server, 7 or newer.")
     ] = "redis://127.0.0.1:6379/0",
     triton: Annotated[
-        str, typer.Option(envvar="NARROWS_TRITON", help="Triton's gRPC address, HOST:PORT.")
-    ] = "127.0.0.1:8001",
+        list[str],
+        typer.Option(
+            envvar="NARROWS_TRITON",
+            help="Triton's gRPC address, HOST:PORT; repeatable, or with commas between. A name with several addresses "
+            "(also dns:NAME:PORT) is several servers; redis: is those that registered themselves.",
+        ),
+    ] = ["127.0.0.1:8001"],  # noqa: B006 - Typer reads it, nobody writes it
     shards: Annotated[
         int | None,
         typer.Option(min=1, max=1024, envvar="NARROWS_SHARDS", help="Fixed at install, by the first dispatcher."),
@@ -49,13 +54,17 @@ def orchestrate(
     Example: narrows orchestrate --bundle bundles/demo --redis-url redis://127.0.0.1:6379/0 --triton 127.0.0.1:8001
 
     Example: narrows orchestrate --bundle bundles/old --bundle bundles/new --config narrows.toml
+
+    Example: narrows orchestrate --bundle bundles/demo --triton 10.0.0.7:8001 --triton 10.0.0.8:8001
+
+    Example: narrows orchestrate --bundle bundles/demo --triton dns:tasks.triton:8001,redis:
     """
     from orchestrator.dispatch.program import ProgramOptions, run_program  # keeps `narrows --help` light
 
     run_program(
         ProgramOptions(
             redis_url=redis_url,
-            triton=triton,
+            triton=tuple(triton),
             bundles=tuple(bundle),
             shards=shards,
             http=http,

@@ -30,7 +30,7 @@ def all_keys() -> tuple[Key, ...]:
                 if key.parameter in SHARED:
                     section, name = SHARED[key.parameter]
                     if key.parameter not in shared or shared[key.parameter].default in (REQUIRED, None):
-                        shared[key.parameter] = replace(key, section=section, name=name)
+                        shared[key.parameter] = _as_one_text(replace(key, section=section, name=name))
                 elif is_program(command):
                     own.append(key)
     return (*shared.values(), *own)
@@ -48,10 +48,20 @@ def configured(path: Path | None) -> Configuration:
 
 def default_map(configuration: Configuration, command: Command) -> dict[str, Any]:
     """What the file says to a command, as Typer takes it; to each subcommand where there are some."""
-    shared = {name: value for section, _ in SHARED.values() for name, value in configuration.defaults(section).items()}
+    many = {key.parameter for function in _functions(command) for key in keys_of(command.name, function) if key.many}
+    shared = {
+        name: [value] if name in many else value
+        for section, _ in SHARED.values()
+        for name, value in configuration.defaults(section).items()
+    }
     if is_program(command):
         return shared | configuration.defaults(command.name)
     return dict.fromkeys(_subcommands(command), shared)
+
+
+def _as_one_text(key: Key) -> Key:
+    """Where one program takes several and another takes one, the file has a text with commas between."""
+    return replace(key, many=False, default=",".join(key.default)) if key.many else key
 
 
 def _found(command: Command) -> Callable[..., object] | typer.Typer:

@@ -24,6 +24,7 @@ from orchestrator.dispatch.health import Health
 from orchestrator.dispatch.install import agree_on_shards
 from orchestrator.dispatch.lane import Connect, Lane
 from orchestrator.dispatch.lease import Lease, Leases
+from orchestrator.dispatch.reporting import Reporting
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.store import Store, cause_of
@@ -63,17 +64,20 @@ class Dispatcher:
         self.shards: dict[int, Shard] = {}
         self._store, self._settings = store, settings
         self._clock = ServerClock()
-        self._lanes = {
+        self.lanes = {
             bundle_id: Lane(bundle, connect, self._clock, self.metrics, settings)
             for bundle_id, (bundle, connect) in served.items()
         }
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="symbols")
         self._path = FramePath(
-            store, self._lanes, self._pool, self._clock, self.metrics, settings, self.name, self._faults
+            store, self.lanes, self._pool, self._clock, self.metrics, settings, self.name, self._faults
         )
         self._leases = Leases(store, self.name, shards, settings.lease_ttl_ms)
         self._discovery = Discovery(store, shards, self.metrics, settings.dead_letters)
-        self._sweep = Sweep(store, self._lanes, self._clock, self.metrics, settings, self._faults)
+        self._sweep = Sweep(store, self.lanes, self._clock, self.metrics, settings, self._faults)
+        self._reporting = Reporting(
+            self.name, store, self.lanes.values(), self._sweep, self._path.objective, self._clock, self.metrics
+        )
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._departing: set[asyncio.Task[None]] = set()
         self._gained = asyncio.Event()
@@ -105,8 +109,9 @@ class Dispatcher:
             self._keep_house(),
             self._watch_decoders(),
             self._path.finisher.run(),
+            self._reporting.run(),
         ]
-        loops += [self.health.watch_loop(), *(lane.run() for lane in self._lanes.values())]
+        loops += [self.health.watch_loop(), *(lane.run() for lane in self.lanes.values())]
         try:
             async with self._tasks:
                 running = [self._tasks.create_task(loop) for loop in loops]
@@ -212,7 +217,7 @@ class Dispatcher:
     async def _watch_decoders(self) -> None:
         while True:
             await self._sweep.look_at_decoders()
-            self.health.decoders_ready = {lane.bundle.hex_id: lane.ready for lane in self._lanes.values()}
+            self.health.decoders_ready = {lane.bundle.hex_id: lane.ready for lane in self.lanes.values()}
             await asyncio.sleep(self._settings.sweep_s)
 
     async def _leave(self) -> None:
@@ -223,13 +228,14 @@ class Dispatcher:
             await asyncio.gather(*(self._hand_over(shard) for shard in list(self.shards.values())))
             await asyncio.gather(*self._departing)
             await self._leases.leave()
+            await self._reporting.leave()
         except ServiceError as error:
             self._trouble("leaving without a word", error)
 
     async def _close(self) -> None:
         for shard in self.shards.values():
             await shard.abandon()
-        for lane in self._lanes.values():
+        for lane in self.lanes.values():
             await lane.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -37,12 +37,13 @@ from narrows.errors import (
 from narrows.wire.feature import FeaturePacket
 from narrows.wire.keys import GROUP
 from narrows.wire.mask import MaskPacket, Timings, class_areas, pack_labels, seal_mask
-from narrows.wire.outcome import MASK
+from narrows.wire.outcome import MASK, SKIPPED
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
 from orchestrator.dispatch.clock import ServerClock, entry_ms
 from orchestrator.dispatch.finish import Ending, Finisher, Verdict
 from orchestrator.dispatch.key_request import KeyRequests
 from orchestrator.dispatch.lane import Inferred, Lane
+from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import Store
@@ -82,6 +83,7 @@ class FramePath:
         faults: Faults,
     ) -> None:
         self.finisher = Finisher(store, settings, faults)
+        self.objective = Objective(settings.slo_ms, metrics)
         self._store, self._lanes, self._pool = store, lanes, pool
         self._clock, self._metrics, self._settings = clock, metrics, settings
         self._consumer = consumer
@@ -147,7 +149,7 @@ class FramePath:
 
     async def _decode(self, frame: Frame, packet: FeaturePacket, bundle: Bundle) -> Decoded | Ending:
         """The symbols; or the end of a frame that is stale, or that ended before so that any ending will do."""
-        self._lanes[bundle.id].observe_offered()
+        self._lanes[bundle.id].observe_offered(packet.level)
         planes = frame.stream.planes
         too_old_ms = stale_at_ms(entry_ms(frame.entry.id), frame.stream.settings)
         stale = too_old_ms is not None and self._clock.now_ms() > too_old_ms
@@ -184,6 +186,7 @@ class FramePath:
         work = partial(_packed, decoded, inferred, redis_s, frame.size_bytes)
         body, pack_s = await self._done(work, inferred.labels.size, _INLINE_PIXELS)
         self._metrics.took("pack", pack_s)
+        self._lanes[decoded.bundle.id].demand.took(decoded.packet.level, decoded.decode_s + pack_s)
         return Ending.mask(body, decoded.packet.identity)
 
     async def _end(self, frame: Frame, ending: Ending) -> None:
@@ -205,10 +208,13 @@ class FramePath:
             metrics.frames.labels("duplicate", "duplicate", group).inc()
         if verdict is not Verdict.FINISHED:
             return
+        frame.stream.count_end(skipped=ending.kind == SKIPPED)
         metrics.frames.labels(ending.kind.decode(), ending.reason, group).inc()
         metrics.took("publish", publish_s)
+        took_ms = self._clock.now_ms() - entry_ms(frame.entry.id)
+        self.objective.count(frame.stream.settings.policy, ending, took_ms)
         if ending.kind == MASK:
-            metrics.took("total", (self._clock.now_ms() - entry_ms(frame.entry.id)) / 1000)
+            metrics.took("total", took_ms / 1000)
         elif ending.kind == b"refused":
             metrics.dead_letters.labels(ending.reason).inc()
             _log.debug("refused", stream=frame.stream.id, reason=ending.reason, detail=ending.detail)

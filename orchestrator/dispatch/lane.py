@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,20 +16,22 @@ from numpy.typing import NDArray
 from narrows.backoff import Backoff
 from narrows.bundle import Bundle
 from narrows.errors import InferenceFailed, ServiceError
+from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.clock import ServerClock
+from orchestrator.dispatch.demand import Demand
 from orchestrator.dispatch.fairness import FairPicker, lone_frames
 from orchestrator.dispatch.service_time import ServiceTime
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
 from orchestrator.faults import Cause, Faults
-from orchestrator.inference.contract import Decoder, Slot
+from orchestrator.inference.contract import Decoder, ServerLost, Slot
 from orchestrator.inference.load import LoadReading
 from orchestrator.inference.triton_model import ModelMissing
 from orchestrator.metrics import Metrics
+from orchestrator.report import ServerReport
 
 _log = structlog.get_logger(__name__)
-_FIRST_IN_FLIGHT = 2
-_PAUSES_S = (0.05, 1.0)
+_PAUSES_S = (0.05, 0.3)
 
 
 class Meter(Protocol):
@@ -43,13 +46,17 @@ class Meter(Protocol):
         ...
 
 
+def _no_servers() -> Mapping[str, ServerReport]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A decoder, how many batches it may have in flight, and who reads its load."""
+    """A decoder, who reads its load, and how the servers behind it stand, by address."""
 
     decoder: Decoder
-    slots: int
     meter: Meter | None = None
+    servers: Callable[[], Mapping[str, ServerReport]] = _no_servers
 
 
 Connect = Callable[[], Awaitable[Connected]]
@@ -78,7 +85,16 @@ class Waiting:
 
 
 class Lane:
-    """Batches one bundle's frames into its decoder."""
+    """Batches one bundle's frames into its decoder.
+
+    ::
+
+        labels() ─► picker ─► a slot is free ─► batch ─► label maps
+                      ▲                           │
+                      └──── its server is gone ───┘
+
+    How many batches are on their way is up to the decoder: each has a slot of it.
+    """
 
     def __init__(
         self,
@@ -94,13 +110,15 @@ class Lane:
         self.connected: Connected | None = None
         self._connect = connect
         self._clock, self._metrics, self._settings, self._monotonic = clock, metrics, settings, monotonic
+        self.demand = Demand(monotonic)
         self._faults = Faults(metrics)
-        self._most = settings.max_batch
-        self._in_flight = _FIRST_IN_FLIGHT  # one batch more than instances: the next is there when one is done
         self._picker: FairPicker[Waiting] = FairPicker()
         self._service = ServiceTime()
         self._changed = asyncio.Event()
-        self._collecting = asyncio.Lock()
+        self._backoff = Backoff(*_PAUSES_S)
+        self._batches: set[asyncio.Task[None]] = set()
+        self._trouble: ServiceError | None = None
+        self._bug: BaseException | None = None
 
     async def labels(
         self, stream: Stream, symbols: NDArray[np.int8], level: int, stale_at_ms: float | None
@@ -117,62 +135,114 @@ class Lane:
         return await answer
 
     async def run(self) -> None:
-        """Connect, then batch after batch, for ever; frames wait while the decoder is away."""
-        backoff = Backoff(*_PAUSES_S)
-        while self.connected is None:
-            try:
-                self.connected = await self._connect()
-            except ServiceError as error:
-                await self._stay_away(error, backoff.next_delay_s())
-        decoder = self.connected.decoder
-        self._most = min(self._most, decoder.max_batch)
-        async with asyncio.TaskGroup() as workers:
-            for index in range(self.connected.slots):
-                workers.create_task(self._work(decoder, index))
+        """Connect, then batch after batch, for ever; frames wait while the decoder is away.
+
+        Batches that are under way when this is cancelled are cancelled too, and waited for in :meth:`close`: one that
+        swallows its cancellation cannot hold this up.
+        """
+        try:
+            while True:
+                try:
+                    await self._feed()
+                except ServiceError as error:
+                    await self._stay_away(error)
+        finally:
+            for batch in self._batches:
+                batch.cancel()
 
     async def look(self) -> LoadReading | None:
         """Ask the decoder whether it is ready, and its meter for a reading if it has one."""
         if self.connected is None:
             return None
         self.ready = await self.connected.decoder.ready()
-        if not self.ready or self.connected.meter is None:
+        if self.connected.meter is None:
             return None
         reading = await self.connected.meter.poll()
-        self._in_flight = max(1, reading.instances) + 1
         self._picker.lone = lone_frames(reading.cost_base_s, reading.cost_per_frame_s)
         self._changed.set()
         return reading
 
-    def observe_offered(self) -> None:
-        """One more frame wants this decoder, whatever becomes of it."""
+    def observe_offered(self, level: int) -> None:
+        """One more frame of this rate level wants this decoder, whatever becomes of it."""
+        self.demand.offered(level)
         if self.connected is not None and self.connected.meter is not None:
             self.connected.meter.observe_offered(1)
 
+    def servers(self) -> Mapping[str, ServerReport]:
+        """How the servers stand, by address."""
+        return {} if self.connected is None else self.connected.servers()
+
     async def close(self) -> None:
-        """Let the decoder go."""
+        """Drop the batches that are under way and let the decoder go."""
+        await cancel_all(self._batches)
         if self.connected is not None:
             await self.connected.decoder.close()
 
-    async def _work(self, decoder: Decoder, index: int) -> None:
-        backoff = Backoff(*_PAUSES_S)
-        while True:
-            await self._until_one_waits(index)
-            try:
-                async with decoder.slot() as slot:
-                    await self._one_batch(slot)
-                self.ready = True
-                self._faults.end(Cause.TRITON_AWAY, Cause.TRITON_MODEL_MISSING)
-                backoff.reset()
-            except ServiceError as error:
-                await self._stay_away(error, backoff.next_delay_s())
+    async def _feed(self) -> None:
+        """Begin batches as frames and slots are there. The first slot is asked for at once: so a fault shows early.
 
-    async def _stay_away(self, error: ServiceError, pause_s: float) -> None:
+        Raises:
+            ServiceError: there is nobody to decode.
+        """
+        if self.connected is None:
+            self.connected = await self._connect()
+        while True:
+            self._raise_trouble()
+            await self._begin_batch(self.connected.decoder)
+            while not self._picker.ready:
+                self._changed.clear()
+                await self._changed.wait()
+                self._raise_trouble()
+
+    def _raise_trouble(self) -> None:
+        if self._bug is not None:
+            raise self._bug
+        if self._trouble is not None:
+            trouble, self._trouble = self._trouble, None
+            raise trouble
+
+    async def _begin_batch(self, decoder: Decoder) -> None:
+        async with AsyncExitStack() as lent:
+            slot = await lent.enter_async_context(decoder.slot())
+            self.drop_stale()
+            batch = self._picker.pick(min(self._settings.max_batch, len(slot.symbols)))
+            if batch:
+                task = asyncio.create_task(self._one_batch(lent.pop_all(), slot, batch))
+                self._batches.add(task)
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._batches.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._bug = error
+        self._changed.set()
+
+    async def _one_batch(self, lent: AsyncExitStack, slot: Slot, batch: list[tuple[str, Waiting]]) -> None:
+        frames = [waiting for _, waiting in batch]
+        try:
+            async with lent:
+                failure = await self._infer(slot, frames)
+            if failure is not None:
+                for waiting in frames:
+                    await self._alone(waiting, failure)
+        except ServiceError as error:
+            self._picker.put_back((name, waiting) for name, waiting in batch if not waiting.answer.done())
+            if not isinstance(error, ServerLost):
+                self._trouble = error
+        else:
+            self.ready = True
+            self._faults.end(Cause.TRITON_AWAY, Cause.TRITON_MODEL_MISSING)
+            self._backoff.reset()
+        finally:
+            self._picker.done(name for name, _ in batch)
+
+    async def _stay_away(self, error: ServiceError) -> None:
         self.ready = False
         self._metrics.service_errors.labels("triton").inc()
         cause = Cause.TRITON_MODEL_MISSING if isinstance(error, ModelMissing) else Cause.TRITON_AWAY
         self._faults.begin(cause, f"bundle {self.bundle.hex_id} waits: {error}")
         self.drop_stale()
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(self._backoff.next_delay_s())
         self.drop_stale()
 
     def drop_stale(self) -> None:
@@ -182,37 +252,20 @@ class Lane:
             if not waiting.answer.done():
                 waiting.answer.set_result(None)
 
-    async def _one_batch(self, slot: Slot) -> None:
-        async with self._collecting:
-            self.drop_stale()
-            batch = self._picker.pick(self._most)
-        try:
-            if batch:
-                await self._infer(slot, [waiting for _, waiting in batch])
-        except ServiceError:
-            self._picker.put_back((name, waiting) for name, waiting in batch if not waiting.answer.done())
-            raise
-        finally:
-            self._picker.done(name for name, _ in batch)
-            self._changed.set()
-
-    async def _until_one_waits(self, index: int) -> None:
-        while index >= self._in_flight or not self._picker.ready:
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def _infer(self, slot: Slot, batch: list[Waiting]) -> None:
+    async def _infer(self, slot: Slot, batch: list[Waiting]) -> InferenceFailed | None:
         try:
             await self._run(slot, batch)
         except InferenceFailed as failure:
             _log.warning("a batch failed", bundle=self.bundle.hex_id, frames=len(batch), error=str(failure))
-            for waiting in batch:
-                await self._alone(slot, waiting, failure)
+            return failure
+        return None
 
-    async def _alone(self, slot: Slot, waiting: Waiting, failure: InferenceFailed) -> None:
-        while waiting.tries < self._settings.tries:
+    async def _alone(self, waiting: Waiting, failure: InferenceFailed) -> None:
+        """Try a frame of a failed batch by itself, on whichever server is the best now: the fault may be either's."""
+        while waiting.tries < self._settings.tries and self.connected is not None:
             try:
-                return await self._run(slot, [waiting])
+                async with self.connected.decoder.slot() as slot:
+                    return await self._run(slot, [waiting])
             except InferenceFailed as again:
                 failure = again
         if not waiting.answer.done():

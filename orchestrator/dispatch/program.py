@@ -7,6 +7,8 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from narrows import __version__
 from narrows.backoff import Backoff
 from narrows.bundle import Bundle
 from narrows.errors import ServiceError
+from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.install import agree_on_shards
 from orchestrator.dispatch.lane import Connect, Connected
@@ -25,8 +28,11 @@ from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import Store, StoreAway
 from orchestrator.faults import Faults, Report, unreported
 from orchestrator.http import make_app, parse_address, serve
-from orchestrator.inference import LoadMeter, TritonDecoder
+from orchestrator.inference import TritonDecoder
+from orchestrator.inference.fleet_meter import FleetMeter
+from orchestrator.inference.pool import ServerPool
 from orchestrator.metrics import Metrics
+from orchestrator.replicas import Roster, parse_sources
 
 _log = structlog.get_logger(__name__)
 _PAUSES_S = (0.1, 2.0)
@@ -39,7 +45,7 @@ class ProgramOptions:
     """The options of ``narrows orchestrate``."""
 
     redis_url: str
-    triton: str
+    triton: tuple[str, ...]
     bundles: tuple[Path, ...]
     shards: int | None
     http: str
@@ -80,12 +86,17 @@ def configure_logs(level: str) -> None:
     )
 
 
-def triton_connect(address: str, bundle: Bundle, *, max_batch: int, slots: int, report: Report = unreported) -> Connect:
-    """How a lane gets its decoder."""
+def triton_connect(
+    roster: Roster, bundle: Bundle, *, max_batch: int, slots: int, report: Report = unreported
+) -> Connect:
+    """How a lane gets its decoder: a pool over the servers of ``roster``."""
+
+    async def connect_server(address: str) -> TritonDecoder:
+        return await TritonDecoder.connect(address, bundle, max_batch=max_batch, slots=slots, report=report)
 
     async def connect() -> Connected:
-        decoder = await TritonDecoder.connect(address, bundle, max_batch=max_batch, slots=slots, report=report)
-        return Connected(decoder, slots, LoadMeter(decoder))
+        pool = ServerPool(roster, connect_server, max_batch=max_batch, slots=slots, report=report)
+        return Connected(pool, FleetMeter(pool), pool.servers)
 
     return connect
 
@@ -106,15 +117,8 @@ async def _agree_patiently(store: Store, wanted: int | None) -> int:
 async def _run(options: ProgramOptions) -> None:
     parse_address(options.http)
     bundles = [Bundle.open(folder) for folder in options.bundles]
+    sources = parse_sources(options.triton)
     metrics = Metrics()
-    connect = partial(
-        triton_connect,
-        options.triton,
-        max_batch=options.max_batch,
-        slots=options.slots,
-        report=Faults(metrics).happened,
-    )
-    served = {bundle.id: (bundle, connect(bundle)) for bundle in bundles}
     settings = DispatchSettings(max_batch=options.max_batch, retention=options.retention, gap_s=options.gap_s)
     store = Store.connect(options.redis_url)
     stop = asyncio.Event()
@@ -122,11 +126,28 @@ async def _run(options: ProgramOptions) -> None:
         shards = await _agree_patiently(store, options.shards)
         for number in (signal.SIGTERM, signal.SIGINT):  # until here nothing is held that would have to be given back
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        roster = Roster(sources, store)
+        report = Faults(metrics).happened
+        connect = partial(triton_connect, roster, max_batch=options.max_batch, slots=options.slots, report=report)
+        served = {bundle.id: (bundle, connect(bundle)) for bundle in bundles}
         dispatcher = Dispatcher(store, served, shards, settings, metrics)
         dispatcher.metrics.build_info.labels(__version__).set(1)
-        async with serve(make_app(dispatcher.metrics.registry, dispatcher.health), options.http) as address:
+        async with (
+            _running(roster),
+            serve(make_app(dispatcher.metrics.registry, dispatcher.health), options.http) as address,
+        ):
             _log.info("dispatching", name=dispatcher.name, http=address, bundles=[bundle.hex_id for bundle in bundles])
             await dispatcher.run(stop)
     finally:
         await store.close()
     _log.info("stopped")
+
+
+@asynccontextmanager
+async def _running(roster: Roster) -> AsyncIterator[None]:
+    """Have the roster kept up to date meanwhile."""
+    looking = asyncio.create_task(roster.run())
+    try:
+        yield
+    finally:
+        await cancel_all([looking])

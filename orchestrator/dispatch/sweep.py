@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 
 import structlog
@@ -29,6 +30,15 @@ _ACTIVE_WITHIN_S = 10.0
 _LATELY_S = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the last round saw: streams that sent a frame lately, frames without an end, the age of the oldest."""
+
+    streams: int = 0
+    frames: int = 0
+    age_s: float = 0.0
+
+
 class Sweep:
     """One round of housekeeping, over and over."""
 
@@ -46,6 +56,7 @@ class Sweep:
         self._gaps: dict[Stream, GapWatch] = {}
         self._records: dict[Stream, bytes | None] = {}
         self._held: set[Stream] = set()
+        self.seen = Seen()
 
     async def round(self, shards: Mapping[int, Shard]) -> None:
         """One round over the owned shards.
@@ -58,8 +69,9 @@ class Sweep:
         for shard in shards.values():
             await self._read_settings(shard)
         await self._close_gaps(streams)
-        await self._measure_backlog(shards.values())
+        frames, age_s = await self._measure_backlog(shards.values())
         active = sum(1 for stream in streams if time.monotonic() - stream.active_s < _ACTIVE_WITHIN_S)
+        self.seen = Seen(active, frames, age_s)
         self._metrics.active_streams.set(active)
         self._forget(streams)
 
@@ -134,7 +146,7 @@ class Sweep:
             self._metrics.lost_frames.labels(stream.settings.group).inc(closed)
             _log.info("frames were lost in transit", stream=stream.id, frames=closed)
 
-    async def _measure_backlog(self, shards: Iterable[Shard]) -> None:
+    async def _measure_backlog(self, shards: Iterable[Shard]) -> tuple[int, float]:
         frames, oldest_ms, now_ms = 0, math.inf, self._clock.now_ms()
         for shard in shards:
             streams = list(shard.streams.values())
@@ -144,8 +156,10 @@ class Sweep:
                 if first:
                     oldest_ms = min(oldest_ms, entry_ms(first))
                     self._look_for_abandoned(stream, first, now_ms)
+        age_s = max(0.0, (now_ms - oldest_ms) / 1000) if frames and oldest_ms < math.inf else 0.0
         self._metrics.backlog_frames.set(frames)
-        self._metrics.backlog_age.set(max(0.0, (now_ms - oldest_ms) / 1000) if frames else 0.0)
+        self._metrics.backlog_age.set(age_s)
+        return frames, age_s
 
     def _look_for_abandoned(self, stream: Stream, first: bytes, now_ms: float) -> None:
         """An old entry that is not here was given up, by us or by an owner before us."""

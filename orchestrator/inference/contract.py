@@ -8,22 +8,31 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.errors import ServiceError
+
+
+class ServerLost(ServiceError):
+    """The server of this batch is gone, and others may be there: the frames may be sent again at once."""
+
 
 class Slot(Protocol):
-    """The memory of one batch. Take the arrays from the slot anew after a failed :meth:`run`.
+    """The memory of one batch. Take the arrays from the slot anew after a failed :meth:`run`."""
 
-    Attributes:
-        symbols: int8 ``(max_batch, C, h, w)``; write the first ``n``.
-        levels: int32 ``(max_batch, 1)``, each sample's rate level.
-    """
+    @property
+    def symbols(self) -> NDArray[np.int8]:
+        """int8 ``(max_batch, C, h, w)``; write the first ``n``."""
+        ...
 
-    symbols: NDArray[np.int8]
-    levels: NDArray[np.int32]
+    @property
+    def levels(self) -> NDArray[np.int32]:
+        """int32 ``(max_batch, 1)``, each sample's rate level."""
+        ...
 
     async def run(self, n: int) -> NDArray[np.uint8]:
         """Decode the first ``n`` samples; the label maps ``(n, H, W)`` are valid until the slot is released.
 
         Raises:
+            ServerLost: the server of this slot died; the frames are innocent, and another slot may be had at once.
             ServiceError: Triton is absent, or does not serve the model (now); the frames are innocent.
             InferenceFailed: Triton refused or failed this batch.
         """
@@ -31,12 +40,19 @@ class Slot(Protocol):
 
 
 class Decoder(Protocol):
-    """The joint decoder of one bundle, wherever it runs."""
+    """The joint decoder of one bundle, on one server or many. How many slots it lends at once is its own affair."""
 
-    max_batch: int
+    @property
+    def max_batch(self) -> int:
+        """The largest batch that any slot takes."""
+        ...
 
     def slot(self) -> AbstractAsyncContextManager[Slot]:
-        """Borrow a slot; waits while all are lent."""
+        """Borrow a slot; waits while all are lent.
+
+        Raises:
+            ServiceError: on entering it, if nobody is there who could lend one.
+        """
         ...
 
     async def ready(self) -> bool:

@@ -70,7 +70,7 @@ class TritonDecoder:
             shape = BatchShape.of(bundle, min(max_batch, config.max_batch_size))
             _check_shapes(config, shape)
             return cls(model, await _make_slots(model, shape, slots, shared_memory=shared_memory), shape.max_batch)
-        except ServiceError:
+        except (ServiceError, asyncio.CancelledError):
             await model.close()
             raise
 
@@ -113,8 +113,7 @@ class TritonDecoder:
 
     async def close(self) -> None:
         """Unregister and unlink the shared memory, close the connection."""
-        for slot in self._slots:
-            await slot.close()
+        await asyncio.gather(*(slot.close() for slot in self._slots))
         await self._model.close()
 
 
@@ -149,8 +148,7 @@ async def _share_slots(model: TritonModel, shape: BatchShape, count: int) -> lis
         for _ in range(count):
             slots.append(SharedSlot(model, shape))
             await slots[-1].register()
-    except ServiceError:
-        for slot in slots:
-            await slot.close()
+    except (ServiceError, asyncio.CancelledError):
+        await asyncio.gather(*(slot.close() for slot in slots))
         raise
     return slots

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.inference.cost import BatchTotals, CostFit, totals_since
+from orchestrator.inference.rate import Rate, half
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class LoadReading:
     Attributes:
         load_ratio: work offered by this process over the whole capacity; those of several dispatchers add up.
         busy_ratio: share of the instances' time spent computing since the last reading, whoever asked for it.
-        instances: instances of the model on the server.
-        replicas: servers.
+        instances: instances of the model, on all servers together.
+        replicas: servers that take work.
         capacity_frames_per_s: frames per second that all instances can do in the largest batches.
         cost_base_s, cost_per_frame_s: a and k of the cost of a batch.
     """
@@ -44,7 +45,10 @@ class LoadReading:
 class Measured(Protocol):
     """What the meter asks of a decoder."""
 
-    max_batch: int
+    @property
+    def max_batch(self) -> int:
+        """The largest batch that it takes."""
+        ...
 
     async def batch_totals(self) -> Mapping[int, BatchTotals]:
         """See :meth:`orchestrator.inference.TritonDecoder.batch_totals`."""
@@ -78,17 +82,15 @@ class LoadMeter:
         self._decoder = decoder
         self._batch_budget_s = batch_budget_s
         self._cost_half_life_s = cost_half_life_s
-        self._rate_half_life_s = rate_half_life_s
         self._clock = clock
         self._polled_at = clock()
-        self._frames = 0
-        self._frames_per_s: float | None = None
+        self._offered = Rate(rate_half_life_s)
         self._totals: Mapping[int, BatchTotals] | None = None
         self._fit = CostFit()
 
     def observe_offered(self, frames: int) -> None:
         """Count frames that want inference, when they are admitted, whatever becomes of them."""
-        self._frames += frames
+        self._offered.observe(frames)
 
     async def poll(self) -> LoadReading:
         """Read the server's statistics and what was offered since the last reading; ask about once a second.
@@ -100,23 +102,17 @@ class LoadMeter:
         now = self._clock()
         elapsed_s = max(now - self._polled_at, 1e-3)
         busy_ratio = self._take_totals(totals, elapsed_s, instances)
-        frames_per_s = self._take_frames(elapsed_s)
+        frames_per_s = self._offered.take(elapsed_s)
         self._polled_at = now
         return self._reading(frames_per_s, busy_ratio, instances)
 
     def _take_totals(self, totals: Mapping[int, BatchTotals], elapsed_s: float, instances: int) -> float:
         """Learn from what was executed; answers the busy share. The first reading has only history, and no share."""
         executed = totals_since(totals, self._totals or {})
-        self._fit = self._fit.observe(executed, keep=_half(elapsed_s, self._cost_half_life_s))
+        self._fit = self._fit.observe(executed, keep=half(elapsed_s, self._cost_half_life_s))
         known, self._totals = self._totals is not None, totals
         compute_s = sum(each.compute_s for each in executed.values())
         return min(1.0, compute_s / (elapsed_s * max(1, instances))) if known else 0.0
-
-    def _take_frames(self, elapsed_s: float) -> float:
-        now, self._frames = self._frames / elapsed_s, 0
-        keep = 0.0 if self._frames_per_s is None else _half(elapsed_s, self._rate_half_life_s)
-        self._frames_per_s = keep * (self._frames_per_s or 0.0) + (1 - keep) * now
-        return self._frames_per_s
 
     def _reading(self, frames_per_s: float, busy_ratio: float, instances: int) -> LoadReading:
         cost = self._fit.cost()
@@ -125,7 +121,3 @@ class LoadMeter:
         batch = cost.largest_batch(self._batch_budget_s, self._decoder.max_batch)
         capacity = max(1, instances) * batch / max(cost.of(batch), 1e-9)
         return LoadReading(frames_per_s / capacity, busy_ratio, instances, 1, capacity, cost.base_s, cost.per_frame_s)
-
-
-def _half(elapsed_s: float, half_life_s: float) -> float:
-    return float(0.5 ** (elapsed_s / half_life_s))

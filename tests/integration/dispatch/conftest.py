@@ -76,7 +76,7 @@ def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store:
         used = with_decoder or decoder
 
         async def connect() -> Connected:
-            return Connected(used, slots=1)
+            return Connected(used)
 
         dispatcher = await Dispatcher.create(own_store, {bundle.id: (bundle, connect)}, settings, shards=SHARDS)
         stop = asyncio.Event()

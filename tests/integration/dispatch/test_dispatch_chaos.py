@@ -29,7 +29,7 @@ async def main():
     stop, bundle, decoder = asyncio.Event(), make_bundle(), RuleDecoder()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async def connect():
-        return Connected(decoder, slots=1)
+        return Connected(decoder)
     settings = replace(QUICK, retention=100_000, lease_ttl_ms=1000, claim_idle_ms=1500, gap_s=5.0)
     store, served = Store.connect(sys.argv[1]), {bundle.id: (bundle, connect)}
     dispatcher = await Dispatcher.create(store, served, settings, shards=SHARDS)

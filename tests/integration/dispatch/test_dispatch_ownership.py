@@ -295,7 +295,7 @@ from orchestrator.dispatch import Connected
 async def main():
     bundle, decoder = make_bundle(), RuleDecoder()
     async def connect():
-        return Connected(decoder, slots=1)
+        return Connected(decoder)
     store, served = Store.connect(sys.argv[1]), {bundle.id: (bundle, connect)}
     dispatcher = await Dispatcher.create(store, served, QUICK, shards=SHARDS)
     await dispatcher.run(asyncio.Event())

@@ -75,7 +75,7 @@ class _NamedBundle:
 @asynccontextmanager
 async def _lane(decoder: Echo, clock: ServerClock) -> AsyncIterator[Lane]:
     async def connect() -> Connected:
-        return Connected(decoder, slots=1)
+        return Connected(decoder)
 
     chosen = DispatchSettings(max_batch=4)
     lane = Lane(cast("Bundle", _NamedBundle()), connect, clock, Metrics(), chosen, lambda: clock.now_ms() / 1000)
