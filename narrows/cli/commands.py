@@ -36,4 +36,5 @@ COMMANDS = (
     Command("export", "Turn a checkpoint into a bundle and a model repository."),
     Command("evaluate", "Measure a bundle: mIoU and bits per pixel, through the real coder."),
     Command("bundle", "Look into a bundle."),
+    Command("simulate-scaling", "Say what a scaling policy would do with a trace of streams."),
 )

@@ -49,7 +49,7 @@ class PolicySettings:
     feedback_load: float = 0.4
     drain_s: float = 30.0
     cooldown_s: float = 10.0
-    surge_servers: int = 8
+    surge_servers: int = 32
     surge_share: float = 1.0
     idle_s: float = 300.0
     min_gain: float = 0.10

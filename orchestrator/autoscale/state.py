@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from orchestrator.autoscale.demand import Samples
@@ -38,8 +39,8 @@ class State:
 
 def tracks(state: State, fleet: Fleet, now_s: float) -> tuple[State, Track, Track]:
     """The state with both tracks begun."""
-    servers = state.servers or Track.begin(fleet.coming, now_s)
-    instances = state.instances or Track.begin(max(1, fleet.instances), now_s)
+    servers = state.servers or Track.begin(fleet.coming, now_s, changed_s=now_s)
+    instances = state.instances or Track.begin(max(1, fleet.instances), now_s, changed_s=-math.inf)
     applied = state.applied or (servers.target, instances.target)
     return replace(state, servers=servers, instances=instances, applied=applied), servers, instances
 

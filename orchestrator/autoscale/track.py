@@ -19,7 +19,7 @@ class Track:
     Attributes:
         target: what is asked for.
         raised_s: when it was last raised, or first known.
-        changed_s: when it was last changed, either way.
+        changed_s: when it was last changed, either way; what is judged after a change waits from then on.
         recent: what was wanted lately, (time, number): only those that no later one exceeds, so numbers fall.
     """
 
@@ -29,9 +29,9 @@ class Track:
     recent: tuple[tuple[float, int], ...] = ()
 
     @classmethod
-    def begin(cls, target: int, now_s: float) -> Track:
+    def begin(cls, target: int, now_s: float, *, changed_s: float) -> Track:
         """Begin with what is there. Nothing is known of the past, so a whole window is awaited."""
-        return cls(target, now_s, now_s, ((now_s, target),))
+        return cls(target, now_s, changed_s, ((now_s, target),))
 
     def note(self, wanted: int, window_s: float, now_s: float) -> Track:
         """Remember what was wanted now; forget what is older than the window."""

@@ -1,0 +1,1 @@
+"""How well our scaling policy does beside others, over traces of streams."""
