@@ -13,14 +13,22 @@ MAX_RECORD_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class ServerRecord:
-    """One registered server: the gRPC address at which dispatchers reach it, and the slot that it occupies."""
+    """One registered server.
+
+    Attributes:
+        address: of its gRPC service, at which dispatchers reach it.
+        slot: which it occupies.
+        metrics: address of its ``/metrics``; empty: not said.
+    """
 
     address: str
     slot: str = ""
+    metrics: str = ""
 
     def to_json(self) -> bytes:
         """Serialise."""
-        return json.dumps({"v": 1, "address": self.address, "slot": self.slot}, separators=(",", ":")).encode()
+        fields = {"v": 1, "address": self.address, "slot": self.slot, "metrics": self.metrics}
+        return json.dumps(fields, separators=(",", ":")).encode()
 
     @classmethod
     def parse(cls, data: bytes) -> ServerRecord:
@@ -37,7 +45,12 @@ class ServerRecord:
                 raise RecordError(f"a server's record of version {raw['v']!r}; this build reads 1")
             if not isinstance(raw["address"], str):
                 raise RecordError(f"a server's address that is no text: {str(raw['address'])[:80]}")
-            return cls(str(Address.parse(raw["address"])), str(raw.get("slot", "")))
+            metrics = str(raw.get("metrics", ""))
+            return cls(
+                address=str(Address.parse(raw["address"])),
+                slot=str(raw.get("slot", "")),
+                metrics=str(Address.parse(metrics)) if metrics else "",
+            )
         except ServiceError as error:
             raise RecordError(f"a server's record: {error}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
