@@ -28,6 +28,7 @@ COMMANDS = (
     Command("doctor", "Say what is wrong with this machine or this stack, and what to do."),
     Command("edge", "Run the camera's side: capture, encode, send features."),
     Command("orchestrate", "Run the cloud's side: admit, decode, batch to Triton, publish masks."),
+    Command("supervise", "Keep Triton servers on this host, as many as the autoscaler wants."),
     Command("page", "Serve the live page in a browser: load, streams and their masks."),
     Command("masks", "Follow a stream's masks."),
     Command("streams", "List, set and remove the settings of streams."),

@@ -49,6 +49,7 @@ class LocalTriton:
         config_name: str | None = "cpu",
         ready_s: float = 60.0,
         ports: tuple[int, int, int] | None = None,
+        launcher: Sequence[str] = (),
     ) -> Self:
         """Start the server and wait until it and its models are ready.
 
@@ -59,6 +60,7 @@ class LocalTriton:
             config_name: which of a model's ``configs/`` to use, where it has it.
             ready_s: how long to wait.
             ports: for gRPC, HTTP and metrics; by default free ones.
+            launcher: a command that ends by executing its arguments, the server and its options.
 
         Raises:
             ServiceError: the environment is missing, the disk is full, or the server does not get ready; the message
@@ -75,7 +77,7 @@ class LocalTriton:
             prefix = new_shm_prefix()
             options = [*_options(model_repository, backends, models, config_name, prefix), *_listen(chosen)]
             process = Guarded.start(
-                [environment.server, *options],
+                [*launcher, environment.server, *options],
                 log=folder / "triton.log",
                 environment=environment.variables(),
                 grace_s=_GRACE_S,
@@ -87,6 +89,7 @@ class LocalTriton:
                 config_name=config_name,
                 ready_s=ready_s,
                 ports=chosen,
+                launcher=launcher,
             )
             server = cls(process, chosen, again)
             if server._gets_ready(models, ready_s):

@@ -1,0 +1,149 @@
+"""A supervisor's half of Redis: what is wanted, what dispatchers say, and the records of its servers.
+
+All that is written is written again at every look, so a Redis that lost its memory knows it again at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from narrows.errors import RecordError
+from narrows.wire.keys import ScaleKeys
+from orchestrator.dispatch.store import Encodable, Reply, ReplyRefused, Store, pairs
+from orchestrator.replicas.record import ServerRecord
+from orchestrator.report import DispatcherReport
+from orchestrator.supervise.host_record import HostState, Wanted
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One look at Redis.
+
+    Attributes:
+        now_ms: its clock, Unix milliseconds.
+        target: servers wanted of this host; ``None``: nobody said.
+        state: what a supervisor of our name said last.
+        reports: the last of each dispatcher.
+    """
+
+    now_ms: int
+    target: int | None
+    state: HostState | None
+    reports: tuple[DispatcherReport, ...]
+
+
+class HostRegistry:
+    """The records of the supervisor ``name``; those of its servers are named ``name/slot``.
+
+    Every method raises ``ServiceError`` when Redis is away or refuses.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.name = name
+        self._store = store
+        self._unreadable: bytes | None = None
+
+    async def hear(self) -> Heard:
+        """Look."""
+        clock, wanted, state, reports = await self._all(
+            ("TIME",),
+            ("HGET", ScaleKeys.WANTED, self.name),
+            ("HGET", ScaleKeys.SUPERVISORS, self.name),
+            ("HGETALL", ScaleKeys.REPORTS),
+        )
+        return Heard(
+            now_ms=int(clock[0]) * 1000 + int(clock[1]) // 1000,
+            target=self._target(wanted),
+            state=_state(state),
+            reports=tuple(_reports(pairs(reports).values())),
+        )
+
+    async def tell(
+        self,
+        state: HostState,
+        servers: Mapping[str, str],
+        draining: Mapping[str, int],
+        gone: Collection[str],
+        awake: Collection[str],
+    ) -> None:
+        """Write how things stand.
+
+        Args:
+            state: of the whole host.
+            servers: the address of each server that has a record, by slot.
+            draining: since when (Unix ms) the servers at these addresses drain.
+            gone: slots whose server has no record.
+            awake: addresses at which nothing drains.
+        """
+        commands: list[tuple[Encodable, ...]] = [("HSET", ScaleKeys.SUPERVISORS, self.name, state.to_json())]
+        commands += [("HSET", ScaleKeys.DRAINING, address, since_ms) for address, since_ms in draining.items()]
+        commands += [
+            ("HSET", ScaleKeys.SERVERS, slot, ServerRecord(address, slot).to_json())
+            for slot, address in servers.items()
+        ]
+        if gone:
+            commands.append(("HDEL", ScaleKeys.SERVERS, *gone))
+        if awake:
+            commands.append(("HDEL", ScaleKeys.DRAINING, *awake))
+        await self._all(*commands)
+
+    async def clear(self) -> None:
+        """Remove the records of all servers of this name: a supervisor that was killed left them."""
+        (servers,) = await self._all(("HGETALL", ScaleKeys.SERVERS))
+        ours = {slot: raw for slot, raw in pairs(servers).items() if slot.startswith(f"{self.name}/".encode())}
+        addresses = [ServerRecord.parse(raw).address for raw in ours.values() if _readable(raw)]
+        if ours:
+            await self._all(("HDEL", ScaleKeys.SERVERS, *ours))
+        if addresses:
+            await self._all(("HDEL", ScaleKeys.DRAINING, *addresses))
+
+    async def leave(self) -> None:
+        """Remove every record, what is wanted of us too: who starts anew begins anew."""
+        await self.clear()
+        await self._all(("HDEL", ScaleKeys.SUPERVISORS, self.name), ("HDEL", ScaleKeys.WANTED, self.name))
+
+    async def _all(self, *commands: tuple[Encodable, ...]) -> list[Reply]:
+        replies = await self._store.many(commands)
+        for reply in replies:
+            if isinstance(reply, ReplyRefused):
+                raise reply
+        return replies
+
+    def _target(self, raw: bytes | None) -> int | None:
+        if raw is None:
+            return None
+        try:
+            return Wanted.parse(raw).target
+        except RecordError as error:
+            if raw != self._unreadable:
+                _log.warning("what is wanted cannot be read; all stays as it is", error=str(error))
+            self._unreadable = raw
+            return None
+
+
+def _state(raw: bytes | None) -> HostState | None:
+    try:
+        return None if raw is None else HostState.parse(raw)
+    except RecordError:
+        return None
+
+
+def _readable(raw: bytes) -> bool:
+    try:
+        ServerRecord.parse(raw)
+    except RecordError:
+        return False
+    return True
+
+
+def _reports(records: Iterable[bytes]) -> Iterable[DispatcherReport]:
+    for record in records:
+        try:
+            yield DispatcherReport.parse(record)
+        except RecordError as error:
+            _log.debug("a report is left out", error=str(error))

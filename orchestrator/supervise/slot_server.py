@@ -1,0 +1,132 @@
+"""One slot of a host and the server in it: started, kept and stopped in threads, so that the event loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from narrows.backoff import Backoff
+from narrows.errors import ServiceError
+from orchestrator.supervise.keeper import Keeper
+from orchestrator.supervise.local_triton import LocalTriton
+from orchestrator.supervise.slot_plan import Phase
+
+_log = structlog.get_logger(__name__)
+_PAUSES_S = (1.0, 30.0)
+
+
+class SlotServer:
+    """See :class:`Phase` for its life. The methods return at once; :meth:`ended` waits.
+
+    Attributes:
+        label: the slot's name, which other programs see.
+        phase: where the slot is.
+        address: the server's for gRPC, ``host:port``; empty before it was ready.
+        draining_since_ms: since when it drains, Redis' clock.
+        trouble: why the server does not start; empty if it does.
+    """
+
+    def __init__(self, label: str, launch: Callable[[], LocalTriton]) -> None:
+        self.label = label
+        self.phase = Phase.FREE
+        self.address = ""
+        self.draining_since_ms = 0
+        self.trouble = ""
+        self._launch = launch
+        self._backoff = Backoff(*_PAUSES_S)
+        self._server: LocalTriton | None = None
+        self._keeper: Keeper | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Have a server here."""
+        self.phase = Phase.STARTING
+        self._task = asyncio.create_task(self._start())
+
+    def look(self) -> None:
+        """See whether the server lives; its keeper starts it again at its address."""
+        if self._server is not None and self.phase in (Phase.READY, Phase.DOWN):
+            self.phase = Phase.READY if self._server.running() else Phase.DOWN
+
+    def drain(self, now_ms: int) -> None:
+        """Want the server no more; one that does not work needs no draining."""
+        if self.phase is Phase.READY:
+            self.phase, self.draining_since_ms = Phase.DRAINING, now_ms
+            _log.info("draining", slot=self.label, server=self.address)
+        else:
+            self.stop()
+
+    def resume(self) -> None:
+        """Want it again after all."""
+        self.phase = Phase.READY if self._server is not None and self._server.running() else Phase.DOWN
+        _log.info("taken back", slot=self.label, server=self.address)
+
+    def stop(self) -> None:
+        """End the server, whatever it has."""
+        if self.phase is Phase.FREE:
+            return
+        self.phase = Phase.STOPPING
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._stop())
+
+    def forget(self) -> None:
+        """Nobody needs to know any more where the server was that is gone."""
+        self.address, self.draining_since_ms = "", 0
+
+    async def ended(self) -> None:
+        """Wait until what was begun last is done.
+
+        Raises:
+            Exception: what went wrong in it, if it was no ``ServiceError``.
+        """
+        if self._task is not None:
+            await self._task
+
+    def check(self) -> None:
+        """Raise what went wrong unexpectedly."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+
+    async def _start(self) -> None:
+        _log.info("starting", slot=self.label)
+        try:
+            server = await asyncio.to_thread(self._launch)
+        except ServiceError as error:
+            await self._failed(error)
+            return
+        self._server, self.address, self.draining_since_ms, self.trouble = server, server.grpc_address, 0, ""
+        self._backoff.reset()
+        if self.phase is Phase.STOPPING:
+            await self._stop()
+            return
+        self._keeper = Keeper(f"the server in slot {self.label}", server)
+        self._keeper.__enter__()
+        self.phase = Phase.READY
+        _log.info("ready", slot=self.label, server=self.address, metrics=server.metrics_address, pid=server.pid)
+
+    async def _failed(self, error: ServiceError) -> None:
+        if self.phase is Phase.STARTING:
+            _log.error("does not start", slot=self.label, error=str(error))
+            self.phase, self.trouble = Phase.FAILED, str(error)
+            pause_s = self._backoff.next_delay_s()
+            while self.phase is Phase.FAILED and pause_s > 0:
+                await asyncio.sleep(min(pause_s, _PAUSES_S[0]))
+                pause_s -= _PAUSES_S[0]
+        if self.phase is Phase.STOPPING:
+            self.trouble = ""
+        self.phase = Phase.FREE
+
+    async def _stop(self) -> None:
+        self.phase = Phase.STOPPING
+        await asyncio.to_thread(self._end)
+        _log.info("stopped", slot=self.label, server=self.address)
+        self._server = self._keeper = None
+        self.phase, self.trouble = Phase.FREE, ""
+
+    def _end(self) -> None:
+        if self._keeper is not None:
+            self._keeper.__exit__(None, None, None)
+        if self._server is not None:
+            self._server.stop()

@@ -1,0 +1,192 @@
+"""Keeps as many servers on this host as are wanted, one in each slot.
+
+::
+
+    Redis: wanted ─► plan ─► start, or drain ─► dispatchers let go ─► stop
+                       ▲                                              │
+                     slots ─────────► Redis: servers, draining, state ┘
+
+While Redis is away nothing changes: the servers there are go on, and those that die are started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+
+from narrows.errors import ServiceError
+from orchestrator.report import FRESH_MS
+from orchestrator.supervise.drained import who_holds
+from orchestrator.supervise.host_record import HostState
+from orchestrator.supervise.host_registry import Heard, HostRegistry
+from orchestrator.supervise.slot_plan import Phase, plan
+from orchestrator.supervise.slot_server import SlotServer
+
+_log = structlog.get_logger(__name__)
+_LOOK_S = 0.5
+_SPARE_S = 10.0
+
+
+class Supervisor:
+    """The slots of one host.
+
+    Attributes:
+        target: servers wanted, as last heard.
+    """
+
+    def __init__(self, registry: HostRegistry, slots: Sequence[SlotServer], *, initial: int, drain_s: float) -> None:
+        """Own ``slots``.
+
+        Args:
+            registry: our records.
+            slots: all free.
+            initial: servers to have until somebody says how many.
+            drain_s: the longest that a server waits for its dispatchers before it is stopped.
+        """
+        self.target = initial
+        self._registry, self._slots, self._drain_s = registry, slots, drain_s
+        self._owner = secrets.token_hex(8)
+        self._away = False
+
+    async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+        """Supervise until ``stop``; then drain the servers, but not longer than until ``hurry``, and stop them.
+
+        Raises:
+            ServiceError: another supervisor of this name is alive.
+        """
+        await self._claim(stop)
+        while not stop.is_set():
+            await self._look()
+            await _pause(stop)
+        await self._end(hurry)
+
+    async def _claim(self, stop: asyncio.Event) -> None:
+        """Wait for Redis, and until nobody of our name is alive; remove what a killed one left.
+
+        Raises:
+            ServiceError: somebody is.
+        """
+        first: HostState | None = None
+        while not stop.is_set():
+            try:
+                heard = await self._registry.hear()
+                if heard.state is None or heard.state.at_ms < heard.now_ms - FRESH_MS:
+                    await self._registry.clear()
+                    return
+            except ServiceError as error:
+                self._say_away(error)
+            else:
+                first = first or heard.state
+                if heard.state != first:
+                    raise ServiceError(
+                        f"a supervisor with the name {self._registry.name} is alive: give this one another with --name"
+                    )
+            await _pause(stop)
+
+    async def _look(self, *, leaving: bool = False) -> None:
+        """Look at Redis and at the slots, and change what has to be changed."""
+        for slot in self._slots:
+            slot.check()
+            slot.look()
+        try:
+            heard = await self._registry.hear()
+        except ServiceError as error:
+            self._say_away(error)
+            return
+        self._change(self._wanted(heard, leaving=leaving), heard.now_ms)
+        let_go = [slot for slot in self._slots if slot.phase is Phase.DRAINING and self._let_go(slot, heard)]
+        for slot in let_go:
+            slot.phase = Phase.STOPPING
+        try:
+            await self._tell(heard.now_ms)
+        except ServiceError as error:
+            self._say_away(error)
+        for slot in let_go:  # only now, for nobody shall find it any more when it ends
+            slot.stop()
+
+    def _wanted(self, heard: Heard, *, leaving: bool) -> int:
+        if self._away:
+            _log.info("Redis is back")
+            self._away = False
+        if heard.target is not None and heard.target != self.target:
+            _log.info("another number of servers is wanted", was=self.target, wanted=heard.target)
+            self.target = heard.target
+        return 0 if leaving else self.target
+
+    def _change(self, target: int, now_ms: int) -> None:
+        change = plan([slot.phase for slot in self._slots], target)
+        for i in change.resume:
+            self._slots[i].resume()
+        for i in change.start:
+            self._slots[i].start()
+        for i in change.drain:
+            self._slots[i].drain(now_ms)
+
+    def _let_go(self, slot: SlotServer, heard: Heard) -> bool:
+        holders = who_holds(heard.reports, slot.address, slot.draining_since_ms, heard.now_ms)
+        if holders and heard.now_ms - slot.draining_since_ms > self._drain_s * 1000:
+            _log.warning("stopped before it was let go", server=slot.address, holders=holders, after_s=self._drain_s)
+            return True
+        return not holders
+
+    async def _tell(self, now_ms: int) -> None:
+        servers = {slot.label: slot.address for slot in self._in(Phase.READY, Phase.DRAINING)}
+        draining = self._in(Phase.DRAINING, Phase.STOPPING)
+        left = [slot for slot in self._in(Phase.FREE) if slot.address]
+        await self._registry.tell(
+            self._state(now_ms),
+            servers,
+            draining={slot.address: slot.draining_since_ms for slot in draining if slot.draining_since_ms},
+            gone=[slot.label for slot in self._slots if slot.label not in servers],
+            awake=[slot.address for slot in (*self._in(Phase.READY), *left)],
+        )
+        for slot in left:
+            slot.forget()
+
+    def _state(self, now_ms: int) -> HostState:
+        return HostState(
+            at_ms=now_ms,
+            owner=self._owner,
+            slots=len(self._slots),
+            wanted=self.target,
+            ready=len(self._in(Phase.READY)),
+            starting=len(self._in(Phase.STARTING, Phase.DOWN, Phase.FAILED)),
+            draining=len(self._in(Phase.DRAINING, Phase.STOPPING)),
+            servers=tuple(slot.address for slot in self._in(Phase.READY, Phase.DRAINING)),
+            trouble=next((slot.trouble for slot in self._slots if slot.trouble), ""),
+        )
+
+    def _in(self, *phases: Phase) -> list[SlotServer]:
+        return [slot for slot in self._slots if slot.phase in phases]
+
+    async def _end(self, hurry: asyncio.Event) -> None:
+        """Drain and stop all, and leave no record."""
+        give_up_s = time.monotonic() + self._drain_s + _SPARE_S
+        while not hurry.is_set() and time.monotonic() < give_up_s:
+            await self._look(leaving=True)
+            if len(self._in(Phase.FREE)) == len(self._slots):
+                break
+            await _pause(hurry)
+        for slot in self._slots:
+            slot.stop()
+        for slot in self._slots:
+            await slot.ended()
+        try:
+            await self._registry.leave()
+        except ServiceError as error:
+            _log.warning("the records stay behind; the next supervisor of this name removes them", error=str(error))
+
+    def _say_away(self, error: ServiceError) -> None:
+        if not self._away:
+            _log.warning("all stays as it is until Redis is back", error=str(error))
+        self._away = True
+
+
+async def _pause(until: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(until.wait(), _LOOK_S)
