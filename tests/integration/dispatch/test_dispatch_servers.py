@@ -190,14 +190,12 @@ async def test_each_address_behind_a_name_is_a_server_and_the_answer_may_change(
         return frozenset(found)
 
     cameras = await make_cameras(store, demo_bundle)
-    async with (
-        dispatching_to(store, demo_bundle, "dns:tasks.triton:8001", resolver=resolver) as dispatcher,
-        sending(cameras),
-    ):
-        await until(is_true(lambda: [each.frames > 5 for each in standing(dispatcher).values()] == [True]))
-        found.append(addresses[1])
-        await until(is_true(lambda: [each.frames > 5 for each in standing(dispatcher).values()] == [True, True]))
-    await each_frame_has_its_mask(cameras)
+    async with dispatching_to(store, demo_bundle, "dns:tasks.triton:8001", resolver=resolver) as dispatcher:
+        async with sending(cameras):
+            await until(is_true(lambda: [each.frames > 5 for each in standing(dispatcher).values()] == [True]))
+            found.append(addresses[1])
+            await until(is_true(lambda: [each.frames > 5 for each in standing(dispatcher).values()] == [True, True]))
+        await each_frame_has_its_mask(cameras)
 
 
 async def test_the_report_stands_in_redis_and_goes_with_the_dispatcher(

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from narrows.bundle import Bundle
-from narrows.errors import InferenceFailed
+from narrows.errors import InferenceFailed, ServiceError
 from narrows.wire import StreamKeys, StreamSettings
 from orchestrator.dispatch.clock import ServerClock
 from orchestrator.dispatch.lane import Connected, Lane
@@ -18,6 +18,7 @@ from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
+from orchestrator.inference.contract import ServerLost
 from orchestrator.metrics import Metrics
 
 PLANE = np.ones((1, 2, 2), np.int8)
@@ -43,6 +44,7 @@ class Echo:
         self.levels = np.zeros((self.max_batch, 1), np.int32)
         self.failures = failures
         self.batches: list[int] = []
+        self.troubles: list[ServiceError] = []
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator["Echo"]:
@@ -50,6 +52,8 @@ class Echo:
 
     async def run(self, n: int) -> NDArray[np.uint8]:
         self.batches.append(n)
+        if self.troubles:
+            raise self.troubles.pop(0)
         if self.failures:
             self.failures -= 1
             raise InferenceFailed("not this time")
@@ -145,3 +149,61 @@ async def test_a_slow_decoder_still_gets_young_frames() -> None:
         for _ in range(3):
             stale_at_ms = clock.now_ms() + 400  # of 500
             assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms) is not None
+
+
+async def test_a_batch_whose_server_is_lost_goes_again_at_once_and_counts_as_no_try() -> None:
+    decoder = Echo()
+    decoder.troubles = [ServerLost("it died")] * 5
+    async with _lane(decoder, TurnedClock()) as lane:
+        assert await lane.labels(_stream("a"), PLANE, 0, None) is not None
+        assert lane.ready
+    assert decoder.batches == [1] * 6
+
+
+async def test_frames_wait_in_their_order_while_the_decoder_is_away() -> None:
+    decoder = Echo()
+    decoder.troubles = [ServiceError("away"), ServiceError("away")]
+    stream = _stream("a")
+    async with _lane(decoder, TurnedClock()) as lane:
+        answers = await asyncio.gather(*(lane.labels(stream, PLANE * n, 0, None) for n in range(4)))
+    assert [int(answer.labels[0, 0]) for answer in answers if answer] == [0, 1, 2, 3]
+
+
+class Stubborn(Echo):
+    """A decoder whose batches swallow a cancellation, as libraries do that meet a time-out at the same moment."""
+
+    def __init__(self, swallow: int) -> None:
+        super().__init__()
+        self.swallow = swallow
+        self.begun = asyncio.Event()
+
+    async def run(self, n: int) -> NDArray[np.uint8]:
+        self.begun.set()
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                self.swallow -= 1
+                if self.swallow < 0:
+                    raise
+
+
+async def test_a_batch_that_swallows_cancellations_holds_neither_the_lane_nor_its_closing_up() -> None:
+    decoder = Stubborn(swallow=3)
+    clock = TurnedClock()
+
+    async def connect() -> Connected:
+        return Connected(decoder)
+
+    lane = Lane(cast("Bundle", _NamedBundle()), connect, clock, Metrics(), DispatchSettings(max_batch=4))
+    running = asyncio.create_task(lane.run())
+    waiting = asyncio.create_task(lane.labels(_stream("a"), PLANE, 0, None))
+    await decoder.begun.wait()
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=20)
+    assert done
+    closing = asyncio.create_task(lane.close())
+    done, _ = await asyncio.wait([closing], timeout=20)
+    assert done
+    assert decoder.swallow < 0
+    waiting.cancel()

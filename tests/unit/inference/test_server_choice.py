@@ -1,0 +1,145 @@
+"""Which server a batch goes to, and for how long a server is left alone."""
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from narrows.errors import ServiceError
+from orchestrator.inference.choice import choose
+from orchestrator.inference.seat import Connection, Seat
+
+
+@dataclass(frozen=True)
+class Standing:
+    room: bool = True
+    doubtful: bool = False
+    outstanding: int = 0
+    instances: int = 1
+    turn: int = 0
+
+
+STANDINGS = st.lists(
+    st.builds(Standing, st.booleans(), st.booleans(), st.integers(0, 64), st.integers(0, 8), st.integers(0, 99))
+)
+
+
+@given(STANDINGS)
+def test_who_is_chosen_has_room_and_nobody_with_room_has_less_work(standings: list[Standing]) -> None:
+    chosen = choose(standings)
+    able = [each for each in standings if each.room]
+    if chosen is None:
+        assert not able
+        return
+    assert chosen.room
+    trusted = [each for each in able if not each.doubtful] or able
+    assert chosen in trusted
+    assert all(
+        chosen.outstanding / max(1, chosen.instances) <= each.outstanding / max(1, each.instances) for each in trusted
+    )
+
+
+def test_work_is_shared_out_by_instances_and_among_equals_in_turn() -> None:
+    small, large = Standing(outstanding=3), Standing(outstanding=8, instances=4)
+    assert choose([small, large]) is large
+    last, earlier = Standing(turn=5), Standing(turn=4)
+    assert choose([last, earlier]) is earlier
+
+
+def test_a_server_that_just_failed_a_batch_comes_last_however_idle() -> None:
+    idle, busy = Standing(doubtful=True), Standing(outstanding=100)
+    assert choose([idle, busy]) is busy
+    assert choose([idle]) is idle
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Somewhere:
+    """A decoder of which only the connection is wanted."""
+
+
+def _seat(clock: Clock | None = None, most: int = 8) -> Seat:
+    return Seat("a:1", most, clock or Clock())
+
+
+def _connection() -> Connection:
+    return Connection(Somewhere())  # type: ignore[arg-type]
+
+
+def _free_slots(seat: Seat) -> int:
+    """How many batches it may have until it has no room."""
+    lent = 0
+    while seat.room and seat.connection is not None:
+        seat.connection.lend()
+        lent += 1
+    return lent
+
+
+async def test_a_new_server_has_one_batch_until_it_answered_and_then_one_more_than_instances() -> None:
+    seat = _seat()
+    assert seat.coming
+    assert _free_slots(seat) == 0
+    seat.admit(_connection(), instances=3)
+    assert _free_slots(seat) == 1
+    seat.answered(4)
+    assert _free_slots(seat) == 3
+    assert seat.report().frames == 4
+
+
+async def test_no_server_has_more_batches_than_slots() -> None:
+    seat = _seat(most=2)
+    seat.admit(_connection(), instances=7)
+    seat.answered(1)
+    assert _free_slots(seat) == 2
+
+
+async def test_the_time_apart_doubles_until_a_batch_is_answered() -> None:
+    seat = _seat()
+    pauses = []
+    for _ in range(8):
+        seat.admit(_connection(), instances=1)
+        seat.lose(ServiceError("gone"))
+        pauses.append(seat.pause_s())
+    ceilings = [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
+    assert all(ceiling / 2 <= pause <= ceiling for pause, ceiling in zip(pauses, ceilings, strict=True))
+    assert seat.report().ejected
+    seat.admit(_connection(), instances=1)
+    assert not seat.report().ejected
+    seat.answered(1)
+    assert seat.pause_s() <= 0.1
+
+
+async def test_doubt_ends_with_time_or_with_an_answer() -> None:
+    clock = Clock()
+    seat = _seat(clock)
+    seat.admit(_connection(), instances=1)
+    seat.answered(1)
+    assert not seat.refused()
+    assert seat.doubtful
+    clock.now_s += 1.5
+    assert not seat.doubtful
+    seat.refused()
+    seat.answered(1)
+    assert not seat.doubtful
+
+
+async def test_five_failed_batches_in_a_row_are_the_servers_fault_and_one_is_while_it_is_new() -> None:
+    seat = _seat()
+    seat.admit(_connection(), instances=1)
+    assert seat.refused()
+    seat.answered(1)
+    assert [seat.refused() for _ in range(5)] == [False] * 4 + [True]
+    seat.answered(1)
+    assert not seat.refused()
+
+
+async def test_a_draining_server_has_no_room_and_is_not_waited_for() -> None:
+    seat = _seat()
+    seat.admit(_connection(), instances=1)
+    seat.draining = True
+    assert not any((seat.room, seat.in_rotation, seat.coming, seat.report().ready))
