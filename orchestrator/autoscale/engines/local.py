@@ -98,7 +98,7 @@ class LocalServers:
                     raise reply
         except ServiceError as error:
             raise ActuationFailed(f"the supervisors cannot be heard: {error}") from None
-        oldest_ms = int(clock[0]) * 1000 - FRESH_MS
+        oldest_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000 - FRESH_MS
         hosts = {name: state for name, state in _states(pairs(states)).items() if state.at_ms >= oldest_ms}
         if not hosts:
             raise ActuationFailed(
