@@ -1,7 +1,8 @@
 """The official Kubernetes client, which blocks, asked from a thread; its answers as values, its errors as ours.
 
 What it needs of the cluster: ``get`` and ``update`` on ``deployments/scale``, ``list`` and ``patch`` on ``pods``,
-both in one namespace. The client is heavy (126 MB installed, for every API of Kubernetes): an extra, imported when first used.
+both in one namespace. The client is heavy (126 MB installed, for every API of Kubernetes): an extra, imported when
+first used.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@
 
 Which pods go is the ReplicaSet's choice: first those without a node, then those that are not ready, and among equals
 the cheapest by ``controller.kubernetes.io/pod-deletion-cost``. Those that are emptied here are chosen in the same
-order, so they are the ones that go, unless a further pod fails meanwhile. The pod then gets SIGTERM, and Triton finishes
-what is left within ``terminationGracePeriodSeconds``.
+order, so they are the ones that go, unless a further pod fails meanwhile. The pod then gets SIGTERM, and Triton
+finishes what is left within ``terminationGracePeriodSeconds``.
 
 A HorizontalPodAutoscaler on the same Deployment would fight this: have one of the two.
 """

@@ -1,0 +1,43 @@
+"""The proxy as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+import uvloop
+
+from narrows.errors import ServiceError
+from orchestrator.dispatch.program import configure_logs
+from orchestrator.engine_proxy.gate import Allowed, Gate
+from orchestrator.engine_proxy.server import Door, served
+from orchestrator.engine_proxy.upstream import DockerSocket
+
+_log = structlog.get_logger(__name__)
+
+
+def run_engine_proxy(allowed: Allowed, docker_url: str, listen: str, log_level: str) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ServiceError: nothing is allowed, or the address cannot be bound.
+    """
+    if not (allowed.project and allowed.service) and not allowed.swarm_service:
+        raise ServiceError("nothing may pass: give --project and --service (compose), or --swarm-service")
+    configure_logs(log_level)
+    uvloop.run(_run(allowed, docker_url, listen))
+
+
+async def _run(allowed: Allowed, docker_url: str, listen: str) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    socket = DockerSocket(docker_url)
+    try:
+        async with served(Door(Gate(socket, allowed)), listen) as address:
+            _log.info("serving", address=address, project=allowed.project, service=allowed.service,
+                      swarm_service=allowed.swarm_service, gpus=allowed.gpus)  # fmt: skip
+            await stop.wait()
+    finally:
+        await socket.close()

@@ -1,0 +1,107 @@
+"""The proxy's HTTP side: every request goes to the gate; what does not pass is counted and said."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+
+from narrows.errors import ServiceError
+from orchestrator.engine_proxy.asked import Denied, read_line
+from orchestrator.engine_proxy.gate import Gate
+from orchestrator.http import parse_address
+
+MOST_BODY_BYTES = 256 << 10
+_METRICS = "/metrics"
+_log = structlog.get_logger(__name__)
+
+
+class Door:
+    """Takes requests in, and has its own ``/metrics``."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "narrows_engine_proxy_requests",
+            "Requests for the container engine: passed, or why not.",
+            ("action", "verdict"),
+            registry=self._registry,
+        )
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request."""
+        target = request.raw_path
+        if request.method == "GET" and target == _METRICS:
+            return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        action = "other"
+        try:
+            asked = read_line(request.method, target)
+            action = asked.action.value
+            answer = await self._gate.answer(asked, await _body_of(request))
+        except Denied as denied:
+            self._requests.labels(action, denied.reason).inc()
+            _log.warning("a request does not pass", action=action, reason=denied.reason, detail=str(denied),
+                         method=request.method[:10], target=target[:200])  # fmt: skip
+            return _json(denied.status, {"message": f"narrows engine-proxy: {denied}"})
+        self._requests.labels(action, "passed").inc()
+        say = _log.debug if request.method == "GET" else _log.info
+        say("passed", action=action, subject=asked.subject[:12], status=answer.status)
+        return web.Response(status=answer.status, body=answer.body, content_type=answer.kind)
+
+
+async def _body_of(request: web.BaseRequest) -> bytes:
+    data = b""
+    async for chunk in request.content.iter_chunked(1 << 16):
+        data += chunk
+        if len(data) > MOST_BODY_BYTES:
+            raise Denied("body_size", f"a body of more than {MOST_BODY_BYTES} bytes", 413)
+    return data
+
+
+def _json(status: int, value: dict[str, str]) -> web.Response:
+    return web.Response(status=status, body=json.dumps(value).encode(), content_type="application/json")
+
+
+@asynccontextmanager
+async def served(door: Door, listen: str) -> AsyncIterator[str]:
+    """Serve at ``HOST:PORT`` or ``unix:///PATH`` while the context lasts; yields the address as a client writes it.
+
+    Raises:
+        ServiceError: the address cannot be bound.
+    """
+    runner = web.ServerRunner(web.Server(door.handle, access_log=None))
+    await runner.setup()
+    try:
+        if listen.startswith("unix://"):
+            yield await _bound_to_path(runner, Path(listen.removeprefix("unix://")))
+        else:
+            host, port = parse_address(listen)
+            await web.TCPSite(runner, host, port).start()
+            yield f"tcp://{host}:{runner.addresses[0][1]}"
+    except OSError as error:
+        raise ServiceError(f"cannot listen on {listen}: {error.strerror}; choose another") from None
+    finally:
+        await runner.cleanup()
+
+
+async def _bound_to_path(runner: web.ServerRunner, path: Path) -> str:
+    """A socket that its owner and group may use; one left by a former run is replaced."""
+    _clear(path)
+    before = os.umask(0o117)
+    try:
+        await web.UnixSite(runner, str(path)).start()
+    finally:
+        os.umask(before)
+    return f"unix://{path}"
+
+
+def _clear(path: Path) -> None:
+    if path.is_socket():
+        path.unlink(missing_ok=True)
