@@ -218,10 +218,12 @@ class Lane:
         self._changed.set()
 
     async def _one_batch(self, lent: AsyncExitStack, slot: Slot, batch: list[tuple[str, Waiting]]) -> None:
-        frames = [waiting for _, waiting in batch]
+        frames, begun_s = [waiting for _, waiting in batch], self._monotonic()
         try:
             async with lent:
                 failure = await self._infer(slot, frames)
+            if all(waiting.stream.floods for waiting in frames):
+                self._rest(self._monotonic() - begun_s)
             if failure is not None:
                 for waiting in frames:
                     await self._alone(waiting, failure)
@@ -251,6 +253,15 @@ class Lane:
         for waiting in self._picker.take_out(lambda waiting: _unwanted(waiting, now_ms, needed_ms)):
             if not waiting.answer.done():
                 waiting.answer.set_result(None)
+
+    def _rest(self, length_s: float) -> None:
+        """Half of what others leave is enough for who gets a fraction of its frames through in any case."""
+        self._picker.resting = True
+        asyncio.get_running_loop().call_later(length_s, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._picker.resting = False
+        self._changed.set()
 
     async def _infer(self, slot: Slot, batch: list[Waiting]) -> InferenceFailed | None:
         try:

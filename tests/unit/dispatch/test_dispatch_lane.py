@@ -151,6 +151,23 @@ async def test_a_slow_decoder_still_gets_young_frames() -> None:
             assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms) is not None
 
 
+async def test_a_flood_rests_as_long_as_its_batch_took_and_others_go_meanwhile() -> None:
+    clock = TurnedClock()
+    decoder = Echo(clock=clock, takes_ms=60_000)
+    flood, quiet = _stream("flood"), _stream("quiet")
+    flood.skipped_share = 1.0
+    async with _lane(decoder, clock) as lane:
+        await lane.labels(quiet, PLANE, 0, None)
+        first, *more = [asyncio.ensure_future(lane.labels(flood, PLANE, 0, None)) for _ in range(4)]
+        await first
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not any(answer.done() for answer in more)
+        assert await lane.labels(quiet, PLANE, 0, None) is not None
+        for answer in more:
+            answer.cancel()
+
+
 async def test_a_batch_whose_server_is_lost_goes_again_at_once_and_counts_as_no_try() -> None:
     decoder = Echo()
     decoder.troubles = [ServerLost("it died")] * 5
