@@ -32,7 +32,7 @@ def doctor(
         str | None,
         typer.Option(
             envvar="NARROWS_TRITON",
-            help="Triton's gRPC address; given, it must answer.",
+            help="Triton's gRPC address, or what `narrows orchestrate --triton` takes; given, it must answer.",
             show_default="127.0.0.1:8001 if it answers",
         ),
     ] = None,

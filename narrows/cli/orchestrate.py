@@ -37,7 +37,7 @@ def orchestrate(
             min=1,
             max=256,
             envvar="NARROWS_SLOTS",
-            help="Batches in flight at most; one more than Triton's instances.",
+            help="Batches that one server may have at most; it gets one more than its instances.",
         ),
     ] = 8,
     retention: Annotated[

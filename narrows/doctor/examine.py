@@ -9,7 +9,7 @@ import http.client
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import redis
@@ -51,7 +51,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
     )
     triton: list[triton_server.TritonFacts] = []
     yield from _guarded("Triton", lambda: _triton(patient, bundles, triton))
-    served = triton[0].served if triton else None
+    served = frozenset[int]().union(*(facts.served for facts in triton)) if triton else None
     yield from _guarded("Redis", lambda: _redis(patient, served))
     for address in patient.orchestrators or (DEFAULT_ORCHESTRATOR,):
         yield from _guarded("dispatcher", lambda address=address: _dispatcher(patient, address))  # type: ignore[misc]
@@ -100,18 +100,26 @@ def _install(client: redis.Redis, served: AbstractSet[int] | None) -> Iterator[F
 
 
 def _triton(patient: Patient, bundles: tuple[Path, ...], found: list[triton_server.TritonFacts]) -> Iterator[Finding]:
-    address = patient.triton or DEFAULT_TRITON
     try:
         from tritonclient.utils import InferenceServerException  # noqa: PLC0415
+
+        from narrows.doctor.triton_servers import addresses_of  # noqa: PLC0415 - takes along what narrows[cloud] has
     except ModuleNotFoundError:
         yield warn("Triton", "narrows[cloud] is not installed: it was not looked at", "pip install 'narrows[cloud]'")
         return
-    try:
-        found.append(triton_server.gather(address))
-    except InferenceServerException as error:
-        yield _silent("Triton", address, error, "--triton", given=patient.triton is not None)
-        return
-    yield from triton_server.judge(found[0], _models(bundles) if patient.bundles else ())
+    addresses = addresses_of(patient.triton or DEFAULT_TRITON, patient.redis_url or DEFAULT_REDIS_URL)
+    if not addresses:
+        yield warn("Triton", f"{patient.triton} names no server now", "start one, or several: `narrows supervise`")
+    for address in addresses:
+        where = f"{address}: " if len(addresses) > 1 else ""
+        try:
+            facts = triton_server.gather(address)
+        except InferenceServerException as error:
+            yield _silent("Triton", address, error, "--triton", given=patient.triton is not None)
+            continue
+        found.append(facts)
+        for each in triton_server.judge(facts, _models(bundles) if patient.bundles else ()):
+            yield replace(each, detail=where + each.detail)
 
 
 def _dispatcher(patient: Patient, address: str) -> Iterator[Finding]:

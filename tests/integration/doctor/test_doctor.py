@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from narrows.doctor.examine import Patient, examine
 from narrows.doctor.finding import Finding, Level
 from narrows.triton_config import model_name
 from narrows.wire import FeaturePacket, LatentShape, StreamKeys
-from narrows.wire.keys import DEFAULT_SHARDS, INSTALL_KEY
+from narrows.wire.keys import DEFAULT_SHARDS, INSTALL_KEY, ScaleKeys
+from orchestrator.replicas.record import ServerRecord
 from orchestrator.supervise import LocalRedis
 from orchestrator.supervise.ports import free_ports
 
@@ -89,6 +91,21 @@ def test_a_stack_that_is_well_has_no_troubles(stack: Stack) -> None:
     assert found(of(stack)) == []
     subjects = {finding.subject for finding in examine(of(stack))}
     assert {"Redis policy", "leases", "decoder", "dispatcher", "bundles", "backlog", "dead letters"} <= subjects
+
+
+def test_each_of_several_servers_is_looked_at_however_they_are_named(stack: Stack, client: redis.Redis) -> None:
+    (silent,) = free_ports(1)
+    client.hset(ScaleKeys.SERVERS, "one", ServerRecord(stack.triton.grpc_address).to_json())
+    client.hset(ScaleKeys.SERVERS, "two", b"{")
+    try:
+        findings = list(examine(replace(of(stack), triton=f"redis:,127.0.0.1:{silent}")))
+    finally:
+        client.delete(ScaleKeys.SERVERS)
+    assert [each.level for each in findings if each.subject == "Triton"] == [Level.OK, Level.FAIL]
+    assert any(
+        each.detail.startswith(f"{stack.triton.grpc_address}: ") for each in findings if each.subject == "decoder"
+    )
+    assert "names no server" in found(replace(of(stack), triton="redis:"))[0].detail
 
 
 def test_an_eviction_policy_is_a_failure(stack: Stack, client: redis.Redis) -> None:
