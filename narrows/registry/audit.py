@@ -1,4 +1,4 @@
-"""Who changed a stream's settings, when, from what and to what: entries of the stream ``narrows:audit``."""
+"""Who changed a stream's settings or ordered servers, when, from what and to what: entries of ``narrows:audit``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import redis
 
 from narrows.wire import StreamSettings
 from narrows.wire.keys import AUDIT_KEY
+from narrows.wire.scale_order import ScaleOrder
 
 AUDIT_ENTRIES = 10_000
 
@@ -25,6 +26,17 @@ class AuditEvent:
     at_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ScaleEvent:
+    """One order to the autoscaler (``set``, ``freeze``, ``unfreeze``), as :class:`AuditEvent`."""
+
+    who: str
+    action: str
+    before: ScaleOrder | None
+    after: ScaleOrder
+    at_ms: int = 0
+
+
 def write_audit(client: redis.Redis, event: AuditEvent) -> None:
     """Append an event; the server dates it, the last 10 000 or so are kept."""
     fields: dict[Any, Any] = {"who": event.who, "action": event.action, "stream": event.stream}
@@ -34,14 +46,43 @@ def write_audit(client: redis.Redis, event: AuditEvent) -> None:
     client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
 
 
+def write_scale_audit(client: redis.Redis, event: ScaleEvent) -> None:
+    """Append an order; as :func:`write_audit`."""
+    fields: dict[Any, Any] = {"who": event.who, "action": event.action, "order": event.after.to_json()}
+    if event.before is not None:
+        fields["before"] = event.before.to_json()
+    client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
+
+
 def read_audit(client: redis.Redis, count: int = 100) -> list[AuditEvent]:
-    """The latest events, newest first.
+    """What was done to streams among the latest events, newest first.
 
     Raises:
         RecordError: settings in an event cannot be read.
     """
     entries: Any = client.xrevrange(AUDIT_KEY, count=count)
-    return [_event(entry_id, fields) for entry_id, fields in entries]
+    return [_event(entry_id, fields) for entry_id, fields in entries if b"order" not in fields]
+
+
+def read_scale_audit(client: redis.Redis, count: int = 100) -> list[ScaleEvent]:
+    """The orders among the latest events, newest first.
+
+    Raises:
+        RecordError: an order in an event cannot be read.
+    """
+    entries: Any = client.xrevrange(AUDIT_KEY, count=count)
+    return [_scale_event(entry_id, fields) for entry_id, fields in entries if b"order" in fields]
+
+
+def _scale_event(entry_id: bytes, fields: dict[bytes, bytes]) -> ScaleEvent:
+    before = fields.get(b"before")
+    return ScaleEvent(
+        who=fields.get(b"who", b"").decode("utf-8", "replace"),
+        action=fields.get(b"action", b"").decode("utf-8", "replace"),
+        before=None if before is None else ScaleOrder.parse(before),
+        after=ScaleOrder.parse(fields[b"order"]),
+        at_ms=int(entry_id.partition(b"-")[0]),
+    )
 
 
 def _event(entry_id: bytes, fields: dict[bytes, bytes]) -> AuditEvent:

@@ -1,1 +1,68 @@
-"""The engines that run servers, each behind the contract :mod:`orchestrator.autoscale.replicas`."""
+"""The engines that run servers, each behind the contract :mod:`orchestrator.autoscale.replicas`.
+
+Their clients are imported when they are chosen: whoever scales with one does not install the others'.
+"""
+
+from __future__ import annotations
+
+from narrows.errors import ServiceError
+from orchestrator.autoscale.engines.options import EngineName, EngineOptions
+from orchestrator.autoscale.replicas import Replicas
+from orchestrator.autoscale.reports import Reports
+from orchestrator.dispatch.store import Store
+
+__all__ = ["EngineName", "EngineOptions", "make_engine"]
+
+
+def make_engine(name: EngineName, options: EngineOptions, store: Store) -> Replicas:
+    """The engine of this name; connects when it is first asked.
+
+    Raises:
+        ServiceError: its client is not installed; the message says what to install.
+    """
+    try:
+        return _make(name, options, store)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"docker", "kubernetes"}:
+            raise
+        extra = "kubernetes" if name is EngineName.KUBERNETES else "docker"
+        raise ServiceError(
+            f"--engine {name} needs {error.name}, which is not installed: pip install 'narrows[{extra}]'"
+        ) from None
+
+
+def _make(name: EngineName, options: EngineOptions, store: Store) -> Replicas:
+    match name:
+        case EngineName.LOCAL:
+            from orchestrator.autoscale.engines.local import LocalServers  # noqa: PLC0415 - so are all of these: lazy
+
+            return LocalServers(store)
+        case EngineName.COMPOSE:
+            from orchestrator.autoscale.engines.compose import ComposeService  # noqa: PLC0415
+
+            return ComposeService(
+                options.project,
+                options.service,
+                store,
+                docker_url=options.docker_url,
+                port=options.port,
+                slots=options.slots,
+                gpus=options.gpus,
+                drain_s=options.drain_s,
+            )
+        case EngineName.SWARM:
+            from orchestrator.autoscale.engines.swarm import SwarmService  # noqa: PLC0415
+
+            return SwarmService(options.service, store, docker_url=options.docker_url, port=options.port)
+        case EngineName.KUBERNETES:
+            import kubernetes  # noqa: F401, PLC0415 - asked for now, or the first look would fail
+
+            from orchestrator.autoscale.engines.kubernetes import KubernetesScale  # noqa: PLC0415
+
+            return KubernetesScale(
+                options.namespace, options.service, store, port=options.port, drain_s=options.drain_s
+            )
+        case EngineName.NONE:
+            from orchestrator.autoscale.engines.fixed import FixedServers  # noqa: PLC0415
+
+            return FixedServers(Reports(store))

@@ -1,0 +1,122 @@
+"""``narrows scale``: what the autoscaler does, and telling it otherwise."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from narrows.registry import ScaleDesk
+    from narrows.wire.scale_order import ScaleOrder
+
+scale = typer.Typer(
+    help="What the autoscaler does, and telling it otherwise.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+By = Annotated[str | None, typer.Option("--by", help="Who orders, for the audit.", show_default="USER@HOST")]
+
+
+@scale.command()
+def status(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    decisions: Annotated[int, typer.Option(min=0, max=1000, help="How many of the last decisions to show.")] = 8,
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Show servers, instances, load, capacity, streams, who leads, and the last decisions with their reasons.
+
+    Example: narrows scale status
+
+    Example: narrows scale status --json | jq .status.streams_left
+    """
+    from narrows.cli.scale_table import as_record, print_tables
+    from orchestrator.autoscale.standing import read_standing
+
+    with _desk(redis_url) as desk:
+        standing = read_standing(desk.client, decisions=decisions)
+    if as_json:
+        print(json.dumps(as_record(standing)))
+        return
+    print_tables(standing)
+
+
+@scale.command("set")
+def set_servers(
+    number: Annotated[str, typer.Argument(metavar="N", help="How many servers; auto gives it back to the policy.")],
+    *,
+    by: By = None,
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Have N servers, whatever the load, within the minimum, the maximum and the slots. An audit event is kept.
+
+    Example: narrows scale set 3
+
+    Example: narrows scale set auto
+    """
+    from narrows.wire.scale_order import parse_target
+
+    servers = parse_target(number)
+    with _desk(redis_url) as desk:
+        order = desk.set_servers(servers, who=by or _caller())
+        _print_order(desk, order)
+
+
+@scale.command()
+def freeze(*, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
+    """Forbid the autoscaler any change, until `narrows scale unfreeze`. An audit event is kept.
+
+    Example: narrows scale freeze
+    """
+    with _desk(redis_url) as desk:
+        _print_order(desk, desk.freeze(frozen=True, who=by or _caller()))
+
+
+@scale.command()
+def unfreeze(*, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
+    """Let the autoscaler work again. An audit event is kept.
+
+    Example: narrows scale unfreeze
+    """
+    with _desk(redis_url) as desk:
+        _print_order(desk, desk.freeze(frozen=False, who=by or _caller()))
+
+
+def _desk(redis_url: str) -> AbstractContextManager[ScaleDesk]:
+    from contextlib import closing, contextmanager
+
+    from narrows.broker import connect, named_errors
+    from narrows.registry import ScaleDesk
+
+    @contextmanager
+    def opened() -> Iterator[ScaleDesk]:
+        with closing(connect(redis_url)) as client, named_errors(redis_url):
+            yield ScaleDesk(client)
+
+    return opened()
+
+
+def _print_order(desk: ScaleDesk, order: ScaleOrder) -> None:
+    """What stands now; and where nobody is there to follow it, that."""
+    from narrows.wire.keys import ScaleKeys
+
+    servers = "as many servers as the policy wants" if order.servers is None else f"{order.servers} servers"
+    print(f"ordered: {servers}{', frozen: nothing is changed' if order.frozen else ''}")
+    if not desk.client.exists(ScaleKeys.STATUS):
+        print("no autoscaler leads now: the order waits until `narrows autoscale` runs", file=sys.stderr)
+
+
+def _caller() -> str:
+    return f"{getpass.getuser()}@{os.uname().nodename}"

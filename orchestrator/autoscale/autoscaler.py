@@ -1,0 +1,320 @@
+"""The loop: look, and where this process leads, decide and have it done.
+
+::
+
+    every second:   hold ── the lease ──► token
+    every interval: engine, reports, Triton ─► Observer ─► Signals ─► decide ─► token still good? ─► engine
+                                                  │                     └─► journal          └─► after_success / failure
+                                                  └─► gauges, forecast, status
+
+A process that does not lead looks too, so that it knows the costs when it has to lead. Targets are absolute and are
+compared with what the engine has at each round: so what a stale leader did, or somebody by hand, lasts one interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from narrows.errors import RecordError, ServiceError
+from narrows.wire.keys import ScaleKeys
+from narrows.wire.scale_order import ScaleOrder
+from orchestrator.autoscale.engines.fixed import FixedServers
+from orchestrator.autoscale.forecast import Forecast, Forecaster
+from orchestrator.autoscale.gain import capacity
+from orchestrator.autoscale.gauges import show
+from orchestrator.autoscale.journal import Journal
+from orchestrator.autoscale.leader import Leadership
+from orchestrator.autoscale.metrics import ScaleMetrics
+from orchestrator.autoscale.observe import Observation, Observer
+from orchestrator.autoscale.policy import PolicySettings, State, after_failure, after_success, decide
+from orchestrator.autoscale.reason import Reason
+from orchestrator.autoscale.replicas import (
+    ActuationFailed,
+    CapacityExhausted,
+    Instances,
+    Observed,
+    Replicas,
+    StaleLeader,
+)
+from orchestrator.autoscale.signals import Decision, Fleet, Orders
+from orchestrator.autoscale.status_of import status_of
+from orchestrator.autoscale.vitals import Vitals
+from orchestrator.dispatch.store import Store
+
+_log = structlog.get_logger(__name__)
+_HOLD_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How an autoscaler is to work.
+
+    Attributes:
+        settings: of the policy.
+        interval_s: from one look to the next.
+        dry_run: decide, say so, and change nothing.
+    """
+
+    settings: PolicySettings
+    interval_s: float = 2.0
+    dry_run: bool = False
+
+
+class Autoscaler:
+    """One process; of several, one leads."""
+
+    def __init__(
+        self,
+        store: Store,
+        leadership: Leadership,
+        observer: Observer,
+        replicas: Replicas,
+        instances: Instances | None,
+        plan: Plan,
+        metrics: ScaleMetrics | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Hold no lease yet.
+
+        Args:
+            store: the install's Redis.
+            leadership: this process's claim.
+            observer: what looks.
+            replicas: the engine.
+            instances: what changes instances; ``None``: nobody does.
+            plan: how to work.
+            metrics: what to export.
+            monotonic: seconds.
+        """
+        self.metrics = metrics or ScaleMetrics()
+        self.vitals = Vitals(max(10.0, 5 * plan.interval_s), monotonic)
+        self._store, self._leadership, self._observer = store, leadership, observer
+        self._replicas, self._instances, self._plan = replicas, instances, plan
+        self._monotonic = monotonic
+        self._forecaster = Forecaster()
+        self._journal = Journal(store, self.metrics, leadership.owner)
+        self._state: State | None = None
+        self._failure = self._order_failure = ""
+        self._changing: asyncio.Task[None] | None = None
+        self._orders = ScaleOrder()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then leave the lead to the next."""
+        async with asyncio.TaskGroup() as tasks:
+            loops = [tasks.create_task(self._hold()), tasks.create_task(self._rounds())]
+            await stop.wait()
+            self.vitals.stopping = True
+            for loop in loops:
+                loop.cancel()
+        if self._changing is not None:
+            self._changing.cancel()
+            await asyncio.gather(self._changing, return_exceptions=True)
+        try:
+            await self._leadership.leave()
+        except ServiceError as error:
+            _log.warning("the lease lapses by itself", error=str(error))
+
+    async def _hold(self) -> None:
+        while True:
+            try:
+                await self._leadership.hold()
+            except ServiceError as error:
+                _log.debug("the lease is not renewed", error=str(error))
+            self.metrics.leader.set(self._leadership.token is not None)
+            await asyncio.sleep(_HOLD_S)
+
+    async def _rounds(self) -> None:
+        while True:
+            begun_s = self._monotonic()
+            try:
+                await self.round()
+                self.vitals.went_well()
+                outcome = "ok"
+            except ActuationFailed as error:
+                outcome = "engine"
+                self._trouble("nothing is changed: the engine does not answer", error)
+                self.metrics.actuation_failures.labels(self._replicas.name, "observe").inc()
+            except ServiceError as error:
+                outcome = "redis"
+                self._trouble("nothing is changed", error)
+            except Exception:  # noqa: BLE001 - the outermost loop: said, counted, and on it goes
+                outcome = "crash"
+                self.vitals.trouble = "an unforeseen error; see the log"
+                _log.exception("a round was given up")
+            self.metrics.rounds.labels(outcome).inc()
+            await asyncio.sleep(max(0.1, self._plan.interval_s - (self._monotonic() - begun_s)))
+
+    async def round(self) -> None:
+        """One look; where this process leads, one decision.
+
+        Raises:
+            ActuationFailed: the engine does not tell what it has; nothing was changed.
+            ServiceError: Redis is away, or refuses; nothing was changed.
+        """
+        reports = await self._observer.reports()
+        observed = await self._replicas.observe()
+        seen = await self._observer.look(reports, observed)
+        settings = self._bounds(observed, seen)
+        forecast = self._forecast(seen, settings)
+        show(self.metrics, seen, self._observer.capacity, forecast)
+        token = self._leadership.token
+        if token is None:
+            self._state = None
+            self._journal.begin()
+            self.metrics.not_leading()
+            return
+        await self._lead(token, observed, seen, settings, forecast)
+
+    async def _lead(
+        self, token: int, observed: Observed, seen: Observation, settings: PolicySettings, forecast: Forecast
+    ) -> None:
+        self._orders = await self._read_orders()
+        orders = Orders(self._orders.servers, self._orders.frozen)
+        before = self._state or State()
+        decision, state = decide(seen.signals, orders, before, settings, self._monotonic())
+        self._state = state if seen.instances_known else replace(state, instances=None, applied=None)
+        self._show(decision)
+        if not (self._plan.dry_run or orders.frozen or Reason.BACKING_OFF in decision.reasons):
+            await self._act(decision, observed, seen, settings)
+        await self._journal.note(decision, dry_run=self._plan.dry_run)
+        at_ms = int(await self._store.time_ms())
+        status = status_of(
+            at_ms=at_ms,
+            interval_s=self._plan.interval_s,
+            leader=self._leadership.owner,
+            token=token,
+            engine=self._replicas.name,
+            dry_run=self._plan.dry_run,
+            order=self._orders,
+            seen=seen,
+            observed=observed,
+            decision=decision,
+            settings=settings,
+            forecast=forecast,
+            failure=self._failure or self._order_failure,
+        )
+        lives_ms = int(max(10.0, 5 * self._plan.interval_s) * 1000)
+        await self._store.call("SET", ScaleKeys.STATUS, status.to_json(), "PX", lives_ms)
+
+    async def _act(self, decision: Decision, observed: Observed, seen: Observation, settings: PolicySettings) -> None:
+        """Have both numbers, where they differ from what is there. The lease is looked at again right before."""
+        agreed = True
+        if decision.servers != observed.wanted and not self._fixed:
+            agreed = await self._scale(decision.servers, observed, settings)
+        differ = seen.instances_known and decision.instances != seen.signals.fleet.instances
+        if self._instances is not None and differ:
+            if self._changing is None and self._leadership.token is not None:
+                self._changing = asyncio.create_task(self._change_instances(decision.instances, settings))
+        elif agreed and self._changing is None and self._state is not None:
+            self._failure = ""
+            self._state = after_success(self._state, self._monotonic())
+
+    async def _scale(self, target: int, observed: Observed, settings: PolicySettings) -> bool:
+        """Answers whether the engine took it."""
+        token = self._leadership.token
+        if token is None:
+            return False
+        try:
+            await self._replicas.scale(target, observed, token)
+        except StaleLeader as error:
+            self._failed(self._replicas.name, "stale", error)
+        except CapacityExhausted as error:
+            self._failed(self._replicas.name, "exhausted", error)
+            self._fall_back(settings, exhausted=True)
+        except ActuationFailed as error:
+            self._failed(self._replicas.name, "failed", error)
+            self._fall_back(settings, exhausted=False)
+        else:
+            _log.info("servers are asked for", servers=target, had=observed.wanted, engine=self._replicas.name)
+            return True
+        return False
+
+    async def _change_instances(self, target: int, settings: PolicySettings) -> None:
+        """On the side: taking instances away takes more than a second each, and frames do not wait for it."""
+        if self._instances is None:
+            return
+        try:
+            await self._instances.set_instances(target)
+        except ActuationFailed as error:
+            self._failed("instances", "failed", error)
+            self._fall_back(settings, exhausted=False)
+        else:
+            _log.info("instances are changed", instances=target)
+            self._failure = ""
+            if self._state is not None:
+                self._state = after_success(self._state, self._monotonic())
+        finally:
+            self._changing = None
+
+    def _fall_back(self, settings: PolicySettings, *, exhausted: bool) -> None:
+        if self._state is not None:
+            self._state = after_failure(self._state, settings, self._monotonic(), exhausted=exhausted)
+
+    def _failed(self, engine: str, kind: str, error: ActuationFailed) -> None:
+        self._failure = str(error)
+        self.metrics.actuation_failures.labels(engine, kind).inc()
+        _log.warning("not done", engine=engine, kind=kind, error=str(error))
+
+    @property
+    def _fixed(self) -> bool:
+        return isinstance(self._replicas, FixedServers)
+
+    def _bounds(self, observed: Observed, seen: Observation) -> PolicySettings:
+        """The settings, held to what nobody can change here."""
+        settings, fleet = self._plan.settings, seen.signals.fleet
+        if self._fixed:
+            servers = max(1, observed.ready)
+            settings = replace(settings, min_servers=servers, max_servers=servers)
+        if self._instances is None:
+            settings = replace(settings, min_instances=fleet.instances, max_instances=fleet.instances)
+        return settings
+
+    def _forecast(self, seen: Observation, settings: PolicySettings) -> Forecast:
+        signals, fleet = seen.signals, seen.signals.fleet
+        return self._forecaster.take(
+            self._monotonic(),
+            streams=signals.streams,
+            frames_per_s=signals.frames_per_s,
+            server_frames_per_s=capacity(dict(signals.server_frames_per_s), fleet.instances),
+            ready=fleet.ready,
+            most=_most(settings, fleet),
+            target_load=settings.target_load,
+        )
+
+    async def _read_orders(self) -> ScaleOrder:
+        """What stands; an order that cannot be read is none, and the one before it goes on."""
+        stored = await self._store.call("GET", ScaleKeys.COMMAND)
+        try:
+            order = ScaleOrder() if stored is None else ScaleOrder.parse(stored)
+        except RecordError as error:
+            if self._order_failure != str(error):
+                _log.warning("an order is not followed", error=str(error))
+            self._order_failure = str(error)
+            return self._orders
+        self._order_failure = ""
+        return order
+
+    def _show(self, decision: Decision) -> None:
+        metrics = self.metrics
+        metrics.leader.set(1)
+        metrics.wanted.set(decision.servers)
+        metrics.instances_wanted.set(decision.instances)
+        metrics.exhausted.set(Reason.CAPACITY_EXHAUSTED in decision.reasons)
+        metrics.frozen.set(self._orders.frozen)
+        metrics.manual.set(self._orders.servers is not None)
+        metrics.dry_run.set(self._plan.dry_run)
+
+    def _trouble(self, what: str, error: ServiceError) -> None:
+        if self.vitals.trouble != str(error):
+            _log.warning(what, error=str(error))
+        self.vitals.trouble = str(error)
+
+
+def _most(settings: PolicySettings, fleet: Fleet) -> int:
+    return settings.max_servers if fleet.slots is None else min(settings.max_servers, fleet.slots)

@@ -1,0 +1,156 @@
+"""The capacity of a server, learned online: what a batch costs, and what instances do to one another.
+
+::
+
+    batch_stats ─► c(b) = a + k·b, one shape a bundle ─┐
+                ─► slowdown s(n) of n instances at work ┴─► frames/s of a server with n instances, for the present mix
+
+A server has n instances of *every* bundle, and its bundles share its processor. So load adds up over bundles::
+
+    load = Σ over bundles of  frames/s x s(n)·c(B)/B / n / servers
+
+with B the largest batch within the latency budget (decision 6 of the design). The n instances of one bundle and the n
+of another are taken as n, not 2n: what they bring together is only promised once, which rather under- than overstates.
+
+Two instances that work at the same time slow each other down: on one core to half, on a GPU that is not full hardly.
+s(n) is the ratio of what batches took with n instances *at work* to what the same batches take with the fewest
+instances that were seen. It is only learned while at least half of the instances are busy: batches that found the
+others idle would promise a gain that is not there. Old costs are forgotten by half a minute after minute of traffic;
+what was learned of other numbers of instances stays, for nothing newer is known of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from orchestrator.autoscale.server_watch import ServerLook
+from orchestrator.inference.cost import BatchCost, CostFit
+from orchestrator.inference.rate import half
+
+Mix = Mapping[str, float]
+"""Frames/s by bundle."""
+
+_BUDGET_S, _HALF_LIFE_S = 0.25, 60.0
+_ENOUGH_BATCHES = 10.0
+_AT_WORK = 0.5
+_ROUNDS = 6
+
+
+class CapacityModel:
+    """Takes looks at servers, answers costs and rates. Servers are taken as alike.
+
+    Args:
+        max_batch: the largest batch that dispatchers send; a model's own limit lowers it.
+        batch_budget_s: the longest that a batch may take; half of the objective of 500 ms leaves the rest to waiting.
+        half_life_s: how fast old costs are forgotten while new ones come.
+    """
+
+    def __init__(
+        self, max_batch: int = 16, *, batch_budget_s: float = _BUDGET_S, half_life_s: float = _HALF_LIFE_S
+    ) -> None:
+        self._max_batch, self._budget_s, self._half_life_s = max_batch, batch_budget_s, half_life_s
+        self._limits: dict[str, int] = {}
+        self._fits: dict[tuple[str, int], CostFit] = {}
+        self._shapes: dict[str, BatchCost] = {}
+        self._slowdowns: dict[int, float] = {}
+
+    def learn(self, looks: Iterable[ServerLook]) -> None:
+        """Take in what servers did since the last look; those that say nothing of it are passed over."""
+        taken: dict[tuple[str, int], CostFit] = {}
+        elapsed_s = 0.0
+        for look in looks:
+            self._limits |= look.max_batch
+            n = look.instances
+            if look.elapsed_s <= 0 or (n > 1 and look.busy_instances < _AT_WORK * n):
+                continue
+            elapsed_s = max(elapsed_s, look.elapsed_s)
+            for bundle, executed in look.executed.items():
+                if executed:
+                    taken[bundle, n] = taken.get((bundle, n), CostFit()).observe(executed)
+        if taken:
+            keep = half(min(elapsed_s, self._half_life_s), self._half_life_s)
+            self._fits |= {
+                key: _sum([(self._fits.get(key, CostFit()), keep), (fit, 1.0)]) for key, fit in taken.items()
+            }
+            self._settle()
+
+    def cost(self, bundle: str, instances: int = 1) -> BatchCost | None:
+        """What a batch of a bundle costs on one of so many instances; ``None`` until it was learned."""
+        shape = self._shapes.get(bundle)
+        if shape is None:
+            return None
+        slowdown = self._slowdown(instances)
+        return BatchCost(shape.base_s * slowdown, shape.per_frame_s * slowdown)
+
+    def bundles(self) -> tuple[str, ...]:
+        """The bundles of which the cost is known."""
+        return tuple(sorted(self._shapes))
+
+    def rates(self, mix: Mix) -> dict[int, float]:
+        """Frames/s of a server by its instances, for frames of this mix, as far as that was learned.
+
+        A bundle of which nothing is known is taken to cost what the others do.
+        """
+        known = {bundle: rate for bundle, rate in mix.items() if bundle in self._shapes and rate > 0}
+        if not known:
+            known = dict.fromkeys(self._shapes, 1.0)
+        if not known:
+            return {}
+        total = math.fsum(known.values())
+        return {n: total / math.fsum(f * self._frame_s(b, n) for b, f in known.items()) for n in self._slowdowns}
+
+    def _frame_s(self, bundle: str, instances: int) -> float:
+        """Seconds of a whole server with so many instances for one frame, in the largest batches."""
+        cost = self.cost(bundle, instances)
+        if cost is None:  # rates() asks for none of these
+            raise KeyError(bundle)
+        batch = cost.largest_batch(self._budget_s, min(self._max_batch, self._limits.get(bundle) or self._max_batch))
+        return max(cost.of(batch), 1e-9) / batch / instances
+
+    def _slowdown(self, instances: int) -> float:
+        lower = [n for n in self._slowdowns if n <= instances]
+        return self._slowdowns[max(lower)] if lower else 1.0
+
+    def _settle(self) -> None:
+        """One shape a bundle, one slowdown a number of instances: least squares of each, given the other, in turn."""
+        evidence: dict[int, float] = {}
+        for (_, n), fit in self._fits.items():
+            evidence[n] = evidence.get(n, 0.0) + fit.weight
+        numbers = sorted(n for n, batches in evidence.items() if batches >= _ENOUGH_BATCHES)
+        if not numbers:
+            return
+        slowdowns = dict.fromkeys(numbers, 1.0)
+        shapes: dict[str, BatchCost] = {}
+        for _ in range(_ROUNDS):
+            shapes = self._shapes_given(slowdowns)
+            ratios = {n: self._ratio(n, shapes) for n in numbers}
+            slowdowns = {n: ratio / ratios[numbers[0]] for n, ratio in ratios.items()}
+        self._shapes, self._slowdowns = self._shapes_given(slowdowns), slowdowns
+
+    def _shapes_given(self, slowdowns: Mapping[int, float]) -> dict[str, BatchCost]:
+        shapes: dict[str, BatchCost] = {}
+        for bundle in {bundle for bundle, n in self._fits if n in slowdowns}:
+            parts = [
+                (_eased(fit, slowdowns[n]), 1.0) for (b, n), fit in self._fits.items() if b == bundle and n in slowdowns
+            ]
+            if (cost := _sum(parts).cost()) is not None:
+                shapes[bundle] = cost
+        return shapes
+
+    def _ratio(self, instances: int, shapes: Mapping[str, BatchCost]) -> float:
+        """What batches took with so many instances over what they would have taken by the shapes."""
+        fits = [(fit, shapes[bundle]) for (bundle, n), fit in self._fits.items() if n == instances and bundle in shapes]
+        due_s = math.fsum(shape.base_s * fit.weight + shape.per_frame_s * fit.b for fit, shape in fits)
+        return math.fsum(fit.c for fit, _ in fits) / due_s if due_s > 0 else 1.0
+
+
+def _eased(fit: CostFit, slowdown: float) -> CostFit:
+    """The same batches, had nothing slowed them down."""
+    return CostFit(fit.weight, fit.b, fit.bb, fit.c / slowdown, fit.bc / slowdown)
+
+
+def _sum(parts: Iterable[tuple[CostFit, float]]) -> CostFit:
+    """Moments added up, each with its weight."""
+    kept = [(fit.weight * share, fit.b * share, fit.bb * share, fit.c * share, fit.bc * share) for fit, share in parts]
+    return CostFit(*(math.fsum(column) for column in zip(*kept, strict=True)))

@@ -1,0 +1,83 @@
+"""How many more cameras fit, and the line of load against streams."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from orchestrator.load_line import LoadLine, Offer, Offers, fit_line
+
+_ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the present traffic says of more of it.
+
+    Attributes:
+        load: frames/s offered over what the servers that are ready can do; NaN until both are known.
+        streams_left: how many more cameras like the present ones fit until the target load, with the servers there
+            are; ``None`` until known.
+        streams_left_at_most: the same with as many servers as there may be; ``None`` also where no limit is known.
+        line: load against streams, at the present capacity.
+    """
+
+    load: float = math.nan
+    streams_left: int | None = None
+    streams_left_at_most: int | None = None
+    line: LoadLine | None = None
+
+    def predict(self, streams: int) -> float:
+        """The load that so many streams would be with the servers there are; NaN until there is a line."""
+        return math.nan if self.line is None else self.line.load_of(streams)
+
+
+class Forecaster:
+    """Remembers what counts of streams offered."""
+
+    def __init__(self) -> None:
+        self._offers = Offers()
+        self._per_stream: float | None = None
+
+    def take(
+        self,
+        now_s: float,
+        *,
+        streams: int,
+        frames_per_s: float,
+        server_frames_per_s: float | None,
+        ready: int,
+        most: int | None,
+        target_load: float,
+    ) -> Forecast:
+        """Take in one moment.
+
+        Args:
+            now_s: monotonic.
+            streams: that are there.
+            frames_per_s: that they offer.
+            server_frames_per_s: what a server does; ``None``: not learned yet.
+            ready: servers that take work.
+            most: servers that there may be.
+            target_load: 0 to 1.
+        """
+        if not math.isfinite(frames_per_s):
+            return Forecast()
+        if streams > 0:
+            self._offers.add(Offer(now_s, streams, frames_per_s, _ALL))
+            self._per_stream = frames_per_s / streams if frames_per_s > 0 else self._per_stream
+        if server_frames_per_s is None:
+            return Forecast()
+
+        def left(servers: int) -> int | None:
+            if not self._per_stream:
+                return None
+            spare = server_frames_per_s * servers * target_load - frames_per_s
+            return max(0, math.floor(spare / self._per_stream))
+
+        capacity = server_frames_per_s * ready
+        if capacity <= 0:
+            load = math.inf if frames_per_s > 0 else 0.0
+            return Forecast(load, left(ready), None if most is None else left(most))
+        line = fit_line(self._offers.points(_ALL, capacity))
+        return Forecast(frames_per_s / capacity, left(ready), None if most is None else left(most), line)

@@ -1,0 +1,118 @@
+"""Every decision that changes something, and every change of the reason: a log line, a count, an entry in Redis."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import structlog
+
+from narrows.errors import RecordError
+from narrows.wire.keys import ScaleKeys
+from orchestrator.autoscale.metrics import ScaleMetrics
+from orchestrator.autoscale.signals import Decision
+from orchestrator.dispatch.store import Store
+
+_log = structlog.get_logger(__name__)
+ENTRIES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One decision.
+
+    Attributes:
+        at_ms: Redis' clock, Unix milliseconds; 0 before it is written.
+        action: see :func:`action_of`.
+        by: the leader.
+        dry_run: it was only said.
+    """
+
+    action: str
+    servers: int
+    instances: int
+    reasons: tuple[str, ...]
+    detail: str
+    by: str
+    dry_run: bool = False
+    at_ms: int = 0
+
+    def to_json(self) -> bytes:
+        """Serialise all but the time, which the entry's id tells."""
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "at_ms"}
+        return json.dumps({"v": 1} | fields, separators=(",", ":")).encode()
+
+    @classmethod
+    def parse(cls, data: bytes, at_ms: int) -> JournalEntry:
+        """Read an entry; unknown fields are ignored.
+
+        Raises:
+            RecordError: it is none.
+        """
+        try:
+            raw = json.loads(data)
+            return cls(
+                action=str(raw["action"]),
+                servers=int(raw["servers"]),
+                instances=int(raw["instances"]),
+                reasons=tuple(str(reason) for reason in raw["reasons"]),
+                detail=str(raw["detail"]),
+                by=str(raw["by"]),
+                dry_run=bool(raw["dry_run"]),
+                at_ms=at_ms,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            raise RecordError(f"a scaling decision cannot be read: {error!r}") from None
+
+
+def action_of(decision: Decision, before: Decision | None) -> str:
+    """``scale_up``, ``scale_down``, ``add_instances``, ``remove_instances``, or ``keep``; servers go before instances.
+
+    What a leader decides first is ``keep``: it begins with what it finds.
+    """
+    if before is None:
+        return "keep"
+    for now, then, more, fewer in (
+        (decision.servers, before.servers, "scale_up", "scale_down"),
+        (decision.instances, before.instances, "add_instances", "remove_instances"),
+    ):
+        if now != then:
+            return more if now > then else fewer
+    return "keep"
+
+
+class Journal:
+    """Keeps the last decision, writes the next where it differs."""
+
+    def __init__(self, store: Store, metrics: ScaleMetrics, by: str) -> None:
+        self._store, self._metrics, self._by = store, metrics, by
+        self._last: Decision | None = None
+
+    def begin(self) -> None:
+        """Somebody else led before: the next decision is a first one."""
+        self._last = None
+
+    async def note(self, decision: Decision, *, dry_run: bool) -> None:
+        """Write a decision, if it is new.
+
+        Raises:
+            ServiceError: Redis is away; log and count have it all the same.
+        """
+        before, self._last = self._last, decision
+        action = action_of(decision, before)
+        if before is not None and action == "keep" and decision.reasons[:1] == before.reasons[:1]:
+            return
+        entry = JournalEntry(
+            action, decision.servers, decision.instances, decision.reasons, decision.detail, self._by, dry_run
+        )
+        self._metrics.decisions.labels(action, decision.reasons[0] if decision.reasons else "").inc()
+        _log.info(
+            "decided",
+            action=action,
+            servers=decision.servers,
+            instances=decision.instances,
+            reasons=",".join(decision.reasons),
+            detail=decision.detail,
+            dry_run=dry_run,
+        )
+        await self._store.call("XADD", ScaleKeys.DECISIONS, "MAXLEN", "~", ENTRIES, "*", "d", entry.to_json())
