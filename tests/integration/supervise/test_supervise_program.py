@@ -1,0 +1,214 @@
+"""`narrows supervise` with real servers: it follows what is wanted, keeps what it has, and leaves nothing behind."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from narrows.bundle import Bundle
+from narrows.triton_config import model_name
+from narrows.wire.keys import ScaleKeys
+from orchestrator.report import DispatcherReport, ServerReport
+from orchestrator.supervise import LocalRedis
+from orchestrator.supervise.cpu_quota import QuotaUnavailable, find_hierarchy
+from tests.integration.supervise.host import WAIT_S, Host, server_pid, supervising
+from tests.integration.supervise.processes import eventually, members
+
+
+@pytest.fixture
+def options(demo_bundle: Bundle, model_repository: Path) -> tuple[str, ...]:
+    return ("--model-repository", str(model_repository), "--model", model_name(demo_bundle.id), "--slots", "2")
+
+
+@pytest.fixture
+def host(client: redis.Redis, server: LocalRedis, tmp_path: Path, options: tuple[str, ...]) -> Iterator[Host]:
+    """A supervisor of two slots with a server in one."""
+    with supervising(server.url, tmp_path, *options) as host:
+        host.comes_to(ready=1)
+        yield host
+
+
+def report(client: redis.Redis, server: str, *, draining: bool, outstanding: int) -> None:
+    """What a living dispatcher says now."""
+    seconds, micros = client.time()
+    servers = {server: ServerReport(ready=not draining, draining=draining, outstanding=outstanding)}
+    record = DispatcherReport("one", seconds * 1000 + micros // 1000, servers=servers).to_json()
+    client.hset(ScaleKeys.REPORTS, "one", record)
+
+
+def drains_while_held(host: Host, address: str) -> bool:
+    """Whether the server is draining; a dispatcher that has not heard of it holds it meanwhile."""
+    report(host.client, address, draining=False, outstanding=1)
+    return host.draining() == {address}
+
+
+def scale_keys(client: redis.Redis) -> list[object]:
+    return [key for key in client.keys("narrows:{scale}:*") if key != ScaleKeys.REPORTS.encode()]
+
+
+def test_it_follows_what_is_wanted_and_leaves_no_record(host: Host, client: redis.Redis) -> None:
+    host.want(2)
+    host.comes_to(ready=2)
+    processes = [server_pid(address) for address in host.servers().values()]
+    host.want(1)
+    host.comes_to(ready=1)
+    assert eventually(lambda: len(host.servers()) == 1 and not host.draining())
+    host.want(9)
+    host.comes_to(ready=2)
+    assert host.end() == 0, host.told()
+    assert scale_keys(client) == []
+    assert not any(members(pid) for pid in processes if pid)
+
+
+def test_a_draining_server_goes_on_until_its_dispatchers_let_it_go(host: Host, client: redis.Redis) -> None:
+    (address,) = host.servers().values()
+    pid = server_pid(address)
+    assert pid is not None
+    report(client, address, draining=False, outstanding=1)
+    host.want(0)
+    assert eventually(lambda: drains_while_held(host, address), WAIT_S)
+    for draining, outstanding in ((False, 0), (True, 2), (True, 1)):
+        until_s = time.monotonic() + 1.5
+        while time.monotonic() < until_s:
+            report(client, address, draining=draining, outstanding=outstanding)
+            time.sleep(0.1)
+        assert members(pid), "it has work, or somebody does not know yet"
+        assert host.servers(), "it is still there for those who have work at it"
+    report(client, address, draining=True, outstanding=0)
+    host.comes_to(ready=0)
+    assert eventually(lambda: not members(pid) and not host.draining())
+
+
+def test_a_draining_server_is_taken_back(host: Host, client: redis.Redis) -> None:
+    before = host.servers()
+    (address,) = before.values()
+    report(client, address, draining=False, outstanding=1)
+    host.want(0)
+    assert eventually(lambda: drains_while_held(host, address), WAIT_S)
+    report(client, address, draining=True, outstanding=1)
+    host.want(1)
+    host.comes_to(ready=1)
+    assert host.servers() == before
+    assert eventually(lambda: not host.draining())
+
+
+def test_a_server_that_is_not_let_go_is_stopped_in_the_end(
+    client: redis.Redis, server: LocalRedis, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with supervising(server.url, tmp_path, *options, "--drain-s", "1") as host:
+        host.comes_to(ready=1)
+        (address,) = host.servers().values()
+        pid = server_pid(address)
+        assert pid is not None
+        host.want(0)
+
+        def gone_though_it_is_held() -> bool:
+            report(client, address, draining=True, outstanding=1)
+            return not members(pid)
+
+        assert eventually(gone_though_it_is_held, WAIT_S)
+        assert "stopped before it was let go" in host.told()
+
+
+def test_a_crashed_server_is_back_at_its_address(host: Host) -> None:
+    (address,) = host.servers().values()
+    killed = server_pid(address)
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    assert eventually(lambda: server_pid(address) not in (None, killed), WAIT_S)
+    host.comes_to(ready=1)
+    assert list(host.servers().values()) == [address]
+
+
+def test_killed_it_leaves_no_server_and_its_successor_clears_the_records(
+    host: Host, client: redis.Redis, server: LocalRedis, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    host.want(2)
+    host.comes_to(ready=2)
+    old = host.servers()
+    processes = [pid for pid in map(server_pid, old.values()) if pid]
+    assert len(processes) == 2
+    host.process.kill()
+    assert eventually(lambda: not any(members(pid) for pid in processes))
+    assert host.servers() == old, "nobody was there to remove them"
+    with supervising(server.url, tmp_path, *options) as successor:
+        assert eventually(lambda: not successor.servers(), WAIT_S)
+        successor.comes_to(ready=2)
+        assert not set(successor.servers().values()) & set(old.values())
+
+
+def test_while_redis_is_away_the_servers_stay(tmp_path: Path, options: tuple[str, ...]) -> None:
+    with LocalRedis.start(tmp_path) as server, supervising(server.url, tmp_path, *options) as host:
+        host.comes_to(ready=1)
+        (address,) = host.servers().values()
+        server.stop()
+        assert eventually(lambda: "until Redis is back" in host.told(), WAIT_S)
+        killed = server_pid(address)
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        assert eventually(lambda: server_pid(address) not in (None, killed), WAIT_S), "kept, though nobody can be told"
+        shutil.rmtree(tmp_path / "redis")  # it forgets all
+        server.restart()
+        host.comes_to(ready=1)
+        assert list(host.servers().values()) == [address]
+
+
+def test_two_of_a_name_are_refused(host: Host, server: LocalRedis, tmp_path: Path, options: tuple[str, ...]) -> None:
+    with supervising(server.url, tmp_path / "elsewhere", *options) as other:
+        assert other.process.wait(WAIT_S) == 1
+        assert "give this one another with --name" in other.told()
+    with supervising(server.url, tmp_path, *options) as same_folder:
+        assert same_folder.process.wait(WAIT_S) == 1
+        assert "is another supervisor's" in same_folder.told()
+    assert host.has(ready=1)
+
+
+def test_a_server_that_does_not_start_is_said_and_given_up_when_not_wanted(
+    client: redis.Redis, server: LocalRedis, demo_bundle: Bundle, model_repository: Path, tmp_path: Path
+) -> None:
+    model = model_name(demo_bundle.id)
+    broken = tmp_path / "broken"
+    shutil.copytree(model_repository, broken)
+    (broken / model / "1" / "model.onnx").write_bytes(b"no network")
+    with supervising(server.url, tmp_path, "--model-repository", str(broken), "--model", model) as host:
+        assert eventually(lambda: "does not get ready" in getattr(host.state(), "trouble", ""), WAIT_S)
+        shutil.copytree(model_repository, broken, dirs_exist_ok=True)
+        host.comes_to(ready=1)
+        assert getattr(host.state(), "trouble", "") == ""
+        assert host.end() == 0
+
+
+def test_a_quota_holds_the_server_and_all_that_it_starts(
+    client: redis.Redis, server: LocalRedis, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    try:
+        hierarchy = find_hierarchy()
+    except QuotaUnavailable as error:
+        pytest.skip(str(error))
+    with supervising(server.url, tmp_path, *options, "--cpu-quota", "0.25", name="quota-test") as host:
+        host.comes_to(ready=1)
+        (address,) = host.servers().values()
+        pid = server_pid(address)
+        assert pid is not None
+        group = hierarchy.folder / "narrows-quota-test-0"
+        inside = {int(line) for line in (group / "cgroup.procs").read_text().split()}
+        assert len(members(pid)) >= 2
+        assert set(members(pid)) <= inside
+        assert host.end() == 0
+        assert not group.exists()
+
+
+def test_options_that_cannot_be_are_named(server: LocalRedis, tmp_path: Path, options: tuple[str, ...]) -> None:
+    for more, message in (
+        (("--initial", "3"), "do not fit in --slots 2"),
+        (("--name", "a b"), "--name 'a b'"),
+        (("--first-port", "65535"), "need 3 ports each"),
+    ):
+        with supervising(server.url, tmp_path / message[:5].strip("- "), *options, *more) as host:
+            assert host.process.wait(WAIT_S) == 1
+            assert message in " ".join(host.told().split()), host.told()
