@@ -14,10 +14,12 @@ import pytest
 from narrows.bundle import Bundle
 from narrows.triton_config import model_name
 from orchestrator.autoscale.engines.instances import TritonInstances
+from orchestrator.autoscale.leader import Leadership
 from orchestrator.autoscale.replicas import ActuationFailed
+from orchestrator.dispatch.store import Store
 from orchestrator.inference import TritonDecoder
 from orchestrator.inference.triton_model import TritonModel
-from orchestrator.supervise import LocalTriton
+from orchestrator.supervise import LocalRedis, LocalTriton
 from orchestrator.supervise.ports import LOOPBACK, free_ports
 from tests.integration.dispatch.rig import until
 from tests.integration.supervise.processes import members
@@ -131,8 +133,38 @@ async def test_a_server_that_is_not_there_is_named_and_the_others_change(servers
         await alone.close()
 
 
+async def test_a_paused_leaders_change_lands_once_and_the_next_interval_reverses_it(
+    server: LocalRedis, instances: TritonInstances
+) -> None:
+    """The engine compares nothing; so every action looks at the token first, and every interval sets the target."""
+    store, stands_still = Store.connect(server.url), 0.0
+    paused = Leadership(store, "paused", ttl_ms=300, monotonic=lambda: stands_still)
+    leader = Leadership(store, "leader")
+
+    async def interval(leadership: Leadership, target: int) -> bool:
+        acts = leadership.token is not None
+        if acts:
+            await instances.set_instances(target)
+        await leadership.hold()
+        return acts
+
+    assert await paused.hold() is not None
+    await until(partial(_leads, leader))
+    assert await interval(leader, 1)
+    assert await interval(paused, 2), "its clock stood still with it: between its look and its action"
+    assert await instances.instances() == 2
+    assert await interval(leader, 1)
+    assert not await interval(paused, 2)
+    assert await instances.instances() == 1
+    await store.close()
+
+
 async def test_without_a_server_there_are_none() -> None:
     assert await TritonInstances(list).instances() == 0
+
+
+async def _leads(leadership: Leadership) -> bool:
+    return await leadership.hold() is not None
 
 
 async def _longer(answered: list[int], length: int) -> bool:
