@@ -133,7 +133,7 @@ async def _run(options: ProgramOptions) -> None:
         dispatcher = Dispatcher(store, served, shards, settings, metrics)
         dispatcher.metrics.build_info.labels(__version__).set(1)
         async with (
-            _running(roster),
+            _running(roster, stop),
             serve(make_app(dispatcher.metrics.registry, dispatcher.health), options.http) as address,
         ):
             _log.info("dispatching", name=dispatcher.name, http=address, bundles=[bundle.hex_id for bundle in bundles])
@@ -144,10 +144,13 @@ async def _run(options: ProgramOptions) -> None:
 
 
 @asynccontextmanager
-async def _running(roster: Roster) -> AsyncIterator[None]:
-    """Have the roster kept up to date meanwhile."""
+async def _running(roster: Roster, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Have the roster kept up to date meanwhile; an error that nobody foresaw there ends the program."""
     looking = asyncio.create_task(roster.run())
+    looking.add_done_callback(lambda _: stop.set())
     try:
         yield
     finally:
+        if looking.done():
+            looking.result()
         await cancel_all([looking])

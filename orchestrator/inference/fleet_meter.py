@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from narrows.errors import ServiceError
+from narrows.errors import InferenceFailed, ServiceError
 from orchestrator.inference.load import LoadMeter, LoadReading
 from orchestrator.inference.rate import Rate
 from orchestrator.inference.seat import Connection, Seat
 
 _RATE_HALF_LIFE_S = 5.0
+_ANSWER_S = 2.0
 
 
 class Rotation(Protocol):
@@ -55,8 +56,9 @@ class FleetMeter:
 
     async def _read(self, seat: Seat, meter: LoadMeter) -> LoadReading | None:
         try:
-            reading = await meter.poll()
-        except ServiceError:
+            async with asyncio.timeout(_ANSWER_S):
+                reading = await meter.poll()
+        except (ServiceError, InferenceFailed, TimeoutError):
             return None
         seat.instances = reading.instances
         return reading

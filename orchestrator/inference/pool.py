@@ -122,7 +122,8 @@ class ServerPool:
                 seat.turn = self._turns
                 seat.connection.lend()
                 return seat, seat.connection
-            if not any(seat.in_rotation or seat.coming for seat in self._seats.values()):
+            hope = self._roster.looking or any(seat.in_rotation or seat.coming for seat in self._seats.values())
+            if not hope:
                 raise self._nobody()
             self._freed.clear()
             await self._freed.wait()
@@ -171,6 +172,9 @@ class ServerPool:
                 raise
         except ServiceError as error:
             self._lost(seat, None, error)
+            return
+        except InferenceFailed as error:  # it refuses to say what it serves
+            self._lost(seat, None, ServiceError(str(error)))
             return
         seat.admit(Connection(decoder), instances)
         _log.info("a server takes work", server=seat.address, instances=instances)

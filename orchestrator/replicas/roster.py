@@ -50,6 +50,8 @@ class Roster:
         self._given = frozenset(str(source.address) for source in sources if source.address and not source.named)
         self._registering = any(source.address is None for source in sources)
         self._store, self._resolve = store, resolver
+        self._looked = False
+        self._looked = store is None
         self._behind: dict[Address, frozenset[str]] = {}
         self._unresolved: dict[Address, str] = {}
         self._registered: frozenset[str] = frozenset()
@@ -68,10 +70,16 @@ class Roster:
 
         return end
 
+    @property
+    def looking(self) -> bool:
+        """Whether a source was not asked yet, so that more servers may be known in a moment."""
+        unasked = any(name not in self._behind and name not in self._unresolved for name in self._named)
+        return unasked or (self._registering and not self._looked)
+
     def gaps(self) -> list[str]:
         """Which sources name no server now, and why; for people."""
-        found = [f"{name} {self._unresolved.get(name, 'is being looked up')}" for name in self._named
-                 if not self._behind.get(name)]  # fmt: skip
+        nameless = [name for name in self._named if not self._behind.get(name)]
+        found = [f"{name} {self._unresolved.get(name, 'has no address')}" for name in nameless]
         return [*found, *(["none has registered in Redis"] if self._registering and not self._registered else [])]
 
     async def run(self) -> None:
@@ -90,22 +98,23 @@ class Roster:
         for reply in replies:
             if isinstance(reply, ReplyRefused):
                 raise reply
+        first, self._looked = not self._looked, True
         self._drained = frozenset(map(_plain, pairs(replies[0])))
         if self._registering:
             self._registered = self._addresses_in(pairs(replies[1]))
-        self._settle()
+        self._settle(first=first)
 
     async def look_up(self, name: Address) -> None:
         """Resolve a name once."""
+        first = name not in self._behind and name not in self._unresolved
         try:
             self._behind[name] = await self._resolve(name)
-        except OSError as error:
+            self._unresolved.pop(name, None)
+        except (OSError, UnicodeError) as error:
             if name not in self._unresolved:
                 _log.warning("a name is not resolved", name=str(name), error=str(error))
             self._unresolved[name] = f"does not resolve: {error}"
-            return
-        self._unresolved.pop(name, None)
-        self._settle()
+        self._settle(first=first)
 
     async def _watch_redis(self) -> None:
         while self._store is not None:
@@ -120,11 +129,12 @@ class Roster:
             await self.look_up(name)
             await asyncio.sleep(_RESOLVE_S)
 
-    def _settle(self) -> None:
+    def _settle(self, *, first: bool) -> None:
+        """Tell who follows what changed, and the first answer of a source in any case."""
         behind = {str(name): addresses for name, addresses in self._behind.items()}
         addresses = self._given.union(self._registered, *behind.values())
         draining = self._drained.union(*(behind[name] for name in self._drained & behind.keys())) & addresses
-        if (addresses, draining) == (self.addresses, self.draining):
+        if (addresses, draining) == (self.addresses, self.draining) and not first:
             return
         if addresses != self.addresses:
             _log.info("the servers", addresses=sorted(addresses))

@@ -133,6 +133,27 @@ async def test_a_killed_server_costs_retries_and_no_frame(
         assert counted(dispatcher, "triton_away") == 0
 
 
+async def test_a_frozen_server_holds_frames_up_and_loses_none(
+    store: Store, demo_bundle: Bundle, start_server: StartServer
+) -> None:
+    first, second = start_server(), start_server()
+    cameras = await make_cameras(store, demo_bundle)
+    async with dispatching_to(store, demo_bundle, first.grpc_address, second.grpc_address) as dispatcher:
+        async with sending(cameras):
+            await until(is_true(lambda: [each.frames > 20 for each in standing(dispatcher).values()] == [True, True]))
+            os.killpg(first.pid, signal.SIGSTOP)
+            try:
+                await until(is_true(lambda: standing(dispatcher)[first.grpc_address].ejected))
+                before = standing(dispatcher)[second.grpc_address].frames
+                await until(is_true(lambda: standing(dispatcher)[second.grpc_address].frames > before + 20))
+            finally:
+                os.killpg(first.pid, signal.SIGCONT)
+            before = standing(dispatcher)[first.grpc_address].frames
+            await until(is_true(lambda: standing(dispatcher)[first.grpc_address].frames > before + 20))
+        await each_frame_has_its_mask(cameras)
+        assert counted(dispatcher, "triton_away") == 0
+
+
 async def test_a_draining_server_gets_nothing_new_and_loses_nothing(
     store: Store, demo_bundle: Bundle, start_server: StartServer
 ) -> None:

@@ -22,7 +22,9 @@ async def test_registered_servers_are_known_and_records_that_cannot_be_read_are_
 ) -> None:
     store = Store.connect(server.url)
     roster = Roster(parse_sources(["redis:", "10.0.0.9:1"]), store)
+    assert roster.looking
     await roster.look()
+    assert not roster.looking
     assert roster.addresses == {"10.0.0.9:1"}
     assert roster.gaps() == ["none has registered in Redis"]
     client.hset(ScaleKeys.SERVERS, "one", ServerRecord("10.0.0.1:8001", "gpu-0").to_json())

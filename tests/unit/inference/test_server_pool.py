@@ -207,6 +207,18 @@ async def test_without_any_server_it_says_where_it_looked() -> None:
             await run_one(pool)
 
 
+async def test_the_first_answer_of_a_name_is_waited_for_rather_than_called_a_fault() -> None:
+    fleet = Fleet()
+    pool = ServerPool(fleet.roster, fleet.connect, max_batch=4, slots=3)
+    batch = asyncio.create_task(run_one(pool))
+    await asyncio.sleep(0.05)
+    assert not batch.done()
+    fleet.servers["a:1"] = Server()
+    await fleet.look()
+    await batch
+    await pool.close()
+
+
 async def test_a_draining_server_ends_what_it_has_and_is_let_go_and_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Fleet("a", "b")
     async with fleet.pool() as pool:

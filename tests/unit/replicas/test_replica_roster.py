@@ -30,11 +30,16 @@ async def test_each_address_behind_a_name_is_a_server_and_followers_hear_of_each
     names, heard = Names(), list[frozenset[str]]()
     roster = Roster(parse_sources(["10.9.9.9:1", "triton:8001"]), resolver=names)
     end = roster.follow(lambda: heard.append(roster.addresses))
-    assert roster.gaps() == ["triton:8001 is being looked up"]
+    assert roster.looking
+    names.behind = set()
+    await roster.look_up(NAME)
+    assert not roster.looking
+    assert roster.gaps() == ["triton:8001 has no address"]
     for behind in ({"10.0.0.1"}, {"10.0.0.1", "10.0.0.2"}, {"10.0.0.1", "10.0.0.2"}, {"10.0.0.2"}):
         names.behind = behind
         await roster.look_up(NAME)
     assert [sorted(each) for each in heard] == [
+        ["10.9.9.9:1"],
         ["10.0.0.1:8001", "10.9.9.9:1"],
         ["10.0.0.1:8001", "10.0.0.2:8001", "10.9.9.9:1"],
         ["10.0.0.2:8001", "10.9.9.9:1"],
@@ -43,7 +48,7 @@ async def test_each_address_behind_a_name_is_a_server_and_followers_hear_of_each
     end()
     names.behind = {"10.0.0.3"}
     await roster.look_up(NAME)
-    assert len(heard) == 3
+    assert len(heard) == 4
 
 
 async def test_a_name_that_is_not_resolved_any_more_takes_no_server_away_and_one_that_never_was_says_why() -> None:
@@ -52,6 +57,7 @@ async def test_a_name_that_is_not_resolved_any_more_takes_no_server_away_and_one
     await roster.look_up(NAME)
     assert roster.addresses == frozenset()
     assert roster.gaps() == ["triton:8001 does not resolve: Name or service not known"]
+    assert not roster.looking
     names.behind = {"10.0.0.1"}
     await roster.look_up(NAME)
     names.behind = None
