@@ -66,7 +66,7 @@ class HostRegistry:
     async def tell(
         self,
         state: HostState,
-        servers: Mapping[str, str],
+        servers: Mapping[str, ServerRecord],
         draining: Mapping[str, int],
         gone: Collection[str],
         awake: Collection[str],
@@ -75,17 +75,14 @@ class HostRegistry:
 
         Args:
             state: of the whole host.
-            servers: the address of each server that has a record, by slot.
+            servers: those that are to be found, by slot.
             draining: since when (Unix ms) the servers at these addresses drain.
             gone: slots whose server has no record.
             awake: addresses at which nothing drains.
         """
         commands: list[tuple[Encodable, ...]] = [("HSET", ScaleKeys.SUPERVISORS, self.name, state.to_json())]
         commands += [("HSET", ScaleKeys.DRAINING, address, since_ms) for address, since_ms in draining.items()]
-        commands += [
-            ("HSET", ScaleKeys.SERVERS, slot, ServerRecord(address, slot).to_json())
-            for slot, address in servers.items()
-        ]
+        commands += [("HSET", ScaleKeys.SERVERS, slot, record.to_json()) for slot, record in servers.items()]
         if gone:
             commands.append(("HDEL", ScaleKeys.SERVERS, *gone))
         if awake:

@@ -24,6 +24,7 @@ class SlotServer:
         label: the slot's name, which other programs see.
         phase: where the slot is.
         address: the server's for gRPC, ``host:port``; empty before it was ready.
+        metrics_address: where Prometheus asks it.
         draining_since_ms: since when it drains, Redis' clock.
         trouble: why the server does not start; empty if it does.
     """
@@ -31,7 +32,7 @@ class SlotServer:
     def __init__(self, label: str, launch: Callable[[], LocalTriton]) -> None:
         self.label = label
         self.phase = Phase.FREE
-        self.address = ""
+        self.address = self.metrics_address = ""
         self.draining_since_ms = 0
         self.trouble = ""
         self._launch = launch
@@ -96,7 +97,8 @@ class SlotServer:
         except ServiceError as error:
             await self._failed(error)
             return
-        self._server, self.address, self.draining_since_ms, self.trouble = server, server.grpc_address, 0, ""
+        self._server, self.draining_since_ms, self.trouble = server, 0, ""
+        self.address, self.metrics_address = server.grpc_address, server.metrics_address
         self._backoff.reset()
         if self.phase is Phase.STOPPING:
             await self._stop()
@@ -104,7 +106,7 @@ class SlotServer:
         self._keeper = Keeper(f"the server in slot {self.label}", server)
         self._keeper.__enter__()
         self.phase = Phase.READY
-        _log.info("ready", slot=self.label, server=self.address, metrics=server.metrics_address, pid=server.pid)
+        _log.info("ready", slot=self.label, server=self.address, metrics=self.metrics_address, pid=server.pid)
 
     async def _failed(self, error: ServiceError) -> None:
         if self.phase is Phase.STARTING:

@@ -20,6 +20,7 @@ from contextlib import suppress
 import structlog
 
 from narrows.errors import ServiceError
+from orchestrator.replicas.record import ServerRecord
 from orchestrator.report import FRESH_MS
 from orchestrator.supervise.drained import who_holds
 from orchestrator.supervise.host_record import HostState
@@ -135,7 +136,10 @@ class Supervisor:
         return not holders
 
     async def _tell(self, now_ms: int) -> None:
-        servers = {slot.label: slot.address for slot in self._in(Phase.READY, Phase.DRAINING)}
+        servers = {
+            slot.label: ServerRecord(slot.address, slot.label, slot.metrics_address)
+            for slot in self._in(Phase.READY, Phase.DRAINING)
+        }
         draining = self._in(Phase.DRAINING, Phase.STOPPING)
         left = [slot for slot in self._in(Phase.FREE) if slot.address]
         await self._registry.tell(

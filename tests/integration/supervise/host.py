@@ -32,10 +32,14 @@ class Host:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def servers(self) -> dict[str, str]:
-        """The addresses of the registered servers, by slot."""
+    def records(self) -> dict[str, ServerRecord]:
+        """The registered servers, by slot."""
         records: Any = self.client.hgetall(ScaleKeys.SERVERS)
-        return {slot.decode(): ServerRecord.parse(raw).address for slot, raw in records.items()}
+        return {slot.decode(): ServerRecord.parse(raw) for slot, raw in records.items()}
+
+    def servers(self) -> dict[str, str]:
+        """Their addresses, by slot."""
+        return {slot: record.address for slot, record in self.records().items()}
 
     def state(self) -> HostState | None:
         """What it said last."""

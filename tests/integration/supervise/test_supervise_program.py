@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,13 @@ def test_a_server_that_is_not_let_go_is_stopped_in_the_end(
 
         assert eventually(gone_though_it_is_held, WAIT_S)
         assert "stopped before it was let go" in host.told()
+
+
+def test_it_registers_where_its_metrics_are(host: Host, demo_bundle: Bundle) -> None:
+    ((slot, record),) = host.records().items()
+    assert record.slot == slot == "host/0"
+    with urllib.request.urlopen(f"http://{record.metrics}/metrics") as answer:
+        assert f'nv_inference_count{{model="{model_name(demo_bundle.id)}"' in answer.read().decode()
 
 
 def test_a_crashed_server_is_back_at_its_address(host: Host) -> None:
