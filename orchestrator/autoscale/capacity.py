@@ -2,8 +2,8 @@
 
 ::
 
-    batch_stats ─► c(b) = a + k·b, one shape a bundle ─┐
-                ─► slowdown s(n) of n instances at work ┴─► frames/s of a server with n instances, for the present mix
+    batch_stats ─┬─ slowly ──► c(b) = a + k·b, one shape a bundle ─┐
+                 └─ quickly ─► s(n), the level at n instances ──────┴─► frames/s of a server, for the present mix
 
 A server has n instances of *every* bundle, and its bundles share its processor. So load adds up over bundles::
 
@@ -13,10 +13,13 @@ with B the largest batch within the latency budget (decision 6 of the design). T
 of another are taken as n, not 2n: what they bring together is only promised once, which rather under- than overstates.
 
 Two instances that work at the same time slow each other down: on one core to half, on a GPU that is not full hardly.
-s(n) is the ratio of what batches took with n instances *at work* to what the same batches take with the fewest
-instances that were seen. It is only learned while at least half of the instances are busy: batches that found the
-others idle would promise a gain that is not there. Old costs are forgotten by half a minute after minute of traffic;
-what was learned of other numbers of instances stays, for nothing newer is known of them.
+s(n) is the ratio of what batches took of late with n instances *at work* to what they cost by the shape. It is only
+learned while at least half of the instances are busy: batches that found the others idle would promise a gain that is
+not there. What was learned of a number of instances stays while there is another number: nothing newer is known of it.
+
+The shape is extrapolated from the batches that come to the largest, so it takes many of them, and is forgotten with a
+half-life of ten minutes of traffic; the level follows a machine that others use too, with one of 30 s. Where only
+single frames were seen, c(B) is taken as B·c(1): capacity is understated until batches form.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from orchestrator.inference.rate import half
 Mix = Mapping[str, float]
 """Frames/s by bundle."""
 
-_BUDGET_S, _HALF_LIFE_S = 0.25, 60.0
+_BUDGET_S, _SHAPE_HALF_LIFE_S, _LEVEL_HALF_LIFE_S = 0.25, 600.0, 30.0
 _ENOUGH_BATCHES = 10.0
 _AT_WORK = 0.5
 _ROUNDS = 6
@@ -43,17 +46,15 @@ class CapacityModel:
     Args:
         max_batch: the largest batch that dispatchers send; a model's own limit lowers it.
         batch_budget_s: the longest that a batch may take; half of the objective of 500 ms leaves the rest to waiting.
-        half_life_s: how fast old costs are forgotten while new ones come.
     """
 
-    def __init__(
-        self, max_batch: int = 16, *, batch_budget_s: float = _BUDGET_S, half_life_s: float = _HALF_LIFE_S
-    ) -> None:
-        self._max_batch, self._budget_s, self._half_life_s = max_batch, batch_budget_s, half_life_s
+    def __init__(self, max_batch: int = 16, *, batch_budget_s: float = _BUDGET_S) -> None:
+        self._max_batch, self._budget_s = max_batch, batch_budget_s
         self._limits: dict[str, int] = {}
-        self._fits: dict[tuple[str, int], CostFit] = {}
+        self._long: dict[tuple[str, int], CostFit] = {}
+        self._lately: dict[tuple[str, int], CostFit] = {}
         self._shapes: dict[str, BatchCost] = {}
-        self._slowdowns: dict[int, float] = {}
+        self._levels: dict[int, float] = {}
 
     def learn(self, looks: Iterable[ServerLook]) -> None:
         """Take in what servers did since the last look; those that say nothing of it are passed over."""
@@ -69,10 +70,9 @@ class CapacityModel:
                 if executed:
                     taken[bundle, n] = taken.get((bundle, n), CostFit()).observe(executed)
         if taken:
-            keep = half(min(elapsed_s, self._half_life_s), self._half_life_s)
-            self._fits |= {
-                key: _sum([(self._fits.get(key, CostFit()), keep), (fit, 1.0)]) for key, fit in taken.items()
-            }
+            for memory, half_life_s in ((self._long, _SHAPE_HALF_LIFE_S), (self._lately, _LEVEL_HALF_LIFE_S)):
+                keep = half(min(elapsed_s, half_life_s), half_life_s)
+                memory |= {key: _sum([(memory.get(key, CostFit()), keep), (fit, 1.0)]) for key, fit in taken.items()}
             self._settle()
 
     def cost(self, bundle: str, instances: int = 1) -> BatchCost | None:
@@ -80,8 +80,8 @@ class CapacityModel:
         shape = self._shapes.get(bundle)
         if shape is None:
             return None
-        slowdown = self._slowdown(instances)
-        return BatchCost(shape.base_s * slowdown, shape.per_frame_s * slowdown)
+        level = self._level(instances)
+        return BatchCost(shape.base_s * level, shape.per_frame_s * level)
 
     def bundles(self) -> tuple[str, ...]:
         """The bundles of which the cost is known."""
@@ -98,7 +98,7 @@ class CapacityModel:
         if not known:
             return {}
         total = math.fsum(known.values())
-        return {n: total / math.fsum(f * self._frame_s(b, n) for b, f in known.items()) for n in self._slowdowns}
+        return {n: total / math.fsum(f * self._frame_s(b, n) for b, f in known.items()) for n in self._levels}
 
     def _frame_s(self, bundle: str, instances: int) -> float:
         """Seconds of a whole server with so many instances for one frame, in the largest batches."""
@@ -108,41 +108,42 @@ class CapacityModel:
         batch = cost.largest_batch(self._budget_s, min(self._max_batch, self._limits.get(bundle) or self._max_batch))
         return max(cost.of(batch), 1e-9) / batch / instances
 
-    def _slowdown(self, instances: int) -> float:
-        lower = [n for n in self._slowdowns if n <= instances]
-        return self._slowdowns[max(lower)] if lower else 1.0
+    def _level(self, instances: int) -> float:
+        lower = [n for n in self._levels if n <= instances]
+        return self._levels[max(lower)] if lower else 1.0
 
     def _settle(self) -> None:
-        """One shape a bundle, one slowdown a number of instances: least squares of each, given the other, in turn."""
+        """One shape a bundle, one level a number of instances: least squares of each, given the other, in turn."""
         evidence: dict[int, float] = {}
-        for (_, n), fit in self._fits.items():
+        for (_, n), fit in self._long.items():
             evidence[n] = evidence.get(n, 0.0) + fit.weight
         numbers = sorted(n for n, batches in evidence.items() if batches >= _ENOUGH_BATCHES)
         if not numbers:
             return
         slowdowns = dict.fromkeys(numbers, 1.0)
-        shapes: dict[str, BatchCost] = {}
         for _ in range(_ROUNDS):
             shapes = self._shapes_given(slowdowns)
-            ratios = {n: self._ratio(n, shapes) for n in numbers}
+            ratios = {n: _ratio(self._long, n, shapes) for n in numbers}
             slowdowns = {n: ratio / ratios[numbers[0]] for n, ratio in ratios.items()}
-        self._shapes, self._slowdowns = self._shapes_given(slowdowns), slowdowns
+        self._shapes = self._shapes_given(slowdowns)
+        self._levels = {n: _ratio(self._lately, n, self._shapes) for n in numbers}
 
     def _shapes_given(self, slowdowns: Mapping[int, float]) -> dict[str, BatchCost]:
         shapes: dict[str, BatchCost] = {}
-        for bundle in {bundle for bundle, n in self._fits if n in slowdowns}:
+        for bundle in {bundle for bundle, n in self._long if n in slowdowns}:
             parts = [
-                (_eased(fit, slowdowns[n]), 1.0) for (b, n), fit in self._fits.items() if b == bundle and n in slowdowns
+                (_eased(fit, slowdowns[n]), 1.0) for (b, n), fit in self._long.items() if b == bundle and n in slowdowns
             ]
             if (cost := _sum(parts).cost()) is not None:
                 shapes[bundle] = cost
         return shapes
 
-    def _ratio(self, instances: int, shapes: Mapping[str, BatchCost]) -> float:
-        """What batches took with so many instances over what they would have taken by the shapes."""
-        fits = [(fit, shapes[bundle]) for (bundle, n), fit in self._fits.items() if n == instances and bundle in shapes]
-        due_s = math.fsum(shape.base_s * fit.weight + shape.per_frame_s * fit.b for fit, shape in fits)
-        return math.fsum(fit.c for fit, _ in fits) / due_s if due_s > 0 else 1.0
+
+def _ratio(memory: Mapping[tuple[str, int], CostFit], instances: int, shapes: Mapping[str, BatchCost]) -> float:
+    """What batches took with so many instances over what they would have taken by the shapes."""
+    fits = [(fit, shapes[bundle]) for (bundle, n), fit in memory.items() if n == instances and bundle in shapes]
+    due_s = math.fsum(shape.base_s * fit.weight + shape.per_frame_s * fit.b for fit, shape in fits)
+    return math.fsum(fit.c for fit, _ in fits) / due_s if due_s > 0 else 1.0
 
 
 def _eased(fit: CostFit, slowdown: float) -> CostFit:
