@@ -36,6 +36,10 @@ test: setup-train lint ## Lint, types, import contracts and the whole suite
 	$(WORKSHOP)/python -m pytest tests/workshop $(ARGS) || status=1; \
 	exit $$status
 
+.PHONY: test-docker
+test-docker: setup-dev ## The tests against the Docker engine that is there (Swarm's too after `docker swarm init`)
+	@$(RUN) -m pytest -m docker tests/integration/engines $(ARGS)
+
 .PHONY: lint
 lint: setup-train ## Format, lint, types and import contracts, as CI checks them
 	@$(WORKSHOP)/ruff format --check .
