@@ -98,7 +98,8 @@ class CapacityModel:
         if not known:
             return {}
         total = math.fsum(known.values())
-        return {n: total / math.fsum(f * self._frame_s(b, n) for b, f in known.items()) for n in self._levels}
+        shares = {bundle: rate / total for bundle, rate in known.items()}
+        return {n: 1 / math.fsum(share * self._frame_s(b, n) for b, share in shares.items()) for n in self._levels}
 
     def _frame_s(self, bundle: str, instances: int) -> float:
         """Seconds of a whole server with so many instances for one frame, in the largest batches."""
