@@ -2,9 +2,11 @@
 
 ::
 
-    roster ─► seats ─► keep: connect ─► in rotation ─► lost or draining ─► let go ─► wait ─┐
-                ▲                                                                         │
-    slot() ─ choose, lend                             └─────────────── connect ◄───────────┘
+    roster ─► a seat for each server, and who keeps it:
+
+              ┌─► connect ─► in rotation ─► lost, or draining ─► let go ─► wait ─┐
+              └──────────────────│───────────────────────────────────────────────┘
+    slot() ─► choose a seat ─► lend
 
 A server that fails is left alone for a while, longer each time, and then connected to anew: what answers there may be
 another process, with other shapes and without our shared memory.
@@ -142,7 +144,10 @@ class ServerPool:
             keeper = self._keepers[address] = asyncio.create_task(self._keep(seat))
             keeper.add_done_callback(self._ended)
         for address in self._seats.keys() - self._roster.addresses:
-            self._part(self._seats.pop(address))
+            gone = self._seats.pop(address)
+            gone.draining = True
+            gone.changed.set()
+            self._part(gone)
             self._keepers.pop(address).cancel()
         for seat in self._seats.values():
             seat.draining = seat.address in self._roster.draining
@@ -150,7 +155,7 @@ class ServerPool:
         self._freed.set()
 
     async def _keep(self, seat: Seat) -> None:
-        while True:
+        while self._seats.get(seat.address) is seat:  # also if this task's cancellation is swallowed on its way
             if not seat.draining:
                 await self._admit(seat)
             if seat.connection is not None:

@@ -26,6 +26,7 @@ _CHANNEL = [
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
 _CONTROL_S, _LOAD_S = 5.0, 300.0
+_ALIVE_S = 2.0  # frames wait for this answer; a server that owes it too is frozen as a whole, and reloading is in vain
 
 
 class RegionUnknown(ServiceError):
@@ -211,7 +212,7 @@ class TritonModel:
         The parameter counts. If it is not as we last saw it, another dispatcher was quicker: its instances are tried
         first. If another asks at the same time it asks for the same, which Triton grants once.
         """
-        answer = await self._ask(self._client.get_model_config(self.name, as_json=True, client_timeout=_CONTROL_S))
+        answer = await self._ask(self._client.get_model_config(self.name, as_json=True, client_timeout=_ALIVE_S))
         config = answer["config"]
         parameters = config.setdefault("parameters", {})
         stamp = parameters.get("reloaded", {}).get("string_value", "")

@@ -73,7 +73,7 @@ async def sending(cameras: list[Camera]) -> AsyncIterator[None]:
         while playing:
             for camera in cameras:
                 await camera.frames(1)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.15)
 
     played = asyncio.create_task(play())
     try:
@@ -83,7 +83,7 @@ async def sending(cameras: list[Camera]) -> AsyncIterator[None]:
         await played
 
 
-async def make_cameras(store: Store, bundle: Bundle, count: int = 6) -> list[Camera]:
+async def make_cameras(store: Store, bundle: Bundle, count: int = 4) -> list[Camera]:
     cameras: list[Camera] = [RealCamera(store, bundle, f"real-{n}", epoch=n + 1) for n in range(count)]
     for camera in cameras:
         await camera.settings(b'{"policy": "complete"}')
