@@ -76,6 +76,10 @@ bench-pipeline: setup ## The path beside a plain loop straight at the same Trito
 bench-fairness: setup ## A flood, weights and overload on real processes; ARGS="--quick"
 	@$(RUN) -m benchmarks.fairness $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: setup ## Cameras come and go on the real stack: load, replicas, p95, frames lost; ARGS="--quick"
+	@$(RUN) -m benchmarks.scale $(ARGS)
+
 .PHONY: figures
 figures: setup ## Write the figures of the benchmarks into README and docs
 	@$(RUN) -m benchmarks.figures $(ARGS)

@@ -1,0 +1,1 @@
+"""Whether capacity follows the cameras: the real stack from one stream to many and back."""
