@@ -77,14 +77,16 @@ class Hierarchy:
 def find_hierarchy(mounts: Path = _MOUNTS, own_groups: Path = _OWN_GROUPS) -> Hierarchy:
     """Where this process may make groups with a quota: below its own group, else beside it, else at the top.
 
+    A controller is switched on for children of the own group alone: what lies above belongs to others.
+
     Raises:
         QuotaUnavailable: nowhere.
     """
     refusals = []
     for version, mount in _mounted(mounts):
-        for folder in _candidates(mount, _own(own_groups, version)):
+        for rank, folder in enumerate(_candidates(mount, _own(own_groups, version))):
             try:
-                _prepare(folder, version)
+                _prepare(folder, version, ours=rank == 0)
             except OSError as error:
                 refusals.append(str(error))
                 continue
@@ -92,16 +94,15 @@ def find_hierarchy(mounts: Path = _MOUNTS, own_groups: Path = _OWN_GROUPS) -> Hi
     raise _refused("; ".join(refusals) or "no control groups with a `cpu` controller are mounted")
 
 
-def _prepare(folder: Path, version: int) -> None:
+def _prepare(folder: Path, version: int, *, ours: bool) -> None:
     """See that a group made here would have a quota.
 
     Raises:
         OSError: it would not.
     """
-    if version == 2:
-        control = folder / "cgroup.subtree_control"
-        if "cpu" not in control.read_text().split():
-            control.write_text("+cpu")
+    control = folder / "cgroup.subtree_control"
+    if version == 2 and ours and "cpu" not in control.read_text().split():
+        control.write_text("+cpu")
     probe = folder / f"narrows-probe-{os.getpid()}"
     probe.mkdir()
     try:

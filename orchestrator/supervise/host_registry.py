@@ -27,13 +27,13 @@ class Heard:
     Attributes:
         now_ms: its clock, Unix milliseconds.
         target: servers wanted of this host; ``None``: nobody said.
-        state: what a supervisor of our name said last.
+        hosts: what each supervisor said last, by name; ours too.
         reports: the last of each dispatcher.
     """
 
     now_ms: int
     target: int | None
-    state: HostState | None
+    hosts: Mapping[str, HostState]
     reports: tuple[DispatcherReport, ...]
 
 
@@ -50,16 +50,16 @@ class HostRegistry:
 
     async def hear(self) -> Heard:
         """Look."""
-        clock, wanted, state, reports = await self._all(
+        clock, wanted, hosts, reports = await self._all(
             ("TIME",),
             ("HGET", ScaleKeys.WANTED, self.name),
-            ("HGET", ScaleKeys.SUPERVISORS, self.name),
+            ("HGETALL", ScaleKeys.SUPERVISORS),
             ("HGETALL", ScaleKeys.REPORTS),
         )
         return Heard(
             now_ms=int(clock[0]) * 1000 + int(clock[1]) // 1000,
             target=self._target(wanted),
-            state=_state(state),
+            hosts=_states(pairs(hosts)),
             reports=tuple(_reports(pairs(reports).values())),
         )
 
@@ -89,20 +89,23 @@ class HostRegistry:
             commands.append(("HDEL", ScaleKeys.DRAINING, *awake))
         await self._all(*commands)
 
-    async def clear(self) -> None:
-        """Remove the records of all servers of this name: a supervisor that was killed left them."""
+    async def clear(self, name: str | None = None) -> None:
+        """Remove the records of all servers of a supervisor that is gone; by default of one of our name."""
         (servers,) = await self._all(("HGETALL", ScaleKeys.SERVERS))
-        ours = {slot: raw for slot, raw in pairs(servers).items() if slot.startswith(f"{self.name}/".encode())}
-        addresses = [ServerRecord.parse(raw).address for raw in ours.values() if _readable(raw)]
-        if ours:
-            await self._all(("HDEL", ScaleKeys.SERVERS, *ours))
+        owner = f"{name or self.name}/".encode()
+        left = {slot: raw for slot, raw in pairs(servers).items() if slot.startswith(owner)}
+        addresses = [record.address for record in map(_record, left.values()) if record is not None]
+        commands: list[tuple[Encodable, ...]] = [("HDEL", ScaleKeys.SUPERVISORS, name or self.name)]
+        if left:
+            commands.append(("HDEL", ScaleKeys.SERVERS, *left))
         if addresses:
-            await self._all(("HDEL", ScaleKeys.DRAINING, *addresses))
+            commands.append(("HDEL", ScaleKeys.DRAINING, *addresses))
+        await self._all(*commands)
 
     async def leave(self) -> None:
         """Remove every record, what is wanted of us too: who starts anew begins anew."""
         await self.clear()
-        await self._all(("HDEL", ScaleKeys.SUPERVISORS, self.name), ("HDEL", ScaleKeys.WANTED, self.name))
+        await self._all(("HDEL", ScaleKeys.WANTED, self.name))
 
     async def _all(self, *commands: tuple[Encodable, ...]) -> list[Reply]:
         replies = await self._store.many(commands)
@@ -123,19 +126,21 @@ class HostRegistry:
             return None
 
 
-def _state(raw: bytes | None) -> HostState | None:
+def _states(records: Mapping[bytes, bytes]) -> dict[str, HostState]:
+    found = {}
+    for name, record in records.items():
+        try:
+            found[name.decode()] = HostState.parse(record)
+        except (RecordError, UnicodeDecodeError) as error:
+            _log.debug("a supervisor is left out", error=str(error))
+    return found
+
+
+def _record(raw: bytes) -> ServerRecord | None:
     try:
-        return None if raw is None else HostState.parse(raw)
+        return ServerRecord.parse(raw)
     except RecordError:
         return None
-
-
-def _readable(raw: bytes) -> bool:
-    try:
-        ServerRecord.parse(raw)
-    except RecordError:
-        return False
-    return True
 
 
 def _reports(records: Iterable[bytes]) -> Iterable[DispatcherReport]:

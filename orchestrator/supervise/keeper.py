@@ -79,7 +79,7 @@ class Keeper:
     def _start_again(self) -> None:
         try:
             self._server.restart()
-        except ServiceError as error:
+        except (ServiceError, OSError) as error:  # no process may be had, or no space for its log
             self._tell(f"{self.name} ended and does not start again yet: {error}")
             return
         self.restarts += 1

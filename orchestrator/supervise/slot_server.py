@@ -94,7 +94,7 @@ class SlotServer:
         _log.info("starting", slot=self.label)
         try:
             server = await asyncio.to_thread(self._launch)
-        except ServiceError as error:
+        except (ServiceError, OSError) as error:  # no process may be had, or no space for its log
             await self._failed(error)
             return
         self._server, self.draining_since_ms, self.trouble = server, 0, ""
@@ -108,7 +108,7 @@ class SlotServer:
         self.phase = Phase.READY
         _log.info("ready", slot=self.label, server=self.address, metrics=self.metrics_address, pid=server.pid)
 
-    async def _failed(self, error: ServiceError) -> None:
+    async def _failed(self, error: Exception) -> None:
         if self.phase is Phase.STARTING:
             _log.error("does not start", slot=self.label, error=str(error))
             self.phase, self.trouble = Phase.FAILED, str(error)

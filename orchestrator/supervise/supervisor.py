@@ -25,6 +25,7 @@ from orchestrator.report import FRESH_MS
 from orchestrator.supervise.drained import who_holds
 from orchestrator.supervise.host_record import HostState
 from orchestrator.supervise.host_registry import Heard, HostRegistry
+from orchestrator.supervise.silent import Silent
 from orchestrator.supervise.slot_plan import Phase, plan
 from orchestrator.supervise.slot_server import SlotServer
 
@@ -53,6 +54,7 @@ class Supervisor:
         self._registry, self._slots, self._drain_s = registry, slots, drain_s
         self._owner = secrets.token_hex(8)
         self._away = False
+        self._silent = Silent()
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
         """Supervise until ``stop``; then drain the servers, but not longer than until ``hurry``, and stop them.
@@ -76,14 +78,15 @@ class Supervisor:
         while not stop.is_set():
             try:
                 heard = await self._registry.hear()
-                if heard.state is None or heard.state.at_ms < heard.now_ms - FRESH_MS:
+                last = heard.hosts.get(self._registry.name)
+                if last is None or last.at_ms < heard.now_ms - FRESH_MS:
                     await self._registry.clear()
                     return
             except ServiceError as error:
                 self._say_away(error)
             else:
-                first = first or heard.state
-                if heard.state != first:
+                first = first or last
+                if last != first:
                     raise ServiceError(
                         f"a supervisor with the name {self._registry.name} is alive: give this one another with --name"
                     )
@@ -105,6 +108,7 @@ class Supervisor:
             slot.phase = Phase.STOPPING
         try:
             await self._tell(heard.now_ms)
+            await self._bury(heard)
         except ServiceError as error:
             self._say_away(error)
         for slot in let_go:  # only now, for nobody shall find it any more when it ends
@@ -152,6 +156,13 @@ class Supervisor:
         for slot in left:
             slot.forget()
 
+    async def _bury(self, heard: Heard) -> None:
+        """Remove what a supervisor left that is gone with its host."""
+        others = {name: state for name, state in heard.hosts.items() if name != self._registry.name}
+        for name in self._silent.look(others, heard.now_ms, time.monotonic()):
+            _log.warning("the records of a supervisor that is silent are removed", name=name)
+            await self._registry.clear(name)
+
     def _state(self, now_ms: int) -> HostState:
         return HostState(
             at_ms=now_ms,
@@ -189,6 +200,7 @@ class Supervisor:
         if not self._away:
             _log.warning("all stays as it is until Redis is back", error=str(error))
         self._away = True
+        self._silent.begin_anew()
 
 
 async def _pause(until: asyncio.Event) -> None:

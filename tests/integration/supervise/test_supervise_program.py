@@ -14,9 +14,11 @@ import redis
 from narrows.bundle import Bundle
 from narrows.triton_config import model_name
 from narrows.wire.keys import ScaleKeys
+from orchestrator.replicas.record import ServerRecord
 from orchestrator.report import DispatcherReport, ServerReport
 from orchestrator.supervise import LocalRedis
 from orchestrator.supervise.cpu_quota import QuotaUnavailable, find_hierarchy
+from orchestrator.supervise.host_record import HostState
 from tests.integration.supervise.host import WAIT_S, Host, server_pid, supervising
 from tests.integration.supervise.processes import eventually, members
 
@@ -220,3 +222,13 @@ def test_options_that_cannot_be_are_named(server: LocalRedis, tmp_path: Path, op
         with supervising(server.url, tmp_path / message[:5].strip("- "), *options, *more) as host:
             assert host.process.wait(WAIT_S) == 1
             assert message in " ".join(host.told().split()), host.told()
+
+
+def test_who_lives_removes_what_a_lost_host_left(host: Host, client: redis.Redis) -> None:
+    left = HostState(at_ms=1, owner="lost", slots=1, wanted=1).to_json()
+    client.hset(ScaleKeys.SUPERVISORS, "lost", left)
+    client.hset(ScaleKeys.SERVERS, "lost/0", ServerRecord("127.0.0.1:1", "lost/0").to_json())
+    client.hset(ScaleKeys.DRAINING, "127.0.0.1:1", 1)
+    assert eventually(lambda: "lost/0" not in host.servers(), WAIT_S)
+    assert host.has(ready=1)
+    assert eventually(lambda: not host.draining() and not client.hexists(ScaleKeys.SUPERVISORS, "lost"))
