@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from orchestrator.inference.shape import BatchShape
 from orchestrator.inference.triton_model import Overdue, RegionUnknown, TritonModel, Unanswered
 
 _SYMBOLS, _LEVEL, _LABELS = "symbols", "level", "labels"
+_SETTLED_S = 60.0
 
 
 class PlainSlot:
@@ -62,7 +64,7 @@ class SharedSlot:
     def __init__(self, model: TritonModel, shape: BatchShape) -> None:
         self._model = model
         self._shape = shape
-        self._given_up: list[str] = []
+        self._given_up: list[tuple[str, float]] = []
         self._map()
 
     async def register(self) -> None:
@@ -86,9 +88,15 @@ class SharedSlot:
         return await self._run_again(n)
 
     async def close(self) -> None:
-        """Remove the name, here and at the server."""
+        """Remove the name, here and at the server.
+
+        What was given up a moment ago stays mapped there: a server that was frozen goes on with its batch when it
+        thaws, and would die if the memory were gone by then.
+        """
         self._region.unlink()
-        for name in (*self._given_up, self._region.name):
+        settled_s = time.monotonic() - _SETTLED_S
+        settled = [name for name, since_s in self._given_up if since_s < settled_s]
+        for name in (*settled, self._region.name):
             try:
                 await self._model.unregister(name)
             except (ServiceError, InferenceFailed):
@@ -136,7 +144,7 @@ class SharedSlot:
 
     def _renew(self) -> None:
         symbols, levels = self.symbols, self.levels
-        self._given_up.append(self._region.name)
+        self._given_up.append((self._region.name, time.monotonic()))
         self._region.unlink()
         self._map()
         self.symbols[:], self.levels[:] = symbols, levels
