@@ -17,16 +17,16 @@ _HOUR_S = 3600.0
 
 
 def diurnal(seed: int = 1) -> Trace:
-    """A day: 60 cameras at night, 600 at noon, a lunch dip, and every minute a few that come or go."""
+    """A day in eight hours: 60 cameras at night, 600 at noon, a lunch dip, and every 20 s a few that come or go."""
     random = np.random.default_rng(seed)
 
     def streams(time_s: float) -> float:
-        hour = time_s / _HOUR_S
+        hour = 3 * time_s / _HOUR_S
         day = max(0.0, math.sin(math.pi * (hour - 5) / 15)) if 5 <= hour <= 20 else 0.0
         dip = 0.2 * math.exp(-((hour - 12.5) ** 2) / 0.5)
         return (60 + 540 * day * (1 - dip)) * (1 + 0.03 * random.standard_normal())
 
-    return _trace("diurnal", 24 * _HOUR_S, 60.0, streams)
+    return _trace("diurnal", 8 * _HOUR_S, 20.0, streams)
 
 
 def step(seed: int = 1) -> Trace:

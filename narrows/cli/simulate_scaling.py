@@ -28,7 +28,7 @@ def simulate_scaling(
     noise: Annotated[float, typer.Option(min=0, max=1, help="Standard deviation of rates and costs, a share.")] = 0.03,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise.")] = 1,
     min_replicas: Annotated[int, typer.Option(min=0, help="Servers at least.")] = 1,
-    max_replicas: Annotated[int, typer.Option(min=1, help="Servers at most.")] = 64,
+    max_replicas: Annotated[int, typer.Option(min=1, help="Servers at most.")] = 10_000,
     slots: Annotated[int | None, typer.Option(min=0, help="Servers that fit.", show_default="no limit")] = None,
     interval_s: Annotated[float, typer.Option(min=0.1, help="How often our policy looks.")] = 2.0,
     parameter: Annotated[

@@ -8,7 +8,7 @@ from statistics import fmean
 
 Samples = tuple[tuple[float, float], ...]
 
-_PARTS = 4
+_PARTS = 5
 _ROUNDING = 1e-9
 
 
@@ -18,27 +18,33 @@ def note(samples: Samples, frames_per_s: float, span_s: float, now_s: float) -> 
     return (*samples[first:], (now_s, frames_per_s))
 
 
-def slope_per_s(samples: Samples, span_s: float) -> float:
-    """How fast the offered load rises, frames/s each second; 0 where it does not rise all the time.
+def offered_now(samples: Samples, smoothing_s: float, jump: float) -> float:
+    """What is offered, without its noise: the mean of the last seconds, or the last sample where it leapt from it."""
+    now_s, last = samples[-1]
+    mean = fmean(rate for at_s, rate in samples if at_s >= now_s - smoothing_s)
+    return last if abs(last - mean) > mean * jump else mean
 
-    The span is cut into four parts, and the least rise from one part's mean to the next counts. A step falls into
-    one part and shows in two of the three rises at most, so it is no trend; a ramp shows in all three.
+
+def slope_per_s(samples: Samples, span_s: float, jump: float) -> float:
+    """How fast the offered load rises, frames/s each second; 0 where it does not rise all the time, and by ``jump``.
+
+    The span is cut into five parts, and the second least of the four rises from one part's mean to the next counts. A
+    step shows in two of them at most, so it is no trend; a ramp shows in all, and noise seldom hides it in two.
     """
-    if span_s <= 0 or not samples or samples[-1][0] - samples[0][0] < 0.75 * span_s:
+    now_s = samples[-1][0]
+    within = [each for each in samples if each[0] >= now_s - span_s]
+    length_s = (now_s - within[0][0]) / _PARTS
+    if span_s <= 0 or length_s * _PARTS < 0.75 * span_s:
         return 0.0
-    first_s, length_s = samples[0][0], (samples[-1][0] - samples[0][0]) / _PARTS
     parts: list[list[float]] = [[] for _ in range(_PARTS)]
-    for at_s, rate in samples:
-        parts[min(_PARTS - 1, int((at_s - first_s) / length_s))].append(rate)
+    for at_s, rate in within:
+        parts[min(_PARTS - 1, int((at_s - within[0][0]) / length_s))].append(rate)
     if not all(parts):
         return 0.0
-    return max(0.0, min(b - a for a, b in pairwise(map(fmean, parts))) / length_s)
-
-
-def look_ahead(samples: Samples, span_s: float, horizon_s: float, limit: float) -> float:
-    """What will be offered ``horizon_s`` from now if the trend holds: at most ``limit`` as a share more than now."""
-    now = samples[-1][1]
-    return min(now + slope_per_s(samples, span_s) * horizon_s, now * (1 + limit))
+    means = [fmean(part) for part in parts]
+    if means[-1] <= means[0] * (1 + jump):
+        return 0.0
+    return max(0.0, sorted(b - a for a, b in pairwise(means))[1]) / length_s
 
 
 def servers_for(frames_per_s: float, server_frames_per_s: float, load: float) -> int:

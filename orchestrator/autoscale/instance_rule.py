@@ -55,7 +55,7 @@ def _lowered(scene: Scene, count: int, servers: int, reasons: list[Reason]) -> t
     brings = gain(scene.rates, count)
     if brings is not None and brings < settings.min_gain:
         return count - 1, [Reason.INSTANCE_GAIN_LOW]
-    spare = settings.target_load - settings.hysteresis
+    spare = scene.aim - settings.hysteresis
     if count - 1 in scene.rates and servers <= settings.min_servers and scene.load(servers, count - 1) <= spare:
         return count - 1, [Reason.LOAD_LOW]
     return count, reasons
@@ -66,4 +66,5 @@ def _short(scene: Scene, instances: int, servers: int) -> bool:
     rate = scene.rate(instances)
     if scene.offered is None or rate is None:
         return False
-    return servers_for(max(scene.offered, scene.ahead), rate, scene.settings.target_load) > servers
+    highest = max(scene.aim, scene.settings.highest_load)
+    return max(servers_for(scene.offered, rate, scene.aim), servers_for(scene.ahead, rate, highest)) > servers

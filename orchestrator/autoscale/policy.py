@@ -3,13 +3,13 @@
 ::
 
     offered frames/s ─┬─ trend, as far as a start-up ─┐
-    learned frames/s ─┴─ servers for the target load ─┼─ instances first ─ surge, slots, min, max ─ Track ─ Decision
+    learned frames/s ─┴─ servers for the aim ─────────┼─ instances first ─ surge, slots, min, max ─ Track ─ Decision
     backlog, lateness ─────── feedback ───────────────┘
 
 Load is offered work over capacity (decision 6 of the design), so the number of servers follows the streams before
-anything waits. Feedback corrects what the model does not know. :mod:`.track` says why it cannot flap.
-
-A clock that goes backwards is taken as standing still.
+anything waits. Feedback corrects what the model does not know: at once with servers, and for good in two ways.
+:mod:`.margin` learns how far below full load to aim, :mod:`.patience` how long to keep servers that seem not to be
+needed. :mod:`.track` says why it cannot flap.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.autoscale.instance_rule import steer_instances
+from orchestrator.autoscale.patience import Patience
 from orchestrator.autoscale.reason import Reason
-from orchestrator.autoscale.scene import Scene, observe
+from orchestrator.autoscale.scene import Scene, learn_margin, observe
 from orchestrator.autoscale.server_rule import limit_servers, steer_servers
 from orchestrator.autoscale.settings import PolicySettings
 from orchestrator.autoscale.signals import Decision, Orders, Signals
@@ -46,6 +47,7 @@ def decide(
     """
     begun, servers, instances = tracks(state, signals.fleet, now_s)
     noted = observe(signals, begun, settings, now_s)
+    noted = learn_margin(Scene.of(signals, noted, settings, now_s))
     scene = Scene.of(signals, noted, settings, now_s)
     if orders.frozen:
         reasons = [Reason.FROZEN]
@@ -55,7 +57,10 @@ def decide(
         number, limits = limit_servers(scene, orders.servers)
         servers, reasons = servers.set(number, now_s), [Reason.MANUAL, *limits]
     else:
+        before = servers.target
         servers, instances, reasons = _automatic(scene, servers, instances)
+        patience = noted.patience or Patience(max(settings.stabilisation_s, settings.first_stabilisation_s))
+        noted = replace(noted, patience=patience.after(before, servers.target, settings, now_s))
         if Reason.INSTANCE_TRY in reasons:
             noted = replace(noted, trying_until_s=now_s + settings.instance_settle_s)
     decision = _decision(scene, servers, instances, reasons)
@@ -84,7 +89,7 @@ def _in_words(scene: Scene) -> str:
     ahead = f", {scene.ahead:.1f} soon" if scene.offered is not None and scene.ahead > scene.offered else ""
     backlog = f"; {signals.backlog_frames} frames wait, the oldest {signals.backlog_age_s:.1f} s"
     return (
-        f"{signals.streams} streams offer {offered} frames/s{ahead}; a server does {does}; "
+        f"{signals.streams} streams offer {offered} frames/s{ahead}; a server does {does}, aim {scene.aim:.0%}; "
         f"{fleet.ready} ready, {fleet.starting} starting, {fleet.draining} draining"
         f"{backlog if signals.backlog_frames > 0 else ''}"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.autoscale import demand
 from orchestrator.autoscale.gain import capacity, learned
+from orchestrator.autoscale.margin import Margin
 from orchestrator.autoscale.settings import PolicySettings
 from orchestrator.autoscale.signals import Signals
 from orchestrator.autoscale.state import State
@@ -32,16 +33,21 @@ class Scene:
     @classmethod
     def of(cls, signals: Signals, state: State, settings: PolicySettings, now_s: float) -> Scene:
         """Take the moment's numbers, leaving out those that mean nothing."""
-        offered = signals.frames_per_s
-        if not math.isfinite(offered) or offered < 0:
-            return cls(signals, state, settings, now_s, learned(signals.server_frames_per_s), None, 0.0)
-        ahead = demand.look_ahead(state.offered, settings.trend_s, settings.startup_s, settings.trend_limit)
-        return cls(signals, state, settings, now_s, learned(signals.server_frames_per_s), offered, ahead)
+        rates = learned(signals.server_frames_per_s)
+        if not _known(signals):
+            return cls(signals, state, settings, now_s, rates, None, 0.0)
+        offered = demand.offered_now(state.offered, settings.smoothing_s, settings.jump)
+        slope = demand.slope_per_s(state.offered, settings.trend_s, settings.jump)
+        ahead = min(
+            offered + slope * (settings.startup_s + settings.smoothing_s / 2), offered * (1 + settings.trend_limit)
+        )
+        return cls(signals, state, settings, now_s, rates, offered, ahead)
 
     @property
     def work(self) -> bool:
         """Something is offered, or waits, or will be offered by streams that are there."""
-        return self.signals.streams > 0 or self.signals.backlog_frames > 0 or bool(self.offered)
+        signals = self.signals
+        return signals.streams > 0 or signals.backlog_frames > 0 or (_known(signals) and signals.frames_per_s > 0)
 
     @property
     def troubled(self) -> bool:
@@ -51,10 +57,22 @@ class Scene:
         )
 
     @property
-    def ceiling(self) -> int:
-        """The most servers that there may be."""
-        slots = self.signals.fleet.slots
-        return self.settings.max_servers if slots is None else max(0, min(self.settings.max_servers, slots))
+    def window_s(self) -> float:
+        """The window before servers go."""
+        patience, settings = self.state.patience, self.settings
+        return max(settings.stabilisation_s, settings.first_stabilisation_s if patience is None else patience.window_s)
+
+    @property
+    def aim(self) -> float:
+        """The load that is aimed at."""
+        settings, margin = self.settings, self.state.margin
+        return min(settings.target_load, settings.first_load) if margin is None else margin.load
+
+    @property
+    def late(self) -> bool:
+        """More realtime frames end late than the SLO allows, and no dispatcher is to blame."""
+        settings, signals = self.settings, self.signals
+        return signals.late_ratio > settings.max_late_ratio and not signals.dispatcher_saturation >= settings.saturated
 
     def rate(self, instances: int) -> float | None:
         """Frames/s of a server with so many instances."""
@@ -70,9 +88,22 @@ class Scene:
 
 def observe(signals: Signals, state: State, settings: PolicySettings, now_s: float) -> State:
     """The state with this moment's load and idleness in it."""
-    offered = signals.frames_per_s
-    known = math.isfinite(offered) and offered >= 0
-    samples = demand.note(state.offered, offered, settings.trend_s, now_s) if known else state.offered
+    known, offered = _known(signals), signals.frames_per_s
+    span_s = max(settings.trend_s, settings.smoothing_s)
+    samples = demand.note(state.offered, offered, span_s, now_s) if known else state.offered
     idle = known and offered == 0 and signals.streams <= 0 and signals.backlog_frames <= 0
     since_s = None if not idle else now_s if state.idle_since_s is None else state.idle_since_s
     return replace(state, offered=samples, idle_since_s=since_s)
+
+
+def _known(signals: Signals) -> bool:
+    return math.isfinite(signals.frames_per_s) and signals.frames_per_s >= 0
+
+
+def learn_margin(scene: Scene) -> State:
+    """The state with what this moment says of the load that may be aimed at."""
+    fleet, margin = scene.signals.fleet, scene.state.margin or Margin(scene.aim, scene.now_s)
+    load = scene.load(fleet.ready, max(1, fleet.instances))
+    if not math.isfinite(load):
+        return scene.state
+    return replace(scene.state, margin=margin.note(load, scene.settings, scene.now_s, late=scene.late))

@@ -17,7 +17,7 @@ def steer_servers(scene: Scene, servers: Track, instances: Track, *, tried: bool
     """
     needed, why = _needed(scene, servers, instances.target)
     if needed is None:
-        return servers, why
+        needed = servers.target
     if needed > servers.target and _instance_may_do(scene, instances, tried=tried):
         needed, why = servers.target, [Reason.SETTLING]
     floor = _floor(scene, servers.target)
@@ -27,7 +27,7 @@ def steer_servers(scene: Scene, servers: Track, instances: Track, *, tried: bool
         limits = surge + limits
     if servers.target > scene.settings.max_servers:
         servers = servers.set(scene.settings.max_servers, scene.now_s)
-    window_s = scene.settings.stabilisation_s
+    window_s = scene.window_s
     moved = servers.note(min(needed, wanted), window_s, scene.now_s).move(wanted, window_s, scene.now_s)
     return moved, _reasons(servers, moved, wanted, needed, why, limits)
 
@@ -54,12 +54,12 @@ def _needed(scene: Scene, servers: Track, instances: int) -> tuple[int | None, l
         if scene.offered is None or scene.work:
             return None, [Reason.SIGNALS_MISSING]
         return 0, [Reason.LOAD_LOW]
-    now = servers_for(scene.offered, rate, settings.target_load)
-    soon = max(now, servers_for(scene.ahead, rate, settings.target_load))
-    needed, why = (soon, Reason.LOAD_HIGH if soon == now else Reason.RISING)
+    aim, highest = scene.aim, max(scene.aim, settings.highest_load)
+    now, soon = (servers_for(scene.offered, rate, aim), servers_for(scene.ahead, rate, highest))
+    needed, why = (now, Reason.LOAD_HIGH) if now >= soon else (soon, Reason.RISING)
     if needed <= servers.target:
-        spare = servers_for(max(scene.offered, scene.ahead), rate, settings.target_load - settings.hysteresis)
-        needed, why = min(spare, servers.target), Reason.LOAD_LOW
+        spare = servers_for(scene.offered, rate, aim - settings.hysteresis)
+        needed, why = min(max(spare, soon), servers.target), Reason.LOAD_LOW
     if scene.work and servers.target == 0:
         return max(1, needed), [Reason.COLD_START]
     if scene.troubled:
@@ -73,12 +73,12 @@ def _with_feedback(scene: Scene, servers: Track, rate: float, needed: int, why: 
     if needed > servers.target:
         return needed, [why]
     load = scene.offered / (rate * servers.target) if scene.offered and servers.target else 0.0
-    if scene.signals.dispatcher_saturation >= settings.saturated and load < settings.target_load:
+    if scene.signals.dispatcher_saturation >= settings.saturated and load < scene.aim:
         return servers.target, [Reason.DISPATCHER_SATURATED]
     if fleet.starting > 0 or scene.now_s - servers.changed_s < settings.cooldown_s + settings.startup_s:
         return servers.target, [Reason.SETTLING]
     waiting = scene.signals.backlog_frames / settings.drain_s
-    drained = servers_for((scene.offered or 0.0) + waiting, rate, settings.target_load)
+    drained = servers_for((scene.offered or 0.0) + waiting, rate, scene.aim)
     late = servers.target + 1 if load >= settings.feedback_load else servers.target
     most = max(drained, late)
     return (most, [Reason.BACKLOG]) if most > servers.target else (servers.target, [Reason.STEADY])
@@ -88,7 +88,11 @@ def _instance_may_do(scene: Scene, instances: Track, *, tried: bool) -> bool:
     """An instance is being tried, and what is ready still carries the load."""
     until_s = scene.state.trying_until_s
     settling = tried or (until_s is not None and scene.now_s < until_s)
-    return settling and not scene.troubled and scene.load(scene.signals.fleet.ready, instances.target) < 1
+    return (
+        settling
+        and not scene.troubled
+        and scene.load(scene.signals.fleet.ready, instances.target) < scene.settings.highest_load
+    )
 
 
 def _floor(scene: Scene, target: int) -> int:
@@ -100,9 +104,11 @@ def _floor(scene: Scene, target: int) -> int:
 
 
 def _within_surge(scene: Scene, wanted: int, target: int) -> tuple[int, list[Reason]]:
-    """No more on their way up than the larger of a number and a share of what is ready."""
+    """No more on their way up than the larger of a number and a share of what is ready; but the minimum at once."""
     settings, ready = scene.settings, scene.signals.fleet.ready
-    most = max(target, ready + max(settings.surge_servers, math.ceil(ready * settings.surge_share)))
+    most = max(
+        target, scene.settings.min_servers, ready + max(settings.surge_servers, math.ceil(ready * settings.surge_share))
+    )
     return (most, [Reason.SURGE_LIMIT]) if wanted > most else (wanted, [])
 
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 
 from orchestrator.autoscale.demand import Samples
+from orchestrator.autoscale.margin import Margin
+from orchestrator.autoscale.patience import Patience
 from orchestrator.autoscale.settings import PolicySettings
 from orchestrator.autoscale.signals import Fleet
 from orchestrator.autoscale.track import Track
@@ -17,6 +19,8 @@ class State:
 
     Attributes:
         servers, instances: the two numbers that are steered.
+        patience: the window before servers go.
+        margin: the load that is aimed at.
         applied: (servers, instances) that the engine took last.
         offered: frames/s over the span of the trend.
         idle_since_s: since when nothing was offered and nothing waits.
@@ -28,6 +32,8 @@ class State:
 
     servers: Track | None = None
     instances: Track | None = None
+    patience: Patience | None = None
+    margin: Margin | None = None
     applied: tuple[int, int] | None = None
     offered: Samples = ()
     idle_since_s: float | None = None

@@ -14,7 +14,7 @@ from orchestrator.autoscale.simulate.trace import Trace
 from orchestrator.autoscale.simulate.world import World
 
 _LEARNING_S = 10.0
-_LEARNING_SHARE = 0.05
+_MEMORY_S = 100.0
 _FIRST_LOAD = 0.7
 
 
@@ -139,7 +139,8 @@ class _Run:
         self._learning_s += self._world.step_s
         if self._learning_s >= _LEARNING_S:
             known = self._learned.get(self._instances, frames_per_s)
-            self._learned[self._instances] = known + _LEARNING_SHARE * (frames_per_s - known)
+            share = self._world.step_s / min(self._learning_s, _MEMORY_S)
+            self._learned[self._instances] = known + share * (frames_per_s - known)
 
     def _seen(self, now_s: float, streams: int) -> Seen:
         servers, queues = self._servers, self._queues

@@ -58,6 +58,10 @@ def test_without_a_cost_what_is_there_is_kept(missing: dict[int, float]) -> None
     assert (decision.servers, decision.reasons[0]) == (3, Reason.SIGNALS_MISSING)
 
 
+def test_without_any_signal_the_minimum_holds_all_the_same() -> None:
+    assert one(signals(math.nan, ready=0, streams=0, rates={}), plain(min_servers=3, surge_servers=1)).servers == 3
+
+
 @pytest.mark.parametrize("rate", [math.nan, math.inf, -1.0])
 def test_without_a_load_what_is_there_is_kept(rate: float) -> None:
     seen = signals(500.0, ready=3)
@@ -111,7 +115,7 @@ def test_waiting_frames_call_for_more_than_the_load_does_but_not_before_the_last
     early, state = decide(signals(60.0, backlog=6000, age_s=9.0), NOBODY, state, settings, 10.0)
     assert (early.servers, early.reasons[0]) == (1, Reason.SETTLING)
     late, _ = decide(signals(60.0, backlog=6000, age_s=9.0), NOBODY, state, settings, 31.0)
-    assert late.servers == math.ceil((60 + 6000 / settings.drain_s) / 100 / settings.target_load)
+    assert late.servers == math.ceil((60 + 6000 / settings.drain_s) / 100 / settings.first_load)
     assert late.reasons[0] == Reason.BACKLOG
 
 
@@ -163,7 +167,7 @@ def test_after_a_failure_the_engine_is_left_alone_ever_longer_and_then_asked_aga
 
 
 def test_a_full_engine_is_not_asked_for_more_for_a_while_but_for_fewer() -> None:
-    settings = plain(exhausted_retry_s=30.0, stabilisation_s=10.0)
+    settings = plain(exhausted_retry_s=30.0, stabilisation_s=10.0, first_stabilisation_s=10.0)
     _, state = decide(signals(500.0, ready=3), NOBODY, State(), settings, 0.0)
     state = after_failure(state, settings, 0.0, exhausted=True)
     decision, state = decide(signals(500.0, ready=3), NOBODY, state, settings, 2.0)
