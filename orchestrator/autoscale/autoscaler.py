@@ -179,6 +179,9 @@ class Autoscaler:
         before = self._state or State()
         decision, state = decide(seen.signals, orders, before, settings, self._monotonic())
         self._state = state if seen.instances_known else replace(state, instances=None, applied=None)
+        if self._fixed:  # servers that others start and stop are no decision of ours
+            self._state = replace(self._state, servers=None)
+            self._journal.servers_are(decision.servers)
         self._show(decision)
         if not (self._plan.dry_run or orders.frozen or Reason.BACKING_OFF in decision.reasons):
             await self._act(decision, observed, seen, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -91,6 +91,11 @@ class Journal:
     def begin(self) -> None:
         """Somebody else led before: the next decision is a first one."""
         self._last = None
+
+    def servers_are(self, number: int) -> None:
+        """There are so many now, by nobody's decision."""
+        if self._last is not None:
+            self._last = replace(self._last, servers=number)
 
     async def note(self, decision: Decision, *, dry_run: bool) -> None:
         """Write a decision, if it is new.

@@ -1,0 +1,159 @@
+"""The whole loop with real parts: cameras come and go, servers and instances follow, and no frame is lost.
+
+The target load is set so low that a busy machine with two cores needs more than one server for a few cameras.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from narrows.bundle import Bundle
+from narrows.triton_config import model_name
+from narrows.wire import Install, ShardKeys, StreamKeys, StreamSettings
+from narrows.wire.keys import INSTALL_KEY
+from narrows.wire.streams import Policy
+from orchestrator.autoscale.engines.instances import TritonInstances
+from orchestrator.autoscale.status import Status
+from orchestrator.dispatch.store import Store
+from orchestrator.supervise import LocalRedis, LocalTriton
+from tests.integration.autoscale.scale_rig import (
+    SHARDS,
+    Cameras,
+    decisions,
+    program,
+    scaling,
+    sending,
+    status,
+    until,
+)
+
+ANY = "127.0.0.1:0"
+OPTIONS = {
+    "--interval": 0.5,
+    "--target-load": 0.08,
+    "--hysteresis": 0.02,
+    "--startup-s": 2,
+    "--cooldown-s": 1,
+    "--stabilisation-s": 4,
+    "--instance-settle-s": 3,
+    "--instance-stabilisation-s": 4,
+    "--http": ANY,
+}
+QUICK = tuple(str(each) for option in OPTIONS.items() for each in option)
+LIMIT_S = 150.0
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture
+async def store(server: LocalRedis) -> AsyncIterator[Store]:
+    store = Store.connect(server.url)
+    await store.call("FLUSHALL")
+    await store.call("SET", INSTALL_KEY, Install(SHARDS).to_json())
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def cameras(store: Store, demo_bundle: Bundle) -> Cameras:
+    """Four whose every frame must end in a mask."""
+    cameras = Cameras(store, demo_bundle, streams=4, frames_per_s=3.0)
+    settings = StreamSettings(policy=Policy.COMPLETE).to_json()
+    for name in cameras.names():
+        shard = StreamKeys.of(name, SHARDS).shard
+        await store.call("HSET", ShardKeys(shard).streams, name, settings)
+    return cameras
+
+
+def ends_of_logs(folder: Path) -> list[str]:
+    return [f"{log.name}:\n{log.read_text()[-1500:]}" for log in sorted(folder.glob("*.log"))]
+
+
+async def shows(store: Store, folder: Path, what: str) -> Status:
+    """Wait until the leader says this of itself, a Python expression over ``s``; fail with how the logs end."""
+
+    async def there() -> bool:
+        s = await status(store)
+        return s is not None and bool(eval(what, {"s": s}))
+
+    async def state() -> str:
+        return "\n".join([await scaling(store), *ends_of_logs(folder)])
+
+    await until(there, state, limit_s=LIMIT_S)
+    found = await status(store)
+    assert found is not None
+    return found
+
+
+async def ended(cameras: Cameras) -> dict[str, int]:
+    """Wait until every frame that was sent has an end; answers the ends."""
+
+    async def there() -> bool:
+        return sum((await cameras.ledger()).values()) >= cameras.sent
+
+    await until(there, cameras.ledger, limit_s=LIMIT_S)
+    return await cameras.ledger()
+
+
+async def test_servers_follow_the_cameras_and_no_frame_is_lost(
+    server: LocalRedis, store: Store, cameras: Cameras, demo_bundle: Bundle, tmp_path: Path
+) -> None:
+    redis, bundle = ("--redis-url", server.url), ("--bundle", str(demo_bundle.folder))
+    supervise = ("supervise", *redis, *bundle, "--slots", "2", "--name", "host", "--run-folder", str(tmp_path / "run"))
+    orchestrate = ("orchestrate", *redis, *bundle, "--triton", "redis:", "--http", ANY)
+    stack = ExitStack()
+    try:
+        stack.enter_context(program(tmp_path / "supervise.log", *supervise))
+        stack.enter_context(program(tmp_path / "orchestrate.log", *orchestrate))
+        scale = ("autoscale", *redis, "--engine", "local", "--max-instances", "1", *QUICK)
+        stack.enter_context(program(tmp_path / "autoscale.log", *scale))
+        await shows(store, tmp_path, "s.ready == 1 and s.wanted == 1")
+        async with sending(cameras):
+            await shows(store, tmp_path, "s.ready == 2")
+            full = await shows(store, tmp_path, "s.capacity_exhausted and len(s.servers) == 2")
+            await asyncio.sleep(3)
+        assert full.wanted == 2
+        assert full.load is not None
+        assert full.load > full.target_load
+        left = await shows(store, tmp_path, "s.ready == 1 and s.wanted == 1 and s.draining == 0")
+        ends = await ended(cameras)
+    finally:
+        await asyncio.to_thread(stack.close)
+    assert ends == {"mask": cameras.sent}
+    assert not left.capacity_exhausted
+    history = [(each.action, each.servers) for each in await decisions(store)]
+    assert history.index(("scale_up", 2)) < history.index(("scale_down", 1))
+    assert "Traceback" not in (tmp_path / "autoscale.log").read_text()
+
+
+async def test_instances_follow_the_cameras_where_nobody_can_add_servers(
+    server: LocalRedis, store: Store, cameras: Cameras, demo_bundle: Bundle, model_repository: Path, tmp_path: Path
+) -> None:
+    redis, bundle = ("--redis-url", server.url), ("--bundle", str(demo_bundle.folder))
+    stack = ExitStack()
+    try:
+        triton = stack.enter_context(LocalTriton.start(model_repository, tmp_path, [model_name(demo_bundle.id)]))
+        orchestrate = ("orchestrate", *redis, *bundle, "--triton", triton.grpc_address, "--http", ANY)
+        stack.enter_context(program(tmp_path / "orchestrate.log", *orchestrate))
+        scale = ("autoscale", *redis, "--engine", "none", "--max-instances", "2", "--metrics-port", "0", *QUICK)
+        stack.enter_context(program(tmp_path / "autoscale.log", *scale))
+        await shows(store, tmp_path, "s.ready == 1")
+        async with sending(cameras):
+            busy = await shows(store, tmp_path, "s.instances == 2")
+            counted = TritonInstances(lambda: [triton.grpc_address])
+            assert await counted.instances() == 2
+            await counted.close()
+        await shows(store, tmp_path, "s.instances == 1")
+        ends = await ended(cameras)
+    finally:
+        await asyncio.to_thread(stack.close)
+    assert ends == {"mask": cameras.sent}
+    assert (busy.wanted, busy.slots) == (1, 1)
+    actions = [each.action for each in await decisions(store)]
+    assert actions.index("add_instances") < actions.index("remove_instances")
+    assert "scale_up" not in actions
