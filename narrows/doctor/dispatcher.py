@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import urllib.error
 import urllib.request
@@ -64,6 +65,8 @@ def judge_load(bundle: str, load: float) -> Finding:
     """Offered work over capacity."""
     detail = f"{load:.0%} of the capacity for bundle {bundle}"
     remedy = "add Triton instances or servers, or lower the cameras' rate"
+    if math.isinf(load):
+        return warn("load", f"there is work for bundle {bundle} and no server that takes it", remedy)
     if load >= OVERLOAD:
         return warn("load", f"{detail}: realtime frames are skipped", remedy)
     return warn("load", detail, remedy) if load >= HIGH_LOAD else ok("load", detail)

@@ -125,6 +125,34 @@ async def test_masks_are_those_of_the_decoder_and_the_process_ends_clean(
     assert await asyncio.to_thread(program.process.wait, 30) == 0
 
 
+async def test_several_servers_are_counted_and_each_is_seen_in_the_metrics(
+    server: LocalRedis,
+    store: Store,
+    triton: LocalTriton,
+    demo_bundle: Bundle,
+    model_repository: Path,
+    tmp_path: Path,
+) -> None:
+    with LocalTriton.start(model_repository, tmp_path, [model_name(demo_bundle.id)]) as second:
+        program = start(server, triton.grpc_address, "--triton", f"{second.grpc_address},redis:")
+        try:
+            wanted = [
+                f'narrows_decoder_replicas{{bundle="{demo_bundle.hex_id}"}} 2.0',
+                f'narrows_server_state{{server="{triton.grpc_address}",state="ready"}} 1.0',
+                f'narrows_server_state{{server="{second.grpc_address}",state="ready"}} 1.0',
+                "narrows_dispatcher_saturation 0.",
+            ]
+
+            async def shown() -> bool:
+                _, metrics = await asyncio.to_thread(program.get, "/metrics")
+                return all(line in metrics for line in wanted)
+
+            await until(shown)
+        finally:
+            program.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(program.process.wait, 30) == 0
+
+
 async def test_frames_survive_a_triton_that_is_killed_and_comes_back(
     server: LocalRedis, store: Store, demo_bundle: Bundle, model_repository: Path, tmp_path: Path
 ) -> None:
