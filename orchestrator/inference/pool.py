@@ -218,7 +218,7 @@ class ServerPool:
         seat.failures += 1
         if isinstance(error, ServiceError):
             self._lost(seat, connection, error)
-        elif seat.refused() and any(other is not seat for other in self.rotation):
+        elif seat.connection is connection and seat.refused() and any(other is not seat for other in self.rotation):
             self._lost(seat, connection, ServiceError(f"{error} (as all others before it)"))
 
     def _part(self, seat: Seat) -> None:
@@ -267,7 +267,9 @@ class _PooledSlot:
             raise
         finally:
             seat.outstanding -= n
-        seat.answered(n)
+        seat.frames += n
+        if seat.connection is self._connection:  # an answer from before it was lost proves nothing
+            seat.answered()
         return labels
 
 

@@ -138,9 +138,8 @@ class Seat:
         self._proven, self._refusals = False, 0
         self._doubted_until_s = float("-inf")
 
-    def answered(self, frames: int) -> None:
+    def answered(self) -> None:
         """It answered a batch."""
-        self.frames += frames
         self._refusals = 0
         self._doubted_until_s = float("-inf")
         if not self._proven:

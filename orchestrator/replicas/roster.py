@@ -50,7 +50,6 @@ class Roster:
         self._given = frozenset(str(source.address) for source in sources if source.address and not source.named)
         self._registering = any(source.address is None for source in sources)
         self._store, self._resolve = store, resolver
-        self._looked = False
         self._looked = store is None
         self._behind: dict[Address, frozenset[str]] = {}
         self._unresolved: dict[Address, str] = {}

@@ -86,15 +86,14 @@ async def test_a_new_server_has_one_batch_until_it_answered_and_then_one_more_th
     assert _free_slots(seat) == 0
     seat.admit(_connection(), instances=3)
     assert _free_slots(seat) == 1
-    seat.answered(4)
+    seat.answered()
     assert _free_slots(seat) == 3
-    assert seat.report().frames == 4
 
 
 async def test_no_server_has_more_batches_than_slots() -> None:
     seat = _seat(most=2)
     seat.admit(_connection(), instances=7)
-    seat.answered(1)
+    seat.answered()
     assert _free_slots(seat) == 2
 
 
@@ -110,7 +109,7 @@ async def test_the_time_apart_doubles_until_a_batch_is_answered() -> None:
     assert seat.report().ejected
     seat.admit(_connection(), instances=1)
     assert not seat.report().ejected
-    seat.answered(1)
+    seat.answered()
     assert seat.pause_s() <= 0.1
 
 
@@ -118,13 +117,13 @@ async def test_doubt_ends_with_time_or_with_an_answer() -> None:
     clock = Clock()
     seat = _seat(clock)
     seat.admit(_connection(), instances=1)
-    seat.answered(1)
+    seat.answered()
     assert not seat.refused()
     assert seat.doubtful
     clock.now_s += 1.5
     assert not seat.doubtful
     seat.refused()
-    seat.answered(1)
+    seat.answered()
     assert not seat.doubtful
 
 
@@ -132,9 +131,9 @@ async def test_five_failed_batches_in_a_row_are_the_servers_fault_and_one_is_whi
     seat = _seat()
     seat.admit(_connection(), instances=1)
     assert seat.refused()
-    seat.answered(1)
+    seat.answered()
     assert [seat.refused() for _ in range(5)] == [False] * 4 + [True]
-    seat.answered(1)
+    seat.answered()
     assert not seat.refused()
 
 

@@ -303,6 +303,28 @@ async def test_a_server_that_dies_idle_is_found_out() -> None:
         assert pool.servers()["a:1"].failures == 0
 
 
+async def test_what_a_connection_answers_or_fails_after_it_was_given_up_says_nothing_of_the_next() -> None:
+    fleet = Fleet("a", "b")
+    async with fleet.pool() as pool:
+        await until(lambda: len(pool.rotation) == 2)
+        for _ in range(4):
+            await run_one(pool)
+        a = fleet.servers["a:1"]
+        a.going.clear()
+        late = [asyncio.create_task(run_one(pool)) for _ in range(3)]
+        await until(lambda: pool.servers()["a:1"].outstanding >= 1)
+        a.trouble = ServiceError("a does not get ready")
+        await until(lambda: pool.servers()["a:1"].ejected)
+        a.trouble = None
+        await until(lambda: pool.servers()["a:1"].ready)
+        a.trouble = ServiceError("an answer of long ago")
+        a.going.set()
+        answers = await asyncio.gather(*late, return_exceptions=True)
+        assert any(isinstance(answer, ServerLost) for answer in answers)
+        assert pool.servers()["a:1"].ready
+        a.trouble = None
+
+
 async def test_closing_waits_for_no_batch_and_lets_every_server_go() -> None:
     fleet = Fleet("a", "b")
     async with fleet.pool() as pool:
