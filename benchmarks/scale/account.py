@@ -18,7 +18,7 @@ class Sample:
 
     Attributes:
         at_s: since the ramp began.
-        streams: cameras that send.
+        streams: cameras that send; ``seen_streams``, those that the autoscaler knows of.
         load: offered work over the capacity of what is ready, by the autoscaler.
         replicas: servers, or instances, that are ready; ``wanted``, what was decided.
         p95_ms: of the masks of the last 5 s, from the frame's entry; NaN of none.
@@ -27,6 +27,7 @@ class Sample:
 
     at_s: float
     streams: int
+    seen_streams: int | None
     load: float | None
     replicas: int | None
     wanted: int | None

@@ -41,7 +41,7 @@ def panels_of(name: str, replicas: str, result: Mapping[str, Any]) -> list[Panel
         Panel(f"{name}: load of what is ready", "seconds", {"load": over("at_s", "load")}),
         Panel(f"{name}: p95 of the last 5 s, ms", "seconds", {"p95": over("at_s", "p95_ms")}),
         Panel(f"{name}: load against streams, by {replicas}", "streams",
-              {f"{n} {replicas}": [(s["streams"], s["load"]) for s in samples
+              {f"{n} {replicas}": [(s["seen_streams"], s["load"]) for s in samples
                                    if s["replicas"] == n and s["load"] is not None and math.isfinite(s["load"])]
                for n in sorted({s["replicas"] for s in samples if s["replicas"]})}, dots=True),
     ]  # fmt: skip

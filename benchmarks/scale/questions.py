@@ -28,6 +28,7 @@ from orchestrator.dispatch.cancelling import cancel_all
 _FILLERS = 8
 _SETTLE_S = 1.0
 _START_S = 60.0
+_LEAD_IN_S = 12.0  # what was offered before is forgotten by then
 
 Level = Callable[[int], Awaitable[None]]
 
@@ -83,14 +84,14 @@ async def foresight(bench: Bench, streams: int, frames_per_s: float, learn_s: fl
             foreseen = await asyncio.to_thread(_line, http, 2 * streams)
             cameras.active = 2 * streams
             await asyncio.sleep(check_s / 2)
-            loads, offers = [], []
+            loads, rates = [], []
             give_up_s = time.monotonic() + check_s / 2
             while time.monotonic() < give_up_s:
                 await asyncio.sleep(1.0)
                 status = await _status(bench.store)
-                if status is not None and status.load is not None and status.frames_per_s is not None:
+                if status is not None and status.load is not None and status.server_frames_per_s is not None:
                     loads.append(status.load)
-                    offers.append(status.frames_per_s)
+                    rates.append(status.server_frames_per_s)
             await cameras.ended()
     measured = fmean(loads) if loads else float("nan")
     return {
@@ -98,7 +99,7 @@ async def foresight(bench: Bench, streams: int, frames_per_s: float, learn_s: fl
         "learned_s": learn_s,
         "foreseen_load": foreseen,
         "measured_load": measured,
-        "offered_frames_per_s": fmean(offers) if offers else float("nan"),
+        "learned_frames_per_s": fmean(rates) if rates else float("nan"),
         "prediction_error_2x": relative_error(foreseen, measured),
         "sent": cameras.sent,
         "lost": lost(cameras.sent, await cameras.books()),
@@ -113,6 +114,8 @@ async def follow(bench: Bench, ramp: Ramp, *options: str, instances: bool) -> di
     with autoscaling(bench.parts, *options):
         await _until(bench.store, lambda status: status is not None)
         async with _playing(cameras):
+            cameras.active = 1
+            await asyncio.sleep(_LEAD_IN_S)
             begun_s, length_s = time.monotonic(), ramp.up_s + ramp.hold_s + ramp.down_s + ramp.tail_s
             while (at_s := time.monotonic() - begun_s) < length_s:
                 cameras.active = streams_at(
@@ -204,9 +207,9 @@ async def _reasons(store: Store) -> list[dict[str, str]]:
 def _sample(at_s: float, cameras: Cameras, status: Status | None, *, instances: bool) -> Sample:
     p95_ms, masks_per_s = recent(cameras.latencies, time.monotonic())
     if status is None:
-        return Sample(at_s, cameras.active, None, None, None, p95_ms, masks_per_s)
+        return Sample(at_s, cameras.active, None, None, None, None, p95_ms, masks_per_s)
     replicas, wanted = (status.instances, status.instances_wanted) if instances else (status.ready, status.wanted)
-    return Sample(at_s, cameras.active, status.load, replicas, wanted, p95_ms, masks_per_s)
+    return Sample(at_s, cameras.active, status.streams, status.load, replicas, wanted, p95_ms, masks_per_s)
 
 
 def _line(http: str, streams: int) -> float:
