@@ -42,7 +42,7 @@ def autoscale(
         float, typer.Option(min=0.0, help="Seconds until a server asked for takes work; the trend is followed so far.")
     ] = _POLICY.startup_s,
     stabilisation_s: Annotated[
-        float, typer.Option(min=0.0, help="Servers go when fewer would have done for so many seconds.")
+        float, typer.Option(min=0.0, help="Servers go when fewer would have done for so many seconds, or longer.")
     ] = _POLICY.stabilisation_s,
     instance_settle_s: Annotated[
         float, typer.Option(min=0.0, help="Seconds in which the effect of a change of instances is learned.")
@@ -62,18 +62,10 @@ def autoscale(
     max_late_ratio: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="So does a larger share of frames that miss the objective.")
     ] = _POLICY.max_late_ratio,
-    surge_servers: Annotated[int, typer.Option(min=1, help="Servers that may be on their way up at once.")] = (
-        _POLICY.surge_servers
-    ),
-    cooldown_s: Annotated[
-        float, typer.Option(min=0.0, help="Seconds that feedback waits after a change, beside the start-up.")
-    ] = _POLICY.cooldown_s,
-    retry_s: Annotated[
-        float, typer.Option(min=0.0, help="The first pause after the engine failed; it doubles.")
-    ] = _POLICY.retry_s,
-    exhausted_retry_s: Annotated[
-        float, typer.Option(min=0.0, help="A full engine is asked for more again after so many seconds.")
-    ] = _POLICY.exhausted_retry_s,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: any other setting of the policy (docs/autoscaling.md); repeatable."),
+    ] = None,
     max_batch: Annotated[
         int, typer.Option(min=1, max=1024, help="Frames in one batch at most, as dispatchers have it.")
     ] = 16,
@@ -108,36 +100,32 @@ def autoscale(
 
     Example: narrows autoscale --engine compose --project narrows --service triton --docker-url tcp://engine-proxy:2375
 
+    Example: narrows autoscale --engine swarm --service narrows_triton --policy drain_s=20 --policy cooldown_s=5
+
     Example: narrows autoscale --engine kubernetes --namespace vision --service triton --min-servers 0 --dry-run
     """
-    from narrows.errors import ConfigError
     from orchestrator.autoscale.autoscaler import Plan
     from orchestrator.autoscale.engines.options import EngineOptions
     from orchestrator.autoscale.program import AutoscaleOptions, run_autoscale
+    from orchestrator.autoscale.setting_values import with_values
 
-    try:
-        settings = PolicySettings(
-            min_servers=min_servers,
-            max_servers=max_servers,
-            min_instances=min_instances,
-            max_instances=max_instances,
-            target_load=target_load,
-            hysteresis=hysteresis,
-            startup_s=startup_s,
-            stabilisation_s=stabilisation_s,
-            instance_settle_s=instance_settle_s,
-            instance_stabilisation_s=instance_stabilisation_s,
-            min_gain=min_gain,
-            idle_s=idle_s,
-            max_age_s=max_age_s,
-            max_late_ratio=max_late_ratio,
-            surge_servers=surge_servers,
-            cooldown_s=cooldown_s,
-            retry_s=retry_s,
-            exhausted_retry_s=exhausted_retry_s,
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    named = {
+        "min_servers": min_servers,
+        "max_servers": max_servers,
+        "min_instances": min_instances,
+        "max_instances": max_instances,
+        "target_load": target_load,
+        "hysteresis": hysteresis,
+        "startup_s": startup_s,
+        "stabilisation_s": stabilisation_s,
+        "instance_settle_s": instance_settle_s,
+        "instance_stabilisation_s": instance_stabilisation_s,
+        "min_gain": min_gain,
+        "idle_s": idle_s,
+        "max_age_s": max_age_s,
+        "max_late_ratio": max_late_ratio,
+    }
+    settings = with_values(_POLICY, [*(f"{name}={value}" for name, value in named.items()), *(policy or ())])
     run_autoscale(
         AutoscaleOptions(
             redis_url=redis_url,

@@ -38,7 +38,7 @@ OPTIONS = {
     "--target-load": 0.08,
     "--hysteresis": 0.02,
     "--startup-s": 2,
-    "--cooldown-s": 1,
+    "--policy": "cooldown_s=1",
     "--stabilisation-s": 4,
     "--instance-settle-s": 3,
     "--instance-stabilisation-s": 4,

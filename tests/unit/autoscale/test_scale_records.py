@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import RecordError, ServiceError
+from narrows.errors import ConfigError, RecordError, ServiceError
 from narrows.wire.scale_order import MAX_SERVERS, ScaleOrder, parse_target
 from orchestrator.autoscale.engines import EngineName, EngineOptions, make_engine
 from orchestrator.autoscale.journal import JournalEntry, action_of
+from orchestrator.autoscale.setting_values import with_values
+from orchestrator.autoscale.settings import PolicySettings
 from orchestrator.autoscale.signals import Decision
 from orchestrator.autoscale.status import ServerLine, Status
 from orchestrator.dispatch.store import Store
@@ -204,6 +206,27 @@ def test_any_other_text_is_refused_by_name(text: str) -> None:
 )
 def test_what_a_decision_changes_has_a_name(now: tuple[int, int], before: tuple[int, int] | None, action: str) -> None:
     assert action_of(Decision(*now), None if before is None else Decision(*before)) == action
+
+
+def test_settings_of_the_policy_are_read_by_name() -> None:
+    changed = with_values(PolicySettings(), ["drain_s=20", "max-servers = 3", "surge_servers=2"])
+    assert (changed.drain_s, changed.max_servers, changed.surge_servers) == (20.0, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("drain=20", "did you mean drain_s"),
+        ("drain_s", "NAME=VALUE"),
+        ("surge_servers=1.5", "whole number"),
+        ("drain_s=soon", "is a number"),
+        ("max_servers=0", "max >= 1"),
+        ("xyz=1", "it has min_servers, max_servers"),
+    ],
+)
+def test_a_setting_that_is_none_is_named_with_its_nearest_match(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        with_values(PolicySettings(), [text])
 
 
 @pytest.mark.parametrize("name", list(EngineName))
