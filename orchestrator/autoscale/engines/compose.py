@@ -115,6 +115,7 @@ class ComposeService:
                 if each.id not in self._retiring:
                     begun_ms = await self._draining.mark(each.addresses, token)
                     self._retiring[each.id] = asyncio.create_task(self._retire(each, begun_ms, token))
+            await asyncio.sleep(0)  # they have begun: whenever one is cancelled now, it cleans up
             if target > len(live):
                 await self._add(target - len(live))
 

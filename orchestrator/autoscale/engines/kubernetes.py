@@ -133,15 +133,20 @@ class KubernetesScale:
     async def _let_go(self, going: Sequence[Pod], replicas: int, target: int, token: int) -> None:
         addresses = _addresses(going)
         begun_ms = await self._draining.mark(addresses, token) if addresses else 0.0
-        self._going_to = target
-        self._going = asyncio.create_task(self._retire(going, begun_ms, replicas, target, token))
-
-    async def _retire(self, going: Sequence[Pod], begun_ms: float, replicas: int, target: int, token: int) -> None:
-        addresses, written = _addresses(going), False
         try:
             for pod in going:
                 with suppress(Gone):
                     await self._cluster.set_deletion_cost(pod.name, _CHEAP)
+        except ServiceError:
+            await self._restore(going)
+            raise
+        self._going_to = target
+        self._going = asyncio.create_task(self._retire(going, begun_ms, replicas, target, token))
+        await asyncio.sleep(0)  # it has begun: whenever it is cancelled now, it cleans up
+
+    async def _retire(self, going: Sequence[Pod], begun_ms: float, replicas: int, target: int, token: int) -> None:
+        addresses, written = _addresses(going), False
+        try:
             if addresses:
                 await self._draining.empty(addresses, begun_ms, token)
             async with self._changing:
