@@ -17,6 +17,10 @@ s(n) is the ratio of what batches took of late with n instances *at work* to wha
 learned while at least half of the instances are busy: batches that found the others idle would promise a gain that is
 not there. What was learned of a number of instances stays while there is another number: nothing newer is known of it.
 
+Where a server may use only so many cores (a slot with a processor quota), it is also not taken to do more than these
+allow, by the processor time that its batches cost: a batch that comes alone does not show it, for a quota lets it run
+freely as long as nothing was used before it.
+
 The shape is extrapolated from the batches that come to the largest, so it takes many of them, and is forgotten with a
 half-life of ten minutes of traffic; the level follows a machine that others use too, with one of 30 s. Where only
 single frames were seen, c(B) is taken as B·c(1): capacity is understated until batches form.
@@ -28,7 +32,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from orchestrator.autoscale.server_watch import ServerLook
-from orchestrator.inference.cost import BatchCost, CostFit
+from orchestrator.inference.cost import BatchCost, BatchTotals, CostFit
 from orchestrator.inference.rate import half
 
 Mix = Mapping[str, float]
@@ -38,6 +42,7 @@ _BUDGET_S, _SHAPE_HALF_LIFE_S, _LEVEL_HALF_LIFE_S = 0.25, 600.0, 30.0
 _ENOUGH_BATCHES = 10.0
 _AT_WORK = 0.5
 _ROUNDS = 6
+_NONE = {1: BatchTotals()}
 
 
 class CapacityModel:
@@ -55,6 +60,9 @@ class CapacityModel:
         self._lately: dict[tuple[str, int], CostFit] = {}
         self._shapes: dict[str, BatchCost] = {}
         self._levels: dict[int, float] = {}
+        self._batches: dict[str, CostFit] = {}
+        self._cpu_s = 0.0
+        self._cores: float | None = None
 
     def learn(self, looks: Iterable[ServerLook]) -> None:
         """Take in what servers did since the last look; those that say nothing of it are passed over."""
@@ -62,6 +70,8 @@ class CapacityModel:
         elapsed_s = 0.0
         for look in looks:
             self._limits |= look.max_batch
+            self._cores = look.cores
+            self._learn_cpu(look)
             n = look.instances
             if look.elapsed_s <= 0 or (n > 1 and look.busy_instances < _AT_WORK * n):
                 continue
@@ -107,7 +117,34 @@ class CapacityModel:
         if cost is None:  # rates() asks for none of these
             raise KeyError(bundle)
         batch = cost.largest_batch(self._budget_s, min(self._max_batch, self._limits.get(bundle) or self._max_batch))
-        return max(cost.of(batch), 1e-9) / batch / instances
+        return max(cost.of(batch) / batch / instances, self._limited_s(bundle), 1e-9)
+
+    def _learn_cpu(self, look: ServerLook) -> None:
+        """Follow what batches used of the processor, and which batches they were."""
+        if look.cpu_s is None or look.elapsed_s <= 0 or not any(look.executed.values()):
+            return
+        keep = half(min(look.elapsed_s, _LEVEL_HALF_LIFE_S), _LEVEL_HALF_LIFE_S)
+        self._cpu_s = keep * self._cpu_s + look.cpu_s
+        self._batches = {
+            bundle: self._batches.get(bundle, CostFit()).observe(look.executed.get(bundle, {}) or _NONE, keep=keep)
+            for bundle in {*self._batches, *look.executed}
+        }
+
+    def _limited_s(self, bundle: str) -> float:
+        """Seconds of a whole server for one frame by its quota of the processor; 0 while nobody says.
+
+        What was used is shared out among bundles by what their batches cost. A frame in a larger batch is taken to use
+        as much: waits for the quota look like a cost of each batch, and are none.
+        """
+        due_s = {
+            each: self._shapes[each].base_s * fit.weight + self._shapes[each].per_frame_s * fit.b
+            for each, fit in self._batches.items()
+            if each in self._shapes and fit.b > 0
+        }
+        total_s = math.fsum(due_s.values())
+        if not self._cores or bundle not in due_s or total_s <= 0:
+            return 0.0
+        return self._cpu_s * due_s[bundle] / total_s / self._batches[bundle].b / self._cores
 
     def _level(self, instances: int) -> float:
         lower = [n for n in self._levels if n <= instances]

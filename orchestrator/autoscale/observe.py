@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.autoscale.capacity import CapacityModel, Mix
 from orchestrator.autoscale.lateness import Lateness
-from orchestrator.autoscale.metrics_addresses import MetricsAddresses
+from orchestrator.autoscale.registered import metrics_addresses, read_registered
 from orchestrator.autoscale.replicas import Observed
 from orchestrator.autoscale.reports import Reports
 from orchestrator.autoscale.server_watch import ServerLook, ServerWatch
@@ -83,7 +83,7 @@ class Observer:
         self._lateness = Lateness()
         self._watch = ServerWatch(monotonic)
         self._scraper = TritonScraper()
-        self._metrics_of = MetricsAddresses(store, metrics_port)
+        self._store, self._metrics_port = store, metrics_port
         self._mix: Mix = {}
         self.servers: tuple[str, ...] = ()
 
@@ -109,8 +109,10 @@ class Observer:
         offered = offered_by_bundle(reports)
         addresses = self.servers = server_addresses(reports, observed)
         bundles = sorted({*offered, *self.capacity.bundles()})
+        registered = await read_registered(self._store)
         looks, gauges = await asyncio.gather(
-            self._watch.look(addresses, bundles), self._scraper.look(await self._metrics_of.of(addresses))
+            self._watch.look(addresses, bundles, registered),
+            self._scraper.look(metrics_addresses(addresses, registered, self._metrics_port)),
         )
         self.capacity.learn(looks.values())
         if any(rate > 0 for rate in offered.values()):

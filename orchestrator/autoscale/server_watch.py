@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from narrows.errors import NarrowsError
 from narrows.triton_config import model_name
 from orchestrator.inference.cost import BatchTotals, totals_since
 from orchestrator.inference.triton_model import ModelStatistics, TritonModel
+from orchestrator.replicas.record import ServerRecord
 
 _ANSWER_S = 3.0
 
@@ -38,6 +39,8 @@ class ServerLook:
         executed: batches by bundle (16 hex digits) and size.
         max_batch: the largest batch of each bundle's model.
         queue_s: mean seconds that a request waited in Triton's queue.
+        cores: processor seconds that it may use each second; ``None``: no limit is known.
+        cpu_s: processor seconds that it used; ``None``: nobody says.
     """
 
     instances: int
@@ -45,6 +48,8 @@ class ServerLook:
     executed: Mapping[str, Mapping[int, BatchTotals]] = field(default_factory=dict)
     max_batch: Mapping[str, int] = field(default_factory=dict)
     queue_s: float = 0.0
+    cores: float | None = None
+    cpu_s: float | None = None
 
     @property
     def busy_instances(self) -> float:
@@ -69,16 +74,26 @@ class ServerWatch:
         self._monotonic = monotonic
         self._models: dict[tuple[str, str], TritonModel] = {}
         self._last: dict[str, tuple[float, dict[str, ModelLook]]] = {}
+        self._cpu_s: dict[str, float] = {}
 
-    async def look(self, servers: Collection[str], bundles: Collection[str]) -> dict[str, ServerLook]:
-        """Look at all servers at once; one that does not answer in time, or serves none of the bundles, is left out."""
+    async def look(
+        self, servers: Collection[str], bundles: Collection[str], registered: Mapping[str, ServerRecord] | None = None
+    ) -> dict[str, ServerLook]:
+        """Look at all servers at once; one that does not answer in time, or serves none of the bundles, is left out.
+
+        Args:
+            servers: addresses.
+            bundles: ids, 16 hex digits.
+            registered: what servers said of themselves, by address.
+        """
         await self._forget(servers, bundles)
         found = await asyncio.gather(*(self._bundles_of(server, bundles) for server in servers))
         looks: dict[str, ServerLook] = {}
         for server, now in zip(servers, found, strict=True):
             if now:
                 at_s = self._monotonic()
-                looks[server] = _look(now, self._last.get(server), at_s)
+                look = _look(now, self._last.get(server), at_s)
+                looks[server] = self._with_cpu(server, look, (registered or {}).get(server))
                 self._last[server] = at_s, now
             else:
                 self._last.pop(server, None)
@@ -88,6 +103,15 @@ class ServerWatch:
         """Close the connections."""
         models, self._models = self._models, {}
         await asyncio.gather(*(model.close() for model in models.values()))
+
+    def _with_cpu(self, server: str, look: ServerLook, record: ServerRecord | None) -> ServerLook:
+        """With what it used of the processor meanwhile; nothing is said where the server began anew."""
+        if record is None or record.cpu_s is None:
+            self._cpu_s.pop(server, None)
+            return look
+        before_s, self._cpu_s[server] = self._cpu_s.get(server), record.cpu_s
+        fresh = look.elapsed_s > 0 and before_s is not None and record.cpu_s >= before_s
+        return replace(look, cores=record.cores, cpu_s=record.cpu_s - (before_s or 0.0) if fresh else None)
 
     async def _bundles_of(self, server: str, bundles: Collection[str]) -> dict[str, ModelLook]:
         looks = await asyncio.gather(*(self._model_of(server, bundle) for bundle in bundles))
@@ -110,6 +134,7 @@ class ServerWatch:
         gone = [each for each in self._models if each[0] not in servers or each[1] not in bundles]
         models = [self._models.pop(each) for each in gone]
         self._last = {server: last for server, last in self._last.items() if server in servers}
+        self._cpu_s = {server: cpu_s for server, cpu_s in self._cpu_s.items() if server in servers}
         await asyncio.gather(*(model.close() for model in models))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 
 from narrows.errors import RecordError, ServiceError
 from orchestrator.replicas.address import Address
@@ -19,16 +20,19 @@ class ServerRecord:
         address: of its gRPC service, at which dispatchers reach it.
         slot: which it occupies.
         metrics: address of its ``/metrics``; empty: not said.
+        cores: processor seconds that it may use each second; ``None``: no limit is known.
+        cpu_s: processor seconds that it used since it started; ``None``: not said.
     """
 
     address: str
     slot: str = ""
     metrics: str = ""
+    cores: float | None = None
+    cpu_s: float | None = None
 
     def to_json(self) -> bytes:
         """Serialise."""
-        fields = {"v": 1, "address": self.address, "slot": self.slot, "metrics": self.metrics}
-        return json.dumps(fields, separators=(",", ":")).encode()
+        return json.dumps({"v": 1} | asdict(self), separators=(",", ":")).encode()
 
     @classmethod
     def parse(cls, data: bytes) -> ServerRecord:
@@ -50,8 +54,19 @@ class ServerRecord:
                 address=str(Address.parse(raw["address"])),
                 slot=str(raw.get("slot", "")),
                 metrics=str(Address.parse(metrics)) if metrics else "",
+                cores=_positive(raw.get("cores")),
+                cpu_s=_positive(raw.get("cpu_s")),
             )
         except ServiceError as error:
             raise RecordError(f"a server's record: {error}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RecordError(f"a server's record cannot be read: {error!r}") from None
+
+
+def _positive(value: object) -> float | None:
+    if value is None:
+        return None
+    number = float(value)  # type: ignore[arg-type]
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{number} processor seconds")
+    return number

@@ -28,9 +28,10 @@ class QuotaUnavailable(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class CpuGroup:
-    """A control group with a quota; it outlasts what runs in it."""
+    """A control group with a quota, in cores; it outlasts what runs in it."""
 
     folder: Path
+    cores: float
 
     @property
     def launcher(self) -> Sequence[str]:
@@ -71,7 +72,7 @@ class Hierarchy:
                 (folder / "cpu.max").write_text(f"{quota_us} {PERIOD_US}")
         except OSError as error:
             raise _refused(f"{folder}: {error}") from None
-        return CpuGroup(folder)
+        return CpuGroup(folder, quota_us / PERIOD_US)
 
 
 def find_hierarchy(mounts: Path = _MOUNTS, own_groups: Path = _OWN_GROUPS) -> Hierarchy:

@@ -126,6 +126,7 @@ def _slot(
     options: HostOptions, folder: Path, repository: Path, models: Sequence[str], number: int, groups: ExitStack
 ) -> SlotServer:
     launcher: Sequence[str] = ()
+    group = None
     if options.cpu_quota is not None:
         group = find_hierarchy().group(f"narrows-{options.name}-{number}", options.cpu_quota)
         groups.callback(group.remove)
@@ -137,7 +138,7 @@ def _slot(
         ports=None if first is None else (first, first + 1, first + 2),
         launcher=launcher,
     )
-    return SlotServer(f"{options.name}/{number}", launch)
+    return SlotServer(f"{options.name}/{number}", launch, group)
 
 
 async def _run(options: HostOptions, slots: Sequence[SlotServer]) -> None:

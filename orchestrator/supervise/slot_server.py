@@ -9,6 +9,9 @@ import structlog
 
 from narrows.backoff import Backoff
 from narrows.errors import ServiceError
+from orchestrator.replicas.record import ServerRecord
+from orchestrator.supervise.cpu_quota import CpuGroup
+from orchestrator.supervise.cpu_use import used_s
 from orchestrator.supervise.keeper import Keeper
 from orchestrator.supervise.local_triton import LocalTriton
 from orchestrator.supervise.slot_plan import Phase
@@ -27,10 +30,11 @@ class SlotServer:
         metrics_address: where Prometheus asks it.
         draining_since_ms: since when it drains, Redis' clock.
         trouble: why the server does not start; empty if it does.
+        group: what limits its share of the processor; ``None``: nothing does.
     """
 
-    def __init__(self, label: str, launch: Callable[[], LocalTriton]) -> None:
-        self.label = label
+    def __init__(self, label: str, launch: Callable[[], LocalTriton], group: CpuGroup | None = None) -> None:
+        self.label, self.group = label, group
         self.phase = Phase.FREE
         self.address = self.metrics_address = ""
         self.draining_since_ms = 0
@@ -40,6 +44,11 @@ class SlotServer:
         self._server: LocalTriton | None = None
         self._keeper: Keeper | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def record(self) -> ServerRecord:
+        """What others need to know of the server."""
+        cores, cpu_s = (None, None) if self.group is None else (self.group.cores, used_s(self.group.folder))
+        return ServerRecord(self.address, self.label, self.metrics_address, cores, cpu_s)
 
     def start(self) -> None:
         """Have a server here."""

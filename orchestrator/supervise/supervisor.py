@@ -20,7 +20,6 @@ from contextlib import suppress
 import structlog
 
 from narrows.errors import ServiceError
-from orchestrator.replicas.record import ServerRecord
 from orchestrator.report import FRESH_MS
 from orchestrator.supervise.drained import who_holds
 from orchestrator.supervise.host_record import HostState
@@ -140,10 +139,7 @@ class Supervisor:
         return not holders
 
     async def _tell(self, now_ms: int) -> None:
-        servers = {
-            slot.label: ServerRecord(slot.address, slot.label, slot.metrics_address)
-            for slot in self._in(Phase.READY, Phase.DRAINING)
-        }
+        servers = {slot.label: slot.record() for slot in self._in(Phase.READY, Phase.DRAINING)}
         draining = self._in(Phase.DRAINING, Phase.STOPPING)
         left = [slot for slot in self._in(Phase.FREE) if slot.address]
         await self._registry.tell(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -96,6 +97,19 @@ def test_idle_batches_promise_no_gain() -> None:
     assert 2 not in model.rates({"aa": 1.0})
 
 
+def test_a_quota_of_the_processor_bounds_what_lone_batches_promise() -> None:
+    """Each batch runs freely in 20 ms of a core, as long as there are few; a quarter of a core does not bear many."""
+    model = CapacityModel(MAX_BATCH)
+    batches = look({1: 20, 2: 10}, a=0.0, k=0.02)
+    model.learn([replace(batches, cores=0.25, cpu_s=40 * 0.02)])
+    assert model.rates({"aa": 1.0})[1] == pytest.approx(0.25 / 0.02)
+    model.learn([replace(batches, instances=2, elapsed_s=0.5, cores=0.25, cpu_s=40 * 0.02)])
+    assert gain(model.rates({"aa": 1.0}), 2) == pytest.approx(0.0)
+    free = CapacityModel(MAX_BATCH)
+    free.learn([replace(batches, cpu_s=40 * 0.02)])
+    assert free.rates({"aa": 1.0})[1] == pytest.approx(1 / 0.02, rel=0.01)
+
+
 def test_old_costs_are_forgotten_while_new_ones_come() -> None:
     model = CapacityModel(MAX_BATCH)
     model.learn([look({1: 20, 2: 20, 4: 20})])
@@ -178,6 +192,8 @@ LOOKS = st.builds(
         st.dictionaries(st.integers(1, 64), st.builds(BatchTotals, st.integers(1, 500), st.floats(1e-6, 50))),
     ),
     max_batch=st.just({"aa": 16, "bb": 0}),
+    cores=st.none() | st.floats(0, 64),
+    cpu_s=st.none() | st.floats(0, 1e5),
 )
 
 
