@@ -80,6 +80,10 @@ bench-fairness: setup ## A flood, weights and overload on real processes; ARGS="
 bench-scale: setup ## Cameras come and go on the real stack: load, replicas, p95, frames lost; ARGS="--quick"
 	@$(RUN) -m benchmarks.scale $(ARGS)
 
+.PHONY: bench-autoscale
+bench-autoscale: setup-dev ## Our scaling policy beside four tuned others, in the simulator; ARGS="--quick"
+	@$(RUN) -m benchmarks.autoscale $(ARGS)
+
 .PHONY: figures
 figures: setup ## Write the figures of the benchmarks into README and docs
 	@$(RUN) -m benchmarks.figures $(ARGS)

@@ -102,11 +102,43 @@ def fairness(result: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def autoscale(result: dict[str, Any]) -> str:
+    """Each trace with our one default, beside each rival's default and its best for that trace."""
+
+    def cells(row: dict[str, Any]) -> Row:
+        return [f"{row['violating_stream_seconds']:,.0f}", f"{row['replica_hours']:.1f}", f"{row['decisions']:,}"]
+
+    rows: list[Row] = []
+    for name, found in result["traces"].items():
+        ours = found["narrows"]
+        rows.append([f"**{name}**", "**narrows**", *cells(ours), f"{ours['worst_backlog_age_s']:.0f}", ""])
+        for rival, row in found["rivals"].items():
+            saved = "not reached" if row["saved"] is None else f"{row['saved']:+.1%}"
+            for which, last in (("default", ""), ("tuned", saved)):
+                age = f"{row[which]['worst_backlog_age_s']:.0f}"
+                rows.append(["", f"{rival}, {which}", *cells(row[which]), age, last])
+    claim = result["replica_hours_saved_at_equal_violations"]
+    shares = [[rival, f"{share:+.1%}"] for rival, share in claim["by_rival"].items()]
+    on_front = [name for name, holds in result["pareto_front"].items() if holds]
+    head = ["trace", "policy", "violating stream-s", "replica-hours", "decisions", "worst backlog, s", "hours saved"]
+    parts = [
+        _table(head, rows),
+        _table(["rival", "replica-hours saved at equal violations, mean"], [*shares, ["all", f"{claim['mean']:+.1%}"]]),
+    ]
+    text = (
+        f"On the Pareto front: {len(on_front)} of {len(result['pareto_front'])} traces ({', '.join(on_front)}). "
+        f"The mean is of {claim['pairs']} pairs of trace and rival; not reached by any tried setting of the rival: "
+        f"{', '.join(claim['not_reached']) or 'none'}."
+    )
+    return "\n\n".join([*parts, text])
+
+
 RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "accuracy": accuracy,
     "codec": codec,
     "pipeline": pipeline,
     "fairness": fairness,
+    "autoscale": autoscale,
 }
 
 

@@ -29,9 +29,7 @@ def front(points: Iterable[Point]) -> list[Point]:
 
 def dominates(rival: Point, ours: Point) -> bool:
     """Whether a rival has both fewer violations and fewer replica-hours."""
-    return (
-        rival.violating_stream_seconds < ours.violating_stream_seconds and rival.replica_hours < ours.replica_hours
-    )
+    return rival.violating_stream_seconds < ours.violating_stream_seconds and rival.replica_hours < ours.replica_hours
 
 
 def hours_at(points: Sequence[Point], violations: float) -> float | None:

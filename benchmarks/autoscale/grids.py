@@ -23,13 +23,14 @@ RIVALS = (PolicyName.HPA, PolicyName.KEDA, PolicyName.RAY_SERVE, PolicyName.KNAT
 
 def settings_of(rival: PolicyName, world: World) -> list[Parameters]:
     """The default (empty) first, then the grid."""
-    grids = {
-        PolicyName.HPA: _hpa,
-        PolicyName.KEDA: _keda,
-        PolicyName.RAY_SERVE: _ray_serve,
-        PolicyName.KNATIVE: lambda: _knative(world.server_frames_per_s(world.useful_instances)),
+    capacity = world.server_frames_per_s(world.useful_instances)
+    grids: dict[PolicyName, Iterator[Parameters]] = {
+        PolicyName.HPA: _hpa(),
+        PolicyName.KEDA: _keda(),
+        PolicyName.RAY_SERVE: _ray_serve(),
+        PolicyName.KNATIVE: _knative(capacity),
     }
-    return [{}, *grids[rival]()]
+    return [{}, *grids[rival]]
 
 
 def _hpa() -> Iterator[Parameters]:
@@ -39,7 +40,9 @@ def _hpa() -> Iterator[Parameters]:
 
 
 def _keda() -> Iterator[Parameters]:
-    metrics = [("pending", entries) for entries in (*_IN_FLIGHT, 10.0)] + [("lag", entries) for entries in (1.0, 5.0, 20.0)]
+    metrics = [("pending", entries) for entries in (*_IN_FLIGHT, 10.0)] + [
+        ("lag", entries) for entries in (1.0, 5.0, 20.0)
+    ]
     for (metric, entries), window_s, pods in product(metrics, _WINDOWS_S, (4, 32)):
         yield {"metric": metric, "entries": entries, "down_stabilisation_s": window_s, "up_pods": pods}
 
