@@ -133,6 +133,36 @@ def autoscale(result: dict[str, Any]) -> str:
     return "\n\n".join([*parts, text])
 
 
+def scale(result: dict[str, Any]) -> str:
+    """Frames a second by replicas, cameras that come and go, and the load foreseen."""
+    ways = ("servers", "instances")
+    counts = sorted({n for way in ways for n in result[way]["throughput"]["frames_per_s"]}, key=int)
+    rates = [[n, *(_rate(result[way]["throughput"]["frames_per_s"].get(n)) for way in ways)] for n in counts]
+    ramps = [result[way]["ramp"] for way in ways]
+    rows: list[Row] = [
+        ["cameras at most", *(str(ramp["most"]) for ramp in ramps)],
+        ["frames sent", *(f"{ramp['sent']:,}" for ramp in ramps)],
+        ["frames lost", *(str(ramp["lost"]) for ramp in ramps)],
+        ["replicas at most", *(str(ramp["most_replicas"]) for ramp in ramps)],
+        ["changes", *(str(ramp["changes"]) for ramp in ramps)],
+        *([f"p{p}, ms", *(f"{ramp[f'p{p}_ms']:,.0f}" for ramp in ramps)] for p in (50, 95, 99)),
+    ]
+    model = result["servers"]["foresight"]
+    foreseen = (
+        f"After {model['learned_s']:.0f} s with {model['streams']} cameras the load of {2 * model['streams']} was "
+        f"foreseen as {model['foreseen_load']:.3f}; measured, {model['measured_load']:.3f} "
+        f"(`prediction_error_2x` {model['prediction_error_2x']:.1%})."
+    )
+    quota = f"servers of {result['servers']['cpu_quota']:g} cores"
+    parts = [
+        _table(["frames/s with", quota, "instances in one server"], rates),
+        _table(["cameras come and go", quota, "instances in one server"], rows),
+        foreseen,
+        f"Each camera sends {ramps[0]['frames_per_s']:g} frame/s and wants every mask; {_load(result)}.",
+    ]
+    return "\n\n".join(parts)
+
+
 RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "accuracy": accuracy,
     "codec": codec,
@@ -191,6 +221,10 @@ def _stages(means_ms: dict[str, float]) -> list[Row]:
 def _load(result: dict[str, Any]) -> str:
     before, after = result["load_average_before"], result["load_average_after"]
     return f"the machine was shared: load average {before:.1f} before, {after:.1f} after"
+
+
+def _rate(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
 def _ms(value: float | None) -> str:
