@@ -83,6 +83,7 @@ class ComposeService:
         self._removing = asyncio.Lock()
         self._retiring: dict[str, asyncio.Task[None]] = {}
         self._stopping: dict[str, asyncio.Task[None]] = {}
+        self._unmarking: set[asyncio.Task[None]] = set()
 
     async def observe(self) -> Observed:
         """See :meth:`.Replicas.observe`."""
@@ -125,6 +126,9 @@ class ComposeService:
         for task in retiring:
             task.cancel()
         await asyncio.gather(*retiring, *self._stopping.values(), return_exceptions=True)
+        for task in self._unmarking:
+            task.cancel()
+        await asyncio.gather(*self._unmarking, return_exceptions=True)
         await self._engine.close()
 
     async def _containers(self) -> list[Container]:
@@ -143,19 +147,30 @@ class ComposeService:
         await self._draining.unmark([address for address in _addresses(staying) if address in marked])
 
     async def _retire(self, container: Container, begun_ms: float, token: int) -> None:
+        keeps_mark_s = 0.0
         try:
             await self._draining.empty(container.addresses, begun_ms, token)
             await self._draining.keep(container.addresses, token)  # whoever leads now may want it back
             stopping = self._stopping[container.id] = asyncio.create_task(self._take_away(container))
             stopping.add_done_callback(lambda _: self._stopping.pop(container.id))
             await asyncio.shield(stopping)
-            await asyncio.sleep(_LINGER_S)
+            keeps_mark_s = _LINGER_S
         except ServiceError as error:
             _log.warning("a server stays", container=container.number, error=str(error))
         finally:
             del self._retiring[container.id]
+            unmarking = asyncio.create_task(self._unmark(container.addresses, keeps_mark_s))
+            self._unmarking.add(unmarking)
+            unmarking.add_done_callback(self._unmarking.discard)
+            if not keeps_mark_s:
+                await unmarking
+
+    async def _unmark(self, addresses: Collection[str], after_s: float) -> None:
+        try:
+            await asyncio.sleep(after_s)
+        finally:
             with suppress(ServiceError):  # a mark that stays is taken off later, as an orphan
-                await self._draining.unmark(container.addresses)
+                await self._draining.unmark(addresses)
 
     async def _take_away(self, container: Container) -> None:
         with suppress(Gone):

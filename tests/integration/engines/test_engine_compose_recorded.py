@@ -53,8 +53,11 @@ async def test_up_and_down_and_a_template_at_none(docker: RecordedDocker, make: 
             return len(docker.containers) == 2
 
         await until(one_left)
-        await engine.scale(1, await engine.observe(), 1)
-        assert (await settled(engine, 1)).wanted == 1
+        for _ in range(2):  # the template itself comes and goes, too, however soon
+            await engine.scale(1, await engine.observe(), 1)
+            assert (await settled(engine, 1)).wanted == 1
+            await engine.scale(0, await engine.observe(), 1)
+            assert (await settled(engine, 0)).wanted == 0
 
 
 async def test_each_server_has_a_gpu_of_its_own(docker: RecordedDocker, make: Make) -> None:
