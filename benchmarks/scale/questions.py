@@ -21,6 +21,7 @@ from benchmarks.scale.cameras import Cameras
 from benchmarks.scale.parts import Parts, autoscaling
 from narrows.errors import RecordError, ServiceError
 from narrows.wire.keys import ScaleKeys
+from orchestrator.autoscale.engines.local import LocalServers
 from orchestrator.autoscale.status import Status
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.cancelling import cancel_all
@@ -147,8 +148,6 @@ async def until_ready(store: Store, servers: int) -> None:
     Raises:
         ServiceError: it does not come to that.
     """
-    from orchestrator.autoscale.engines.local import LocalServers  # noqa: PLC0415 - with its supervisor alone
-
     engine, give_up_s = LocalServers(store), time.monotonic() + _START_S
     while True:
         seen = await engine.observe()
