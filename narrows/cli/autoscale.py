@@ -73,6 +73,7 @@ def autoscale(
         str, typer.Option(help="The servers' service in compose or Swarm, or deployment in Kubernetes.")
     ] = "triton",
     project: Annotated[str, typer.Option(help="The compose project.")] = "narrows",
+    network: Annotated[str, typer.Option(help="The compose file's network on which servers are reached.")] = "default",
     namespace: Annotated[str, typer.Option(help="The Kubernetes namespace.")] = "default",
     docker_url: Annotated[
         str, typer.Option(help="Docker's socket, or the proxy before it (`narrows engine-proxy`).")
@@ -134,6 +135,7 @@ def autoscale(
             engine_options=EngineOptions(
                 service=service,
                 project=project,
+                network=network,
                 namespace=namespace,
                 docker_url=docker_url,
                 port=grpc_port,

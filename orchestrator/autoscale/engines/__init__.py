@@ -46,6 +46,7 @@ def _make(name: EngineName, options: EngineOptions, store: Store) -> Replicas:
                 store,
                 docker_url=options.docker_url,
                 port=options.port,
+                network=options.network,
                 slots=options.slots,
                 gpus=options.gpus,
                 drain_s=options.drain_s,

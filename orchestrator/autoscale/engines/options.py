@@ -23,6 +23,7 @@ class EngineOptions:
     Attributes:
         service: of compose or Swarm, or the deployment of Kubernetes.
         project: of compose.
+        network: of the compose file, on which servers are reached.
         namespace: of Kubernetes.
         docker_url: the engine's socket, or the proxy before it.
         port: of gRPC in each server.
@@ -33,6 +34,7 @@ class EngineOptions:
 
     service: str = "triton"
     project: str = "narrows"
+    network: str = "default"
     namespace: str = "default"
     docker_url: str = "unix:///var/run/docker.sock"
     port: int = 8001
