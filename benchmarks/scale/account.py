@@ -21,7 +21,7 @@ class Sample:
         streams: cameras that send; ``seen_streams``, those that the autoscaler knows of.
         load: offered work over the capacity of what is ready, by the autoscaler.
         replicas: servers, or instances, that are ready; ``wanted``, what was decided.
-        p95_ms: of the masks of the last 5 s, from the frame's entry; NaN of none.
+        p95_ms: of the masks of the last 5 s, from the frame's entry; ``None`` of none.
         masks_per_s: of the last 5 s.
     """
 
@@ -31,14 +31,14 @@ class Sample:
     load: float | None
     replicas: int | None
     wanted: int | None
-    p95_ms: float
+    p95_ms: float | None
     masks_per_s: float
 
 
-def recent(latencies: Sequence[tuple[float, float]], now_s: float) -> tuple[float, float]:
+def recent(latencies: Sequence[tuple[float, float]], now_s: float) -> tuple[float | None, float]:
     """The p95 (ms) and the rate of the masks that came in the last seconds."""
     last = [latency for came_s, latency in latencies if came_s > now_s - WINDOW_S]
-    return percentile_ms(last, 95), len(last) / WINDOW_S
+    return round(percentile_ms(last, 95), 1) if last else None, len(last) / WINDOW_S
 
 
 def rises(throughput: Mapping[int, float]) -> bool:

@@ -165,7 +165,10 @@ async def _playing(cameras: Cameras) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        ended = [task for task in tasks if task.done()]
         await cancel_all(tasks)
+        for task in ended:
+            task.result()  # neither ends by itself, unless it fails
 
 
 async def _ends(cameras: Cameras) -> list[float]:
@@ -204,7 +207,7 @@ async def _reasons(store: Store) -> list[dict[str, str]]:
 
 
 def _sample(at_s: float, cameras: Cameras, status: Status | None, *, instances: bool) -> Sample:
-    p95_ms, masks_per_s = recent(cameras.latencies, time.monotonic())
+    at_s, (p95_ms, masks_per_s) = round(at_s, 2), recent(cameras.latencies, time.monotonic())
     if status is None:
         return Sample(at_s, cameras.active, None, None, None, None, p95_ms, masks_per_s)
     replicas, wanted = (status.instances, status.instances_wanted) if instances else (status.ready, status.wanted)
