@@ -1,4 +1,4 @@
-"""The traces: made with a seed, in the shape that the simulator reads.
+"""The traces: made with a seed, and one of real requests, in the shape that the simulator reads.
 
 A server does 104 frames/s here, cameras send 5 frames/s: some 20 cameras a server.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from orchestrator.autoscale.simulate.trace import Trace
+from orchestrator.autoscale.simulate.trace import Trace, read_trace
 
 FPS = 5.0
 _HOUR_S = 3600.0
@@ -78,12 +79,19 @@ def reconnect_storm(seed: int = 1) -> Trace:
     return Trace("reconnect-storm", tuple(times), tuple(counts), tuple(rates))
 
 
+def azure_llm(seed: int = 1) -> Trace:
+    """An hour of requests to two inference services of Azure, as cameras; see ``azure-llm-2023.txt``."""
+    del seed
+    return read_trace(Path(__file__).with_name("azure-llm-2023.csv"))
+
+
 MAKERS: dict[str, Callable[[int], Trace]] = {
     "diurnal": diurnal,
     "step-x10": step,
     "flash-crowd": flash_crowd,
     "sawtooth": sawtooth,
     "reconnect-storm": reconnect_storm,
+    "azure-llm-2023": azure_llm,
 }
 
 

@@ -10,6 +10,7 @@ Samples = tuple[tuple[float, float], ...]
 
 _PARTS = 5
 _ROUNDING = 1e-9
+_MOST = 1e9
 
 
 def note(samples: Samples, frames_per_s: float, span_s: float, now_s: float) -> Samples:
@@ -49,4 +50,4 @@ def slope_per_s(samples: Samples, span_s: float, jump: float) -> float:
 
 def servers_for(frames_per_s: float, server_frames_per_s: float, load: float) -> int:
     """Servers with which ``frames_per_s`` make at most this load."""
-    return max(0, math.ceil(frames_per_s / (server_frames_per_s * load) - _ROUNDING))
+    return max(0, math.ceil(min(frames_per_s / (server_frames_per_s * load), _MOST) - _ROUNDING))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+_LEAST = 1e-6
+
 
 def learned(server_frames_per_s: Mapping[int, float]) -> dict[int, float]:
-    """The entries that mean something: at least one instance, a finite rate above zero."""
-    return {n: rate for n, rate in server_frames_per_s.items() if n >= 1 and math.isfinite(rate) and rate > 0}
+    """The entries that mean something: at least one instance, a finite rate well above zero."""
+    return {n: rate for n, rate in server_frames_per_s.items() if n >= 1 and math.isfinite(rate) and rate > _LEAST}
 
 
 def capacity(rates: Mapping[int, float], instances: int) -> float | None:

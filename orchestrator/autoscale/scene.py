@@ -66,7 +66,7 @@ class Scene:
     def aim(self) -> float:
         """The load that is aimed at."""
         settings, margin = self.settings, self.state.margin
-        return min(settings.target_load, settings.first_load) if margin is None else margin.load
+        return min(settings.target_load, settings.first_load if margin is None else margin.load)
 
     @property
     def late(self) -> bool:
@@ -96,10 +96,6 @@ def observe(signals: Signals, state: State, settings: PolicySettings, now_s: flo
     return replace(state, offered=samples, idle_since_s=since_s)
 
 
-def _known(signals: Signals) -> bool:
-    return math.isfinite(signals.frames_per_s) and signals.frames_per_s >= 0
-
-
 def learn_margin(scene: Scene) -> State:
     """The state with what this moment says of the load that may be aimed at."""
     fleet, margin = scene.signals.fleet, scene.state.margin or Margin(scene.aim, scene.now_s)
@@ -107,3 +103,7 @@ def learn_margin(scene: Scene) -> State:
     if not math.isfinite(load):
         return scene.state
     return replace(scene.state, margin=margin.note(load, scene.settings, scene.now_s, late=scene.late))
+
+
+def _known(signals: Signals) -> bool:
+    return math.isfinite(signals.frames_per_s) and signals.frames_per_s >= 0

@@ -17,7 +17,9 @@ NUMBERS = st.one_of(
     st.floats(0, 5000).map(round).map(float),
     st.sampled_from([math.nan, math.inf, -1.0, 0.0]),
 )
-RATES = st.dictionaries(st.integers(0, 5), st.one_of(st.floats(1, 300), st.just(math.nan)), max_size=5)
+RATES = st.dictionaries(
+    st.integers(0, 5), st.one_of(st.floats(1, 300), st.sampled_from([math.nan, 1e-300, 5e-324])), max_size=5
+)
 SHARES = st.one_of(st.floats(0, 1), st.just(math.nan))
 
 
