@@ -23,7 +23,7 @@ import structlog
 from narrows.errors import RecordError, ServiceError
 from narrows.wire.keys import ScaleKeys
 from narrows.wire.scale_order import ScaleOrder
-from orchestrator.autoscale.engines.fixed import FixedServers
+from orchestrator.autoscale.actuation import Actuation
 from orchestrator.autoscale.forecast import Forecast, Forecaster
 from orchestrator.autoscale.gain import capacity
 from orchestrator.autoscale.gauges import show
@@ -31,15 +31,13 @@ from orchestrator.autoscale.journal import Journal
 from orchestrator.autoscale.leader import Leadership
 from orchestrator.autoscale.metrics import ScaleMetrics
 from orchestrator.autoscale.observe import Observation, Observer
-from orchestrator.autoscale.policy import PolicySettings, State, after_failure, after_success, decide
+from orchestrator.autoscale.policy import PolicySettings, State, decide
 from orchestrator.autoscale.reason import Reason
 from orchestrator.autoscale.replicas import (
     ActuationFailed,
-    CapacityExhausted,
     Instances,
     Observed,
     Replicas,
-    StaleLeader,
 )
 from orchestrator.autoscale.signals import Decision, Fleet, Orders
 from orchestrator.autoscale.status_of import status_of
@@ -95,13 +93,13 @@ class Autoscaler:
         self.metrics = metrics or ScaleMetrics()
         self.vitals = Vitals(max(10.0, 5 * plan.interval_s), monotonic)
         self._store, self._leadership, self._observer = store, leadership, observer
-        self._replicas, self._instances, self._plan = replicas, instances, plan
+        self._replicas, self._plan = replicas, plan
+        self._instances_fixed = instances is None
+        self._actuation = Actuation(replicas, instances, leadership, self.metrics, monotonic)
         self._monotonic = monotonic
         self._forecaster = Forecaster()
         self._journal = Journal(store, self.metrics, leadership.owner)
-        self._state: State | None = None
-        self._failure = self._order_failure = ""
-        self._changing: asyncio.Task[None] | None = None
+        self._order_failure = ""
         self._orders = ScaleOrder()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -112,9 +110,7 @@ class Autoscaler:
             self.vitals.stopping = True
             for loop in loops:
                 loop.cancel()
-        if self._changing is not None:
-            self._changing.cancel()
-            await asyncio.gather(self._changing, return_exceptions=True)
+        await self._actuation.close()
         try:
             await self._leadership.leave()
         except ServiceError as error:
@@ -165,7 +161,7 @@ class Autoscaler:
         show(self.metrics, seen, self._observer.capacity, forecast)
         token = self._leadership.token
         if token is None:
-            self._state = None
+            self._actuation.state = None
             self._journal.begin()
             self.metrics.not_leading()
             return
@@ -176,15 +172,17 @@ class Autoscaler:
     ) -> None:
         self._orders = await self._read_orders()
         orders = Orders(self._orders.servers, self._orders.frozen)
-        before = self._state or State()
-        decision, state = decide(seen.signals, orders, before, settings, self._monotonic())
-        self._state = state if seen.instances_known else replace(state, instances=None, applied=None)
-        if self._fixed:  # servers that others start and stop are no decision of ours
-            self._state = replace(self._state, servers=None)
+        decision, state = decide(seen.signals, orders, self._actuation.state or State(), settings, self._monotonic())
+        if not seen.instances_known:
+            state = replace(state, instances=None, applied=None)
+        if self._actuation.fixed:  # servers that others start and stop are no decision of ours
+            state = replace(state, servers=None)
             self._journal.servers_are(decision.servers)
+        self._actuation.state = state
         self._show(decision)
         if not (self._plan.dry_run or orders.frozen or Reason.BACKING_OFF in decision.reasons):
-            await self._act(decision, observed, seen, settings)
+            instances = seen.signals.fleet.instances if seen.instances_known else None
+            await self._actuation.act(decision, observed, instances, settings)
         await self._journal.note(decision, dry_run=self._plan.dry_run)
         at_ms = int(await self._store.time_ms())
         status = status_of(
@@ -200,81 +198,18 @@ class Autoscaler:
             decision=decision,
             settings=settings,
             forecast=forecast,
-            failure=self._failure or self._order_failure,
+            failure=self._actuation.failure or self._order_failure,
         )
         lives_ms = int(max(10.0, 5 * self._plan.interval_s) * 1000)
         await self._store.call("SET", ScaleKeys.STATUS, status.to_json(), "PX", lives_ms)
 
-    async def _act(self, decision: Decision, observed: Observed, seen: Observation, settings: PolicySettings) -> None:
-        """Have both numbers, where they differ from what is there. The lease is looked at again right before."""
-        agreed = True
-        if decision.servers != observed.wanted and not self._fixed:
-            agreed = await self._scale(decision.servers, observed, settings)
-        differ = seen.instances_known and decision.instances != seen.signals.fleet.instances
-        if self._instances is not None and differ:
-            if self._changing is None and self._leadership.token is not None:
-                self._changing = asyncio.create_task(self._change_instances(decision.instances, settings))
-        elif agreed and self._changing is None and self._state is not None:
-            self._failure = ""
-            self._state = after_success(self._state, self._monotonic())
-
-    async def _scale(self, target: int, observed: Observed, settings: PolicySettings) -> bool:
-        """Answers whether the engine took it."""
-        token = self._leadership.token
-        if token is None:
-            return False
-        try:
-            await self._replicas.scale(target, observed, token)
-        except StaleLeader as error:
-            self._failed(self._replicas.name, "stale", error)
-        except CapacityExhausted as error:
-            self._failed(self._replicas.name, "exhausted", error)
-            self._fall_back(settings, exhausted=True)
-        except ActuationFailed as error:
-            self._failed(self._replicas.name, "failed", error)
-            self._fall_back(settings, exhausted=False)
-        else:
-            _log.info("servers are asked for", servers=target, had=observed.wanted, engine=self._replicas.name)
-            return True
-        return False
-
-    async def _change_instances(self, target: int, settings: PolicySettings) -> None:
-        """On the side: taking instances away takes more than a second each, and frames do not wait for it."""
-        if self._instances is None:
-            return
-        try:
-            await self._instances.set_instances(target)
-        except ActuationFailed as error:
-            self._failed("instances", "failed", error)
-            self._fall_back(settings, exhausted=False)
-        else:
-            _log.info("instances are changed", instances=target)
-            self._failure = ""
-            if self._state is not None:
-                self._state = after_success(self._state, self._monotonic())
-        finally:
-            self._changing = None
-
-    def _fall_back(self, settings: PolicySettings, *, exhausted: bool) -> None:
-        if self._state is not None:
-            self._state = after_failure(self._state, settings, self._monotonic(), exhausted=exhausted)
-
-    def _failed(self, engine: str, kind: str, error: ActuationFailed) -> None:
-        self._failure = str(error)
-        self.metrics.actuation_failures.labels(engine, kind).inc()
-        _log.warning("not done", engine=engine, kind=kind, error=str(error))
-
-    @property
-    def _fixed(self) -> bool:
-        return isinstance(self._replicas, FixedServers)
-
     def _bounds(self, observed: Observed, seen: Observation) -> PolicySettings:
         """The settings, held to what nobody can change here."""
         settings, fleet = self._plan.settings, seen.signals.fleet
-        if self._fixed:
+        if self._actuation.fixed:
             servers = max(1, observed.ready)
             settings = replace(settings, min_servers=servers, max_servers=servers)
-        if self._instances is None:
+        if self._instances_fixed:
             settings = replace(settings, min_instances=fleet.instances, max_instances=fleet.instances)
         return settings
 

@@ -1,0 +1,148 @@
+"""Claims about acting: what an engine took, refused or failed, and what the policy is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from orchestrator.autoscale.actuation import Actuation
+from orchestrator.autoscale.metrics import ScaleMetrics
+from orchestrator.autoscale.policy import PolicySettings, State, decide
+from orchestrator.autoscale.replicas import ActuationFailed, CapacityExhausted, Observed, StaleLeader
+from orchestrator.autoscale.signals import Decision, Fleet, Orders, Signals
+
+SETTINGS = PolicySettings(retry_s=5.0)
+NOW_S = 100.0
+
+
+class Engine:
+    """Takes a number of servers and of instances, unless it is told to fail."""
+
+    name = "engine"
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[int, int]] = []
+        self.set: list[int] = []
+        self.tried = asyncio.Event()
+        self.fails: Exception | None = None
+        self.instances_fail: Exception | None = None
+
+    async def observe(self) -> Observed:
+        return Observed(2, 2)
+
+    async def scale(self, target: int, seen: Observed, token: int) -> None:
+        if self.fails:
+            raise self.fails
+        self.taken.append((target, token))
+
+    async def instances(self) -> int:
+        return 1
+
+    async def set_instances(self, target: int) -> None:
+        await asyncio.sleep(0)
+        self.tried.set()
+        if self.instances_fail:
+            raise self.instances_fail
+        self.set.append(target)
+
+    async def close(self) -> None:
+        return None
+
+
+class Lease:
+    token: int | None = 7
+
+
+def acting(engine: Engine) -> tuple[Actuation, ScaleMetrics]:
+    metrics = ScaleMetrics()
+    lease: object = Lease()
+    actuation = Actuation(engine, engine, lease, metrics, monotonic=lambda: NOW_S)  # type: ignore[arg-type]
+    signals = Signals(1, 0.0, {1: 10.0}, 0, 0.0, 0.0, Fleet(ready=2))
+    _, actuation.state = decide(signals, Orders(servers=3), State(), SETTINGS, NOW_S)
+    return actuation, metrics
+
+
+async def settled(engine: Engine) -> None:
+    """Wait until instances were tried to be changed, and that was noted."""
+    await engine.tried.wait()
+    await asyncio.sleep(0)
+
+
+def failures(metrics: ScaleMetrics, engine: str, kind: str) -> float:
+    return float(metrics.registry.get_sample_value(
+        "narrows_scale_actuation_failures_total", {"engine": engine, "kind": kind}
+    ) or 0.0)  # fmt: skip
+
+
+async def test_what_differs_is_asked_for_and_what_does_not_is_left() -> None:
+    engine = Engine()
+    actuation, _ = acting(engine)
+    await actuation.act(Decision(3, 1), Observed(2, 2), 1, SETTINGS)
+    assert engine.taken == [(3, 7)]
+    assert actuation.state is not None
+    assert actuation.state.applied == (3, 1)
+    await actuation.act(Decision(3, 1), Observed(3, 2), 1, SETTINGS)
+    assert engine.taken == [(3, 7)]
+    await actuation.act(Decision(3, 1), Observed(5, 2), 1, SETTINGS)
+    assert engine.taken == [(3, 7), (3, 7)], "somebody else had asked for five"
+
+
+async def test_nothing_is_done_once_the_lease_is_over() -> None:
+    engine = Engine()
+    actuation, _ = acting(engine)
+    actuation._leadership.token = None  # type: ignore[misc]
+    await actuation.act(Decision(3, 2), Observed(2, 2), 1, SETTINGS)
+    await actuation.close()
+    assert (engine.taken, engine.set) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(ActuationFailed("away"), "failed"), (CapacityExhausted("full"), "exhausted"), (StaleLeader("late"), "stale")],
+)
+async def test_a_failure_is_counted_and_told_to_the_policy(error: ActuationFailed, kind: str) -> None:
+    engine = Engine()
+    engine.fails = error
+    actuation, metrics = acting(engine)
+    await actuation.act(Decision(3, 1), Observed(2, 2), 1, SETTINGS)
+    state = actuation.state
+    assert state is not None
+    assert failures(metrics, "engine", kind) == 1
+    assert actuation.failure == str(error)
+    assert (state.retry_at_s == NOW_S + 5.0) is (kind == "failed")
+    assert (state.full_until_s is not None) is (kind == "exhausted")
+
+
+async def test_instances_change_on_the_side_and_one_change_at_a_time() -> None:
+    engine = Engine()
+    actuation, _ = acting(engine)
+    for _ in range(3):
+        await actuation.act(Decision(2, 2), Observed(2, 2), 1, SETTINGS)
+    assert engine.set == []
+    await settled(engine)
+    await actuation.act(Decision(2, 2), Observed(2, 2), 2, SETTINGS)
+    assert engine.set == [2]
+
+
+async def test_unknown_instances_are_left_alone() -> None:
+    engine = Engine()
+    actuation, _ = acting(engine)
+    await actuation.act(Decision(2, 2), Observed(2, 2), None, SETTINGS)
+    await asyncio.sleep(0.01)
+    assert engine.set == []
+
+
+@pytest.mark.parametrize("error", [ActuationFailed("refused"), RuntimeError("a bug")])
+async def test_instances_that_fail_do_not_take_back_servers_that_the_engine_took(error: Exception) -> None:
+    engine = Engine()
+    engine.instances_fail = error
+    actuation, metrics = acting(engine)
+    await actuation.act(Decision(3, 2), Observed(2, 2), 1, SETTINGS)
+    await settled(engine)
+    state = actuation.state
+    assert state is not None
+    assert state.servers is not None
+    assert (state.servers.target, state.retry_at_s) == (3, NOW_S + 5.0)
+    crashes = metrics.registry.get_sample_value("narrows_scale_rounds_total", {"outcome": "crash"}) or 0.0
+    assert failures(metrics, "instances", "failed") + crashes == 1
