@@ -182,12 +182,7 @@ async def test_what_a_paused_leader_does_when_it_wakes_is_refused_or_reversed(
         # Whatever else lands, a hand's or a stale leader's, lasts until the next look.
         wanted = await host.wanted()
         await store.call("HSET", ScaleKeys.WANTED, "host", Wanted(4, wanted.token).to_json())
-        await until(lambda: _is(host, 4), lambda: scaling(store), limit_s=5)
         await has(store, host, 2)
-
-
-async def _is(host: Host, target: int) -> bool:
-    return target in host.targets
 
 
 async def test_the_operators_word_from_end_to_end(server: LocalRedis, store: Store, host: Host, tmp_path: Path) -> None:
