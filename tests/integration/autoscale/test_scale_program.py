@@ -162,7 +162,7 @@ async def test_a_leader_that_ends_gives_the_lead_away_at_once(
 async def test_what_a_paused_leader_does_when_it_wakes_is_refused_or_reversed(
     server: LocalRedis, store: Store, host: Host, tmp_path: Path
 ) -> None:
-    """It is paused for longer than its lease, while it is told to have four; the next leader is told to have two."""
+    """It is paused for longer than its lease; meanwhile the next leader is told to have two."""
     async with autoscalers(server, tmp_path / "log", 2) as pids:
         first = await led(store)
         os.kill(first, signal.SIGSTOP)
