@@ -6,8 +6,8 @@ virtual time, so that silence saves up nothing.
 
 A batch cannot be interrupted, so whoever comes next waits for it. A stream that alone has frames waiting may
 therefore fill batches only as far as that costs the next one little (``lone``), unless no other stream is known.
-Even so, whoever comes next waits for the rest of a batch where it would have found the decoder idle: at half load and
-one frame a batch its p95 is a quarter longer. So a stream that floods may be made to rest between its batches.
+Even so, whoever comes next waits for the rest of a batch where it would have found the decoder idle. So a stream that
+floods may be made to rest between its batches.
 """
 
 from __future__ import annotations
