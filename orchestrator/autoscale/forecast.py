@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 from orchestrator.load_line import LoadLine, Offer, Offers, fit_line
 
 _ALL = "all"
+_GONE_S = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,15 @@ class Forecast:
 
 
 class Forecaster:
-    """Remembers what counts of streams offered."""
+    """Remembers what counts of streams offered.
+
+    A stream counts for ten seconds after its last frame. So an offer is believed when its streams are still there a
+    little later: else the last offers of cameras that went would say that many cameras are hardly a load.
+    """
 
     def __init__(self) -> None:
         self._offers = Offers()
+        self._doubted: deque[Offer] = deque()
         self._per_stream: float | None = None
 
     def take(
@@ -63,9 +70,7 @@ class Forecaster:
         """
         if not math.isfinite(frames_per_s):
             return Forecast()
-        if streams > 0:
-            self._offers.add(Offer(now_s, streams, frames_per_s, _ALL))
-            self._per_stream = frames_per_s / streams if frames_per_s > 0 else self._per_stream
+        self._note(Offer(now_s, streams, frames_per_s, _ALL))
         if server_frames_per_s is None:
             return Forecast()
 
@@ -81,3 +86,14 @@ class Forecaster:
             return Forecast(load, left(ready), None if most is None else left(most))
         line = fit_line(self._offers.points(_ALL, capacity))
         return Forecast(frames_per_s / capacity, left(ready), None if most is None else left(most), line)
+
+    def _note(self, offer: Offer) -> None:
+        if self._doubted and self._doubted[-1].streams != offer.streams:
+            self._doubted.clear()
+        self._doubted.append(offer)
+        if self._per_stream is None and offer.streams > 0 and offer.frames_per_s > 0:
+            self._per_stream = offer.frames_per_s / offer.streams
+        while self._doubted[0].at_s <= offer.at_s - _GONE_S:
+            believed = self._doubted.popleft()
+            if believed.streams > 0 and self._offers.add(believed) and believed.frames_per_s > 0:
+                self._per_stream = believed.frames_per_s / believed.streams

@@ -183,6 +183,24 @@ def test_what_still_fits_follows_from_the_target() -> None:
     assert math.isnan(unknown.predict(10))
 
 
+def test_cameras_that_went_do_not_say_that_many_are_hardly_a_load() -> None:
+    """They count as streams for ten more seconds, while what they offer dwindles."""
+    forecaster = Forecaster()
+    offers = [(10, 50.0)] * 60 + [(10, 50.0 * 0.7**i) for i in range(10)] + [(0, 0.5)] * 20
+    for i, (streams, frames_per_s) in enumerate(offers):
+        seen = forecaster.take(
+            float(i),
+            streams=streams,
+            frames_per_s=frames_per_s,
+            server_frames_per_s=100.0,
+            ready=1,
+            most=1,
+            target_load=0.75,
+        )
+    assert seen.predict(10) == pytest.approx(0.5)
+    assert seen.streams_left == pytest.approx((75 - 0.5) / 5, abs=1)
+
+
 LOOKS = st.builds(
     ServerLook,
     instances=st.integers(1, 6),
