@@ -12,6 +12,7 @@ import argparse
 import os
 from collections.abc import Iterable
 from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -111,7 +112,7 @@ def show(figures: dict[str, Any]) -> None:
     claim = figures["replica_hours_saved_at_equal_violations"]
     print(f"on the Pareto front: {figures['pareto_front']}")
     print(f"replica-hours saved at equal violations: {claim['mean']:.1%} on the mean of {claim['pairs']} pairs")
-    print(f"with one setting for all traces: {figures['one_setting_for_all_traces']}")
+    print(f"with one setting for all traces:\n{dumps(figures['one_setting_for_all_traces'], indent=2)}")
     print(f"by rival: { {rival: f'{share:.1%}' for rival, share in claim['by_rival'].items()} }")
 
 
