@@ -30,6 +30,7 @@ from orchestrator.supervise.slot_server import SlotServer
 
 _log = structlog.get_logger(__name__)
 _LOOK_S = 0.5
+_PROMPT_S = 1.0  # an answer of Redis that took longer came after a time in which nobody could report
 _SPARE_S = 10.0
 
 
@@ -53,6 +54,7 @@ class Supervisor:
         self._registry, self._slots, self._drain_s = registry, slots, drain_s
         self._owner = secrets.token_hex(8)
         self._away = False
+        self._steady_since_s = float("-inf")
         self._silent = Silent()
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
@@ -96,11 +98,14 @@ class Supervisor:
         for slot in self._slots:
             slot.check()
             slot.look()
+        asked_s = time.monotonic()
         try:
             heard = await self._registry.hear()
         except ServiceError as error:
             self._say_away(error)
             return
+        if self._away or time.monotonic() - asked_s > _PROMPT_S:
+            self._steady_since_s = time.monotonic()
         self._change(self._wanted(heard, leaving=leaving), heard.now_ms)
         let_go = [slot for slot in self._slots if slot.phase is Phase.DRAINING and self._let_go(slot, heard)]
         for slot in let_go:
@@ -132,7 +137,10 @@ class Supervisor:
             self._slots[i].drain(now_ms)
 
     def _let_go(self, slot: SlotServer, heard: Heard) -> bool:
+        """Whether nobody has work there; a dispatcher that could not reach Redis a moment ago is not taken for dead."""
         holders = who_holds(heard.reports, slot.address, slot.draining_since_ms, heard.now_ms)
+        if time.monotonic() - self._steady_since_s < FRESH_MS / 1000:
+            holders = holders or ["whoever has not reported since Redis is back"]
         if holders and heard.now_ms - slot.draining_since_ms > self._drain_s * 1000:
             _log.warning("stopped before it was let go", server=slot.address, holders=holders, after_s=self._drain_s)
             return True

@@ -15,7 +15,7 @@ from narrows.bundle import Bundle
 from narrows.triton_config import model_name
 from narrows.wire.keys import ScaleKeys
 from orchestrator.replicas.record import ServerRecord
-from orchestrator.report import DispatcherReport, ServerReport
+from orchestrator.report import FRESH_MS, DispatcherReport, ServerReport
 from orchestrator.supervise import LocalRedis
 from orchestrator.supervise.cpu_quota import QuotaUnavailable, find_hierarchy
 from orchestrator.supervise.host_record import HostState
@@ -98,6 +98,27 @@ def test_a_draining_server_is_taken_back(host: Host, client: redis.Redis) -> Non
     host.comes_to(ready=1)
     assert host.servers() == before
     assert eventually(lambda: not host.draining())
+
+
+def test_dispatchers_that_could_not_report_are_not_taken_for_dead(
+    host: Host, client: redis.Redis, server: LocalRedis
+) -> None:
+    (address,) = host.servers().values()
+    pid = server_pid(address)
+    assert pid is not None
+    report(client, address, draining=False, outstanding=1)
+    host.want(0)
+    assert eventually(lambda: drains_while_held(host, address), WAIT_S)
+    os.kill(server.pid, signal.SIGSTOP)
+    time.sleep(FRESH_MS / 1000 + 1.5)
+    os.kill(server.pid, signal.SIGCONT)
+    time.sleep(1.0)  # so long a dispatcher may take until it reports again
+    for _ in range(10):
+        report(client, address, draining=True, outstanding=1)
+        time.sleep(0.1)
+    assert members(pid), "it has work"
+    report(client, address, draining=True, outstanding=0)
+    assert eventually(lambda: not members(pid), WAIT_S)
 
 
 def test_a_server_that_is_not_let_go_is_stopped_in_the_end(
