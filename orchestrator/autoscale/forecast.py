@@ -6,7 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from orchestrator.load_line import LoadLine, Offer, Offers, fit_line
+from orchestrator.load_line import LoadLine, LoadPoint, Offer, Offers, fit_line
 
 _ALL = "all"
 _GONE_S = 12.0
@@ -38,7 +38,8 @@ class Forecaster:
     """Remembers what counts of streams offered.
 
     A stream counts for ten seconds after its last frame. So an offer is believed when its streams are still there a
-    little later: else the last offers of cameras that went would say that many cameras are hardly a load.
+    little later: else the last offers of cameras that went would say that many cameras are hardly a load. Until the
+    first is believed, the line goes through the present one alone.
     """
 
     def __init__(self) -> None:
@@ -84,7 +85,7 @@ class Forecaster:
         if capacity <= 0:
             load = math.inf if frames_per_s > 0 else 0.0
             return Forecast(load, left(ready), None if most is None else left(most))
-        line = fit_line(self._offers.points(_ALL, capacity))
+        line = fit_line(self._offers.points(_ALL, capacity) or [LoadPoint(streams, frames_per_s / capacity)])
         return Forecast(frames_per_s / capacity, left(ready), None if most is None else left(most), line)
 
     def _note(self, offer: Offer) -> None:

@@ -171,6 +171,9 @@ def test_what_still_fits_follows_from_the_target() -> None:
         0.0, streams=10, frames_per_s=50.0, server_frames_per_s=100.0, ready=1, most=3, target_load=0.75
     )
     assert (seen.load, seen.streams_left, seen.streams_left_at_most) == (0.5, 5, 35)
+    assert seen.line is not None
+    assert (seen.line.points, seen.predict(20)) == (1, 1.0)
+    assert math.isnan(seen.line.slope_error)
     gone = forecaster.take(
         1.0, streams=0, frames_per_s=0.0, server_frames_per_s=100.0, ready=0, most=3, target_load=0.75
     )
