@@ -32,6 +32,7 @@ from orchestrator.dispatch import Store
 _SERVERS, _QUOTA = 4, 0.25
 _GUESS_PER_S = {"servers": 20.0, "instances": 70.0}
 _FRAMES_PER_S = 1.0
+_FULL_FOR_ONE = 0.95  # so much that the autoscaler tries a second instance, whatever that brings
 _FULL_LOAD = {"servers": 0.75, "instances": 0.6}  # the parts and the cameras need the processor too
 _WITHIN = 0.15
 _SHORTER = 0.75  # there are fewer instances than servers to be had
@@ -118,7 +119,8 @@ async def _instances(plan: Plan, bundle: Bundle, packets: Packets, folder: Path)
             counts = range(1, most + 1)
             full = await throughput(bench, triton.set_instances, counts, _GUESS_PER_S["instances"], plan.throughput_s)
             await triton.set_instances(1)
-            ramp = _ramp(plan, _FULL_LOAD["instances"] * full["frames_per_s"][most], share=_SHORTER)
+            rates = full["frames_per_s"]
+            ramp = _ramp(plan, max(_FULL_LOAD["instances"] * rates[most], _FULL_FOR_ONE * rates[1]), share=_SHORTER)
             options = ("--max-servers", "1", "--max-instances", str(most), *_PATIENCE)
             return {"throughput": full, "ramp": await follow(bench, ramp, *options, instances=True)}
         finally:
