@@ -32,7 +32,7 @@ from narrows.wire import (
     Timings,
     shard_of,
 )
-from narrows.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY
+from narrows.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
 from narrows.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
 from orchestrator.dispatch.settings import DispatchSettings
 
@@ -136,7 +136,11 @@ def test_every_key_is_in_the_table() -> None:
     stream, shard = StreamKeys("STREAM", 7), ShardKeys(7)
     own = [stream.features, stream.outcomes, stream.control, stream.seen, stream.ledger]
     own += [shard.streams, shard.lease, shard.fence, shard.dead]
-    assert documented == {INSTALL_KEY, DISPATCHERS_KEY, AUDIT_KEY, *(key.replace("{7}", "{S}") for key in own)}
+    scaling = {key for name, key in vars(ScaleKeys).items() if name.isupper()}
+    assert scaling
+    assert documented == {INSTALL_KEY, DISPATCHERS_KEY, AUDIT_KEY, *scaling} | {
+        key.replace("{7}", "{S}") for key in own
+    }
 
 
 def test_the_example_shards_are_right() -> None:
