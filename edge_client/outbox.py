@@ -4,7 +4,10 @@
 
     put ──► waiting ──take──► in flight ──settle──► sent
                │  ◄─give_back──┘  │
-               └── dropped: queue_full, shutdown, unconfirmed
+               └── dropped: queue_full, reference_dropped, shutdown, unconfirmed
+
+A P packet is worth nothing without its reference. When a packet is dropped, so are the P packets behind it, up to the
+next K; where none waits, the chain is broken until a K is put, and whoever codes asks ``chain_broken`` first.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from dataclasses import dataclass, replace
 from threading import Condition
 
 QUEUE_FULL, SHUTDOWN, UNCONFIRMED = "queue_full", "shutdown", "unconfirmed"
+REFERENCE_DROPPED = "reference_dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,16 @@ class FrameRecord:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A packet to send. ``uncertain``: a try broke off between command and answer, so it may have arrived."""
+    """A packet to send.
+
+    Attributes:
+        predicted: it is a P: it decodes only behind the packet that was put before it.
+        uncertain: a try broke off between command and answer, so it may have arrived.
+    """
 
     record: FrameRecord
     packet: bytes
+    predicted: bool = False
     uncertain: bool = False
 
 
@@ -54,6 +64,7 @@ class Outbox:
         self._waiting: deque[Outgoing] = deque()
         self._flight: list[Outgoing] = []
         self._sent = 0
+        self._broken = False
 
     @property
     def waiting(self) -> int:
@@ -66,9 +77,18 @@ class Outbox:
         with self._changed:
             return self._sent + len(self._waiting) + len(self._flight)
 
+    @property
+    def chain_broken(self) -> bool:
+        """Whether the packet that was put last has been dropped: a P coded now would be dropped too."""
+        return self._broken
+
     def put(self, outgoing: Outgoing) -> None:
         """Queue a packet; the oldest makes room."""
         with self._changed:
+            self._broken = self._broken and outgoing.predicted
+            if self._broken:
+                self._fate(outgoing.record, REFERENCE_DROPPED)
+                return
             self._waiting.append(outgoing)
             self._shed()
             self._changed.notify_all()
@@ -121,5 +141,11 @@ class Outbox:
 
     def _shed(self) -> None:
         while len(self._waiting) > self._limit:
-            oldest = self._waiting.popleft()
-            self._fate(oldest.record, UNCONFIRMED if oldest.uncertain else QUEUE_FULL)
+            self._drop_oldest(QUEUE_FULL)
+            while self._waiting and self._waiting[0].predicted:
+                self._drop_oldest(REFERENCE_DROPPED)
+            self._broken = not self._waiting
+
+    def _drop_oldest(self, reason: str) -> None:
+        oldest = self._waiting.popleft()
+        self._fate(oldest.record, UNCONFIRMED if oldest.uncertain else reason)

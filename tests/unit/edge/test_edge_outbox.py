@@ -6,14 +6,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edge_client.outbox import QUEUE_FULL, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
+from edge_client.outbox import (
+    QUEUE_FULL,
+    REFERENCE_DROPPED,
+    SHUTDOWN,
+    UNCONFIRMED,
+    FrameRecord,
+    Outbox,
+    Outgoing,
+)
 
 LIMIT = 4
 
 
-def outgoing(sequence: int) -> Outgoing:
+def outgoing(sequence: int, *, predicted: bool = False) -> Outgoing:
     record = FrameRecord(sequence, 1, str(sequence), 0, 10, 0, 1.0, 1.0)
-    return Outgoing(record, b"packet")
+    return Outgoing(record, b"packet", predicted)
 
 
 class Fates(dict[int, str | None]):
@@ -67,6 +75,30 @@ def test_an_answer_after_the_end_counts_no_more() -> None:
     assert outbox.sent_or_hopeful == 0
 
 
+def test_a_dropped_packet_takes_those_with_it_that_need_it() -> None:
+    fates = Fates()
+    outbox = Outbox(LIMIT, fates)
+    for sequence in range(5):
+        outbox.put(outgoing(sequence, predicted=sequence not in {0, 3}))
+    assert fates == {0: QUEUE_FULL, 1: REFERENCE_DROPPED, 2: REFERENCE_DROPPED}
+    assert not outbox.chain_broken
+    assert [item.record.sequence for item in outbox.take(8, 0.0)] == [3, 4]
+
+
+def test_a_chain_without_a_key_frame_stays_broken_until_there_is_one() -> None:
+    fates = Fates()
+    outbox = Outbox(LIMIT, fates)
+    for sequence in range(7):
+        outbox.put(outgoing(sequence, predicted=sequence != 0))
+    assert fates[0] == QUEUE_FULL
+    assert {fates[sequence] for sequence in range(1, 7)} == {REFERENCE_DROPPED}
+    assert outbox.chain_broken
+    outbox.put(outgoing(7))
+    outbox.put(outgoing(8, predicted=True))
+    assert not outbox.chain_broken
+    assert [item.record.sequence for item in outbox.take(8, 0.0)] == [7, 8]
+
+
 class OutboxMachine(RuleBasedStateMachine):
     """Any interleaving of encoder and sender."""
 
@@ -75,11 +107,13 @@ class OutboxMachine(RuleBasedStateMachine):
         self.fates = Fates()
         self.outbox = Outbox(LIMIT, self.fates)
         self.put_so_far = 0
+        self.predicted: list[bool] = []
         self.flying = 0
 
-    @rule()
-    def put(self) -> None:
-        self.outbox.put(outgoing(self.put_so_far))
+    @rule(predicted=st.booleans())
+    def put(self, *, predicted: bool) -> None:
+        self.outbox.put(outgoing(self.put_so_far, predicted=predicted and self.put_so_far > 0))
+        self.predicted.append(predicted and self.put_so_far > 0)
         self.put_so_far += 1
 
     @rule(most=st.integers(1, 3))
@@ -113,6 +147,11 @@ class OutboxMachine(RuleBasedStateMachine):
     def sends_in_order(self) -> None:
         sent = [sequence for sequence, reason in self.fates.items() if reason is None]
         assert sent == sorted(sent)
+
+    @invariant()
+    def sends_no_prediction_without_its_reference(self) -> None:
+        sent = {sequence for sequence, reason in self.fates.items() if reason is None}
+        assert all(sequence - 1 in sent for sequence in sent if self.predicted[sequence])
 
 
 TestOutboxMachine = OutboxMachine.TestCase
