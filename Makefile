@@ -60,6 +60,10 @@ format: setup-train ## Rewrite the sources in the project's format
 bench-codec: setup-dev ## Speed and size of the symbol coder beside its rivals
 	@$(RUN) -m benchmarks.codec $(ARGS)
 
+.PHONY: bench-seal
+bench-seal: setup ## What a seal costs a packet
+	@$(RUN) -m benchmarks.seal $(ARGS)
+
 .PHONY: chaos
 chaos: setup-dev ## Kill parts of the running system at random and balance the books; ARGS="--kills 50 --seed 1"
 	@$(RUN) -m benchmarks.chaos $(ARGS)

@@ -42,6 +42,14 @@ def codec(result: dict[str, Any]) -> str:
     return _table(["one frame through", "bytes", "encode, ms", "decode, ms"], rows)
 
 
+def seal(result: dict[str, Any]) -> str:
+    """A packet's way with and without a seal."""
+    rows = [
+        [r["coder"], f"{r['bytes']:,.0f}", f"{r['encode_ms']:.3f}", f"{r['decode_ms']:.3f}"] for r in result["sides"]
+    ]
+    return _table(["packets", "bytes", "latent to packet, CPU ms", "packet to symbols, CPU ms"], rows)
+
+
 def pipeline(result: dict[str, Any]) -> str:
     """The path beside a plain loop, where a frame's time goes, and growth with the streams."""
     free = result["near_free_model"]
@@ -178,6 +186,7 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "scale": scale,
     "accuracy": accuracy,
     "codec": codec,
+    "seal": seal,
     "pipeline": pipeline,
     "fairness": fairness,
     "autoscale": autoscale,

@@ -2,10 +2,10 @@
 
 ::
 
-    source ──► pacer ──► fit ──► encoder.onnx ──► quantise, silence, code ──► outbox ──► uplink ──► Redis
-                 ▲                                       ▲                       │          │
-                 └────────── steer ◄─────────────────────┴── control record ◄────┼──────────┘
-                                                                             oldest dropped, counted
+    source ──► pacer ──► fit ──► encoder.onnx ──► quantise, silence, code ──► seal ──► outbox ──► uplink ──► Redis
+                 ▲                                       ▲                                │          │
+                 └────────── steer ◄─────────────────────┴────── control record ◄─────────┼──────────┘
+                                                                                      oldest dropped, counted
 
 The main thread encodes; the uplink's thread sends and reads the control record; a live camera has a thread of its own.
 """
@@ -29,6 +29,7 @@ from edge_client.link import connect
 from edge_client.outbox import FrameRecord, Outbox, Outgoing
 from edge_client.pacer import Pacer
 from edge_client.progress import Progress
+from edge_client.sealing import Sealing
 from edge_client.settings import EdgeSettings
 from edge_client.sources import Frame, Source, open_source
 from edge_client.state import StateFolder
@@ -51,11 +52,12 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     """Play a source to its end, to ``settings.frames`` sent frames, or until ``stop``; then flush and report.
 
     Raises:
-        StreamIdInvalid, BundleError, EncoderError, StateError, SourceError, ServiceError: what the names say, each
-            with its remedy. A Redis that is away is no error: it is waited for.
+        StreamIdInvalid, BundleError, EncoderError, StateError, SecretError, SourceError, ServiceError: what the names
+            say, each with its remedy. A Redis that is away is no error: it is waited for.
     """
     check_stream_id(settings.stream)
     bundle = Bundle.open(settings.bundle)
+    sealing = None if settings.key_file is None else Sealing(settings.key_file, settings.stream, time.monotonic)
     own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
     encoder = Encoder(bundle, settings.threads)
     tally = Tally()
@@ -64,14 +66,15 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
         StateFolder(settings.state_folder) as state,
         Journal(settings.journal, tally) as journal,
     ):
-        epoch = state.next_epoch(unix_ms())
+        epoch = state.next_epoch(unix_ms(), 0 if sealing is None else sealing.issued_ms)
         shards = settings.shards or _ask_for_shards(settings.redis_url, stop)
         if shards is not None:
             keys = StreamKeys.of(settings.stream, shards)
             outbox = Outbox(settings.queue, _fates(journal, tally))
             uplink = Uplink(connect(settings.redis_url), keys, settings.maxlen, outbox, tally, time.monotonic)
-            _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level)
-            _Run(settings, stop, source, encoder, FrameCoder(bundle), own, epoch, outbox, uplink, tally).play()
+            sealed = "open" if sealing is None else f"key {sealing.key_id}"
+            _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)
+            _Run(settings, stop, source, encoder, FrameCoder(bundle), own, epoch, outbox, uplink, tally, sealing).play()
     return tally.snapshot()
 
 
@@ -89,6 +92,7 @@ class _Run:
     outbox: Outbox
     uplink: Uplink
     tally: Tally
+    sealing: Sealing | None = None
     sequence: int = 0
     pacer: Pacer = field(default_factory=lambda: Pacer(time.monotonic))
     progress: Progress = field(default_factory=lambda: Progress(time.monotonic))
@@ -125,7 +129,8 @@ class _Run:
         begun_s = time.perf_counter()
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
         inferred_s = time.perf_counter()
-        packet = self.coder.packet(latent, level, identity, frame.capture_ms).to_bytes()
+        coded = self.coder.packet(latent, level, identity, frame.capture_ms)
+        packet = (coded if self.sealing is None else self.sealing.sealed(coded)).to_bytes()
         coded_s = time.perf_counter()
         network_s, coder_s = inferred_s - begun_s, coded_s - inferred_s
         self.tally.taken(network_s, coder_s)

@@ -19,6 +19,7 @@ class EdgeSettings:
         maxlen: about how many packets Redis holds of this stream.
         queue: how many packets wait here while Redis is away.
         shards: overrides what the install record says.
+        key_file: what `narrows keys issue` wrote for this stream; ``None`` sends open packets.
     """
 
     source: str
@@ -35,3 +36,4 @@ class EdgeSettings:
     maxlen: int = 256
     queue: int = 64
     shards: int | None = None
+    key_file: Path | None = None

@@ -53,13 +53,24 @@ class StateFolder:
     def __exit__(self, *_: object) -> None:
         os.close(self._lock)
 
-    def next_epoch(self, now_ms: int) -> int:
+    def next_epoch(self, now_ms: int, not_before_ms: int = 0) -> int:
         """The epoch of this boot, on disk before it is returned.
 
+        Args:
+            now_ms: this machine's clock.
+            not_before_ms: when the key that seals with this epoch was issued; 0 if none does.
+
         Raises:
-            StateError: it cannot be made durable.
+            StateError: it cannot be made durable; or nothing is stored and the clock is behind the key, so that an
+                epoch of an earlier boot might come again, and a sealed packet's nonce with it.
         """
-        epoch = max(self._stored() + 1, now_ms)
+        stored = self._stored()
+        if stored == 0 and now_ms < not_before_ms:
+            raise StateError(
+                f"{self._folder} holds no boot epoch, and this machine's clock is behind the key's date of issue: "
+                "set the clock (NTP)"
+            )
+        epoch = max(stored + 1, now_ms)
         try:
             _write_durably(self._folder / _FILE, format_epoch(epoch))
         except OSError as error:

@@ -12,6 +12,7 @@
     ├── SourceError                                        a camera, video or folder that yields no frames
     ├── EncoderError, StateError                           a camera program's machine does not give it what it needs
     ├── ConfigError           the configuration file has a key or a value that nothing has
+    ├── SecretError           a key, password or token that cannot be used, or that others could read
     ├── KernelMissing         the compiled symbol coder is not there or does not fit its source
     └── ServiceError          Redis or Triton is absent, misconfigured or refuses
 """
@@ -121,10 +122,40 @@ class ReferenceLost(FrameRefused):
     reason: ClassVar[str] = "reference_lost"
 
 
-class SealUnsupported(FrameRefused):
-    """A cipher suite or key that this process cannot open."""
+class SealRefused(FrameRefused):
+    """A packet that is not authentic, or cannot be shown to be: nothing in its header is believed."""
+
+    reason: ClassVar[str] = "seal_refused"
+
+
+class SealUnsupported(SealRefused):
+    """A cipher suite that this build cannot open."""
 
     reason: ClassVar[str] = "seal"
+
+
+class SealKeyUnknown(SealRefused):
+    """A key id that this process holds no key for."""
+
+    reason: ClassVar[str] = "seal_key_unknown"
+
+
+class SealKeyRevoked(SealRefused):
+    """A key that was revoked, or whose time of grace is over."""
+
+    reason: ClassVar[str] = "seal_key_revoked"
+
+
+class SealBroken(SealRefused):
+    """The tag does not match: altered, of another stream, or sealed with another key."""
+
+    reason: ClassVar[str] = "seal_broken"
+
+
+class SealMissing(SealRefused):
+    """An open packet where sealed ones are required."""
+
+    reason: ClassVar[str] = "seal_missing"
 
 
 class ClockInFuture(FrameRefused):
@@ -191,6 +222,10 @@ class ServiceError(NarrowsError):
 
 class ConfigError(NarrowsError):
     """A configuration file that cannot be read, or has a section, key or value that does not exist."""
+
+
+class SecretError(NarrowsError):
+    """A file of keys, a password or a token that cannot be used, or that others could read."""
 
 
 class KernelMissing(NarrowsError):

@@ -28,6 +28,7 @@ class Cause(StrEnum):
     REDIS_FULL = "redis_full"
     REDIS_REFUSES = "redis_refuses"
     LEASE_LOST = "lease_lost"
+    KEYS_UNREADABLE = "keys_unreadable"
 
 
 Report = Callable[[Cause, str], None]

@@ -53,6 +53,9 @@ class Metrics:
         self.dead_letters = counter("narrows_dead_letters_total", "Entries written to dead-letter streams", ["reason"])
         self.service_errors = counter("narrows_service_errors_total", "Troubles with a service", ["service"])
         self.faults = counter("narrows_faults_total", "Faults of services, each counted when it begins", ["cause"])
+        self.sealed_frames = counter(
+            "narrows_sealed_frames_total", "Authentic frames by the key id they were sealed with; 0: open", ["key_id"]
+        )
         self.frame_crashes = counter("narrows_frame_crashes_total", "Frames given up by an unforeseen error")
         self.build_info = gauge("narrows_build_info", "Always 1", ["version"])
 

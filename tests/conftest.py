@@ -3,6 +3,10 @@
 import signal
 from importlib.util import find_spec
 
+from hypothesis import settings
+
+settings.register_profile("narrows", deadline=None)  # what a busy machine takes is no claim of a test
+settings.load_profile("narrows")
 collect_ignore = [] if find_spec("torch") else ["workshop"]
 
 

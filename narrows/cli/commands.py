@@ -35,6 +35,7 @@ COMMANDS = (
     Command("page", "Serve the live page in a browser: load, streams and their masks."),
     Command("masks", "Follow a stream's masks."),
     Command("streams", "List, set and remove the settings of streams."),
+    Command("keys", "Make, issue, rotate and revoke the keys that packets are sealed with."),
     Command("config", "Show what the configuration file and the environment say."),
     Command("train", "Train a model on a labelled folder."),
     Command("export", "Turn a checkpoint into a bundle and a model repository."),

@@ -12,6 +12,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from narrows.cli.options import RedisUrl
 from narrows.wire.install import MAX_SHARDS
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -20,7 +21,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def edge(
     source: Annotated[str, typer.Option(help="Folder of pictures, video file, /dev/videoN, or a URL as rtsp://...")],
     stream_id: Annotated[str, typer.Option(envvar="NARROWS_STREAM_ID", help="This camera's name: A-Z a-z 0-9 . _ -")],
-    redis_url: Annotated[str, typer.Option(envvar="NARROWS_REDIS_URL", help="redis://USER:PASSWORD@HOST:6379/0")],
+    redis_url: RedisUrl,
     bundle: Annotated[Path, typer.Option(envvar="NARROWS_BUNDLE", help="Bundle folder with the encoder.")],
     *,
     fps: Annotated[float, typer.Option(min=0.01, max=240.0, help="Frames per second, at most.")] = 10.0,
@@ -40,6 +41,14 @@ def edge(
     ] = None,
     maxlen: Annotated[int, typer.Option(min=1, help="About how many packets Redis holds of this stream.")] = 256,
     queue: Annotated[int, typer.Option(min=1, help="Packets that wait here while Redis is away.")] = 64,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="NARROWS_KEY_FILE",
+            help="Seal packets with this camera's key, of `narrows keys issue`. Looked at every second.",
+            show_default="packets are open",
+        ),
+    ] = None,
     shards: Annotated[
         int | None,
         typer.Option(min=1, max=MAX_SHARDS, help="Number of shards.", show_default="read from narrows:install"),
@@ -49,6 +58,9 @@ def edge(
 
     Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
     --bundle bundles/demo --fps 5
+
+    Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis-url
+    --bundle bundles/demo --key-file /etc/narrows/gate-3.key
     """
     from edge_client.pipeline import run
     from edge_client.settings import EdgeSettings
@@ -70,6 +82,7 @@ def edge(
         maxlen=maxlen,
         queue=queue,
         shards=shards,
+        key_file=key_file,
     )
     stats = run(settings, _stopped_by_signals())
     structlog.get_logger("edge").info(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+
 if TYPE_CHECKING:
     from narrows.bundle import Bundle
     from narrows.dataset import FolderDataset, LabelledPicture
@@ -36,9 +38,7 @@ def evaluate(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the result here as JSON.")] = None,
     via: Annotated[Via, typer.Option(help="Decode in this process, or through a running stack.")] = Via.HERE,
-    redis_url: Annotated[
-        str, typer.Option(help="The running stack's Redis (with --via triton).", envvar="NARROWS_REDIS_URL")
-    ] = "redis://127.0.0.1:6379/0",
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
     *,
     float_encoder: Annotated[bool, typer.Option("--float", help="Use the float encoder instead of int8.")] = False,
 ) -> None:

@@ -8,6 +8,13 @@ import typer
 
 from narrows.broker.url import DEFAULT_REDIS_URL
 
-RedisUrl = Annotated[str, typer.Option("--redis-url", envvar="NARROWS_REDIS_URL", help="The install's Redis.")]
+RedisUrl = Annotated[
+    str,
+    typer.Option(
+        "--redis-url",
+        envvar="NARROWS_REDIS_URL",
+        help="The install's Redis, 7 or newer: redis://, rediss:// for TLS, or file:PATH that holds such an address.",
+    ),
+]
 
 __all__ = ["DEFAULT_REDIS_URL", "RedisUrl"]

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+
 
 def orchestrate(
     bundle: Annotated[list[Path], typer.Option(envvar="NARROWS_BUNDLE", help="Bundle folder to serve; repeatable.")],
-    redis_url: Annotated[
-        str, typer.Option(envvar="NARROWS_REDIS_URL", help="Redis-protocol server, 7 or newer.")
-    ] = "redis://127.0.0.1:6379/0",
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
     triton: Annotated[
         list[str],
         typer.Option(
@@ -47,6 +47,18 @@ def orchestrate(
         float,
         typer.Option(min=0.0, envvar="NARROWS_GAP_S", help="A gap in a sequence is called lost after so long."),
     ] = 30.0,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="NARROWS_KEYS",
+            help="Folder of `narrows keys init`: opens sealed packets. Looked at every second.",
+            show_default="open packets alone",
+        ),
+    ] = None,
+    *,
+    require_sealed: Annotated[
+        bool, typer.Option("--require-sealed", envvar="NARROWS_REQUIRE_SEALED", help="Refuse open packets.")
+    ] = False,
     log_level: Annotated[str, typer.Option(envvar="NARROWS_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Bring frames from Redis through Triton to masks, until SIGTERM or SIGINT.
@@ -58,8 +70,11 @@ def orchestrate(
     Example: narrows orchestrate --bundle bundles/demo --triton 10.0.0.7:8001 --triton 10.0.0.8:8001
 
     Example: narrows orchestrate --bundle bundles/demo --triton dns:tasks.triton:8001,redis:
+
+    Example: narrows orchestrate --bundle bundles/demo --keys secrets/keyring --require-sealed
     """
     from orchestrator.dispatch.program import ProgramOptions, run_program  # keeps `narrows --help` light
+    from orchestrator.dispatch.unsealing import KeySettings
 
     run_program(
         ProgramOptions(
@@ -73,5 +88,6 @@ def orchestrate(
             retention=retention,
             gap_s=gap_s,
             log_level=log_level,
+            keys=KeySettings(keys, require_sealed),
         )
     )

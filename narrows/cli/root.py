@@ -13,6 +13,7 @@ import typer
 
 from narrows import __version__
 from narrows.cli.commands import COMMANDS, Command
+from narrows.cli.secret_options import resolved
 from narrows.errors import ConfigError, NarrowsError
 
 INTERRUPTED = 130
@@ -124,7 +125,7 @@ def _guarded(function: Callable[..., object]) -> Callable[..., object]:
     @functools.wraps(function)
     def call(*args: object, **options: object) -> object:
         try:
-            return function(*args, **options)
+            return function(*args, **resolved(options))
         except NarrowsError as error:
             _fail(str(error))
         except ModuleNotFoundError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from narrows.bundle import Bundle, format_id, parse_id
-from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed, SealUnsupported
+from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed
 from narrows.wire.feature import FeaturePacket
 from narrows.wire.keys import PACKET_FIELD
 from narrows.wire.streams import Policy, StreamSettings
@@ -32,7 +32,6 @@ def choose_bundle(packet: FeaturePacket, settings: StreamSettings, served: Mappi
     Raises:
         BundleUnknown: the packet names one that is not served, or not the one that its stream is held to.
         ShapeMismatch: it does not fit its bundle.
-        SealUnsupported: its payload is sealed.
     """
     if settings.bundle is not None and parse_id(settings.bundle) != packet.bundle_id:
         raise BundleUnknown(f"bundle {format_id(packet.bundle_id)}; this stream is held to {settings.bundle}")
@@ -42,8 +41,6 @@ def choose_bundle(packet: FeaturePacket, settings: StreamSettings, served: Mappi
             f"bundle {format_id(packet.bundle_id)} is not served here; these are: {', '.join(map(format_id, served))}"
         )
     bundle.check(packet)
-    if packet.cipher != 0:
-        raise SealUnsupported(f"cipher suite {packet.cipher}, key {packet.key_id}: this build opens suite 0 only")
     return bundle
 
 

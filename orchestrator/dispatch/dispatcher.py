@@ -29,6 +29,7 @@ from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.store import Store, cause_of
 from orchestrator.dispatch.sweep import Sweep
+from orchestrator.dispatch.unsealing import KeySettings, Unsealing
 from orchestrator.faults import Cause, Faults
 from orchestrator.metrics import Metrics
 
@@ -56,10 +57,12 @@ class Dispatcher:
         settings: DispatchSettings,
         metrics: Metrics | None = None,
         name: str | None = None,
+        keys: KeySettings = KeySettings(),  # noqa: B008 - frozen
     ) -> None:
         self.name = name or own_name()
         self.metrics = metrics or Metrics()
         self._faults = Faults(self.metrics)
+        self._unsealing = Unsealing(keys, self.metrics, self._faults)
         self.health = Health(shards_due=1)
         self.shards: dict[int, Shard] = {}
         self._store, self._settings = store, settings
@@ -70,7 +73,15 @@ class Dispatcher:
         }
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="symbols")
         self._path = FramePath(
-            store, self.lanes, self._pool, self._clock, self.metrics, settings, self.name, self._faults
+            store,
+            self.lanes,
+            self._pool,
+            self._clock,
+            self.metrics,
+            settings,
+            self.name,
+            self._faults,
+            self._unsealing,
         )
         self._leases = Leases(store, self.name, shards, settings.lease_ttl_ms)
         self._discovery = Discovery(store, shards, self.metrics, settings.dead_letters)
@@ -93,13 +104,15 @@ class Dispatcher:
         *,
         shards: int | None = None,
         name: str | None = None,
+        keys: KeySettings = KeySettings(),  # noqa: B008 - frozen
     ) -> Dispatcher:
         """A dispatcher for the install that ``store`` holds.
 
         Raises:
             ServiceError: Redis is away, or ``shards`` is not what the install was made with.
+            SecretError: the key folder cannot be used.
         """
-        return cls(store, served, await agree_on_shards(store, shards), settings, name=name)
+        return cls(store, served, await agree_on_shards(store, shards), settings, name=name, keys=keys)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish what is in flight, give the leases back and return."""
@@ -110,6 +123,7 @@ class Dispatcher:
             self._watch_decoders(),
             self._path.finisher.run(),
             self._reporting.run(),
+            self._unsealing.run(),
         ]
         loops += [self.health.watch_loop(), *(lane.run() for lane in self.lanes.values())]
         try:

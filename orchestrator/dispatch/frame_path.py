@@ -48,6 +48,7 @@ from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import Store
 from orchestrator.dispatch.stream import Frame
+from orchestrator.dispatch.unsealing import Unsealing
 from orchestrator.faults import Faults
 from orchestrator.metrics import Metrics
 
@@ -81,12 +82,13 @@ class FramePath:
         settings: DispatchSettings,
         consumer: str,
         faults: Faults,
+        unsealing: Unsealing,
     ) -> None:
         self.finisher = Finisher(store, settings, faults)
         self.objective = Objective(settings.slo_ms, metrics)
         self._store, self._lanes, self._pool = store, lanes, pool
         self._clock, self._metrics, self._settings = clock, metrics, settings
-        self._consumer = consumer
+        self._consumer, self._unsealing = consumer, unsealing
         self._served = {bundle_id: lane.bundle for bundle_id, lane in lanes.items()}
         self._key_requests = KeyRequests(store)
         self._one_suspect = asyncio.Semaphore(1)
@@ -136,7 +138,7 @@ class FramePath:
         frame.size_bytes, frame.head = len(data), data[:_HEAD_BYTES]
         self._metrics.payload_bytes.inc(len(data))
         self._metrics.took("redis", (frame.read_ms - arrived_ms) / 1000)
-        packet = FeaturePacket.parse(data)
+        packet = self._unsealing.opened(FeaturePacket.parse(data), frame.stream.id)
         frame.identity = packet.identity
         if frame.deliveries > self._settings.deliveries:
             raise FramePoison(f"taken up {frame.deliveries - 1} times without an end; see the dispatchers' logs")

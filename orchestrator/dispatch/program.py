@@ -26,6 +26,7 @@ from orchestrator.dispatch.install import agree_on_shards
 from orchestrator.dispatch.lane import Connect, Connected
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import Store, StoreAway
+from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.faults import Faults, Report, unreported
 from orchestrator.http import make_app, parse_address, serve
 from orchestrator.inference import TritonDecoder
@@ -54,13 +55,14 @@ class ProgramOptions:
     retention: int
     gap_s: float
     log_level: str
+    keys: KeySettings
 
 
 def run_program(options: ProgramOptions) -> None:
     """Run until SIGTERM or SIGINT.
 
     Raises:
-        BundleError, ServiceError: it cannot begin; the message says why.
+        BundleError, SecretError, ServiceError: it cannot begin; the message says why.
     """
     configure_logs(options.log_level)
     uvloop.run(_run(options))
@@ -130,7 +132,7 @@ async def _run(options: ProgramOptions) -> None:
         report = Faults(metrics).happened
         connect = partial(triton_connect, roster, max_batch=options.max_batch, slots=options.slots, report=report)
         served = {bundle.id: (bundle, connect(bundle)) for bundle in bundles}
-        dispatcher = Dispatcher(store, served, shards, settings, metrics)
+        dispatcher = Dispatcher(store, served, shards, settings, metrics, keys=options.keys)
         dispatcher.metrics.build_info.labels(__version__).set(1)
         async with (
             _running(roster, stop),

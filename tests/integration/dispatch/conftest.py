@@ -10,6 +10,7 @@ import pytest
 from narrows.bundle import Bundle, InputSpec, Manifest, RateLevel
 from narrows.codec import count_tables
 from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
+from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.supervise import LocalRedis
 from tests.integration.dispatch.rig import CLASSES, LATENT, QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start
 
@@ -64,13 +65,24 @@ def camera(store: Store, bundle: Bundle) -> MakeCamera:
     return lambda stream="cam-1", **fields: Camera(store, bundle, stream, **fields)
 
 
+@asynccontextmanager
+async def closing(store: Store) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await store.close()
+
+
 @pytest.fixture
 def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store: Store) -> Start:
     """Run a dispatcher while the context lasts: ``async with dispatching() as dispatcher``."""
 
     @asynccontextmanager
     async def start(
-        settings: DispatchSettings = QUICK, *, with_decoder: RuleDecoder | None = None
+        settings: DispatchSettings = QUICK,
+        *,
+        with_decoder: RuleDecoder | None = None,
+        keys: KeySettings = KeySettings(),  # noqa: B008 - frozen
     ) -> AsyncIterator[Dispatcher]:
         own_store = Store.connect(server.url)
         used = with_decoder or decoder
@@ -78,14 +90,15 @@ def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store:
         async def connect() -> Connected:
             return Connected(used)
 
-        dispatcher = await Dispatcher.create(own_store, {bundle.id: (bundle, connect)}, settings, shards=SHARDS)
+        served = {bundle.id: (bundle, connect)}
         stop = asyncio.Event()
-        running = asyncio.create_task(dispatcher.run(stop))
-        try:
-            yield dispatcher
-        finally:
-            stop.set()
-            await running
-            await own_store.close()
+        async with closing(own_store):
+            dispatcher = await Dispatcher.create(own_store, served, settings, shards=SHARDS, keys=keys)
+            running = asyncio.create_task(dispatcher.run(stop))
+            try:
+                yield dispatcher
+            finally:
+                stop.set()
+                await running
 
     return start

@@ -46,7 +46,7 @@ SPOILED: dict[str, tuple[Spoil, str, bool]] = {
     "truncated": (lambda cam: cam.packet().to_bytes()[:47], "truncated", False),
     "no bytes": (lambda cam: b"", "truncated", False),
     "payload cut short": (lambda cam: cam.packet(payload=b"\x00").to_bytes(), "undecodable", True),
-    "sealed payload": (lambda cam: cam.packet(cipher=1, key_id=1).to_bytes(), "seal", True),
+    "sealed, and no keys here": (lambda cam: cam.packet(cipher=1, key_id=1).to_bytes(), "seal_key_unknown", False),
     "beyond a packet's size": (lambda cam: cam.packet().to_bytes() + bytes(1 << 20), "too_large", False),
 }
 

@@ -1,0 +1,145 @@
+"""``narrows keys``: the keys that packets are sealed with, and Redis's users."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from narrows.seal import Keyring, Root
+
+keys = typer.Typer(
+    help="The keys that packets are sealed with, and Redis's users.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Folder = Annotated[
+    Path, typer.Option("--keys", envvar="NARROWS_KEYS", help="Key folder; who holds it opens every camera's packets.")
+]
+_DEFAULT = Path("keyring")
+Stream = Annotated[str, typer.Argument(help="Stream id, for example cam-1.")]
+
+
+@keys.command()
+def init(*, folder: Folder = _DEFAULT) -> None:
+    """Make a key folder with a first root key. Dispatchers get it as --keys.
+
+    Example: narrows keys init --keys secrets/keyring
+    """
+    from narrows.seal import Keyring
+    from narrows.seal.key_folder import KeyFolder
+
+    KeyFolder(folder).begin(Keyring().rotated(_now_ms(), None))
+    print(f"{folder}: root 1; keep a copy where this machine's loss does not reach it")
+
+
+@keys.command()
+def issue(
+    stream: Stream,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Where to write it.", show_default="STREAM.key")] = None,
+    folder: Folder = _DEFAULT,
+) -> None:
+    """Write a camera's key file, of the newest root. The camera gets it as --key-file, and no other camera does.
+
+    Example: narrows keys issue gate-3 --out gate-3.key
+    """
+    from narrows.seal.files import write_secret
+    from narrows.seal.key_folder import KeyFolder
+
+    key = KeyFolder(folder).read().issue(stream, _now_ms())
+    path = out or Path(f"{stream}.key")
+    write_secret(path, key.to_json())
+    print(f"{path}: key {key.key_id} of {stream}")
+
+
+@keys.command()
+def rotate(
+    *,
+    grace_h: Annotated[float, typer.Option(min=0.0, max=1e6, help="Older roots are good for so many hours.")] = 168.0,
+    keep_old: Annotated[bool, typer.Option("--keep-old", help="Older roots keep their time: for one camera.")] = False,
+    folder: Folder = _DEFAULT,
+) -> None:
+    """Make a new root key. Issue the cameras' new keys within the time of grace; nothing stops meanwhile.
+
+    Example: narrows keys rotate --grace-h 72
+    """
+    from narrows.seal.key_folder import KeyFolder
+
+    until_ms = None if keep_old else _now_ms() + round(grace_h * 3_600_000)
+    ring = KeyFolder(folder).change(lambda old: old.rotated(_now_ms(), until_ms))
+    print(f"root {ring.newest.key_id}: issue the cameras' keys anew; older roots: {_older(ring)}")
+
+
+@keys.command()
+def revoke(
+    stream: Annotated[str | None, typer.Argument(help="Stream whose keys are no longer good.")] = None,
+    *,
+    root: Annotated[int | None, typer.Option(min=1, max=255, help="Or a root, with every key of it.")] = None,
+    folder: Folder = _DEFAULT,
+) -> None:
+    """Refuse a stolen camera's packets, or all of a root, within seconds, wherever this folder is mounted.
+
+    Example: narrows keys revoke gate-3
+
+    Example: narrows keys revoke --root 1
+    """
+    from narrows.errors import SecretError
+    from narrows.seal.key_folder import KeyFolder
+
+    if (stream is None) == (root is None):
+        raise SecretError("say which: a stream, or --root ID")
+    if stream is not None:
+        KeyFolder(folder).change(lambda old: old.without_stream(stream))
+        print(f"{stream}: all its keys are revoked; `narrows keys rotate --keep-old` and issue give it another")
+    elif root is not None:
+        KeyFolder(folder).change(lambda old: old.without_root(root, _now_ms()))
+        print(f"root {root}: no key of it is good any more")
+
+
+@keys.command("list")
+def list_keys(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    folder: Folder = _DEFAULT,
+) -> None:
+    """Show roots and revoked keys; no secret.
+
+    Example: narrows keys list --json | jq .roots
+    """
+    from narrows.seal.key_folder import KeyFolder
+
+    ring = KeyFolder(folder).read()
+    if as_json:
+        roots = [{"key_id": r.key_id, "made_ms": r.made_ms, "until_ms": r.until_ms} for r in ring.roots.values()]
+        print(json.dumps({"roots": roots, "revoked": sorted(ring.revoked)}))
+        return
+    for each in ring.roots.values():
+        print(f"root {each.key_id:3}  made {_day(each.made_ms)}  {_good(each)}")
+    for stream, key_id in sorted(ring.revoked):
+        print(f"key {key_id} of {stream}: revoked")
+
+
+def _older(ring: Keyring) -> str:
+    return ", ".join(f"{r.key_id} {_good(r)}" for r in ring.roots.values() if r is not ring.newest) or "none"
+
+
+def _good(root: Root) -> str:
+    if root.until_ms is None:
+        return "good"
+    return f"over since {_day(root.until_ms)}" if root.is_over(_now_ms()) else f"good until {_day(root.until_ms)}"
+
+
+def _day(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,123 @@
+"""Passwords and keys of running programs: in no log, metric or process list, also when they are refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from narrows.bundle import Bundle
+from narrows.seal import Keyring
+from narrows.seal.files import write_secret
+from narrows.seal.key_folder import KeyFolder
+from narrows.wire import FeaturePacket, StreamKeys
+from narrows.wire.keys import PACKET_FIELD
+from orchestrator.supervise import LocalRedis
+from orchestrator.supervise.ports import free_ports
+
+ROOT = Path(__file__).resolve().parents[3]
+PASSWORD = "correct-horse-battery-staple-5f1e"
+PATIENCE_S = 90.0
+
+
+@contextmanager
+def program(log: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "narrows.cli", *arguments],
+            stdout=out,
+            stderr=out,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def until(claim: Callable[[], object], log: Path) -> None:
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not claim():
+        assert time.monotonic() < give_up_s, log.read_text()
+        time.sleep(0.05)
+
+
+def command_lines() -> bytes:
+    """Every process's, as anybody on the machine sees them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes())
+        except OSError:
+            continue
+    return b"\n".join(found)
+
+
+@pytest.fixture
+def address(server: LocalRedis, client: redis.Redis, tmp_path: Path) -> Iterator[Path]:
+    """A file with the address of a user with a password, and no other user."""
+    client.acl_setuser("guarded", enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], categories=["+@all"])
+    path = tmp_path / "redis-url"
+    write_secret(path, server.url.replace("redis://", f"redis://guarded:{PASSWORD}@").encode())
+    yield path
+    client.acl_deluser("guarded")
+
+
+def test_no_secret_is_seen_from_outside(
+    server: LocalRedis, client: redis.Redis, address: Path, demo_bundle: Bundle, tmp_path: Path
+) -> None:
+    folder = KeyFolder(tmp_path / "keyring")
+    folder.begin(Keyring().rotated(0, None))
+    key, root_secret = folder.read().issue("cam-1", 0), folder.read().newest.secret
+    key_file = tmp_path / "cam-1.key"
+    write_secret(key_file, key.to_json())
+    log, (http, triton) = tmp_path / "log.txt", free_ports(2)
+    features = StreamKeys.of("cam-1", 4).features
+    edge = ["edge", "--source", str(ROOT / "samples" / "images" / "val"), "--stream-id", "cam-1", "--loop"]
+    edge += ["--bundle", str(demo_bundle.folder), "--state-dir", str(tmp_path / "state"), "--key-file", str(key_file)]
+    cloud = ["orchestrate", "--bundle", str(demo_bundle.folder), "--keys", str(folder.path), "--require-sealed"]
+    cloud += ["--triton", f"127.0.0.1:{triton}", "--http", f"127.0.0.1:{http}", "--log-level", "debug"]
+    wrong = tmp_path / "wrong-url"
+    write_secret(wrong, address.read_bytes().replace(b"guarded:", b"guarded:x"))
+    with (
+        program(log, *cloud, "--redis-url", f"file:{address}"),
+        program(log, *edge, NARROWS_REDIS_URL=f"file:{address}"),
+        program(log, *_of_another(edge, tmp_path), NARROWS_REDIS_URL=wrong.read_text()),
+    ):
+        until(lambda: client.xlen(features) > 2, log)
+        until(lambda: "credentials_refused" in log.read_text() or "waiting" in log.read_text(), log)
+        until(lambda: "dispatching" in log.read_text(), log)
+        write_secret(key_file, b"{}")
+        write_secret(folder.file, b"{")
+        until(lambda: "keys_unreadable" in log.read_text() and "key_unreadable" in log.read_text(), log)
+        seen = command_lines()
+        seen += urllib.request.urlopen(f"http://127.0.0.1:{http}/metrics", timeout=10).read()
+        seen += urllib.request.urlopen(f"http://127.0.0.1:{http}/healthz", timeout=10).read()
+        entries: Any = client.xrange(features, count=1)
+        packet = FeaturePacket.parse(entries[0][1][PACKET_FIELD])
+        assert (packet.cipher, packet.key_id) == (1, 1)
+    seen += log.read_bytes()
+    assert b"--key-file" in seen
+    assert b'narrows_faults_total{cause="keys_unreadable"} 1.0' in seen
+    for secret in (key.secret, root_secret, PASSWORD.encode()):
+        for shape in (secret, secret.hex().encode(), repr(secret).encode()[2:-1]):
+            assert shape[:20] not in seen
+    assert re.search(rb"redis://(?!\*\*\*@)[^\s/]*@", seen) is None
+
+
+def _of_another(edge: list[str], folder: Path) -> list[str]:
+    """The same camera program for a stream of its own, without a key."""
+    words = [word.replace("cam-1", "cam-2") for word in edge[: edge.index("--key-file")]]
+    return [*words[: words.index("--state-dir")], "--state-dir", str(folder / "state-2")]
