@@ -188,6 +188,12 @@ class InferenceFailed(FrameRefused):
     reason: ClassVar[str] = "inference"
 
 
+def refusal_reasons(kind: type[FrameRefused] = FrameRefused) -> frozenset[str]:
+    """Every ``reason`` for which a frame can be refused."""
+    kinds = kind.__subclasses__()
+    return frozenset().union(*map(refusal_reasons, kinds)) if kinds else frozenset({kind.reason})
+
+
 class RecordError(NarrowsError):
     """A mask packet, control record or stream setting that cannot be parsed."""
 

@@ -45,6 +45,8 @@ class Faults:
         self._metrics, self._monotonic = metrics, monotonic
         self._since_s: dict[Cause, float] = {}
         self._last_s: dict[Cause, float] = {}
+        for cause in Cause:
+            metrics.faults.labels(cause.value)
 
     def begin(self, cause: Cause, detail: str) -> None:
         """A fault that lasts: said when it begins, until :meth:`end`."""

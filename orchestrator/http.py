@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_created_metrics, generate_latest
 
 from narrows.errors import ServiceError
+
+disable_created_metrics()  # a second series for each counter, which nobody asks for
 
 
 class Health(Protocol):

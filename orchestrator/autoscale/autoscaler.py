@@ -91,6 +91,8 @@ class Autoscaler:
             monotonic: seconds.
         """
         self.metrics = metrics or ScaleMetrics()
+        self.metrics.engine_is(replicas.name)
+        self.metrics.target_load.set(plan.settings.target_load)
         self.vitals = Vitals(max(10.0, 5 * plan.interval_s), monotonic)
         self._store, self._leadership, self._observer = store, leadership, observer
         self._replicas, self._plan = replicas, plan

@@ -22,12 +22,14 @@ class Forecast:
             are; ``None`` until known.
         streams_left_at_most: the same with as many servers as there may be; ``None`` also where no limit is known.
         line: load against streams, at the present capacity.
+        capacity_frames_per_s: of the servers that are ready; NaN until known.
     """
 
     load: float = math.nan
     streams_left: int | None = None
     streams_left_at_most: int | None = None
     line: LoadLine | None = None
+    capacity_frames_per_s: float = math.nan
 
     def predict(self, streams: int) -> float:
         """The load that so many streams would be with the servers there are; NaN until there is a line."""
@@ -84,9 +86,9 @@ class Forecaster:
         capacity = server_frames_per_s * ready
         if capacity <= 0:
             load = math.inf if frames_per_s > 0 else 0.0
-            return Forecast(load, left(ready), None if most is None else left(most))
+            return Forecast(load, left(ready), None if most is None else left(most), capacity_frames_per_s=0.0)
         line = fit_line(self._offers.points(_ALL, capacity) or [LoadPoint(streams, frames_per_s / capacity)])
-        return Forecast(frames_per_s / capacity, left(ready), None if most is None else left(most), line)
+        return Forecast(frames_per_s / capacity, left(ready), None if most is None else left(most), line, capacity)
 
     def _note(self, offer: Offer) -> None:
         if self._doubted and self._doubted[-1].streams != offer.streams:

@@ -28,6 +28,7 @@ def show(metrics: ScaleMetrics, seen: Observation, capacity: CapacityModel, fore
     metrics.saturation.set(signals.dispatcher_saturation)
     metrics.reports.set(seen.reports)
     metrics.load.set(forecast.load)
+    metrics.capacity.set(forecast.capacity_frames_per_s)
     metrics.capacity_streams.set(_or_nan(forecast.streams_left))
     metrics.capacity_streams_most.set(_or_nan(forecast.streams_left_at_most))
     _labelled(metrics.offered, {(bundle,): rate for bundle, rate in seen.offered.items()})

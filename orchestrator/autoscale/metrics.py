@@ -1,13 +1,21 @@
-"""Every metric of the autoscaler, declared in one place. Labels grow with bundles and servers, never with cameras."""
+"""Every metric of the autoscaler, declared in one place. Labels grow with bundles and servers, never with cameras.
+
+Counters with a closed set of labels begin at 0: Prometheus cannot see the first step of a series that was not there.
+"""
 
 from __future__ import annotations
 
 import math
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+
+from orchestrator.autoscale.reason import Reason
 
 BATCHES = (1, 2, 4, 8, 16)
+ACTIONS = ("scale_up", "scale_down", "add_instances", "remove_instances", "keep")
+OUTCOMES = ("ok", "redis", "engine", "crash")
+FAILURES = ("observe", "failed", "exhausted", "stale")
 
 
 class ScaleMetrics:
@@ -42,6 +50,10 @@ class ScaleMetrics:
         self.saturation = gauge("narrows_scale_dispatcher_saturation", "Busy share of the busiest dispatcher")
         self.reports = gauge("narrows_scale_dispatchers", "Dispatchers with a fresh report")
         self.load = gauge("narrows_scale_load_ratio", "Offered work over the capacity of the servers that are ready")
+        self.target_load = gauge("narrows_scale_target_load_ratio", "The load that is aimed at")
+        self.capacity = gauge(
+            "narrows_scale_capacity_frames_per_second", "Frames a second that the servers that are ready do"
+        )
         self.server_rate = gauge(
             "narrows_server_capacity_frames_per_second", "Frames a second that a server does", ["instances"]
         )
@@ -70,6 +82,17 @@ class ScaleMetrics:
         self.server_gpu = gauge("narrows_server_gpu_ratio", "nv_gpu_utilization, which steers nothing", ["server"])
         self.server_gpu_memory = gauge("narrows_server_gpu_memory_ratio", "GPU memory in use", ["server"])
         self.build_info = gauge("narrows_build_info", "Always 1", ["version"])
+        ProcessCollector(registry=self.registry)
+        for outcome in OUTCOMES:
+            self.rounds.labels(outcome)
+        for action in ACTIONS:
+            for reason in Reason:
+                self.decisions.labels(action, reason.value)
+
+    def engine_is(self, engine: str) -> None:
+        """What this engine may fail to do is counted from 0."""
+        for kind in FAILURES:
+            self.actuation_failures.labels(engine, kind)
 
     def not_leading(self) -> None:
         """What only a leader can say is not said by others."""

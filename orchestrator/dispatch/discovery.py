@@ -62,7 +62,7 @@ class Discovery:
             return
         self._odd.add(key)
         _log.warning("a key is refused", key=key[:120], detail=str(refusal))
-        self._metrics.frames.labels("refused", refusal.reason, "default").inc()
+        self._metrics.frames.labels("refused", refusal.reason, self._metrics.group("default")).inc()
         self._metrics.dead_letters.labels(refusal.reason).inc()
         record = ("stream", key[:256], "reason", refusal.reason, "detail", str(refusal), "head", b"", "size", 0)
         await self._store.call("XADD", ShardKeys(shard).dead, "MAXLEN", "~", self._dead_letters, "*", *record)

@@ -63,6 +63,7 @@ class Dispatcher:
         self.metrics = metrics or Metrics()
         self._faults = Faults(self.metrics)
         self._unsealing = Unsealing(keys, self.metrics, self._faults)
+        self.metrics.install_shards.set(shards)
         self.health = Health(shards_due=1)
         self.shards: dict[int, Shard] = {}
         self._store, self._settings = store, settings

@@ -195,7 +195,7 @@ class FramePath:
         begun_s = time.monotonic()
         verdict, lost = await self.finisher.finish(frame, ending)
         if lost:
-            self._metrics.lost_frames.labels(frame.stream.settings.group).inc(lost)
+            self._metrics.lost_frames.labels(self._metrics.group(frame.stream.settings.group)).inc(lost)
         if verdict in (Verdict.JUMP, Verdict.STALE):
             ending = Ending.refused(_misplaced(verdict, frame), frame.identity, placed=False)
             verdict, _ = await self.finisher.finish(frame, ending)
@@ -205,7 +205,8 @@ class FramePath:
         self._count(frame, ending, verdict, time.monotonic() - begun_s)
 
     def _count(self, frame: Frame, ending: Ending, verdict: Verdict, publish_s: float) -> None:
-        metrics, group = self._metrics, frame.stream.settings.group
+        metrics = self._metrics
+        group = metrics.group(frame.stream.settings.group)
         if verdict is Verdict.DUPLICATE:
             metrics.frames.labels("duplicate", "duplicate", group).inc()
         if verdict is not Verdict.FINISHED:

@@ -16,6 +16,7 @@ from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.scripts import FORGET_CONSUMERS
 from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.silence import silences_s
 from orchestrator.dispatch.store import Pending, RawEntry, ReplyRefused, Store, pack_read
 from orchestrator.dispatch.stream import Frame, Stream
 from orchestrator.dispatch.stream_settings import read_settings
@@ -61,8 +62,10 @@ class Shard:
             del self.streams[name]
         if new := [StreamKeys(name, self.lease.shard) for name in sorted(names - self.streams.keys())]:
             records = await self._store.hash_of(self.keys.streams)
-            for keys in await self._make_groups(new):
-                self._add(keys, records.get(keys.stream.encode()))
+            readable = await self._make_groups(new)
+            silent_s = await silences_s(self._store, readable, self._clock.now_ms())
+            for keys, since_s in zip(readable, silent_s, strict=True):
+                self._add(keys, records.get(keys.stream.encode()), time.monotonic() - since_s)
 
     async def read(self) -> None:
         """Read for as long as the lease is ours: first what others left, then what is new.
@@ -174,10 +177,11 @@ class Shard:
                 readable.append(each)
         return readable
 
-    def _add(self, keys: StreamKeys, record: bytes | None) -> None:
+    def _add(self, keys: StreamKeys, record: bytes | None, active_s: float) -> None:
         default = self._settings.unregistered
         settings = read_settings(keys.stream, record, default, default)
-        self.streams[keys.stream] = Stream(keys, self.lease, Planes(self._settings.planes), settings)
+        planes = Planes(self._settings.planes)
+        self.streams[keys.stream] = Stream(keys, self.lease, planes, settings, active_s=active_s)
 
     async def _heal(self, refused: ReplyRefused) -> None:
         """A group or key vanished: make groups anew, at the beginning; neighbours are read on."""

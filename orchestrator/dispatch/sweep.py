@@ -18,6 +18,7 @@ from orchestrator.dispatch.lane import Lane
 from orchestrator.dispatch.scripts import BACKLOG, CLOSE_GAPS
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
+from orchestrator.dispatch.silence import show_streams
 from orchestrator.dispatch.store import Store, pairs
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.stream_settings import read_settings
@@ -70,7 +71,9 @@ class Sweep:
             await self._read_settings(shard)
         await self._close_gaps(streams)
         frames, age_s = await self._measure_backlog(shards.values())
-        active = sum(1 for stream in streams if time.monotonic() - stream.active_s < _ACTIVE_WITHIN_S)
+        now_s = time.monotonic()
+        active = sum(1 for stream in streams if now_s - stream.active_s < _ACTIVE_WITHIN_S)
+        show_streams(self._metrics, streams, now_s)
         self.seen = Seen(active, frames, age_s)
         self._metrics.active_streams.set(active)
         self._forget(streams)
@@ -78,16 +81,16 @@ class Sweep:
     async def look_at_decoders(self) -> None:
         """Read each decoder's readiness and load; one that is away is seen as not ready."""
         for lane in self._lanes.values():
+            bundle = lane.bundle.hex_id
             lane.drop_stale()
             try:
                 reading = await lane.look()
             except ServiceError as error:
-                lane.ready = False
-                _log.debug("no load reading", bundle=lane.bundle.hex_id, error=str(error))
-                continue
+                lane.ready, reading = False, None
+                _log.debug("no load reading", bundle=bundle, error=str(error))
+            self._metrics.decoder_ready.labels(bundle).set(lane.ready)
             if reading is None:
                 continue
-            bundle = lane.bundle.hex_id
             self._metrics.load_ratio.labels(bundle).set(reading.load_ratio)
             self._metrics.busy_ratio.labels(bundle).set(reading.busy_ratio)
             self._metrics.instances.labels(bundle).set(reading.instances)
@@ -143,7 +146,7 @@ class Sweep:
         sequences = [identity.sequence for identity in lost]
         closed = int(await self._store.run(CLOSE_GAPS, keys, stream.lease.token, epoch_field(epoch), *sequences))
         if closed > 0:
-            self._metrics.lost_frames.labels(stream.settings.group).inc(closed)
+            self._metrics.lost_frames.labels(self._metrics.group(stream.settings.group)).inc(closed)
             _log.info("frames were lost in transit", stream=stream.id, frames=closed)
 
     async def _measure_backlog(self, shards: Iterable[Shard]) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""Alerts: Prometheus' own tool accepts them, and they fire when they should."""
+"""The tools of Prometheus and Alertmanager accept what is mounted into them, and alerts fire when they should."""
 
 import shutil
 import subprocess
@@ -6,20 +6,45 @@ from pathlib import Path
 
 import pytest
 
-RULES = Path(__file__).parents[3] / "monitoring" / "rules"
+MONITORING = Path(__file__).parents[3] / "monitoring"
 
 
-@pytest.fixture
-def promtool() -> str:
-    found = shutil.which("promtool")
+def run(tool: str, *arguments: object) -> None:
+    """Run a Debian tool to its good end; skip where it is not."""
+    found = shutil.which(tool)
     if found is None:
-        pytest.skip("there is no promtool: apt-get install prometheus")
-    return found
+        pytest.skip(f"there is no {tool}: apt-get install prometheus prometheus-alertmanager")
+    done = subprocess.run([found, *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("tested", sorted(RULES.glob("*_test.yml")), ids=lambda path: path.stem)
-def test_alerts_fire_when_they_should(promtool: str, tested: Path) -> None:
-    rules = tested.with_name(tested.name.replace("_test", ""))
-    for command in (["check", "rules", str(rules)], ["test", "rules", str(tested)]):
-        done = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+def test_prometheus_takes_its_configuration_and_every_rule() -> None:
+    run("promtool", "check", "config", MONITORING / "prometheus.yml")
+    run("promtool", "check", "rules", *sorted((MONITORING / "rules").glob("*.yml")))
+
+
+@pytest.mark.parametrize(
+    "tested", sorted((MONITORING / "rules" / "tests").glob("*_test.yml")), ids=lambda path: path.stem
+)
+def test_alerts_fire_when_they_should_and_else_stay_silent(tested: Path) -> None:
+    run("promtool", "test", "rules", tested)
+
+
+def test_alertmanager_takes_its_configuration() -> None:
+    run("amtool", "check-config", MONITORING / "alertmanager.yml")
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [("severity=critical", "pager"), ("severity=warning", "tickets"), ("severity=info", "notes")],
+)
+def test_alerts_go_to_whom_their_severity_says(labels: str, receiver: str) -> None:
+    run(
+        "amtool",
+        "config",
+        "routes",
+        "test",
+        f"--config.file={MONITORING / 'alertmanager.yml'}",
+        f"--verify.receivers={receiver}",
+        labels,
+    )

@@ -1,0 +1,58 @@
+"""Which cameras send and which fell silent: counted by group, for an alert cannot have a series for each camera."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from narrows.wire.keys import StreamKeys
+from orchestrator.dispatch.clock import entry_ms
+from orchestrator.dispatch.store import Reply, ReplyRefused, Store, pairs
+from orchestrator.dispatch.stream import Stream
+from orchestrator.metrics import Metrics
+
+_SILENT_S, _FORGOTTEN_S = 60.0, 86_400.0
+
+
+class Sending(StrEnum):
+    """The label ``state`` of ``narrows_streams``."""
+
+    LIVE = "live"
+    """A frame came within the last minute."""
+    SILENT = "silent"
+    """Within the last day, but not within the last minute."""
+
+
+def sending(silent_s: float) -> Sending | None:
+    """How a stream stands whose last frame came so long ago; ``None``: it is expected no longer, or never sent."""
+    if silent_s < _SILENT_S:
+        return Sending.LIVE
+    return Sending.SILENT if silent_s < _FORGOTTEN_S else None
+
+
+def show_streams(metrics: Metrics, streams: Iterable[Stream], now_s: float) -> None:
+    """Count the streams by group and state into ``narrows_streams``; ``now_s`` is monotonic."""
+    counts = Counter((metrics.group(each.settings.group), sending(now_s - each.active_s)) for each in streams)
+    metrics.streams.clear()
+    for group in {group for group, _ in counts}:
+        for state in Sending:
+            metrics.streams.labels(group, state.value).set(counts[group, state])
+
+
+async def silences_s(store: Store, streams: Sequence[StreamKeys], now_ms: float) -> list[float]:
+    """How long ago each stream's last frame came, by the server's clock, whoever read it; infinite without one.
+
+    Raises:
+        ServiceError: Redis is away.
+    """
+    replies = await store.many([("XINFO", "STREAM", each.features) for each in streams])
+    return [_silence_s(reply, now_ms) for reply in replies]
+
+
+def _silence_s(reply: Reply, now_ms: float) -> float:
+    if isinstance(reply, ReplyRefused):  # the key vanished meanwhile
+        return math.inf
+    last_ms = entry_ms(pairs(reply)[b"last-generated-id"])
+    return max(0.0, (now_ms - last_ms) / 1000) if last_ms else math.inf
