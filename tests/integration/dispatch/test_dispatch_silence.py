@@ -41,12 +41,12 @@ async def test_a_camera_that_was_silent_before_this_dispatcher_came_is_silent_an
 async def test_a_decoder_that_goes_is_seen_to_go(dispatching: Start, decoder: RuleDecoder) -> None:
     async with dispatching() as dispatcher:
 
-        async def is_ready(ready: bool) -> bool:
+        async def is_ready(ready: float) -> bool:
             return value(dispatcher, "narrows_decoder_ready", bundle=f"{0xFEED:016x}") == ready
 
-        await until(lambda: is_ready(True))
+        await until(lambda: is_ready(1))
         decoder.away = True
-        await until(lambda: is_ready(False))
+        await until(lambda: is_ready(0))
 
 
 async def test_what_alerts_count_begins_at_nothing(dispatching: Start) -> None:
