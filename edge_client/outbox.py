@@ -4,7 +4,9 @@
 
     put ──► waiting ──take──► in flight ──settle──► sent
                │  ◄─give_back──┘  │
-               └── dropped: queue_full, reference_dropped, shutdown, unconfirmed
+               └── dropped: expired, queue_full, reference_dropped, shutdown, unconfirmed
+
+Freshness beats completeness: what has waited for longer than ``most_age_s`` is given up before it is sent.
 
 A P packet is worth nothing without its reference. When a packet is dropped, so are the P packets behind it, up to the
 next K; where none waits, the chain is broken until a K is put, and whoever codes asks ``chain_broken`` first.
@@ -12,12 +14,15 @@ next K; where none waits, the chain is broken until a K is put, and whoever code
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from threading import Condition
 
-QUEUE_FULL, SHUTDOWN, UNCONFIRMED = "queue_full", "shutdown", "unconfirmed"
+EXPIRED, QUEUE_FULL, SHUTDOWN, UNCONFIRMED = "expired", "queue_full", "shutdown", "unconfirmed"
 REFERENCE_DROPPED = "reference_dropped"
 
 
@@ -42,12 +47,14 @@ class Outgoing:
     Attributes:
         predicted: it is a P: it decodes only behind the packet that was put before it.
         uncertain: a try broke off between command and answer, so it may have arrived.
+        coded_s: when it was put into the outbox, by the outbox's clock.
     """
 
     record: FrameRecord
     packet: bytes
     predicted: bool = False
     uncertain: bool = False
+    coded_s: float = 0.0
 
 
 Fate = Callable[[FrameRecord, str | None], None]
@@ -55,11 +62,23 @@ Fate = Callable[[FrameRecord, str | None], None]
 
 
 class Outbox:
-    """At most ``limit`` packets wait, beside the batch in flight. Each fate is told once, under the lock."""
+    """At most ``limit`` packets wait, none longer than ``most_age_s``, beside the batch in flight.
 
-    def __init__(self, limit: int, fate: Fate) -> None:
+    Each fate is told once, under the lock.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        fate: Fate,
+        *,
+        most_age_s: float = math.inf,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit = limit
         self._fate = fate
+        self._most_age_s = most_age_s
+        self._monotonic_s = monotonic_s
         self._changed = Condition()
         self._waiting: deque[Outgoing] = deque()
         self._flight: list[Outgoing] = []
@@ -89,18 +108,32 @@ class Outbox:
             if self._broken:
                 self._fate(outgoing.record, REFERENCE_DROPPED)
                 return
-            self._waiting.append(outgoing)
+            self._waiting.append(replace(outgoing, coded_s=self._monotonic_s()))
             self._shed()
             self._changed.notify_all()
 
-    def take(self, most: int, timeout_s: float) -> list[Outgoing]:
-        """Put up to ``most`` packets in flight, waiting for the first; none after ``timeout_s``."""
+    def take(self, most: int, timeout_s: float, most_bytes: float | None = None) -> list[Outgoing]:
+        """Put up to ``most`` packets in flight, waiting for the first; none after ``timeout_s``.
+
+        Beyond the first they have ``most_bytes`` together at most.
+        """
         with self._changed:
             if not self._waiting:
                 self._changed.wait(timeout_s)
-            count = min(most, len(self._waiting))
+            self._shed()
+            count = _fitting(self._waiting, most, math.inf if most_bytes is None else most_bytes)
             self._flight = [self._waiting.popleft() for _ in range(count)]
             return list(self._flight)
+
+    def wait_younger(self, age_s: float, timeout_s: float) -> bool:
+        """Whether no packet is unacknowledged for longer than ``age_s``, within ``timeout_s``."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._oldest_s() <= age_s, timeout_s)
+
+    def _oldest_s(self) -> float:
+        self._shed()
+        oldest = next(iter(self._flight or self._waiting), None)
+        return 0.0 if oldest is None else self._monotonic_s() - oldest.coded_s
 
     def settle(self) -> None:
         """What is in flight has been acknowledged."""
@@ -140,12 +173,28 @@ class Outbox:
             self._waiting.clear()
 
     def _shed(self) -> None:
-        while len(self._waiting) > self._limit:
-            self._drop_oldest(QUEUE_FULL)
+        while self._waiting and (reason := self._reason_to_drop(self._waiting[0])) is not None:
+            self._drop_oldest(reason)
             while self._waiting and self._waiting[0].predicted:
                 self._drop_oldest(REFERENCE_DROPPED)
             self._broken = not self._waiting
 
+    def _reason_to_drop(self, oldest: Outgoing) -> str | None:
+        if self._monotonic_s() - oldest.coded_s > self._most_age_s:
+            return EXPIRED
+        return QUEUE_FULL if len(self._waiting) > self._limit else None
+
     def _drop_oldest(self, reason: str) -> None:
         oldest = self._waiting.popleft()
         self._fate(oldest.record, UNCONFIRMED if oldest.uncertain else reason)
+
+
+def _fitting(waiting: Iterable[Outgoing], most: int, most_bytes: float) -> int:
+    """How many packets from the head make a batch: at least one, if there is one."""
+    count = 0
+    for outgoing in islice(waiting, most):
+        most_bytes -= len(outgoing.packet)
+        if count and most_bytes < 0:
+            break
+        count += 1
+    return count

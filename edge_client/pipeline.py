@@ -4,14 +4,15 @@
 
     source ──► pacer ──► fit ──► encoder.onnx ──► quantise, silence, code ──► seal ──► outbox ──► uplink ──► Redis
                  ▲                                       ▲                                │          │
-                 └────────── steer ◄─────────────────────┴────── control record ◄─────────┼──────────┘
-                                                                                      oldest dropped, counted
+                 └───────── governor ◄───────────────────┴─── acknowledgements, control record ──────┘
+                                                                                          └─► old ones dropped, counted
 
 The main thread encodes; the uplink's thread sends and reads the control record; a live camera has a thread of its own.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -23,6 +24,7 @@ import structlog
 from edge_client.clock import unix_ms
 from edge_client.coding import FrameCoder
 from edge_client.encoder import Encoder
+from edge_client.governor import Governor
 from edge_client.install import wait_for_shards
 from edge_client.journal import Journal
 from edge_client.link import connect
@@ -34,7 +36,7 @@ from edge_client.settings import EdgeSettings
 from edge_client.sources import Frame, Source, open_source
 from edge_client.state import StateFolder
 from edge_client.stats import EdgeStats, Tally
-from edge_client.steering import Choice, steer
+from edge_client.steering import Choice
 from edge_client.uplink import Uplink
 from narrows.bundle import Bundle
 from narrows.errors import BundleError
@@ -46,6 +48,7 @@ DEFAULT_BITS_PER_PIXEL = 0.1
 FLUSH_S = 1.6
 """After a request to stop; with what follows it keeps within two seconds."""
 _DRAIN_POLL_S = 0.2
+_HELD_BACK_S = 0.1
 
 
 def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
@@ -59,6 +62,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     bundle = Bundle.open(settings.bundle)
     sealing = None if settings.key_file is None else Sealing(settings.key_file, settings.stream, time.monotonic)
     own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
+    governor = Governor(bundle.manifest, own, adaptive=settings.level is None, monotonic_s=time.monotonic)
     encoder = Encoder(bundle, settings.threads)
     tally = Tally()
     with (
@@ -70,11 +74,13 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
         shards = settings.shards or _ask_for_shards(settings.redis_url, stop)
         if shards is not None:
             keys = StreamKeys.of(settings.stream, shards)
-            outbox = Outbox(settings.queue, _fates(journal, tally))
-            uplink = Uplink(connect(settings.redis_url), keys, settings.maxlen, outbox, tally, time.monotonic)
+            outbox = Outbox(settings.queue, _fates(journal, tally), most_age_s=settings.max_age_s or math.inf)
+            client = connect(settings.redis_url)
+            uplink = Uplink(client, keys, settings.maxlen, outbox, tally, governor, time.monotonic)
             sealed = "open" if sealing is None else f"key {sealing.key_id}"
             _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)
-            _Run(settings, stop, source, encoder, FrameCoder(bundle), own, epoch, outbox, uplink, tally, sealing).play()
+            coder = FrameCoder(bundle)
+            _Run(settings, stop, source, encoder, coder, governor, epoch, outbox, uplink, tally, sealing).play()
     return tally.snapshot()
 
 
@@ -87,7 +93,7 @@ class _Run:
     source: Source
     encoder: Encoder
     coder: FrameCoder
-    own: Choice
+    governor: Governor
     epoch: int
     outbox: Outbox
     uplink: Uplink
@@ -112,11 +118,13 @@ class _Run:
 
     def _encode_until_enough(self) -> bool:
         """Whether there is more to encode, should what waits be given up after all."""
-        levels = len(self.coder.bundle.manifest.levels)
         while not self._has_enough():
-            choice = steer(self.own, self.uplink.control, levels)
+            choice = self.governor.choose(self.uplink.control)
             if self.stop.wait(self.pacer.delay_s(choice.frames_per_s)):
                 return False
+            if not self._link_keeps_up():
+                self._report()
+                continue
             frame = self.source.read()
             if frame is None:
                 return False
@@ -124,6 +132,11 @@ class _Run:
             self.sequence += 1
             self._report()
         return True
+
+    def _link_keeps_up(self) -> bool:
+        """Whether what was coded before is on its way, so that one more would not have to wait until it is old."""
+        patience_s = self.governor.patience_s
+        return patience_s is None or not self.settings.max_age_s or self.outbox.wait_younger(patience_s, _HELD_BACK_S)
 
     def _encode(self, frame: Frame, identity: FrameIdentity, level: int) -> Outgoing:
         begun_s = time.perf_counter()
@@ -134,6 +147,7 @@ class _Run:
         coded_s = time.perf_counter()
         network_s, coder_s = inferred_s - begun_s, coded_s - inferred_s
         self.tally.taken(network_s, coder_s)
+        self.governor.coded(level, len(packet), network_s + coder_s)
         record = FrameRecord(
             sequence=identity.sequence,
             epoch=identity.epoch,

@@ -12,7 +12,9 @@ class EdgeSettings:
 
     Attributes:
         source: a folder of pictures, a video file, ``/dev/videoN`` or a URL.
-        level: rate level; ``None`` takes the bundle's finest within 0.1 bits per pixel.
+        frames_per_s: frame rate, at most.
+        level: rate level of every frame, all of which are sent; ``None``: level and frame rate follow the link.
+        max_age_s: packets that have waited longer are given up; 0 keeps all that ``queue`` holds.
         frames: end after so many frames were sent; ``None`` goes on.
         loop: begin a folder or file anew at its end.
         state_folder: where the boot epoch is kept.
@@ -35,5 +37,6 @@ class EdgeSettings:
     threads: int = 1
     maxlen: int = 256
     queue: int = 64
+    max_age_s: float = 0.6
     shards: int | None = None
     key_file: Path | None = None

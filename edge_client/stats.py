@@ -17,7 +17,7 @@ class EdgeStats:
     Attributes:
         frames_taken: frames that were given an identity.
         frames_sent: of these, acknowledged by Redis.
-        frames_dropped: of these, given up, by reason (``queue_full``, ``reference_dropped``, ``shutdown``, ...).
+        frames_dropped: of these, given up, by reason (``expired``, ``queue_full``, ``reference_dropped``, ...).
         frames_waiting: of these, waiting or on their way.
         passed_over: frames of a live camera that were never read, because a newer one was there.
         behind_s: time by which frames came later than their pace, summed.

@@ -15,8 +15,11 @@ import redis
 import structlog
 from redis.exceptions import RedisError, ResponseError
 
+from edge_client.goodput import Delivery
+from edge_client.governor import Governor
 from edge_client.link import may_have_arrived, name_failure, read_record
 from edge_client.outbox import Outbox, Outgoing
+from edge_client.packet_sizes import FRAMING_BYTES
 from edge_client.stats import Tally
 from narrows.backoff import Backoff
 from narrows.errors import RecordError
@@ -44,6 +47,7 @@ class Uplink:
         maxlen: int,
         outbox: Outbox,
         tally: Tally,
+        governor: Governor,
         monotonic_s: Callable[[], float],
     ) -> None:
         self._client = client
@@ -51,6 +55,7 @@ class Uplink:
         self._maxlen = maxlen
         self._outbox = outbox
         self._tally = tally
+        self._governor = governor
         self._monotonic_s = monotonic_s
         self._halted = Event()
         self._backoff = Backoff()
@@ -93,12 +98,14 @@ class Uplink:
             self._client.ping()
         if self._monotonic_s() >= self._control_due_s:
             self._read_control()
-        batch = self._outbox.take(_BATCH if self._trouble is None else _BATCH_IN_TROUBLE, _IDLE_S)
+        most = _BATCH if self._trouble is None else _BATCH_IN_TROUBLE
+        batch = self._outbox.take(most, _IDLE_S, self._governor.batch_bytes)
         if batch:
             self._send(batch)
 
     def _send(self, batch: list[Outgoing]) -> None:
-        pipeline = self._client.pipeline(transaction=True)
+        sent_s = self._monotonic_s()
+        pipeline = self._client.pipeline(transaction=len(batch) > 1)
         for outgoing in batch:
             pipeline.xadd(self._keys.features, {PACKET_FIELD: outgoing.packet}, maxlen=self._maxlen, approximate=True)
         try:
@@ -106,6 +113,8 @@ class Uplink:
         except RedisError as error:
             self._outbox.give_back(uncertain=may_have_arrived(error))
             raise
+        size_bytes = sum(len(outgoing.packet) + FRAMING_BYTES for outgoing in batch)
+        self._governor.delivered(Delivery(batch[0].coded_s, sent_s, self._monotonic_s(), size_bytes))
         self._outbox.settle()
         if self._trouble is not None:
             _LOG.info("restored", after=self._trouble, waiting=self._outbox.waiting)
@@ -113,9 +122,11 @@ class Uplink:
         self._backoff.reset()
 
     def _read_control(self) -> None:
-        self._control_due_s = self._monotonic_s() + _CONTROL_PERIOD_S
+        asked_s = self._monotonic_s()
+        self._control_due_s = asked_s + _CONTROL_PERIOD_S
         try:
             record = read_record(self._client, self._keys.control)
+            self._governor.probed(self._monotonic_s() - asked_s)
             self.control = None if record is None else Control.parse(record)
         except RecordError as error:
             self.control = None

@@ -27,7 +27,12 @@ def edge(
     fps: Annotated[float, typer.Option(min=0.01, max=240.0, help="Frames per second, at most.")] = 10.0,
     level: Annotated[
         int | None,
-        typer.Option(min=0, max=255, help="Rate level, 0 the finest.", show_default="finest within 0.1 bits/pixel"),
+        typer.Option(
+            min=0,
+            max=255,
+            help="Rate level of every frame, 0 the finest; --fps of them are sent, whatever the link carries.",
+            show_default="level and frame rate follow the link",
+        ),
     ] = None,
     frames: Annotated[
         int | None, typer.Option(min=1, help="End after so many frames were sent.", show_default="go on")
@@ -49,6 +54,9 @@ def edge(
             show_default="packets are open",
         ),
     ] = None,
+    max_age_s: Annotated[
+        float, typer.Option(min=0.0, help="Packets that waited longer are given up; 0 keeps what --queue holds.")
+    ] = 0.6,
     shards: Annotated[
         int | None,
         typer.Option(min=1, max=MAX_SHARDS, help="Number of shards.", show_default="read from narrows:install"),
@@ -81,6 +89,7 @@ def edge(
         threads=threads,
         maxlen=maxlen,
         queue=queue,
+        max_age_s=max_age_s,
         shards=shards,
         key_file=key_file,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,16 +11,21 @@ from pathlib import Path
 import pytest
 import redis
 
+from edge_client.governor import Governor
 from edge_client.link import connect
 from edge_client.outbox import QUEUE_FULL, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
 from edge_client.stats import Tally
+from edge_client.steering import Choice
 from edge_client.uplink import Uplink
+from narrows.bundle import Manifest
 from narrows.wire import Control, StreamKeys
 from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD
 from orchestrator.supervise.local_redis import LocalRedis
 from orchestrator.supervise.ports import LOOPBACK, free_ports
 
+ROOT = Path(__file__).resolve().parents[3]
 KEYS = StreamKeys.of("cam-1", 4)
+MANIFEST = Manifest.parse((ROOT / "bundles" / "demo" / "manifest.json").read_bytes())
 LIMIT = 10
 PATIENCE_S = 30.0
 
@@ -43,7 +49,9 @@ class Camera:
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(LIMIT, self._fate)
-        self.uplink = Uplink(connect(self.url), KEYS, self.maxlen, self.outbox, self.tally, time.monotonic)
+        self.governor = Governor(MANIFEST, Choice(0, 10.0), adaptive=True, monotonic_s=time.monotonic)
+        client = connect(self.url)
+        self.uplink = Uplink(client, KEYS, self.maxlen, self.outbox, self.tally, self.governor, time.monotonic)
         self.uplink.start()
 
     def _fate(self, record: FrameRecord, reason: str | None) -> None:
@@ -116,6 +124,17 @@ def test_a_server_that_stops_costs_what_the_bound_says(server: LocalRedis, camer
     given_up = {sequence for sequence, reason in camera.fates.items() if reason is not None}
     assert given_up == set(range(2, last - LIMIT + 1))
     assert {camera.fates[sequence] for sequence in given_up - {2}} == {QUEUE_FULL}
+
+
+def test_what_redis_acknowledges_is_measured(camera: Camera) -> None:
+    eventually(lambda: camera.governor.reading.base_s > 0)
+    assert math.isinf(camera.governor.reading.goodput_bytes_per_s)
+    for sequence in range(5):
+        camera.put(sequence)
+        assert camera.outbox.wait_empty(PATIENCE_S)
+    reading = camera.governor.reading
+    assert 0 < reading.base_s < PATIENCE_S
+    assert 0 < reading.goodput_bytes_per_s < math.inf
 
 
 def test_a_full_server_is_named_and_nothing_is_lost_below_the_bound(camera: Camera, admin: redis.Redis) -> None:

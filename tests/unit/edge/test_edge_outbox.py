@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from edge_client.outbox import (
+    EXPIRED,
     QUEUE_FULL,
     REFERENCE_DROPPED,
     SHUTDOWN,
@@ -156,3 +157,41 @@ class OutboxMachine(RuleBasedStateMachine):
 
 TestOutboxMachine = OutboxMachine.TestCase
 TestOutboxMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_what_waited_for_too_long_is_not_sent() -> None:
+    fates, clock = Fates(), Clock()
+    outbox = Outbox(LIMIT, fates, most_age_s=0.6, monotonic_s=clock)
+    outbox.put(outgoing(0))
+    clock.now_s += 0.5
+    outbox.put(outgoing(1))
+    clock.now_s += 0.2
+    assert [item.record.sequence for item in outbox.take(8, 0.0)] == [1]
+    assert fates == {0: EXPIRED}
+
+
+def test_a_batch_has_one_packet_however_large_and_no_more_than_fit() -> None:
+    outbox = filled(4, Fates())
+    size = len(outgoing(0).packet)
+    assert len(outbox.take(8, 0.0, most_bytes=1)) == 1
+    outbox.settle()
+    assert len(outbox.take(8, 0.0, most_bytes=2 * size)) == 2
+
+
+def test_more_is_coded_only_while_the_oldest_unacknowledged_packet_is_young() -> None:
+    clock = Clock()
+    outbox = Outbox(LIMIT, Fates(), monotonic_s=clock)
+    outbox.put(outgoing(0))
+    outbox.take(8, 0.0)
+    assert outbox.wait_younger(0.4, 0.0)
+    clock.now_s += 0.5
+    assert not outbox.wait_younger(0.4, 0.0)
+    outbox.settle()
+    assert outbox.wait_younger(0.4, 0.0)

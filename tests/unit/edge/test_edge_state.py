@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_client.state import StateFolder, default_folder, format_epoch, parse_epoch
@@ -25,6 +25,7 @@ def test_a_first_boot_takes_the_clock(tmp_path: Path) -> None:
     assert boot(tmp_path / "new" / "cam", NOW_MS) == NOW_MS
 
 
+@settings(deadline=None)
 @given(clocks=st.lists(st.integers(0, NOW_MS), min_size=2, max_size=8))
 def test_epochs_grow_whatever_the_clock_says(tmp_path_factory: pytest.TempPathFactory, clocks: list[int]) -> None:
     folder = tmp_path_factory.mktemp("state")

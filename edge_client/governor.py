@@ -1,0 +1,132 @@
+"""Decides rate level and frame rate from what the camera measures and what it is asked.
+
+::
+
+    acknowledgements ─► link meter ─► rate control ─► bytes a second ─┐
+    coded packets ────► sizes by level ───────────────────────────────┼─► fit ─► ladder ─► level, frames a second
+    control record, own limits, encoder's time, heat ─► limits ───────┘
+
+With a level of its own (``--level``) a camera sends all frames at that level: nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+from edge_client.goodput import Delivery, LinkMeter
+from edge_client.heat import Thermometer, share_when
+from edge_client.packet_sizes import PacketSizes
+from edge_client.rate_control import DELAY_MOST_S, RateControl
+from edge_client.steering import Choice, Ladder, fit, steer
+from narrows.bundle import Manifest
+from narrows.wire import Control
+
+LEAST_FRAMES_PER_S = 0.5
+_ENCODER_SHARE = 0.95
+_CLIMB_MARGIN = 1.15
+_GAIN = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReading:
+    """What is known of the link: bytes a second that may be sent and that arrive, seconds of round trip and of delay."""
+
+    rate_bytes_per_s: float
+    goodput_bytes_per_s: float
+    base_s: float
+    delay_s: float
+
+
+class Governor:
+    """One camera's rate. The encoding thread asks, the uplink's thread reports."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        own: Choice,
+        *,
+        adaptive: bool,
+        monotonic_s: Callable[[], float],
+        thermometer: Thermometer | None = None,
+    ) -> None:
+        self._own, self._adaptive, self._monotonic_s = own, adaptive, monotonic_s
+        self._thermometer = thermometer or Thermometer(monotonic_s)
+        self._sizes = PacketSizes(manifest)
+        self._meter = LinkMeter()
+        self._control = RateControl()
+        self._ladder = Ladder(own.level)
+        self._encode_s = 0.0
+        self._limits = own
+        self._lock = Lock()
+
+    def choose(self, control: Control | None) -> Choice:
+        """How to code the next frame, and how many of them a second."""
+        asked = steer(self._own, control, len(self._sizes))
+        if not self._adaptive:
+            return asked
+        with self._lock:
+            self._limits = self._limited(asked)
+            return self._within(self._limits)
+
+    def coded(self, level: int, size_bytes: int, encode_s: float) -> None:
+        """A frame was encoded into so many bytes, in so long."""
+        with self._lock:
+            self._sizes.learn(level, size_bytes)
+            self._encode_s += (_GAIN if self._encode_s else 1.0) * (encode_s - self._encode_s)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Redis acknowledged a batch."""
+        with self._lock:
+            self._meter.deliver(delivery)
+            packet = self._sizes.on_link(self._ladder.level)
+            floor = LEAST_FRAMES_PER_S * self._sizes.on_link(len(self._sizes) - 1)
+            cap = _CLIMB_MARGIN * self._limits.frames_per_s * self._sizes.on_link(self._limits.level)
+            self._control.update(self._meter, packet, floor, cap, delivery.acked_s)
+
+    def probed(self, round_trip_s: float) -> None:
+        """Redis answered a small question."""
+        with self._lock:
+            self._meter.probe(round_trip_s, self._monotonic_s())
+
+    @property
+    def reading(self) -> LinkReading:
+        """The link, as it was seen last."""
+        with self._lock:
+            meter = self._meter
+            return LinkReading(self._control.rate, meter.goodput_bytes_per_s, meter.base_s, meter.delay_s)
+
+    @property
+    def patience_s(self) -> float | None:
+        """How old the oldest unacknowledged packet may be while more are coded; ``None``: any age."""
+        if not self._adaptive:
+            return None
+        with self._lock:
+            own_s = self._sizes.on_link(self._ladder.level) / self._meter.service_bytes_per_s
+            return self._meter.base_s + DELAY_MOST_S + min(own_s, 1.0)
+
+    @property
+    def batch_bytes(self) -> float | None:
+        """How many bytes may be on their way at once, so that a delay is seen soon; ``None``: any number."""
+        if not self._adaptive:
+            return None
+        with self._lock:
+            return self._control.rate * (self._meter.base_s + DELAY_MOST_S)
+
+    def _limited(self, asked: Choice) -> Choice:
+        most = asked.frames_per_s
+        if self._encode_s * most > _ENCODER_SHARE:
+            most = _ENCODER_SHARE / self._encode_s
+        share = share_when(self._thermometer.read_c())
+        return Choice(asked.level, max(min(most, asked.frames_per_s * share), min(LEAST_FRAMES_PER_S, most)))
+
+    def _within(self, limits: Choice) -> Choice:
+        def fitting(bytes_per_s: float) -> Choice:
+            return fit(bytes_per_s, self._sizes.on_link, limits, len(self._sizes), LEAST_FRAMES_PER_S)
+
+        rate = self._control.rate
+        now = fitting(rate)
+        wanted = now.level if now.level >= self._ladder.level else fitting(rate / _CLIMB_MARGIN).level
+        level = max(self._ladder.step(wanted, self._monotonic_s()), limits.level)
+        return Choice(level, now.frames_per_s if level >= now.level else limits.frames_per_s)
