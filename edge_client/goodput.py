@@ -1,8 +1,8 @@
 """What the acknowledgements say of the link: round trip, goodput, and how long packets stand in line.
 
-The uplink has one batch on its way at a time. So the answer to a small question (the control record) tells the round trip
-of the bare link, and what a batch takes beyond it was spent on its bytes, or behind those of others. All times are
-monotonic seconds; sizes are bytes as they cross the link.
+The uplink has one batch on its way at a time. So the answer to a small question (the control record) tells the round
+trip of the bare link, and what a batch takes beyond it was spent on its bytes, or behind those of others. All times
+are monotonic seconds; sizes are bytes as they cross the link.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class LinkMeter:
 
     @property
     def service_bytes_per_s(self) -> float:
-        """How fast the link takes a batch while it takes one: the median of the last five; infinite before the first."""
+        """How fast the link takes a batch while it takes one: the median of five; infinite before the first."""
         rates = [
             each.size_bytes / max(_QUICKEST_S, each.acked_s - each.sent_s - self.base_s)
             for each in list(self._deliveries)[-_RATES:]

@@ -31,7 +31,7 @@ _GAIN = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LinkReading:
-    """What is known of the link: bytes a second that may be sent and that arrive, seconds of round trip and of delay."""
+    """The link: bytes a second that may be sent and that arrive, seconds of bare round trip and of delay beyond it."""
 
     rate_bytes_per_s: float
     goodput_bytes_per_s: float

@@ -49,7 +49,8 @@ class RateControl:
         Args:
             meter: with the delivery in it.
             packet_bytes: what one packet takes now; the time of its bytes on the link is no queue.
-            floor, cap: the rate lies between them; bytes a second.
+            floor: the least rate.
+            cap: the highest; where they cross, it holds.
             now_s: when it was acknowledged.
         """
         elapsed_s, self._updated_s = min(_LONGEST_STEP_S, max(0.0, now_s - self._updated_s)), now_s

@@ -35,8 +35,8 @@ def fit(
 ) -> Choice:
     """The finest level at which all frames fit; where none does, the coarsest at the frames a second that fit.
 
-    A frame that is missing costs its whole mask, a coarser one a few points of it: so all levels are gone through before a
-    frame is. ``size_of`` is the size of a level's packet on the link.
+    A frame that is missing costs its whole mask, a coarser one a few points of it: so all levels are gone through
+    before a frame is. ``size_of`` is the size of a level's packet on the link.
     """
     for level in range(limits.level, levels):
         if limits.frames_per_s * size_of(level) <= bytes_per_s:

@@ -151,7 +151,7 @@ def test_sigterm_flushes_and_ends_cleanly(
 def test_a_restarted_redis_costs_only_what_did_not_fit_the_queue(
     tmp_path: Path, launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
 ) -> None:
-    program = launch(server.url, bundle, samples, "--fps", "40", "--loop", "--queue", "5")
+    program = launch(server.url, bundle, samples, "--fps", "40", "--loop", "--queue", "5", "--max-age-s", "0")
     program.until(lambda: len(program.lines()) > 5)
     server.stop()
     program.until(lambda: sum(not line["sent"] for line in program.lines()) > 5)
@@ -175,7 +175,7 @@ def test_frames_that_were_given_up_are_made_up_for(
     launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
 ) -> None:
     install.config_set("maxmemory", 1)
-    options = ("--fps", "100", "--loop", "--queue", "2", "--frames", "8")
+    options = ("--fps", "100", "--loop", "--queue", "2", "--frames", "8", "--max-age-s", "0")
     program = launch(server.url, bundle, samples, *options, "--shards", str(SHARDS))
     program.until(lambda: len(program.lines()) > 3)
     install.config_set("maxmemory", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def p95_age_s(camera: SimulatedCamera, since_s: float = 0.0, until_s: float = 1e
 
 def level_changes(camera: SimulatedCamera, since_s: float = 0.0) -> int:
     levels = [choice.level for at_s, choice in camera.choices if at_s >= since_s]
-    return sum(a != b for a, b in zip(levels, levels[1:], strict=False))
+    return sum(a != b for a, b in pairwise(levels))
 
 
 def test_on_an_ample_link_every_frame_goes_at_the_finest_level() -> None:
