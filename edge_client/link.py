@@ -39,9 +39,7 @@ _FAILURES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], LinkFailur
     ),
     (
         NoPermissionError,
-        LinkFailure(
-            "not_permitted", "allow this user XADD, GET, PING, MULTI and EXEC on its two keys and narrows:install"
-        ),
+        LinkFailure("not_permitted", "give it the user that `narrows keys acl STREAM` makes for this stream"),
     ),
     (OutOfMemoryError, LinkFailure("out_of_memory", "Redis is at maxmemory: are the dispatchers running?")),
     (ReadOnlyError, LinkFailure("read_only", "this Redis is a replica: point --redis-url at the primary")),

@@ -127,6 +127,38 @@ def list_keys(
         print(f"key {key_id} of {stream}: revoked")
 
 
+@keys.command()
+def acl(
+    cameras: Annotated[list[str] | None, typer.Argument(metavar="STREAM...", help="Streams of cameras.")] = None,
+    *,
+    passwords: Annotated[Path, typer.Option(help="Folder of a password and an address for each user.")] = Path("redis"),
+    address: Annotated[
+        str, typer.Option(help="Where Redis is, without a user; the addresses in the folder are made of it.")
+    ] = "rediss://127.0.0.1:6379/0",
+    shards: Annotated[int, typer.Option(min=1, max=1024, help="The install's shards.")] = 4,
+    out: Annotated[Path | None, typer.Option(help="Write the ACL file here.", show_default="the screen")] = None,
+) -> None:
+    """Make Redis's users: the lines of its ACL file, with hashes, and a password and an address file for each.
+
+    Passwords that are in the folder already stay. Programs take an address as --redis-url file:FOLDER/USER.url.
+
+    Example: narrows keys acl gate-3 gate-4 --passwords secrets/redis --out secrets/users.acl
+
+    Example: narrows keys acl --address 'rediss://redis:6379/0?ssl_ca_certs=/run/secrets/ca.pem' --out users.acl
+    """
+    from narrows.broker.user_files import credentials
+    from narrows.broker.users import ROLES, acl_lines, camera_user
+    from narrows.seal.files import write_secret
+
+    users = [*ROLES, *(camera_user(stream, shards) for stream in cameras or ())]
+    lines = acl_lines(credentials(passwords, users, address))
+    if out is None:
+        print("\n".join(lines))
+    else:
+        write_secret(out, "\n".join([*lines, ""]).encode())
+        print(f"{out}: {len(users)} users, their passwords and addresses in {passwords}")
+
+
 def _older(ring: Keyring) -> str:
     return ", ".join(f"{r.key_id} {_good(r)}" for r in ring.roots.values() if r is not ring.newest) or "none"
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,33 +19,9 @@ from narrows.wire import FeaturePacket, StreamKeys
 from narrows.wire.keys import PACKET_FIELD
 from orchestrator.supervise import LocalRedis
 from orchestrator.supervise.ports import free_ports
+from tests.integration.seal.programs import ROOT, program, until
 
-ROOT = Path(__file__).resolve().parents[3]
 PASSWORD = "correct-horse-battery-staple-5f1e"
-PATIENCE_S = 90.0
-
-
-@contextmanager
-def program(log: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "narrows.cli", *arguments],
-            stdout=out,
-            stderr=out,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def until(claim: Callable[[], object], log: Path) -> None:
-    give_up_s = time.monotonic() + PATIENCE_S
-    while not claim():
-        assert time.monotonic() < give_up_s, log.read_text()
-        time.sleep(0.05)
 
 
 def command_lines() -> bytes:

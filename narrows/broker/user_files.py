@@ -1,0 +1,40 @@
+"""The files of Redis's users: ``USER.password`` and, made of it, ``USER.url``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from narrows.broker.users import User
+from narrows.errors import SecretError
+from narrows.seal.files import make_secret_folder, read_secret, write_secret
+
+_PASSWORD_BYTES = 24
+
+
+def credentials(folder: Path, users: Iterable[User], address: str) -> dict[User, str]:
+    """Each user's password, made where there is none; their addresses are written anew.
+
+    Raises:
+        SecretError: the folder or a file cannot be used, or the address has a user already.
+    """
+    parts = urlsplit(address)
+    if not parts.hostname or "@" in parts.netloc:
+        raise SecretError("--address is redis://HOST:PORT/0 or rediss://HOST:PORT/0, without a user")
+    make_secret_folder(folder)
+    found: dict[User, str] = {}
+    for user in users:
+        password = found[user] = _password(folder / f"{user.name}.password")
+        url = urlunsplit(parts._replace(netloc=f"{user.name}:{password}@{parts.netloc}"))
+        write_secret(folder / f"{user.name}.url", url.encode())
+    return found
+
+
+def _password(path: Path) -> str:
+    if path.exists():
+        return read_secret(path).decode("ascii", "replace").strip()
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    write_secret(path, password.encode())
+    return password
