@@ -53,6 +53,8 @@ class Metrics:
         self.slo_frames = counter(
             "narrows_slo_frames_total", "Frames by whether their mask came within the objective", ["policy", "within"]
         )
+        self.throttled_streams = gauge("narrows_throttled_streams", "Cameras that are asked for fewer frames")
+        self.withheld = gauge("narrows_withheld_frames_per_second", "Frames a second that throttled cameras hold back")
         self.shards_owned = gauge("narrows_shards_owned", "Shards that this dispatcher owns")
         self.install_shards = gauge("narrows_install_shards", "Shards that the install was made with")
         self.lease_lost = counter("narrows_lease_lost_total", "Shards that went to another without our release")

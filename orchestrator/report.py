@@ -22,7 +22,8 @@ class BundleReport:
     """What streams ask of one bundle.
 
     Attributes:
-        frames_per_s: frames offered each second, by rate level (a number as text, for JSON).
+        frames_per_s: frames offered each second, by rate level (a number as text, for JSON); what throttled cameras
+            hold back is counted in, so that throttling hides no load from the autoscaler.
         decode_s: mean seconds of this process to entropy-decode and pack a frame, by rate level.
     """
 

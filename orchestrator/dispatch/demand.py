@@ -13,9 +13,14 @@ _GAIN = 0.05
 
 
 class Demand:
-    """Counted where frames are admitted; read once a second."""
+    """Counted where frames are admitted; read once a second.
+
+    Attributes:
+        withheld: what cameras would send unthrottled over what they send, at least 1.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.withheld = 1.0
         self._clock = clock
         self._read_at = clock()
         self._offered: dict[int, Rate] = {}
@@ -34,8 +39,8 @@ class Demand:
         self._decode_s[level] = before_s + _GAIN * (seconds - before_s)
 
     def read(self) -> BundleReport:
-        """What was offered of late, and the running means."""
+        """What would be offered if no camera were throttled, and the running means."""
         now = self._clock()
         elapsed_s, self._read_at = max(now - self._read_at, 1e-3), now
-        rates = {str(level): round(rate.take(elapsed_s), 3) for level, rate in self._offered.items()}
+        rates = {str(level): round(self.withheld * rate.take(elapsed_s), 3) for level, rate in self._offered.items()}
         return BundleReport(rates, {str(level): seconds for level, seconds in self._decode_s.items()})

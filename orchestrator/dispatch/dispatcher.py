@@ -24,6 +24,7 @@ from orchestrator.dispatch.health import Health
 from orchestrator.dispatch.install import agree_on_shards
 from orchestrator.dispatch.lane import Connect, Lane
 from orchestrator.dispatch.lease import Lease, Leases
+from orchestrator.dispatch.rate_requests import RateRequests
 from orchestrator.dispatch.reporting import Reporting
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
@@ -90,6 +91,9 @@ class Dispatcher:
         self._reporting = Reporting(
             self.name, store, self.lanes.values(), self._sweep, self._path.objective, self._clock, self.metrics
         )
+        self._rate_requests = RateRequests(
+            store, self._path.control_records, self.shards, self.lanes.values(), self._path.objective, self.metrics
+        )
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._departing: set[asyncio.Task[None]] = set()
         self._gained = asyncio.Event()
@@ -125,6 +129,7 @@ class Dispatcher:
             self._path.finisher.run(),
             self._reporting.run(),
             self._unsealing.run(),
+            self._rate_requests.run(),
         ]
         loops += [self.health.watch_loop(), *(lane.run() for lane in self.lanes.values())]
         try:

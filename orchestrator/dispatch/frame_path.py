@@ -40,6 +40,7 @@ from narrows.wire.mask import MaskPacket, Timings, class_areas, pack_labels, sea
 from narrows.wire.outcome import MASK, SKIPPED
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
 from orchestrator.dispatch.clock import ServerClock, entry_ms
+from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.finish import Ending, Finisher, Verdict
 from orchestrator.dispatch.key_request import KeyRequests
 from orchestrator.dispatch.lane import Inferred, Lane
@@ -90,7 +91,8 @@ class FramePath:
         self._clock, self._metrics, self._settings = clock, metrics, settings
         self._consumer, self._unsealing = consumer, unsealing
         self._served = {bundle_id: lane.bundle for bundle_id, lane in lanes.items()}
-        self._key_requests = KeyRequests(store)
+        self.control_records = ControlRecords(store)
+        self._key_requests = KeyRequests(store, self.control_records)
         self._one_suspect = asyncio.Semaphore(1)
 
     async def live(self, frame: Frame) -> None:

@@ -32,6 +32,7 @@ from orchestrator.report import ServerReport
 
 _log = structlog.get_logger(__name__)
 _PAUSES_S = (0.05, 0.3)
+_WAIT_GAIN = 0.1
 
 
 class Meter(Protocol):
@@ -94,6 +95,10 @@ class Lane:
                       └──── its server is gone ───┘
 
     How many batches are on their way is up to the decoder: each has a slot of it.
+
+    Attributes:
+        reading: the load as it was read last.
+        wait_s: how long frames waited for a batch of late.
     """
 
     def __init__(
@@ -108,6 +113,8 @@ class Lane:
         self.bundle = bundle
         self.ready = False
         self.connected: Connected | None = None
+        self.reading: LoadReading | None = None
+        self.wait_s = 0.0
         self._connect = connect
         self._clock, self._metrics, self._settings, self._monotonic = clock, metrics, settings, monotonic
         self.demand = Demand(monotonic)
@@ -157,7 +164,7 @@ class Lane:
         self.ready = await self.connected.decoder.ready()
         if self.connected.meter is None:
             return None
-        reading = await self.connected.meter.poll()
+        reading = self.reading = await self.connected.meter.poll()
         self._picker.lone = lone_frames(reading.cost_base_s, reading.cost_per_frame_s)
         self._changed.set()
         return reading
@@ -298,6 +305,7 @@ class Lane:
         self._service.observe(infer_s)
         self._metrics.batch_size.observe(len(batch))
         for i, waiting in enumerate(batch):
+            self.wait_s += _WAIT_GAIN * (begun_s - waiting.since_s - self.wait_s)
             if not waiting.answer.done():
                 waiting.answer.set_result(Inferred(labels[i].copy(), begun_s - waiting.since_s, infer_s))
 

@@ -26,6 +26,7 @@ class Stream:
         seen: the window of ended identities as Redis last had it.
         drained_s: when it was last read to its end.
         active_s: when its last frame came.
+        taken_in: frames that were taken in here so far.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
     """
 
@@ -38,6 +39,7 @@ class Stream:
     seen: SeenWindow = field(default_factory=SeenWindow)
     drained_s: float = float("-inf")
     active_s: float = float("-inf")
+    taken_in: int = 0
     skipped_share: float = 0.0
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: Frame | None = None
@@ -65,6 +67,7 @@ class Stream:
         """Hold a frame; it will end after those that were taken in before."""
         frame = Frame(self, entry, deliveries, read_ms, self.last.in_line if self.last else None)
         self.held[entry.id] = frame
+        self.taken_in += 1
         self.last = frame
         return frame
 

@@ -1,0 +1,66 @@
+"""Control records: what is asked of one camera, changed field by field."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+import structlog
+
+from narrows.errors import RecordError
+from narrows.wire.control import Control
+from orchestrator.dispatch.store import ReplyRefused, Store
+from orchestrator.dispatch.stream import Stream
+
+_log = structlog.get_logger(__name__)
+
+
+class ControlRecords:
+    """Read, changed and written: the fields that others set stay. Each write lets the whole record live on.
+
+    One for a dispatcher: its changes wait for each other.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._changing = asyncio.Lock()
+
+    async def ask_for_key(self, stream: Stream, key_request: int, ttl_ms: int) -> None:
+        """Ask one camera for a key frame.
+
+        Raises:
+            ServiceError: Redis is away.
+        """
+        async with self._changing:
+            present = _parse(stream, await self._store.call("GET", stream.keys.control))
+            record = replace(present, key_request=key_request)
+            await self._store.call("SET", stream.keys.control, record.to_json(), "PX", ttl_ms)
+
+    async def cap_rates(self, caps: Mapping[Stream, float | None], ttl_ms: int) -> None:
+        """Ask cameras not to exceed frame rates; ``None`` asks for nothing any more.
+
+        Raises:
+            ServiceError: Redis is away.
+        """
+        async with self._changing:
+            found = await self._store.many([("GET", stream.keys.control) for stream in caps])
+            await self._store.many(
+                [
+                    ("SET", stream.keys.control, _capped(stream, data, cap).to_json(), "PX", ttl_ms)
+                    for (stream, cap), data in zip(caps.items(), found, strict=True)
+                ]
+            )
+
+
+def _capped(stream: Stream, data: bytes | ReplyRefused | None, cap: float | None) -> Control:
+    return replace(_parse(stream, data), frames_per_s=cap)
+
+
+def _parse(stream: Stream, data: bytes | ReplyRefused | None) -> Control:
+    """What a record says; one that cannot be read says nothing, and is replaced."""
+    try:
+        return Control() if data is None or isinstance(data, ReplyRefused) else Control.parse(data)
+    except RecordError as error:
+        _log.warning("a control record was replaced", stream=stream.id, error=str(error))
+        return Control()

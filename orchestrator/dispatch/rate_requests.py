@@ -1,0 +1,157 @@
+"""Asking cameras for fewer frames, through their control records, while more is offered than can be decoded.
+
+What to ask is decided in :mod:`orchestrator.dispatch.throttle`; here it is measured and written, once a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+import structlog
+
+from narrows.errors import RecordError, ServiceError
+from narrows.wire.keys import ScaleKeys
+from narrows.wire.streams import Policy
+from orchestrator.dispatch.control_records import ControlRecords
+from orchestrator.dispatch.lane import Lane
+from orchestrator.dispatch.objective import Objective
+from orchestrator.dispatch.shard import Shard
+from orchestrator.dispatch.store import Store
+from orchestrator.dispatch.stream import Stream
+from orchestrator.dispatch.throttle import Offered, Pressure, Throttle
+from orchestrator.inference.load import LoadReading
+from orchestrator.inference.rate import Rate
+from orchestrator.metrics import Metrics
+from orchestrator.report import FRESH_MS, DispatcherReport
+
+_log = structlog.get_logger(__name__)
+_PERIOD_S = 1.0
+_HALF_LIFE_S = 2.0
+_ACTIVE_WITHIN_S = 10.0
+_TTL_MS = 5_000
+
+
+class RateRequests:
+    """Lowers and raises the frame rates of the streams of the shards owned."""
+
+    def __init__(
+        self,
+        store: Store,
+        records: ControlRecords,
+        shards: Mapping[int, Shard],
+        lanes: Collection[Lane],
+        objective: Objective,
+        metrics: Metrics,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._records, self._shards, self._lanes = store, records, shards, lanes
+        self._objective, self._metrics, self._monotonic = objective, metrics, monotonic
+        self._throttle = Throttle()
+        self._rates: dict[Stream, tuple[Rate, int]] = {}
+        self._capped: dict[Stream, float] = {}
+        self._counted = (0, 0)
+        self._looked_s = monotonic()
+
+    async def run(self) -> None:
+        """Look and ask for ever; a Redis that is away is asked again."""
+        while True:
+            await asyncio.sleep(_PERIOD_S)
+            try:
+                await self.look()
+            except ServiceError as error:
+                _log.debug("no rates were asked for", error=str(error))
+
+    async def look(self) -> None:
+        """One look, and what follows from it.
+
+        Raises:
+            ServiceError: Redis is away.
+        """
+        now_s = self._monotonic()
+        rates = self._measure(now_s)
+        offered = {stream.id: _offered(stream, rate) for stream, rate in rates.items()}
+        caps = self._throttle.decide(offered, await self._pressure(rates), now_s)
+        self._show(rates, len(caps))
+        await self._ask({stream: caps[stream.id] for stream in rates if stream.id in caps})
+
+    def _measure(self, now_s: float) -> dict[Stream, float]:
+        """Frames/s of each stream that sent lately."""
+        elapsed_s, self._looked_s = max(now_s - self._looked_s, 1e-3), now_s
+        present = [stream for shard in self._shards.values() for stream in shard.streams.values()]
+        active = [stream for stream in present if now_s - stream.active_s < _ACTIVE_WITHIN_S]
+        measured: dict[Stream, tuple[Rate, int]] = {}
+        for stream in active:
+            rate, before = self._rates.get(stream, (Rate(_HALF_LIFE_S), stream.taken_in))
+            rate.observe(stream.taken_in - before)
+            rate.take(elapsed_s)
+            measured[stream] = rate, stream.taken_in
+        self._rates = measured
+        return {stream: rate.per_s for stream, (rate, _) in measured.items()}
+
+    async def _pressure(self, rates: Mapping[Stream, float]) -> Pressure:
+        readings = {lane.bundle.hex_id: lane.reading for lane in self._lanes}
+        everywhere = await self._demand_everywhere()
+        own = sum(max(rate, self._throttle.demand(stream.id)) for stream, rate in rates.items())
+        share = own / max(own, sum(everywhere.values())) if own > 0 else 1.0
+        load, capacity = load_of(everywhere, readings)
+        return Pressure(capacity * share, load, max((lane.wait_s for lane in self._lanes), default=0.0), self._late())
+
+    async def _demand_everywhere(self) -> dict[str, float]:
+        """Frames/s by bundle that all dispatchers' cameras would send unthrottled."""
+        stored, now_ms = await self._store.hash_of(ScaleKeys.REPORTS), await self._store.time_ms()
+        demand: dict[str, float] = {}
+        for report in _readable(stored.values()):
+            if abs(now_ms - report.at_ms) <= FRESH_MS:
+                for bundle, asked in report.bundles.items():
+                    demand[bundle] = demand.get(bundle, 0.0) + sum(asked.frames_per_s.values())
+        return demand
+
+    def _late(self) -> float:
+        """Share of the realtime frames since the last look that missed the objective."""
+        ended, late = self._objective.realtime_ended, self._objective.realtime_late
+        before, self._counted = self._counted, (ended, late)
+        return (late - before[1]) / (ended - before[0]) if ended > before[0] else 0.0
+
+    def _show(self, rates: Mapping[Stream, float], throttled: int) -> None:
+        sent = sum(rates.values())
+        wanted = sum(max(rate, self._throttle.demand(stream.id)) for stream, rate in rates.items())
+        for lane in self._lanes:
+            lane.demand.withheld = wanted / sent if sent > 0 else 1.0
+        self._metrics.throttled_streams.set(throttled)
+        self._metrics.withheld.set(wanted - sent)
+
+    async def _ask(self, caps: Mapping[Stream, float]) -> None:
+        if not self._capped and caps:
+            _log.info("cameras are asked for fewer frames", streams=len(caps), least=round(min(caps.values()), 2))
+        elif self._capped and not caps:
+            _log.info("cameras may send what they like again")
+        lifted = dict.fromkeys(self._capped.keys() - caps.keys())
+        self._capped = dict(caps)
+        if caps or lifted:
+            await self._records.cap_rates({**lifted, **caps}, _TTL_MS)
+
+
+def load_of(demand: Mapping[str, float], readings: Mapping[str, LoadReading | None]) -> tuple[float, float]:
+    """The load of a demand by bundle, and the frames/s of this mix that make a load of 1 (NaN while not known)."""
+    load = 0.0
+    for bundle, frames_per_s in demand.items():
+        reading = readings.get(bundle)
+        capacity = math.nan if reading is None else reading.capacity_frames_per_s
+        if math.isfinite(capacity) and capacity > 0:
+            load += frames_per_s / capacity
+    return load, sum(demand.values()) / load if load > 0 else math.nan
+
+
+def _offered(stream: Stream, frames_per_s: float) -> Offered:
+    return Offered(stream.settings.weight, frames_per_s, stream.settings.policy is Policy.REALTIME)
+
+
+def _readable(stored: Iterable[bytes]) -> Iterable[DispatcherReport]:
+    for data in stored:
+        try:
+            yield DispatcherReport.parse(data)
+        except RecordError:
+            continue
