@@ -48,6 +48,8 @@ class Outgoing:
         predicted: it is a P: it decodes only behind the packet that was put before it.
         uncertain: a try broke off between command and answer, so it may have arrived.
         coded_s: when it was put into the outbox, by the outbox's clock.
+        stored: its number in the spool, if it lies there.
+        resumed: it was taken before the program was started.
     """
 
     record: FrameRecord
@@ -55,6 +57,8 @@ class Outgoing:
     predicted: bool = False
     uncertain: bool = False
     coded_s: float = 0.0
+    stored: int | None = None
+    resumed: bool = False
 
 
 Fate = Callable[[FrameRecord, str | None], None]
@@ -151,6 +155,9 @@ class Outbox:
             self._flight = []
             self._waiting.extendleft(reversed(returned))
             self._shed()
+
+    def link_failed(self) -> None:
+        """The sender cannot reach Redis: what waits in memory goes on waiting there."""
 
     def wait_empty(self, timeout_s: float) -> bool:
         """Whether all packets were settled within ``timeout_s``."""

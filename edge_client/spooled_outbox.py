@@ -1,0 +1,162 @@
+"""The outbox with a disk behind it: completeness before freshness.
+
+::
+
+    put ──► waiting ──take──► in flight ──settle──► sent
+               │  ▲                │ (on disk as well)
+               ▼  └── read back    ▼
+             spool ◄───────────────┘   full: drops by its policy
+
+In good times the disk is left alone. Once the queue is full or the link fails, all that waits goes to disk, and while
+frames lie there new ones go there too: what is in memory is always older than what lies unread on disk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+import structlog
+
+from edge_client.outbox import REFERENCE_DROPPED, UNCONFIRMED, Fate, Outbox, Outgoing
+from edge_client.spool import Spool
+
+_LOG = structlog.get_logger("edge.spool")
+SPOOL_FULL, SPOOL_FAILED = "spool_full", "spool_failed"
+
+
+class SpooledOutbox(Outbox):
+    """An outbox that drops nothing while its spool takes frames in. Whoever made the spool closes it."""
+
+    def __init__(self, limit: int, fate: Fate, spool: Spool) -> None:
+        super().__init__(limit, fate)
+        self._spool = spool
+        self._put = self._given_up = 0
+        self._key_wanted = False
+
+    @property
+    def waiting(self) -> int:
+        """Packets that wait, in memory and on disk, without those in flight."""
+        return len(self._waiting) + self._spool.unread
+
+    @property
+    def sent_or_hopeful(self) -> int:
+        """Packets of this run that were sent, wait or are in flight: all but those given up."""
+        with self._changed:
+            return self._put - self._given_up
+
+    @property
+    def chain_broken(self) -> bool:
+        """Whether a K should be coded next: a P would be dropped, or the spool begins with one."""
+        return self._broken or self._key_wanted
+
+    def put(self, outgoing: Outgoing) -> None:
+        """Queue a packet in memory; behind a full queue, or behind others on disk, on disk."""
+        with self._changed:
+            self._put += 1
+            self._broken = self._broken and outgoing.predicted
+            self._key_wanted = self._key_wanted and outgoing.predicted
+            if not (self._broken or self._spool.unread) and len(self._waiting) < self._limit:
+                super().put(outgoing)
+            else:
+                self._to_disk()
+                self._store(outgoing)
+                self._changed.notify_all()
+
+    def take(self, most: int, timeout_s: float) -> list[Outgoing]:
+        """As in memory; the head of the queue comes from disk."""
+        with self._changed:
+            if not self.waiting:
+                self._changed.wait(timeout_s)
+            while len(self._waiting) < most and self._spool.unread:
+                self._read_back()
+            return super().take(most, 0.0)
+
+    def settle(self) -> None:
+        """What is in flight has been acknowledged, and need not lie on disk any more."""
+        with self._changed:
+            super().settle()
+            self._confirm()
+
+    def link_failed(self) -> None:
+        """What waits in memory goes to disk."""
+        with self._changed:
+            self._to_disk()
+
+    def wait_empty(self, timeout_s: float) -> bool:
+        """Whether all packets, those on disk too, were settled within ``timeout_s``."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._flight or self.waiting), timeout_s)
+
+    def abandon(self) -> None:
+        """Leave what is unsent on disk for the next run; give up what cannot be left there."""
+        with self._changed:
+            self._waiting.extendleft(replace(item, uncertain=True) for item in reversed(self._flight))
+            self._flight = []
+            self._to_disk()
+            self._waiting = deque(item for item in self._waiting if item.stored is None)
+            super().abandon()
+
+    def _shed(self) -> None:
+        """Memory holds ``limit`` packets and a batch that came back; more go to disk as they are put."""
+
+    def _drop(self, outgoing: Outgoing, reason: str) -> None:
+        self._given_up += not outgoing.resumed
+        self._fate(outgoing.record, UNCONFIRMED if outgoing.uncertain else reason)
+
+    def _to_disk(self) -> None:
+        """Give what lies in memory alone a place on disk, unless something newer lies there."""
+        if self._spool.unread:
+            return
+        self._flight = [self._backed(item) for item in self._flight]
+        fresh: deque[Outgoing] = deque()
+        while self._waiting and self._waiting[-1].stored is None:
+            fresh.appendleft(self._waiting.pop())
+        for outgoing in fresh:
+            self._store(outgoing)
+
+    def _backed(self, outgoing: Outgoing) -> Outgoing:
+        """A packet in flight that lies on disk too, where it counts as read."""
+        if outgoing.stored is None and self._refusal(outgoing) is None:
+            read = self._spool.read()
+            return outgoing if read is None else replace(outgoing, stored=read.outgoing.stored)
+        return outgoing
+
+    def _store(self, outgoing: Outgoing) -> None:
+        if self._broken and outgoing.predicted:
+            self._drop(outgoing, REFERENCE_DROPPED)
+            return
+        self._key_wanted = outgoing.predicted and (self._key_wanted or not self._spool.unread)
+        refusal = self._refusal(outgoing)
+        if refusal is not None:
+            self._drop(outgoing, refusal)
+        self._broken = refusal is not None or not self._spool.tip_decodes
+
+    def _refusal(self, outgoing: Outgoing) -> str | None:
+        """Append to the spool; why it does not take the packet in, if it does not."""
+        try:
+            dropped = self._spool.append(outgoing)
+        except OSError as error:
+            _LOG.error("spool_failed", cause=error.strerror, consequence="frames are dropped until the disk takes them")
+            return SPOOL_FAILED
+        for item in dropped:
+            if item is not outgoing:
+                self._drop(item, SPOOL_FULL)
+        return SPOOL_FULL if any(item is outgoing for item in dropped) else None
+
+    def _read_back(self) -> None:
+        """Bring one packet to the end of the queue in memory, or drop it if its reference is gone."""
+        read = self._spool.read()
+        self._broken = self._broken or not self._spool.tip_decodes
+        if read is not None and not read.orphan:
+            self._waiting.append(read.outgoing)
+            return
+        if read is not None:
+            self._drop(read.outgoing, REFERENCE_DROPPED)
+        if not self._flight:
+            self._confirm()
+
+    def _confirm(self) -> None:
+        """All that was read and is not held here any more has met its fate."""
+        first = self._waiting[0].stored if self._waiting else None
+        self._spool.confirm(self._spool.read_upto if first is None else first - 1)
