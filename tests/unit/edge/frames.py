@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from edge_client.outbox import FrameRecord, Outgoing
 
 
@@ -10,3 +12,8 @@ def frame(sequence: int, *, predicted: bool = False, epoch: int = 1, size_bytes:
     packet = f"{epoch}:{sequence}".encode().ljust(size_bytes, b".")
     record = FrameRecord(sequence, epoch, f"frame-{sequence}", 1000 + sequence, len(packet), 2, 1.5, 0.25)
     return Outgoing(record, packet, predicted=predicted)
+
+
+def none_lost(count: int) -> None:
+    """What a spool is given that should lose nothing."""
+    pytest.fail(f"{count} frames cannot be read back")

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edge_client.outbox import REFERENCE_DROPPED, FrameRecord, Outbox
 from edge_client.spool import Keep, Spool
 from edge_client.spooled_outbox import SPOOL_FAILED, SPOOL_FULL, SpooledOutbox
-from tests.unit.edge.frames import frame
+from tests.unit.edge.frames import frame, none_lost
 
 LIMIT = 4
 Fates = dict[int, str | None]
@@ -38,7 +38,7 @@ def outbox_on(
         assert record.sequence not in fates
         fates[record.sequence] = reason
 
-    spool = Spool(folder, limit_bytes, keep, lambda: 0.0, pytest.fail)
+    spool = Spool(folder, limit_bytes, keep, lambda: 0.0, none_lost)
     return SpooledOutbox(LIMIT, fate, spool), spool
 
 

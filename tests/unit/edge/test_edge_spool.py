@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edge_client.spool import Keep, Spool
 from edge_client.spool.record import format_record
 from narrows.errors import StateError
-from tests.unit.edge.frames import frame
+from tests.unit.edge.frames import frame, none_lost
 
 ROOMY = 1 << 20
 
@@ -42,7 +42,7 @@ def still() -> float:
 def open_spool(
     folder: Path, limit_bytes: int = ROOMY, keep: Keep = Keep.NEWEST, lost: Callable[[int], None] | None = None
 ) -> Spool:
-    return Spool(folder, limit_bytes, keep, still, lost or pytest.fail)
+    return Spool(folder, limit_bytes, keep, still, lost or none_lost)
 
 
 def drain(spool: Spool) -> list[int]:
@@ -386,7 +386,7 @@ def test_few_syncs_and_little_besides_the_packets(tmp_path: Path, monkeypatch: p
         syncs += 1
 
     monkeypatch.setattr(os, "fdatasync", count)
-    spool = Spool(tmp_path, 8 << 20, Keep.NEWEST, lambda: now_s, pytest.fail)
+    spool = Spool(tmp_path, 8 << 20, Keep.NEWEST, lambda: now_s, none_lost)
     for sequence in range(600):
         now_s += 0.1
         spool.append(frame(sequence, size_bytes=800))
