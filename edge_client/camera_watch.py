@@ -37,9 +37,7 @@ class CameraState(StrEnum):
 class CameraWatch:
     """Judges each picture, and the lack of pictures. ``tell`` hears of each event: a state entered, or ``resized``."""
 
-    def __init__(
-        self, monotonic_s: Callable[[], float], tell: Callable[[str, CameraState], None], *, live: bool = True
-    ) -> None:
+    def __init__(self, monotonic_s: Callable[[], float], tell: Callable[[str, str], None], *, live: bool) -> None:
         """``live``: a folder or file may hold a still picture, a camera may not."""
         self._monotonic_s = monotonic_s
         self._tell = tell

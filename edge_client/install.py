@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
 
 import redis
@@ -17,10 +18,11 @@ from narrows.wire.keys import INSTALL_KEY
 _LOG = structlog.get_logger("edge.install")
 
 
-def wait_for_shards(client: redis.Redis, stop: Event) -> int | None:
-    """Read the number of shards, trying until it is there; ``None`` if ``stop`` comes first."""
+def wait_for_shards(client: redis.Redis, stop: Event, beat: Callable[[], None]) -> int | None:
+    """Read the number of shards, trying until it is there; ``None`` if ``stop`` comes first. Each try is a ``beat``."""
     backoff = Backoff()
     while not stop.is_set():
+        beat()
         try:
             data = read_record(client, INSTALL_KEY)
             if data is not None:

@@ -70,11 +70,14 @@ def _end_line(stats: EdgeStats) -> dict[str, object]:
     return {
         "end": True,
         "frames_taken": stats.frames_taken,
+        "frames_resumed": stats.frames_resumed,
         "frames_sent": stats.frames_sent,
         "frames_dropped": dict(stats.frames_dropped),
+        "frames_kept": stats.frames_waiting,
         "passed_over": stats.passed_over,
         "behind_s": round(stats.behind_s, 3),
         "bytes_sent": stats.bytes_sent,
         "link_failures": dict(stats.link_failures),
         "control_malformed": stats.control_malformed,
+        "camera_events": dict(stats.camera_events),
     }

@@ -15,12 +15,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from threading import Event
 
 import structlog
 
+from edge_client.backpressure import Room
+from edge_client.camera_watch import CameraWatch
 from edge_client.clock import unix_ms
 from edge_client.coding import FrameCoder
 from edge_client.encoder import Encoder
@@ -28,16 +30,20 @@ from edge_client.governor import Governor
 from edge_client.install import wait_for_shards
 from edge_client.journal import Journal
 from edge_client.link import connect
-from edge_client.outbox import FrameRecord, Outbox, Outgoing
+from edge_client.outbox import Fate, FrameRecord, Outbox, Outgoing
 from edge_client.pacer import Pacer
 from edge_client.progress import Progress
+from edge_client.sd_notify import READY, STOPPING, notify
 from edge_client.sealing import Sealing
 from edge_client.settings import EdgeSettings
-from edge_client.sources import Frame, Source, open_source
+from edge_client.sources import Frame, Source, is_live, open_source
+from edge_client.spool import Spool
+from edge_client.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.state import StateFolder
 from edge_client.stats import EdgeStats, Tally
 from edge_client.steering import Choice
-from edge_client.uplink import Uplink
+from edge_client.uplink import BEAT_S, Uplink
+from edge_client.watchdog import Watchdog, systemd_watchdog
 from narrows.bundle import Bundle
 from narrows.errors import BundleError
 from narrows.wire import FrameIdentity, StreamKeys
@@ -49,6 +55,7 @@ FLUSH_S = 1.6
 """After a request to stop; with what follows it keeps within two seconds."""
 _DRAIN_POLL_S = 0.2
 _HELD_BACK_S = 0.1
+_MAIN_BEAT_S, _PAUSE_S = 30.0, 5.0
 
 
 def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
@@ -64,24 +71,47 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
     governor = Governor(bundle.manifest, own, adaptive=settings.level is None, monotonic_s=time.monotonic)
     encoder = Encoder(bundle, settings.threads)
-    tally = Tally()
+    tally, watchdog = Tally(), systemd_watchdog(time.monotonic)
+    camera = CameraWatch(time.monotonic, tally.camera, live=is_live(settings.source))
+    vitals = _Vitals(watchdog, camera)
     with (
-        closing(open_source(settings.source, loop=settings.loop, stop=stop)) as source,
+        closing(open_source(settings.source, loop=settings.loop, stop=stop, waiting=vitals.waits)) as source,
         StateFolder(settings.state_folder) as state,
         Journal(settings.journal, tally) as journal,
+        ExitStack() as exits,
     ):
         epoch = state.next_epoch(unix_ms(), 0 if sealing is None else sealing.issued_ms)
-        shards = settings.shards or _ask_for_shards(settings.redis_url, stop)
+        shards = settings.shards or _ask_for_shards(settings.redis_url, stop, vitals.beat)
         if shards is not None:
             keys = StreamKeys.of(settings.stream, shards)
-            outbox = Outbox(settings.queue, _fates(journal, tally), most_age_s=settings.max_age_s or math.inf)
             client = connect(settings.redis_url)
-            uplink = Uplink(client, keys, settings.maxlen, outbox, tally, governor, time.monotonic)
+            spool = exits.enter_context(closing(_spool(settings, tally))) if settings.spool_mb else None
+            outbox = _outbox(settings, _fates(journal, tally), spool)
+            room = Room(client, keys.features, settings.maxlen) if spool else None
+            beat = watchdog.loop("uplink", BEAT_S)
+            uplink = Uplink(client, keys, settings.maxlen, outbox, tally, governor, time.monotonic, beat, room)
             sealed = "open" if sealing is None else f"key {sealing.key_id}"
             _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)
             coder = FrameCoder(bundle)
-            _Run(settings, stop, source, encoder, coder, governor, epoch, outbox, uplink, tally, sealing).play()
+            _Run(settings, stop, source, encoder, coder, governor, epoch, outbox, uplink, tally, vitals, sealing).play()
     return tally.snapshot()
+
+
+@dataclass(frozen=True)
+class _Vitals:
+    """What says that the main loop goes round, and that pictures come."""
+
+    watchdog: Watchdog
+    camera: CameraWatch
+
+    def beat(self) -> None:
+        """Another round."""
+        self.watchdog.beat("main", _MAIN_BEAT_S)
+
+    def waits(self) -> None:
+        """Another round without a picture."""
+        self.beat()
+        self.camera.waits()
 
 
 @dataclass
@@ -98,6 +128,7 @@ class _Run:
     outbox: Outbox
     uplink: Uplink
     tally: Tally
+    vitals: _Vitals
     sealing: Sealing | None = None
     sequence: int = 0
     pacer: Pacer = field(default_factory=lambda: Pacer(time.monotonic))
@@ -106,6 +137,7 @@ class _Run:
     def play(self) -> None:
         """Send frames until there are no more to send, then what still waits."""
         self.uplink.start()
+        notify(READY)
         try:
             while self._encode_until_enough():
                 self._drain()
@@ -113,6 +145,7 @@ class _Run:
                     break
             self._drain()
         finally:
+            notify(STOPPING)
             self.outbox.wait_empty(FLUSH_S)
             self.uplink.halt()
 
@@ -120,7 +153,7 @@ class _Run:
         """Whether there is more to encode, should what waits be given up after all."""
         while not self._has_enough():
             choice = self.governor.choose(self.uplink.control)
-            if self.stop.wait(self.pacer.delay_s(choice.frames_per_s)):
+            if self._stopped_within(self.pacer.delay_s(choice.frames_per_s)):
                 return False
             if not self._link_keeps_up():
                 self._report()
@@ -128,6 +161,7 @@ class _Run:
             frame = self.source.read()
             if frame is None:
                 return False
+            self.vitals.camera.saw(frame.picture)
             self.outbox.put(self._encode(frame, FrameIdentity(self.epoch, self.sequence), choice.level))
             self.sequence += 1
             self._report()
@@ -136,7 +170,16 @@ class _Run:
     def _link_keeps_up(self) -> bool:
         """Whether what was coded before is on its way, so that one more would not have to wait until it is old."""
         patience_s = self.governor.patience_s
-        return patience_s is None or not self.settings.max_age_s or self.outbox.wait_younger(patience_s, _HELD_BACK_S)
+        if patience_s is None or self.settings.keeps_all:
+            return True
+        return self.outbox.wait_younger(patience_s, _HELD_BACK_S)
+
+    def _stopped_within(self, delay_s: float) -> bool:
+        """Wait for the next frame's time, beating meanwhile."""
+        while delay_s > _PAUSE_S and not self.stop.wait(_PAUSE_S):
+            delay_s -= _PAUSE_S
+            self.vitals.beat()
+        return self.stop.wait(delay_s)
 
     def _encode(self, frame: Frame, identity: FrameIdentity, level: int) -> Outgoing:
         begun_s = time.perf_counter()
@@ -165,19 +208,40 @@ class _Run:
         return self.settings.frames is not None and self.outbox.sent_or_hopeful >= self.settings.frames
 
     def _report(self) -> None:
+        self.vitals.beat()
         self.uplink.check()
-        self.tally.source(self.source.passed_over, self.pacer.behind_s)
+        self.tally.source(self.source.passed_over, self.pacer.behind_s, self.source.broken_off)
         self.progress.tick(self.tally.snapshot())
 
     def _drain(self) -> None:
         while not (self.stop.is_set() or self.outbox.wait_empty(_DRAIN_POLL_S)):
+            self.vitals.beat()
             self.uplink.check()
             self.progress.tick(self.tally.snapshot())
 
 
-def _ask_for_shards(redis_url: str, stop: Event) -> int | None:
+def _ask_for_shards(redis_url: str, stop: Event, beat: Callable[[], None]) -> int | None:
     with closing(connect(redis_url, answer_s=FLUSH_S)) as client:
-        return wait_for_shards(client, stop)
+        return wait_for_shards(client, stop, beat)
+
+
+def _spool(settings: EdgeSettings, tally: Tally) -> Spool:
+    limit_bytes = int(settings.spool_mb * 1e6)
+
+    def lost(frames: int) -> None:
+        tally.dropped(SPOOL_DAMAGED, frames)
+
+    spool = Spool(settings.state_folder / "spool", limit_bytes, settings.spool_keep, time.monotonic, lost)
+    tally.resumed(spool.resumed)
+    if spool.resumed:
+        _LOG.info("spool_resumed", frames=spool.resumed, bytes=spool.size_bytes)
+    return spool
+
+
+def _outbox(settings: EdgeSettings, fate: Fate, spool: Spool | None) -> Outbox:
+    if spool is not None:
+        return SpooledOutbox(settings.queue, fate, spool)
+    return Outbox(settings.queue, fate, most_age_s=math.inf if settings.keeps_all else settings.max_age_s)
 
 
 def _own_level(bundle: Bundle, level: int | None) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_client.spool.keep import Keep
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
@@ -21,6 +23,9 @@ class EdgeSettings:
         maxlen: about how many packets Redis holds of this stream.
         queue: how many packets wait here while Redis is away.
         shards: overrides what the install record says.
+        spool_mb: megabytes of disk below ``state_folder`` for what Redis does not take; 0: what does not fit ``queue``
+            is dropped.
+        spool_keep: what a full spool keeps.
         key_file: what `narrows keys issue` wrote for this stream; ``None`` sends open packets.
     """
 
@@ -40,3 +45,10 @@ class EdgeSettings:
     max_age_s: float = 0.6
     shards: int | None = None
     key_file: Path | None = None
+    spool_mb: float = 0.0
+    spool_keep: Keep = Keep.NEWEST
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether no packet is given up for its age."""
+        return bool(self.spool_mb) or not self.max_age_s

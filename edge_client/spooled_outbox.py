@@ -22,7 +22,7 @@ from edge_client.outbox import REFERENCE_DROPPED, UNCONFIRMED, Fate, Outbox, Out
 from edge_client.spool import Spool
 
 _LOG = structlog.get_logger("edge.spool")
-SPOOL_FULL, SPOOL_FAILED = "spool_full", "spool_failed"
+SPOOL_FULL, SPOOL_FAILED, SPOOL_DAMAGED = "spool_full", "spool_failed", "spool_damaged"
 
 
 class SpooledOutbox(Outbox):
@@ -33,6 +33,7 @@ class SpooledOutbox(Outbox):
         self._spool = spool
         self._put = self._given_up = 0
         self._key_wanted = False
+        self._ended = False
 
     @property
     def waiting(self) -> int:
@@ -63,25 +64,27 @@ class SpooledOutbox(Outbox):
                 self._store(outgoing)
                 self._changed.notify_all()
 
-    def take(self, most: int, timeout_s: float) -> list[Outgoing]:
+    def take(self, most: int, timeout_s: float, most_bytes: float | None = None) -> list[Outgoing]:
         """As in memory; the head of the queue comes from disk."""
         with self._changed:
             if not self.waiting:
                 self._changed.wait(timeout_s)
-            while len(self._waiting) < most and self._spool.unread:
+            while not self._ended and len(self._waiting) < most and self._spool.unread:
                 self._read_back()
-            return super().take(most, 0.0)
+            return super().take(most, 0.0, most_bytes)
 
     def settle(self) -> None:
         """What is in flight has been acknowledged, and need not lie on disk any more."""
         with self._changed:
             super().settle()
-            self._confirm()
+            if not self._ended:
+                self._confirm()
 
     def link_failed(self) -> None:
         """What waits in memory goes to disk."""
         with self._changed:
-            self._to_disk()
+            if not self._ended:
+                self._to_disk()
 
     def wait_empty(self, timeout_s: float) -> bool:
         """Whether all packets, those on disk too, were settled within ``timeout_s``."""
@@ -96,6 +99,7 @@ class SpooledOutbox(Outbox):
             self._to_disk()
             self._waiting = deque(item for item in self._waiting if item.stored is None)
             super().abandon()
+            self._ended = True
 
     def _shed(self) -> None:
         """Memory holds ``limit`` packets and a batch that came back; more go to disk as they are put."""
@@ -149,7 +153,7 @@ class SpooledOutbox(Outbox):
         read = self._spool.read()
         self._broken = self._broken or not self._spool.tip_decodes
         if read is not None and not read.orphan:
-            self._waiting.append(read.outgoing)
+            self._waiting.append(replace(read.outgoing, coded_s=self._monotonic_s()))
             return
         if read is not None:
             self._drop(read.outgoing, REFERENCE_DROPPED)

@@ -1,6 +1,6 @@
 """What a camera counts: one frozen value, and the one place that moves it.
 
-``frames_taken == frames_sent + sum(frames_dropped) + frames_waiting``, always.
+``frames_taken + frames_resumed == frames_sent + sum(frames_dropped) + frames_waiting``, always.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ class EdgeStats:
 
     Attributes:
         frames_taken: frames that were given an identity.
-        frames_sent: of these, acknowledged by Redis.
+        frames_resumed: frames that a run before left in the spool.
+        frames_sent: of these two, acknowledged by Redis.
         frames_dropped: of these, given up, by reason (``expired``, ``queue_full``, ``reference_dropped``, ...).
-        frames_waiting: of these, waiting or on their way.
+        frames_waiting: of these, waiting or on their way; at the end of a run, left in the spool for the next.
         passed_over: frames of a live camera that were never read, because a newer one was there.
         behind_s: time by which frames came later than their pace, summed.
         network_s, coder_s: time in the encoder network, and in quantiser and entropy coder.
         link_failures: failed tries to reach or write to Redis, by reason.
         control_malformed: control records that could not be read.
+        camera_state: ``ok``, ``away``, ``frozen`` or ``black``.
+        camera_events: how often such a state was entered, the picture changed its size (``resized``), or the camera
+            broke off and was connected again (``broken_off``).
     """
 
     frames_taken: int = 0
+    frames_resumed: int = 0
     frames_sent: int = 0
     bytes_sent: int = 0
     frames_dropped: Mapping[str, int] = field(default_factory=dict)
@@ -37,6 +42,8 @@ class EdgeStats:
     coder_s: float = 0.0
     link_failures: Mapping[str, int] = field(default_factory=dict)
     control_malformed: int = 0
+    camera_state: str = "ok"
+    camera_events: Mapping[str, int] = field(default_factory=dict)
 
 
 class Tally:
@@ -73,31 +80,48 @@ class Tally:
                 bytes_sent=now.bytes_sent + size_bytes,
             )
 
-    def dropped(self, reason: str) -> None:
-        """A frame was given up."""
+    def resumed(self, frames: int) -> None:
+        """So many frames of a run before wait in the spool."""
+        with self._lock:
+            now = self._stats
+            self._stats = replace(
+                now, frames_resumed=now.frames_resumed + frames, frames_waiting=now.frames_waiting + frames
+            )
+
+    def dropped(self, reason: str, frames: int = 1) -> None:
+        """Frames were given up."""
         with self._lock:
             now = self._stats
             self._stats = replace(
                 now,
-                frames_waiting=now.frames_waiting - 1,
-                frames_dropped=_one_more(now.frames_dropped, reason),
+                frames_waiting=now.frames_waiting - frames,
+                frames_dropped=_more(now.frames_dropped, reason, frames),
             )
 
     def link_failed(self, reason: str) -> None:
         """A try to reach Redis failed."""
         with self._lock:
-            self._stats = replace(self._stats, link_failures=_one_more(self._stats.link_failures, reason))
+            self._stats = replace(self._stats, link_failures=_more(self._stats.link_failures, reason))
 
     def control_malformed(self) -> None:
         """A control record could not be read."""
         with self._lock:
             self._stats = replace(self._stats, control_malformed=self._stats.control_malformed + 1)
 
-    def source(self, passed_over: int, behind_s: float) -> None:
-        """What the source passed over, and the pace lost, so far."""
+    def source(self, passed_over: int, behind_s: float, broken_off: int) -> None:
+        """What the source passed over, the pace lost, and how often the camera broke off, so far."""
         with self._lock:
-            self._stats = replace(self._stats, passed_over=passed_over, behind_s=behind_s)
+            events = self._stats.camera_events
+            if broken_off:
+                events = {**events, "broken_off": broken_off}
+            self._stats = replace(self._stats, passed_over=passed_over, behind_s=behind_s, camera_events=events)
+
+    def camera(self, event: str, state: str) -> None:
+        """Something befell the camera, which is now in ``state``."""
+        with self._lock:
+            events = _more(self._stats.camera_events, event)
+            self._stats = replace(self._stats, camera_state=state, camera_events=events)
 
 
-def _one_more(counts: Mapping[str, int], reason: str) -> dict[str, int]:
-    return {**counts, reason: counts.get(reason, 0) + 1}
+def _more(counts: Mapping[str, int], reason: str, number: int = 1) -> dict[str, int]:
+    return {**counts, reason: counts.get(reason, 0) + number}

@@ -15,6 +15,7 @@ import redis
 import structlog
 from redis.exceptions import RedisError, ResponseError
 
+from edge_client.backpressure import Room
 from edge_client.goodput import Delivery
 from edge_client.governor import Governor
 from edge_client.link import may_have_arrived, name_failure, read_record
@@ -31,6 +32,8 @@ _BATCH = 8
 _BATCH_IN_TROUBLE = 1
 _CONTROL_PERIOD_S = 1.0
 _IDLE_S = 0.25
+BEAT_S = 60.0
+"""The longest that a step takes: connecting, three answers, and the wait before another try."""
 
 
 class Uplink:
@@ -49,7 +52,10 @@ class Uplink:
         tally: Tally,
         governor: Governor,
         monotonic_s: Callable[[], float],
+        beat: Callable[[], None],
+        room: Room | None = None,
     ) -> None:
+        """``beat`` is called once a step; ``room`` holds back what would push unread packets out of the stream."""
         self._client = client
         self._keys = keys
         self._maxlen = maxlen
@@ -57,6 +63,8 @@ class Uplink:
         self._tally = tally
         self._governor = governor
         self._monotonic_s = monotonic_s
+        self._beat = beat
+        self._room = room
         self._halted = Event()
         self._backoff = Backoff()
         self._trouble: str | None = None
@@ -84,6 +92,7 @@ class Uplink:
     def _run(self) -> None:
         try:
             while not self._halted.is_set():
+                self._beat()
                 try:
                     self._step()
                 except RedisError as error:
@@ -99,6 +108,9 @@ class Uplink:
         if self._monotonic_s() >= self._control_due_s:
             self._read_control()
         most = _BATCH if self._trouble is None else _BATCH_IN_TROUBLE
+        if self._room is not None and not (most := self._room.free(most)):
+            self._halted.wait(_IDLE_S)
+            return
         batch = self._outbox.take(most, _IDLE_S, self._governor.batch_bytes)
         if batch:
             self._send(batch)
@@ -143,6 +155,7 @@ class Uplink:
         reason, remedy = name_failure(error)
         self._trouble = reason
         self._tally.link_failed(reason)
+        self._outbox.link_failed()
         delay_s = self._backoff.next_delay_s()
         _LOG.warning("redis_" + reason, remedy=remedy, waiting=self._outbox.waiting, next_try_s=round(delay_s, 1))
         self._halted.wait(delay_s)

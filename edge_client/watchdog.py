@@ -7,6 +7,9 @@ from threading import Lock
 
 import structlog
 
+from edge_client.sd_notify import WATCHDOG, notify, watchdog_s
+
+_UNWATCHED_S = 60.0
 _LOG = structlog.get_logger("edge.watchdog")
 
 
@@ -40,7 +43,16 @@ class Watchdog:
         if news and overdue:
             _LOG.error("loop_stands_still", loop=overdue, consequence="systemd will restart the program if it watches")
 
+    def loop(self, name: str, patience_s: float) -> Callable[[], None]:
+        """What a loop calls once a round."""
+        return lambda: self.beat(name, patience_s)
+
     def leave(self, loop: str) -> None:
         """A loop has ended as it should."""
         with self._lock:
             self._due_s.pop(loop, None)
+
+
+def systemd_watchdog(monotonic_s: Callable[[], float]) -> Watchdog:
+    """One that tells systemd, twice in the time after which it would restart this program."""
+    return Watchdog(lambda: notify(WATCHDOG), (watchdog_s() or _UNWATCHED_S) / 2, monotonic_s)

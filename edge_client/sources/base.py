@@ -25,6 +25,10 @@ class Source(Protocol):
     def passed_over(self) -> int:
         """Frames that the camera gave and that were never read, because a newer one was there."""
 
+    @property
+    def broken_off(self) -> int:
+        """How often the camera broke off or could not be reached."""
+
     def read(self) -> Frame | None:
         """The next frame; ``None`` after the last.
 

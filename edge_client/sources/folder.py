@@ -22,7 +22,7 @@ class PictureFolder:
         PictureFolder(Path("samples/images/val"), unix_ms, loop=True).read()
     """
 
-    passed_over = 0
+    passed_over = broken_off = 0
 
     def __init__(self, folder: Path, now_ms: Callable[[], int], *, loop: bool) -> None:
         self._paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)

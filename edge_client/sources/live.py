@@ -41,17 +41,26 @@ class LiveCamera:
     Memory holds one frame, however slow the reader. A camera that is away is waited for.
     """
 
-    def __init__(self, address: str, stop: Event, now_ms: Callable[[], int], container: str | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        stop: Event,
+        now_ms: Callable[[], int],
+        container: str | None = None,
+        waiting: Callable[[], None] | None = None,
+    ) -> None:
+        """``waiting`` is called a few times a second while :meth:`read` waits for a frame."""
         self._address = address
         self._format = container
         self._stop = stop
         self._now_ms = now_ms
+        self._waiting = waiting or (lambda: None)
         self._closed = Event()
         self._fresh = Condition()
         self._newest: _Taken | None = None
         self._failure: Exception | None = None
         self._taken = 0
-        self.passed_over = 0
+        self.passed_over = self.broken_off = 0
         self._thread = Thread(target=self._watch, name="camera", daemon=True)
         self._thread.start()
 
@@ -64,6 +73,7 @@ class LiveCamera:
                 if self._stop.is_set():
                     return None
                 self._fresh.wait(_POLL_S)
+                self._waiting()
             taken, self._newest = self._newest, None
         return Frame(taken.name, to_picture(taken.decoded), taken.capture_ms)
 
@@ -85,6 +95,7 @@ class LiveCamera:
                 if self._taken > before:
                     backoff.reset()
                 if not self._closed.is_set():
+                    self.broken_off += 1
                     wait_s = backoff.next_delay_s()
                     _LOG.warning("camera_away", camera=redact(self._address), cause=cause, next_try_s=round(wait_s, 1))
                     self._closed.wait(wait_s)

@@ -16,7 +16,7 @@ from narrows.errors import SourceError
 class VideoFile:
     """Every frame of a video file once, or over and over; never drops one and ignores the file's own frame rate."""
 
-    passed_over = 0
+    passed_over = broken_off = 0
 
     def __init__(self, path: Path, now_ms: Callable[[], int], *, loop: bool) -> None:
         self._path = path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from enum import StrEnum
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -16,6 +17,13 @@ from narrows.cli.options import RedisUrl
 from narrows.wire.install import MAX_SHARDS
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class SpoolKeep(StrEnum):
+    """What a full spool keeps."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
 
 
 def edge(
@@ -46,6 +54,18 @@ def edge(
     ] = None,
     maxlen: Annotated[int, typer.Option(min=1, help="About how many packets Redis holds of this stream.")] = 256,
     queue: Annotated[int, typer.Option(min=1, help="Packets that wait here while Redis is away.")] = 64,
+    spool_mb: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1e6,
+            help="Megabytes of disk for frames while the link is away. For streams that are `complete`: "
+            "of a `realtime` stream the cloud skips what comes late. 0: --queue packets in memory are all.",
+        ),
+    ] = 0.0,
+    spool_keep: Annotated[
+        SpoolKeep, typer.Option(help="What a full spool keeps: the newest frames, or the oldest. Order stays.")
+    ] = SpoolKeep.NEWEST,
     key_file: Annotated[
         Path | None,
         typer.Option(
@@ -67,11 +87,15 @@ def edge(
     Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
     --bundle bundles/demo --fps 5
 
+    Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
+    --bundle bundles/demo --spool-mb 256
+
     Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis-url
     --bundle bundles/demo --key-file /etc/narrows/gate-3.key
     """
     from edge_client.pipeline import run
     from edge_client.settings import EdgeSettings
+    from edge_client.spool import Keep
     from edge_client.state import default_folder
 
     _log_to_stderr()
@@ -92,6 +116,8 @@ def edge(
         max_age_s=max_age_s,
         shards=shards,
         key_file=key_file,
+        spool_mb=spool_mb,
+        spool_keep=Keep(spool_keep.value),
     )
     stats = run(settings, _stopped_by_signals())
     structlog.get_logger("edge").info(

@@ -66,7 +66,8 @@ class Program:
         assert code == 0, self.log.read_text()
         *frames, end = self.lines()
         assert end["end"] is True
-        assert end["frames_taken"] == end["frames_sent"] + sum(end["frames_dropped"].values())
+        given_up = sum(end["frames_dropped"].values())
+        assert end["frames_taken"] + end["frames_resumed"] == end["frames_sent"] + given_up + end["frames_kept"]
         return frames, end
 
     def stop(self) -> tuple[list[Line], Line]:
@@ -169,6 +170,60 @@ def test_a_restarted_redis_costs_only_what_did_not_fit_the_queue(
     assert end["link_failures"]["unreachable"] > 0
     assert "event=redis_unreachable" in program.log.read_text()
     assert "Traceback" not in program.log.read_text()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_a_spool_brings_an_outage_and_the_end_of_the_program_through_without_a_gap(
+    tmp_path: Path,
+    launch: Launch,
+    server: LocalRedis,
+    install: redis.Redis,
+    bundle: Bundle,
+    samples: Path,
+    ending: signal.Signals,
+) -> None:
+    options = ("--fps", "40", "--loop", "--queue", "5", "--spool-mb", "8", "--shards", str(SHARDS))
+    program = launch(server.url, bundle, samples, *options)
+    program.until(lambda: len(program.lines()) > 5)
+    server.stop()
+    spool = tmp_path / "state" / "spool"
+    program.until(lambda: sum(path.stat().st_size for path in spool.glob("*.spool")) > 20_000)
+    program.process.send_signal(ending)
+    program.process.wait(PATIENCE_S)
+    before = program.lines()
+    assert not any(line.get("reason") for line in before), "nothing was dropped"
+    with LocalRedis.start(tmp_path / "server", port=server.port) as again, redis.Redis.from_url(again.url) as client:
+        resumed = launch(server.url, bundle, samples, *options)
+        resumed.until(lambda: len({line.get("epoch") for line in resumed.lines() if line.get("sent")}) == 2)
+        _, end = resumed.stop()
+        identities = [packet.identity for packet in packets(client)]
+    first = min(identity.epoch for identity in identities)
+    old = [identity.sequence for identity in identities if identity.epoch == first]
+    assert list(dict.fromkeys(identities)) == sorted(set(identities)), "in order; the broken batch may come twice"
+    assert len(identities) <= len(set(identities)) + 8
+    assert sorted(set(old)) == list(range(max(old) + 1)), "without a gap"
+    assert max(old) > len(before) + 10
+    assert end["frames_resumed"] > 10
+    assert list(spool.glob("*.spool")) == []
+
+
+def test_with_a_spool_nothing_is_trimmed_that_nobody_has_read(
+    launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
+) -> None:
+    options = ("--fps", "100", "--loop", "--queue", "5", "--spool-mb", "8", "--maxlen", "20", "--frames", "150")
+    program = launch(server.url, bundle, samples, *options)
+    program.until(lambda: "event=stream_full" in program.log.read_text())
+    received: list[int] = []
+    while program.process.poll() is None:
+        entries: list[tuple[bytes, dict[bytes, bytes]]] = install.xrange(KEYS.features)  # type: ignore[assignment]
+        assert len(entries) <= 20
+        received += [FeaturePacket.parse(fields[PACKET_FIELD]).sequence for _, fields in entries]
+        if entries:
+            install.xdel(KEYS.features, *[entry for entry, _ in entries])
+        time.sleep(0.02)
+    received += [packet.sequence for packet in packets(install)]
+    program.end()
+    assert received == list(range(150))
 
 
 def test_frames_that_were_given_up_are_made_up_for(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from edge_client.backpressure import Room
 from edge_client.governor import Governor
 from edge_client.link import connect
 from edge_client.outbox import QUEUE_FULL, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
@@ -49,9 +50,10 @@ class Camera:
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(LIMIT, self._fate)
-        self.governor = Governor(MANIFEST, Choice(0, 10.0), adaptive=True, monotonic_s=time.monotonic)
-        client = connect(self.url)
-        self.uplink = Uplink(client, KEYS, self.maxlen, self.outbox, self.tally, self.governor, time.monotonic)
+        governor = Governor(MANIFEST, Choice(0, 10.0), adaptive=True, monotonic_s=time.monotonic)
+        self.uplink = Uplink(
+            connect(self.url), KEYS, self.maxlen, self.outbox, self.tally, governor, time.monotonic, lambda: None
+        )
         self.uplink.start()
 
     def _fate(self, record: FrameRecord, reason: str | None) -> None:
@@ -166,13 +168,47 @@ def test_what_redis_never_answered_is_unconfirmed_and_what_never_left_is_not(
     assert camera.fates == {0: UNCONFIRMED, 1: SHUTDOWN}
 
 
-def test_refused_credentials_are_named(server: LocalRedis, admin: redis.Redis) -> None:
+@pytest.mark.parametrize("password", ["", ":wrong@"])
+def test_refused_credentials_are_named_and_waited_out(server: LocalRedis, admin: redis.Redis, password: str) -> None:
     admin.config_set("requirepass", "right")
-    camera = Camera(server.url.replace("redis://", "redis://:wrong@"))
-    camera.put(0)
+    camera = Camera(server.url.replace("redis://", f"redis://{password}"))
+    camera.put(0, 1)
     eventually(camera.failed("credentials_refused"))
+    camera.put(2)
+    assert camera.fates == {}
+    admin.config_set("requirepass", password.strip(":@"))
+    assert camera.outbox.wait_empty(PATIENCE_S)
     camera.close()
-    assert camera.fates == {0: "shutdown"}
+    assert arrived(admin) == [0, 1, 2]
+
+
+def test_a_user_that_may_not_write_is_named_and_waited_out(server: LocalRedis, admin: redis.Redis) -> None:
+    set_user(admin, "cam", f"~{KEYS.control}", "+xadd", "+get", "+ping", "+multi", "+exec")
+    camera = Camera(server.url.replace("redis://", "redis://cam:pw@"))
+    camera.put(0)
+    eventually(camera.failed("not_permitted"))
+    set_user(admin, "cam", f"~{KEYS.features}")
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    camera.close()
+    assert camera.fates == {0: None}
+
+
+def test_a_user_that_may_not_ask_for_the_backlog_still_sends(server: LocalRedis, admin: redis.Redis) -> None:
+    set_user(admin, "cam", f"~{KEYS.features}", "+xadd", "+get", "+ping", "+multi", "+exec")
+    with connect(server.url.replace("redis://", "redis://cam:pw@")) as client:
+        room = Room(client, KEYS.features, maxlen=3)
+        assert [room.free(8), room.free(8)] == [8, 8]
+
+
+def test_room_is_what_the_stream_holds_before_it_is_trimmed(server: LocalRedis, admin: redis.Redis) -> None:
+    with connect(server.url) as client:
+        room = Room(client, KEYS.features, maxlen=10)
+        assert [room.free(8), room.free(8)] == [8, 8], "nothing came of the first eight"
+        for _ in range(10):
+            admin.xadd(KEYS.features, {PACKET_FIELD: b""})
+        assert [room.free(8), room.free(1)] == [2, 0]
+        admin.xtrim(KEYS.features, maxlen=4, approximate=False)
+        assert room.free(8) == 6
 
 
 def test_a_camera_needs_no_more_rights_than_its_two_keys(server: LocalRedis, admin: redis.Redis) -> None:

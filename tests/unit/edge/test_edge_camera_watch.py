@@ -18,7 +18,7 @@ class Scene:
     def __init__(self, *, live: bool = True) -> None:
         self.now_s = 0.0
         self.events: list[str] = []
-        self.watch = CameraWatch(lambda: self.now_s, lambda event, _: self.events.append(event), live=live)
+        self.watch = CameraWatch(lambda: self.now_s, lambda event, _state: self.events.append(event), live=live)
         self.noise = np.random.default_rng(1)
 
     def show(self, picture: Picture, seconds: float) -> CameraState:
