@@ -87,7 +87,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             client = connect(settings.redis_url)
             spool = exits.enter_context(closing(_spool(settings, tally))) if settings.spool_mb else None
             outbox = _outbox(settings, _fates(journal, tally), spool)
-            room = Room(client, keys.features, settings.maxlen) if spool else None
+            room = Room(client, keys.features, settings.maxlen) if spool is not None else None
             beat = watchdog.loop("uplink", BEAT_S)
             uplink = Uplink(client, keys, settings.maxlen, outbox, tally, governor, time.monotonic, beat, room)
             sealed = "open" if sealing is None else f"key {sealing.key_id}"

@@ -63,14 +63,14 @@ ROLES = (
 
 
 def camera_user(stream: str, shards: int) -> User:
-    """The user of one camera: it may add to its own stream and read its own control record, nothing else.
+    """The user of one camera: it may add to its own stream and ask how long that is, and read its own control record, nothing else.
 
     Raises:
         StreamIdInvalid: the id cannot be used.
     """
     keys = StreamKeys.of(stream, shards)
     allowed = (f"%W~{keys.features}", f"%R~{keys.control}", f"%R~{INSTALL_KEY}")
-    return User(f"{CAMERA}{stream}", allowed, "ping time get xadd multi exec")
+    return User(f"{CAMERA}{stream}", allowed, "ping time get xadd xlen multi exec")
 
 
 def acl_lines(users: Mapping[User, str]) -> list[str]:

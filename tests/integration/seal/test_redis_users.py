@@ -43,6 +43,7 @@ MAY: list[Command] = [
     ("GET", OWN.control),
     ("XADD", OWN.features, "MAXLEN", "~", 256, "*", "p", b"x"),
     ("XADD", OWN.features, "MAXLEN", 1, "*", "p", b"x"),
+    ("XLEN", OWN.features),
     ("TIME",),
 ]
 MAY_NOT: list[Command] = [
@@ -63,7 +64,8 @@ MAY_NOT: list[Command] = [
     ("EXPIRE", OWN.features, 1),
     ("XTRIM", OWN.features, "MAXLEN", 0),
     ("XDEL", OWN.features, "0-1"),
-    ("XLEN", OWN.features),
+    ("XLEN", OTHER.features),
+    ("XLEN", OWN.outcomes),
     ("XRANGE", OWN.features, "-", "+"),
     ("XREAD", "STREAMS", OWN.features, 0),
     ("XREAD", "STREAMS", OWN.outcomes, 0),
