@@ -63,7 +63,7 @@ ROLES = (
 
 
 def camera_user(stream: str, shards: int) -> User:
-    """The user of one camera: it may add to its own stream and ask how long that is, and read its own control record, nothing else.
+    """The user of one camera: it may add to its own stream, ask for its length, read its own control record, no more.
 
     Raises:
         StreamIdInvalid: the id cannot be used.
