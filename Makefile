@@ -92,6 +92,15 @@ bench-autoscale: setup-dev ## Our scaling policy beside four tuned others, in th
 figures: setup ## Write the figures of the benchmarks into README and docs
 	@$(RUN) -m benchmarks.figures $(ARGS)
 
+.PHONY: dashboards
+dashboards: setup-dev ## Write Grafana's dashboards, monitoring/grafana/dashboards/*.json, from their code
+	@$(RUN) -m monitoring.grafana
+
+.PHONY: check-dashboards
+check-dashboards: ## Check the dashboards against Grafana's own types (npm @grafana/schema); needs node
+	@cd tools/grafana_schema && npm install --silent --no-audit --no-fund --no-package-lock
+	@node tools/grafana_schema/check.mjs monitoring/grafana/dashboards/*.json
+
 .PHONY: fuzz-codec
 fuzz-codec: ## Fuzz the symbol coder under AddressSanitizer for FUZZ_S seconds (600); needs clang
 	@command -v $(CLANG) >/dev/null || { echo "there is no $(CLANG): apt-get install clang, or CLANG=..."; exit 1; }

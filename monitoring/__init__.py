@@ -1,0 +1,1 @@
+"""What the stack mounts into Prometheus, Alertmanager and Grafana."""

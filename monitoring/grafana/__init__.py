@@ -1,0 +1,1 @@
+"""Grafana's dashboards as code; `make dashboards` writes what Grafana loads."""
