@@ -58,9 +58,8 @@ def variables() -> list[tuple[str, str]]:
     """Metric and label of every variable that asks for the values of one."""
     texts = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
     asked = [each["query"] for board in texts for each in board["templating"]["list"] if each["type"] == "query"]
-    return sorted(
-        {match.groups() for query in asked if (match := re.fullmatch(r"label_values\((\w+), (\w+)\)", query))}
-    )
+    found = (re.fullmatch(r"label_values\((\w+), (\w+)\)", query) for query in asked)
+    return sorted({(match[1], match[2]) for match in found if match})
 
 
 @pytest.fixture(scope="module")
