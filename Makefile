@@ -88,6 +88,14 @@ bench-scale: setup ## Cameras come and go on the real stack: load, replicas, p95
 bench-autoscale: setup-dev ## Our scaling policy beside four tuned others, in the simulator; ARGS="--quick"
 	@$(RUN) -m benchmarks.autoscale $(ARGS)
 
+.PHONY: bench-scrape
+bench-scrape: setup-dev ## How large a scrape is with 10,000 streams; ARGS="--quick"
+	@$(RUN) -m benchmarks.scrape $(ARGS)
+
+.PHONY: bench-sizing
+bench-sizing: setup-dev ## What frames that wait and masks that are kept take of Redis' memory
+	@$(RUN) -m benchmarks.sizing $(ARGS)
+
 .PHONY: figures
 figures: setup ## Write the figures of the benchmarks into README and docs
 	@$(RUN) -m benchmarks.figures $(ARGS)

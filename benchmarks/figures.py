@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RESULTS, read_result
+from benchmarks.sizing.figures import VIEWS, View
 
 ROOT = Path(__file__).parent.parent
 _PLACE = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
@@ -193,16 +194,28 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
+def view(shown: View) -> Callable[[dict[str, Any]], str]:
+    """How a view of another benchmark's result is rendered."""
+
+    def rendered(result: dict[str, Any]) -> str:
+        parts = [_table(head, rows) for head, rows in shown.tables(result)]
+        return "\n\n".join([*parts, shown.note] if shown.note else parts)
+
+    return rendered
+
+
 def render(document: str) -> str:
     """The document with every marked place filled from its result; a place without a result is left as it is."""
 
     def fill(place: re.Match[str]) -> str:
         name = place[2]
-        if not (RESULTS / f"{name}.json").is_file():
+        source_of = VIEWS[name].result if name in VIEWS else name
+        if not (RESULTS / f"{source_of}.json").is_file():
             return place[0]
-        result = read_result(name)
+        result = read_result(source_of)
         source = f"`{result['command']}` on {result['machine']}:"
-        return f"{place[1]}{source}\n\n{RENDERERS[name](result)}\n{place[3]}"
+        renderer = view(VIEWS[name]) if name in VIEWS else RENDERERS[name]
+        return f"{place[1]}{source}\n\n{renderer(result)}\n{place[3]}"
 
     return _PLACE.sub(fill, document)
 

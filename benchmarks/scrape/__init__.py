@@ -1,0 +1,1 @@
+"""How large a scrape is, and how it grows with the streams."""

@@ -1,0 +1,155 @@
+"""A real dispatcher and autoscaler with up to 10,000 streams, each of a group of its own: how large is a scrape?
+
+Every stream sends a frame that ends in a mask and three that are refused, so that labels have what to grow with.
+
+Example: python -m benchmarks.scrape --quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import os
+import statistics
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.pipeline.fleet import Fleet
+from benchmarks.pipeline.packets import Packets
+from benchmarks.pipeline.stack import Stack, running
+from benchmarks.record import write_result
+from narrows.bundle import Bundle
+from narrows.errors import ServiceError
+from narrows.wire.streams import Policy, StreamSettings
+from orchestrator.dispatch import Store
+from orchestrator.supervise import Guarded
+from orchestrator.supervise.ports import LOOPBACK, free_ports
+
+STREAMS, QUICK = (10, 1_000, 10_000), (10, 100)
+_PIPELINE = 200
+_ANSWERS = 9
+_SETTLE_S = 6.0
+_READY_S = 60.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench-scrape", description=__doc__.splitlines()[0])
+    parser.add_argument("--bundle", type=Path, default=Path("bundles/demo"))
+    parser.add_argument("--frames", type=Path, default=Path("samples"), help="folder of pictures, searched through")
+    parser.add_argument("--quick", action="store_true", help="few streams; writes nothing")
+    parser.add_argument("--run-folder", type=Path, default=Path("build/bench-scrape"))
+    options = parser.parse_args()
+    bundle, before = Bundle.open(options.bundle), os.getloadavg()[0]
+    packets = Packets.encode(bundle, options.frames)
+    rows = [
+        asyncio.run(measure(bundle, packets, options.run_folder, count))
+        for count in (QUICK if options.quick else STREAMS)
+    ]
+    show(rows)
+    if not options.quick:
+        load = {"load_average_before": before, "load_average_after": os.getloadavg()[0]}
+        print(write_result("scrape", "make bench-scrape", {"bundle": bundle.hex_id, "rows": rows} | load))
+
+
+async def measure(bundle: Bundle, packets: Packets, folder: Path, count: int) -> dict[str, Any]:
+    """So many streams, each in its own group."""
+    size = bundle.manifest.input
+    labels = np.zeros((1, size.height, size.width), np.uint8)
+    with running(bundle, folder, labels=labels) as stack:
+        store = Store.connect(stack.redis.url)
+        try:
+            fleet = await Fleet.register(
+                store, packets, "cam", count, lambda i: StreamSettings(policy=Policy.COMPLETE, group=f"site-{i}")
+            )
+            await fleet.preload(count)
+            await _send_bad(fleet)
+            await fleet.drained()
+        finally:
+            await store.close()
+        with _autoscaler(stack, folder) as scale:
+            await asyncio.sleep(_SETTLE_S)
+            return {"streams": count, "groups": count, "dispatcher": scrape(stack.http), "autoscaler": scrape(scale)}
+
+
+def scrape(address: str) -> dict[str, float]:
+    """The size of an answer, its series, and how long the program takes for it."""
+    took_s, body = [], b""
+    for _ in range(_ANSWERS):
+        begun_s = time.perf_counter()
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10.0) as answer:
+            body = answer.read()
+        took_s.append(time.perf_counter() - begun_s)
+    series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
+    return {
+        "series": series,
+        "bytes": len(body),
+        "gzip_bytes": len(gzip.compress(body)),
+        "answer_ms": 1000 * statistics.median(took_s),
+    }
+
+
+async def _send_bad(fleet: Fleet) -> None:
+    """Cut short, damaged, and of a bundle that nobody serves: three for each stream."""
+    good = fleet.packets.packets[0]
+    body = good.to_bytes()
+    bad = (body[:10], body[:-1] + bytes([body[-1] ^ 1]), replace(good, bundle_id=good.bundle_id ^ 1).to_bytes())
+    commands = [("XADD", keys.features, "*", "p", each) for keys in fleet.keys for each in bad]
+    for first in range(0, len(commands), _PIPELINE):
+        await fleet.store.many(commands[first : first + _PIPELINE])
+
+
+@contextmanager
+def _autoscaler(stack: Stack, folder: Path) -> Iterator[str]:
+    http = f"{LOOPBACK}:{free_ports(1)[0]}"
+    command = (
+        sys.executable,
+        "-m",
+        "narrows.cli",
+        "autoscale",
+        "--redis-url",
+        stack.redis.url,
+        "--http",
+        http,
+        "--metrics-port",
+        "0",
+    )
+    with Guarded.start(command, log=folder / "autoscale.log") as process:
+        _wait_for_looks(process, http)
+        yield http
+
+
+def _wait_for_looks(process: Guarded, http: str) -> None:
+    give_up_s = time.monotonic() + _READY_S
+    while time.monotonic() < give_up_s and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://{http}/readyz", timeout=1.0):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise ServiceError(f"narrows autoscale does not get ready; the end of {process.log}:\n{process.tail()}")
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print them."""
+    table = Table("streams", "program", "series", "bytes", "gzip", "answer, ms")
+    for row in rows:
+        for program in ("dispatcher", "autoscaler"):
+            each = row[program]
+            numbers = [f"{each[name]:,}" for name in ("series", "bytes", "gzip_bytes")]
+            table.add_row(f"{row['streams']:,}", program, *numbers, f"{each['answer_ms']:.1f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a stream takes of Redis' memory, of the uplink and of the cores."""

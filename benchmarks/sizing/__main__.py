@@ -1,0 +1,116 @@
+"""Redis' memory on the real server: a frame that waits, at each rate level, and a mask that is kept.
+
+Example: python -m benchmarks.sizing
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.pipeline.fleet import Fleet
+from benchmarks.pipeline.packets import Packets
+from benchmarks.pipeline.stack import running
+from benchmarks.record import write_result
+from edge_client.coding import FrameCoder
+from edge_client.encoder import Encoder
+from narrows.bundle import Bundle
+from narrows.wire import StreamKeys
+from narrows.wire.feature import FeaturePacket, FrameIdentity
+from orchestrator.dispatch import Store
+from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.supervise import LocalRedis
+
+_STREAMS, _FRAMES = 100, 50
+_MASKS = 400
+_SHARDS = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench-sizing", description=__doc__.splitlines()[0])
+    parser.add_argument("--bundle", type=Path, default=Path("bundles/demo"))
+    parser.add_argument("--frames", type=Path, default=Path("samples"), help="folder of pictures, searched through")
+    parser.add_argument("--run-folder", type=Path, default=Path("build/bench-sizing"))
+    options = parser.parse_args()
+    bundle = Bundle.open(options.bundle)
+    shutil.rmtree(options.run_folder, ignore_errors=True)
+    figures = asyncio.run(measure(bundle, options.frames, options.run_folder))
+    show(figures)
+    print(write_result("sizing", "make bench-sizing", {"bundle": bundle.hex_id} | figures))
+
+
+async def measure(bundle: Bundle, frames: Path, folder: Path) -> dict[str, Any]:
+    """Both questions."""
+    with LocalRedis.start(folder / "waiting") as redis:
+        store = Store.connect(redis.url)
+        waiting = [await _waiting(store, packets, level) for level, packets in enumerate(_by_level(bundle, frames))]
+        await store.close()
+    return {"waiting": waiting, "kept": await _kept(bundle, frames, folder / "kept")}
+
+
+async def _waiting(store: Store, packets: Sequence[FeaturePacket], level: int) -> dict[str, float]:
+    """What a frame takes while it waits, as its stream has many of them."""
+    await store.call("FLUSHALL")
+    before = await _used_bytes(store)
+    for number in range(_STREAMS):
+        key = StreamKeys.of(f"cam-{number}", _SHARDS).features
+        bodies = [replace(packets[i % len(packets)], sequence=i).to_bytes() for i in range(number, number + _FRAMES)]
+        await store.many([("XADD", key, "*", "p", body) for body in bodies])
+    each = (await _used_bytes(store) - before) / (_STREAMS * _FRAMES)
+    return {
+        "level": level,
+        "packet_bytes": float(np.mean([len(packet.to_bytes()) for packet in packets])),
+        "redis_bytes": each,
+    }
+
+
+async def _kept(bundle: Bundle, frames: Path, folder: Path) -> dict[str, float]:
+    """What a mask takes that is kept for subscribers, and how many of a stream are."""
+    packets = Packets.encode(bundle, frames)
+    with running(bundle, folder) as stack:
+        store = Store.connect(stack.redis.url)
+        fleet = await Fleet.register(store, packets, "cam", 8)
+        before = await _used_bytes(store)
+        await fleet.preload(_MASKS)
+        await fleet.drained()
+        each = (await _used_bytes(store) - before) / sum(await fleet.mask_counts())
+        await store.close()
+    return {"redis_bytes": each, "masks_a_stream": DispatchSettings().retention}
+
+
+def _by_level(bundle: Bundle, frames: Path) -> list[list[FeaturePacket]]:
+    encoder, coder = Encoder(bundle), FrameCoder(bundle)
+    pictures = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(frames.rglob("*.jpg"))]
+    latents = [encoder.latent(encoder.fit(picture)) for picture in pictures]
+    levels = range(len(bundle.manifest.levels))
+    return [[coder.packet(latent, level, FrameIdentity(1, 0), 0) for latent in latents] for level in levels]
+
+
+async def _used_bytes(store: Store) -> int:
+    lines = (await store.call("INFO", "memory")).decode().splitlines()
+    return int(next(line for line in lines if line.startswith("used_memory:")).partition(":")[2])
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print them."""
+    table = Table("level", "packet, bytes", "in Redis, bytes")
+    for row in figures["waiting"]:
+        table.add_row(str(row["level"]), f"{row['packet_bytes']:,.0f}", f"{row['redis_bytes']:,.0f}")
+    console = Console()
+    console.print(table)
+    kept = figures["kept"]
+    console.print(f"a mask that is kept: {kept['redis_bytes']:,.0f} bytes; {kept['masks_a_stream']} a stream")
+
+
+if __name__ == "__main__":
+    main()
