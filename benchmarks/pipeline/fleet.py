@@ -42,9 +42,10 @@ class Fleet:
         prefix: str,
         count: int,
         settings: Callable[[int], StreamSettings] = lambda _: COMPLETE,
+        shards: int = SHARDS,
     ) -> Fleet:
         """Make ``count`` streams known, with their settings, and wait until the dispatcher reads them."""
-        keys = [StreamKeys.of(f"{prefix}-{i}", SHARDS) for i in range(count)]
+        keys = [StreamKeys.of(f"{prefix}-{i}", shards) for i in range(count)]
         records = [("HSET", ShardKeys(k.shard).streams, k.stream, settings(i).to_json()) for i, k in enumerate(keys)]
         groups = [("XGROUP", "CREATE", k.features, "narrows", "0", "MKSTREAM") for k in keys]
         for commands in (records, groups):
