@@ -9,7 +9,7 @@ WORKSHOP := .venv-train/bin
 
 .PHONY: help
 help: ## Name every target
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Make .venv and .venv-triton, compile the symbol coder (at once if nothing changed)
@@ -71,6 +71,14 @@ chaos: setup-dev ## Kill parts of the running system at random and balance the b
 .PHONY: bench-accuracy
 bench-accuracy: setup ## Masks against labels at each rate level; ARGS="--data DIR --split NAME"
 	@$(RUN) -m benchmarks.accuracy $(ARGS)
+
+.PHONY: train-rate-table
+train-rate-table: setup-train ## Train what bench-rate compares, resumable; ARGS="--checkpoint runs/camvid/checkpoint.pt"
+	@$(WORKSHOP)/python -m benchmarks.rate.train $(ARGS)
+
+.PHONY: bench-rate
+bench-rate: setup-train ## Rate, accuracy and cost of joint decoding beside what it replaces; ARGS="--quick"
+	@$(WORKSHOP)/python -m benchmarks.rate $(ARGS)
 
 .PHONY: bench-pipeline
 bench-pipeline: setup ## The path beside a plain loop straight at the same Triton; ARGS="--quick"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rate import figures as rate_figures
 from benchmarks.record import RESULTS, read_result
 from benchmarks.sizing.figures import VIEWS, View
 
@@ -183,8 +184,15 @@ def scale(result: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def rate(result: dict[str, Any]) -> str:
+    """Joint decoding beside what it replaces: claims, costs, curves."""
+    tables = [_table(head, rows) for head, rows in rate_figures.tables(result)]
+    return "\n\n".join([*tables, rate_figures.notes(result)])
+
+
 RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "scale": scale,
+    "rate": rate,
     "accuracy": accuracy,
     "codec": codec,
     "seal": seal,

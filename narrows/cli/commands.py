@@ -40,6 +40,7 @@ COMMANDS = (
     Command("train", "Train a model on a labelled folder."),
     Command("export", "Turn a checkpoint into a bundle and a model repository."),
     Command("evaluate", "Measure a bundle: mIoU and bits per pixel, through the real coder."),
+    Command("compare", "Show what was measured of joint decoding and its rivals, as one page."),
     Command("bundle", "Look into a bundle."),
     Command("simulate-scaling", "Say what a scaling policy would do with a trace of streams."),
 )

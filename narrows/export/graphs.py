@@ -62,7 +62,7 @@ class DecoderGraph(nn.Module):
 def write_encoder(network: JointNetwork, size: tuple[int, int], path: Path) -> None:
     """Write the float encoder for pictures of ``size`` (height, width)."""
     picture = torch.zeros(1, *size, 3, dtype=torch.uint8)
-    _write(EncoderGraph(network), (picture,), path, [PICTURE], [LATENT], None)
+    write_graph(EncoderGraph(network), (picture,), path, [PICTURE], [LATENT], None)
 
 
 def write_decoder(network: JointNetwork, size: tuple[int, int], latent: tuple[int, int, int], path: Path) -> None:
@@ -71,10 +71,10 @@ def write_decoder(network: JointNetwork, size: tuple[int, int], latent: tuple[in
     level = torch.zeros(2, 1, dtype=torch.int32)
     batch = torch.export.Dim("batch", min=1, max=256)
     shapes = {SYMBOLS: {0: batch}, LEVEL: {0: batch}}
-    _write(DecoderGraph(network, size), (symbols, level), path, [SYMBOLS, LEVEL], [LABELS], shapes)
+    write_graph(DecoderGraph(network, size), (symbols, level), path, [SYMBOLS, LEVEL], [LABELS], shapes)
 
 
-def _write(
+def write_graph(
     graph: nn.Module,
     inputs: tuple[Tensor, ...],
     path: Path,
@@ -82,6 +82,7 @@ def _write(
     output_names: list[str],
     dynamic_shapes: dict[str, dict[int, torch.export.Dim]] | None,
 ) -> None:
+    """Write any graph as this project ships them: one file, no trace of the machine that made it."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations are nothing that a user can mend

@@ -1,0 +1,94 @@
+"""Rate, accuracy and cost of every method that ``make train-rate-table`` trained, in one run.
+
+Example: python -m benchmarks.rate --run runs/rate --data ../shared/data/camvid
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rate import assemble
+from benchmarks.rate.claims import claims_of, savings_of, small_claims_of
+from benchmarks.rate.frames import digest, send, validation
+from benchmarks.rate.gains import read_gains
+from benchmarks.rate.plan import Plan, RunFolder
+from benchmarks.rate.plot import draw
+from benchmarks.rate.score import Judge
+from benchmarks.rate.showcase import keep
+from benchmarks.rate.timing import coding_parts, graph_parts, measure, video_ms
+from benchmarks.record import RESULTS, write_result
+from narrows.dataset import FolderDataset
+
+ROUNDS = 15
+
+
+def main() -> None:
+    options = _options()
+    folder = RunFolder(options.run)
+    plan = Plan.read(folder.root)
+    data = FolderDataset.open(options.data, "val")
+    judge = Judge(folder, validation(data, plan.val_limit), data.classes)
+    sent = send(folder, read_gains(folder.graph("end_to_end")), judge.frames)
+    methods = assemble.methods_of(judge, sent, plan)
+    latent = sorted({m.graph for m in methods.values() if m.graph and m.edge == "encoder"})
+    pictures = ["encoder", "mask_at_edge", *assemble.PICTURES]
+    parts = graph_parts(folder, latent, pictures, sent)
+    parts |= coding_parts(folder, sent, judge.frames[0], len(data.classes.names))
+    times = measure(parts, 2 if options.quick else ROUNDS) | {"video_both": video_ms(judge.frames)}
+    rows = assemble.rows_of(methods, folder, times)
+    full = judge.uncompressed("full")
+    keep(judge, sent, plan, rows)
+    result = {
+        "data": {"name": data.root.name, "split": "val", "frames": len(judge.frames), "pixels": judge.pixels},
+        "encoder": digest(folder.graph("encoder"))[:16],
+        "plan": vars(plan),
+        "claims": claims_of(rows, full),
+        "small_joint_decoder": small_claims_of(rows),
+        "uncompressed": {"label": "encoder trunk and DeepLabv3, uncompressed pictures", "miou": full},
+        "bd_rate_of_joint": savings_of(rows, "joint"),
+        "bd_rate_of_end_to_end": savings_of(rows, "end_to_end"),
+        "resnet50": assemble.resnet_rows(folder),
+        "methods": rows,
+    }
+    _print(result)
+    if options.quick:
+        return
+    print(write_result("rate", f"make bench-rate  # {data.root.name}, split val, {len(judge.frames)} frames", result))
+    print(draw(rows, RESULTS / "rate.png"))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-rate", description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, default=Path("runs/rate"), help="what `make train-rate-table` wrote")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="labelled folder")
+    parser.add_argument("--quick", action="store_true", help="few rounds of timing; writes no result")
+    return parser.parse_args()
+
+
+def _print(result: Mapping[str, Any]) -> None:
+    print(f"{'method':<32} {'point':>12} {'bpp':>8} {'mIoU':>8} {'cloud M':>9} {'GMAC':>7} {'ms':>7} {'edge ms':>8}")
+    for row in result["methods"].values():
+        cloud, edge = row["cloud"], row["edge"]
+        for point in row["points"]:
+            print(
+                f"{row['label']:<32} {_name(point):>12} {point['bits_per_pixel']:>8.4f} {point['miou']:>8.2%} "
+                f"{cloud['parameters'] / 1e6:>9.3f} {cloud['macs'] / 1e9:>7.3f} {cloud['cpu_ms']:>7.1f} "
+                f"{edge['cpu_ms'] + (edge['codec_cpu_ms'] or 0):>8.1f}"
+            )
+    print(f"uncompressed: {result['uncompressed']['miou']:.2%}")
+    for part in ("claims", "small_joint_decoder"):
+        for name, value in result[part].items():
+            print(f"{name:<24} {'null' if value is None else format(value, '.4f')}")
+
+
+def _name(point: Mapping[str, Any]) -> str:
+    if "level" in point:
+        return f"level {point['level']}"
+    return f"1/{point['factor']}" if "factor" in point else f"{point['scale']:g} q{point['quality']}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Scores, costs and times of all methods, put together as one result."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.rate.codecs import STILLS
+from benchmarks.rate.contenders import CONTENDERS
+from benchmarks.rate.frames import Sent
+from benchmarks.rate.plan import Plan, RunFolder
+from benchmarks.rate.resnet import resnet_costs
+from benchmarks.rate.score import Judge, Scores
+from benchmarks.rate.video import LABEL as VIDEO_LABEL
+from benchmarks.rate.video import NAME as VIDEO
+from narrows.export.cost import count_cost
+
+PICTURES = (*(codec.name for codec in STILLS), VIDEO)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table: ``graph`` runs in the cloud (or nothing does), ``edge`` at the camera (or only a codec)."""
+
+    label: str
+    points: Scores
+    graph: str | None
+    edge: str | None
+    trained: str
+
+
+def methods_of(judge: Judge, sent: Sent, plan: Plan) -> dict[str, Method]:
+    """Every method with its points; scores what is not yet scored."""
+    heads = {
+        contender.name: Method(
+            contender.label,
+            _over_seeds([judge.latent_method(f"{contender.name}-{seed}", sent) for seed in plan.seeds]),
+            f"{contender.name}-{plan.seeds[0]}",
+            "encoder",
+            "on the frozen encoder",
+        )
+        for contender in CONTENDERS
+    }
+    end_to_end = judge.latent_method("end_to_end", sent)
+    edge_mask = judge.masks_at_edge("mask_at_edge")
+    stills = {c.name: Method(c.label, judge.stills(c), c.name, None, "fine-tuned for the codec") for c in STILLS}
+    return {
+        **heads,
+        **stills,
+        VIDEO: Method(VIDEO_LABEL, judge.video(VIDEO), VIDEO, None, "fine-tuned for the codec"),
+        "mask_at_edge": Method("mask at the edge", edge_mask, None, "mask_at_edge", "end to end"),
+        "end_to_end": Method("joint decoder, end to end", end_to_end, "end_to_end", "encoder", "end to end"),
+    }
+
+
+def rows_of(methods: Mapping[str, Method], folder: RunFolder, times: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """The methods as plain values, costs and times beside the points."""
+    return {
+        name: {
+            "label": method.label,
+            "trained": method.trained,
+            "cloud": _side(method.graph, folder, times) | {"codec_cpu_ms": _cloud_codec_ms(name, method, times)},
+            "edge": _side(method.edge, folder, times) | {"codec_cpu_ms": _edge_codec_ms(name, method, times)},
+            "points": method.points,
+        }
+        for name, method in methods.items()
+    }
+
+
+def resnet_rows(folder: RunFolder) -> dict[str, Any]:
+    """ResNet-50's costs and the ratios of joint to separate decoding; nothing of it was trained."""
+    costs = resnet_costs(folder)
+    joint, separate = costs["resnet50_joint"], costs["resnet50_separate"]
+    return {
+        "trained": False,
+        **{name: asdict(cost) for name, cost in costs.items()},
+        "cloud_parameter_ratio": joint.parameters / separate.parameters,
+        "cloud_mac_ratio": joint.macs / separate.macs,
+    }
+
+
+def _over_seeds(runs: Sequence[Scores]) -> Scores:
+    """Seed means, the seeds beside them."""
+    return [
+        {**level[0], "miou": statistics.fmean(run["miou"] for run in level), "miou_by_seed": [r["miou"] for r in level]}
+        for level in zip(*runs, strict=True)
+    ]
+
+
+def _side(graph: str | None, folder: RunFolder, times: Mapping[str, float]) -> dict[str, Any]:
+    if graph is None:
+        return {"parameters": 0, "macs": 0, "cpu_ms": 0.0}
+    return {**asdict(count_cost(folder.graph(graph))), "cpu_ms": times[graph]}
+
+
+def _cloud_codec_ms(name: str, method: Method, times: Mapping[str, float]) -> float | None:
+    """Entropy or picture decoding; H.264's is not told apart from its encoding."""
+    if method.edge == "encoder":
+        return times["latent_decode"]
+    return max(0.0, times[f"{name}_both"] - times[f"{name}_encode"]) if f"{name}_both" in times else None
+
+
+def _edge_codec_ms(name: str, method: Method, times: Mapping[str, float]) -> float | None:
+    if method.edge == "encoder":
+        return times["latent_encode"]
+    return times.get({"mask_at_edge": "mask_encode", VIDEO: "video_both"}.get(name, f"{name}_encode"))

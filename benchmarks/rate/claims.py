@@ -1,0 +1,74 @@
+"""What the claims come to: margins in points of mIoU, mIoU as a share, ``None`` where a curve does not reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.rate.curves import Curve, Point, bd_rate, bits_at, by_rate, common_rates, envelope, margins, miou_at
+
+RATES = 5
+BUDGET_BITS_PER_PIXEL = 0.08
+LOW_BITS_PER_PIXEL = 0.025
+BELOW_UNCOMPRESSED = 0.02
+Methods = Mapping[str, dict[str, Any]]
+
+
+def curve_of(method: Mapping[str, Any]) -> Curve:
+    """A method's points (seed means), ascending in rate."""
+    return by_rate([Point(point["bits_per_pixel"], point["miou"]) for point in method["points"]])
+
+
+def claims_of(methods: Methods, uncompressed_miou: float) -> dict[str, Any]:
+    """All of them, from the methods' points and costs."""
+    joint, deeplab = (methods[name]["cloud"] for name in ("joint", "separate_deeplabv3"))
+    against, equal = (_margins(methods, "joint", name) for name in ("separate_deeplabv3", "separate_lraspp"))
+    ours = curve_of(methods["end_to_end"])
+    target = uncompressed_miou - BELOW_UNCOMPRESSED
+    within = [point.miou for point in ours if point.bits_per_pixel <= BUDGET_BITS_PER_PIXEL]
+    return {
+        "cloud_parameter_ratio": joint["parameters"] / deeplab["parameters"],
+        "cloud_mac_ratio": joint["macs"] / deeplab["macs"],
+        "worst_miou_margin": min(against, default=None),
+        "mean_miou_margin": _mean(against),
+        "equal_cost_margin": _mean(equal),
+        "best_miou": max(within, default=None),
+        "miou_at_0_025_bpp": miou_at(ours, LOW_BITS_PER_PIXEL),
+        "bits_ratio_at_miou": target,
+        "bits_ratio_avif": _bits_ratio(ours, curve_of(methods["avif"]), target),
+        "bits_ratio_jpeg": _bits_ratio(ours, curve_of(methods["jpeg"]), target),
+        "bits_ratio_edge_mask": _bits_ratio(ours, curve_of(methods["mask_at_edge"]), target),
+    }
+
+
+def small_claims_of(methods: Methods) -> dict[str, Any]:
+    """The small joint decoder's, by the same rules."""
+    small, deeplab = (methods[name]["cloud"] for name in ("small", "separate_deeplabv3"))
+    against = _margins(methods, "small", "separate_deeplabv3")
+    return {
+        "cloud_parameter_ratio": small["parameters"] / deeplab["parameters"],
+        "cloud_mac_ratio": small["macs"] / deeplab["macs"],
+        "worst_miou_margin": min(against, default=None),
+        "mean_miou_margin": _mean(against),
+    }
+
+
+def savings_of(methods: Methods, ours: str) -> dict[str, Any]:
+    """BD-rate of one method against every other that has a curve, over the overlap only."""
+    mine = curve_of(methods[ours])
+    found = {name: bd_rate(mine, curve_of(method)) for name, method in methods.items() if name != ours}
+    return {name: None if saving is None else vars(saving) for name, saving in found.items()}
+
+
+def _margins(methods: Methods, ours: str, theirs: str) -> list[float]:
+    pair = (curve_of(methods[ours]), curve_of(methods[theirs]))
+    return margins(*pair, common_rates(pair, RATES))
+
+
+def _bits_ratio(ours: Curve, theirs: Curve, miou: float) -> float | None:
+    mine, other = (bits_at(envelope(curve), miou) for curve in (ours, theirs))
+    return None if mine is None or other is None else mine / other
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,74 @@
+"""The table of ``docs/rate.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Row = list[str]
+CLAIMS = {
+    "cloud_parameter_ratio": ("{:.1%}", "at most 10 %"),
+    "cloud_mac_ratio": ("{:.1%}", "at most 10 %"),
+    "worst_miou_margin": ("{:+.2f} points", "at least −0.5"),
+    "mean_miou_margin": ("{:+.2f} points", "at least 0"),
+    "equal_cost_margin": ("{:+.2f} points", "above 0"),
+    "best_miou": ("{:.1%}", "at least 68 % at 0.08 bpp or less"),
+    "miou_at_0_025_bpp": ("{:.1%}", "at least 64 %"),
+    "bits_ratio_avif": ("{:.2f}", "at most 0.2"),
+    "bits_ratio_jpeg": ("{:.2f}", "at most 0.1"),
+    "bits_ratio_edge_mask": ("{:.2f}", ""),
+}
+
+
+def tables(result: Mapping[str, Any]) -> list[tuple[Row, list[Row]]]:
+    """Heads and rows: the claims, the costs, the points."""
+    methods = result["methods"].values()
+    claims = [[f"`{name}`", _shown(result["claims"][name], form), aim] for name, (form, aim) in CLAIMS.items()]
+    costs = [
+        [
+            row["label"],
+            *_side(row["cloud"]),
+            *_side(row["edge"]),
+            _ms(row["cloud"]["codec_cpu_ms"]),
+            _ms(row["edge"]["codec_cpu_ms"]),
+        ]
+        for row in methods
+    ]
+    points = [[row["label"], " · ".join(_point(point) for point in row["points"])] for row in methods]
+    cost_head = ["method", "cloud M par.", "GMAC", "ms", "edge M par.", "GMAC", "ms", "decode ms", "encode ms"]
+    return [
+        (["claim", "measured", "aim"], claims),
+        (cost_head, costs),
+        (["method", "bits per pixel: mIoU"], points),
+    ]
+
+
+def notes(result: Mapping[str, Any]) -> str:
+    """What stands beside the tables."""
+    resnet, small, plan = result["resnet50"], result["small_joint_decoder"], result["plan"]
+    worst = _shown(small["worst_miou_margin"], "{:+.2f} points")
+    return (
+        f"The full network (trunk and DeepLabv3, uncompressed pictures) has {result['uncompressed']['miou']:.1%}. "
+        f"The small joint decoder has {small['cloud_parameter_ratio']:.2%} of separate DeepLabv3's parameters and "
+        f"{small['cloud_mac_ratio']:.1%} of its MACs, worst margin {worst}. "
+        f"ResNet-50, counted and not trained: {resnet['cloud_parameter_ratio']:.1%} of the cloud parameters, "
+        f"{resnet['cloud_mac_ratio']:.1%} of the MACs. Trained: {plan['head_steps']} steps a head and seed, "
+        f"{plan['full_steps']} steps on uncompressed pictures, {plan['codec_steps']} further a codec, "
+        f"batches of {plan['batch']}, {len(plan['seeds'])} seeds."
+    )
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "no overlap" if value is None else form.format(value)
+
+
+def _side(side: Mapping[str, Any]) -> Row:
+    return [f"{side['parameters'] / 1e6:.3f}", f"{side['macs'] / 1e9:.3f}", f"{side['cpu_ms']:.1f}"]
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _point(point: Mapping[str, Any]) -> str:
+    return f"{point['bits_per_pixel']:.3f}: {point['miou']:.1%}"

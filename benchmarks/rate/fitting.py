@@ -1,0 +1,138 @@
+"""One recipe for every network that the referee trains: AdamW, cosine, averaged weights, best on the held-out block.
+
+Each step's randomness hangs on the seed and the step alone, so a training that was stopped goes on as it would have.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.rate.progress import Say, rounds
+
+CHECKS = 2
+_AVERAGE_DECAY = 0.99
+_CLIP = 5.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What differs between networks."""
+
+    steps: int
+    learning_rate: float
+    weight_decay: float = 0.02
+    warmup_steps: int = 40
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is minimised at a step, and how good the averaged network is on the held-out block (more is better)."""
+
+    loss: Callable[[nn.Module, int], Tensor]
+    score: Callable[[nn.Module], float]
+
+
+def fit(
+    network: nn.Module, groups: Sequence[dict[str, Any]], recipe: Recipe, task: Task, path: Path, say: Say
+) -> nn.Module:
+    """Train, or load what ``path`` holds, and return the chosen averaged network in evaluation mode.
+
+    ``groups`` are the optimiser's, each with a ``share`` of the learning rate.
+    """
+    state = _State.start(network, groups, recipe)
+    if path.is_file():
+        state.average.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        return _exportable(state.average)
+    partial = path.with_suffix(".state.partial")
+    if partial.is_file():
+        state.load(partial)
+    checks = {max(1, recipe.steps * (CHECKS + n) // (2 * CHECKS)) for n in range(1, CHECKS + 1)}
+    for step in rounds(path.stem, range(recipe.steps), say, state.step):
+        state.advance(task, recipe, step)
+        if state.step in checks:
+            state.check(task)
+            state.save(partial)
+    torch.save(state.best, path)
+    partial.unlink(missing_ok=True)
+    say(f"{path.stem}: {state.best_score:.2%} on the held-out block")
+    state.average.load_state_dict(state.best)
+    return _exportable(state.average)
+
+
+def _exportable(network: nn.Module) -> nn.Module:
+    """In the plain memory format: from channels_last the exporter makes shapes that only a run of the graph knows."""
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing from the stubs
+    return network
+
+
+@dataclass
+class _State:
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.AdamW
+    step: int
+    best_score: float
+    best: dict[str, Tensor]
+
+    @classmethod
+    def start(cls, network: nn.Module, groups: Sequence[dict[str, Any]], recipe: Recipe) -> _State:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from the stubs
+        average = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
+        optimiser = torch.optim.AdamW(list(groups), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        return cls(network, average, optimiser, 0, -math.inf, {})
+
+    def advance(self, task: Task, recipe: Recipe, step: int) -> None:
+        warm = min(1.0, (step + 1) / min(recipe.warmup_steps, max(1, recipe.steps // 4)))
+        rate = recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        self.network.train()
+        loss = task.loss(self.network, step)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        self.optimiser.step()
+        self.step = step + 1
+        self._average(min(_AVERAGE_DECAY, self.step / (self.step + 10)))
+
+    @torch.no_grad()
+    def _average(self, decay: float) -> None:
+        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)
+
+    def check(self, task: Task) -> None:
+        score = task.score(self.average)
+        if score > self.best_score:
+            self.best_score = score
+            self.best = {name: value.clone() for name, value in self.average.state_dict().items()}
+
+    def save(self, path: Path) -> None:
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "best_score": self.best_score,
+            "best": self.best,
+        }
+        whole = path.with_suffix(".writing")
+        torch.save(state, whole)
+        whole.replace(path)
+
+    def load(self, path: Path) -> None:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.best_score, self.best = state["step"], state["best_score"], state["best"]

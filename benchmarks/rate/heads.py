@@ -1,0 +1,149 @@
+"""Training a head on the cached views: the same symbols, steps and loss for every contender."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.rate.contenders import Contender
+from benchmarks.rate.fitting import Recipe, Task
+from benchmarks.rate.plan import Plan
+from benchmarks.rate.views import Views
+from narrows.dataset import ClassList
+from narrows.evaluation import ConfusionMatrix
+from narrows.nn.heads import DeepLabV3Head
+from narrows.nn.separate import Separate, rebuilding_loss
+
+LEARNING_RATE = 2e-3
+REBUILDING_PRICE = 0.3
+_AT_ONCE = 8
+_MOST = 127.0
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What all heads are taught from: views, gains ``(levels, C)``, class weights and what the labels mean."""
+
+    train: Views
+    held: Views
+    gains: Tensor
+    weights: Tensor
+    classes: ClassList
+
+
+def recipe_of(plan: Plan, share: float = 1.0) -> Recipe:
+    """The heads' recipe, for a share of their steps."""
+    return Recipe(max(1, round(share * plan.head_steps)), LEARNING_RATE)
+
+
+def groups_of(head: nn.Module) -> list[dict[str, object]]:
+    """Everything at the full learning rate; biases and norms without decay."""
+    parameters = list(head.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "share": 1.0},
+        {"params": [p for p in parameters if p.ndim <= 1], "share": 1.0, "weight_decay": 0.0},
+    ]
+
+
+def head_task(contender: Contender, lesson: Lesson, plan: Plan, seed: int) -> Task:
+    """Cross-entropy at a random level a sample; where features are rebuilt, their error too."""
+
+    def loss(head: nn.Module, step: int) -> Tensor:
+        chance = np.random.default_rng((seed, step))
+        torch.manual_seed(seed * 1_000_003 + step)
+        rows = np.sort(chance.choice(len(lesson.train), plan.batch, replace=False))
+        level = torch.from_numpy(chance.integers(len(lesson.gains), size=plan.batch))
+        latent = dequantised(lesson.train.latent[rows], lesson.gains[level])
+        labels = torch.from_numpy(lesson.train.labels[rows])
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            if not contender.rebuilds:
+                logits = head(latent, labels.shape[1:])
+                return cross_entropy(logits, labels, lesson, step)
+            separate = cast("Separate", head)
+            rebuilt = separate.rebuild(latent)
+            logits = separate.head(_cut(rebuilt, lesson.train), labels.shape[1:])
+        true = [_features(lesson.train, stride)[rows] for stride in separate.head.strides]
+        error = rebuilding_loss(rebuilt, [torch.from_numpy(t.astype(np.float32)) for t in true])
+        return cross_entropy(logits, labels, lesson, step) + REBUILDING_PRICE * error
+
+    return Task(loss, lambda head: _mean_miou(head, lesson))
+
+
+def clean_head_task(lesson: Lesson, plan: Plan) -> Task:
+    """DeepLabv3 on the trunk's own features: where the networks for pictures start."""
+
+    def loss(head: nn.Module, step: int) -> Tensor:
+        rows = np.sort(np.random.default_rng((0, step)).choice(len(lesson.train), plan.batch, replace=False))
+        labels = torch.from_numpy(lesson.train.labels[rows])
+        features = torch.from_numpy(lesson.train.at16[rows].astype(np.float32))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = head((features,), labels.shape[1:])
+        return cross_entropy(logits, labels, lesson, step)
+
+    def score(head: nn.Module) -> float:
+        matrix = ConfusionMatrix(len(lesson.classes.names), lesson.classes.ignore_index)
+        with torch.no_grad():
+            for start in range(0, len(lesson.held), _AT_ONCE):
+                labels = lesson.held.labels[start : start + _AT_ONCE]
+                features = torch.from_numpy(lesson.held.at16[start : start + _AT_ONCE].astype(np.float32))
+                update(matrix, labels, head((features,), labels.shape[1:]))
+        return matrix.miou
+
+    return Task(loss, score)
+
+
+def new_clean_head(lesson: Lesson) -> DeepLabV3Head:
+    """A fresh DeepLabv3 head."""
+    torch.manual_seed(0)
+    return DeepLabV3Head(len(lesson.classes.names))
+
+
+def dequantised(latent: NDArray[np.float32], gain: Tensor) -> Tensor:
+    """Latents ``(n, C, h, w)`` as a decoder sees them at gains ``(n, C)``: float32, rounded, clipped, scaled back."""
+    scale = gain[:, :, None, None]
+    symbols = (torch.from_numpy(np.array(latent)) * scale).round().clamp(-_MOST, _MOST)
+    return (symbols / scale).contiguous(memory_format=torch.channels_last)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, lesson: Lesson, step: int) -> Tensor:
+    """Weighted, on every fourth pixel: a grid whose offset changes with the step, so that all pixels count."""
+    rows, columns = slice(step % 2, None, 2), slice(step // 2 % 2, None, 2)
+    some = labels[:, rows, columns].long()
+    return functional.cross_entropy(
+        logits[:, :, rows, columns].float(), some, lesson.weights, ignore_index=lesson.classes.ignore_index
+    )
+
+
+def update(matrix: ConfusionMatrix, labels: NDArray[np.uint8], logits: Tensor) -> None:
+    """Add a batch of logits ``(n, classes, H, W)``."""
+    for true, predicted in zip(labels, logits.argmax(dim=1).to(torch.uint8).numpy(), strict=True):
+        matrix.update(true, predicted)
+
+
+@torch.no_grad()
+def _mean_miou(head: nn.Module, lesson: Lesson) -> float:
+    scores = []
+    for gain in lesson.gains:
+        matrix = ConfusionMatrix(len(lesson.classes.names), lesson.classes.ignore_index)
+        for start in range(0, len(lesson.held), _AT_ONCE):
+            labels = lesson.held.labels[start : start + _AT_ONCE]
+            latent = dequantised(lesson.held.latent[start : start + _AT_ONCE], gain.expand(len(labels), -1))
+            update(matrix, labels, head(latent, labels.shape[1:]))
+        scores.append(matrix.miou)
+    return float(np.mean(scores))
+
+
+def _features(views: Views, stride: int) -> NDArray[np.float16]:
+    return {8: views.at8, 16: views.at16}[stride]
+
+
+def _cut(rebuilt: tuple[Tensor, ...], views: Views) -> list[Tensor]:
+    """Pixel shuffle may overshoot an odd grid by one."""
+    shapes = [views.at8.shape[-2:], views.at16.shape[-2:]][-len(rebuilt) :]
+    return [tensor[..., : shape[0], : shape[1]] for tensor, shape in zip(rebuilt, shapes, strict=True)]

@@ -1,0 +1,92 @@
+"""What is trained and compared, as one value; and where it lies in a run folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SCALES = (1.0, 0.75, 0.5)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything.
+
+    Attributes:
+        seeds: one head a seed and method.
+        views: of each training picture: plain, mirrored, and the rest augmented.
+        held_out: this many pictures at the end of ``held_out_drive`` are cut from train to choose checkpoints on.
+        head_steps, full_steps, codec_steps: of the heads on cached features, of the network on uncompressed
+            pictures, and of each codec's network, which goes on from there.
+    """
+
+    seeds: tuple[int, ...] = (1, 2, 3)
+    views: int = 5
+    held_out_drive: str = "0006R0"
+    held_out: int = 36
+    batch: int = 8
+    head_steps: int = 800
+    full_steps: int = 160
+    codec_steps: int = 80
+    train_limit: int = 0
+    val_limit: int = 0
+
+    @classmethod
+    def quick(cls) -> Plan:
+        """Enough to see that everything runs; its figures mean nothing."""
+        return cls(
+            seeds=(1,),
+            views=2,
+            held_out=4,
+            batch=4,
+            head_steps=6,
+            full_steps=2,
+            codec_steps=1,
+            train_limit=12,
+            val_limit=4,
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> Plan:
+        """The plan of a run folder."""
+        raw = json.loads((folder / "plan.json").read_text())
+        return cls(**{**raw, "seeds": tuple(raw["seeds"])})
+
+    def write(self, folder: Path) -> None:
+        """Keep it in a run folder."""
+        (folder / "plan.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where things lie; everything in it is derived and can be made again."""
+
+    root: Path
+
+    @property
+    def views(self) -> Path:
+        """Cached latents, features and labels."""
+        return self.root / "views"
+
+    @property
+    def tables(self) -> Path:
+        """The integer tables, counted on training symbols."""
+        return self.root / "tables.bin"
+
+    def graph(self, name: str) -> Path:
+        """An exported network."""
+        return self.root / "graphs" / f"{name}.onnx"
+
+    def weights(self, name: str) -> Path:
+        """A finished training's chosen weights."""
+        return self.root / "weights" / f"{name}.pt"
+
+    def scores(self, name: str) -> Path:
+        """Accuracy of an exported network, kept with the digest of what was scored."""
+        return self.root / "scores" / f"{name}.json"
+
+    def make(self) -> None:
+        """Create the folders."""
+        for folder in (self.views, *(self.root / name for name in ("graphs", "weights", "scores", "masks"))):
+            folder.mkdir(parents=True, exist_ok=True)

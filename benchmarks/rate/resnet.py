@@ -1,0 +1,36 @@
+"""ResNet-50 as in the papers, for cost ratios only: random weights, exported to be counted, never scored."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import cast
+
+from benchmarks.rate.contenders import write_head
+from benchmarks.rate.plan import RunFolder
+from narrows.export.cost import Cost, count_cost
+from narrows.export.graphs import write_encoder
+from narrows.nn.decoder import JointDecoder
+from narrows.nn.encoder import Encoder
+from narrows.nn.network import JointNetwork, NetworkShape
+from narrows.nn.resnet import AT16_CHANNELS, ResNet50Encoder
+from narrows.nn.separate import SeparateDeepLabV3
+
+HIDDEN = 512
+NAMES = ("resnet50_encoder", "resnet50_joint", "resnet50_separate")
+
+
+def write_resnet_graphs(shape: NetworkShape, size: tuple[int, int], folder: RunFolder) -> None:
+    """Encoder, joint decoder and separate decoding with DeepLabv3 on 2048 channels; only their costs are kept."""
+    network = JointNetwork(shape).eval()
+    encoder = copy.deepcopy(network)
+    encoder.encoder = cast("Encoder", ResNet50Encoder(shape.latent_channels).eval())
+    write_encoder(encoder, size, folder.graph(NAMES[0]))
+    write_head(network, JointDecoder(shape.latent_channels, shape.classes), size, folder.graph(NAMES[1]))
+    separate = SeparateDeepLabV3(shape.latent_channels, shape.classes, AT16_CHANNELS, HIDDEN)
+    write_head(network, separate, size, folder.graph(NAMES[2]))
+
+
+def resnet_costs(folder: RunFolder) -> dict[str, Cost]:
+    """By name."""
+    return {name: count_cost(Path(folder.graph(name))) for name in NAMES}

@@ -1,0 +1,141 @@
+"""Accuracy of every exported network over the validation split: one confusion matrix a split and operating point.
+
+A score is kept beside the digest of the graph that it is of, so that it is computed once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.rate.codecs import Coded, PictureCodec, Setting, bits_of
+from benchmarks.rate.frames import Sent, digest, session
+from benchmarks.rate.labelmaps import CODERS, FACTORS, larger, smaller
+from benchmarks.rate.plan import RunFolder
+from benchmarks.rate.progress import rounds, say
+from benchmarks.rate.video import SETTINGS, code_video
+from narrows.dataset import ClassList, LabelledPicture
+from narrows.evaluation import ConfusionMatrix
+
+Labels = NDArray[np.uint8]
+Scores = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The frames and what their labels mean."""
+
+    folder: RunFolder
+    frames: Sequence[LabelledPicture]
+    classes: ClassList
+
+    @property
+    def pixels(self) -> int:
+        """Of one frame."""
+        return int(self.frames[0].labels.size)
+
+    def miou(self, masks: Iterable[Labels]) -> float:
+        """Of one mask a frame, in order."""
+        matrix = ConfusionMatrix(len(self.classes.names), self.classes.ignore_index)
+        for frame, mask in zip(self.frames, masks, strict=True):
+            matrix.update(frame.labels, mask)
+        return matrix.miou
+
+    def kept(self, name: str, extra: str, compute: Callable[[], Scores]) -> Scores:
+        """Scores of the graph ``name``, computed only if it or ``extra`` has changed."""
+        path, made_of = self.folder.scores(name), digest(self.folder.graph(name)) + extra + f"-{len(self.frames)}"
+        if path.is_file():
+            stored = json.loads(path.read_text())
+            if stored["made_of"] == made_of:
+                found: Scores = stored["scores"]
+                return found
+        scores = compute()
+        path.write_text(json.dumps({"made_of": made_of, "scores": scores}) + "\n")
+        return scores
+
+    def latent_method(self, name: str, sent: Sent) -> Scores:
+        """A decoder of the latent at every level."""
+
+        def compute() -> Scores:
+            run = session(self.folder.graph(name)).run
+            levels = rounds(f"scoring {name}", range(len(sent.symbols)), say)
+            return [
+                {
+                    "level": level,
+                    "bits_per_pixel": 8 * float(sent.packet_bytes[level].mean()) / self.pixels,
+                    "miou": self.miou(
+                        run(None, {"symbols": plane[None], "level": np.array([[level]], np.int32)})[0][0]
+                        for plane in sent.symbols[level]
+                    ),
+                }
+                for level in levels
+            ]
+
+        return self.kept(name, str(int(sent.packet_bytes.sum())), compute)
+
+    def uncompressed(self, name: str) -> float:
+        """A picture network on the frames as they are."""
+        run = session(self.folder.graph(name)).run
+
+        def compute() -> Scores:
+            masks = (run(None, {"picture": frame.picture[None]})[0][0] for frame in self.frames)
+            return [{"miou": self.miou(masks)}]
+
+        return float(self.kept(name, "uncompressed", compute)[0]["miou"])
+
+    def stills(self, codec: PictureCodec) -> Scores:
+        """A still codec's network at each of its settings."""
+
+        def coded(setting: Setting) -> Iterable[Coded]:
+            return (codec.code(frame.picture, setting) for frame in self.frames)
+
+        return self._pictures(codec.name, codec.settings, coded)
+
+    def video(self, name: str) -> Scores:
+        """The H.264 network; the frames are one clip."""
+        pictures = [frame.picture for frame in self.frames]
+        return self._pictures(name, SETTINGS, lambda setting: code_video(pictures, setting))
+
+    def _pictures(self, name: str, settings: Sequence[Setting], coded: Callable[[Setting], Iterable[Coded]]) -> Scores:
+        run = session(self.folder.graph(name)).run
+
+        def score(setting: Setting) -> dict[str, Any]:
+            sizes: list[int] = []
+
+            def masks() -> Iterable[Labels]:
+                for each in coded(setting):
+                    sizes.append(bits_of(each.size_bytes))
+                    yield run(None, {"picture": np.ascontiguousarray(each.picture)[None]})[0][0]
+
+            miou = self.miou(masks())
+            rate = float(np.mean(sizes)) / self.pixels
+            return {"scale": setting.scale, "quality": setting.quality, "bits_per_pixel": rate, "miou": miou}
+
+        return self.kept(name, repr(settings), lambda: [score(s) for s in rounds(f"scoring {name}", settings, say)])
+
+    def masks_at_edge(self, name: str) -> Scores:
+        """The whole network at the camera, its mask at three sizes through the coder that is smallest on the split."""
+        run = session(self.folder.graph(name)).run
+
+        def compute() -> Scores:
+            masks = [run(None, {"picture": frame.picture[None]})[0][0] for frame in self.frames]
+            return [self._mask_size(masks, factor) for factor in rounds("scoring masks at the edge", FACTORS, say)]
+
+        return self.kept(name, repr(tuple(CODERS)), compute)
+
+    def _mask_size(self, masks: Sequence[Labels], factor: int) -> dict[str, Any]:
+        small = [smaller(mask, factor, len(self.classes.names)) for mask in masks]
+        bits = {name: float(np.mean([bits_of(coder(m)) for m in small])) for name, coder in CODERS.items()}
+        coder = min(bits, key=bits.__getitem__)
+        return {
+            "factor": factor,
+            "coder": coder,
+            "bits_per_pixel": bits[coder] / self.pixels,
+            "by_coder": {name: value / self.pixels for name, value in bits.items()},
+            "miou": self.miou(larger(mask, factor, masks[0].shape) for mask in small),
+        }

@@ -1,0 +1,211 @@
+"""Train everything that ``make bench-rate`` compares; a run that was stopped goes on where it was.
+
+Example: python -m benchmarks.rate.train --checkpoint runs/camvid/checkpoint.pt --data ../shared/data/camvid
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.rate import heads, networks
+from benchmarks.rate.codecs import STILLS
+from benchmarks.rate.contenders import CONTENDERS, Contender, equal_cost_width, write_head
+from benchmarks.rate.fitting import fit
+from benchmarks.rate.plan import Plan, RunFolder
+from benchmarks.rate.progress import say
+from benchmarks.rate.resnet import write_resnet_graphs
+from benchmarks.rate.video import NAME as VIDEO
+from benchmarks.rate.views import Parts, Views, make_views, split_train
+from narrows.codec import count_tables
+from narrows.dataset import ClassList, FolderDataset
+from narrows.export.counting import symbols_at
+from narrows.export.graphs import write_encoder
+from narrows.export.picture_graphs import MaskAtEdge, write_picture_graph
+from narrows.export.write import load_checkpoint
+from narrows.nn.network import JointNetwork
+from narrows.nn.pictures import PictureNetwork
+
+FULL = "full"
+
+
+def main() -> None:
+    options = _options()
+    folder = RunFolder(options.run)
+    folder.make()
+    plan = _plan(options)
+    plan.write(folder.root)
+    torch.set_num_threads(options.threads)
+    network = load_checkpoint(options.checkpoint)
+    data = FolderDataset.open(options.data, "train")
+    parts = split_train(data, plan)
+    make_views(network, parts, data.classes.size, plan, folder.views, options.checkpoint, say)
+    lesson = _lesson(network, parts, folder, data.classes)
+    referee = Referee(network, parts, lesson, plan, folder)
+    if options.part != "pictures":
+        referee.export_what_is_given()
+    jobs = [
+        *(referee.head_jobs() if options.part != "pictures" else ()),
+        *(referee.picture_jobs() if options.part != "heads" else ()),
+    ]
+    for number, (name, job) in enumerate(jobs, 1):
+        say(f"job {number}/{len(jobs)}: {name}")
+        job()
+    say(f"done: next `make bench-rate ARGS='--run {folder.root} --data {options.data}'`")
+
+
+def _options() -> argparse.Namespace:
+    default = Plan()
+    parser = argparse.ArgumentParser(prog="make train-rate-table", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="of `narrows train`: its encoder is frozen for all"
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="labelled folder")
+    parser.add_argument("--run", type=Path, default=Path("runs/rate"), help="where everything is kept")
+    parser.add_argument("--head-steps", type=int, default=default.head_steps, help="steps a head and seed")
+    parser.add_argument("--full-steps", type=int, default=default.full_steps, help="steps on uncompressed pictures")
+    parser.add_argument("--codec-steps", type=int, default=default.codec_steps, help="further steps a codec")
+    parser.add_argument("--views", type=int, default=default.views, help="of each training picture")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    parser.add_argument(
+        "--part", choices=("all", "heads", "pictures"), default="all", help="two processes may share a run"
+    )
+    parser.add_argument("--quick", action="store_true", help="a few steps of each, in a folder of its own")
+    return parser.parse_args()
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    if options.quick:
+        return Plan.quick()
+    return replace(
+        Plan(),
+        head_steps=options.head_steps,
+        full_steps=options.full_steps,
+        codec_steps=options.codec_steps,
+        views=options.views,
+    )
+
+
+def _lesson(network: JointNetwork, parts: Parts, folder: RunFolder, classes: ClassList) -> heads.Lesson:
+    counts = np.zeros(len(classes.names), dtype=np.int64)
+    for sample in parts.train:
+        counts += np.bincount(sample.labels[sample.labels < len(counts)], minlength=len(counts))
+    return heads.Lesson(
+        Views.open(folder.views, "train"),
+        Views.open(folder.views, "held"),
+        network.gains.log_gain.detach().exp(),
+        weights_of(counts),
+        classes,
+    )
+
+
+def weights_of(counts: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]]) -> Tensor:
+    """``(classes,)`` float32, ``1 / ln(1.1 + share)`` with mean 1 by share (Paszke et al., "ENet", 2016)."""
+    share = np.asarray(counts) / np.sum(counts)
+    weights = 1 / np.log(1.1 + share)
+    return torch.from_numpy((weights / (weights * share).sum()).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Referee:
+    """All trainings and exports of a run."""
+
+    network: JointNetwork
+    parts: Parts
+    lesson: heads.Lesson
+    plan: Plan
+    folder: RunFolder
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of pictures and masks."""
+        width, height = self.lesson.classes.size
+        return height, width
+
+    def export_what_is_given(self) -> None:
+        """The encoder, the end-to-end decoder, the camera that does all itself, the tables, ResNet-50 for its costs."""
+        write_encoder(self.network, self.size, self.folder.graph("encoder"))
+        write_head(self.network, self.network.decoder, self.size, self.folder.graph("end_to_end"))
+        write_picture_graph(MaskAtEdge(self.network), self.size, self.folder.graph("mask_at_edge"))
+        if not self.folder.graph("resnet50_encoder").is_file():
+            write_resnet_graphs(self.network.shape, self.size, self.folder)
+        if not self.folder.tables.is_file():
+            say("counting tables")
+            plain = self.lesson.train.latent[: 2 * len(self.parts.train)]
+            tables = count_tables([symbols_at(plain, gain.numpy()) for gain in self.lesson.gains])
+            self.folder.tables.write_bytes(tables.to_bytes())
+
+    def head_jobs(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """The heads, seed by seed."""
+        for seed in self.plan.seeds:
+            for contender in CONTENDERS:
+                yield f"{contender.label}, seed {seed}", partial(self.train_head, contender, seed)
+
+    def picture_jobs(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """The networks that read pictures, in the order in which they need each other."""
+        yield "DeepLabv3 on the trunk's own features", self.train_clean_head
+        yield "the full network on uncompressed pictures", self.train_full
+        for codec in STILLS:
+            yield f"the network for {codec.label}", partial(self.train_codec, codec.name, networks.through(codec))
+        yield (
+            "the network for H.264",
+            lambda: self.train_codec(VIDEO, networks.through_video(self.parts, self.plan)),
+        )
+
+    def train_head(self, contender: Contender, seed: int) -> None:
+        """One contender, one seed."""
+        name = f"{contender.name}-{seed}"
+        if self.folder.graph(name).is_file():
+            return
+        width = equal_cost_width(self.network, self.size, self.folder)
+        torch.manual_seed(seed)
+        head = contender.build(self.network.shape, width)
+        task = heads.head_task(contender, self.lesson, self.plan, seed)
+        best = fit(head, heads.groups_of(head), heads.recipe_of(self.plan), task, self.folder.weights(name), say)
+        write_head(self.network, best, self.size, self.folder.graph(name))
+
+    def train_clean_head(self) -> None:
+        """What the networks for pictures start from."""
+        head = heads.new_clean_head(self.lesson)
+        task = heads.clean_head_task(self.lesson, self.plan)
+        fit(
+            head,
+            heads.groups_of(head),
+            heads.recipe_of(self.plan, share=0.5),
+            task,
+            self.folder.weights("clean_head"),
+            say,
+        )
+
+    def train_full(self) -> None:
+        """Trunk and DeepLabv3 on uncompressed pictures."""
+        head = heads.new_clean_head(self.lesson)
+        head.load_state_dict(torch.load(self.folder.weights("clean_head"), weights_only=True))
+        started = networks.start_network(self.network, head)
+        self._fit_pictures(FULL, started, self.plan.full_steps, networks.untouched)
+
+    def train_codec(self, name: str, degrade: networks.Degrade) -> None:
+        """The full network, used to a codec's pictures."""
+        if self.folder.graph(name).is_file():
+            return
+        started = PictureNetwork(self.network.shape.classes)
+        started.load_state_dict(torch.load(self.folder.weights(FULL), weights_only=True))
+        self._fit_pictures(name, started, self.plan.codec_steps, degrade)
+
+    def _fit_pictures(self, name: str, started: PictureNetwork, steps: int, degrade: networks.Degrade) -> None:
+        task = networks.picture_task(self.parts, self.lesson, self.plan, degrade)
+        groups = networks.groups_of(started)
+        best = fit(started, groups, networks.recipe_of(steps), task, self.folder.weights(name), say)
+        assert isinstance(best, PictureNetwork)
+        write_picture_graph(best, self.size, self.folder.graph(name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.rate.codecs import AVIF, STILLS, PictureCodec, Setting, bits_of, media_bytes
+from benchmarks.rate.labelmaps import CODERS, larger, smaller
+from benchmarks.rate.video import code_video
+
+CHANCE = np.random.default_rng(0)
+PICTURE = np.kron(CHANCE.integers(0, 255, (9, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+LABELS = np.kron(CHANCE.integers(0, 5, (9, 12)), np.ones((8, 8))).astype(np.uint8)
+
+
+@pytest.mark.parametrize("codec", STILLS, ids=lambda codec: codec.name)
+def test_a_picture_comes_back_in_its_size_for_fewer_bytes_than_its_file(codec: PictureCodec) -> None:
+    for setting in (codec.settings[0], codec.settings[-1]):
+        coded = codec.code(PICTURE, setting)
+        file, size_bytes = codec.payload(Image.fromarray(PICTURE), setting.quality)
+        assert coded.picture.shape == PICTURE.shape
+        assert 0 < size_bytes < len(file)
+
+
+@pytest.mark.parametrize("codec", STILLS, ids=lambda codec: codec.name)
+def test_better_quality_is_closer_and_larger(codec: PictureCodec) -> None:
+    low, high = (codec.code(PICTURE, Setting(1.0, quality)) for quality in (codec.qualities[0], codec.qualities[-1]))
+    errors = [np.abs(each.picture.astype(int) - PICTURE).mean() for each in (low, high)]
+    assert low.size_bytes < high.size_bytes
+    assert errors[1] < errors[0]
+
+
+def test_only_the_coded_picture_of_an_avif_counts() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PICTURE).save(buffer, "AVIF", quality=AVIF.qualities[0])
+    assert 200 < len(buffer.getvalue()) - media_bytes(buffer.getvalue()) < 400
+    with pytest.raises(ValueError, match="mdat"):
+        media_bytes(b"\x00\x00\x00\x08free")
+
+
+def test_our_header_is_counted_for_every_frame() -> None:
+    assert bits_of(100) == 8 * 148
+
+
+def test_every_frame_of_a_clip_comes_back_in_order() -> None:
+    clip = [np.roll(PICTURE, 8 * shift, axis=1) for shift in range(5)]
+    coded = list(code_video(clip, Setting(1.0, 20)))
+    assert len(coded) == 5
+    for original, each in zip(clip, coded, strict=True):
+        assert np.abs(each.picture.astype(int) - original).mean() < 20
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_blocks_of_one_class_survive_being_made_smaller(factor: int) -> None:
+    small = smaller(LABELS, factor, 5)
+    assert small.shape == (72 // factor, 96 // factor)
+    assert (larger(small, factor, LABELS.shape) == LABELS).all()
+
+
+def test_odd_sizes_round_up_and_come_back() -> None:
+    odd = LABELS[:71, :93]
+    assert larger(smaller(odd, 4, 5), 4, odd.shape).shape == odd.shape
+
+
+@pytest.mark.parametrize("name", CODERS)
+def test_a_label_map_packs_smaller_than_itself(name: str) -> None:
+    assert 0 < CODERS[name](LABELS) < LABELS.size // 4

@@ -1,0 +1,71 @@
+import math
+
+import pytest
+
+from benchmarks.rate.claims import claims_of
+from benchmarks.rate.curves import Point, bd_rate, bits_at, common_rates, envelope, margins, miou_at
+
+OURS = (Point(0.01, 0.60), Point(0.02, 0.64), Point(0.04, 0.66))
+THEIRS = (Point(0.02, 0.60), Point(0.04, 0.64), Point(0.08, 0.66))
+
+
+def test_a_curve_is_read_between_its_points_in_log_rate() -> None:
+    assert miou_at(OURS, 0.02) == pytest.approx(0.64)
+    assert miou_at(OURS, math.sqrt(0.01 * 0.02)) == pytest.approx(0.62)
+    assert bits_at(OURS, 0.62) == pytest.approx(math.sqrt(0.01 * 0.02))
+
+
+def test_nothing_is_said_outside_a_curve() -> None:
+    assert miou_at(OURS, 0.009) is None
+    assert miou_at(OURS, 0.041) is None
+    assert bits_at(OURS, 0.67) is None
+    assert bits_at((), 0.5) is None
+
+
+def test_half_the_bits_at_every_accuracy_is_minus_fifty_percent() -> None:
+    saving = bd_rate(OURS, THEIRS)
+    assert saving is not None
+    assert saving.percent == pytest.approx(-50)
+    assert (saving.from_miou, saving.to_miou) == (0.60, 0.66)
+
+
+def test_curves_that_never_meet_have_no_saving() -> None:
+    assert bd_rate(OURS, (Point(0.1, 0.7), Point(0.2, 0.8))) is None
+
+
+def test_a_point_that_another_beats_is_not_on_the_envelope() -> None:
+    assert envelope((*OURS, Point(0.03, 0.63))) == OURS
+
+
+def test_margins_are_points_at_common_rates() -> None:
+    rates = common_rates((OURS, THEIRS), 5)
+    assert (rates[0], rates[-1]) == (0.02, 0.04)
+    assert margins(OURS, THEIRS, rates)[0] == pytest.approx(4)
+    assert common_rates((OURS, (Point(0.5, 0.7), Point(0.6, 0.8))), 5) == []
+
+
+def _method(points: list[Point], parameters: int = 10) -> dict[str, object]:
+    return {
+        "cloud": {"parameters": parameters, "macs": parameters},
+        "points": [{"bits_per_pixel": p.bits_per_pixel, "miou": p.miou} for p in points],
+    }
+
+
+def test_the_claims_compare_bits_only_where_both_curves_are() -> None:
+    methods = {
+        "joint": _method(list(OURS)),
+        "end_to_end": _method(list(OURS)),
+        "separate_deeplabv3": _method([Point(p.bits_per_pixel, p.miou - 0.01) for p in OURS], 200),
+        "separate_lraspp": _method([Point(p.bits_per_pixel, p.miou - 0.03) for p in OURS]),
+        "avif": _method(list(THEIRS)),
+        "jpeg": _method([Point(0.3, 0.65), Point(0.4, 0.7)]),
+        "mask_at_edge": _method([Point(0.03, 0.62), Point(0.06, 0.66)]),
+    }
+    claims = claims_of(methods, uncompressed_miou=0.66)
+    assert claims["cloud_parameter_ratio"] == pytest.approx(0.05)
+    assert claims["worst_miou_margin"] == pytest.approx(1)
+    assert claims["equal_cost_margin"] == pytest.approx(3)
+    assert claims["best_miou"] == pytest.approx(0.66)
+    assert claims["bits_ratio_avif"] == pytest.approx(0.5)
+    assert claims["bits_ratio_jpeg"] is None
+    assert claims["bits_ratio_edge_mask"] is not None
