@@ -42,6 +42,7 @@ class Journal:
 
     def frame(self, record: FrameRecord, reason: str | None) -> None:
         """A frame was sent (``reason`` is ``None``) or given up."""
+        latency = record.latency
         self._append(
             {
                 "sequence": record.sequence,
@@ -51,6 +52,8 @@ class Journal:
                 "bytes": record.size_bytes,
                 "level": record.level,
                 "encode_ms": {"network": round(record.network_ms, 3), "coder": round(record.coder_ms, 3)},
+                "latency_ms": latency and round(latency.value_s * 1e3, 1),
+                "latency_error_ms": latency and round(latency.error_s * 1e3, 1),
                 "sent": reason is None,
                 "reason": reason,
             }

@@ -19,8 +19,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 from threading import Condition
+
+from edge_client.server_clock import Estimate
 
 EXPIRED, QUEUE_FULL, SHUTDOWN, UNCONFIRMED = "expired", "queue_full", "shutdown", "unconfirmed"
 REFERENCE_DROPPED = "reference_dropped"
@@ -28,7 +30,12 @@ REFERENCE_DROPPED = "reference_dropped"
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """What the journal says of a frame. Times in milliseconds."""
+    """What the journal says of a frame. Times in milliseconds.
+
+    Attributes:
+        taken_s: the capture by the monotonic clock; ``None`` for a frame of a boot before.
+        latency: from the capture to the Redis entry, once it is there and if the server's clock is known.
+    """
 
     sequence: int
     epoch: int
@@ -38,6 +45,8 @@ class FrameRecord:
     level: int
     network_ms: float
     coder_ms: float
+    taken_s: float | None = None
+    latency: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +148,12 @@ class Outbox:
         oldest = next(iter(self._flight or self._waiting), None)
         return 0.0 if oldest is None else self._monotonic_s() - oldest.coded_s
 
-    def settle(self) -> None:
-        """What is in flight has been acknowledged."""
+    def settle(self, latencies: Iterable[Estimate | None] = ()) -> None:
+        """What is in flight has been acknowledged; ``latencies`` are in its order."""
         with self._changed:
-            for outgoing in self._flight:
+            for outgoing, latency in zip_longest(self._flight, islice(latencies, len(self._flight))):
                 self._sent += 1
-                self._fate(outgoing.record, None)
+                self._fate(replace(outgoing.record, latency=latency), None)
             self._flight = []
             self._changed.notify_all()
 

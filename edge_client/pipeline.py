@@ -35,6 +35,7 @@ from edge_client.pacer import Pacer
 from edge_client.progress import Progress
 from edge_client.sd_notify import READY, STOPPING, notify
 from edge_client.sealing import Sealing
+from edge_client.server_clock import ServerClock
 from edge_client.settings import EdgeSettings
 from edge_client.sources import Frame, Source, is_live, open_source
 from edge_client.spool import Spool
@@ -89,7 +90,8 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             outbox = _outbox(settings, _fates(journal, tally), spool)
             room = Room(client, keys.features, settings.maxlen) if spool is not None else None
             beat = watchdog.loop("uplink", BEAT_S)
-            uplink = Uplink(client, keys, settings.maxlen, outbox, tally, governor, time.monotonic, beat, room)
+            clock = ServerClock(time.monotonic, time.time)
+            uplink = Uplink(client, keys, settings.maxlen, outbox, tally, governor, clock, time.monotonic, beat, room)
             sealed = "open" if sealing is None else f"key {sealing.key_id}"
             _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)
             coder = FrameCoder(bundle)
@@ -182,6 +184,7 @@ class _Run:
         return self.stop.wait(delay_s)
 
     def _encode(self, frame: Frame, identity: FrameIdentity, level: int) -> Outgoing:
+        taken_s = time.monotonic() - max(0, unix_ms() - frame.capture_ms) * 1e-3
         begun_s = time.perf_counter()
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
         inferred_s = time.perf_counter()
@@ -200,6 +203,7 @@ class _Run:
             level=level,
             network_ms=network_s * 1e3,
             coder_ms=coder_s * 1e3,
+            taken_s=taken_s,
         )
         return Outgoing(record, packet)
 
@@ -257,6 +261,8 @@ def _fates(journal: Journal, tally: Tally) -> Callable[[FrameRecord, str | None]
     def fate(record: FrameRecord, reason: str | None) -> None:
         if reason is None:
             tally.sent(record.size_bytes)
+            if record.latency is not None:
+                tally.arrived(record.latency.value_s)
         else:
             tally.dropped(reason)
         journal.frame(record, reason)

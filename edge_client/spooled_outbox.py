@@ -14,11 +14,13 @@ frames lie there new ones go there too: what is in memory is always older than w
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 import structlog
 
 from edge_client.outbox import REFERENCE_DROPPED, UNCONFIRMED, Fate, Outbox, Outgoing
+from edge_client.server_clock import Estimate
 from edge_client.spool import Spool
 
 _LOG = structlog.get_logger("edge.spool")
@@ -73,10 +75,10 @@ class SpooledOutbox(Outbox):
                 self._read_back()
             return super().take(most, 0.0, most_bytes)
 
-    def settle(self) -> None:
+    def settle(self, latencies: Iterable[Estimate | None] = ()) -> None:
         """What is in flight has been acknowledged, and need not lie on disk any more."""
         with self._changed:
-            super().settle()
+            super().settle(latencies)
             if not self._ended:
                 self._confirm()
 

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
+
+LATENCY_BOUNDS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 600.0, 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class EdgeStats:
         behind_s: time by which frames came later than their pace, summed.
         network_s, coder_s: time in the encoder network, and in quantiser and entropy coder.
         link_failures: failed tries to reach or write to Redis, by reason.
+        latency: frames by latency, from capture to Redis entry: as many as :data:`LATENCY_BOUNDS_S` and one more.
+        latency_s: their latencies, summed.
         control_malformed: control records that could not be read.
         camera_state: ``ok``, ``away``, ``frozen`` or ``black``.
         camera_events: how often such a state was entered, the picture changed its size (``resized``), or the camera
@@ -41,6 +46,8 @@ class EdgeStats:
     network_s: float = 0.0
     coder_s: float = 0.0
     link_failures: Mapping[str, int] = field(default_factory=dict)
+    latency: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS_S) + 1)
+    latency_s: float = 0.0
     control_malformed: int = 0
     camera_state: str = "ok"
     camera_events: Mapping[str, int] = field(default_factory=dict)
@@ -97,6 +104,14 @@ class Tally:
                 frames_waiting=now.frames_waiting - frames,
                 frames_dropped=_more(now.frames_dropped, reason, frames),
             )
+
+    def arrived(self, latency_s: float) -> None:
+        """A frame's latency became known."""
+        place = bisect_left(LATENCY_BOUNDS_S, latency_s)
+        with self._lock:
+            now = self._stats
+            counts = (*now.latency[:place], now.latency[place] + 1, *now.latency[place + 1 :])
+            self._stats = replace(now, latency=counts, latency_s=now.latency_s + latency_s)
 
     def link_failed(self, reason: str) -> None:
         """A try to reach Redis failed."""

@@ -21,6 +21,7 @@ from edge_client.governor import Governor
 from edge_client.link import may_have_arrived, name_failure, read_record
 from edge_client.outbox import Outbox, Outgoing
 from edge_client.packet_sizes import FRAMING_BYTES
+from edge_client.server_clock import ServerClock
 from edge_client.stats import Tally
 from narrows.backoff import Backoff
 from narrows.errors import RecordError
@@ -51,6 +52,7 @@ class Uplink:
         outbox: Outbox,
         tally: Tally,
         governor: Governor,
+        clock: ServerClock,
         monotonic_s: Callable[[], float],
         beat: Callable[[], None],
         room: Room | None = None,
@@ -62,6 +64,7 @@ class Uplink:
         self._outbox = outbox
         self._tally = tally
         self._governor = governor
+        self._clock = clock
         self._monotonic_s = monotonic_s
         self._beat = beat
         self._room = room
@@ -105,6 +108,7 @@ class Uplink:
     def _step(self) -> None:
         if self._trouble is not None:
             self._client.ping()
+        self._clock.keep_up(self._client)
         if self._monotonic_s() >= self._control_due_s:
             self._read_control()
         most = _BATCH if self._trouble is None else _BATCH_IN_TROUBLE
@@ -121,13 +125,18 @@ class Uplink:
         for outgoing in batch:
             pipeline.xadd(self._keys.features, {PACKET_FIELD: outgoing.packet}, maxlen=self._maxlen, approximate=True)
         try:
-            pipeline.execute()
+            entries = pipeline.execute()
         except RedisError as error:
             self._outbox.give_back(uncertain=may_have_arrived(error))
             raise
         size_bytes = sum(len(outgoing.packet) + FRAMING_BYTES for outgoing in batch)
         self._governor.delivered(Delivery(batch[0].coded_s, sent_s, self._monotonic_s(), size_bytes))
-        self._outbox.settle()
+        self._outbox.settle(
+            [
+                self._clock.latency(outgoing.record.taken_s, entry_ms(entry))
+                for outgoing, entry in zip(batch, entries, strict=True)
+            ]
+        )
         if self._trouble is not None:
             _LOG.info("restored", after=self._trouble, waiting=self._outbox.waiting)
         self._trouble = None
@@ -156,6 +165,13 @@ class Uplink:
         self._trouble = reason
         self._tally.link_failed(reason)
         self._outbox.link_failed()
+        self._clock.forget()
         delay_s = self._backoff.next_delay_s()
         _LOG.warning("redis_" + reason, remedy=remedy, waiting=self._outbox.waiting, next_try_s=round(delay_s, 1))
         self._halted.wait(delay_s)
+
+
+def entry_ms(entry: bytes | str) -> int:
+    """The server's clock in an entry id, ``MILLISECONDS-COUNT``."""
+    text = entry if isinstance(entry, str) else entry.decode()
+    return int(text.partition("-")[0])

@@ -125,6 +125,8 @@ def test_frames_arrive_and_decode_to_the_symbols_that_the_encoder_made(
         assert (line["name"], line["sequence"], line["epoch"]) == (name, packet.sequence, packet.epoch)
         assert (line["bytes"], line["level"], line["sent"]) == (len(packet.to_bytes()), 1, True)
         assert line["capture_ms"] == packet.capture_ms
+        assert line["latency_ms"] >= -line["latency_error_ms"]
+        assert 0 < line["latency_error_ms"] < 5000
 
 
 def test_a_source_that_ends_ends_the_program_and_the_next_boot_has_a_later_epoch(

@@ -15,6 +15,7 @@ from edge_client.backpressure import Room
 from edge_client.governor import Governor
 from edge_client.link import connect
 from edge_client.outbox import QUEUE_FULL, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
+from edge_client.server_clock import ServerClock
 from edge_client.stats import Tally
 from edge_client.steering import Choice
 from edge_client.uplink import Uplink
@@ -51,8 +52,17 @@ class Camera:
     def __post_init__(self) -> None:
         self.outbox = Outbox(LIMIT, self._fate)
         self.governor = Governor(MANIFEST, Choice(0, 10.0), adaptive=True, monotonic_s=time.monotonic)
+        clock = ServerClock(time.monotonic, time.time)
         self.uplink = Uplink(
-            connect(self.url), KEYS, self.maxlen, self.outbox, self.tally, self.governor, time.monotonic, lambda: None
+            connect(self.url),
+            KEYS,
+            self.maxlen,
+            self.outbox,
+            self.tally,
+            self.governor,
+            clock,
+            time.monotonic,
+            lambda: None,
         )
         self.uplink.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from edge_client.journal import Journal
 from edge_client.outbox import FrameRecord
 from edge_client.progress import summarise
+from edge_client.server_clock import Estimate
 from edge_client.stats import EdgeStats, Tally
 from narrows.errors import StateError
 
@@ -22,7 +24,7 @@ def test_a_line_a_frame_and_one_at_the_end(tmp_path: Path) -> None:
         tally.taken(network_s=0.01, coder_s=0.001)
     with Journal(tmp_path / "j.jsonl", tally) as journal:
         tally.sent(4321)
-        journal.frame(RECORD, None)
+        journal.frame(replace(RECORD, latency=Estimate(0.08321, 0.0205)), None)
         tally.dropped("queue_full")
         journal.frame(RECORD, "queue_full")
     sent, dropped, end = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text().splitlines()]
@@ -34,10 +36,12 @@ def test_a_line_a_frame_and_one_at_the_end(tmp_path: Path) -> None:
         "bytes": 4321,
         "level": 2,
         "encode_ms": {"network": 12.346, "coder": 0.5},
+        "latency_ms": 83.2,
+        "latency_error_ms": 20.5,
         "sent": True,
         "reason": None,
     }
-    assert (dropped["sent"], dropped["reason"]) == (False, "queue_full")
+    assert (dropped["sent"], dropped["reason"], dropped["latency_ms"]) == (False, "queue_full", None)
     assert (end["end"], end["frames_taken"], end["frames_sent"]) == (True, 2, 1)
     assert end["frames_dropped"] == {"queue_full": 1}
 

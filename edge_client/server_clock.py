@@ -1,0 +1,113 @@
+"""Redis's clock as this machine sees it, whatever this machine's own clock says.
+
+A frame's latency runs from its capture, here, to its Redis entry id, there. The camera's wall clock may be wrong and
+may jump, so it is not used: what is estimated is the offset between the *monotonic* clock and the server's, from the
+answers to ``TIME``, each known to half its round trip (Cristian, "Probabilistic clock synchronization", 1989). Of the
+last eight the one with the least error counts, as in NTP's clock filter, and its error grows with its age (RFC 5905).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import redis
+import structlog
+from redis.exceptions import NoPermissionError
+
+_LOG = structlog.get_logger("edge.clock")
+_SAMPLES = 8
+_DRIFT = 15e-6
+_TICK_S = 0.5e-3
+_WRONG_S = 1.0
+_EAGER_PERIOD_S, _PERIOD_S = 1.0, 16.0
+
+
+class Estimate(NamedTuple):
+    """A time in seconds, and how far it may be off either way."""
+
+    value_s: float
+    error_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer to ``TIME``: server's clock less monotonic clock, and half the round trip."""
+
+    at_s: float
+    offset_s: float
+    error_s: float
+
+    @classmethod
+    def of(cls, asked_s: float, server_s: float, answered_s: float) -> Sample:
+        """From when it was asked for and answered, and what the server's clock said in between."""
+        return cls(answered_s, server_s - (asked_s + answered_s) / 2, (answered_s - asked_s) / 2)
+
+    def error_at(self, now_s: float) -> float:
+        """The error, grown by what two clocks may drift apart."""
+        return self.error_s + _DRIFT * (now_s - self.at_s)
+
+
+class ServerClock:
+    """Asks now and then; answers with estimates. One thread asks, any may read."""
+
+    def __init__(self, monotonic_s: Callable[[], float], unix_s: Callable[[], float]) -> None:
+        self._monotonic_s = monotonic_s
+        self._unix_s = unix_s
+        self._samples: deque[Sample] = deque(maxlen=_SAMPLES)
+        self._due_s = monotonic_s()
+        self._forbidden = False
+        self._wrong = False
+
+    def keep_up(self, client: redis.Redis) -> None:
+        """Ask if it is time to.
+
+        Raises:
+            RedisError: Redis did not answer. A user without the right to ask is told of once, and asks no more.
+        """
+        asked_s = self._monotonic_s()
+        if self._forbidden or asked_s < self._due_s:
+            return
+        try:
+            seconds, microseconds = client.time()
+        except NoPermissionError:
+            self._forbidden = True
+            _LOG.warning("clock_unknown", remedy="allow this user TIME, or no latency is measured")
+            return
+        self._samples.append(Sample.of(asked_s, int(seconds) + int(microseconds) * 1e-6, self._monotonic_s()))
+        self._due_s = asked_s + (_EAGER_PERIOD_S if len(self._samples) < _SAMPLES else _PERIOD_S)
+        self._warn(self.local_offset())
+
+    def forget(self) -> None:
+        """Another server may answer from now on."""
+        self._samples.clear()
+        self._due_s = self._monotonic_s()
+
+    def local_offset(self) -> Estimate | None:
+        """How far this machine's wall clock is ahead of the server's; ``None``: not known."""
+        now_s = self._monotonic_s()
+        best = self._best(now_s)
+        return best and Estimate(self._unix_s() - now_s - best.offset_s, best.error_at(now_s))
+
+    def latency(self, taken_s: float | None, entry_ms: int) -> Estimate | None:
+        """From a capture, by the monotonic clock, to an entry id; ``None``: not known."""
+        best = self._best(self._monotonic_s())
+        if best is None or taken_s is None:
+            return None
+        # an entry id is a whole millisecond, cut off
+        latency_s = entry_ms * 1e-3 + _TICK_S - best.offset_s - taken_s
+        return Estimate(latency_s, best.error_at(self._monotonic_s()) + _TICK_S)
+
+    def _warn(self, offset: Estimate | None) -> None:
+        wrong = offset is not None and abs(offset.value_s) - offset.error_s > _WRONG_S
+        if offset is not None and wrong and not self._wrong:
+            seconds, error_s = round(offset.value_s, 1), round(offset.error_s, 3)
+            remedy = "set this machine's clock, or let NTP do it: capture times are off by as much"
+            _LOG.warning("clock_wrong", ahead_s=seconds, error_s=error_s, remedy=remedy)
+        self._wrong = wrong
+
+    def _best(self, now_s: float) -> Sample | None:
+        samples = list(self._samples)
+        return min(samples, key=lambda sample: sample.error_at(now_s)) if samples else None
