@@ -104,6 +104,11 @@ class Outbox:
         return len(self._waiting)
 
     @property
+    def on_disk(self) -> tuple[int, int]:
+        """Packets that lie on disk and were not read back, and the bytes that the disk gives for them."""
+        return 0, 0
+
+    @property
     def sent_or_hopeful(self) -> int:
         """Packets sent, waiting or in flight: all but those given up."""
         with self._changed:

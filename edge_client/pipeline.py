@@ -33,6 +33,7 @@ from edge_client.link import connect
 from edge_client.outbox import Fate, FrameRecord, Outbox, Outgoing
 from edge_client.pacer import Pacer
 from edge_client.progress import Progress
+from edge_client.reading import Reading
 from edge_client.sd_notify import READY, STOPPING, notify
 from edge_client.sealing import Sealing
 from edge_client.server_clock import ServerClock
@@ -92,6 +93,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             beat = watchdog.loop("uplink", BEAT_S)
             clock = ServerClock(time.monotonic, time.time)
             uplink = Uplink(client, keys, settings.maxlen, outbox, tally, governor, clock, time.monotonic, beat, room)
+            _show(settings, exits, lambda: _reading(tally, uplink, outbox, clock, governor))
             sealed = "open" if sealing is None else f"key {sealing.key_id}"
             _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)
             coder = FrameCoder(bundle)
@@ -227,6 +229,35 @@ class _Run:
 def _ask_for_shards(redis_url: str, stop: Event, beat: Callable[[], None]) -> int | None:
     with closing(connect(redis_url, answer_s=FLUSH_S)) as client:
         return wait_for_shards(client, stop, beat)
+
+
+def _reading(tally: Tally, uplink: Uplink, outbox: Outbox, clock: ServerClock, governor: Governor) -> Reading:
+    frames, size_bytes = outbox.on_disk
+    link = governor.reading
+    return Reading(
+        stats=tally.snapshot(),
+        trouble=uplink.trouble,
+        clock=clock.local_offset(),
+        spool_frames=frames,
+        spool_bytes=size_bytes,
+        goodput_bytes_per_s=link.goodput_bytes_per_s,
+        round_trip_s=link.base_s,
+    )
+
+
+def _show(settings: EdgeSettings, exits: ExitStack, read: Callable[[], Reading]) -> None:
+    """Let Prometheus see the readings, where the settings say so."""
+    if settings.http is None and settings.metrics_file is None:
+        return
+    from edge_client.exposition import served, written  # noqa: PLC0415 -- megabytes that few cameras need
+    from edge_client.metrics import EdgeMetrics  # noqa: PLC0415
+
+    registry = EdgeMetrics(read).registry
+    if settings.http is not None:
+        address = exits.enter_context(served(registry, settings.http, settings.http_token))
+        _LOG.info("metrics", address=address)
+    if settings.metrics_file is not None:
+        exits.enter_context(written(registry, settings.metrics_file))
 
 
 def _spool(settings: EdgeSettings, tally: Tally) -> Spool:

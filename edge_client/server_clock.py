@@ -89,7 +89,7 @@ class ServerClock:
         """How far this machine's wall clock is ahead of the server's; ``None``: not known."""
         now_s = self._monotonic_s()
         best = self._best(now_s)
-        return best and Estimate(self._unix_s() - now_s - best.offset_s, best.error_at(now_s))
+        return None if best is None else Estimate(self._unix_s() - now_s - best.offset_s, best.error_at(now_s))
 
     def latency(self, taken_s: float | None, entry_ms: int) -> Estimate | None:
         """From a capture, by the monotonic clock, to an entry id; ``None``: not known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_client.spool.keep import Keep
@@ -26,6 +26,9 @@ class EdgeSettings:
         spool_mb: megabytes of disk below ``state_folder`` for what Redis does not take; 0: what does not fit ``queue``
             is dropped.
         spool_keep: what a full spool keeps.
+        http: where metrics are served; ``None``: nowhere.
+        http_token: what whoever asks for them must know; not needed on a loopback address.
+        metrics_file: where they are written for node_exporter.
         key_file: what `narrows keys issue` wrote for this stream; ``None`` sends open packets.
     """
 
@@ -47,6 +50,9 @@ class EdgeSettings:
     key_file: Path | None = None
     spool_mb: float = 0.0
     spool_keep: Keep = Keep.NEWEST
+    http: str | None = None
+    http_token: str | None = field(default=None, repr=False)
+    metrics_file: Path | None = None
 
     @property
     def keeps_all(self) -> bool:

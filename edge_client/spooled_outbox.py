@@ -43,6 +43,12 @@ class SpooledOutbox(Outbox):
         return len(self._waiting) + self._spool.unread
 
     @property
+    def on_disk(self) -> tuple[int, int]:
+        """Packets that lie on disk and were not read back, and what the segments take."""
+        with self._changed:
+            return self._spool.unread, self._spool.size_bytes
+
+    @property
     def sent_or_hopeful(self) -> int:
         """Packets of this run that were sent, wait or are in flight: all but those given up."""
         with self._changed:

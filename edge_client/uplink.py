@@ -76,6 +76,11 @@ class Uplink:
         self.control: Control | None = None
         self._thread = Thread(target=self._run, name="uplink", daemon=True)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why Redis takes no packets; ``None`` while it does."""
+        return self._trouble
+
     def start(self) -> None:
         """Begin to send."""
         self._thread.start()

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -16,7 +16,11 @@ import typer
 from narrows.cli.options import RedisUrl
 from narrows.wire.install import MAX_SHARDS
 
+if TYPE_CHECKING:
+    from edge_client.settings import EdgeSettings
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 class SpoolKeep(StrEnum):
@@ -66,6 +70,22 @@ def edge(
     spool_keep: Annotated[
         SpoolKeep, typer.Option(help="What a full spool keeps: the newest frames, or the oldest. Order stays.")
     ] = SpoolKeep.NEWEST,
+    once: Annotated[
+        bool, typer.Option("--once", help="Test camera, encoder, disk and Redis, say what is wrong, send nothing.")
+    ] = False,
+    http: Annotated[
+        str | None, typer.Option(help="Serve /metrics for Prometheus here, as 127.0.0.1:9467.", show_default="nowhere")
+    ] = None,
+    http_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="NARROWS_HTTP_TOKEN",
+            help="What whoever asks for metrics must know; file:PATH reads it. Needed beyond loopback.",
+        ),
+    ] = None,
+    metrics_file: Annotated[
+        Path | None, typer.Option(help="Write the metrics here every 15 s, for node_exporter's textfile collector.")
+    ] = None,
     key_file: Annotated[
         Path | None,
         typer.Option(
@@ -89,6 +109,9 @@ def edge(
 
     Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
     --bundle bundles/demo --spool-mb 256
+
+    Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
+    --bundle bundles/demo --once
 
     Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis-url
     --bundle bundles/demo --key-file /etc/narrows/gate-3.key
@@ -116,13 +139,36 @@ def edge(
         max_age_s=max_age_s,
         shards=shards,
         key_file=key_file,
+        http=http,
+        http_token=http_token,
+        metrics_file=metrics_file,
         spool_mb=spool_mb,
         spool_keep=Keep(spool_keep.value),
     )
+    if once:
+        raise typer.Exit(_test_once(settings))
     stats = run(settings, _stopped_by_signals())
     structlog.get_logger("edge").info(
         "ended", sent=stats.frames_sent, dropped=dict(stats.frames_dropped), passed_over=stats.passed_over
     )
+
+
+def _test_once(settings: EdgeSettings) -> int:
+    """Print the self-test, and a verdict that can be read from a ladder; the exit status."""
+    from edge_client.selftest import Level, examine
+
+    failed, warned = [], []
+    for check in examine(settings):
+        remedy = f" -> {check.remedy}" if check.remedy else ""
+        one_line = " ".join(f"{check.detail}{remedy}".split())
+        level = f"{check.level:5}"
+        shown = typer.style(level, fg=_COLOURS[check.level], bold=True) if sys.stdout.isatty() else level
+        print(f"{shown} {check.subject:8} {one_line}", flush=True)
+        failed += [check.subject] if check.level is Level.FAIL else []
+        warned += [check.subject] if check.level is Level.WARN else []
+    verdict = f"NOT READY: {', '.join(failed)}" if failed else f"READY: {settings.stream} can send"
+    print(verdict + (f" (look at: {', '.join(warned)})" if warned else ""), flush=True)
+    return 1 if failed else 0
 
 
 def _stopped_by_signals() -> Event:

@@ -9,6 +9,7 @@ from pathlib import Path
 from narrows.errors import SecretError
 
 _OTHERS = 0o077
+_ACL_MASK = 0o070
 _MAX_BYTES = 1 << 22
 
 
@@ -21,7 +22,7 @@ def read_secret(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
-            _check_tight(path, found.st_mode)
+            _check_tight(path, found.st_mode & ~_ACL_MASK if _is_credential(path) else found.st_mode)
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise SecretError(f"{path} cannot be read ({error.strerror})") from None
@@ -74,6 +75,12 @@ def check_secret_folder(folder: Path) -> None:
     if not stat.S_ISDIR(mode):
         raise SecretError(f"{folder} is no folder")
     _check_tight(folder, mode)
+
+
+def _is_credential(path: Path) -> bool:
+    """Whether systemd gave us the file (``LoadCredential=``): its access list shows as the group's bits."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    return bool(folder) and path.parent == Path(folder)
 
 
 def _check_tight(path: Path, mode: int) -> None:

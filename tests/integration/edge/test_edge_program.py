@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from narrows.codec import decode_symbols, quantise, symbol_digest
 from narrows.wire import Control, FeaturePacket, StreamKeys
 from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD
 from orchestrator.supervise.local_redis import LocalRedis
+from orchestrator.supervise.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARDS = 4
@@ -240,6 +242,32 @@ def test_frames_that_were_given_up_are_made_up_for(
     assert end["frames_sent"] == 8 == len(packets(install))
     assert end["frames_dropped"]["queue_full"] > 3
     assert end["link_failures"]["out_of_memory"] > 0
+
+
+def test_prometheus_sees_the_outage_of_a_running_camera(
+    tmp_path: Path, launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, samples: Path
+) -> None:
+    address, file = f"127.0.0.1:{free_ports(1)[0]}", tmp_path / "narrows.prom"
+    options = ("--fps", "20", "--loop", "--spool-mb", "8", "--http", address, "--metrics-file", str(file))
+    program = launch(server.url, bundle, samples, *options)
+    program.until(lambda: len(program.lines()) > 5)
+
+    def shown() -> dict[str, float]:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+            lines = [line.rpartition(" ") for line in answer.read().decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in lines}
+
+    good = shown()
+    assert good["narrows_edge_link_up"] == 1
+    assert good["narrows_edge_frames_sent_total"] > 5
+    assert good["narrows_edge_latency_seconds_count"] > 0
+    assert abs(good["narrows_edge_clock_offset_seconds"]) <= good["narrows_edge_clock_error_seconds"]
+    server.stop()
+    program.until(lambda: shown()["narrows_edge_spool_frames"] > 3)
+    assert shown()["narrows_edge_link_up"] == 0
+    assert shown()['narrows_edge_link_failures_total{reason="unreachable"}'] > 0
+    _, end = program.stop()
+    assert f"narrows_edge_frames_taken_total {end['frames_taken']}.0" in file.read_text()
 
 
 def test_without_an_install_record_it_waits_and_says_for_what(

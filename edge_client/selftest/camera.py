@@ -1,0 +1,98 @@
+"""Does the camera give pictures, and does the encoder turn them into packets?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Event, Timer
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_client.camera_watch import is_dark
+from edge_client.coding import FrameCoder
+from edge_client.encoder import Encoder
+from edge_client.selftest.check import Check, fail, ok, warn
+from edge_client.settings import EdgeSettings
+from edge_client.sources import Frame, open_source
+from narrows.bundle import Bundle
+from narrows.errors import BundleError, EncoderError, SourceError
+from narrows.redact import redact
+from narrows.wire import FrameIdentity
+
+_PICTURE_S = 15.0
+_RUNS = 5
+Picture = NDArray[np.uint8]
+
+
+def check_camera(settings: EdgeSettings) -> tuple[Check, Picture | None]:
+    """A picture, its size and its brightness."""
+    try:
+        frame = _one_frame(settings)
+    except SourceError as error:
+        return fail("camera", str(error), "check --source, cable, address and password"), None
+    source = redact(settings.source)
+    if frame is None:
+        return fail(
+            "camera", f"no picture from {source} in {_PICTURE_S:.0f} s", "is it on, and the address right?"
+        ), None
+    picture = frame.picture
+    percent = round(float(picture.mean()) / 255 * 100)
+    detail = f"{picture.shape[1]}x{picture.shape[0]}, brightness {percent} %"
+    if is_dark(picture):
+        return warn("camera", f"{detail}: black", "is the lens covered, or the night dark?"), picture
+    return ok("camera", detail), picture
+
+
+def check_bundle(folder: Path) -> tuple[Check, Bundle | None]:
+    """The encoder's folder, whole and unaltered."""
+    try:
+        bundle = Bundle.open(folder)
+    except BundleError as error:
+        return fail("bundle", str(error), "copy the bundle's folder again, whole"), None
+    return ok("bundle", f"{bundle.manifest.name} {bundle.manifest.version}, id {bundle.hex_id}"), bundle
+
+
+def check_encoder(settings: EdgeSettings, bundle: Bundle, picture: Picture | None) -> Iterator[Check]:
+    """How long a frame takes, and how large it becomes."""
+    size = bundle.manifest.input
+    shown = np.zeros((size.height, size.width, 3), np.uint8) if picture is None else picture
+    try:
+        encoder = Encoder(bundle, settings.threads)
+    except EncoderError as error:
+        yield fail("encoder", str(error), "install narrows[edge], or copy the bundle again")
+        return
+    level = bundle.manifest.finest_level_within(0.1) if settings.level is None else settings.level
+    if level >= len(bundle.manifest.levels):
+        yield fail("encoder", f"the bundle has no level {level}", f"--level 0 to {len(bundle.manifest.levels) - 1}")
+        return
+    times_s, size_bytes = [], 0
+    for _ in range(_RUNS):
+        begun_s = time.perf_counter()
+        latent = encoder.latent(encoder.fit(shown))
+        packet = FrameCoder(bundle).packet(latent, level, FrameIdentity(1, 0), 0)
+        times_s.append(time.perf_counter() - begun_s)
+        size_bytes = len(packet.to_bytes())
+    frame_s = float(np.median(times_s))
+    detail = (
+        f"{frame_s * 1e3:.0f} ms a frame, so {1 / frame_s:.1f} frames/s at most; {size_bytes} bytes at level {level}"
+    )
+    if frame_s * settings.frames_per_s > 1:
+        yield warn(
+            "encoder", detail, f"--fps {settings.frames_per_s:g} is more than it can: lower it, or raise --threads"
+        )
+    else:
+        yield ok("encoder", detail)
+
+
+def _one_frame(settings: EdgeSettings) -> Frame | None:
+    stop = Event()
+    timer = Timer(_PICTURE_S, stop.set)
+    timer.start()
+    try:
+        with closing(open_source(settings.source, loop=False, stop=stop)) as source:
+            return source.read()
+    finally:
+        timer.cancel()
