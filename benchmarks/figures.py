@@ -52,6 +52,28 @@ def seal(result: dict[str, Any]) -> str:
     return _table(["packets", "bytes", "latent to packet, CPU ms", "packet to symbols, CPU ms"], rows)
 
 
+def inversion(result: dict[str, Any]) -> str:
+    """What is guessed back from open packets."""
+    mean = result["mean_picture"]
+    rows = [
+        [f"level {r['level']}", f"{r['packet_bytes']:,.0f}", f"{r['psnr_db']:.1f}", f"{r['ssim']:.2f}"]
+        for r in result["levels"]
+    ]
+    rows.append(["nothing: the mean picture", "", f"{mean['psnr_db']:.1f}", f"{mean['ssim']:.2f}"])
+    return (
+        _table(["guessed from", "packet, bytes", "PSNR, dB", "SSIM"], rows)
+        + f"\n\nA network of {result['parameters'] / 1e6:.1f} million parameters, trained for {result['steps']} steps on "
+        f"{result['train_frames']} frames, judged on {result['val_frames']} others."
+    )
+
+
+def fuzz(result: dict[str, Any]) -> str:
+    """Inputs of each target; nothing was found, or there would be no result."""
+    rows = [[r["target"], f"{r['inputs']:,}", f"{r['edges']:,}", str(r["peak_rss_mb"])] for r in result["targets"]]
+    rows.append(["all", f"{result['inputs']:,}", "", ""])
+    return _table(["target", "inputs", "edges covered", "memory at most, MB"], rows)
+
+
 def pipeline(result: dict[str, Any]) -> str:
     """The path beside a plain loop, where a frame's time goes, and growth with the streams."""
     free = result["near_free_model"]
@@ -196,6 +218,8 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "accuracy": accuracy,
     "codec": codec,
     "seal": seal,
+    "inversion": inversion,
+    "fuzz": fuzz,
     "pipeline": pipeline,
     "fairness": fairness,
     "autoscale": autoscale,

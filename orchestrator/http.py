@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_created_metrics, generate_latest
 
 from narrows.errors import ServiceError
+from orchestrator.exposure import Bearer, check_token, is_loopback
 
+_log = structlog.get_logger(__name__)
+TOKEN_VARIABLE = "NARROWS_HTTP_TOKEN"  # noqa: S105 - its name
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
 
 
@@ -38,18 +42,37 @@ def parse_address(address: str) -> tuple[str, int]:
     raise ServiceError(f"address {address!r}: HOST:PORT is expected, such as 127.0.0.1:9464")
 
 
-def make_app(registry: CollectorRegistry, health: Health) -> web.Application:
-    """The three routes."""
+def check_exposure(address: str, token: str | None) -> None:
+    """Refuse a token that can be guessed; warn where others than this machine read metrics without one.
 
-    async def metrics(_: web.Request) -> web.Response:
+    Raises:
+        ServiceError: the address is not HOST:PORT, or the token is too short.
+    """
+    host, _ = parse_address(address)
+    if token is None and not is_loopback(host):
+        _log.warning("metrics are open to others", http=address, remedy=f"set {TOKEN_VARIABLE}, or listen on 127.0.0.1")
+        return
+    check_token(token, TOKEN_VARIABLE, f"--http {address}", host)
+
+
+def make_app(registry: CollectorRegistry, health: Health, token: str | None = None) -> web.Application:
+    """The three routes. Who does not bring the token, where there is one, learns whether it lives and is ready."""
+    bearer = Bearer(token)
+
+    async def metrics(request: web.Request) -> web.Response:
+        if not bearer.admits(request):
+            raise web.HTTPUnauthorized(
+                text="A token is needed: Authorization: Bearer TOKEN.\n", headers={"WWW-Authenticate": "Bearer"}
+            )
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def healthz(_: web.Request) -> web.Response:
-        return web.json_response(health.alive())
+    async def healthz(request: web.Request) -> web.Response:
+        return web.json_response(health.alive() if bearer.admits(request) else {})
 
-    async def readyz(_: web.Request) -> web.Response:
+    async def readyz(request: web.Request) -> web.Response:
         reasons = health.reasons_not_ready()
-        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+        shown = reasons if bearer.admits(request) else []
+        return web.json_response({"ready": not reasons, "reasons": shown}, status=503 if reasons else 200)
 
     app = web.Application()
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])

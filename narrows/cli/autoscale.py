@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.cli.options import DEFAULT_REDIS_URL, HttpToken, RedisUrl
 from orchestrator.autoscale.engines.options import EngineName
 from orchestrator.autoscale.settings import PolicySettings
 
@@ -93,6 +93,7 @@ def autoscale(
     ] = 30.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and say so; change nothing.")] = False,
     http: Annotated[str, typer.Option(help="Address of /metrics, /healthz and /readyz.")] = "127.0.0.1:9465",
+    http_token: HttpToken = None,
     log_level: Annotated[str, typer.Option(envvar="NARROWS_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Have as many decoders as the streams need, and say why, until SIGTERM or SIGINT. Of several, one leads.
@@ -147,6 +148,7 @@ def autoscale(
             metrics_port=metrics_port,
             max_batch=max_batch,
             http=http,
+            http_token=http_token,
             log_level=log_level,
         )
     )

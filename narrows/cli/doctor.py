@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.options import HttpToken
+
 if TYPE_CHECKING:
     from narrows.doctor.finding import Finding
 
@@ -52,6 +54,7 @@ def doctor(
             show_default="bundles/demo if it is there",
         ),
     ] = None,
+    http_token: HttpToken = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:
     """Say what is wrong with this machine or this stack, and what to do: a line each, ok, warn or fail.
@@ -73,6 +76,7 @@ def doctor(
         redis_url=redis_url,
         triton=triton,
         orchestrators=tuple(orchestrator or ()),
+        http_token=http_token,
         bundles=tuple(bundle or ()),
         configuration=context.obj if isinstance(context.obj, Configuration | ConfigError) else Configuration(),
         environment=os.environ,

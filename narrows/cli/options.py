@@ -17,4 +17,14 @@ RedisUrl = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_REDIS_URL", "RedisUrl"]
+HttpToken = Annotated[
+    str | None,
+    typer.Option(
+        "--http-token",
+        envvar="NARROWS_HTTP_TOKEN",
+        help="What /metrics asks for; needed beyond loopback. Better by the variable, or file:PATH.",
+        show_default="none",
+    ),
+]
+
+__all__ = ["DEFAULT_REDIS_URL", "HttpToken", "RedisUrl"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.cli.options import DEFAULT_REDIS_URL, HttpToken, RedisUrl
 
 
 def orchestrate(
@@ -28,6 +28,7 @@ def orchestrate(
     http: Annotated[
         str, typer.Option(envvar="NARROWS_HTTP", help="Address of /metrics, /healthz and /readyz.")
     ] = "127.0.0.1:9464",
+    http_token: HttpToken = None,
     max_batch: Annotated[
         int, typer.Option(min=1, max=1024, envvar="NARROWS_MAX_BATCH", help="Frames in one batch at most.")
     ] = 16,
@@ -83,6 +84,7 @@ def orchestrate(
             bundles=tuple(bundle),
             shards=shards,
             http=http,
+            http_token=http_token,
             max_batch=max_batch,
             slots=slots,
             retention=retention,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.cli.options import DEFAULT_REDIS_URL, HttpToken, RedisUrl
 
 _DISPATCHER = "http://127.0.0.1:9464"
 
@@ -30,6 +30,7 @@ def page(
         str | None,
         typer.Option(envvar="NARROWS_PAGE_TOKEN", help="What visitors must know; better given by the variable."),
     ] = None,
+    http_token: HttpToken = None,
     bundle: Annotated[
         list[Path] | None, typer.Option(help="Bundle folder: names and colours of its classes; repeatable.")
     ] = None,
@@ -53,6 +54,7 @@ def page(
             orchestrators=tuple(orchestrator or [_DISPATCHER]),
             listen=listen,
             token=token,
+            http_token=http_token,
             bundles=tuple(bundle or ()),
             frames_from=frames_from,
             log_level=log_level,

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from narrows.doctor.finding import Finding, fail, ok, warn
 
@@ -32,20 +33,23 @@ class DispatcherFacts:
     loads: dict[str, float]
 
 
-def gather(address: str) -> DispatcherFacts:
-    """Ask ``/readyz`` and ``/metrics``.
+def gather(address: str, token: str | None = None) -> DispatcherFacts:
+    """Ask ``/readyz`` and ``/metrics``, with the token that they may ask for.
 
     Raises:
+        PermissionError: it wants a token, or another one.
         OSError: nobody answers.
         ValueError: what answers is no dispatcher.
     """
     base = address.rstrip("/")
     base = base if "://" in base else f"http://{base}"
-    status, body = _get(f"{base}/readyz")
+    status, body = _get(f"{base}/readyz", token)
     answer = json.loads(body)
     if not isinstance(answer, dict) or not isinstance(answer.get("ready"), bool) or status not in (200, 503):
         raise ValueError(f"/readyz answers {status} {body[:60]!r}")
-    _, metrics = _get(f"{base}/metrics")
+    allowed, metrics = _get(f"{base}/metrics", token)
+    if allowed == HTTPStatus.UNAUTHORIZED:
+        raise PermissionError("it says how it is to those who bring the token: give --http-token")
     loads = {bundle: float(value) for bundle, value in _LOAD.findall(metrics.decode("utf-8", "replace"))}
     return DispatcherFacts(base, tuple(map(str, answer.get("reasons", ()))), loads)
 
@@ -72,11 +76,13 @@ def judge_load(bundle: str, load: float) -> Finding:
     return warn("load", detail, remedy) if load >= HIGH_LOAD else ok("load", detail)
 
 
-def _get(url: str) -> tuple[int, bytes]:
+def _get(url: str, token: str | None) -> tuple[int, bytes]:
     if not url.startswith(("http://", "https://")):
         raise ValueError("an address begins with http:// or https://")
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_S) as answer:  # noqa: S310
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310
             return answer.status, answer.read(1 << 22)
     except urllib.error.HTTPError as error:
         with error:

@@ -38,6 +38,7 @@ class Patient:
     configuration: Configuration | ConfigError
     environment: Mapping[str, str]
     variables: AbstractSet[str]
+    http_token: str | None = None
 
 
 def examine(patient: Patient) -> Iterator[Finding]:
@@ -124,7 +125,10 @@ def _triton(patient: Patient, bundles: tuple[Path, ...], found: list[triton_serv
 
 def _dispatcher(patient: Patient, address: str) -> Iterator[Finding]:
     try:
-        facts = dispatcher.gather(address)
+        facts = dispatcher.gather(address, patient.http_token)
+    except PermissionError as error:
+        yield fail("dispatcher", f"{address} wants a token", str(error))
+        return
     except (OSError, http.client.HTTPException) as error:
         yield _silent("dispatcher", address, error, "--orchestrator", given=bool(patient.orchestrators))
         return

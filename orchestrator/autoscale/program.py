@@ -19,7 +19,7 @@ from orchestrator.autoscale.observe import Observer
 from orchestrator.dispatch.dispatcher import own_name
 from orchestrator.dispatch.program import configure_logs
 from orchestrator.dispatch.store import Store
-from orchestrator.http import make_app, parse_address, serve
+from orchestrator.http import check_exposure, make_app, serve
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +42,7 @@ class AutoscaleOptions:
     metrics_port: int = 8002
     max_batch: int = 16
     http: str = "127.0.0.1:9465"
+    http_token: str | None = None
     log_level: str = "info"
 
 
@@ -56,7 +57,7 @@ def run_autoscale(options: AutoscaleOptions) -> None:
 
 
 async def _run(options: AutoscaleOptions) -> None:
-    parse_address(options.http)
+    check_exposure(options.http, options.http_token)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -69,7 +70,9 @@ async def _run(options: AutoscaleOptions) -> None:
             leadership = Leadership(store, own_name())
             autoscaler = Autoscaler(store, leadership, observer, engine, instances, options.plan)
             autoscaler.metrics.build_info.labels(__version__).set(1)
-            async with serve(make_app(autoscaler.metrics.registry, autoscaler.vitals), options.http) as address:
+            async with serve(
+                make_app(autoscaler.metrics.registry, autoscaler.vitals, options.http_token), options.http
+            ) as address:
                 _log.info("autoscaling", name=leadership.owner, http=address, engine=options.engine.value)
                 await autoscaler.run(stop)
         finally:

@@ -28,7 +28,7 @@ from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import Store, StoreAway
 from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.faults import Faults, Report, unreported
-from orchestrator.http import make_app, parse_address, serve
+from orchestrator.http import check_exposure, make_app, serve
 from orchestrator.inference import TritonDecoder
 from orchestrator.inference.fleet_meter import FleetMeter
 from orchestrator.inference.pool import ServerPool
@@ -50,6 +50,7 @@ class ProgramOptions:
     bundles: tuple[Path, ...]
     shards: int | None
     http: str
+    http_token: str | None
     max_batch: int
     slots: int
     retention: int
@@ -117,7 +118,7 @@ async def _agree_patiently(store: Store, wanted: int | None) -> int:
 
 
 async def _run(options: ProgramOptions) -> None:
-    parse_address(options.http)
+    check_exposure(options.http, options.http_token)
     bundles = [Bundle.open(folder) for folder in options.bundles]
     sources = parse_sources(options.triton)
     metrics = Metrics()
@@ -136,7 +137,9 @@ async def _run(options: ProgramOptions) -> None:
         dispatcher.metrics.build_info.labels(__version__).set(1)
         async with (
             _running(roster, stop),
-            serve(make_app(dispatcher.metrics.registry, dispatcher.health), options.http) as address,
+            serve(
+                make_app(dispatcher.metrics.registry, dispatcher.health, options.http_token), options.http
+            ) as address,
         ):
             _log.info("dispatching", name=dispatcher.name, http=address, bundles=[bundle.hex_id for bundle in bundles])
             await dispatcher.run(stop)

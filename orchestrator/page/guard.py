@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from narrows.errors import ServiceError
+from orchestrator.exposure import is_loopback, same
 from orchestrator.http import parse_address
-from orchestrator.page.options import is_loopback
 
 COOKIE = "narrows_page"
 ENTER = "/enter"
@@ -34,16 +34,16 @@ class Guard:
     """
 
     def __init__(self, token: str | None) -> None:
-        self._token = token.encode() if token is not None else None
+        self._token = token
 
     @property
     def cookie(self) -> str:
         """What the cookie of a visitor who was let in says."""
-        return hmac.new(self._token or b"", b"narrows page visitor", hashlib.sha256).hexdigest()
+        return hmac.new((self._token or "").encode(), b"narrows page visitor", hashlib.sha256).hexdigest()
 
     def knows(self, token: str) -> bool:
         """Whether that is the token; takes as long for a wrong one."""
-        return self._token is not None and hmac.compare_digest(_digest(token.encode()), _digest(self._token))
+        return self._token is not None and same(token, self._token)
 
     def admits(self, request: web.Request) -> bool:
         """Whether a request may be answered."""
@@ -52,7 +52,7 @@ class Guard:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self.knows(given.strip())
-        return hmac.compare_digest(_digest(request.cookies.get(COOKIE, "").encode()), _digest(self.cookie.encode()))
+        return same(request.cookies.get(COOKIE, ""), self.cookie)
 
     def middleware(self) -> Middleware:
         """Turns strangers away, and puts the headers on every answer."""
@@ -81,10 +81,6 @@ class Guard:
             text="A token is needed: Authorization: Bearer TOKEN, or enter it at /enter.\n",
             headers={"WWW-Authenticate": "Bearer"},
         )
-
-
-def _digest(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest()
 
 
 def _asks_for_loopback(host: str) -> bool:

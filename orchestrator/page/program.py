@@ -44,7 +44,7 @@ async def _run(options: PageOptions) -> None:
     filmed = Filmed(options.frames_from) if options.frames_from else None
     view = RedisView(options.redis_url)
     async with aiohttp.ClientSession() as session:
-        watch = Watch(Scraper(session, options.orchestrators), view, legends, filmed)
+        watch = Watch(Scraper(session, options.orchestrators, options.http_token), view, legends, filmed)
         try:
             async with serve(make_page(watch, Guard(options.token)), options.listen) as address:
                 _log.info("serving the page", url=f"http://{address}/", token="needed" if options.token else "none")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import aiohttp
 
 from narrows.errors import ServiceError
+from orchestrator.exposure import bearer_headers
 from orchestrator.page.reading import DispatcherReading, parse_metrics
 
 _ANSWER_S = 0.9
@@ -17,8 +19,9 @@ _ANSWER_S = 0.9
 class Scraper:
     """Reads ``/metrics`` and ``/readyz`` of every dispatcher at once."""
 
-    def __init__(self, session: aiohttp.ClientSession, urls: Sequence[str]) -> None:
+    def __init__(self, session: aiohttp.ClientSession, urls: Sequence[str], token: str | None = None) -> None:
         self._session = session
+        self._headers = bearer_headers(token)
         self._urls = [url.rstrip("/") for url in urls]
 
     async def round(self) -> tuple[dict[str, DispatcherReading], dict[str, str]]:
@@ -38,7 +41,11 @@ class Scraper:
             return str(error)
 
     async def _get(self, url: str) -> bytes:
-        async with self._session.get(url, timeout=aiohttp.ClientTimeout(total=_ANSWER_S)) as response:
+        async with self._session.get(
+            url, headers=self._headers, timeout=aiohttp.ClientTimeout(total=_ANSWER_S)
+        ) as response:
+            if response.status == HTTPStatus.UNAUTHORIZED:
+                raise ServiceError("it asks for a token: give --http-token, or NARROWS_HTTP_TOKEN")
             return await response.read()
 
 

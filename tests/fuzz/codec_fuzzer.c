@@ -1,4 +1,4 @@
-/* A libFuzzer target over the whole kernel: `make fuzz-codec`.
+/* A libFuzzer target over the whole kernel: `make fuzz`. With -DREPLAY it is a program that runs the files it is given.
  *
  * The input's head becomes tables that the parser in narrows/codec/tables.py would accept (and some that it would not:
  * those only reach narrows_expand, which must refuse them); the rest is a payload, or symbols to code.
@@ -181,3 +181,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(reference);
     return 0;
 }
+
+#ifdef REPLAY
+#include <stdio.h>
+
+int main(int count, char **paths)
+{
+    static uint8_t data[1 << 20];
+    for (int i = 1; i < count; i++) {
+        FILE *file = fopen(paths[i], "rb");
+        CLAIM(file);
+        const size_t size = fread(data, 1, sizeof data, file);
+        fclose(file);
+        uint8_t *exact = malloc(size ? size : 1); /* its own allocation: a read beyond it is seen */
+        memcpy(exact, data, size);
+        LLVMFuzzerTestOneInput(exact, size);
+        free(exact);
+    }
+    return 0;
+}
+#endif

@@ -1,0 +1,168 @@
+"""What is fuzzed, and what must hold of every input: a value or its named error, and a value means what its bytes say.
+
+Each target is a function of bytes; whatever else it raises is a finding. ``repair`` puts checksums right, so
+that mutations get past them; ``seeds`` are valid inputs to mutate.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from narrows.errors import FrameRefused, PacketError, RecordError, SealRefused, SecretError
+from narrows.seal import CameraKey, Keyring, Root, open_packet, seal_packet
+from narrows.wire import (
+    Control,
+    FeaturePacket,
+    FrameIdentity,
+    Install,
+    Kind,
+    LatentShape,
+    MaskPacket,
+    Policy,
+    Refusal,
+    Skip,
+    StreamSettings,
+    Timings,
+)
+from narrows.wire.keys import parse_feature_key
+from narrows.wire.mask import class_areas
+from narrows.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
+
+RING = Keyring({1: Root(1, 0, None, bytes(range(32))), 2: Root(2, 0, 5, bytes(32))}, frozenset({("cam-2", 1)}))
+KEY = RING.derive("cam-1", 1)
+_HEADER = 48
+
+
+@dataclass(frozen=True)
+class Target:
+    """One parser, its valid inputs, and how a mutation of one gets its checksum."""
+
+    name: str
+    run: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+    repair: Callable[[bytes], bytes] = bytes
+
+
+def feature(data: bytes) -> None:
+    """A packet has one form: what parses is written as the very same bytes."""
+    try:
+        packet = FeaturePacket.parse(data)
+    except PacketError:
+        return
+    assert packet.to_bytes() == data
+
+
+def sealed(data: bytes) -> None:
+    """Nothing opens but what was sealed, and under its stream's good key alone."""
+    try:
+        packet = FeaturePacket.parse(data)
+        for stream in ("cam-2", "cam-1"):
+            try:
+                RING.check(stream, packet.key_id, 10)
+                opened = open_packet(packet, RING.derive(stream, packet.key_id))
+            except SealRefused:
+                continue
+            assert stream == "cam-1"
+            assert opened in OPENED
+    except PacketError:
+        return
+
+
+def mask(data: bytes) -> None:
+    """Labels are of the size and below the number of classes that the header says, and survive another packing."""
+    try:
+        found = MaskPacket.parse(data)
+    except RecordError:
+        return
+    assert found.labels.max() < len(found.areas)
+    assert np.array_equal(MaskPacket.parse(found.to_bytes()).labels, found.labels)
+
+
+def record(data: bytes) -> None:
+    """The record that the first byte chooses; what is read is read again from what it writes."""
+    parse, write = RECORDS[data[0] % len(RECORDS)] if data else RECORDS[0]
+    try:
+        found = parse(data[1:])
+    except (RecordError, SecretError, FrameRefused):
+        return
+    assert parse(write(found)) == found
+
+
+def _outcome(data: bytes) -> Any:
+    return outcome_from_json(REFUSED if data[:1] == b"r" else SKIPPED, data[1:])
+
+
+def _outcome_bytes(found: Any) -> bytes:
+    return (b"s" if isinstance(found, Skip) else b"r") + outcome_to_json(found)
+
+
+RECORDS: tuple[tuple[Callable[[bytes], Any], Callable[[Any], bytes]], ...] = (
+    (Control.parse, Control.to_json),
+    (Install.parse, Install.to_json),
+    (StreamSettings.parse, StreamSettings.to_json),
+    (_outcome, _outcome_bytes),
+    (Keyring.parse, Keyring.to_json),
+    (CameraKey.parse, CameraKey.to_json),
+    (parse_feature_key, lambda found: f"narrows:{{{found[0]}}}:in:{found[1]}".encode()),
+)
+
+
+def with_packet_crc(data: bytes) -> bytes:
+    """The bytes with the CRC of a feature packet."""
+    if len(data) < _HEADER:
+        return data
+    crc = zlib.crc32(data[_HEADER:], zlib.crc32(data[: _HEADER - 4]))
+    return data[: _HEADER - 4] + struct.pack("<I", crc) + data[_HEADER:]
+
+
+def with_mask_crc(data: bytes) -> bytes:
+    """The bytes with the CRC of a mask packet."""
+    return data[:-4] + struct.pack("<I", zlib.crc32(data[:-4])) if len(data) > 4 else data
+
+
+PLAIN = FeaturePacket(0x0123456789ABCDEF, 1767225600123, 7, 1767225600456, 2, LatentShape(2, 2, 2), 5, b"\xa1\xb2\xc3")
+OPENED = (
+    PLAIN,
+    replace(PLAIN, sequence=9, kind=Kind.PREDICTED, reference_distance=2, reference_digest=5, payload=b"\x42" * 40),
+)
+
+
+def _masks() -> tuple[bytes, ...]:
+    labels = (np.arange(40 * 30).reshape(40, 30) // 77 % 5).astype(np.uint8)
+    timings, identity = Timings(1, 2, 3, 4, 5), FrameIdentity(7, 8)
+    found = MaskPacket(9, identity, 1767225600456, 2, 500, labels, class_areas(labels, 5), timings)
+    packed = found.to_bytes()
+    raw = bytearray(packed[: 60 + 20] + labels.tobytes() + bytes(4))
+    raw[1] = 0
+    return packed, with_mask_crc(bytes(raw))
+
+
+def _records() -> tuple[bytes, ...]:
+    refusal = Refusal("crc_mismatch", "words", FrameIdentity(1, 2))
+    written = (
+        Control(1, 2.5, 0, 3).to_json(),
+        Install(4).to_json(),
+        StreamSettings(Policy.COMPLETE, 2.0, "gates", "0123456789abcdef", 300).to_json(),
+        _outcome_bytes(refusal),
+        RING.to_json(),
+        KEY.to_json(),
+        b"narrows:{3}:in:cam-1",
+    )
+    return tuple(bytes([index]) + data for index, data in enumerate(written))
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("feature", feature, tuple(packet.to_bytes() for packet in OPENED), with_packet_crc),
+        Target("sealed", sealed, tuple(seal_packet(packet, KEY).to_bytes() for packet in OPENED), with_packet_crc),
+        Target("mask", mask, _masks(), with_mask_crc),
+        Target("record", record, _records()),
+    )
+}

@@ -1,0 +1,91 @@
+"""Metrics are shown to this machine, or to who brings the token; probes learn that a program lives and is ready."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+from structlog.testing import capture_logs
+
+from narrows.errors import ServiceError
+from orchestrator.exposure import bearer_headers
+from orchestrator.http import check_exposure, make_app, serve
+from orchestrator.page.scrape import Scraper
+
+TOKEN = "0123456789abcdef"
+
+
+class Ill:
+    """A program that lives and is not ready."""
+
+    def alive(self) -> dict[str, object]:
+        return {"name": "host-17"}
+
+    def reasons_not_ready(self) -> list[str]:
+        return ["Triton at 10.0.0.7 is away"]
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[str]:
+    registry = CollectorRegistry()
+    Gauge("narrows_streams", "Streams", registry=registry).set(7)
+    async with serve(make_app(registry, Ill(), TOKEN), "127.0.0.1:0") as bound:
+        yield f"http://{bound}"
+
+
+async def get(address: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(address + path, headers=headers) as answer:
+        return answer.status, await answer.text()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        bearer_headers("0123456789abcdeX"),
+        {"Authorization": TOKEN},
+        {"Authorization": f"Basic {TOKEN}"},
+        bearer_headers(""),
+    ],
+)
+async def test_a_stranger_learns_that_it_lives_and_is_not_ready(address: str, headers: dict[str, str]) -> None:
+    status, body = await get(address, "/metrics", headers)
+    assert (status, "narrows_streams" in body) == (401, False)
+    assert await get(address, "/healthz", headers) == (200, "{}")
+    status, body = await get(address, "/readyz", headers)
+    assert (status, json.loads(body)) == (503, {"ready": False, "reasons": []})
+
+
+async def test_who_brings_the_token_learns_all(address: str) -> None:
+    headers = bearer_headers(TOKEN)
+    assert "narrows_streams 7.0" in (await get(address, "/metrics", headers))[1]
+    assert "host-17" in (await get(address, "/healthz", headers))[1]
+    assert "10.0.0.7" in (await get(address, "/readyz", headers))[1]
+
+
+async def test_the_page_brings_it_and_says_where_it_is_missing(address: str) -> None:
+    async with aiohttp.ClientSession() as session:
+        _, without = await Scraper(session, [address]).round()
+        _, beside = await Scraper(session, [address], TOKEN).round()
+    assert "--http-token" in without[address]
+    assert "--http-token" not in beside[address]  # it was let in, and found no dispatcher's metrics
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9464", "[::]:9464", "10.0.0.5:9464", "dispatcher:9464"])
+def test_beyond_loopback_what_has_no_token_is_said(listen: str) -> None:
+    with capture_logs() as said:
+        check_exposure(listen, None)
+        check_exposure(listen, TOKEN)
+    (warning,) = said
+    assert (warning["log_level"], warning["http"]) == ("warning", listen)
+    assert "NARROWS_HTTP_TOKEN" in warning["remedy"]
+
+
+def test_on_loopback_none_is_needed_and_a_short_one_is_refused_anywhere() -> None:
+    for listen in ("127.0.0.1:9464", "[::1]:9464", "localhost:0"):
+        check_exposure(listen, None)
+        with pytest.raises(ServiceError, match="guessed"):
+            check_exposure(listen, "short")
