@@ -62,8 +62,8 @@ def inversion(result: dict[str, Any]) -> str:
     rows.append(["nothing: the mean picture", "", f"{mean['psnr_db']:.1f}", f"{mean['ssim']:.2f}"])
     return (
         _table(["guessed from", "packet, bytes", "PSNR, dB", "SSIM"], rows)
-        + f"\n\nA network of {result['parameters'] / 1e6:.1f} million parameters, trained for {result['steps']} steps on "
-        f"{result['train_frames']} frames, judged on {result['val_frames']} others."
+        + f"\n\nA network of {result['parameters'] / 1e6:.1f} million parameters, trained for {result['steps']} steps "
+        f"on {result['train_frames']} frames, judged on {result['val_frames']} others."
     )
 
 

@@ -1,0 +1,1 @@
+"""How much of a picture does who reads an open packet get back?"""
