@@ -21,6 +21,7 @@ from threading import Event
 
 import structlog
 
+from edge_client.alive import Alive
 from edge_client.backpressure import Room
 from edge_client.camera_watch import CameraWatch
 from edge_client.clock import unix_ms
@@ -88,7 +89,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             keys = StreamKeys.of(settings.stream, shards)
             client = connect(settings.redis_url)
             spool = exits.enter_context(closing(_spool(settings, tally))) if settings.spool_mb else None
-            outbox = _outbox(settings, _fates(journal, tally), spool)
+            outbox = _outbox(settings, _fates(journal, tally, Alive(settings.alive)), spool)
             room = Room(client, keys.features, settings.maxlen) if spool is not None else None
             beat = watchdog.loop("uplink", BEAT_S)
             clock = ServerClock(time.monotonic, time.time)
@@ -288,12 +289,13 @@ def _own_level(bundle: Bundle, level: int | None) -> int:
     return level
 
 
-def _fates(journal: Journal, tally: Tally) -> Callable[[FrameRecord, str | None], None]:
+def _fates(journal: Journal, tally: Tally, alive: Alive) -> Callable[[FrameRecord, str | None], None]:
     def fate(record: FrameRecord, reason: str | None) -> None:
         if reason is None:
             tally.sent(record.size_bytes)
             if record.latency is not None:
                 tally.arrived(record.latency.value_s)
+            alive.sent()
         else:
             tally.dropped(reason)
         journal.frame(record, reason)

@@ -29,6 +29,7 @@ class EdgeSettings:
         http: where metrics are served; ``None``: nowhere.
         http_token: what whoever asks for them must know; not needed on a loopback address.
         metrics_file: where they are written for node_exporter.
+        alive: a file to touch as frames are sent.
         key_file: what `narrows keys issue` wrote for this stream; ``None`` sends open packets.
     """
 
@@ -47,6 +48,7 @@ class EdgeSettings:
     queue: int = 64
     max_age_s: float = 0.6
     shards: int | None = None
+    alive: Path | None = None
     key_file: Path | None = None
     spool_mb: float = 0.0
     spool_keep: Keep = Keep.NEWEST

@@ -101,6 +101,7 @@ def edge(
         int | None,
         typer.Option(min=1, max=MAX_SHARDS, help="Number of shards.", show_default="read from narrows:install"),
     ] = None,
+    alive: Annotated[Path | None, typer.Option(help="Touch this file as frames are sent, for a health check.")] = None,
 ) -> None:
     """Encode a camera's pictures into a few kilobytes each and send them. No picture leaves this machine.
 
@@ -138,6 +139,7 @@ def edge(
         queue=queue,
         max_age_s=max_age_s,
         shards=shards,
+        alive=alive,
         key_file=key_file,
         http=http,
         http_token=http_token,
