@@ -46,15 +46,20 @@ def verify(folder: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> No
 
 @bundle.command()
 def install(
-    folder: Annotated[Path, typer.Argument(help="Bundle folder.")],
+    folders: Annotated[list[Path], typer.Argument(envvar="NARROWS_BUNDLE", help="Bundle folders.")],
     *,
     model_repository: Annotated[Path, typer.Option(help="Triton repository to fill.")] = Path("model_repository"),
 ) -> None:
-    """Copy a bundle's decoder into Triton's model repository, with its configurations for GPU and CPU.
+    """Copy the decoders of bundles into Triton's model repository, with their configurations for GPU and CPU.
+
+    Models of other bundles that are there stay: a canary or a rollback may need them.
 
     Example: narrows bundle install bundles/demo
+
+    Example: narrows bundle install bundles/2026-10 bundles/2026-11 --model-repository /srv/models
     """
     from narrows.bundle import Bundle
     from narrows.triton_config import fill_repository
 
-    print(fill_repository(Bundle.open(folder), model_repository))
+    for bundle in [Bundle.open(folder) for folder in folders]:
+        print(fill_repository(bundle, model_repository))

@@ -9,6 +9,13 @@ from narrows.bundle import Bundle, format_id
 QUEUE_DELAY_US = 1000
 
 
+class Backend(StrEnum):
+    """What runs the network: ``1/model.onnx``, or the engine in ``1/model.plan``."""
+
+    ONNXRUNTIME = "onnxruntime"
+    TENSORRT = "tensorrt"
+
+
 class Kind(StrEnum):
     """Where instances run."""
 
@@ -22,7 +29,12 @@ def model_name(bundle_id: int) -> str:
 
 
 def model_config(
-    bundle: Bundle, *, max_batch: int = 8, instances: int = 1, kind: Kind = Kind.GPU, tensorrt: bool = False
+    bundle: Bundle,
+    *,
+    max_batch: int = 8,
+    instances: int = 1,
+    kind: Kind = Kind.GPU,
+    backend: Backend = Backend.ONNXRUNTIME,
 ) -> str:
     """The configuration of a bundle's decoder, in protobuf text format.
 
@@ -34,15 +46,15 @@ def model_config(
         max_batch: the largest batch that Triton runs.
         instances: how many copies run side by side (for each GPU), until the autoscaler changes it.
         kind: where they run.
-        tensorrt: let ONNX Runtime's TensorRT accelerator compile the graph, in half precision; on a GPU only.
+        backend: TensorRT on a GPU only.
 
     Raises:
         ValueError: counts below one, or TensorRT on a CPU.
     """
     if max_batch < 1 or instances < 1:
         raise ValueError(f"max_batch {max_batch} and instances {instances} must be at least 1")
-    if tensorrt and kind is Kind.CPU:
-        raise ValueError("the TensorRT accelerator needs Kind.GPU")
+    if backend is Backend.TENSORRT and kind is Kind.CPU:
+        raise ValueError("TensorRT needs Kind.GPU")
     latent, picture = bundle.manifest.latent.as_tuple(), bundle.manifest.input
     return _TEMPLATE.format(
         name=model_name(bundle.id),
@@ -53,7 +65,7 @@ def model_config(
         kind=kind.value,
         delay_us=QUEUE_DELAY_US,
         threads=_CPU_THREADS if kind is Kind.CPU else "",
-        accelerator=_TENSORRT if tensorrt else "",
+        backend=backend.value,
     )
 
 
@@ -64,7 +76,7 @@ def _dims(shape: tuple[int, ...]) -> str:
 _TEMPLATE = """\
 # Written by `narrows export`: change it there.
 name: "{name}"
-backend: "onnxruntime"
+backend: "{backend}"
 max_batch_size: {max_batch}
 input [
   {{ name: "symbols" data_type: TYPE_INT8 dims: {latent} }},
@@ -84,22 +96,9 @@ model_warmup [
     inputs {{ key: "level" value {{ data_type: TYPE_INT32 dims: [ 1 ] zero_data: true }} }}
   }}
 ]
-{threads}{accelerator}"""
+{threads}"""
 
 _CPU_THREADS = """\
 parameters { key: "intra_op_thread_count" value { string_value: "1" } }
 parameters { key: "inter_op_thread_count" value { string_value: "1" } }
-"""
-
-_TENSORRT = """\
-optimization {
-  execution_accelerators {
-    gpu_execution_accelerator {
-      name: "tensorrt"
-      parameters { key: "precision_mode" value: "FP16" }
-      parameters { key: "trt_engine_cache_enable" value: "1" }
-      parameters { key: "trt_engine_cache_path" value: "/tmp/narrows-tensorrt" }
-    }
-  }
-}
 """

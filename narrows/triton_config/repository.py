@@ -6,12 +6,10 @@ from pathlib import Path
 
 from narrows.bundle import Bundle
 from narrows.errors import ServiceError
-from narrows.triton_config.config import Kind, model_config, model_name
+from narrows.triton_config.config import Backend, Kind, model_config, model_name
 
 
-def fill_repository(
-    bundle: Bundle, repository: Path, *, max_batch: int = 8, instances: int = 1, tensorrt: bool = False
-) -> Path:
+def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, instances: int = 1) -> Path:
     """Write a bundle's decoder and its configurations into ``repository``; answers the model's folder.
 
     ::
@@ -19,6 +17,7 @@ def fill_repository(
         repository/decoder_<bundle id>/
         ├── config.pbtxt          for a GPU, as the public container reads it
         ├── configs/cpu.pbtxt     for tritonserver --model-config-name=cpu
+        ├── configs/tensorrt.pbtxt for the engine that orchestrator.engine_build puts into 1/model.plan
         └── 1/model.onnx          copied from the bundle; not under version control
 
     What was there is overwritten file by file, the network first: a server that looks in between sees a whole model.
@@ -27,14 +26,16 @@ def fill_repository(
         ServiceError: it cannot be written, the disk is full for one.
         ValueError: as :func:`narrows.triton_config.model_config`.
     """
-    gpu = model_config(bundle, max_batch=max_batch, instances=instances, kind=Kind.GPU, tensorrt=tensorrt)
+    gpu = model_config(bundle, max_batch=max_batch, instances=instances, kind=Kind.GPU)
     cpu = model_config(bundle, max_batch=max_batch, instances=instances, kind=Kind.CPU)
+    engine = model_config(bundle, max_batch=max_batch, instances=instances, backend=Backend.TENSORRT)
     folder = repository / model_name(bundle.id)
     try:
         for name in ("1", "configs"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         _replace(folder / "1" / "model.onnx", bundle.decoder_path.read_bytes())
         _replace(folder / "configs" / "cpu.pbtxt", cpu.encode())
+        _replace(folder / "configs" / "tensorrt.pbtxt", engine.encode())
         _replace(folder / "config.pbtxt", gpu.encode())
     except OSError as error:
         raise ServiceError(f"the model repository {repository} cannot be filled: {error}") from None

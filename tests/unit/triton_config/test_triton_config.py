@@ -5,7 +5,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from narrows.bundle import Bundle
-from narrows.triton_config import Kind, fill_repository, model_config, model_name
+from narrows.triton_config import Backend, Kind, fill_repository, model_config, model_name
 
 BUNDLE = Path(__file__).parents[3] / "bundles" / "demo"
 
@@ -46,12 +46,9 @@ def test_batches_are_joined_without_the_settings_that_stall_triton(bundle: Bundl
 
 
 def test_tensorrt_is_asked_for_on_a_gpu_only(bundle: Bundle) -> None:
-    config = parse(model_config(bundle, tensorrt=True))
-    (accelerator,) = config.optimization.execution_accelerators.gpu_execution_accelerator
-    assert accelerator.name == "tensorrt"
-    assert not parse(model_config(bundle)).HasField("optimization")
+    assert parse(model_config(bundle, backend=Backend.TENSORRT)).backend == "tensorrt"
     with pytest.raises(ValueError, match="TensorRT"):
-        model_config(bundle, kind=Kind.CPU, tensorrt=True)
+        model_config(bundle, kind=Kind.CPU, backend=Backend.TENSORRT)
 
 
 @pytest.mark.parametrize(("max_batch", "instances"), [(0, 1), (1, 0)])
@@ -60,12 +57,13 @@ def test_counts_below_one_are_refused(bundle: Bundle, max_batch: int, instances:
         model_config(bundle, max_batch=max_batch, instances=instances)
 
 
-def test_the_repository_holds_both_configurations_and_the_network(bundle: Bundle, tmp_path: Path) -> None:
+def test_the_repository_holds_its_configurations_and_the_network(bundle: Bundle, tmp_path: Path) -> None:
     for _ in range(2):
         folder = fill_repository(bundle, tmp_path, max_batch=4)
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     name = model_name(bundle.id)
-    assert files == [f"{name}/1/model.onnx", f"{name}/config.pbtxt", f"{name}/configs/cpu.pbtxt"]
+    configurations = [f"{name}/config.pbtxt", f"{name}/configs/cpu.pbtxt", f"{name}/configs/tensorrt.pbtxt"]
+    assert files == [f"{name}/1/model.onnx", *configurations]
     assert (folder / "1" / "model.onnx").read_bytes() == bundle.decoder_path.read_bytes()
     gpu, cpu = (parse((folder / path).read_text()) for path in ("config.pbtxt", "configs/cpu.pbtxt"))
     assert gpu.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_GPU
