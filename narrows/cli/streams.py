@@ -100,6 +100,26 @@ def remove_stream(stream: Stream, *, by: By = None, redis_url: RedisUrl = DEFAUL
     print(f"{stream}: removed" if removed else f"{stream}: was not registered")
 
 
+@streams.command("canary")
+def canary_streams(
+    *,
+    share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the streams, 0.1 for a tenth.")] = 0.1,
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Name the streams whose cameras get a new bundle first, one a line; the same ones each time.
+
+    A larger share has all of a smaller one. It changes nothing: start those cameras anew with the new bundle, which the
+    cloud serves beside the old one (docs/operations.md).
+
+    Example: narrows streams canary --share 0.1
+    """
+    from narrows.registry import canaries, overviews
+
+    with _registry(redis_url) as registry:
+        for stream in canaries((overview.stream for overview in overviews(registry)), share):
+            print(stream)
+
+
 def _registry(redis_url: str) -> AbstractContextManager[StreamRegistry]:
     from contextlib import closing, contextmanager
 
