@@ -1,0 +1,141 @@
+"""What happens to the stack, one scene after another; each answers its figures, and raises where it does not hold."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.e2e.books import ledgers, mask_score
+from benchmarks.e2e.stack import Stack, StackError, firing, until
+from narrows.bundle import Bundle
+
+Figures = dict[str, object]
+LASTING = ("redis", "triton", "dispatcher", "autoscaler", "engine-proxy", "page", "prometheus", "alertmanager",
+           "grafana", "redis-exporter", "cameras")  # fmt: skip
+_WELL_S, _ALERT_S, _SCALE_S = 240.0, 240.0, 400.0
+_LEAST_MIOU = 0.5
+_OLD, _NEW = "/bundles/demo", "/bundles/next"
+_TRY = (
+    "import socket, sys\n"
+    "for place in sys.argv[1:]:\n"
+    "    host, port = place.split(':')\n"
+    "    try: socket.create_connection((host, int(port)), timeout=2).close(); print(place)\n"
+    "    except OSError: pass\n"
+)
+
+
+def begins(stack: Stack) -> Figures:
+    """`up --wait` returns when masks can flow."""
+    seconds = stack.up()
+    miou, _ = mask_score(stack, "demo-1", 24)
+    if miou < _LEAST_MIOU:
+        raise StackError(f"masks have {miou:.1%} mIoU against their labels")
+    return {"up_s": round(seconds, 1), "miou": round(miou, 4)}
+
+
+def cameras_reach_redis_alone(stack: Stack) -> Figures:
+    """Neither by name nor by address does a camera reach anything else."""
+    places = ["redis:6379", "triton:8001", "dispatcher:9464", "engine-proxy:2375", "prometheus:9090"]
+    for service, port in (("triton", 8001), ("dispatcher", 9464), ("engine-proxy", 2375), ("redis-exporter", 9121)):
+        networks = stack.containers(service)[0]["NetworkSettings"]["Networks"].values()
+        places += [f"{each['IPAddress']}:{port}" for each in networks]
+    reached = stack.compose("exec", "--no-TTY", "cameras", "python", "-c", _TRY, *places).split()
+    if reached != ["redis:6379"]:
+        raise StackError(f"a camera reaches {', '.join(reached)}")
+    return {"tried": len(places), "reached": reached}
+
+
+def decoders_follow_load(stack: Stack) -> Figures:
+    """More cameras bring a second Triton, fewer take it away, through the proxy."""
+    stack.settings["CAMERAS"] = "8"
+    stack.up("cameras", options=("--no-deps", "--no-recreate"))
+    up_s = until(lambda: stack.well("triton", 2), "a second Triton", _SCALE_S)
+    stack.settings["CAMERAS"] = "2"
+    stack.up("cameras", options=("--no-deps", "--no-recreate"))
+    down_s = until(lambda: stack.well("triton", 1), "one Triton again", _SCALE_S)
+    return {"second_after_s": round(up_s), "one_again_after_s": round(down_s)}
+
+
+def each_is_killed(stack: Stack) -> Figures:
+    """SIGKILL to each container's first process; it is back, and masks come."""
+    if "NarrowsRestarted" in firing():
+        raise StackError("NarrowsRestarted fires before the first kill")
+    back_s: dict[str, float] = {}
+    for service in LASTING:
+        number = len(stack.containers(service))
+        stack.kill(service)
+        seconds = until(lambda: stack.well(service, number), f"{service} is well again", _WELL_S)  # noqa: B023
+        before = _masks()
+        seconds += until(lambda: _masks() > before, f"masks after {service}", _WELL_S)  # noqa: B023
+        back_s[service] = round(seconds, 1)
+    alert_s = until(lambda: "NarrowsRestarted" in firing(), "NarrowsRestarted fires", _ALERT_S)
+    return {"well_again_s": back_s, "NarrowsRestarted_after_s": round(alert_s)}
+
+
+def an_outage_is_told(stack: Stack) -> Figures:
+    """Without a dispatcher the alert for that fires; when it is back, frames that waited end, and the alert is over."""
+    name = "NarrowsDispatcherMissing"
+    stack.compose("stop", "dispatcher")
+    fired_s = until(lambda: name in firing(), f"{name} fires", _ALERT_S)
+    stack.up("dispatcher", options=("--no-deps",))
+    over_s = until(lambda: name not in firing(), f"{name} is over", _ALERT_S)
+    return {"alert": name, "fires_after_s": round(fired_s), "over_after_s": round(over_s)}
+
+
+def a_bundle_is_upgraded_and_rolled_back(stack: Stack) -> Figures:
+    """By the commands of docs/operations.md: both served, a canary, back; nothing refused, nothing lost."""
+    folder = Path(stack.settings["BUNDLES_FOLDER"])
+    new = _another_bundle(folder / "demo", folder / "next")
+    refused = _refused()
+    stack.settings["BUNDLES"] = f"{_OLD}:{_NEW}"
+    stack.compose("run", "--rm", "models")
+    stack.compose("run", "--rm", "engines")
+    stack.up("dispatcher", options=("--no-deps",))
+    named = stack.compose("exec", "--no-TTY", "dispatcher", "narrows", "streams", "canary", "--share", "0.01").split()
+    stack.settings |= {"CANARY_STREAMS": " ".join(named), "CANARY_BUNDLE": _NEW, "CAMERAS": "8"}
+    stack.up("cameras", options=("--no-deps",))
+    miou, made_by = mask_score(stack, named[0], 24)
+    others = [each.stream for each in ledgers() if each.stream not in named]
+    _, others_by = mask_score(stack, others[0], 4)
+    stack.settings |= {"CANARY_STREAMS": "", "CANARY_BUNDLE": ""}
+    stack.up("cameras", options=("--no-deps",))
+    _, back_by = mask_score(stack, named[0], 4)
+    old = Bundle.open(folder / "demo").hex_id
+    if (made_by, others_by, back_by, _refused()) != ({new}, {old}, {old}, refused):
+        raise StackError(f"canary by {made_by}, others by {others_by}, rolled back {back_by}, refused {_refused()}")
+    return {"canaries": named, "canary_miou": round(miou, 4), "refused": 0}
+
+
+SCENES: tuple[Callable[[Stack], Figures], ...] = (
+    begins,
+    cameras_reach_redis_alone,
+    decoders_follow_load,
+    each_is_killed,
+    an_outage_is_told,
+    a_bundle_is_upgraded_and_rolled_back,
+)
+
+
+def bundles_in(folder: Path, source: Path) -> None:
+    """The demo's bundle, where another may be put beside it."""
+    shutil.copytree(source, folder / "demo")
+    subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
+
+
+def _another_bundle(source: Path, target: Path) -> str:
+    """The same networks under another version, so another id; answers it."""
+    shutil.copytree(source, target)
+    manifest = Bundle.open(source).manifest
+    (target / "manifest.json").write_bytes(replace(manifest, version=f"{manifest.version}-next").to_json())
+    return Bundle.open(target).hex_id
+
+
+def _masks() -> int:
+    return sum(each.ledger.get("mask", 0) for each in ledgers())
+
+
+def _refused() -> int:
+    return sum(each.ledger.get("refused", 0) for each in ledgers())

@@ -1,0 +1,113 @@
+"""The compose project under test: the unchanged files, other ports, secrets of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "narrows-e2e"
+REDIS_URL = "redis://default:e2e-password@127.0.0.1:16379/0"
+PROMETHEUS = "http://127.0.0.1:19090"
+_SETTINGS = {
+    "COMPOSE_PROJECT_NAME": PROJECT,
+    "COMPOSE_FILE": "docker-compose.yml:deploy/compose.cpu.yml",
+    "REDIS_PASSWORD": "e2e-password",
+    "PAGE_TOKEN": "e2e-token-0123456789",
+    "GRAFANA_PASSWORD": "e2e-password",
+    "REDIS_LISTEN": "127.0.0.1:16379",
+    "PAGE_LISTEN": "127.0.0.1:18090",
+    "GRAFANA_LISTEN": "127.0.0.1:13000",
+    "PROMETHEUS_LISTEN": "127.0.0.1:19090",
+    "ALERTMANAGER_LISTEN": "127.0.0.1:19093",
+    "TRITON_CPUS": "0.25",
+    "TRITON_SLOTS": "2",
+    "MAX_INSTANCES": "1",
+    "CAMERAS": "2",
+    "CAMERA_FPS": "4",
+}
+
+
+class StackError(Exception):
+    """The stack did not do what it was asked to."""
+
+
+class Stack:
+    """``docker compose`` with these settings; more of them may be given as the scenario goes on."""
+
+    def __init__(self, bundles: Path) -> None:
+        self.settings = _SETTINGS | {"BUNDLES_FOLDER": str(bundles)}
+
+    def compose(self, *words: str, most_s: float = 900.0) -> str:
+        """Run ``docker compose --profile demo WORDS``; answers what it printed.
+
+        Raises:
+            StackError: it failed; the message has its last words.
+        """
+        command = ["docker", "compose", "--env-file", "/dev/null", "--profile", "demo", *words]
+        environment = os.environ | self.settings
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=most_s
+        )
+        if done.returncode:
+            raise StackError(f"docker compose {' '.join(words)}: {done.stderr[-1500:]}")
+        return done.stdout
+
+    def up(self, *services: str, options: tuple[str, ...] = ()) -> float:
+        """``up --detach --wait``; answers how long it took, in seconds."""
+        begun_s = time.monotonic()
+        self.compose("up", "--detach", "--wait", "--pull", "never", *options, *services)
+        return time.monotonic() - begun_s
+
+    def down(self) -> None:
+        """Remove containers, networks and volumes, those of further Tritons too."""
+        self.compose("down", "--volumes", "--timeout", "5")
+
+    def containers(self, service: str) -> list[dict[str, Any]]:
+        """What the engine says of a service's containers that run."""
+        ids = self.compose("ps", "--quiet", service).split()
+        if not ids:
+            return []
+        done = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=False)
+        return [each for each in json.loads(done.stdout or "[]") if each["State"]["Running"]]
+
+    def kill(self, service: str) -> None:
+        """SIGKILL the first process of its first container, as a crash would; the engine takes a `kill` for a wish."""
+        os.kill(int(self.containers(service)[0]["State"]["Pid"]), signal.SIGKILL)
+
+    def well(self, service: str, number: int) -> bool:
+        """Whether so many of it run and are healthy, as far as they have a check."""
+        found = self.containers(service)
+        states = [each["State"].get("Health", {}).get("Status", "healthy") for each in found]
+        return len(states) == number and set(states) <= {"healthy"}
+
+
+def until(holds: Callable[[], bool], what: str, most_s: float) -> float:
+    """Wait until it holds; answers how long it took, in seconds.
+
+    Raises:
+        StackError: it does not in time.
+    """
+    begun_s = time.monotonic()
+    while not holds():
+        if time.monotonic() - begun_s > most_s:
+            raise StackError(f"{what}: not within {most_s:.0f} s")
+        time.sleep(1.0)
+    return time.monotonic() - begun_s
+
+
+def firing() -> set[str]:
+    """The alerts that fire, by Prometheus."""
+    try:
+        with urllib.request.urlopen(f"{PROMETHEUS}/api/v1/alerts", timeout=5) as answer:  # noqa: S310 - http
+            alerts = json.load(answer)["data"]["alerts"]
+    except OSError:
+        return set()
+    return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
