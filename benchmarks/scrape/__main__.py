@@ -1,6 +1,6 @@
 """A real dispatcher and autoscaler with up to 10,000 streams, each of a group of its own: how large is a scrape?
 
-Every stream sends a frame that ends in a mask and three that are refused, so that labels have what to grow with.
+Every stream sends a frame that ends in a mask, the first 200 also three that are refused: labels have what to grow with.
 
 Example: python -m benchmarks.scrape --quick
 """
@@ -37,7 +37,7 @@ from orchestrator.supervise import Guarded
 from orchestrator.supervise.ports import LOOPBACK, free_ports
 
 STREAMS, QUICK = (10, 1_000, 10_000), (10, 100)
-_PIPELINE = 200
+_PART = 200
 _ANSWERS = 9
 _STREAMS_A_SHARD = 300  # as docs/speed.md advises
 _SETTLE_S = 6.0
@@ -79,9 +79,7 @@ async def measure(bundle: Bundle, packets: Packets, folder: Path, count: int) ->
                 lambda i: StreamSettings(policy=Policy.COMPLETE, group=f"site-{i}"),
                 shards,
             )
-            await fleet.preload(count)
-            await _send_bad(fleet)
-            await fleet.drained()
+            await _send(fleet)
         finally:
             await store.close()
         with _autoscaler(stack, folder) as scale:
@@ -106,14 +104,21 @@ def scrape(address: str) -> dict[str, float]:
     }
 
 
-async def _send_bad(fleet: Fleet) -> None:
-    """Cut short, damaged, and of a bundle that nobody serves: three for each stream."""
+async def _send(fleet: Fleet) -> None:
+    """One good frame of each stream, and of the first streams one cut short, one damaged and one of a foreign bundle.
+
+    In parts that end before the next begins, so that a busy machine gets through as well.
+    """
     good = fleet.packets.packets[0]
     body = good.to_bytes()
     bad = (body[:10], body[:-1] + bytes([body[-1] ^ 1]), replace(good, bundle_id=good.bundle_id ^ 1).to_bytes())
-    commands = [("XADD", keys.features, "*", "p", each) for keys in fleet.keys for each in bad]
-    for first in range(0, len(commands), _PIPELINE):
-        await fleet.store.many(commands[first : first + _PIPELINE])
+    for first in range(0, len(fleet.keys), _PART):
+        part = fleet.keys[first : first + _PART]
+        bodies = [fleet.packets.body(1, 0, i) for i in range(len(part))]
+        await fleet.store.many([("XADD", k.features, "*", "p", each) for k, each in zip(part, bodies, strict=True)])
+        if first == 0:
+            await fleet.store.many([("XADD", k.features, "*", "p", each) for k in part for each in bad])
+        await Fleet(fleet.store, fleet.packets, part).drained()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from orchestrator.dispatch.stream import Stream
 from orchestrator.metrics import Metrics
 
 _SILENT_S, _FORGOTTEN_S = 60.0, 86_400.0
+_AT_ONCE = 256  # a reply holds two whole entries
 
 
 class Sending(StrEnum):
@@ -47,8 +48,12 @@ async def silences_s(store: Store, streams: Sequence[StreamKeys], now_ms: float)
     Raises:
         ServiceError: Redis is away.
     """
-    replies = await store.many([("XINFO", "STREAM", each.features) for each in streams])
-    return [_silence_s(reply, now_ms) for reply in replies]
+    found: list[float] = []
+    for first in range(0, len(streams), _AT_ONCE):
+        part = streams[first : first + _AT_ONCE]
+        replies = await store.many([("XINFO", "STREAM", each.features) for each in part])
+        found += [_silence_s(reply, now_ms) for reply in replies]
+    return found
 
 
 def _silence_s(reply: Reply, now_ms: float) -> float:
