@@ -1,6 +1,6 @@
 """A real dispatcher and autoscaler with up to 10,000 streams, each of a group of its own: how large is a scrape?
 
-Every stream sends a frame that ends in a mask, the first 200 also three that are refused: labels have what to grow with.
+Every stream sends a frame that ends in a mask, the first 200 also three that are refused, so that labels can grow.
 
 Example: python -m benchmarks.scrape --quick
 """
