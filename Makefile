@@ -3,7 +3,6 @@
 PYTHON ?= python3
 ARGS ?=
 CLANG ?= clang
-FUZZ_S ?= 600
 RUN := .venv/bin/python
 WORKSHOP := .venv-train/bin
 
@@ -64,6 +63,10 @@ bench-codec: setup-dev ## Speed and size of the symbol coder beside its rivals
 bench-seal: setup ## What a seal costs a packet
 	@$(RUN) -m benchmarks.seal $(ARGS)
 
+.PHONY: bench-inversion
+bench-inversion: setup-train ## How much of a picture an open packet gives away; ARGS="--data DIR --steps 600"
+	@$(WORKSHOP)/python -m benchmarks.inversion $(ARGS)
+
 .PHONY: chaos
 chaos: setup-dev ## Kill parts of the running system at random and balance the books; ARGS="--kills 50 --seed 1"
 	@$(RUN) -m benchmarks.chaos $(ARGS)
@@ -121,13 +124,14 @@ check-dashboards: ## Check the dashboards against Grafana's own types (npm @graf
 	@cd tools/grafana_schema && npm install --silent --no-audit --no-fund --no-package-lock
 	@node tools/grafana_schema/check.mjs monitoring/grafana/dashboards/*.json
 
-.PHONY: fuzz-codec
-fuzz-codec: ## Fuzz the symbol coder under AddressSanitizer for FUZZ_S seconds (600); needs clang
-	@command -v $(CLANG) >/dev/null || { echo "there is no $(CLANG): apt-get install clang, or CLANG=..."; exit 1; }
-	@mkdir -p build/fuzz/corpus
+.PHONY: fuzz
+fuzz: setup-dev ## Ten million inputs to parsers, seals and the symbol coder; ARGS="--runs 10000000"; needs clang
+	@command -v $(CLANG) >/dev/null || { echo "there is no $(CLANG): apt-get install clang libclang-rt-14-dev, or CLANG=..."; exit 1; }
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@mkdir -p build/fuzz
 	@$(CLANG) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o build/fuzz/codec tests/fuzz/codec_fuzzer.c
-	@build/fuzz/codec -max_total_time=$(FUZZ_S) -artifact_prefix=build/fuzz/ -print_final_stats=1 build/fuzz/corpus
+		-o build/fuzz/codec_fuzzer tests/fuzz/codec_fuzzer.c
+	@$(RUN) -m tests.fuzz $(ARGS)
 
 .PHONY: clean
 clean: ## Remove the environments and what was compiled (bundles and runs stay)
