@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from narrows.dataset.pictures import LabelledPicture, decode, of_one_size
 from narrows.errors import DatasetError
 
 PICTURE_SUFFIXES = (".jpg", ".png")
@@ -56,15 +55,6 @@ class ClassList:
             raise DatasetError(f"{path}: {type(error).__name__}: {error}; see narrows/dataset/folder.py") from None
         palette = tuple((r, g, b) for r, g, b in colours)
         return cls(tuple(raw["classes"][i] for i in kept), ignore, (width, height), palette)
-
-
-@dataclass(frozen=True)
-class LabelledPicture:
-    """A picture ``(H, W, 3)`` uint8 RGB and its labels ``(H, W)`` uint8."""
-
-    name: str
-    picture: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -106,16 +96,15 @@ class FolderDataset:
         """
         picture_path = self.picture_path(name)
         label_path = self.root / "labels" / self.split / f"{name}.png"
-        picture = _decode(picture_path, "RGB")
-        labels = _decode(label_path, "L")
-        if picture.shape[:2] != labels.shape:
-            raise DatasetError(f"{label_path} is {labels.shape}, its picture {picture.shape[:2]}: sizes must agree")
+        picture = decode(picture_path, "RGB")
+        labels = decode(label_path, "L")
+        sample = of_one_size(name, picture, labels, label_path)
         values = np.unique(labels)
         known = len(self.classes.names)
         strange = [int(v) for v in values if v >= known and v != self.classes.ignore_index]
         if strange:
             raise DatasetError(f"{label_path} has label {strange[0]}, classes.json names {known} and the ignored one")
-        return LabelledPicture(name, picture, labels)
+        return sample
 
     def picture_path(self, name: str) -> Path:
         """Where a sample's picture lies.
@@ -128,15 +117,3 @@ class FolderDataset:
             if (path := stem.with_name(stem.name + suffix)).is_file():
                 return path
         raise DatasetError(f"{stem}.jpg (or .png) is missing, though {self.split}.txt lists {name}")
-
-
-def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            if mode == "L" and image.mode == "P":
-                return np.asarray(image, dtype=np.uint8)
-            return np.asarray(image.convert(mode), dtype=np.uint8)
-    except FileNotFoundError:
-        raise DatasetError(f"{path} is missing") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise DatasetError(f"{path} cannot be decoded: {error}") from None
