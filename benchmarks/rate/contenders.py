@@ -26,17 +26,27 @@ WIDTHS_TO_TRY = (256, 768)
 
 @dataclass(frozen=True)
 class Contender:
-    """A head on the frozen encoder. ``rebuilds`` says that it goes by way of the trunk's features."""
+    """A head on the frozen encoder.
+
+    ``rebuilds`` says that it goes by way of the trunk's features; ``patience``, how many times as many steps as the
+    others it is given, for one whose steps are cheap and which learns slowly.
+    """
 
     name: str
     label: str
     build: Callable[[NetworkShape, int], nn.Module]
     rebuilds: bool = False
+    patience: int = 1
 
 
 CONTENDERS = (
     Contender("joint", "joint decoder", lambda shape, _: JointDecoder(shape.latent_channels, shape.classes)),
-    Contender("small", "small joint decoder", lambda shape, _: SmallJointDecoder(shape.latent_channels, shape.classes)),
+    Contender(
+        "small",
+        "small joint decoder",
+        lambda shape, _: SmallJointDecoder(shape.latent_channels, shape.classes),
+        patience=4,
+    ),
     Contender(
         "separate_deeplabv3",
         "separate, DeepLabv3",

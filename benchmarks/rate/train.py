@@ -168,7 +168,14 @@ class Referee:
         torch.manual_seed(seed)
         head = contender.build(self.network.shape, width)
         task = heads.head_task(contender, self.lesson, self.plan, seed)
-        best = fit(head, heads.groups_of(head), heads.recipe_of(self.plan), task, self.folder.weights(name), say)
+        best = fit(
+            head,
+            heads.groups_of(head),
+            heads.recipe_of(self.plan, contender.patience),
+            task,
+            self.folder.weights(name),
+            say,
+        )
         write_head(self.network, best, self.size, self.folder.graph(name))
 
     def train_clean_head(self) -> None:
