@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.e2e import figures as e2e_figures
 from benchmarks.rate import figures as rate_figures
 from benchmarks.record import RESULTS, read_result
 from benchmarks.sizing.figures import VIEWS, View
@@ -212,8 +213,14 @@ def rate(result: dict[str, Any]) -> str:
     return "\n\n".join([*tables, rate_figures.notes(result)])
 
 
+def e2e(result: dict[str, Any]) -> str:
+    """What the stack in containers went through."""
+    return _table(["what happens", "what comes of it"], e2e_figures.rows(result))
+
+
 RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "scale": scale,
+    "e2e": e2e,
     "rate": rate,
     "accuracy": accuracy,
     "codec": codec,
