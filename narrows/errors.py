@@ -206,6 +206,10 @@ class WeightsMismatch(NarrowsError):
     """A weights file does not fit the network that should load it."""
 
 
+class DeviceMissing(NarrowsError):
+    """The device that was asked for is not in this machine, or torch was built without it."""
+
+
 class DatasetError(NarrowsError):
     """A labelled folder is not in the documented layout; the message names the file."""
 

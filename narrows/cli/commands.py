@@ -38,6 +38,7 @@ COMMANDS = (
     Command("keys", "Make, issue, rotate and revoke the keys that packets are sealed with."),
     Command("config", "Show what the configuration file and the environment say."),
     Command("train", "Train a model on a labelled folder."),
+    Command("pseudo-label", "Label pictures with a trained network, where it is sure."),
     Command("export", "Turn a checkpoint into a bundle and a model repository."),
     Command("evaluate", "Measure a bundle: mIoU and bits per pixel, through the real coder."),
     Command("compare", "Show what was measured of joint decoding and its rivals, as one page."),

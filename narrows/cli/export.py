@@ -26,8 +26,8 @@ def export(
     """
     from narrows.cli.evaluate import evaluate_bundle
     from narrows.dataset import FolderDataset
-    from narrows.export.write import Labelling, load_checkpoint, write_bundle
-    from narrows.training.loop import CHECKPOINT
+    from narrows.export.write import Labelling, write_bundle
+    from narrows.training.run import CHECKPOINT, load_checkpoint
     from narrows.triton_config import fill_repository
 
     network = load_checkpoint(run / CHECKPOINT)

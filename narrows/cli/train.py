@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Epochs = Annotated[int, typer.Option(min=1, help="Epochs at half size; one tenth as many follow at full size.")]
+Epochs = Annotated[int, typer.Option(min=0, help="Epochs at two thirds of the size.")]
+FullEpochs = Annotated[int, typer.Option(min=0, help="Epochs at full size that follow: thin things are learned here.")]
+
+
+class Device(StrEnum):
+    """Where tensors live."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 def train(
+    *,
     data: Annotated[Path, typer.Option(help="Labelled folder (classes.json, SPLIT.txt, images/, labels/).")],
     run: Annotated[Path, typer.Option(help="Run folder; a run that was stopped goes on from its last epoch.")],
     split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
     pretrained: Annotated[Path | None, typer.Option(help="EfficientNet-Lite0 ImageNet weights (.pth).")] = None,
-    epochs: Epochs = 60,
+    begin_from: Annotated[Path | None, typer.Option(help="Bundle whose encoder to go on training.")] = None,
+    epochs: Epochs = 45,
+    full_epochs: FullEpochs = 45,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 8,
     latent_channels: Annotated[int, typer.Option(min=1, help="Channels of the bottleneck.")] = 48,
+    teacher: Annotated[Path | None, typer.Option(help="Run folder of a trained network to learn from as well.")] = None,
+    teacher_share: Annotated[float, typer.Option(min=0, help="How much its logits count beside the labels.")] = 1.0,
+    feature_share: Annotated[float, typer.Option(min=0, help="How much its features count.")] = 0.0,
+    device: Annotated[Device, typer.Option(help="What to train on.")] = Device.CPU,
+    bfloat16: Annotated[bool, typer.Option(help="Half the bits where it helps.")] = True,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all.")] = 0,
     seed: Annotated[int, typer.Option(help="Everything random hangs on it.")] = 20260720,
 ) -> None:
@@ -34,9 +51,15 @@ def train(
         data=data,
         split=split,
         pretrained=pretrained,
-        phases=phases_for((width, height), epochs),
+        begin_from=begin_from,
+        phases=phases_for((width, height), epochs, full_epochs),
         batch=batch,
         latent_channels=latent_channels,
+        teacher=teacher,
+        teacher_share=teacher_share,
+        feature_share=feature_share,
+        device=device.value,
+        bfloat16=bfloat16,
         threads=threads,
         seed=seed,
     )

@@ -1,4 +1,7 @@
-"""Batch norms folded into the convolutions before them: the same function with fewer operations."""
+"""What training alone needs, folded away: parallel branches and batch norms become plain convolutions.
+
+The same function with fewer operations, exact up to float rounding.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,27 @@ from typing import TypeVar
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from narrows.nn.reparametrised import Reparametrised
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def fold_batch_norms(network: Network) -> Network:
-    """A copy of ``network`` in evaluation mode without batch norms; exact up to float rounding."""
+def fold(network: Network) -> Network:
+    """A copy of ``network`` in evaluation mode without batch norms and without parallel branches."""
     folded = copy.deepcopy(network).eval()
+    _fold_branches(folded)
     for module in list(folded.modules()):
         if isinstance(module, nn.Sequential):
             _fold_sequence(module)
     return folded
+
+
+def _fold_branches(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, Reparametrised):
+            setattr(module, name, child.fold())
+        else:
+            _fold_branches(child)
 
 
 def _fold_sequence(sequence: nn.Sequential) -> None:

@@ -20,7 +20,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from narrows.export.folding import fold_batch_norms
+from narrows.export.folding import fold
 from narrows.nn.network import JointNetwork
 from narrows.training.augment import DEVIATION, MEAN
 
@@ -33,7 +33,7 @@ class EncoderGraph(nn.Module):
 
     def __init__(self, network: JointNetwork) -> None:
         super().__init__()
-        self.encoder = fold_batch_norms(network.encoder)
+        self.encoder = fold(network.encoder)
 
     def forward(self, picture: Tensor) -> Tensor:
         """Run the camera's half."""
@@ -47,7 +47,7 @@ class DecoderGraph(nn.Module):
 
     def __init__(self, network: JointNetwork, size: tuple[int, int]) -> None:
         super().__init__()
-        self.decoder = fold_batch_norms(network.decoder)
+        self.decoder = fold(network.decoder)
         self.size = size
         self.register_buffer("inverse_gain", (-network.gains.log_gain.detach()).exp())
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from narrows.bundle import Bundle, FileEntry, InputSpec, Manifest, RateLevel
@@ -21,11 +20,10 @@ from narrows.bundle.bundle import MANIFEST
 from narrows.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, TABLES
 from narrows.codec import CodingTables, count_tables, encode_symbols
 from narrows.dataset import FolderDataset
-from narrows.errors import WeightsMismatch
 from narrows.export.counting import latents_of, symbols_at, with_mirrored
 from narrows.export.graphs import write_decoder, write_encoder
 from narrows.export.int8 import quantise_encoder
-from narrows.nn.network import JointNetwork, NetworkShape
+from narrows.nn.network import JointNetwork
 from narrows.training.augment import DEVIATION, MEAN
 from narrows.wire import LatentShape
 from narrows.wire.feature import HEADER_BYTES
@@ -44,22 +42,6 @@ class Labelling:
     version: str
     licence: str
     provenance: str
-
-
-def load_checkpoint(path: Path) -> JointNetwork:
-    """The averaged network of a training run, in evaluation mode.
-
-    Raises:
-        WeightsMismatch: the file is no checkpoint of ``narrows train``.
-    """
-    if not path.is_file():
-        raise WeightsMismatch(f"{path} is missing: give the run folder of a `narrows train` that finished an epoch")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if not {"shape", "average"} <= state.keys():
-        raise WeightsMismatch(f"{path} is no checkpoint of `narrows train`")
-    network = JointNetwork(NetworkShape(**state["shape"]))
-    network.load_state_dict(state["average"])
-    return network.eval()
 
 
 def write_bundle(

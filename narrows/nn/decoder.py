@@ -7,7 +7,8 @@
                      ─► pixel-shuffle 2 ─► separable 3x3 @ 1/4 ─► logits @ 1/4 ─► bilinear to H x W
 
 No picture and no picture features are rebuilt on the way: that is the whole point of joint decoding (Nazir
-et al., ECCV 2024). The context block follows ASPP (Chen et al., DeepLabv3, 2017) with depthwise branches.
+et al., ECCV 2024). The context block follows ASPP (Chen et al., DeepLabv3, 2017) with depthwise branches; every
+convolution is trained as several (:mod:`narrows.nn.reparametrised`) and shipped as one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from narrows.nn.efficientnet_lite import conv_bn
+from narrows.nn.reparametrised import Reparametrised
 
 WIDTH = 128
 BRANCH = 96
@@ -26,9 +27,9 @@ AT8, AT4 = 64, 48
 
 def _separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        *conv_bn(inputs, inputs, 3, dilation=dilation, groups=inputs),
+        Reparametrised(inputs, inputs, 3, dilation=dilation, groups=inputs),
         nn.ReLU(),
-        *conv_bn(inputs, outputs),
+        Reparametrised(inputs, outputs),
         nn.ReLU(),
     )
 
@@ -38,10 +39,10 @@ class Context(nn.Module):
 
     def __init__(self, channels: int, branch: int) -> None:
         super().__init__()
-        self.near = nn.Sequential(*conv_bn(channels, branch), nn.ReLU())
+        self.near = nn.Sequential(Reparametrised(channels, branch), nn.ReLU())
         self.far = nn.ModuleList(_separable(channels, branch, dilation) for dilation in DILATIONS)
         self.whole = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.Hardsigmoid())
-        self.merge = nn.Sequential(*conv_bn(branch * (1 + len(DILATIONS)), channels), nn.ReLU())
+        self.merge = nn.Sequential(Reparametrised(branch * (1 + len(DILATIONS)), channels), nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
         branches = torch.cat([self.near(x), *(far(x) for far in self.far)], dim=1)
@@ -55,7 +56,7 @@ class Rise(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.spread = nn.Sequential(*conv_bn(inputs, 4 * outputs), nn.ReLU(), nn.PixelShuffle(2))
+        self.spread = nn.Sequential(Reparametrised(inputs, 4 * outputs), nn.ReLU(), nn.PixelShuffle(2))
         self.refine = _separable(outputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,7 +70,7 @@ class JointDecoder(nn.Module):
 
     def __init__(self, latent_channels: int, classes: int) -> None:
         super().__init__()
-        self.enter = nn.Sequential(*conv_bn(latent_channels, WIDTH), nn.ReLU())
+        self.enter = nn.Sequential(Reparametrised(latent_channels, WIDTH), nn.ReLU())
         self.context = Context(WIDTH, BRANCH)
         self.rise8 = Rise(WIDTH, AT8)
         self.rise4 = Rise(AT8, AT4)

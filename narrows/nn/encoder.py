@@ -46,8 +46,11 @@ class Encoder(nn.Module):
         self.side8 = nn.Sequential(SpaceToDepth(2), *conv_bn(40 * 4, SIDE_CHANNELS), nn.ReLU6())
         self.bottleneck = nn.Conv2d(320 + 2 * SIDE_CHANNELS, latent_channels, 1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def features(self, pictures: Tensor) -> Tensor:
+        """What the bottleneck reads: ``(N, 416, ceil(H/16), ceil(W/16))``, the trunk's 320 channels first."""
         at4, at8, at16 = self.trunk(pictures)
-        joined = torch.cat([at16, self.side4(at4), self.side8(at8)], dim=1)
-        latent: Tensor = self.bottleneck(joined)
+        return torch.cat([at16, self.side4(at4), self.side8(at8)], dim=1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        latent: Tensor = self.bottleneck(self.features(pictures))
         return latent

@@ -23,10 +23,14 @@ class NetworkShape:
 
 
 class Outcome(NamedTuple):
-    """What one training pass yields: logits ``(N, classes, H, W)`` and bits ``(N,)``, both with gradients."""
+    """What one training pass yields, with gradients.
+
+    Logits ``(N, classes, H, W)``, bits ``(N,)`` and what the bottleneck read ``(N, C, h, w)``.
+    """
 
     logits: Tensor
     bits: Tensor
+    features: Tensor
 
 
 class JointNetwork(nn.Module):
@@ -46,7 +50,8 @@ class JointNetwork(nn.Module):
         ``rounded_rate`` counts the bits of rounded symbols instead of noisy ones: for the last part of a
         training, when the tables will be counted on rounded symbols too.
         """
-        latent = self.encoder(pictures)
+        features = self.encoder.features(pictures)
+        latent = self.encoder.bottleneck(features)
         with torch.autocast(pictures.device.type, enabled=False):
             gain = self.gains(level)
             scaled = latent.float() * gain
@@ -54,4 +59,4 @@ class JointNetwork(nn.Module):
             bits = self.rate(symbols if rounded_rate else add_noise(scaled), level).sum(dim=(1, 2, 3))
             dequantised = symbols / gain
         logits = self.decoder(dequantised, (pictures.shape[-2], pictures.shape[-1]))
-        return Outcome(logits, bits)
+        return Outcome(logits, bits, features)

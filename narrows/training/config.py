@@ -16,10 +16,13 @@ class Phase:
     zoom: tuple[float, float]
 
 
-def phases_for(size: tuple[int, int], epochs: int) -> tuple[Phase, ...]:
-    """The plan for pictures of ``size`` (width, height): two thirds of it for most epochs, then all of it."""
+def phases_for(size: tuple[int, int], epochs: int, full_epochs: int) -> tuple[Phase, ...]:
+    """The plan for pictures of ``size`` (width, height): ``epochs`` at two thirds of it, then all of it.
+
+    What is thin is gone at two thirds: the second stretch is where poles are learned.
+    """
     small = (_multiple_of_16(size[0] * 2 / 3), _multiple_of_16(size[1] * 2 / 3))
-    return Phase(epochs, small, (0.67, 1.4)), Phase(max(1, epochs // 10), size, (1.0, 1.4))
+    return Phase(epochs, small, (0.67, 1.6)), Phase(full_epochs, size, (1.0, 2.0))
 
 
 def _multiple_of_16(length: float) -> int:
@@ -33,19 +36,26 @@ class TrainingConfig:
     data: Path
     split: str
     pretrained: Path | None
-    phases: tuple[Phase, ...] = phases_for((480, 360), 60)
+    begin_from: Path | None = None
+    teacher: Path | None = None
+    teacher_share: float = 1.0
+    feature_share: float = 0.0
+    phases: tuple[Phase, ...] = phases_for((480, 360), 45, 45)
     batch: int = 8
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1.2e-3
     trunk_share: float = 0.3
     scale_share: float = 8.0
     weight_decay: float = 0.02
     warmup_steps: int = 60
     rounded_tail: float = 0.1
     latent_channels: int = 48
-    prices: tuple[float, ...] = (0.2, 0.6, 1.6, 4.0, 10.0)
-    average_decay: float = 0.99
+    prices: tuple[float, ...] = (0.12, 0.5, 2.2, 9.5, 40.0)
+    overlap_share: float = 1.0
+    average_decay: float = 0.995
     seed: int = 20260720
     threads: int = 0
+    device: str = "cpu"
+    bfloat16: bool = True
 
     def write(self, path: Path) -> None:
         """Store as JSON."""
@@ -60,5 +70,6 @@ class TrainingConfig:
         )
         raw["prices"] = tuple(raw["prices"])
         raw["data"] = Path(raw["data"])
-        raw["pretrained"] = Path(raw["pretrained"]) if raw["pretrained"] else None
+        for name in ("pretrained", "begin_from", "teacher"):
+            raw[name] = Path(raw[name]) if raw.get(name) else None
         return cls(**raw)

@@ -1,12 +1,11 @@
 """The training itself: resumable, seeded, with progress, and a run folder that tells what happened.
 
-A run folder holds ``config.json``, ``progress.jsonl`` (a line an epoch) and ``checkpoint.pt``. Starting the
-same run again goes on after the last finished epoch.
+A run folder holds ``config.json``, ``progress.jsonl`` (a line an epoch), ``curves.png`` and ``checkpoint.pt``. Starting
+the same run again goes on after the last finished epoch.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import random
@@ -19,45 +18,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from narrows.bundle import Bundle
 from narrows.dataset import FolderDataset, LabelledPicture
+from narrows.errors import DeviceMissing
 from narrows.nn.network import JointNetwork, NetworkShape
-from narrows.training.augment import Augmentation, augment
+from narrows.training.augment import Augmentation, augment, normalise
 from narrows.training.config import Phase, TrainingConfig
-from narrows.training.loss import class_weights, rate_distortion_loss
+from narrows.training.curves import draw_curves
+from narrows.training.loss import Objective, class_weights
+from narrows.training.run import CHECKPOINT, Run, load_checkpoint
+from narrows.training.teacher import Teacher
+from narrows.training.warm_start import begin_from
 
-CHECKPOINT = "checkpoint.pt"
+PROGRESS, CURVES = "progress.jsonl", "curves.png"
+SETTLING_PICTURES = 24
 Say = Callable[[str], None]
 
 
-@dataclass
-class Run:
-    """A training in progress: what a checkpoint holds."""
+@dataclass(frozen=True)
+class _Lesson:
+    """What stays the same from epoch to epoch."""
 
-    network: JointNetwork
-    average: JointNetwork
-    optimiser: torch.optim.AdamW
-    epoch: int = 0
+    config: TrainingConfig
+    samples: list[LabelledPicture]
+    objective: Objective
+    teacher: Teacher | None
+    device: torch.device
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint that is whole or absent, whenever the process is killed."""
-        state = {
-            "shape": vars(self.network.shape),
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "epoch": self.epoch,
-        }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(path)
+    @property
+    def steps(self) -> int:
+        return math.ceil(len(self.samples) / self.config.batch)
 
-    def load(self, path: Path) -> None:
-        """Go on where :meth:`save` left off."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.epoch = state["epoch"]
+    @property
+    def epochs(self) -> int:
+        return sum(phase.epochs for phase in self.config.phases)
 
 
 def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
@@ -65,58 +59,67 @@ def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
 
     Raises:
         DatasetError: the data are not in the documented layout.
-        WeightsMismatch: the pretrained weights are of another network.
+        WeightsMismatch: the weights or the bundle to begin from, or the teacher, are of another network.
+        DeviceMissing: the device is not there.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     run_folder.mkdir(parents=True, exist_ok=True)
     config.write(run_folder / "config.json")
     dataset = FolderDataset.open(config.data, config.split)
-    samples = list(dataset)
-    run = _start(config, len(dataset.classes.names))
+    lesson = _prepare(config, dataset)
+    run = Run.begin(_network(config, len(dataset.classes.names), lesson.samples).to(lesson.device), config)
     checkpoint = run_folder / CHECKPOINT
     if checkpoint.is_file():
         run.load(checkpoint)
         say(f"resuming {run_folder} after epoch {run.epoch}")
-    weights = class_weights((s.labels for s in samples), len(dataset.classes.names))
-    steps = math.ceil(len(samples) / config.batch)
-    epochs = sum(phase.epochs for phase in config.phases)
-    while run.epoch < epochs:
+    while run.epoch < lesson.epochs:
         began = time.monotonic()
-        record = _epoch(run, config, samples, weights, dataset.classes.ignore_index, steps, epochs)
+        record = _epoch(run, lesson)
         run.epoch += 1
         run.save(checkpoint)
         record |= {"epoch": run.epoch, "seconds": round(time.monotonic() - began, 1)}
-        with (run_folder / "progress.jsonl").open("a") as log:
+        with (run_folder / PROGRESS).open("a") as log:
             log.write(json.dumps(record) + "\n")
-        left = (epochs - run.epoch) * record["seconds"] / 60
-        say(f"epoch {run.epoch}/{epochs}  {json.dumps(record)}  about {left:.0f} min left")
+        draw_curves(run_folder / PROGRESS, run_folder / CURVES)
+        left = (lesson.epochs - run.epoch) * record["seconds"] / 60
+        say(f"epoch {run.epoch}/{lesson.epochs}  {json.dumps(record)}  about {left:.0f} min left")
     return checkpoint
 
 
-def _start(config: TrainingConfig, classes: int) -> Run:
+def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Lesson:
+    device = _device(config.device)
+    samples = list(dataset)
+    objective = Objective(
+        weights=class_weights((s.labels for s in samples), len(dataset.classes.names)).to(device),
+        price=torch.tensor(config.prices, device=device),
+        ignore_index=dataset.classes.ignore_index,
+        overlap_share=config.overlap_share,
+    )
+    teacher = None
+    if config.teacher is not None:
+        network = load_checkpoint(config.teacher / CHECKPOINT).to(device)
+        teacher = Teacher(network, config.teacher_share, config.feature_share)
+    return _Lesson(config, samples, objective, teacher, device)
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceMissing("--device cuda: torch sees no CUDA device here; use --device cpu, or a CUDA build of torch")
+    return torch.device(name)
+
+
+def _network(config: TrainingConfig, classes: int, samples: list[LabelledPicture]) -> JointNetwork:
     torch.manual_seed(config.seed)
-    shape = NetworkShape(classes, config.latent_channels, len(config.prices))
-    network = JointNetwork(shape)
+    network = JointNetwork(NetworkShape(classes, config.latent_channels, len(config.prices)))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from the stubs
     if config.pretrained:
         network.encoder.trunk.load_imagenet(config.pretrained)
-    average = copy.deepcopy(network).eval().requires_grad_(False)
-    trunk = list(network.encoder.trunk.parameters())
-    scales = [*network.gains.parameters(), *network.rate.parameters()]
-    known = {id(p) for p in (*trunk, *scales)}
-    fresh = [p for p in network.parameters() if id(p) not in known]
-    rate = config.learning_rate
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": [p for p in fresh if p.ndim > 1], "peak": rate},
-            {"params": [p for p in fresh if p.ndim <= 1], "peak": rate, "weight_decay": 0.0},
-            {"params": scales, "peak": rate * config.scale_share, "weight_decay": 0.0},
-            {"params": trunk, "peak": rate * config.trunk_share},
-        ],
-        weight_decay=config.weight_decay,
-    )
-    return Run(network, average, optimiser)
+    if config.begin_from:
+        shown = samples[:: max(1, len(samples) // SETTLING_PICTURES)]
+        pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in shown]))
+        begin_from(network, Bundle.open(config.begin_from), pictures.to(memory_format=torch.channels_last))
+    return network
 
 
 def _phase_of(config: TrainingConfig, epoch: int) -> Phase:
@@ -127,40 +130,32 @@ def _phase_of(config: TrainingConfig, epoch: int) -> Phase:
     return config.phases[-1]
 
 
-def _epoch(
-    run: Run,
-    config: TrainingConfig,
-    samples: list[LabelledPicture],
-    weights: Tensor,
-    ignore_index: int,
-    steps: int,
-    epochs: int,
-) -> dict[str, float]:
-    phase = _phase_of(config, run.epoch)
+def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
+    config, device = lesson.config, lesson.device
     chance = random.Random(config.seed * 1000 + run.epoch)
     torch.manual_seed(config.seed * 1000 + run.epoch)
-    price = torch.tensor(config.prices)
-    rounded = run.epoch >= epochs * (1 - config.rounded_tail)
+    rounded = run.epoch >= lesson.epochs * (1 - config.rounded_tail)
     losses, tasks = [], []
     rates = torch.zeros(len(config.prices), 2)
     run.network.train()
-    for step, (pictures, labels) in enumerate(_batches(samples, config.batch, phase, chance)):
-        done = run.epoch * steps + step
-        _set_learning_rate(run.optimiser, done, epochs * steps, config.warmup_steps)
-        level = torch.randint(len(config.prices), (len(pictures),))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            outcome = run.network(pictures, level, rounded_rate=rounded)
-        loss, task, bits = rate_distortion_loss(
-            outcome, labels, level, weights=weights, price=price, ignore_index=ignore_index
-        )
+    for step, (seen, truth) in enumerate(_batches(lesson.samples, config.batch, _phase_of(config, run.epoch), chance)):
+        done = run.epoch * lesson.steps + step
+        _set_learning_rate(run.optimiser, done, lesson.epochs * lesson.steps, config.warmup_steps)
+        level = torch.randint(len(config.prices), (len(seen),))
+        pictures, labels, at = seen.to(device), truth.to(device), level.to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
+            outcome = run.network(pictures, at, rounded_rate=rounded)
+            taught = lesson.teacher.loss(outcome, pictures) if lesson.teacher else None
+        parts = lesson.objective.loss(outcome, labels, at)
+        whole = parts.whole if taught is None else parts.whole + taught
         run.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        whole.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
         run.optimiser.step()
-        _average(run.average, run.network, min(config.average_decay, (done + 1) / (done + 10)))
-        losses.append(loss.item())
-        tasks.append(task.item())
-        rates.index_add_(0, level, torch.stack([bits, torch.ones_like(bits)], dim=1))
+        run.follow(min(config.average_decay, (done + 1) / (done + 10)))
+        losses.append(whole.item())
+        tasks.append(parts.task.item())
+        rates.index_add_(0, level, torch.stack([parts.bits_per_pixel.cpu(), torch.ones(len(level))], dim=1))
     by_level = (rates[:, 0] / rates[:, 1].clamp_min(1)).tolist()
     return {
         "loss": round(float(np.mean(losses)), 4),
@@ -185,12 +180,3 @@ def _set_learning_rate(optimiser: torch.optim.Optimizer, step: int, total: int, 
     share = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / total))
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * share
-
-
-@torch.no_grad()
-def _average(average: JointNetwork, network: JointNetwork, decay: float) -> None:
-    for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(now, 1 - decay)
-        else:
-            mean.copy_(now)

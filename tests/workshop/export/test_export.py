@@ -14,8 +14,11 @@ from narrows.codec import decode_symbols, encode_symbols, quantise
 from narrows.dataset import FolderDataset
 from narrows.errors import WeightsMismatch
 from narrows.export.graphs import DecoderGraph
-from narrows.export.write import Labelling, load_checkpoint, write_bundle
+from narrows.export.write import Labelling, write_bundle
 from narrows.nn.network import JointNetwork, NetworkShape
+from narrows.training.augment import normalise
+from narrows.training.run import load_checkpoint
+from narrows.training.warm_start import begin_from
 
 SIZE = (96, 64)
 
@@ -111,3 +114,19 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, tmp_path / "checkpoint.pt")
     with pytest.raises(WeightsMismatch, match="no checkpoint"):
         load_checkpoint(tmp_path / "checkpoint.pt")
+
+
+def test_a_bundle_is_where_a_training_may_begin(bundle: Bundle, network: JointNetwork, data: FolderDataset) -> None:
+    pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
+    begun = JointNetwork(network.shape)
+    begin_from(begun, bundle, pictures)
+    with torch.no_grad():
+        before, after = network.encoder(pictures), begun.eval().encoder(pictures)
+    assert float(torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1]) > 0.98
+    assert torch.allclose(begun.gains.log_gain, network.gains.log_gain, atol=1e-5)
+
+
+def test_a_bundle_of_another_network_is_no_place_to_begin(bundle: Bundle) -> None:
+    other = JointNetwork(NetworkShape(classes=2, latent_channels=7, levels=3))
+    with pytest.raises(WeightsMismatch, match="bottleneck"):
+        begin_from(other, bundle, torch.zeros(1, 3, 64, 96))

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from narrows.errors import WeightsMismatch
-from narrows.export.folding import fold_batch_norms
+from narrows.export.folding import fold
 from narrows.nn.decoder import JointDecoder
 from narrows.nn.efficientnet_lite import EfficientNetLite0
 from narrows.nn.encoder import Encoder, SpaceToDepth
 from narrows.nn.network import JointNetwork, NetworkShape
 from narrows.nn.rate import RateModel, round_straight_through
+from narrows.nn.reparametrised import Reparametrised
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +38,15 @@ def with_lived_statistics(network: torch.nn.Module) -> torch.nn.Module:
     [
         (lambda: Encoder(8), (torch.rand(1, 3, 72, 88),)),
         (lambda: JointDecoder(8, 5), (torch.randn(1, 8, 5, 6), (72, 88))),
+        (lambda: Reparametrised(6, 6, 3, dilation=4, groups=6), (torch.randn(2, 6, 9, 11),)),
+        (lambda: Reparametrised(6, 6, 3, groups=2, copies=3), (torch.randn(2, 6, 9, 11),)),
+        (lambda: Reparametrised(6, 10), (torch.randn(2, 6, 9, 11),)),
     ],
 )
-def test_folding_batch_norms_changes_nothing(
-    network: Callable[[], torch.nn.Module], arguments: tuple[object, ...]
-) -> None:
+def test_folding_changes_nothing(network: Callable[[], torch.nn.Module], arguments: tuple[object, ...]) -> None:
     trained = with_lived_statistics(network())
-    folded = fold_batch_norms(trained)
-    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    folded = fold(torch.nn.Sequential(trained))[0]
+    assert not any(isinstance(m, torch.nn.BatchNorm2d | Reparametrised) for m in folded.modules())
     with torch.no_grad():
         assert torch.allclose(trained(*arguments), folded(*arguments), atol=1e-4)
 
@@ -112,5 +114,5 @@ def test_the_decoder_is_as_small_as_the_documents_say(document: str) -> None:
     text = " ".join((Path(__file__).parents[3] / document).read_text().split())
     claimed = re.search(r"([0-9.]+) (?:million|M) parameters", text)
     assert claimed is not None
-    parameters = sum(p.numel() for p in JointDecoder(latent_channels=48, classes=11).parameters())
+    parameters = sum(p.numel() for p in fold(JointDecoder(latent_channels=48, classes=11)).parameters())
     assert f"{parameters / 1e6:.2f}" == claimed[1]

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from narrows.export.write import load_checkpoint
+from narrows.dataset import ClassList, FolderDataset
+from narrows.errors import DeviceMissing, WeightsMismatch
 from narrows.training.config import Phase, TrainingConfig, phases_for
 from narrows.training.loop import train
-from narrows.training.loss import class_weights
+from narrows.training.loss import class_weights, soft_jaccard_loss
+from narrows.training.pseudo_labels import pseudo_labels, write_pseudo_labels
+from narrows.training.run import load_checkpoint
 
 
 @pytest.fixture
@@ -101,7 +105,66 @@ def test_rare_classes_weigh_more_and_the_mean_is_one() -> None:
     assert float(weights @ torch.tensor([0.99, 0.01])) == pytest.approx(1, rel=1e-5)
 
 
-def test_most_epochs_run_at_two_thirds_of_the_size() -> None:
-    small, full = phases_for((480, 360), 60)
-    assert (small.size, small.epochs) == ((320, 240), 60)
-    assert (full.size, full.epochs) == ((480, 360), 6)
+def test_most_of_an_epoch_plan_may_run_at_two_thirds_of_the_size() -> None:
+    small, full = phases_for((480, 360), 45, 20)
+    assert (small.size, small.epochs) == ((320, 240), 45)
+    assert (full.size, full.epochs) == ((480, 360), 20)
+
+
+def test_the_overlap_loss_is_one_minus_the_mean_iou_of_hard_answers() -> None:
+    labels = torch.tensor([[[0, 0, 1, 1, 2, 9]]])
+    answer = torch.tensor([[[0, 1, 1, 1, 2, 2]]])
+    probability = torch.nn.functional.one_hot(answer, 4).permute(0, 3, 1, 2).float()
+    assert float(soft_jaccard_loss(probability, labels, 9)) == pytest.approx(1 - (1 / 2 + 2 / 3 + 1) / 3)
+
+
+def test_the_overlap_loss_of_nothing_known_is_nothing() -> None:
+    probability = torch.full((1, 2, 2, 2), 0.5, requires_grad=True)
+    loss = soft_jaccard_loss(probability, torch.full((1, 2, 2), 9), 9)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) == 0
+
+
+def test_a_student_comes_closer_to_its_teacher(data: Path, tmp_path: Path) -> None:
+    train(config(data, 6), tmp_path / "teacher", lambda _: None)
+    taught = replace(config(data, 6), teacher=tmp_path / "teacher", feature_share=1.0)
+    train(taught, tmp_path / "student", lambda _: None)
+    losses = [record["loss"] - record["task"] for record in progress(tmp_path / "student")]
+    assert losses[-1] < losses[0]
+
+
+def test_a_run_shows_its_curves(data: Path, tmp_path: Path) -> None:
+    train(config(data, 2), tmp_path / "run", lambda _: None)
+    with Image.open(tmp_path / "run" / "curves.png") as picture:
+        assert picture.size == (900, 400)
+
+
+def test_a_run_of_another_shape_is_not_resumed(data: Path, tmp_path: Path) -> None:
+    train(config(data, 1), tmp_path / "run", lambda _: None)
+    with pytest.raises(WeightsMismatch, match="latent_channels"):
+        train(replace(config(data, 2), latent_channels=5), tmp_path / "run", lambda _: None)
+
+
+def test_a_device_that_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(DeviceMissing, match="--device cpu"):
+        train(replace(config(data, 1), device="cuda"), tmp_path / "run", lambda _: None)
+
+
+def test_pseudo_labels_are_a_folder_to_train_on(data: Path, tmp_path: Path) -> None:
+    network = load_checkpoint(train(config(data, 2), tmp_path / "run", lambda _: None))
+    classes = ClassList.read(data / "classes.json")
+    out = tmp_path / "more"
+    count = write_pseudo_labels(
+        network, classes, data / "images/train", out, split="extra", confidence=0.4, say=lambda _: None
+    )
+    labelled = FolderDataset.open(out, "extra")
+    assert (count, len(labelled)) == (4, 4)
+    train(replace(config(out, 1), split="extra"), tmp_path / "again", lambda _: None)
+
+
+def test_where_the_network_is_not_sure_the_label_is_ignored(data: Path, tmp_path: Path) -> None:
+    network = load_checkpoint(train(config(data, 1), tmp_path / "run", lambda _: None))
+    picture = np.zeros((48, 64, 3), np.uint8)
+    assert set(np.unique(pseudo_labels(network, picture, 1.0, 2))) == {2}
