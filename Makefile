@@ -95,6 +95,14 @@ bench-pipeline: setup ## The path beside a plain loop straight at the same Trito
 bench-fairness: setup ## A flood, weights and overload on real processes; ARGS="--quick"
 	@$(RUN) -m benchmarks.fairness $(ARGS)
 
+.PHONY: bench-edge
+bench-edge: setup ## The camera's program as it is installed: frames/s on one core, memory, size; ARGS="--quick"
+	@$(RUN) -m benchmarks.edge $(ARGS)
+
+.PHONY: bench-uplink
+bench-uplink: setup ## Cameras behind thin, fading links: our rate control beside every fixed level; needs root; ARGS="--quick"
+	@$(RUN) -m benchmarks.uplink $(ARGS)
+
 .PHONY: bench-scale
 bench-scale: setup ## Cameras come and go on the real stack: load, replicas, p95, frames lost; ARGS="--quick"
 	@$(RUN) -m benchmarks.scale $(ARGS)

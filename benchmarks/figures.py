@@ -218,10 +218,45 @@ def e2e(result: dict[str, Any]) -> str:
     return _table(["what happens", "what comes of it"], e2e_figures.rows(result))
 
 
+def uplink(result: dict[str, Any]) -> str:
+    """Each trace with our control, beside the best and the worst fixed level."""
+    rows: list[Row] = []
+    for trace in result["traces"]:
+        fixed = {name: row for name, row in trace["settings"].items() if name != "ours"}
+        by_miou = sorted(fixed, key=lambda name: fixed[name]["delivered_miou"])
+        for name in ("ours", by_miou[-1], by_miou[0]):
+            row, first = trace["settings"][name], name == "ours"
+            cells = [f"{row['delivered']} of {row['offered']}", f"{row['delivered_miou']:.1%}"]
+            cells += [f"{row['p95_age_s']:.2f}", f"{row['used_kbit_s']:.0f} of {trace['offered_kbit_s']:.0f}"]
+            ratio = f"{trace['ratio_to_best_fixed']:.2f}" if first else ""
+            rows.append([trace["name"] if first else "", f"**{name}**" if first else name, *cells, ratio])
+    head = ["trace", "setting", "delivered", "delivered mIoU", "p95 age, s", "kbit/s used of", "of the best fixed"]
+    text = f"{result['data']}, {result['frames_per_s']:g} frames/s; {_load(result)}. Best and worst fixed level shown."
+    return f"{_table(head, rows)}\n\n{text}"
+
+
+def edge(result: dict[str, Any]) -> str:
+    """The camera's program beside its aims."""
+    aims = result["aims"]
+    loss = result["int8_loss"]
+    rows = [
+        ["frames/s, whole program", f"{result['frames_per_s']:.1f}", f"≥ {aims['frames_per_s']:.0f}"],
+        ["frames/s, network and coder alone", f"{result['encode_frames_per_s']:.1f}", ""],
+        *([f"{part}, ms a frame", f"{result[f'{part}_ms']:.2f}", ""] for part in ("network", "coder", "rest")),
+        ["resident memory at most, MB", f"{result['rss_mb']:.0f}", f"≤ {aims['rss_mb']:.0f}"],
+        ["installed, MB", f"{result['installed_mb']:.0f}", f"≤ {aims['installed_mb']:.0f}"],
+        ["more with video, MB", f"{result['video_mb']:.0f}", f"≤ {aims['video_mb']:.0f}"],
+        ["mIoU lost by int8, at most", "" if loss is None else f"{loss:.2%}", f"≤ {aims['int8_loss']:.0%}"],
+    ]
+    return _table([f"one camera, {result['input']}, one core", "measured", "aim"], rows) + f"\n\n{_load(result)}."
+
+
 RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "scale": scale,
     "e2e": e2e,
     "rate": rate,
+    "uplink": uplink,
+    "edge": edge,
     "accuracy": accuracy,
     "codec": codec,
     "seal": seal,

@@ -16,7 +16,7 @@ ROUND_TRIP_MEMORY_S = 60.0
 _GOODPUT_MEMORY_S = 3.0
 _DELIVERIES = 8
 _FILTER = 3
-_RATES = 5
+_RATES = 3
 _QUICKEST_S = 0.002
 
 
@@ -80,9 +80,14 @@ class LinkMeter:
 
     @property
     def service_bytes_per_s(self) -> float:
-        """How fast the link takes a batch while it takes one: the median of five; infinite before the first."""
-        rates = [
-            each.size_bytes / max(_QUICKEST_S, each.acked_s - each.sent_s - self.base_s)
-            for each in list(self._deliveries)[-_RATES:]
-        ]
+        """How fast the link takes a batch while it takes one: the median of three; infinite before the first."""
+        rates = [self._rate_of(each) for each in list(self._deliveries)[-_RATES:]]
         return median(rates) if rates else math.inf
+
+    @property
+    def last_bytes_per_s(self) -> float:
+        """The same of the last batch alone; infinite before the first."""
+        return self._rate_of(self._deliveries[-1]) if self._deliveries else math.inf
+
+    def _rate_of(self, delivery: Delivery) -> float:
+        return delivery.size_bytes / max(_QUICKEST_S, delivery.acked_s - delivery.sent_s - self.base_s)

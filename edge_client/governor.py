@@ -11,6 +11,7 @@ With a level of its own (``--level``) a camera sends all frames at that level: n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -56,7 +57,7 @@ class Governor:
         self._sizes = PacketSizes(manifest)
         self._meter = LinkMeter()
         self._control = RateControl()
-        self._ladder = Ladder(own.level)
+        self._ladder = Ladder(len(self._sizes) - 1)
         self._encode_s = 0.0
         self._limits = own
         self._lock = Lock()
@@ -112,7 +113,10 @@ class Governor:
         if not self._adaptive:
             return None
         with self._lock:
-            return self._control.rate * (self._meter.base_s + DELAY_MOST_S)
+            if math.isinf(self._control.rate):
+                return 0.0
+            rate = min(self._control.rate, self._meter.last_bytes_per_s)
+            return rate * (self._meter.base_s + DELAY_MOST_S)
 
     def _limited(self, asked: Choice) -> Choice:
         most = asked.frames_per_s
@@ -126,6 +130,8 @@ class Governor:
             return fit(bytes_per_s, self._sizes.on_link, limits, len(self._sizes), LEAST_FRAMES_PER_S)
 
         rate = self._control.rate
+        if math.isinf(rate):  # nothing was acknowledged yet: begin with what the thinnest link bears
+            return Choice(len(self._sizes) - 1, limits.frames_per_s)
         now = fitting(rate)
         wanted = now.level if now.level >= self._ladder.level else fitting(rate / _CLIMB_MARGIN).level
         level = max(self._ladder.step(wanted, self._monotonic_s()), limits.level)

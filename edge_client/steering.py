@@ -48,11 +48,11 @@ def fit(
 class Ladder:
     """Climbs to a finer level only after it has fitted for a while; steps down at once.
 
-    A level that had to be left soon after it was reached is waited for twice as long the next time. So however the
-    link behaves, the climbs in a time grow with its logarithm: each forces a key frame, and none may come in a rhythm.
+    A level that had to be left soon after it was reached is waited for twice as long the next time. So however the link
+    behaves, the climbs in a time grow with its logarithm: each forces a key frame, and none may come in a rhythm.
     """
 
-    HOLD_S, LONGEST_HOLD_S, SOON_S = 2.0, 64.0, 15.0
+    HOLD_S, LONGEST_HOLD_S, SOON_S = 3.0, 60.0, 15.0
 
     def __init__(self, level: int) -> None:
         self.level = level
