@@ -28,6 +28,7 @@ LEAST_FRAMES_PER_S = 0.5
 _ENCODER_SHARE = 0.95
 _CLIMB_MARGIN = 1.15
 _GAIN = 0.1
+_MISS_GAIN, _MISSED_MUCH, _MISSED_LITTLE = 1 / 16, 0.15, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Governor:
         self._control = RateControl()
         self._ladder = Ladder(len(self._sizes) - 1)
         self._encode_s = 0.0
+        self._missed = 0.0
         self._limits = own
         self._lock = Lock()
 
@@ -74,8 +76,14 @@ class Governor:
     def coded(self, level: int, size_bytes: int, encode_s: float) -> None:
         """A frame was encoded into so many bytes, in so long."""
         with self._lock:
+            self._missed -= _MISS_GAIN * self._missed
             self._sizes.learn(level, size_bytes)
             self._encode_s += (_GAIN if self._encode_s else 1.0) * (encode_s - self._encode_s)
+
+    def held_back(self) -> None:
+        """A frame was not coded, for what was coded before it is still on its way."""
+        with self._lock:
+            self._missed += _MISS_GAIN * (1 - self._missed)
 
     def delivered(self, delivery: Delivery) -> None:
         """Redis acknowledged a batch."""
@@ -100,12 +108,15 @@ class Governor:
 
     @property
     def patience_s(self) -> float | None:
-        """How old the oldest unacknowledged packet may be while more are coded; ``None``: any age."""
+        """How old the oldest unacknowledged packet may be while more are coded; ``None``: any age.
+
+        A segment that was lost is sent again after about a round trip: that alone holds nothing back.
+        """
         if not self._adaptive:
             return None
         with self._lock:
             own_s = self._sizes.on_link(self._ladder.level) / self._meter.service_bytes_per_s
-            return self._meter.base_s + DELAY_MOST_S + min(own_s, 1.0)
+            return 2 * self._meter.base_s + max(DELAY_MOST_S, min(own_s, 1.0))
 
     @property
     def batch_bytes(self) -> float | None:
@@ -133,6 +144,19 @@ class Governor:
         if math.isinf(rate):  # nothing was acknowledged yet: begin with what the thinnest link bears
             return Choice(len(self._sizes) - 1, limits.frames_per_s)
         now = fitting(rate)
-        wanted = now.level if now.level >= self._ladder.level else fitting(rate / _CLIMB_MARGIN).level
+        wanted = self._wanted(now.level, fitting(rate / _CLIMB_MARGIN).level)
         level = max(self._ladder.step(wanted, self._monotonic_s()), limits.level)
         return Choice(level, now.frames_per_s if level >= now.level else limits.frames_per_s)
+
+    def _wanted(self, fitting: int, fitting_well: int) -> int:
+        """The level to aim at: a coarser one where frames are held back, whatever the rate says.
+
+        Where segments are lost each stall holds frames back, and a finer level takes longer to work it off.
+        """
+        present = self._ladder.level
+        if self._missed > _MISSED_MUCH and present < len(self._sizes) - 1:
+            self._missed = _MISSED_LITTLE
+            return max(fitting, present + 1)
+        if fitting >= present:
+            return fitting
+        return fitting_well if self._missed < _MISSED_LITTLE else present

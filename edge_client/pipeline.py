@@ -161,6 +161,7 @@ class _Run:
             if self._stopped_within(self.pacer.delay_s(choice.frames_per_s)):
                 return False
             if not self._link_keeps_up():
+                self.governor.held_back()
                 self._report()
                 continue
             frame = self.source.read()

@@ -95,7 +95,7 @@ def _run(lean: Installed, url: str, bundle: Bundle, source: Path, frames: int, f
     ]
     with Guarded.start(command, log=folder / "edge.log", environment={"NARROWS_CONFIG": os.devnull}) as program:
         usage = _follow(program)
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    lines = [json.loads(line) for line in journal.read_text().splitlines()] if journal.is_file() else []
     taken = [line for line in lines if not line.get("end")]
     if len(taken) < frames:
         raise ServiceError(f"narrows edge ended after {len(taken)} of {frames} frames:\n{program.tail()}")

@@ -1,15 +1,19 @@
 """The engines that run servers, each behind the contract :mod:`orchestrator.autoscale.replicas`.
 
-Their clients are imported when they are chosen: whoever scales with one does not install the others'.
+Their clients are imported when they are chosen: whoever scales with one does not install the others', and whoever only
+reads the names (the configuration file, on a camera) installs none.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from narrows.errors import ServiceError
 from orchestrator.autoscale.engines.options import EngineName, EngineOptions
-from orchestrator.autoscale.replicas import Replicas
-from orchestrator.autoscale.reports import Reports
-from orchestrator.dispatch.store import Store
+
+if TYPE_CHECKING:
+    from orchestrator.autoscale.replicas import Replicas
+    from orchestrator.dispatch.store import Store
 
 __all__ = ["EngineName", "EngineOptions", "make_engine"]
 
@@ -65,5 +69,6 @@ def _make(name: EngineName, options: EngineOptions, store: Store) -> Replicas:
             )
         case EngineName.NONE:
             from orchestrator.autoscale.engines.fixed import FixedServers  # noqa: PLC0415
+            from orchestrator.autoscale.reports import Reports  # noqa: PLC0415
 
             return FixedServers(Reports(store))

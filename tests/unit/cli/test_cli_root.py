@@ -101,3 +101,15 @@ def test_ctrl_c_ends_a_command_with_130_and_no_traceback() -> None:
     interrupt = "import narrows.cli.streams as s\ndef stop(_): raise KeyboardInterrupt\ns._registry = stop"
     shown = narrows("streams", "list", before=interrupt)
     assert (shown.returncode, shown.stderr) == (130, "")
+
+
+def test_the_configuration_is_read_where_only_the_cameras_program_is_installed() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('hiredis', 'aiohttp', 'uvloop', 'tritonclient', 'prometheus_client', 'torch', 'docker'):\n"
+        "    sys.modules[name] = None\n"
+        "from narrows.cli.sections import all_keys\n"
+        "print(sum(key.section == 'edge' for key in all_keys()) > 5)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr

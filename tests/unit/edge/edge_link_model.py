@@ -88,6 +88,8 @@ class SimulatedCamera:
             size = self.sizes[choice.level] + (self.taken * 37) % 60 - 30
             self.governor.coded(choice.level, size, 0.03)
             self.waiting.append((now_s, size, choice.level))
+        else:
+            self.governor.held_back()
         return now_s + 1.0 / choice.frames_per_s
 
     def send(self, now_s: float) -> float | None:

@@ -100,6 +100,13 @@ def test_a_lost_segment_now_and_then_is_no_congestion() -> None:
     assert p95_age_s(camera) < 0.9
 
 
+def test_where_losses_hold_frames_back_a_coarser_level_is_used() -> None:
+    camera = camera_on(constant(100), one_way_s=0.08, loss=0.02)
+    assert frames_per_s(camera, 5, 60) > 8.5
+    assert p95_age_s(camera) < 0.9
+    assert {choice.level for at_s, choice in camera.choices if at_s > 30} & {LEVELS - 2, LEVELS - 1}
+
+
 def test_cameras_behind_one_link_share_it() -> None:
     link = Link(constant(120), random=random.Random(3))
     cameras = [SimulatedCamera(MANIFEST, OWN, link) for _ in range(3)]
