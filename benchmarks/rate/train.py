@@ -29,9 +29,9 @@ from narrows.dataset import ClassList, FolderDataset
 from narrows.export.counting import symbols_at
 from narrows.export.graphs import write_encoder
 from narrows.export.picture_graphs import MaskAtEdge, write_picture_graph
-from narrows.export.write import load_checkpoint
 from narrows.nn.network import JointNetwork
 from narrows.nn.pictures import PictureNetwork
+from narrows.training.run import load_checkpoint
 
 FULL = "full"
 

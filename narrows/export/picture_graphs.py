@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from narrows.export.folding import fold_batch_norms
+from narrows.export.folding import fold
 from narrows.export.graphs import LABELS, PICTURE, write_graph
 from narrows.nn.network import JointNetwork
 from narrows.nn.pictures import PictureNetwork
@@ -39,7 +39,7 @@ class PictureGraph(nn.Module):
 
     def __init__(self, network: PictureNetwork | MaskAtEdge) -> None:
         super().__init__()
-        self.network = fold_batch_norms(network)
+        self.network = fold(network)
 
     def forward(self, picture: Tensor) -> Tensor:
         """Run the whole network."""

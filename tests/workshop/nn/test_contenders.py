@@ -114,9 +114,9 @@ def test_the_joint_decoder_is_a_tenth_of_separate_decoding() -> None:
 
 
 def _folded(module: nn.Module) -> nn.Module:
-    from narrows.export.folding import fold_batch_norms  # noqa: PLC0415
+    from narrows.export.folding import fold  # noqa: PLC0415
 
-    return fold_batch_norms(copy.deepcopy(module))
+    return fold(copy.deepcopy(module))
 
 
 def _conv_and_resize() -> onnx.ModelProto:
