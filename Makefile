@@ -75,6 +75,10 @@ chaos: setup-dev ## Kill parts of the running system at random and balance the b
 e2e: setup ## The compose stack in real containers: load, kills, an outage, a canary; as root, installs Docker if need be
 	@$(RUN) -m benchmarks.e2e $(ARGS)
 
+.PHONY: bench-time
+bench-time: setup ## What predicted frames save beside keys alone, clip by clip; ARGS="--videos DIR --data DIR --bundle DIR"
+	@$(RUN) -m benchmarks.time $(ARGS)
+
 .PHONY: bench-accuracy
 bench-accuracy: setup ## Masks against labels at each rate level; ARGS="--data DIR --split NAME"
 	@$(RUN) -m benchmarks.accuracy $(ARGS)
@@ -131,6 +135,10 @@ dashboards: setup-dev ## Write Grafana's dashboards, monitoring/grafana/dashboar
 check-dashboards: ## Check the dashboards against Grafana's own types (npm @grafana/schema); needs node
 	@cd tools/grafana_schema && npm install --silent --no-audit --no-fund --no-package-lock
 	@node tools/grafana_schema/check.mjs monitoring/grafana/dashboards/*.json
+
+.PHONY: test-aarch64
+test-aarch64: setup-dev ## The symbol coder on an emulated aarch64 beside this machine, bit for bit; needs qemu-user, ziglang
+	@$(RUN) -m tests.aarch64 $(ARGS)
 
 .PHONY: fuzz
 fuzz: setup-dev ## Ten million inputs to parsers, seals and the symbol coder; ARGS="--runs 10000000"; needs clang

@@ -45,6 +45,22 @@ def codec(result: dict[str, Any]) -> str:
     return _table(["one frame through", "bytes", "encode, ms", "decode, ms"], rows)
 
 
+def time(result: dict[str, Any]) -> str:
+    """Keys and predictions beside keys alone, clip by clip."""
+    rows = [
+        [
+            f"{r['clip']}, noise {r['noise']:g}" if r["noise"] else r["clip"],
+            str(r["frames"]),
+            f"{r['key_bytes']:,.0f}",
+            f"{r['bytes']:,.0f}",
+            f"{r['saved']:.1%}",
+            f"{r['decode_ms'] / r['key_decode_ms']:.2f}",
+        ]
+        for r in result["clips"]
+    ]
+    return _table(["clip", "frames", "all K, bytes", "K and P, bytes", "saved", "CPU to decode, ratio"], rows)
+
+
 def seal(result: dict[str, Any]) -> str:
     """A packet's way with and without a seal."""
     rows = [
@@ -260,6 +276,7 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "accuracy": accuracy,
     "codec": codec,
     "seal": seal,
+    "time": time,
     "inversion": inversion,
     "fuzz": fuzz,
     "pipeline": pipeline,

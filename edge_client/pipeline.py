@@ -25,7 +25,7 @@ from edge_client.alive import Alive
 from edge_client.backpressure import Room
 from edge_client.camera_watch import CameraWatch
 from edge_client.clock import unix_ms
-from edge_client.coding import FrameCoder
+from edge_client.coding import FrameCoder, KeyRequests
 from edge_client.encoder import Encoder
 from edge_client.governor import Governor
 from edge_client.install import wait_for_shards
@@ -49,7 +49,7 @@ from edge_client.uplink import BEAT_S, Uplink
 from edge_client.watchdog import Watchdog, systemd_watchdog
 from narrows.bundle import Bundle
 from narrows.errors import BundleError
-from narrows.wire import FrameIdentity, StreamKeys
+from narrows.wire import FrameIdentity, Kind, StreamKeys
 from narrows.wire.keys import check_stream_id
 
 _LOG = structlog.get_logger("edge")
@@ -97,7 +97,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             _show(settings, exits, lambda: _reading(tally, uplink, outbox, clock, governor))
             sealed = "open" if sealing is None else f"key {sealing.key_id}"
             _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)
-            coder = FrameCoder(bundle)
+            coder = FrameCoder(bundle, settings.key_period_s)
             _Run(settings, stop, source, encoder, coder, governor, epoch, outbox, uplink, tally, vitals, sealing).play()
     return tally.snapshot()
 
@@ -136,6 +136,7 @@ class _Run:
     vitals: _Vitals
     sealing: Sealing | None = None
     sequence: int = 0
+    key_requests: KeyRequests = field(default_factory=KeyRequests)
     pacer: Pacer = field(default_factory=lambda: Pacer(time.monotonic))
     progress: Progress = field(default_factory=lambda: Progress(time.monotonic))
 
@@ -192,7 +193,9 @@ class _Run:
         begun_s = time.perf_counter()
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
         inferred_s = time.perf_counter()
-        coded = self.coder.packet(latent, level, identity, frame.capture_ms)
+        key_wanted = self.key_requests.new(self.uplink.control) or self.outbox.chain_broken
+        now_s = time.monotonic()
+        coded = self.coder.packet(latent, level, identity, frame.capture_ms, now_s, key_wanted=key_wanted)
         packet = (coded if self.sealing is None else self.sealing.sealed(coded)).to_bytes()
         coded_s = time.perf_counter()
         network_s, coder_s = inferred_s - begun_s, coded_s - inferred_s
@@ -209,7 +212,7 @@ class _Run:
             coder_ms=coder_s * 1e3,
             taken_s=taken_s,
         )
-        return Outgoing(record, packet)
+        return Outgoing(record, packet, predicted=coded.kind is Kind.PREDICTED)
 
     def _has_enough(self) -> bool:
         """Whether ``--frames`` will be met by what is sent and waiting: a frame that is given up is made up for."""

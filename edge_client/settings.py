@@ -17,6 +17,7 @@ class EdgeSettings:
         frames_per_s: frame rate, at most.
         level: rate level of every frame, all of which are sent; ``None``: level and frame rate follow the link.
         max_age_s: packets that have waited longer are given up; 0 keeps all that ``queue`` holds.
+        key_period_s: a packet that decodes alone is sent this often, predicted ones between; 0: only the former.
         frames: end after so many frames were sent; ``None`` goes on.
         loop: begin a folder or file anew at its end.
         state_folder: where the boot epoch is kept.
@@ -40,6 +41,7 @@ class EdgeSettings:
     state_folder: Path
     frames_per_s: float = 10.0
     level: int | None = None
+    key_period_s: float = 2.0
     frames: int | None = None
     loop: bool = False
     journal: Path | None = None

@@ -20,8 +20,8 @@ def steer(own: Choice, control: Control | None, levels: int) -> Choice:
     """The camera's own limits, bent by a control record: the finest level and the most frames a second.
 
     A level beyond the bundle's asks for a coarser one than there is, so the coarsest is used. A frame rate is a cap:
-    it never makes a camera faster. Without a record the camera decides alone. ``key_request`` is met by every packet
-    while all are K; ``cut`` is met by the only cut there is.
+    it never makes a camera faster. Without a record the camera decides alone. ``key_request`` is met by
+    ``coding.KeyRequests``; ``cut`` by the only cut there is.
     """
     if control is None:
         return own

@@ -17,20 +17,20 @@ def table_indices(
     capped = np.clip(plane, -layout.CAP, layout.CAP).astype(np.int32)
     padded = np.pad(capped[at.channels], ((0, 0), (2, 0), (2, 1)))
     near = [padded[:, 2 + dy : 2 + dy + height, 2 + dx : 2 + dx + width] for dy, dx in layout.NEIGHBOUR_OFFSETS]
-    magnitude_weights = at.magnitude_weights.astype(np.int32)[:, :, None, None]
-    sign_weights = at.sign_weights.astype(np.int32)[:, :, None, None]
+    magnitude_weights = at.key.magnitude_weights.astype(np.int32)[:, :, None, None]
+    sign_weights = at.key.sign_weights.astype(np.int32)[:, :, None, None]
     magnitude = sum((magnitude_weights[:, i] * np.abs(n) for i, n in enumerate(near)), np.zeros((1, 1, 1), np.int32))
     sign = sum((sign_weights[:, i] * n for i, n in enumerate(near)), np.zeros((1, 1, 1), np.int32))
-    for k, parents in enumerate(at.parents):
+    for k, parents in enumerate(at.key.parents):
         for channel, weight in parents:
             magnitude[k] += weight * np.abs(capped[channel])
-    classes, limit = 2 * len(tables.sign_thresholds) + 1, layout.CONTEXT_LIMIT
+    classes, limit = 2 * len(tables.key.signs) + 1, layout.CONTEXT_LIMIT
     every = np.arange(limit + 1)
-    row_of = np.searchsorted(tables.magnitude_thresholds, every, side="right") * classes
-    strength_of = np.searchsorted(tables.sign_thresholds, every, side="right")
+    row_of = np.searchsorted(tables.key.magnitudes, every, side="right") * classes
+    strength_of = np.searchsorted(tables.key.signs, every, side="right")
     class_of = np.concatenate([-strength_of[:0:-1], strength_of]) + classes // 2
     bins = row_of[np.minimum(magnitude, limit)] + class_of[np.clip(sign, -limit, limit) + limit]
-    entries = at.key_lookup[np.arange(len(at.channels))[:, None, None], bins]
+    entries = at.key.lookup[np.arange(len(at.channels))[:, None, None], bins]
     values = plane[at.channels].astype(np.intp)
     values = np.where(entries & layout.FLIP, -values, values)
     indices = np.where(values > 0, 2 * values - 1, -2 * values)

@@ -46,6 +46,14 @@ def edge(
             show_default="level and frame rate follow the link",
         ),
     ] = None,
+    key_period_s: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=3600.0,
+            help="A frame that decodes alone is sent this often, smaller predicted ones between. 0: all alone.",
+        ),
+    ] = 2.0,
     frames: Annotated[
         int | None, typer.Option(min=1, help="End after so many frames were sent.", show_default="go on")
     ] = None,
@@ -131,6 +139,7 @@ def edge(
         state_folder=state_dir or default_folder(stream_id),
         frames_per_s=fps,
         level=level,
+        key_period_s=key_period_s,
         frames=frames,
         loop=loop,
         journal=journal,

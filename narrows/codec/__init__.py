@@ -2,15 +2,17 @@
 
 from narrows.codec.cost import ideal_bits
 from narrows.codec.counting import count_tables
-from narrows.codec.symbols import decode_symbols, encode_symbols, quantise, symbol_digest
+from narrows.codec.symbols import Memory, decode_symbols, encode_symbols, quantise, remember, symbol_digest
 from narrows.codec.tables import CodingTables
 
 __all__ = [
     "CodingTables",
+    "Memory",
     "count_tables",
     "decode_symbols",
     "encode_symbols",
     "ideal_bits",
     "quantise",
+    "remember",
     "symbol_digest",
 ]

@@ -7,31 +7,26 @@ from numpy.typing import NDArray
 
 from narrows.codec import layout
 from narrows.codec.clustering import price_of
+from narrows.codec.symbols import Memory
 from narrows.codec.tables import CodingTables
 from narrows.errors import FieldInvalid
 
 
-def ideal_bits(
-    symbols: NDArray[np.int8], tables: CodingTables, level: int, reference: NDArray[np.int8] | None = None
-) -> float:
-    """Bits of a plane ``(C, h, w)`` int8 under the tables, as K or, with a reference, as P.
+def ideal_bits(symbols: NDArray[np.int8], tables: CodingTables, level: int, memory: Memory | None = None) -> float:
+    """Bits of a plane ``(C, h, w)`` int8 under the tables, as K or, with a memory, as P.
 
     Raises:
-        FieldInvalid: there is no such level, or a reference was given to tables that code K only.
+        FieldInvalid: there is no such level, or a memory was given to tables that code K only.
     """
     at = tables.at(level)
-    if reference is not None and not tables.predicted:
-        raise FieldInvalid("these tables code K packets only; a reference was given")
+    if memory is not None and not tables.predicted:
+        raise FieldInvalid("these tables code K packets only; a memory was given")
     if len(at.channels) == 0:
         return 0.0
     plane = np.ascontiguousarray(symbols)
-    bins = tables.native[level].contexts(plane)
-    rows = np.arange(len(at.channels))[:, None, None]
-    entries = at.key_lookup[rows, bins]
-    if reference is not None and at.predicted_lookup is not None:
-        radius = tables.reference_radius
-        near = np.clip(reference[at.channels], -radius, radius).astype(np.intp) + radius
-        entries = at.predicted_lookup[rows, near, bins]
+    bins = tables.native[level].contexts(plane, None if memory is None else np.ascontiguousarray(memory))
+    contexts = at.key if memory is None or at.predicted is None else at.predicted
+    entries = contexts.lookup[np.arange(len(at.channels))[:, None, None], bins]
     values = plane[at.channels].astype(np.intp)
     values = np.where(entries & layout.FLIP, -values, values)
     indices = np.where(values > 0, 2 * values - 1, -2 * values)

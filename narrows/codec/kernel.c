@@ -1,6 +1,6 @@
 /* The symbol coder: contexts and integer rANS. Specified in docs/symbol-coding.md.
  *
- *   symbols ──► context (neighbours, parents, reference) ──► table ──► rANS state ──► 16-bit words
+ *   symbols ──► context (neighbours, parents, memory) ──► table ──► rANS state ──► 16-bit words
  *
  * No allocation, no globals, no floating point, no dependence on byte order. Every read of the payload is checked.
  * rANS after Duda, "Asymmetric numeral systems" (arXiv 1311.2540), with one 40-bit state in 64-bit arithmetic.
@@ -14,10 +14,13 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-#define ABI_VERSION 1u
+#define ABI_VERSION 2u
 #define NEIGHBOURS 6       /* left, above, above-left, above-right, left by two, above by two */
 #define CAP 15             /* magnitudes above this count as this in contexts */
 #define CONTEXT_LIMIT 1023
+#define TAPS 9             /* of the memory: the position itself and those around it, row by row */
+#define MEMORY_SHIFT 3     /* the memory is in eighths of a symbol */
+#define MEMORY_CAP (CAP << MEMORY_SHIFT)
 #define MAX_WIDTH 2048
 #define MAX_TABLES 64
 #define FLIP 0x80u
@@ -44,21 +47,25 @@ typedef struct {
     uint16_t shift;        /* floor(log2(frequency)) - 1, at least 0 */
 } Step;
 
+/* How K, or P, packets find the table of a symbol; weights and look-ups of the coded channels one after the other. */
 typedef struct {
-    uint32_t channels;         /* of the plane */
-    uint32_t live;             /* how many of them are coded */
-    uint32_t bins;             /* contexts a channel and reference class */
-    uint32_t reference_radius; /* reference classes are clip(r, -radius, radius) */
-    const uint16_t *channel;           /* live: index of each coded channel, ascending */
-    const uint8_t *magnitude_weights;  /* live x NEIGHBOURS */
-    const int8_t *sign_weights;        /* live x NEIGHBOURS */
+    uint32_t bins;                     /* contexts a channel */
+    uint32_t weights;                  /* a channel: of the neighbours, and in P packets then of the memory's taps */
+    const uint8_t *magnitude_weights;
+    const int8_t *sign_weights;
     const uint32_t *parents_begin;     /* live + 1 */
     const uint16_t *parents;           /* index among the coded channels, lower than the own */
     const uint8_t *parent_weights;
     const uint8_t *magnitude_bin;      /* CONTEXT_LIMIT + 1: first context of the bin */
     const uint8_t *sign_class;         /* 2 * CONTEXT_LIMIT + 1 */
-    const uint8_t *key_lookup;         /* live x bins: table, with FLIP where the value's sign is swapped */
-    const uint8_t *predicted_lookup;   /* live x (2 * radius + 1) x bins, or null */
+    const uint8_t *lookup;             /* live x bins: table, with FLIP where the value's sign is swapped */
+} Contexts;
+
+typedef struct {
+    uint32_t channels;                 /* of the plane */
+    uint32_t live;                     /* how many of them are coded */
+    const uint16_t *channel;           /* live: index of each coded channel, ascending */
+    Contexts key, predicted;           /* the second all zero where only K is coded */
     const Table *tables;
     const uint16_t *zeros;             /* the first frequency of each table, apart because most symbols need no more */
     const uint16_t *starts;            /* cumulative frequencies; the last, 65536, is stored as 0 */
@@ -76,44 +83,75 @@ typedef struct {
     int16_t magnitudes[3][ROW];
     int16_t magnitude_sums[ROW];     /* of what is known when the row begins; |sum| <= 32760 by the limits on weights */
     int16_t sign_sums[ROW];
+    int16_t memory[3][ROW];          /* capped, of the row at hand and those around it */
+    int16_t memory_magnitudes[3][ROW];
+    int16_t memory_sums[ROW];        /* |sum| <= 32760 by the limit on the taps' weights */
 } Window;
 
 typedef struct {
-    const uint8_t *lookup;           /* of reference class 0 where there is a reference */
+    const Contexts *contexts;
+    const uint8_t *lookup;
     const uint8_t *magnitude_weights;
     const int8_t *sign_weights;
-    const int8_t *reference;         /* the channel's plane, or null */
+    const int16_t *memory;           /* the channel's plane, or null in a K packet */
     size_t at;                       /* of the channel's plane among the symbols */
     uint32_t k;
+    uint32_t height;
 } Channel;
 
 static inline int32_t clip(int32_t v, int32_t most) { return v > most ? most : v < -most ? -most : v; }
 static inline int16_t capped(int32_t v) { return (int16_t)clip(v, CAP); }
 static inline int16_t magnitude(int32_t v) { return (int16_t)(v < 0 ? -v : v); }
 
-static Channel channel_of(const Level *level, uint32_t k, const int8_t *reference, size_t plane)
+static Channel channel_of(const Level *level, uint32_t k, const int16_t *memory, uint32_t height, uint32_t width)
 {
-    const size_t at = plane * level->channel[k], classes = 2 * (size_t)level->reference_radius + 1;
+    const size_t at = (size_t)height * width * level->channel[k];
+    const Contexts *contexts = memory ? &level->predicted : &level->key;
     return (Channel){
-        reference ? level->predicted_lookup + k * classes * level->bins : level->key_lookup + (size_t)k * level->bins,
-        level->magnitude_weights + (size_t)k * NEIGHBOURS,
-        level->sign_weights + (size_t)k * NEIGHBOURS,
-        reference ? reference + at : 0,
+        contexts,
+        contexts->lookup + (size_t)k * contexts->bins,
+        contexts->magnitude_weights + (size_t)k * contexts->weights,
+        contexts->sign_weights + (size_t)k * contexts->weights,
+        memory ? memory + at : 0,
         at,
         k,
+        height,
     };
-}
-
-static void clear_window(Window *window, uint32_t width)
-{
-    for (int i = 0; i < 3; i++) {
-        memset(window->values[i], 0, (PAD + width + PAD) * sizeof window->values[i][0]);
-        memset(window->magnitudes[i], 0, (PAD + width + PAD) * sizeof window->magnitudes[i][0]);
-    }
 }
 
 static inline int16_t *values_of(Window *window, uint32_t y) { return window->values[y % 3] + PAD; }
 static inline int16_t *magnitudes_of(Window *window, uint32_t y) { return window->magnitudes[y % 3] + PAD; }
+
+/* Enters a row of the memory; a row outside the plane is zeros. */
+static void enter_memory(Window *window, const Channel *channel, uint32_t width, uint32_t y)
+{
+    int16_t *restrict values = window->memory[y % 3] + PAD, *restrict magnitudes = window->memory_magnitudes[y % 3] + PAD;
+    if (y >= channel->height) {
+        memset(values, 0, width * sizeof values[0]);
+        memset(magnitudes, 0, width * sizeof magnitudes[0]);
+        return;
+    }
+    const int16_t *row = channel->memory + (size_t)y * width;
+    for (size_t x = 0; x < width; x++) {
+        values[x] = (int16_t)clip(row[x], MEMORY_CAP);
+        magnitudes[x] = magnitude(values[x]);
+    }
+}
+
+static void clear_window(Window *window, const Channel *channel, uint32_t width)
+{
+    const size_t size = (PAD + width + PAD) * sizeof window->values[0][0];
+    for (int i = 0; i < 3; i++) {
+        memset(window->values[i], 0, size);
+        memset(window->magnitudes[i], 0, size);
+    }
+    if (!channel->memory) return;
+    for (int i = 0; i < 3; i++) {
+        memset(window->memory[i], 0, size);
+        memset(window->memory_magnitudes[i], 0, size);
+    }
+    enter_memory(window, channel, width, 0);
+}
 
 static inline size_t whole_vectors(size_t width) { return (width + PAD - 1) / PAD * PAD; } /* into the padding */
 
@@ -138,15 +176,49 @@ static void weigh_left(int16_t *restrict sums, const int16_t *restrict row, size
     for (size_t x = 0; x < whole; x++) sums[x] = (int16_t)(sums[x] + once * left[x] + twice * left2[x]);
 }
 
-/* Sums up what the rows above and the parents say of row y. */
+/* One row of the memory, with the weights of its left, middle and right tap. */
+static void weigh_memory_row(int16_t *restrict sums, const int16_t *restrict row, size_t width, int16_t before, int16_t straight, int16_t behind)
+{
+    const int16_t *left = row - 1, *right = row + 1;
+    const size_t whole = whole_vectors(width);
+    for (size_t x = 0; x < whole; x++) sums[x] = (int16_t)(sums[x] + before * left[x] + straight * row[x] + behind * right[x]);
+}
+
+/* Adds what the sums over the memory's taps come to in whole symbols, rounded down. */
+static void add_memory(int16_t *restrict sums, const int16_t *restrict memory_sums, size_t width)
+{
+    for (size_t x = 0; x < width; x++) sums[x] = (int16_t)(sums[x] + (memory_sums[x] >> MEMORY_SHIFT));
+}
+
+/* Adds what the memory says of row y. */
+static void weigh_memory(Window *window, const Channel *channel, uint32_t width, uint32_t y)
+{
+    const uint8_t *mw = channel->magnitude_weights + NEIGHBOURS;
+    const int8_t *sw = channel->sign_weights + NEIGHBOURS;
+    const size_t size = whole_vectors(width) * sizeof window->memory_sums[0];
+    memset(window->memory_sums, 0, size);
+    for (uint32_t r = 0; r < 3; r++, mw += 3)
+        weigh_memory_row(window->memory_sums, window->memory_magnitudes[(y + 2 + r) % 3] + PAD, width, mw[0], mw[1], mw[2]);
+    add_memory(window->magnitude_sums, window->memory_sums, width);
+    memset(window->memory_sums, 0, size);
+    for (uint32_t r = 0; r < 3; r++, sw += 3)
+        weigh_memory_row(window->memory_sums, window->memory[(y + 2 + r) % 3] + PAD, width, sw[0], sw[1], sw[2]);
+    add_memory(window->sign_sums, window->memory_sums, width);
+}
+
+/* Sums up what the rows above, the parents and the memory say of row y. */
 static void begin_row(Window *window, const Level *level, const Channel *channel, const int8_t *symbols, size_t plane, uint32_t width, uint32_t y)
 {
+    const Contexts *contexts = channel->contexts;
     const uint8_t *mw = channel->magnitude_weights;
     const int8_t *sw = channel->sign_weights;
     weigh_above(window->magnitude_sums, magnitudes_of(window, y + 2), magnitudes_of(window, y + 1), width, mw[1], mw[2], mw[3], mw[5]);
     weigh_above(window->sign_sums, values_of(window, y + 2), values_of(window, y + 1), width, sw[1], sw[2], sw[3], sw[5]);
-    for (uint32_t p = level->parents_begin[channel->k]; p < level->parents_begin[channel->k + 1]; p++)
-        weigh_parent(window->magnitude_sums, symbols + plane * level->channel[level->parents[p]] + (size_t)y * width, width, level->parent_weights[p]);
+    for (uint32_t p = contexts->parents_begin[channel->k]; p < contexts->parents_begin[channel->k + 1]; p++)
+        weigh_parent(window->magnitude_sums, symbols + plane * level->channel[contexts->parents[p]] + (size_t)y * width, width, contexts->parent_weights[p]);
+    if (!channel->memory) return;
+    enter_memory(window, channel, width, y + 1);
+    weigh_memory(window, channel, width, y);
 }
 
 /* Enters a whole row of known symbols, and adds what left neighbours say. */
@@ -161,32 +233,34 @@ static void enter_row(Window *window, const Channel *channel, const int8_t *here
     weigh_left(window->sign_sums, values, width, channel->sign_weights[0], channel->sign_weights[4]);
 }
 
-static inline uint32_t bin_of(const Level *level, int32_t magnitude_sum, int32_t sign_sum)
+static inline uint32_t bin_of(const Contexts *contexts, int32_t magnitude_sum, int32_t sign_sum)
 {
     const int32_t m = magnitude_sum > CONTEXT_LIMIT ? CONTEXT_LIMIT : magnitude_sum;
-    return (uint32_t)level->magnitude_bin[m] + level->sign_class[clip(sign_sum, CONTEXT_LIMIT) + CONTEXT_LIMIT];
+    return (uint32_t)contexts->magnitude_bin[m] + contexts->sign_class[clip(sign_sum, CONTEXT_LIMIT) + CONTEXT_LIMIT];
 }
 
-static inline uint32_t entry_of(const Level *level, const Channel *channel, int predicted, size_t at, uint32_t bin)
+/* The memory after a plane of `count` symbols: half of the way to each, rounded away from where it was. */
+EXPORT void narrows_remember(const int8_t *restrict symbols, const int16_t *restrict before, uint64_t count, int16_t *restrict after)
 {
-    const int32_t radius = (int32_t)level->reference_radius;
-    if (!predicted) return channel->lookup[bin];
-    return channel->lookup[(size_t)(clip(channel->reference[at], radius) + radius) * level->bins + bin];
+    for (uint64_t i = 0; i < count; i++) {
+        const int16_t way = (int16_t)(symbols[i] * (1 << MEMORY_SHIFT) - before[i]);
+        after[i] = (int16_t)(before[i] + ((way + (way > 0)) >> 1));
+    }
 }
 
 /* The context of every coded symbol, `live` planes of bytes: for counting and measuring. */
-EXPORT int32_t narrows_contexts(const Level *level, const int8_t *symbols, uint32_t height, uint32_t width, uint8_t *out)
+EXPORT int32_t narrows_contexts(const Level *level, const int8_t *symbols, const int16_t *memory, uint32_t height, uint32_t width, uint8_t *out)
 {
     Window window;
     const size_t plane = (size_t)height * width;
     if (width > MAX_WIDTH) return NO_ROOM;
     for (uint32_t k = 0; k < level->live; k++) {
-        const Channel channel = channel_of(level, k, 0, plane);
-        clear_window(&window, width);
+        const Channel channel = channel_of(level, k, memory, height, width);
+        clear_window(&window, &channel, width);
         for (uint32_t y = 0; y < height; y++) {
             begin_row(&window, level, &channel, symbols, plane, width, y);
             enter_row(&window, &channel, symbols + channel.at + (size_t)y * width, width, y);
-            for (uint32_t x = 0; x < width; x++) *out++ = (uint8_t)bin_of(level, window.magnitude_sums[x], window.sign_sums[x]);
+            for (uint32_t x = 0; x < width; x++) *out++ = (uint8_t)bin_of(channel.contexts, window.magnitude_sums[x], window.sign_sums[x]);
         }
     }
     return OK;
@@ -293,7 +367,7 @@ static inline uint32_t plan(const Level *level, uint32_t entry, int32_t value, u
 
 /* Codes a plane. The payload ends at out + room; returns its size, or a negative error.
  * scratch: height * width * STEPS_A_SYMBOL entries. */
-EXPORT int64_t narrows_encode(const Level *level, const int8_t *symbols, const int8_t *reference, uint32_t height, uint32_t width,
+EXPORT int64_t narrows_encode(const Level *level, const int8_t *symbols, const int16_t *memory, uint32_t height, uint32_t width,
                               uint16_t *scratch, uint8_t *out, uint64_t room)
 {
     Window window;
@@ -301,17 +375,17 @@ EXPORT int64_t narrows_encode(const Level *level, const int8_t *symbols, const i
     const size_t plane = (size_t)height * width;
     if (width > MAX_WIDTH) return NO_ROOM;
     for (uint32_t k = level->live; k-- > 0;) {
-        const Channel channel = channel_of(level, k, reference, plane);
+        const Channel channel = channel_of(level, k, memory, height, width);
         size_t steps = 0;
-        clear_window(&window, width);
+        clear_window(&window, &channel, width);
         for (uint32_t y = 0; y < height; y++) {
             const size_t row = (size_t)y * width;
             const int8_t *here = symbols + channel.at + row;
             begin_row(&window, level, &channel, symbols, plane, width, y);
             enter_row(&window, &channel, here, width, y);
             for (uint32_t x = 0; x < width; x++) {
-                const uint32_t bin = bin_of(level, window.magnitude_sums[x], window.sign_sums[x]);
-                steps += plan(level, entry_of(level, &channel, reference != 0, row + x, bin), here[x], scratch + steps);
+                const uint32_t bin = bin_of(channel.contexts, window.magnitude_sums[x], window.sign_sums[x]);
+                steps += plan(level, channel.lookup[bin], here[x], scratch + steps);
             }
         }
         while (steps > 0) {
@@ -394,7 +468,7 @@ static inline uint32_t leave_slot(uint64_t *state, const Table *table, const uin
 
 /* Decodes row y. Zeros are most of it, and the branch on them lets the processor run ahead of the state. */
 static inline __attribute__((always_inline)) int32_t decode_row(Reader *given, const Level *level, const Channel *channel, Window *window,
-                                                                int predicted, size_t width, uint32_t y, int8_t *here)
+                                                                size_t width, uint32_t y, int8_t *here)
 {
     Reader reader = *given;
     int16_t *values = values_of(window, y), *magnitudes = magnitudes_of(window, y);
@@ -406,8 +480,8 @@ static inline __attribute__((always_inline)) int32_t decode_row(Reader *given, c
     memset(values, 0, width * sizeof values[0]);
     memset(magnitudes, 0, width * sizeof magnitudes[0]);
     for (size_t x = 0; x < width; x++) {
-        const uint32_t bin = bin_of(level, window->magnitude_sums[x] + near_magnitude, window->sign_sums[x] + near_sign);
-        const uint32_t entry = entry_of(level, channel, predicted, y * width + x, bin), t = entry & ~FLIP;
+        const uint32_t bin = bin_of(channel->contexts, window->magnitude_sums[x] + near_magnitude, window->sign_sums[x] + near_sign);
+        const uint32_t entry = channel->lookup[bin], t = entry & ~FLIP;
         const uint32_t zeros = level->zeros[t], slot = reader.state & SLOT_MASK;
         near_magnitude = later_magnitude;
         near_sign = later_sign;
@@ -441,7 +515,7 @@ static inline __attribute__((always_inline)) int32_t decode_row(Reader *given, c
 }
 
 /* Decodes a plane; symbols (channels x height x width) come zeroed. Returns 0 or a negative error. */
-EXPORT int32_t narrows_decode(const Level *level, const uint8_t *payload, uint64_t size, const int8_t *reference, uint32_t height,
+EXPORT int32_t narrows_decode(const Level *level, const uint8_t *payload, uint64_t size, const int16_t *memory, uint32_t height,
                               uint32_t width, int8_t *symbols)
 {
     Window window;
@@ -451,13 +525,12 @@ EXPORT int32_t narrows_decode(const Level *level, const uint8_t *payload, uint64
     if (error) return error;
     if (width > MAX_WIDTH) return NO_ROOM;
     for (uint32_t k = 0; k < level->live; k++) {
-        const Channel channel = channel_of(level, k, reference, plane);
-        clear_window(&window, width);
+        const Channel channel = channel_of(level, k, memory, height, width);
+        clear_window(&window, &channel, width);
         for (uint32_t y = 0; y < height; y++) {
             begin_row(&window, level, &channel, symbols, plane, width, y);
             int8_t *here = symbols + channel.at + (size_t)y * width;
-            error = reference ? decode_row(&reader, level, &channel, &window, 1, width, y, here)
-                              : decode_row(&reader, level, &channel, &window, 0, width, y, here);
+            error = decode_row(&reader, level, &channel, &window, width, y, here);
             if (error) return error;
         }
     }

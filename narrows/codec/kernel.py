@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from ctypes import POINTER, byref, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 from functools import cache
 from typing import ClassVar
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from narrows.codec.artifact import object_path
 from narrows.errors import KernelMissing
 
-_ABI = 1
+_ABI = 2
 _STEPS_A_SYMBOL = 16
 _BYTES_A_SYMBOL = 4
 _ENDING = {
@@ -22,6 +23,19 @@ _ENDING = {
     -3: "began or ended in the wrong state",
     -4: "met an escape beyond 127",
 }
+
+
+CONTEXT_ARRAYS = (
+    "magnitude_weights",
+    "sign_weights",
+    "parents_begin",
+    "parents",
+    "parent_weights",
+    "magnitude_bin",
+    "sign_class",
+    "lookup",
+)
+"""What the kernel reads of the contexts of K or of P; shapes and types as in ``kernel.c``."""
 
 
 class _Table(ctypes.Structure):
@@ -37,22 +51,21 @@ class _Step(ctypes.Structure):
     ]
 
 
+class _Contexts(ctypes.Structure):
+    _fields_: ClassVar = [
+        ("bins", c_uint32),
+        ("weights", c_uint32),
+        *((name, c_void_p) for name in CONTEXT_ARRAYS),
+    ]
+
+
 class _Level(ctypes.Structure):
     _fields_: ClassVar = [
         ("channels", c_uint32),
         ("live", c_uint32),
-        ("bins", c_uint32),
-        ("reference_radius", c_uint32),
         ("channel", c_void_p),
-        ("magnitude_weights", c_void_p),
-        ("sign_weights", c_void_p),
-        ("parents_begin", c_void_p),
-        ("parents", c_void_p),
-        ("parent_weights", c_void_p),
-        ("magnitude_bin", c_void_p),
-        ("sign_class", c_void_p),
-        ("key_lookup", c_void_p),
-        ("predicted_lookup", c_void_p),
+        ("key", _Contexts),
+        ("predicted", _Contexts),
         ("tables", c_void_p),
         ("zeros", c_void_p),
         ("starts", c_void_p),
@@ -79,8 +92,10 @@ def load() -> ctypes.CDLL:
     level = POINTER(_Level)
     library.narrows_expand.argtypes = [c_uint32, *[c_void_p] * 6]
     library.narrows_expand.restype = c_int32
-    library.narrows_contexts.argtypes = [level, c_void_p, c_uint32, c_uint32, c_void_p]
+    library.narrows_contexts.argtypes = [level, c_void_p, c_void_p, c_uint32, c_uint32, c_void_p]
     library.narrows_contexts.restype = c_int32
+    library.narrows_remember.argtypes = [c_void_p, c_void_p, c_uint64, c_void_p]
+    library.narrows_remember.restype = None
     library.narrows_encode.argtypes = [level, *[c_void_p] * 2, *[c_uint32] * 2, *[c_void_p] * 2, c_uint64]
     library.narrows_encode.restype = c_int64
     library.narrows_decode.argtypes = [level, c_void_p, c_uint64, c_void_p, c_uint32, c_uint32, c_void_p]
@@ -91,28 +106,43 @@ def load() -> ctypes.CDLL:
 _library = cache(load)
 
 
+def remember(symbols: NDArray[np.int8], memory: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The memory after a contiguous plane, given the one before it, of the same shape."""
+    after = np.empty(symbols.shape, dtype=np.int16)
+    _library().narrows_remember(symbols.ctypes.data, memory.ctypes.data, symbols.size, after.ctypes.data)
+    return after
+
+
 class NativeLevel:
     """One level's tables in the kernel's layout. Immutable, so any number of threads may code with it."""
 
     def __init__(
         self,
-        *,
         channels: int,
-        bins: int,
-        reference_radius: int,
-        predicted_lookup: NDArray[np.uint8] | None,
+        channel: NDArray[np.uint16],
         frequencies: tuple[NDArray[np.uint16], ...],
-        **arrays: NDArray[np.generic],
+        key: Mapping[str, NDArray[np.generic]],
+        predicted: Mapping[str, NDArray[np.generic]] | None,
     ) -> None:
-        self.live = len(arrays["channel"])
-        self._kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        if predicted_lookup is not None:
-            self._kept["predicted_lookup"] = np.ascontiguousarray(predicted_lookup)
+        """Lay out; ``key`` and ``predicted`` hold the arrays named in ``CONTEXT_ARRAYS``."""
+        self.live = len(channel)
+        self._kept: dict[str, NDArray[np.generic]] = {"channel": np.ascontiguousarray(channel)}
         self._expand(frequencies)
         pointers = {name: array.ctypes.data for name, array in self._kept.items()}
+        self._contexts = [self._lay_out(arrays) for arrays in (key, predicted or {})]
         self._level = _Level(
-            channels=channels, live=self.live, bins=bins, reference_radius=reference_radius, **pointers
+            channels=channels, live=self.live, key=self._contexts[0][0], predicted=self._contexts[1][0], **pointers
         )
+
+    @staticmethod
+    def _lay_out(given: Mapping[str, NDArray[np.generic]]) -> tuple[_Contexts, dict[str, NDArray[np.generic]]]:
+        """The kernel's view of contexts, and the arrays that it points into."""
+        arrays = {name: np.ascontiguousarray(array) for name, array in given.items()}
+        if not arrays:
+            return _Contexts(), arrays
+        pointers = {name: array.ctypes.data for name, array in arrays.items()}
+        bins, weights = arrays["lookup"].shape[1], arrays["magnitude_weights"].shape[1]
+        return _Contexts(bins=bins, weights=weights, **pointers), arrays
 
     def _expand(self, frequencies: tuple[NDArray[np.uint16], ...]) -> None:
         counts = np.array([len(table) for table in frequencies], dtype=np.uint16)
@@ -126,13 +156,16 @@ class NativeLevel:
             raise ValueError("frequencies of a table do not sum to 65536 with each at least 1")
         self._kept |= {"tables": tables, "zeros": zeros, "starts": starts, "steps": steps}
 
-    def contexts(self, symbols: NDArray[np.int8]) -> NDArray[np.uint8]:
-        """The context ``(n, h, w)`` uint8 of each coded symbol of a plane ``(C, h, w)``."""
+    def contexts(self, symbols: NDArray[np.int8], memory: NDArray[np.int16] | None = None) -> NDArray[np.uint8]:
+        """The context ``(n, h, w)`` uint8 of each coded symbol of a contiguous plane ``(C, h, w)``."""
         out = np.empty((self.live, *symbols.shape[1:]), dtype=np.uint8)
-        _library().narrows_contexts(byref(self._level), symbols.ctypes.data, *symbols.shape[1:], out.ctypes.data)
+        remembered = None if memory is None else memory.ctypes.data
+        _library().narrows_contexts(
+            byref(self._level), symbols.ctypes.data, remembered, *symbols.shape[1:], out.ctypes.data
+        )
         return out
 
-    def encode(self, symbols: NDArray[np.int8], reference: NDArray[np.int8] | None) -> bytes:
+    def encode(self, symbols: NDArray[np.int8], memory: NDArray[np.int16] | None) -> bytes:
         """Code a checked, contiguous plane ``(C, h, w)``."""
         height, width = symbols.shape[1:]
         scratch = np.empty(height * width * _STEPS_A_SYMBOL, dtype=np.uint16)
@@ -140,7 +173,7 @@ class NativeLevel:
         size = _library().narrows_encode(
             byref(self._level),
             symbols.ctypes.data,
-            None if reference is None else reference.ctypes.data,
+            None if memory is None else memory.ctypes.data,
             height,
             width,
             scratch.ctypes.data,
@@ -151,14 +184,14 @@ class NativeLevel:
             raise RuntimeError(f"the kernel refused to encode a plane of shape {symbols.shape}: {size}")
         return out[out.size - size :].tobytes()
 
-    def decode(self, payload: bytes, reference: NDArray[np.int8] | None, symbols: NDArray[np.int8]) -> str | None:
+    def decode(self, payload: bytes, memory: NDArray[np.int16] | None, symbols: NDArray[np.int8]) -> str | None:
         """Decode into a zeroed plane ``(C, h, w)``; what was wrong with the payload, or ``None``."""
         height, width = symbols.shape[1:]
         error = _library().narrows_decode(
             byref(self._level),
             payload,
             len(payload),
-            None if reference is None else reference.ctypes.data,
+            None if memory is None else memory.ctypes.data,
             height,
             width,
             symbols.ctypes.data,

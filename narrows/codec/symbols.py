@@ -3,6 +3,8 @@
 ::
 
     latent ─ quantise ─► int8 symbols ─ silence ─► encode_symbols ─► payload ─► decode_symbols ─► int8 symbols
+                                           │            ▲                          ▲                   │
+                                           └► remember ─┴── memory of the frames since the last K ─────┴─◄ remember
 """
 
 from __future__ import annotations
@@ -13,10 +15,13 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec import layout
+from narrows.codec import kernel, layout
 from narrows.codec.kernel import NativeLevel
 from narrows.codec.tables import CodingTables
 from narrows.errors import FieldInvalid, PayloadUndecodable
+
+Memory = NDArray[np.int16]
+"""What a camera and the cloud remember of a place's symbols since the last K ``(C, h, w)``, in eighths of a symbol."""
 
 
 def quantise(latent: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np.int8]:
@@ -37,25 +42,21 @@ def quantise(latent: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[
     return symbols
 
 
-def encode_symbols(
-    symbols: NDArray[np.int8], tables: CodingTables, level: int, reference: NDArray[np.int8] | None = None
-) -> bytes:
-    """The payload of a plane ``(C, h, w)`` int8; with a reference of the same shape, as P. Never empty.
+def encode_symbols(symbols: NDArray[np.int8], tables: CodingTables, level: int, memory: Memory | None = None) -> bytes:
+    """The payload of a plane ``(C, h, w)`` int8; with a memory of the same shape, as P. Never empty.
 
     Raises:
         FieldInvalid: shape, type or level do not fit the tables, a value is -128, or a dead channel is not zero
             (``CodingTables.silence`` zeroes them).
     """
-    native = _native(tables, level, reference)
+    native = _native(tables, level, memory)
     _check_plane(symbols, tables, symbols.shape)
-    if reference is not None:
-        _check_plane(reference, tables, symbols.shape)
-        reference = np.ascontiguousarray(reference)
+    memory = _checked_memory(memory, symbols.shape)
     if symbols.min() < -layout.MAX_SYMBOL:
         raise FieldInvalid("a symbol is -128; they lie from -127 to 127")
     if symbols[~tables.live(level)].any():
         raise FieldInvalid(f"a channel that is dead at level {level} is not zero: code tables.silence(symbols, level)")
-    return native.encode(np.ascontiguousarray(symbols), reference)
+    return native.encode(np.ascontiguousarray(symbols), memory)
 
 
 def decode_symbols(
@@ -63,23 +64,36 @@ def decode_symbols(
     shape: tuple[int, int, int],
     tables: CodingTables,
     level: int,
-    reference: NDArray[np.int8] | None = None,
+    memory: Memory | None = None,
 ) -> NDArray[np.int8]:
-    """The plane ``shape`` (C, h, w) int8 that a payload codes, given the same reference as its encoder had.
+    """The plane ``shape`` (C, h, w) int8 that a payload codes, given the same memory as its encoder had.
 
     Raises:
         PayloadUndecodable: the payload ran out, ended in the wrong state or left bytes over.
         FieldInvalid: shape or level do not fit the tables.
     """
-    native = _native(tables, level, reference)
+    native = _native(tables, level, memory)
     _check_shape(shape, tables)
-    if reference is not None:
-        _check_plane(reference, tables, shape)
-        reference = np.ascontiguousarray(reference)
+    memory = _checked_memory(memory, shape)
     symbols = np.zeros(shape, dtype=np.int8)
-    if (wrong := native.decode(payload, reference, symbols)) is not None:
+    if (wrong := native.decode(payload, memory, symbols)) is not None:
         raise PayloadUndecodable(f"a payload of {len(payload)} bytes for shape {shape} at level {level} {wrong}")
     return symbols
+
+
+def remember(symbols: NDArray[np.int8], memory: Memory | None = None) -> Memory:
+    """What is remembered after a frame's symbols ``(C, h, w)`` int8, given the memory that its P packet had.
+
+    A K packet has none, and begins anew: what is remembered is its symbols. After a P packet, half of the way to each
+    symbol is gone, away from where it was, so that what flickers by a sensor's noise settles between its values.
+
+    Raises:
+        FieldInvalid: the shapes differ.
+    """
+    if memory is None:
+        return symbols.astype(np.int16) * np.int16(layout.MEMORY_UNIT)
+    _check_memory(memory, symbols.shape)
+    return kernel.remember(np.ascontiguousarray(symbols), np.ascontiguousarray(memory))
 
 
 def symbol_digest(symbols: NDArray[np.int8]) -> int:
@@ -87,11 +101,23 @@ def symbol_digest(symbols: NDArray[np.int8]) -> int:
     return zlib.crc32(np.ascontiguousarray(symbols).data)
 
 
-def _native(tables: CodingTables, level: int, reference: NDArray[np.int8] | None) -> NativeLevel:
+def _native(tables: CodingTables, level: int, memory: Memory | None) -> NativeLevel:
     tables.at(level)
-    if reference is not None and not tables.predicted:
-        raise FieldInvalid("these tables code K packets only; a reference was given")
+    if memory is not None and not tables.predicted:
+        raise FieldInvalid("these tables code K packets only; a memory was given")
     return tables.native[level]
+
+
+def _checked_memory(memory: Memory | None, shape: tuple[int, ...]) -> Memory | None:
+    if memory is None:
+        return None
+    _check_memory(memory, shape)
+    return np.ascontiguousarray(memory)
+
+
+def _check_memory(memory: Memory, shape: tuple[int, ...]) -> None:
+    if memory.dtype != np.int16 or memory.shape != shape:
+        raise FieldInvalid(f"a memory of {memory.dtype} {memory.shape}; int16 of {shape} is wanted")
 
 
 def _check_plane(symbols: NDArray[np.int8], tables: CodingTables, shape: tuple[int, ...]) -> None:

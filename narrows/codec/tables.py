@@ -2,23 +2,21 @@
 
 ::
 
-    neighbours, parents ──► weighted sums ──► bin ──► look-up [channel][reference class][bin] ──► table ──► frequencies
+    contexts of K, of P ──► bin ──► look-up [channel][bin] ──► table ──► frequencies
 
 The file is specified in ``docs/symbol-coding.md``. Nothing in it is a float.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec import kernel, layout
+from narrows.codec.contexts import NEIGHBOURS, TAPS, LevelContexts, Thresholds, native_arrays, read_channel
 from narrows.codec.cursor import Cursor
 from narrows.errors import BundleError, FieldInvalid
 
@@ -33,20 +31,14 @@ class LevelTables:
 
     Attributes:
         channels: the coded channels, ascending ``(n,)`` uint16; all others are dead: zero, and cost nothing.
-        magnitude_weights: ``(n, 6)`` uint8, how far each neighbour's magnitude counts.
-        sign_weights: ``(n, 6)`` int8, how far each neighbour's value counts for the sign.
-        parents: for each coded channel, ``(channel, weight)`` of lower coded channels whose magnitudes count.
-        key_lookup: ``(n, bins)`` uint8, table index, plus ``FLIP``.
-        predicted_lookup: ``(n, 2 * radius + 1, bins)`` uint8, or ``None`` where only K is coded.
+        key: the contexts of K packets.
+        predicted: the contexts of P packets, or ``None`` where only K is coded.
         frequencies: of each table, uint16, the escape last.
     """
 
     channels: NDArray[np.uint16]
-    magnitude_weights: NDArray[np.uint8]
-    sign_weights: NDArray[np.int8]
-    parents: tuple[tuple[tuple[int, int], ...], ...]
-    key_lookup: NDArray[np.uint8]
-    predicted_lookup: NDArray[np.uint8] | None
+    key: LevelContexts
+    predicted: LevelContexts | None
     frequencies: tuple[NDArray[np.uint16], ...]
 
 
@@ -56,16 +48,14 @@ class CodingTables:
 
     Attributes:
         channels: channels of the symbol plane.
-        magnitude_thresholds: ascending; a bin is how many of them the magnitude sum reaches.
-        sign_thresholds: ascending; a class is how many of them the signed sum reaches, either way.
-        reference_radius: reference symbols are clipped to this for P, 0 where only K is coded.
+        key: the thresholds of K packets.
+        predict: the thresholds of P packets, ``None`` where only K is coded.
         by_level: the tables of each level.
     """
 
     channels: int
-    magnitude_thresholds: tuple[int, ...]
-    sign_thresholds: tuple[int, ...]
-    reference_radius: int
+    key: Thresholds
+    predict: Thresholds | None
     by_level: tuple[LevelTables, ...]
 
     @property
@@ -76,12 +66,7 @@ class CodingTables:
     @property
     def predicted(self) -> bool:
         """Whether P packets can be coded."""
-        return self.reference_radius > 0
-
-    @property
-    def bins(self) -> int:
-        """Contexts of a channel and reference class."""
-        return (len(self.magnitude_thresholds) + 1) * (2 * len(self.sign_thresholds) + 1)
+        return self.predict is not None
 
     @cached_property
     def native(self) -> tuple[kernel.NativeLevel, ...]:
@@ -121,11 +106,10 @@ class CodingTables:
 
     def to_bytes(self) -> bytes:
         """Serialise."""
-        head = bytes((VERSION, self.levels, _HAS_PREDICTED if self.predicted else 0, self.reference_radius))
-        counts = bytes((len(self.magnitude_thresholds), len(self.sign_thresholds)))
-        thresholds = np.array(self.magnitude_thresholds + self.sign_thresholds, dtype="<u2").tobytes()
+        head = bytes((VERSION, self.levels, _HAS_PREDICTED if self.predicted else 0, 0))
+        thresholds = b"" if self.predict is None else self.predict.to_bytes()
         levels = (_level_to_bytes(self.channels, level) for level in self.by_level)
-        return b"".join((MAGIC, head, self.channels.to_bytes(2, "little"), counts, thresholds, *levels))
+        return b"".join((MAGIC, head, self.channels.to_bytes(2, "little"), self.key.to_bytes(), thresholds, *levels))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> CodingTables:
@@ -138,29 +122,20 @@ class CodingTables:
         cursor = Cursor(data)
         if cursor.take(4) != MAGIC or cursor.byte() != VERSION:
             raise BundleError(f"a coding tables file begins with {MAGIC!r} and version {VERSION}")
-        levels, flags, radius = cursor.byte(), cursor.byte(), cursor.byte()
-        channels, magnitudes, signs = cursor.short(), cursor.byte(), cursor.byte()
-        thresholds = tuple(int(v) for v in cursor.shorts_array(magnitudes + signs))
-        head = cls(channels, thresholds[:magnitudes], thresholds[magnitudes:], radius, ())
-        _check_head(head, levels, flags)
+        levels, flags, reserved, channels = cursor.byte(), cursor.byte(), cursor.byte(), cursor.short()
+        if flags & ~_HAS_PREDICTED or reserved:
+            raise BundleError(
+                f"coding tables with flags {flags:#x} and a reserved byte of {reserved}: another version's"
+            )
+        if not (0 < levels <= layout.MAX_LEVELS and 0 < channels <= layout.MAX_CHANNELS):
+            raise BundleError(f"coding tables for {levels} levels of {channels} channels are beyond the limits")
+        key = Thresholds.read(cursor)
+        head = cls(channels, key, Thresholds.read(cursor) if flags & _HAS_PREDICTED else None, ())
         by_level = tuple(_level_from_bytes(cursor, head) for _ in range(levels))
         cursor.finish()
         tables = replace(head, by_level=by_level)
         _ = tables.native
         return tables
-
-
-def _check_head(head: CodingTables, levels: int, flags: int) -> None:
-    if not (0 < levels <= layout.MAX_LEVELS and 0 < head.channels <= layout.MAX_CHANNELS):
-        raise BundleError(f"coding tables for {levels} levels of {head.channels} channels are beyond the limits")
-    if head.reference_radius > layout.MAX_REFERENCE_RADIUS or flags != (_HAS_PREDICTED if head.predicted else 0):
-        raise BundleError(f"coding tables with flags {flags:#x} and reference radius {head.reference_radius}")
-    if head.bins > layout.MAX_BINS:
-        raise BundleError(f"coding tables with {head.bins} contexts a channel; at most {layout.MAX_BINS}")
-    for thresholds in (head.magnitude_thresholds, head.sign_thresholds):
-        bounds = (0, *thresholds, layout.CONTEXT_LIMIT + 1)
-        if any(low >= high for low, high in pairwise(bounds)):
-            raise BundleError(f"context thresholds {thresholds} do not ascend from 1 to {layout.CONTEXT_LIMIT}")
 
 
 def _level_to_bytes(channels: int, level: LevelTables) -> bytes:
@@ -169,30 +144,29 @@ def _level_to_bytes(channels: int, level: LevelTables) -> bytes:
     parts = [np.packbits(live, bitorder="little").tobytes(), bytes((len(level.frequencies),))]
     for table in level.frequencies:
         parts += [bytes((len(table),)), table.astype("<u2").tobytes()]
-    for k, parents in enumerate(level.parents):
-        parts += [level.magnitude_weights[k].tobytes(), level.sign_weights[k].tobytes(), bytes((len(parents),))]
-        parts += [struct.pack("<HB", channel, weight) for channel, weight in parents]
-        parts.append(level.key_lookup[k].tobytes())
-        if level.predicted_lookup is not None:
-            parts.append(level.predicted_lookup[k].tobytes())
+    for k in range(len(level.channels)):
+        parts.append(level.key.channel_to_bytes(k))
+        if level.predicted is not None:
+            parts.append(level.predicted.channel_to_bytes(k))
     return b"".join(parts)
 
 
 def _level_from_bytes(cursor: Cursor, head: CodingTables) -> LevelTables:
-    bits = np.unpackbits(cursor.bytes_array((head.channels + 7) // 8), bitorder="little")
-    if bits[head.channels :].any():
+    live = np.unpackbits(cursor.bytes_array((head.channels + 7) // 8), bitorder="little")
+    if live[head.channels :].any():
         raise BundleError(f"a bit mask of live channels names one beyond {head.channels}")
-    live = np.flatnonzero(bits).astype(np.uint16)
+    channels = np.flatnonzero(live).astype(np.uint16)
     frequencies = _frequencies(cursor)
-    coded = [_channel(cursor, head, int(channel), bits, len(frequencies)) for channel in live]
-    neighbours = len(layout.NEIGHBOUR_OFFSETS)
+    key, predicted = [], []
+    for channel in channels:
+        key.append(read_channel(cursor, head.key, NEIGHBOURS, int(channel), live, len(frequencies)))
+        if head.predict is not None:
+            weights = NEIGHBOURS + TAPS
+            predicted.append(read_channel(cursor, head.predict, weights, int(channel), live, len(frequencies)))
     return LevelTables(
-        channels=live,
-        magnitude_weights=np.array([c.magnitude_weights for c in coded], dtype=np.uint8).reshape(-1, neighbours),
-        sign_weights=np.array([c.sign_weights for c in coded], dtype=np.int8).reshape(-1, neighbours),
-        parents=tuple(c.parents for c in coded),
-        key_lookup=np.array([c.key for c in coded], dtype=np.uint8).reshape(-1, head.bins),
-        predicted_lookup=_stack_predicted(coded, head),
+        channels=channels,
+        key=LevelContexts.joined(key, head.key, NEIGHBOURS),
+        predicted=None if head.predict is None else LevelContexts.joined(predicted, head.predict, NEIGHBOURS + TAPS),
         frequencies=frequencies,
     )
 
@@ -209,62 +183,14 @@ def _frequencies(cursor: Cursor) -> tuple[NDArray[np.uint16], ...]:
     return tables
 
 
-class _Channel(NamedTuple):
-    magnitude_weights: NDArray[np.uint8]
-    sign_weights: NDArray[np.int8]
-    parents: tuple[tuple[int, int], ...]
-    key: NDArray[np.uint8]
-    predicted: NDArray[np.uint8] | None
-
-
-def _channel(cursor: Cursor, head: CodingTables, channel: int, live: NDArray[np.uint8], tables: int) -> _Channel:
-    neighbours = len(layout.NEIGHBOUR_OFFSETS)
-    magnitude_weights = cursor.bytes_array(neighbours)
-    sign_weights = cursor.bytes_array(neighbours).view(np.int8)
-    parents = tuple((cursor.short(), cursor.byte()) for _ in range(cursor.byte()))
-    for parent, _ in parents:
-        if parent >= channel or not live[parent]:
-            raise BundleError(f"channel {channel} has parent {parent}; a parent is live and coded before")
-    if (total := int(magnitude_weights.sum()) + sum(weight for _, weight in parents)) > layout.MAX_WEIGHT_SUM:
-        raise BundleError(f"channel {channel} has magnitude weights of {total} in all; at most {layout.MAX_WEIGHT_SUM}")
-    key = cursor.bytes_array(head.bins)
-    predicted = cursor.bytes_array(2 * head.reference_radius + 1, head.bins) if head.predicted else None
-    for lookup in (key, predicted):
-        if lookup is not None and (lookup & ~np.uint8(layout.FLIP)).max() >= tables:
-            raise BundleError(f"channel {channel} looks up a table that is not there; there are {tables}")
-    return _Channel(magnitude_weights, sign_weights, parents, key, predicted)
-
-
-def _stack_predicted(coded: list[_Channel], head: CodingTables) -> NDArray[np.uint8] | None:
-    if not head.predicted:
-        return None
-    shape = (-1, 2 * head.reference_radius + 1, head.bins)
-    return np.array([c.predicted for c in coded], dtype=np.uint8).reshape(shape)
-
-
 def _to_native(tables: CodingTables, level: LevelTables) -> kernel.NativeLevel:
-    position = {int(channel): k for k, channel in enumerate(level.channels)}
-    pairs = [(position[channel], weight) for parents in level.parents for channel, weight in parents]
-    begins = np.cumsum([0, *(len(parents) for parents in level.parents)], dtype=np.uint32)
-    limit = layout.CONTEXT_LIMIT
-    classes = 2 * len(tables.sign_thresholds) + 1
-    bins = np.searchsorted(tables.magnitude_thresholds, np.arange(limit + 1), side="right") * classes
-    reached = np.searchsorted(tables.sign_thresholds, np.arange(limit + 1), side="right")
-    middle = len(tables.sign_thresholds)
-    sign_class = np.concatenate([middle - reached[:0:-1], middle + reached])
+    predicted = None
+    if tables.predict is not None and level.predicted is not None:
+        predicted = native_arrays(tables.predict, level.predicted, level.channels)
     return kernel.NativeLevel(
         channels=tables.channels,
-        bins=tables.bins,
-        reference_radius=tables.reference_radius,
         channel=level.channels,
-        magnitude_weights=level.magnitude_weights,
-        sign_weights=level.sign_weights,
-        parents_begin=begins,
-        parents=np.array([p for p, _ in pairs], dtype=np.uint16),
-        parent_weights=np.array([w for _, w in pairs], dtype=np.uint8),
-        magnitude_bin=bins.astype(np.uint8),
-        sign_class=sign_class.astype(np.uint8),
-        key_lookup=level.key_lookup,
-        predicted_lookup=level.predicted_lookup,
         frequencies=level.frequencies,
+        key=native_arrays(tables.key, level.key, level.channels),
+        predicted=predicted,
     )

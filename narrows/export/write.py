@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from narrows.bundle import Bundle, FileEntry, InputSpec, Manifest, RateLevel
 from narrows.bundle.bundle import MANIFEST
 from narrows.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, TABLES
-from narrows.codec import CodingTables, count_tables, encode_symbols
+from narrows.codec import CodingTables, encode_symbols
 from narrows.dataset import FolderDataset
-from narrows.export.counting import latents_of, symbols_at, with_mirrored
+from narrows.export.counting import count_both, latents_of, symbols_at, with_mirrored
 from narrows.export.graphs import write_decoder, write_encoder
 from narrows.export.int8 import quantise_encoder
 from narrows.nn.network import JointNetwork
@@ -66,8 +66,7 @@ def write_bundle(
         latent = LatentShape(*latents.shape[1:])
         write_decoder(network, (height, width), latent.as_tuple(), draft / DECODER)
         gains = network.gains.log_gain.detach().exp().numpy().astype(np.float32)
-        say(f"counting tables for {len(gains)} rate levels")
-        tables = count_tables([symbols_at(latents, gain) for gain in gains])
+        tables = count_both(draft / ENCODER_INT8, pictures, latents, gains, say)
         (draft / TABLES).write_bytes(tables.to_bytes())
         manifest = Manifest(
             name=label.name,
@@ -76,11 +75,11 @@ def write_bundle(
             palette=data.classes.palette,
             input=InputSpec(width=width, height=height, mean=MEAN, deviation=DEVIATION),
             latent=latent,
-            levels=_measured_levels(latents, gains, tables, width * height),
+            levels=measured_levels(latents, gains, tables, width * height),
             coding_order=CODING_ORDER,
             licence=label.licence,
             provenance=label.provenance,
-            files={name: _entry(draft / name) for name in (ENCODER_INT8, ENCODER_FLOAT, DECODER, TABLES)},
+            files={name: file_entry(draft / name) for name in (ENCODER_INT8, ENCODER_FLOAT, DECODER, TABLES)},
         )
         folder.mkdir(parents=True, exist_ok=True)
         for name in manifest.files:
@@ -89,9 +88,10 @@ def write_bundle(
     return Bundle.open(folder)
 
 
-def _measured_levels(
+def measured_levels(
     latents: NDArray[np.float32], gains: NDArray[np.float32], tables: CodingTables, pixels: int
 ) -> tuple[RateLevel, ...]:
+    """The rate levels with the bits per pixel of whole K packets, on a sample of the latents ``(N, C, h, w)``."""
     sample = latents[:: max(1, len(latents) // RATE_SAMPLE)]
     levels = []
     for index, gain in enumerate(gains):
@@ -102,6 +102,7 @@ def _measured_levels(
     return tuple(levels)
 
 
-def _entry(path: Path) -> FileEntry:
+def file_entry(path: Path) -> FileEntry:
+    """A file as the manifest pins it."""
     data = path.read_bytes()
     return FileEntry(hashlib.sha256(data).hexdigest(), len(data), required=path.name != ENCODER_FLOAT)

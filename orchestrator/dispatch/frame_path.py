@@ -24,7 +24,7 @@ import structlog
 from numpy.typing import NDArray
 
 from narrows.bundle import Bundle
-from narrows.codec import decode_symbols, symbol_digest
+from narrows.codec import Memory, decode_symbols, symbol_digest
 from narrows.errors import (
     DigestMismatch,
     EpochStale,
@@ -173,7 +173,7 @@ class FramePath:
         return Decoded(packet, bundle, symbols, too_old_ms, decode_s)
 
     async def _symbols(self, planes: Planes, packet: FeaturePacket, bundle: Bundle) -> NDArray[np.int8]:
-        work = partial(_decode_checked, packet, bundle, planes.reference_of(packet))
+        work = partial(_decode_checked, packet, bundle, planes.memory_for(packet))
         return await self._done(work, packet.shape.symbols, _INLINE_SYMBOLS)
 
     async def _infer(self, frame: Frame, decoded: Decoded) -> Inferred | None:
@@ -236,8 +236,8 @@ class FramePath:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
-def _decode_checked(packet: FeaturePacket, bundle: Bundle, reference: NDArray[np.int8] | None) -> NDArray[np.int8]:
-    symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level, reference)
+def _decode_checked(packet: FeaturePacket, bundle: Bundle, memory: Memory | None) -> NDArray[np.int8]:
+    symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level, memory)
     digest = symbol_digest(symbols)
     if digest != packet.own_digest:
         raise DigestMismatch(f"symbols with digest {digest:08x}; the camera coded {packet.own_digest:08x}")

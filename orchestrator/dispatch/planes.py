@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.codec import Memory, remember
 from narrows.errors import ReferenceLost
 from narrows.wire.feature import FeaturePacket, FrameIdentity, Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """A frame with its symbols ``(C, h, w)`` int8; ``None`` as long as nobody wanted them."""
+    """A frame with what is remembered after it ``(C, h, w)``; ``None`` as long as nobody wanted its symbols."""
 
     packet: FeaturePacket
-    symbols: NDArray[np.int8] | None
+    memory: Memory | None
 
 
 class Planes:
@@ -31,36 +32,40 @@ class Planes:
         self._planes: OrderedDict[FrameIdentity, Plane] = OrderedDict()
 
     def remember(self, packet: FeaturePacket, symbols: NDArray[np.int8]) -> None:
-        """Keep a frame's symbols, whose digest was checked."""
-        self._put(Plane(packet, symbols))
+        """Keep what a frame's symbols ``(C, h, w)`` int8, whose digest was checked, make of its reference's memory.
+
+        Raises:
+            ReferenceLost: as :meth:`memory_for`.
+        """
+        self._put(Plane(packet, remember(symbols, self.memory_for(packet))))
 
     def postpone(self, packet: FeaturePacket) -> None:
         """Keep a frame undecoded, unless its symbols are here already."""
         known = self._planes.get(packet.identity)
-        if known is None or known.symbols is None:
+        if known is None or known.memory is None:
             self._put(Plane(packet, None))
 
     def postponed_for(self, packet: FeaturePacket) -> list[FeaturePacket]:
         """What must be decoded before ``packet`` can be, in that order.
 
         Raises:
-            ReferenceLost: as :meth:`reference_of`, for ``packet`` or for one before it.
+            ReferenceLost: as :meth:`memory_for`, for ``packet`` or for one before it.
         """
         first: list[FeaturePacket] = []
         plane = self._reference(packet)
-        while plane is not None and plane.symbols is None:
+        while plane is not None and plane.memory is None:
             first.append(plane.packet)
             plane = self._reference(plane.packet)
         return first[::-1]
 
-    def reference_of(self, packet: FeaturePacket) -> NDArray[np.int8] | None:
-        """The symbols that a packet is coded against; ``None`` for a K packet.
+    def memory_for(self, packet: FeaturePacket) -> Memory | None:
+        """The memory that a packet is coded with; ``None`` for a K packet.
 
         Raises:
             ReferenceLost: a P packet whose reference is not here, or is not the one that the camera had.
         """
         plane = self._reference(packet)
-        return None if plane is None else plane.symbols
+        return None if plane is None else plane.memory
 
     def _put(self, plane: Plane) -> None:
         self._planes[plane.packet.identity] = plane
@@ -77,6 +82,8 @@ class Planes:
             raise ReferenceLost(
                 f"frame {packet.sequence} is coded against {sequence}, which is not here; a key is asked for"
             )
-        if plane.packet.bundle_id != packet.bundle_id or plane.packet.own_digest != packet.reference_digest:
+        known = plane.packet
+        same = (known.bundle_id, known.level, known.cut) == (packet.bundle_id, packet.level, packet.cut)
+        if not same or known.own_digest != packet.reference_digest:
             raise ReferenceLost(f"frame {packet.sequence} is coded against another {sequence} than came here")
         return plane

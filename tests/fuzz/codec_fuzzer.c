@@ -11,7 +11,6 @@
 
 #define CHANNELS 3
 #define TABLES 4
-#define RADIUS_MOST 2
 #define CLAIM(held) do { if (!(held)) abort(); } while (0)
 
 typedef struct { const uint8_t *at, *end; } Input;
@@ -21,12 +20,17 @@ static uint8_t next(Input *input) { return input->at < input->end ? *input->at++
 static uint16_t sizes[TABLES], frequencies[TABLES * 256], zeros[TABLES], starts[TABLES * 256];
 static Table tables[TABLES];
 static Step steps[TABLES * 256];
-static uint16_t channel[CHANNELS], parents[CHANNELS * 2];
-static uint8_t magnitude_weights[CHANNELS * NEIGHBOURS], parent_weights[CHANNELS * 2];
-static int8_t sign_weights[CHANNELS * NEIGHBOURS];
-static uint32_t parents_begin[CHANNELS + 1];
-static uint8_t magnitude_bin[CONTEXT_LIMIT + 1], sign_class[2 * CONTEXT_LIMIT + 1];
-static uint8_t key_lookup[CHANNELS * 256], predicted_lookup[CHANNELS * 256 * (2 * RADIUS_MOST + 1)];
+static uint16_t channel[CHANNELS];
+
+typedef struct {
+    uint8_t magnitude_weights[CHANNELS * (NEIGHBOURS + TAPS)], parent_weights[CHANNELS * 2];
+    int8_t sign_weights[CHANNELS * (NEIGHBOURS + TAPS)];
+    uint16_t parents[CHANNELS * 2];
+    uint32_t parents_begin[CHANNELS + 1];
+    uint8_t magnitude_bin[CONTEXT_LIMIT + 1], sign_class[2 * CONTEXT_LIMIT + 1], lookup[CHANNELS * 256];
+} Arrays;
+
+static Arrays of_key, of_predicted;
 
 /* Frequencies as they come: the kernel must refuse what does not sum to 65536. */
 static void expand_anything(Input input)
@@ -59,56 +63,60 @@ static uint32_t make_tables(Input *input)
     return count;
 }
 
-static void make_contexts(Input *input, Level *level, uint32_t tables_count)
+static Contexts make_contexts(Input *input, Arrays *arrays, uint32_t live, uint32_t weights, uint32_t tables_count)
 {
-    const uint32_t classes = 1 + 2 * (next(input) % 4), magnitudes = 1 + next(input) % 16, stride = 1u + next(input);
-    level->bins = classes * magnitudes;
+    const uint32_t classes = 1 + 2 * (next(input) % 8), magnitudes = 1 + next(input) % 15, stride = 1u + next(input);
     for (uint32_t m = 0; m <= CONTEXT_LIMIT; m++) {
         const uint32_t bin = m / stride;
-        magnitude_bin[m] = (uint8_t)((bin < magnitudes ? bin : magnitudes - 1) * classes);
+        arrays->magnitude_bin[m] = (uint8_t)((bin < magnitudes ? bin : magnitudes - 1) * classes);
     }
-    for (uint32_t s = 0; s < sizeof sign_class; s++) sign_class[s] = (uint8_t)(s * classes / sizeof sign_class);
-    for (uint32_t i = 0; i < sizeof magnitude_weights; i++) magnitude_weights[i] = next(input);
-    for (uint32_t i = 0; i < sizeof sign_weights; i++) sign_weights[i] = (int8_t)next(input);
+    for (uint32_t s = 0; s < sizeof arrays->sign_class; s++) arrays->sign_class[s] = (uint8_t)(s * classes / sizeof arrays->sign_class);
+    for (uint32_t i = 0; i < CHANNELS * weights; i++) {
+        const uint32_t tap = i % weights >= NEIGHBOURS; /* nine of at most 30 keep within the limit of 273 */
+        arrays->magnitude_weights[i] = (uint8_t)(tap ? next(input) % 31 : next(input) % 250);
+        arrays->sign_weights[i] = (int8_t)(tap ? next(input) % 61 - 30 : next(input));
+    }
     uint32_t filled = 0;
-    for (uint32_t k = 0; k < level->live; k++) {
-        parents_begin[k] = filled;
+    for (uint32_t k = 0; k < live; k++) {
+        arrays->parents_begin[k] = filled;
         for (uint32_t p = 0; p < k && p < 2; p++) {
-            parents[filled] = (uint16_t)(next(input) % k);
-            parent_weights[filled++] = next(input);
+            arrays->parents[filled] = (uint16_t)(next(input) % k);
+            arrays->parent_weights[filled++] = (uint8_t)(next(input) % 200);
         }
-        parents_begin[k + 1] = filled;
+        arrays->parents_begin[k + 1] = filled;
     }
     const uint32_t seed = next(input) | 1u;
-    for (uint32_t i = 0; i < sizeof key_lookup; i++) {
+    for (uint32_t i = 0; i < sizeof arrays->lookup; i++) {
         const uint32_t mixed = (i * seed * 2654435761u) >> 16;
-        key_lookup[i] = (uint8_t)(mixed % tables_count | (mixed >> 8 & FLIP));
+        arrays->lookup[i] = (uint8_t)(mixed % tables_count | (mixed >> 8 & FLIP));
     }
-    for (uint32_t i = 0; i < sizeof predicted_lookup; i++) predicted_lookup[i] = key_lookup[(i * 7 + seed) % sizeof key_lookup];
+    return (Contexts){
+        .bins = classes * magnitudes, .weights = weights, .magnitude_weights = arrays->magnitude_weights,
+        .sign_weights = arrays->sign_weights, .parents_begin = arrays->parents_begin, .parents = arrays->parents,
+        .parent_weights = arrays->parent_weights, .magnitude_bin = arrays->magnitude_bin, .sign_class = arrays->sign_class,
+        .lookup = arrays->lookup,
+    };
 }
 
 static Level make_level(Input *input)
 {
-    const uint32_t count = make_tables(input), shape = next(input);
-    Level level = {
-        .channels = CHANNELS, .live = shape % (CHANNELS + 1), .reference_radius = shape / 4 % (RADIUS_MOST + 1),
-        .channel = channel, .magnitude_weights = magnitude_weights, .sign_weights = sign_weights,
-        .parents_begin = parents_begin, .parents = parents, .parent_weights = parent_weights,
-        .magnitude_bin = magnitude_bin, .sign_class = sign_class, .key_lookup = key_lookup,
-        .predicted_lookup = predicted_lookup, .tables = tables, .zeros = zeros, .starts = starts, .steps = steps,
+    const uint32_t count = make_tables(input), shape = next(input), live = shape % (CHANNELS + 1);
+    for (uint32_t k = 0; k < live; k++) channel[k] = (uint16_t)(k + (shape & 0x80 ? CHANNELS - live : 0));
+    const Contexts key = make_contexts(input, &of_key, live, NEIGHBOURS, count);
+    const Contexts predicted = make_contexts(input, &of_predicted, live, NEIGHBOURS + TAPS, count);
+    return (Level){
+        .channels = CHANNELS, .live = live, .channel = channel, .key = key, .predicted = predicted,
+        .tables = tables, .zeros = zeros, .starts = starts, .steps = steps,
     };
-    for (uint32_t k = 0; k < level.live; k++) channel[k] = (uint16_t)(k + (shape & 0x80 ? CHANNELS - level.live : 0));
-    make_contexts(input, &level, count);
-    return level;
 }
 
 /* Codes symbols into memory of exactly the size that kernel.py gives. */
-static uint8_t *encode(const Level *level, const int8_t *symbols, const int8_t *reference, uint32_t height, uint32_t width, int64_t *size)
+static uint8_t *encode(const Level *level, const int8_t *symbols, const int16_t *memory, uint32_t height, uint32_t width, int64_t *size)
 {
     const size_t plane = (size_t)height * width, room = level->live * plane * 4 + 8;
     uint16_t *scratch = malloc(plane * STEPS_A_SYMBOL * sizeof *scratch);
     uint8_t *out = malloc(room), *payload;
-    *size = narrows_encode(level, symbols, reference, height, width, scratch, out, room);
+    *size = narrows_encode(level, symbols, memory, height, width, scratch, out, room);
     CLAIM(*size >= 4);
     payload = malloc((size_t)*size + 1);
     memcpy(payload, out + room - *size, (size_t)*size);
@@ -116,22 +124,22 @@ static uint8_t *encode(const Level *level, const int8_t *symbols, const int8_t *
     return payload;
 }
 
-static void decode_claims(const Level *level, const int8_t *reference, uint32_t height, uint32_t width, const uint8_t *given, size_t size)
+static void decode_claims(const Level *level, const int16_t *memory, uint32_t height, uint32_t width, const uint8_t *given, size_t size)
 {
     const size_t symbols_count = (size_t)CHANNELS * height * width;
     int8_t *symbols = calloc(symbols_count, 1);
     uint8_t *payload = malloc(size ? size : 1); /* its own allocation: a read beyond it is seen */
     memcpy(payload, given, size);
-    if (narrows_decode(level, payload, size, reference, height, width, symbols) == OK) {
+    if (narrows_decode(level, payload, size, memory, height, width, symbols) == OK) {
         int64_t again_size;
-        uint8_t *again = encode(level, symbols, reference, height, width, &again_size);
+        uint8_t *again = encode(level, symbols, memory, height, width, &again_size);
         CLAIM((size_t)again_size == size && !memcmp(again, payload, size));
         free(again);
     }
     free(symbols), free(payload);
 }
 
-static void encode_claims(const Level *level, const int8_t *reference, uint32_t height, uint32_t width, Input input)
+static void encode_claims(const Level *level, const int16_t *memory, uint32_t height, uint32_t width, Input input)
 {
     const size_t plane = (size_t)height * width, count = CHANNELS * plane;
     int8_t *symbols = calloc(count, 1), *decoded = calloc(count, 1);
@@ -142,13 +150,13 @@ static void encode_claims(const Level *level, const int8_t *reference, uint32_t 
             const int8_t value = (int8_t)next(&input);
             symbols[channel[k] * plane + i] = (int8_t)clip(value, most & 1 ? 127 : 1 + most / 8);
         }
-    uint8_t *payload = encode(level, symbols, reference, height, width, &size);
-    CLAIM(narrows_decode(level, payload, (uint64_t)size, reference, height, width, decoded) == OK);
+    uint8_t *payload = encode(level, symbols, memory, height, width, &size);
+    CLAIM(narrows_decode(level, payload, (uint64_t)size, memory, height, width, decoded) == OK);
     CLAIM(!memcmp(symbols, decoded, count));
     for (int longer = -1; longer <= 1; longer += 2) {
         memset(decoded, 0, count);
         payload[size] = most;
-        CLAIM(narrows_decode(level, payload, (uint64_t)(size + longer), reference, height, width, decoded) || memcmp(symbols, decoded, count));
+        CLAIM(narrows_decode(level, payload, (uint64_t)(size + longer), memory, height, width, decoded) || memcmp(symbols, decoded, count));
     }
     free(symbols), free(decoded), free(payload);
 }
@@ -162,23 +170,32 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t mode = next(&input), extent = next(&input);
     const uint32_t height = 1 + extent % 9, width = 1 + extent / 9;
     const Level level = make_level(&input);
-    int8_t *reference = 0;
+    int16_t *memory = 0;
     if (mode & 1) {
-        reference = malloc((size_t)CHANNELS * height * width);
-        for (uint32_t i = 0; i < CHANNELS * height * width; i++) reference[i] = (int8_t)(mode * (i >> 2));
+        const uint32_t count = CHANNELS * height * width;
+        int8_t *symbols = malloc(count);
+        int16_t *before = calloc(count, sizeof *before);
+        memory = malloc(count * sizeof *memory);
+        for (uint32_t i = 0; i < count; i++) {
+            symbols[i] = (int8_t)(mode * (i >> 2));
+            before[i] = (int16_t)(-8 * symbols[i] + (int16_t)(i % 5));
+        }
+        narrows_remember(symbols, before, count, memory);
+        for (uint32_t i = 0; i < count; i++) CLAIM(memory[i] >= -1024 && memory[i] <= 1024);
+        free(symbols), free(before);
     }
-    if (mode & 2) encode_claims(&level, reference, height, width, input);
-    else decode_claims(&level, reference, height, width, input.at, (size_t)(input.end - input.at));
+    if (mode & 2) encode_claims(&level, memory, height, width, input);
+    else decode_claims(&level, memory, height, width, input.at, (size_t)(input.end - input.at));
     if (mode & 4) {
         const size_t plane = (size_t)height * width;
         int8_t *symbols = calloc(CHANNELS * plane, 1);
         uint8_t *bins = malloc(level.live * plane + 1);
         for (uint32_t i = 0; i < CHANNELS * plane; i++) symbols[i] = (int8_t)next(&input);
-        CLAIM(narrows_contexts(&level, symbols, height, width, bins) == OK);
-        for (size_t i = 0; i < level.live * plane; i++) CLAIM(bins[i] < level.bins);
+        CLAIM(narrows_contexts(&level, symbols, memory, height, width, bins) == OK);
+        for (size_t i = 0; i < level.live * plane; i++) CLAIM(bins[i] < (memory ? level.predicted.bins : level.key.bins));
         free(symbols), free(bins);
     }
-    free(reference);
+    free(memory);
     return 0;
 }
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from narrows.bundle import Bundle, InputSpec, Manifest, RateLevel
-from narrows.codec import count_tables
+from narrows.codec import count_tables, remember
+from narrows.codec.counting import Moments
 from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
 from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.supervise import LocalRedis
@@ -38,7 +39,10 @@ def bundle() -> Bundle:
 def make_bundle() -> Bundle:
     """A bundle without networks: the decoder by rule needs none."""
     planes = np.random.default_rng(0).integers(-3, 4, (6, *LATENT.as_tuple())).astype(np.int8)
-    tables = count_tables([planes, planes // 2], [planes[::-1], planes[::-1] // 2])
+    tables = count_tables(
+        [planes, planes // 2],
+        [Moments(planes, remember(planes[::-1])), Moments(planes // 2, remember(planes[::-1] // 2))],
+    )
     manifest = Manifest(
         name="rule",
         version="1",

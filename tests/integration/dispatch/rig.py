@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from narrows.bundle import Bundle
-from narrows.codec import encode_symbols, symbol_digest
+from narrows.codec import Memory, encode_symbols, remember, symbol_digest
 from narrows.errors import InferenceFailed, ServiceError
 from narrows.wire import (
     FeaturePacket,
@@ -103,6 +103,7 @@ class Camera:
     epoch: int = 7
     sequence: int = 0
     planes: dict[int, NDArray[np.int8]] = field(default_factory=dict)
+    memories: dict[int, Memory] = field(default_factory=dict)
 
     @property
     def keys(self) -> StreamKeys:
@@ -112,6 +113,7 @@ class Camera:
         """The next frame's packet, K and open unless said otherwise."""
         symbols = np.random.default_rng([self.epoch, self.sequence]).integers(-3, 4, LATENT.as_tuple()).astype(np.int8)
         self.planes[self.sequence] = symbols
+        self.memories[self.sequence] = remember(symbols)
         packet = FeaturePacket(
             bundle_id=self.bundle.id,
             epoch=self.epoch,
@@ -127,15 +129,17 @@ class Camera:
 
     def predicted(self, distance: int = 1) -> FeaturePacket:
         """The next frame, coded against the one ``distance`` before."""
-        reference = self.planes[self.sequence - distance]
+        before = self.sequence - distance
+        reference, memory = self.planes[before], self.memories[before]
         packet = self.packet()
         symbols = self.planes[packet.sequence]
+        self.memories[packet.sequence] = remember(symbols, memory)
         return replace(
             packet,
             kind=Kind.PREDICTED,
             reference_distance=distance,
             reference_digest=symbol_digest(reference),
-            payload=encode_symbols(symbols, self.bundle.tables, 0, reference),
+            payload=encode_symbols(symbols, self.bundle.tables, 0, memory),
         )
 
     async def send(self, *packets: FeaturePacket | bytes, name: bytes = b"p") -> list[bytes]:

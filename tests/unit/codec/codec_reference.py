@@ -9,6 +9,7 @@ from narrows.codec import CodingTables
 from narrows.errors import PayloadUndecodable
 
 OFFSETS = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
+TAPS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1), (1, -1), (1, 0), (1, 1))
 
 
 class State:
@@ -50,25 +51,30 @@ def decode(
     shape: tuple[int, int, int],
     tables: CodingTables,
     level: int,
-    reference: NDArray[np.int8] | None = None,
+    memory: NDArray[np.int16] | None = None,
 ) -> NDArray[np.int8]:
     state, symbols, at = State(payload), np.zeros(shape, dtype=np.int64), tables.by_level[level]
+    thresholds = tables.key if memory is None else tables.predict
+    contexts = at.key if memory is None else at.predicted
+    assert thresholds is not None
+    assert contexts is not None
     for k, channel in enumerate(int(c) for c in at.channels):
         for y, x in np.ndindex(shape[1:]):
             near = [_at(symbols[channel], y + dy, x + dx) for dy, dx in OFFSETS]
-            magnitude = sum(int(w) * abs(v) for w, v in zip(at.magnitude_weights[k], near, strict=True))
-            magnitude += sum(w * min(15, abs(int(symbols[p, y, x]))) for p, w in at.parents[k])
-            sign = sum(int(w) * v for w, v in zip(at.sign_weights[k], near, strict=True))
-            strength = sum(min(abs(sign), 1023) >= t for t in tables.sign_thresholds)
-            middle = len(tables.sign_thresholds)
-            row = sum(min(magnitude, 1023) >= t for t in tables.magnitude_thresholds)
+            magnitude = sum(int(w) * abs(v) for w, v in zip(contexts.magnitude_weights[k][:6], near, strict=True))
+            magnitude += sum(w * min(15, abs(int(symbols[p, y, x]))) for p, w in contexts.parents[k])
+            sign = sum(int(w) * v for w, v in zip(contexts.sign_weights[k][:6], near, strict=True))
+            if memory is not None:
+                taps = [_at(memory[channel], y + dy, x + dx, 120) for dy, dx in TAPS]
+                magnitude += (
+                    sum(int(w) * abs(v) for w, v in zip(contexts.magnitude_weights[k][6:], taps, strict=True)) // 8
+                )
+                sign += sum(int(w) * v for w, v in zip(contexts.sign_weights[k][6:], taps, strict=True)) // 8
+            strength = sum(min(abs(sign), 1023) >= t for t in thresholds.signs)
+            middle = len(thresholds.signs)
+            row = sum(min(magnitude, 1023) >= t for t in thresholds.magnitudes)
             bin_ = row * (2 * middle + 1) + middle + (strength if sign > 0 else -strength)
-            entry = int(at.key_lookup[k, bin_])
-            if reference is not None:
-                assert at.predicted_lookup is not None
-                radius = tables.reference_radius
-                class_ = max(-radius, min(radius, int(reference[channel, y, x]))) + radius
-                entry = int(at.predicted_lookup[k, class_, bin_])
+            entry = int(contexts.lookup[k, bin_])
             value = _value(state, at.frequencies[entry & 63])
             symbols[channel, y, x] = -value if entry & 128 else value
     if state.x != 1 << 24 or state.words:
@@ -76,9 +82,19 @@ def decode(
     return symbols.astype(np.int8)
 
 
-def _at(plane: NDArray[np.int64], y: int, x: int) -> int:
-    inside = y >= 0 and 0 <= x < plane.shape[1]
-    return max(-15, min(15, int(plane[y, x]))) if inside else 0
+def remember(symbols: NDArray[np.int8], memory: NDArray[np.int16] | None) -> NDArray[np.int16]:
+    """The memory after a frame, symbol by symbol."""
+    after = symbols.astype(np.int16) * 8
+    if memory is not None:
+        for at in np.ndindex(symbols.shape):
+            way = 8 * int(symbols[at]) - int(memory[at])
+            after[at] = int(memory[at]) + (way + 1) // 2 if way > 0 else int(memory[at]) - (1 - way) // 2
+    return after
+
+
+def _at(plane: NDArray[np.int64] | NDArray[np.int16], y: int, x: int, most: int = 15) -> int:
+    inside = 0 <= y < plane.shape[0] and 0 <= x < plane.shape[1]
+    return max(-most, min(most, int(plane[y, x]))) if inside else 0
 
 
 def _value(state: State, table: NDArray[np.uint16]) -> int:

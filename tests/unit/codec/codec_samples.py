@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from narrows.codec import CodingTables
+from narrows.codec import CodingTables, Memory, remember
+from narrows.codec.contexts import LevelContexts, Thresholds
+from narrows.codec.counting import Moments
 from narrows.codec.tables import LevelTables
 
 
@@ -22,14 +26,26 @@ def smooth_planes(count: int, shape: tuple[int, int, int], spread: float, seed: 
     return np.clip(np.rint(field), -127, 127).astype(np.int8)
 
 
+def remembered(earlier: NDArray[np.int8], later: NDArray[np.int8]) -> Memory:
+    """The memory after two planes in turn, or after two sets of planes, one by one."""
+    return remember(later, remember(earlier))
+
+
+def moments(symbols: NDArray[np.int8], references: NDArray[np.int8]) -> Moments:
+    """Symbols to be counted as P, each remembering but its reference."""
+    return Moments(symbols, remember(references))
+
+
 def arbitrary_tables(seed: int, channels: int, levels: int = 2, *, predicted: bool = True) -> CodingTables:
     """Valid tables with nothing typical about them: any weight, any look-up, tiny and full tables."""
     chance = np.random.default_rng(seed)
-    thresholds = [_thresholds(chance, int(chance.integers(0, 7))) for _ in range(2)]
-    radius = int(chance.integers(1, 4)) if predicted else 0
-    head = CodingTables(channels, thresholds[0], thresholds[1], radius, ())
-    by_level = tuple(_arbitrary_level(chance, head) for _ in range(levels))
-    return CodingTables(channels, thresholds[0], thresholds[1], radius, by_level)
+    key, predict = _two_thresholds(chance), _two_thresholds(chance)
+    head = CodingTables(channels, key, predict if predicted else None, ())
+    return replace(head, by_level=tuple(_arbitrary_level(chance, head) for _ in range(levels)))
+
+
+def _two_thresholds(chance: np.random.Generator) -> Thresholds:
+    return Thresholds(*(_thresholds(chance, int(chance.integers(0, 7))) for _ in range(2)))
 
 
 def _thresholds(chance: np.random.Generator, count: int) -> tuple[int, ...]:
@@ -39,21 +55,19 @@ def _thresholds(chance: np.random.Generator, count: int) -> tuple[int, ...]:
 def _arbitrary_level(chance: np.random.Generator, head: CodingTables) -> LevelTables:
     live = np.flatnonzero(chance.random(head.channels) < 0.7).astype(np.uint16)
     frequencies = tuple(_frequencies(chance) for _ in range(int(chance.integers(1, 6))))
-    classes = 2 * head.reference_radius + 1
 
-    def lookup(*shape: int) -> NDArray[np.uint8]:
+    def contexts(thresholds: Thresholds, taps: int) -> LevelContexts:
+        shape = (len(live), thresholds.bins)
         entries = chance.integers(0, len(frequencies), shape) + 128 * chance.integers(0, 2, shape)
-        return entries.astype(np.uint8)
+        magnitudes = chance.integers(0, 256, (len(live), 6)), chance.integers(0, 31, (len(live), taps))
+        signs = chance.integers(-128, 128, (len(live), 6)), chance.integers(-30, 31, (len(live), taps))
+        parents = tuple(_parents(chance, live[:k]) for k in range(len(live)))
+        return LevelContexts(
+            np.hstack(magnitudes).astype(np.uint8), np.hstack(signs).astype(np.int8), parents, entries.astype(np.uint8)
+        )
 
-    return LevelTables(
-        channels=live,
-        magnitude_weights=chance.integers(0, 256, (len(live), 6)).astype(np.uint8),
-        sign_weights=chance.integers(-128, 128, (len(live), 6)).astype(np.int8),
-        parents=tuple(_parents(chance, live[:k]) for k in range(len(live))),
-        key_lookup=lookup(len(live), head.bins),
-        predicted_lookup=lookup(len(live), classes, head.bins) if head.predicted else None,
-        frequencies=frequencies,
-    )
+    predicted = None if head.predict is None else contexts(head.predict, 9)
+    return LevelTables(live, contexts(head.key, 0), predicted, frequencies)
 
 
 def _frequencies(chance: np.random.Generator) -> NDArray[np.uint16]:

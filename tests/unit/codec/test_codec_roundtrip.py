@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.codec import CodingTables, count_tables, decode_symbols, encode_symbols, ideal_bits
+from narrows.codec import CodingTables, count_tables, decode_symbols, encode_symbols, ideal_bits, remember
 from narrows.errors import FieldInvalid
 from tests.unit.codec.codec_reference import decode
-from tests.unit.codec.codec_samples import arbitrary_tables, planes, smooth_planes, tables_of
+from tests.unit.codec.codec_reference import remember as reference_remember
+from tests.unit.codec.codec_samples import arbitrary_tables, moments, planes, remembered, smooth_planes, tables_of
 
 SHAPE = (6, 23, 30)
 
@@ -21,8 +22,8 @@ SHAPE = (6, 23, 30)
 def counted() -> CodingTables:
     spreads = (2.0, 0.7, 0.3)
     symbols = [smooth_planes(24, SHAPE, spread, 1) for spread in spreads]
-    references = [np.roll(planes, 1, axis=3) for planes in symbols]
-    return CodingTables.from_bytes(count_tables(symbols, references).to_bytes())
+    some = [moments(planes, np.roll(planes, 1, axis=3)) for planes in symbols]
+    return CodingTables.from_bytes(count_tables(symbols, some).to_bytes())
 
 
 @given(tables_of, st.data())
@@ -37,12 +38,31 @@ def test_any_plane_survives_any_tables(tables: CodingTables, data: st.DataObject
 
 @given(st.integers(0, 2**32), st.data())
 @settings(max_examples=150, deadline=None)
-def test_any_plane_survives_given_any_reference(seed: int, data: st.DataObject) -> None:
+def test_any_plane_survives_given_any_memory(seed: int, data: st.DataObject) -> None:
     tables = arbitrary_tables(seed, 3)
     symbols = tables.silence(data.draw(planes(3)), 1)
-    reference = np.random.default_rng(seed).integers(-127, 128, symbols.shape).astype(np.int8)
-    payload = encode_symbols(symbols, tables, 1, reference)
-    assert np.array_equal(decode_symbols(payload, symbols.shape, tables, 1, reference), symbols)
+    memory = np.random.default_rng(seed).integers(-1016, 1017, symbols.shape).astype(np.int16)
+    payload = encode_symbols(symbols, tables, 1, memory)
+    assert np.array_equal(decode_symbols(payload, symbols.shape, tables, 1, memory), symbols)
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_a_second_implementation_remembers_the_same(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    memory, again = None, None
+    for _ in range(4):
+        symbols = chance.integers(-127, 128, (2, 3, 5)).astype(np.int8)
+        memory, again = remember(symbols, memory), reference_remember(symbols, again)
+        assert np.array_equal(memory, again)
+
+
+def test_a_symbol_that_stays_is_remembered_exactly() -> None:
+    for before, stays in ((-127, 127), (127, -127), (0, 1), (1, 0), (-3, -4)):
+        memory = remember(np.full((1, 1, 1), before, dtype=np.int8))
+        for _ in range(12):
+            memory = remember(np.full((1, 1, 1), stays, dtype=np.int8), memory)
+        assert memory.item() == 8 * stays
 
 
 @given(st.integers(0, 2**32), st.booleans(), st.data())
@@ -50,9 +70,9 @@ def test_any_plane_survives_given_any_reference(seed: int, data: st.DataObject) 
 def test_a_second_implementation_decodes_the_same(seed: int, predicted: bool, data: st.DataObject) -> None:  # noqa: FBT001
     tables = arbitrary_tables(seed, 3)
     symbols = tables.silence(data.draw(planes(3)), 0)
-    reference = np.flip(symbols, 2).copy() if predicted else None
-    payload = encode_symbols(symbols, tables, 0, reference)
-    assert np.array_equal(decode(payload, symbols.shape, tables, 0, reference), symbols)
+    memory = remembered(symbols, np.flip(symbols, 2)) if predicted else None
+    payload = encode_symbols(symbols, tables, 0, memory)
+    assert np.array_equal(decode(payload, symbols.shape, tables, 0, memory), symbols)
 
 
 @pytest.mark.parametrize("value", [-127, -126, 126, 127])
@@ -63,17 +83,17 @@ def test_the_extremes_pass_through_the_escape(value: int, counted: CodingTables)
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
-@pytest.mark.parametrize("given_reference", [False, True])
+@pytest.mark.parametrize("as_predicted", [False, True])
 def test_real_bytes_are_within_a_percent_and_eight_bytes_of_the_ideal(
     level: int,
-    given_reference: bool,  # noqa: FBT001
+    as_predicted: bool,  # noqa: FBT001
     counted: CodingTables,
 ) -> None:
     for symbols in smooth_planes(8, SHAPE, (2.0, 0.7, 0.3)[level], 2):
         plane = counted.silence(symbols, level)
-        reference = np.roll(plane, 1, axis=2) if given_reference else None
-        size_bits = 8 * len(encode_symbols(plane, counted, level, reference))
-        ideal = ideal_bits(plane, counted, level, reference)
+        memory = remember(np.roll(plane, 1, axis=2)) if as_predicted else None
+        size_bits = 8 * len(encode_symbols(plane, counted, level, memory))
+        ideal = ideal_bits(plane, counted, level, memory)
         assert ideal - 1 <= size_bits <= 1.01 * ideal + 64
 
 
@@ -99,11 +119,11 @@ def _bits_with_one_table_a_channel(training: np.ndarray, fresh: np.ndarray) -> f
     return bits
 
 
-def test_a_reference_that_resembles_pays() -> None:
+def test_a_memory_that_resembles_pays() -> None:
     symbols = smooth_planes(40, SHAPE, 1.0, 5)
-    tables = count_tables([symbols], [symbols])
+    tables = count_tables([symbols], [moments(symbols, symbols)])
     as_key = sum(len(encode_symbols(plane, tables, 0)) for plane in symbols)
-    as_predicted = sum(len(encode_symbols(plane, tables, 0, plane)) for plane in symbols)
+    as_predicted = sum(len(encode_symbols(plane, tables, 0, remember(plane))) for plane in symbols)
     assert as_predicted < 0.5 * as_key
 
 
@@ -148,20 +168,20 @@ def test_misuse_is_named(counted: CodingTables) -> None:
         (plane[0], counted, 0, None),
         (plane[:, :0], counted, 0, None),
         (plane.astype(np.int16), counted, 0, None),
-        (plane, counted, 0, plane[:, 1:]),
-        (plane, counted, 0, plane.astype(np.uint8)),
-        (plane, key_only, 0, plane),
+        (plane, counted, 0, remember(plane)[:, 1:]),
+        (plane, counted, 0, plane),
+        (plane, key_only, 0, remember(plane)),
         (np.full(SHAPE, -128, dtype=np.int8), counted, 0, None),
     ]
-    for symbols, tables, level, reference in misuses:
+    for symbols, tables, level, memory in misuses:
         with pytest.raises(FieldInvalid):
-            encode_symbols(symbols, tables, level, reference)
+            encode_symbols(symbols, tables, level, memory)
 
 
 def test_a_price_as_p_needs_tables_for_p() -> None:
     plane = np.zeros(SHAPE, dtype=np.int8)
     with pytest.raises(FieldInvalid, match="K packets only"):
-        ideal_bits(plane, arbitrary_tables(0, 6, predicted=False), 0, plane)
+        ideal_bits(plane, arbitrary_tables(0, 6, predicted=False), 0, remember(plane))
 
 
 def test_a_plane_that_is_not_contiguous_is_coded_as_it_reads(counted: CodingTables) -> None:

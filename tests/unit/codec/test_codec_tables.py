@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.codec import CodingTables, count_tables
+from narrows.codec import CodingTables, count_tables, remember
+from narrows.codec.counting import Moments
 from narrows.codec.tables import LevelTables
 from narrows.errors import BundleError, FieldInvalid
-from tests.unit.codec.codec_samples import arbitrary_tables, smooth_planes, tables_of
+from tests.unit.codec.codec_samples import arbitrary_tables, moments, smooth_planes, tables_of
 
 SHAPE = (5, 12, 10)
 
@@ -21,7 +22,7 @@ SHAPE = (5, 12, 10)
 @settings(max_examples=15, deadline=None)
 def test_counted_tables_are_whole_and_within_the_limits(spreads: list[float], most: int, predicted: bool) -> None:  # noqa: FBT001
     symbols = [smooth_planes(3, SHAPE, spread, i) for i, spread in enumerate(spreads)]
-    tables = count_tables(symbols, symbols if predicted else None, max_tables=most)
+    tables = count_tables(symbols, [moments(s, s) for s in symbols] if predicted else None, max_tables=most)
     assert (tables.levels, tables.channels, tables.predicted) == (len(spreads), 5, predicted)
     for level in tables.by_level:
         assert 1 <= len(level.frequencies) <= most
@@ -43,15 +44,11 @@ def test_a_file_is_read_as_it_was_written(tables: CodingTables) -> None:
 
 
 def _comparable(level: LevelTables) -> tuple[object, ...]:
-    predicted = None if level.predicted_lookup is None else level.predicted_lookup.tolist()
-    weights = level.magnitude_weights.tolist(), level.sign_weights.tolist(), level.parents
-    return (
-        level.channels.tolist(),
-        *weights,
-        level.key_lookup.tolist(),
-        predicted,
-        [f.tolist() for f in level.frequencies],
-    )
+    contexts = [
+        None if c is None else (c.magnitude_weights.tolist(), c.sign_weights.tolist(), c.parents, c.lookup.tolist())
+        for c in (level.key, level.predicted)
+    ]
+    return level.channels.tolist(), contexts, [f.tolist() for f in level.frequencies]
 
 
 @given(st.binary(max_size=400))
@@ -114,8 +111,11 @@ def test_training_symbols_that_cannot_be_counted_are_named() -> None:
         ([planes.astype(np.int16)], None, 64),
         ([planes[0]], None, 64),
         ([planes, planes[:, :4]], None, 64),
-        ([planes], [planes[:1]], 64),
+        ([planes], [moments(planes, planes)] * 2, 64),
+        ([planes], [moments(planes[:, :4], planes[:, :4])], 64),
+        ([planes], [Moments(planes, remember(planes[:1]))], 64),
+        ([planes], [Moments(planes, planes.astype(np.int32))], 64),
     ]
-    for symbols, references, most in misuses:
+    for symbols, some, most in misuses:
         with pytest.raises(FieldInvalid):
-            count_tables(symbols, references, max_tables=most)
+            count_tables(symbols, some, max_tables=most)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from narrows.codec import Memory, remember
 from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed, ReferenceLost, ServiceError, StreamIdInvalid
 from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape, Policy, StreamKeys, StreamSettings, shard_of
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
@@ -102,20 +103,35 @@ def test_only_realtime_frames_become_stale() -> None:
     assert stale_at_ms(1000, StreamSettings(policy=Policy.COMPLETE, stale_ms=500)) is None
 
 
+def _same(memory: Memory | None, wanted: Memory) -> bool:
+    return memory is not None and np.array_equal(memory, wanted)
+
+
 def test_a_reference_is_found_among_the_last_few_planes_only() -> None:
     planes = Planes(keep=2)
     key = replace(PACKET, kind=Kind.KEY)
     planes.remember(key, PLANE)
     follower = replace(PACKET, sequence=11, kind=Kind.PREDICTED, reference_distance=1, reference_digest=5)
-    assert planes.reference_of(key) is None
-    assert planes.reference_of(follower) is PLANE
-    for wrong in (replace(follower, reference_digest=6), replace(follower, bundle_id=9), replace(follower, epoch=3)):
+    assert planes.memory_for(key) is None
+    assert _same(planes.memory_for(follower), remember(PLANE))
+    for wrong in (replace(follower, reference_digest=6), replace(follower, level=1), replace(follower, epoch=3)):
         with pytest.raises(ReferenceLost):
-            planes.reference_of(wrong)
+            planes.memory_for(wrong)
     for sequence in (11, 12):
         planes.remember(replace(key, sequence=sequence), PLANE)
     with pytest.raises(ReferenceLost):
-        planes.reference_of(follower)
+        planes.memory_for(follower)
+
+
+def test_what_is_remembered_goes_on_from_the_reference_also_when_a_frame_comes_again() -> None:
+    planes, other = Planes(keep=4), np.roll(PLANE, 1, axis=2)
+    key = replace(PACKET, kind=Kind.KEY)
+    follower = replace(PACKET, sequence=11, kind=Kind.PREDICTED, reference_distance=1, reference_digest=5, own_digest=6)
+    last = replace(follower, sequence=12, reference_digest=6)
+    for _ in range(2):
+        planes.remember(key, PLANE)
+        planes.remember(follower, other)
+        assert _same(planes.memory_for(last), remember(other, remember(PLANE)))
 
 
 def test_what_came_too_late_is_decoded_when_a_later_frame_wants_it_and_only_then() -> None:
@@ -132,7 +148,7 @@ def test_what_came_too_late_is_decoded_when_a_later_frame_wants_it_and_only_then
     planes.remember(key, PLANE)
     planes.postpone(key)
     assert planes.postponed_for(wanted) == [late]
-    assert planes.reference_of(late) is PLANE
+    assert _same(planes.memory_for(late), remember(PLANE))
     with pytest.raises(ReferenceLost):
         planes.postponed_for(replace(wanted, reference_digest=8))
 

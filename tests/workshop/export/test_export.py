@@ -10,10 +10,12 @@ from PIL import Image
 from edge_client.encoder import Encoder
 from narrows.bundle import Bundle
 from narrows.cli.evaluate import evaluate_bundle
-from narrows.codec import decode_symbols, encode_symbols, quantise
+from narrows.codec import decode_symbols, encode_symbols, quantise, remember
 from narrows.dataset import FolderDataset
 from narrows.errors import WeightsMismatch
 from narrows.export.graphs import DecoderGraph
+from narrows.export.motion import moving
+from narrows.export.recount import recount
 from narrows.export.write import Labelling, write_bundle
 from narrows.nn.network import JointNetwork, NetworkShape
 from narrows.training.augment import normalise
@@ -99,6 +101,29 @@ def test_symbols_of_every_level_survive_the_bundles_tables(bundle: Bundle, data:
         symbols = bundle.tables.silence(quantise(latent, gain), level)
         payload = encode_symbols(symbols, bundle.tables, level)
         assert (decode_symbols(payload, symbols.shape, bundle.tables, level) == symbols).all()
+
+
+def test_predicted_frames_of_every_level_survive_the_bundles_tables(bundle: Bundle, data: FolderDataset) -> None:
+    assert bundle.tables.predicted
+    encoder = Encoder(bundle)
+    (clip,) = moving([data.read("s3").picture], seed=5)
+    latents = [encoder.latent(view) for view in clip]
+    for level, gain in enumerate(bundle.gains):
+        memory = None
+        for latent in latents:
+            symbols = bundle.tables.silence(quantise(latent, gain), level)
+            payload = encode_symbols(symbols, bundle.tables, level, memory)
+            assert (decode_symbols(payload, symbols.shape, bundle.tables, level, memory) == symbols).all()
+            memory = remember(symbols, memory)
+
+
+def test_a_recounted_bundle_has_the_tables_that_the_export_counted(
+    bundle: Bundle, data: FolderDataset, tmp_path: Path
+) -> None:
+    again = recount(bundle, data, tmp_path / "again", lambda _: None)
+    assert again.tables.to_bytes() == bundle.tables.to_bytes()
+    assert again.encoder_path.read_bytes() == bundle.encoder_path.read_bytes()
+    assert again.id == bundle.id
 
 
 def test_an_exported_bundle_can_be_evaluated_through_the_real_coder(bundle: Bundle, data: FolderDataset) -> None:

@@ -1,0 +1,1 @@
+"""What P packets save: predicted frames between keys, beside keys alone."""

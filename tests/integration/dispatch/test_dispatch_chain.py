@@ -1,0 +1,94 @@
+"""P packets through a real server: whatever is lost, late, doubled or taken over, a mask is right or there is none."""
+
+import numpy as np
+
+from narrows.wire import Control, FeaturePacket, MaskPacket, Refusal
+from orchestrator.dispatch import Store
+from tests.integration.dispatch.rig import Camera, MakeCamera, Start, rule, until
+
+
+def chain(cam: Camera, count: int) -> list[FeaturePacket]:
+    """A K and P packets behind it."""
+    return [cam.packet(), *(cam.predicted() for _ in range(count - 1))]
+
+
+async def masks(cam: Camera) -> list[int]:
+    """The sequences that have a mask, each of which is checked to be the right one."""
+    found = [each for each in await cam.outcomes() if isinstance(each, MaskPacket)]
+    for mask in found:
+        np.testing.assert_array_equal(mask.labels, rule(cam.planes[mask.identity.sequence], 0))
+    return [mask.identity.sequence for mask in found]
+
+
+async def asked(cam: Camera, store: Store) -> int:
+    """The count of the newest key request."""
+    data = await store.call("GET", cam.keys.control)
+    return 0 if data is None else Control.parse(data).key_request
+
+
+async def test_behind_a_lost_frame_nothing_is_masked_until_the_key_that_is_asked_for(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam = camera()
+    packets = chain(cam, 8)
+    async with dispatching():
+        await cam.send(*packets[:3], *packets[4:])
+        await cam.ended(mask=3, **{"refused:reference_lost": 4})
+        assert await asked(cam, store) == 1
+        await cam.send(*chain(cam, 4))
+        await cam.ended(mask=7)
+    assert await masks(cam) == [0, 1, 2, 8, 9, 10, 11]
+
+
+async def test_a_prediction_that_overtook_its_key_is_refused_and_the_rest_goes_on(
+    camera: MakeCamera, dispatching: Start
+) -> None:
+    cam = camera()
+    key, first, second = chain(cam, 3)
+    async with dispatching():
+        await cam.send(first, key, second)
+        await cam.ended(mask=1, **{"refused:reference_lost": 2})
+        await cam.send(*chain(cam, 2))
+        await cam.ended(mask=3)
+    assert await masks(cam) == [0, 3, 4]
+
+
+async def test_a_chain_that_arrives_twice_is_masked_once(camera: MakeCamera, dispatching: Start) -> None:
+    cam = camera()
+    packets = chain(cam, 6)
+    async with dispatching():
+        await cam.send(*packets, *packets[2:], packets[1])
+        await cam.ended(mask=6)
+        await until(lambda: _is_read(cam))
+    assert await masks(cam) == list(range(6))
+    assert not [each for each in await cam.outcomes() if isinstance(each, Refusal)]
+
+
+async def test_what_a_dead_dispatcher_took_up_of_a_chain_is_decoded_by_its_successor(
+    camera: MakeCamera, dispatching: Start
+) -> None:
+    cam = camera()
+    entries = await cam.send(*chain(cam, 5))
+    await cam.leave_pending(*entries)
+    await cam.send(cam.predicted())
+    async with dispatching():
+        await cam.ended(mask=6)
+    assert await masks(cam) == list(range(6))
+
+
+async def test_who_takes_a_stream_over_asks_for_a_key(camera: MakeCamera, dispatching: Start, store: Store) -> None:
+    cam = camera()
+    async with dispatching():
+        await cam.send(*chain(cam, 4))
+        await cam.ended(mask=4)
+    async with dispatching():
+        await cam.send(cam.predicted(), cam.predicted())
+        await cam.ended(mask=4, **{"refused:reference_lost": 2})
+        assert await asked(cam, store) == 1
+        await cam.send(*chain(cam, 3))
+        await cam.ended(mask=7)
+    assert await masks(cam) == [0, 1, 2, 3, 6, 7, 8]
+
+
+async def _is_read(cam: Camera) -> bool:
+    return await cam.unfinished() == 0
