@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rate import assemble
-from benchmarks.rate.claims import claims_of, savings_of, small_claims_of
+from benchmarks.rate.claims import BELOW_UNCOMPRESSED, bounds_of, claims_of, savings_of, small_claims_of
 from benchmarks.rate.frames import digest, send, validation
 from benchmarks.rate.gains import read_gains
 from benchmarks.rate.plan import Plan, RunFolder
@@ -46,6 +46,7 @@ def main() -> None:
         "encoder": digest(folder.graph("encoder"))[:16],
         "plan": vars(plan),
         "claims": claims_of(rows, full),
+        "bits_ratio_at_most": bounds_of(rows, full - BELOW_UNCOMPRESSED),
         "small_joint_decoder": small_claims_of(rows),
         "uncompressed": {"label": "encoder trunk and DeepLabv3, uncompressed pictures", "miou": full},
         "bd_rate_of_joint": savings_of(rows, "joint"),
@@ -79,7 +80,7 @@ def _print(result: Mapping[str, Any]) -> None:
                 f"{edge['cpu_ms'] + (edge['codec_cpu_ms'] or 0):>8.1f}"
             )
     print(f"uncompressed: {result['uncompressed']['miou']:.2%}")
-    for part in ("claims", "small_joint_decoder"):
+    for part in ("claims", "bits_ratio_at_most", "small_joint_decoder"):
         for name, value in result[part].items():
             print(f"{name:<24} {'null' if value is None else format(value, '.4f')}")
 

@@ -41,6 +41,16 @@ def claims_of(methods: Methods, uncompressed_miou: float) -> dict[str, Any]:
     }
 
 
+def bounds_of(methods: Methods, target: float) -> dict[str, float | None]:
+    """The ratio of bits is at most this, where even our cheapest level is above the target and has no bits at it."""
+    cheapest = curve_of(methods["end_to_end"])[0]
+    bounds: dict[str, float | None] = {}
+    for name in ("avif", "jpeg", "webp", "h264", "mask_at_edge"):
+        theirs = bits_at(envelope(curve_of(methods[name])), target)
+        bounds[name] = None if theirs is None or cheapest.miou < target else cheapest.bits_per_pixel / theirs
+    return bounds
+
+
 def small_claims_of(methods: Methods) -> dict[str, Any]:
     """The small joint decoder's, by the same rules."""
     small, deeplab = (methods[name]["cloud"] for name in ("small", "separate_deeplabv3"))

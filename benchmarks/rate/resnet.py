@@ -6,6 +6,8 @@ import copy
 from pathlib import Path
 from typing import cast
 
+from torch import nn
+
 from benchmarks.rate.contenders import write_head
 from benchmarks.rate.plan import RunFolder
 from narrows.export.cost import Cost, count_cost
@@ -25,10 +27,20 @@ def write_resnet_graphs(shape: NetworkShape, size: tuple[int, int], folder: RunF
     network = JointNetwork(shape).eval()
     encoder = copy.deepcopy(network)
     encoder.encoder = cast("Encoder", ResNet50Encoder(shape.latent_channels).eval())
+    _tell_apart(encoder)
     write_encoder(encoder, size, folder.graph(NAMES[0]))
-    write_head(network, JointDecoder(shape.latent_channels, shape.classes), size, folder.graph(NAMES[1]))
+    joint = JointDecoder(shape.latent_channels, shape.classes)
     separate = SeparateDeepLabV3(shape.latent_channels, shape.classes, AT16_CHANNELS, HIDDEN)
-    write_head(network, separate, size, folder.graph(NAMES[2]))
+    for head, name in ((joint, NAMES[1]), (separate, NAMES[2])):
+        _tell_apart(head)
+        write_head(network, head, size, folder.graph(name))
+
+
+def _tell_apart(network: nn.Module) -> None:
+    """Random biases: the exporter stores equal tensors once, and fresh ones are all zero."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.bias)
 
 
 def resnet_costs(folder: RunFolder) -> dict[str, Cost]:

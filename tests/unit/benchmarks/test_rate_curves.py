@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from benchmarks.rate.claims import claims_of
+from benchmarks.rate.claims import bounds_of, claims_of
 from benchmarks.rate.curves import Point, bd_rate, bits_at, common_rates, envelope, margins, miou_at
 
 OURS = (Point(0.01, 0.60), Point(0.02, 0.64), Point(0.04, 0.66))
@@ -69,3 +69,14 @@ def test_the_claims_compare_bits_only_where_both_curves_are() -> None:
     assert claims["bits_ratio_avif"] == pytest.approx(0.5)
     assert claims["bits_ratio_jpeg"] is None
     assert claims["bits_ratio_edge_mask"] is not None
+
+
+def test_a_bound_is_given_only_where_our_cheapest_level_is_better_than_the_target() -> None:
+    names = ("avif", "jpeg", "webp", "h264", "mask_at_edge")
+    methods = {
+        "end_to_end": _method(list(OURS)),
+        **{name: _method([Point(0.2, 0.5), Point(0.8, 0.7)]) for name in names},
+    }
+    assert bounds_of(methods, 0.5)["avif"] == pytest.approx(0.01 / 0.2)
+    assert bounds_of(methods, 0.61)["avif"] is None
+    assert bounds_of(methods, 0.4)["avif"] is None
