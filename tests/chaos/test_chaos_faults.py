@@ -34,7 +34,7 @@ async def held_to_its_word(
     parts: Parts, fleet: Fleet, causes: Sequence[Cause]
 ) -> AsyncIterator[Callable[[float], None]]:
     """What must be true of a fault in the block, which calls what it is given with the moment of the part's return."""
-    counted, before = _counted(parts, causes), _told(parts, causes)
+    counted, before = await _counted_and_told(parts, causes)
     backs: list[float] = []
     yield backs.append
     took_s = await fleet.back_after(backs[0])
@@ -43,8 +43,9 @@ async def held_to_its_word(
     assert [(line.stream, line.troubles) for line in books if line.troubles] == []
     assert sum(line.mask for line in books) > 0
     assert took_s < _in_time_s(), f"service was back {took_s:.1f} s after the part was"
-    told = _told(parts, causes) - before
-    assert _counted(parts, causes) - counted == len(told)
+    counted_then, told_then = await _counted_and_told(parts, causes)
+    told = told_then - before
+    assert counted_then - counted == len(told)
     assert min(1, len(causes)) <= len(told) <= len(causes) * len(parts.dispatchers), told
 
 
@@ -96,6 +97,15 @@ async def _struck(blow: Awaitable[float]) -> float:
         return await blow
     except PermissionError as error:
         pytest.skip(str(error))
+
+
+async def _counted_and_told(parts: Parts, causes: Sequence[Cause]) -> tuple[float, set[str]]:
+    """Both as they were at one moment: read until nothing was counted in between."""
+    while True:
+        counted, told = _counted(parts, causes), _told(parts, causes)
+        await asyncio.sleep(0.2)
+        if (counted, told) == (_counted(parts, causes), _told(parts, causes)):
+            return counted, told
 
 
 def _counted(parts: Parts, causes: Sequence[Cause]) -> float:
