@@ -1,20 +1,20 @@
-"""The attacker's network: symbols of a frame and its rate level in, a picture out.
+"""The attacker's network: symbols of a frame and its rate level in, a picture out; most of it at the latent's size.
 
 ::
 
-    symbols (C, 23, 30) / gain ── conv 128 ── residual x2 ── [x2 up, conv, residual] x3 ── conv 3 ── (3, 180, 240)
-    level ── embedding ──────────┘
+    symbols (C, 23, 30) / gain, normed ── conv 160 ── residual x4 ── conv, sub-pixel x4 (32, 92, 120) ── residual
+    level ── embedding ──────────────────┘                     ── conv, sub-pixel x2 ── (3, 180, 240)
+
+Sub-pixel convolutions: Shi et al., 2016.
 """
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_WIDTHS = (128, 96, 64, 32)
+_WIDE, _NARROW = 160, 32
 
 
 class Residual(nn.Module):
@@ -41,16 +41,21 @@ class Inverter(nn.Module):
     def __init__(self, channels: int, levels: int, size: tuple[int, int]) -> None:
         super().__init__()
         self.size = size
-        self.level = nn.Embedding(levels, _WIDTHS[0])
-        self.head = nn.Conv2d(channels, _WIDTHS[0], 3, padding=1)
-        stages: list[nn.Module] = [Residual(_WIDTHS[0]), Residual(_WIDTHS[0])]
-        for wide, narrow in pairwise(_WIDTHS):
-            stages += [nn.Upsample(scale_factor=2.0), nn.Conv2d(wide, narrow, 3, padding=1), Residual(narrow)]
-        self.stages = nn.Sequential(*stages)
-        self.tail = nn.Conv2d(_WIDTHS[-1], 3, 3, padding=1)
+        self.level = nn.Embedding(levels, _WIDE)
+        self.head = nn.Sequential(
+            nn.BatchNorm2d(channels, affine=False), nn.Conv2d(channels, _WIDE, 3, padding=1)
+        )
+        self.body = nn.Sequential(
+            *(Residual(_WIDE) for _ in range(4)),
+            nn.GroupNorm(8, _WIDE),
+            nn.Conv2d(_WIDE, _NARROW * 16, 3, padding=1),
+            nn.PixelShuffle(4),
+            Residual(_NARROW),
+            nn.Conv2d(_NARROW, 3 * 4, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
 
     def forward(self, latent: Tensor, level: Tensor) -> Tensor:
         """The guess."""
-        x = self.head(latent) + self.level(level)[:, :, None, None]
-        x = self.tail(self.stages(x))
+        x = self.body(self.head(latent) + self.level(level)[:, :, None, None])
         return torch.sigmoid(functional.interpolate(x, self.size, mode="bilinear", align_corners=False))
