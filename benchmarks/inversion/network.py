@@ -42,9 +42,7 @@ class Inverter(nn.Module):
         super().__init__()
         self.size = size
         self.level = nn.Embedding(levels, _WIDE)
-        self.head = nn.Sequential(
-            nn.BatchNorm2d(channels, affine=False), nn.Conv2d(channels, _WIDE, 3, padding=1)
-        )
+        self.head = nn.Sequential(nn.BatchNorm2d(channels, affine=False), nn.Conv2d(channels, _WIDE, 3, padding=1))
         self.body = nn.Sequential(
             *(Residual(_WIDE) for _ in range(4)),
             nn.GroupNorm(8, _WIDE),
