@@ -3,7 +3,7 @@
 Each file looks at one thing; ``examine.py`` names the order. Nothing is sent, and nothing stays on disk.
 """
 
-from edge_client.selftest.check import Check, Level
 from edge_client.selftest.examine import examine
+from narrows.finding import Finding, Level
 
-__all__ = ["Check", "Level", "examine"]
+__all__ = ["Finding", "Level", "examine"]

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from edge_client.camera_watch import is_dark
 from edge_client.coding import FrameCoder
 from edge_client.encoder import Encoder
-from edge_client.selftest.check import Check, fail, ok, warn
 from edge_client.settings import EdgeSettings
 from edge_client.sources import Frame, open_source
 from narrows.bundle import Bundle
 from narrows.errors import BundleError, EncoderError, SourceError
+from narrows.finding import Finding, fail, ok, warn
 from narrows.redact import redact
 from narrows.wire import FrameIdentity
 
@@ -27,7 +27,7 @@ _RUNS = 5
 Picture = NDArray[np.uint8]
 
 
-def check_camera(settings: EdgeSettings) -> tuple[Check, Picture | None]:
+def check_camera(settings: EdgeSettings) -> tuple[Finding, Picture | None]:
     """A picture, its size and its brightness."""
     try:
         frame = _one_frame(settings)
@@ -46,7 +46,7 @@ def check_camera(settings: EdgeSettings) -> tuple[Check, Picture | None]:
     return ok("camera", detail), picture
 
 
-def check_bundle(folder: Path) -> tuple[Check, Bundle | None]:
+def check_bundle(folder: Path) -> tuple[Finding, Bundle | None]:
     """The encoder's folder, whole and unaltered."""
     try:
         bundle = Bundle.open(folder)
@@ -55,7 +55,7 @@ def check_bundle(folder: Path) -> tuple[Check, Bundle | None]:
     return ok("bundle", f"{bundle.manifest.name} {bundle.manifest.version}, id {bundle.hex_id}"), bundle
 
 
-def check_encoder(settings: EdgeSettings, bundle: Bundle, picture: Picture | None) -> Iterator[Check]:
+def check_encoder(settings: EdgeSettings, bundle: Bundle, picture: Picture | None) -> Iterator[Finding]:
     """How long a frame takes, and how large it becomes."""
     size = bundle.manifest.input
     shown = np.zeros((size.height, size.width, 3), np.uint8) if picture is None else picture

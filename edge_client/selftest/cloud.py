@@ -11,11 +11,11 @@ import redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from edge_client.link import connect, name_failure, read_record
-from edge_client.selftest.check import Check, fail, ok, warn
 from edge_client.server_clock import Sample
 from edge_client.settings import EdgeSettings
 from narrows.bundle import Bundle
 from narrows.errors import RecordError, ServiceError
+from narrows.finding import Finding, fail, ok, warn
 from narrows.redact import redact
 from narrows.wire import Control, Install, StreamKeys
 from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD, ScaleKeys
@@ -25,7 +25,7 @@ _WRONG_CLOCK_S = 1.0
 _CLOCK_SAMPLES = 4
 
 
-def check_cloud(settings: EdgeSettings, bundle: Bundle | None) -> Iterator[Check]:
+def check_cloud(settings: EdgeSettings, bundle: Bundle | None) -> Iterator[Finding]:
     """Everything that Redis can be asked; no packet is added."""
     try:
         client = connect(settings.redis_url, answer_s=_ANSWER_S)
@@ -50,7 +50,7 @@ def check_cloud(settings: EdgeSettings, bundle: Bundle | None) -> Iterator[Check
             yield _served(client, bundle)
 
 
-def _reachable(client: redis.Redis, settings: EdgeSettings) -> Check:
+def _reachable(client: redis.Redis, settings: EdgeSettings) -> Finding:
     begun_s = time.perf_counter()
     try:
         client.ping()
@@ -62,7 +62,7 @@ def _reachable(client: redis.Redis, settings: EdgeSettings) -> Check:
     )
 
 
-def _install(client: redis.Redis, settings: EdgeSettings) -> tuple[Check, int | None]:
+def _install(client: redis.Redis, settings: EdgeSettings) -> tuple[Finding, int | None]:
     try:
         data = read_record(client, INSTALL_KEY)
         if data is not None:
@@ -78,7 +78,7 @@ def _install(client: redis.Redis, settings: EdgeSettings) -> tuple[Check, int | 
     return fail("install", found, remedy), None
 
 
-def _may_write(client: redis.Redis, keys: StreamKeys) -> Check:
+def _may_write(client: redis.Redis, keys: StreamKeys) -> Finding:
     """Redis checks rights, memory and role before it refuses an entry id of 0-0, which adds nothing."""
     try:
         client.xadd(keys.features, {PACKET_FIELD: b"selftest"}, id="0-0")
@@ -93,7 +93,7 @@ def _may_write(client: redis.Redis, keys: StreamKeys) -> Check:
     )
 
 
-def _control(client: redis.Redis, keys: StreamKeys) -> Check:
+def _control(client: redis.Redis, keys: StreamKeys) -> Finding:
     try:
         data = read_record(client, keys.control)
         if data is None:
@@ -109,7 +109,7 @@ def _control(client: redis.Redis, keys: StreamKeys) -> Check:
         return warn("control", f"{keys.control}: {reason}", "the camera decides alone; give it its own Redis user")
 
 
-def _may_ask_length(client: redis.Redis, keys: StreamKeys) -> Check:
+def _may_ask_length(client: redis.Redis, keys: StreamKeys) -> Finding:
     try:
         return ok("backlog", f"{int(client.xlen(keys.features))} packets wait in Redis")
     except RedisError as error:
@@ -117,7 +117,7 @@ def _may_ask_length(client: redis.Redis, keys: StreamKeys) -> Check:
         return warn("backlog", f"{keys.features}: {reason}", "allow XLEN, or a spool may push out what nobody has read")
 
 
-def _clock(client: redis.Redis) -> Check:
+def _clock(client: redis.Redis) -> Finding:
     samples = []
     try:
         for _ in range(_CLOCK_SAMPLES):
@@ -134,7 +134,7 @@ def _clock(client: redis.Redis) -> Check:
     return ok("clock", detail)
 
 
-def _served(client: redis.Redis, bundle: Bundle) -> Check:
+def _served(client: redis.Redis, bundle: Bundle) -> Finding:
     try:
         reports = client.hgetall(ScaleKeys.REPORTS)
         served = {name for report in reports.values() for name in json.loads(report)["bundles"]}
@@ -152,6 +152,6 @@ def _served(client: redis.Redis, bundle: Bundle) -> Check:
     return ok("cloud", f"bundle {bundle.hex_id} is served")
 
 
-def _refused(subject: str, key: str, error: RedisError) -> Check:
+def _refused(subject: str, key: str, error: RedisError) -> Finding:
     reason, remedy = name_failure(error)
     return fail(subject, f"{key}: {reason}: {redact(str(error))}", remedy)

@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 
 from edge_client.sealing import Sealing
-from edge_client.selftest.check import Check, fail, ok, warn
 from edge_client.settings import EdgeSettings
 from edge_client.state import StateFolder
 from narrows.errors import NarrowsError, StateError
+from narrows.finding import Finding, fail, ok, warn
 
 _SPARE_BYTES = 16_000_000
 
 
-def check_state(settings: EdgeSettings) -> Check:
+def check_state(settings: EdgeSettings) -> Finding:
     """The state folder can be written, nobody else holds it, and the spool fits its disk."""
     folder = settings.state_folder
     try:
@@ -35,7 +35,7 @@ def check_state(settings: EdgeSettings) -> Check:
     return ok("state", detail)
 
 
-def check_key(settings: EdgeSettings) -> Check:
+def check_key(settings: EdgeSettings) -> Finding:
     """What packets are sealed with."""
     if settings.key_file is None:
         return ok("key", "none: packets are open")

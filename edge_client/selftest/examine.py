@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge_client.selftest.camera import check_bundle, check_camera, check_encoder
-from edge_client.selftest.check import Check
 from edge_client.selftest.cloud import check_cloud
 from edge_client.selftest.disk import check_key, check_state
 from edge_client.settings import EdgeSettings
+from narrows.finding import Finding
 from narrows.wire.keys import check_stream_id
 
 
-def examine(settings: EdgeSettings) -> Iterator[Check]:
+def examine(settings: EdgeSettings) -> Iterator[Finding]:
     """One check after the other, as each is done; a failed one does not end the test.
 
     Raises:

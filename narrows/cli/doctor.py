@@ -14,7 +14,7 @@ import typer
 from narrows.cli.options import HttpToken
 
 if TYPE_CHECKING:
-    from narrows.doctor.finding import Finding
+    from narrows.finding import Finding
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from narrows.doctor.finding import Finding, fail, ok, warn
 from narrows.errors import BundleError, KernelMissing, ServiceError
+from narrows.finding import Finding, fail, ok, warn
 
 EXTRAS = {
     "edge": ("onnxruntime",),

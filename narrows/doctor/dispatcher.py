@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from narrows.doctor.finding import Finding, fail, ok, warn
+from narrows.finding import Finding, fail, ok, warn
 
 ANSWER_S = 3.0
 HIGH_LOAD, OVERLOAD = 0.85, 1.0

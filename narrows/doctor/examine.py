@@ -18,8 +18,8 @@ from narrows.broker import DEFAULT_REDIS_URL, connect
 from narrows.bundle import Bundle
 from narrows.configuration import Configuration
 from narrows.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
-from narrows.doctor.finding import Finding, fail, ok, warn
 from narrows.errors import BundleError, ConfigError, NarrowsError, RecordError
+from narrows.finding import Finding, fail, ok, warn
 from narrows.redact import redact
 from narrows.triton_config import model_name
 from narrows.wire.keys import INSTALL_KEY

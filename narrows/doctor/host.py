@@ -8,8 +8,8 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from narrows.doctor.finding import Finding, fail, ok, warn
 from narrows.doctor.machine import Machine, dotted, problems
+from narrows.finding import Finding, fail, ok, warn
 
 GIB, MIB = 1 << 30, 1 << 20
 LEAST_DISK_BYTES, FAIR_DISK_BYTES = 1 * GIB, 5 * GIB

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from narrows.doctor.finding import Finding, fail, ok, warn
+from narrows.finding import Finding, fail, ok, warn
 from narrows.wire import Install, ShardKeys
 from narrows.wire.keys import DISPATCHERS_KEY, INSTALL_KEY
 

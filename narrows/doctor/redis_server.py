@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from narrows.doctor.finding import Finding, fail, ok, warn
+from narrows.finding import Finding, fail, ok, warn
 
 OLDEST_VERSION = (7, 0)
 FULL_SHARE, TIGHT_SHARE = 0.95, 0.8

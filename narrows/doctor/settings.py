@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from narrows.configuration import Configuration
-from narrows.doctor.finding import Finding, fail, ok, warn
 from narrows.errors import ConfigError
+from narrows.finding import Finding, fail, ok, warn
 
 PREFIX = "NARROWS_"
 OTHERS = frozenset({"NARROWS_CONFIG", "NARROWS_TRITON_ENV", "NARROWS_DATA", "NARROWS_SHM_PREFIX"})

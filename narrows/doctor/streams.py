@@ -14,8 +14,8 @@ from typing import Any
 import redis
 
 from narrows.bundle import format_id
-from narrows.doctor.finding import Finding, ok, warn
 from narrows.errors import PacketError, StreamIdInvalid
+from narrows.finding import Finding, ok, warn
 from narrows.wire import FeaturePacket, Install, ShardKeys, shard_of
 from narrows.wire.keys import PACKET_FIELD, parse_feature_key
 

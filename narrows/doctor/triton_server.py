@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from narrows.bundle import parse_id
-from narrows.doctor.finding import Finding, fail, ok, warn
 from narrows.errors import BundleError
+from narrows.finding import Finding, fail, ok, warn
 
 ANSWER_S = 5.0
 MOST_PROBES = 64

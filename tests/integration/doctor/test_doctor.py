@@ -23,7 +23,7 @@ from narrows.bundle import Bundle
 from narrows.configuration import Configuration
 from narrows.demo.stack import Stack
 from narrows.doctor.examine import Patient, examine
-from narrows.doctor.finding import Finding, Level
+from narrows.finding import Finding, Level
 from narrows.triton_config import model_name
 from narrows.wire import FeaturePacket, LatentShape, StreamKeys
 from narrows.wire.keys import DEFAULT_SHARDS, INSTALL_KEY, ScaleKeys

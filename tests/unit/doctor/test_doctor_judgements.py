@@ -8,9 +8,9 @@ import pytest
 from narrows.cli.sections import all_keys
 from narrows.configuration import Configuration, read
 from narrows.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
-from narrows.doctor.finding import Finding, Level
 from narrows.doctor.machine import Machine
 from narrows.errors import ConfigError
+from narrows.finding import Finding, Level
 from narrows.wire import Install
 
 GIB, MIB = 1 << 30, 1 << 20

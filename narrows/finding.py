@@ -1,4 +1,4 @@
-"""One line of the doctor's answer."""
+"""One line of what the doctor answers, and a camera's self-test."""
 
 from __future__ import annotations
 
