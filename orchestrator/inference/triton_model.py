@@ -83,7 +83,7 @@ class TritonModel:
         self.report = report
         self._patience = Patience(answer_s)
         self._reloads = 0
-        self._stamp = ""
+        self._stamp: str | None = None
         self._reloading = asyncio.Lock()
         self._client = InferenceServerClient(address, channel_args=_CHANNEL)
 
@@ -123,6 +123,9 @@ class TritonModel:
     async def config(self) -> Any:  # noqa: ANN401
         """The model's configuration now, as Triton's protobuf message ``ModelConfig``."""
         answer = await self._ask(self._client.get_model_config(self.name, client_timeout=_CONTROL_S))
+        if self._stamp is None:  # as it was found: who met the loss before us did not mend the next one
+            parameters = answer.config.parameters
+            self._stamp = str(parameters["reloaded"].string_value) if "reloaded" in parameters else ""
         return answer.config
 
     async def instances(self) -> int:
@@ -216,7 +219,7 @@ class TritonModel:
         config = answer["config"]
         parameters = config.setdefault("parameters", {})
         stamp = parameters.get("reloaded", {}).get("string_value", "")
-        if stamp == self._stamp:
+        if self._stamp in {None, stamp}:
             stamp = str(int(stamp or 0) + 1)
             parameters["reloaded"] = {"string_value": stamp}
             await self._ask(self._client.load_model(self.name, config=json.dumps(config), client_timeout=_LOAD_S))

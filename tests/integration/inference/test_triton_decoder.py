@@ -301,3 +301,16 @@ def scale(address: str, model: str, instances: int) -> int:
         config["instance_group"][0]["count"] = instances
         client.load_model(model, config=json.dumps(config))
         return sum(group.count for group in client.get_model_config(model).config.instance_group)
+
+
+async def test_a_loss_heals_though_who_meets_it_came_after_an_earlier_one_was_healed(
+    demo_bundle: Bundle, model_repository: Path, tmp_path: Path, batch: Batch
+) -> None:
+    """A pool connects anew after each failure: what the server was reloaded with before then is no one else's doing."""
+    with LocalTriton.start(model_repository, tmp_path, [model_name(demo_bundle.id)]) as server:
+        for _ in range(2):
+            decoder = await TritonDecoder.connect(server.grpc_address, demo_bundle, max_batch=MAX_BATCH, slots=1)
+            for stub in set(members(server.pid)) - {server.pid}:
+                os.kill(stub, signal.SIGKILL)
+            np.testing.assert_array_equal(await decode(decoder, batch, 2), batch.labels[:2])
+            await decoder.close()
