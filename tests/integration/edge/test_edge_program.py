@@ -162,7 +162,10 @@ def test_a_restarted_redis_costs_only_what_did_not_fit_the_queue(
     program = launch(server.url, bundle, samples, "--fps", "40", "--loop", "--queue", "5", "--max-age-s", "0")
     program.until(lambda: len(program.lines()) > 5)
     server.stop()
-    shed = ("queue_full", "reference_dropped")  # a frame that does not fit takes those along that were predicted from it
+    shed = (
+        "queue_full",
+        "reference_dropped",
+    )  # a frame that does not fit takes those along that were predicted from it
     program.until(lambda: sum(line["reason"] == "queue_full" for line in program.lines()) > 1)
     with LocalRedis.start(tmp_path / "server", port=server.port) as again, redis.Redis.from_url(again.url) as client:
         before = sum(line["sent"] for line in program.lines())
