@@ -104,14 +104,20 @@ class FrameCoder:
 
 
 class KeyRequests:
-    """The key requests of control records: each new count is met once."""
+    """What asks for a K, by control record or by a gap in the camera's stream: each new count is met once."""
 
     def __init__(self) -> None:
-        self._seen = 0
+        self._seen = self._session = 0
 
-    def new(self, control: Control | None) -> bool:
-        """Whether a record asks for a K that was not asked for before; no record asks for nothing."""
+    def new(self, control: Control | None, session: int = 0) -> bool:
+        """Whether a K is asked for that was not before.
+
+        Args:
+            control: a record with its count of requests; no record asks for nothing.
+            session: the frame's :attr:`~edge_client.sources.Frame.session`; behind a gap another scene begins.
+        """
+        resumed, self._session = session != self._session, session
         if control is None or control.key_request == self._seen:
-            return False
+            return resumed
         self._seen = control.key_request
         return True

@@ -193,7 +193,7 @@ class _Run:
         begun_s = time.perf_counter()
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
         inferred_s = time.perf_counter()
-        key_wanted = self.key_requests.new(self.uplink.control) or self.outbox.chain_broken
+        key_wanted = self.key_requests.new(self.uplink.control, frame.session) or self.outbox.chain_broken
         now_s = time.monotonic()
         coded = self.coder.packet(latent, level, identity, frame.capture_ms, now_s, key_wanted=key_wanted)
         packet = (coded if self.sealing is None else self.sealing.sealed(coded)).to_bytes()

@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture ``(H, W, 3)`` uint8 RGB, what to call it, and when it was taken (Unix milliseconds)."""
+    """One picture.
+
+    Attributes:
+        name: what to call it.
+        picture: ``(H, W, 3)`` uint8 RGB.
+        capture_ms: when it was taken, Unix milliseconds.
+        session: by which connection it came; another number than the frame's before says that there is a gap between.
+    """
 
     name: str
     picture: NDArray[np.uint8]
     capture_ms: int
+    session: int = 0
 
 
 class Source(Protocol):

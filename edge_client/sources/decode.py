@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
 
-_OPEN_S, _READ_S = 10.0, 10.0
+OPEN_S, READ_S = 10.0, 10.0
+"""How long a stream may take to open, and to give the next piece."""
 
 
 class StreamBroken(SourceError):
@@ -34,7 +35,7 @@ def open_container(address: str, container: str | None = None, options: dict[str
     except ImportError:
         raise SourceError("video and cameras need PyAV: pip install 'narrows[video]'") from None
     try:
-        opened = av.open(address, format=container, options=options or {}, timeout=(_OPEN_S, _READ_S))
+        opened = av.open(address, format=container, options=options or {}, timeout=(OPEN_S, READ_S))
     except (av.FFmpegError, OSError, ValueError) as error:
         raise StreamBroken(_cause(error)) from None
     if not opened.streams.video:
@@ -68,5 +69,7 @@ def to_picture(frame: VideoFrame) -> NDArray[np.uint8]:
 
 
 def _cause(error: Exception) -> str:
+    if type(error).__name__ in {"ExitError", "TimeoutError"}:
+        return f"{type(error).__name__}: nothing came for {READ_S:.0f} s"
     text = getattr(error, "strerror", None) or str(error)
     return f"{type(error).__name__}: {text}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from edge_client.sources.base import Frame
-from edge_client.sources.decode import StreamBroken, open_container, to_picture, video_frames
+from edge_client.sources.decode import READ_S, StreamBroken, open_container, to_picture, video_frames
 from narrows.backoff import Backoff
 from narrows.redact import redact
 
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 _LOG = structlog.get_logger("edge.camera")
-_LOW_DELAY = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
+_RTSP = {
+    "rtsp_transport": "tcp",
+    "fflags": "nobuffer",
+    "flags": "low_delay",
+    "timeout": str(
+        round(READ_S * 1e6)
+    ),  # of the socket, in microseconds: without it a server that stalls costs twice that
+}
 _POLL_S = 0.2
 
 
@@ -33,6 +40,7 @@ class _Taken(NamedTuple):
     name: str
     decoded: VideoFrame
     capture_ms: int
+    session: int
 
 
 class LiveCamera:
@@ -75,7 +83,7 @@ class LiveCamera:
                 self._fresh.wait(_POLL_S)
                 self._waiting()
             taken, self._newest = self._newest, None
-        return Frame(taken.name, to_picture(taken.decoded), taken.capture_ms)
+        return Frame(taken.name, to_picture(taken.decoded), taken.capture_ms, taken.session)
 
     def close(self) -> None:
         """End the reading thread; it may take a moment to notice, and holds the program up no longer than that."""
@@ -103,7 +111,7 @@ class LiveCamera:
             self._failure = error
 
     def _follow(self) -> None:
-        options = _LOW_DELAY if self._address.startswith(("rtsp://", "rtsps://")) else None
+        options = _RTSP if self._address.startswith(("rtsp://", "rtsps://")) else None
         with open_container(self._address, self._format, options) as container:
             for decoded in video_frames(container):
                 self._offer(decoded)
@@ -113,6 +121,6 @@ class LiveCamera:
     def _offer(self, decoded: VideoFrame) -> None:
         with self._fresh:
             self.passed_over += self._newest is not None
-            self._newest = _Taken(f"live:{self._taken:08d}", decoded, self._now_ms())
+            self._newest = _Taken(f"live:{self._taken:08d}", decoded, self._now_ms(), self.broken_off)
             self._taken += 1
             self._fresh.notify()

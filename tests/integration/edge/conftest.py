@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 import redis
 
 from narrows.bundle import Bundle
+from narrows.wire.keys import INSTALL_KEY
 from orchestrator.supervise.local_redis import LocalRedis
+from tests.integration.edge.edge_program import SHARDS, Launch, Program
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -58,3 +61,25 @@ def short_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     return path
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """Starts programs, and leaves none behind."""
+    started: list[Program] = []
+
+    def start(url: str, bundle: Bundle, source: Path | str, *options: str) -> Program:
+        started.append(Program(tmp_path, url, bundle, source, *options))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.process.kill()
+        program.process.wait()
+
+
+@pytest.fixture
+def install(admin: redis.Redis) -> redis.Redis:
+    """Redis with an install record."""
+    admin.set(INSTALL_KEY, json.dumps({"v": 1, "shards": SHARDS}))
+    return admin

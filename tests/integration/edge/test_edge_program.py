@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,90 +17,11 @@ from PIL import Image
 from edge_client.encoder import Encoder
 from narrows.bundle import Bundle
 from narrows.codec import Memory, decode_symbols, quantise, remember, symbol_digest
-from narrows.wire import Control, FeaturePacket, Kind, StreamKeys
+from narrows.wire import Control, FeaturePacket, Kind
 from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD
 from orchestrator.supervise.local_redis import LocalRedis
 from orchestrator.supervise.ports import free_ports
-
-ROOT = Path(__file__).resolve().parents[3]
-SHARDS = 4
-KEYS = StreamKeys.of("cam-1", SHARDS)
-PATIENCE_S = 60.0
-Line = dict[str, Any]
-
-
-class Program:
-    """``narrows edge`` in a process, with its journal and its log."""
-
-    def __init__(self, folder: Path, url: str, bundle: Bundle, source: Path, *options: str) -> None:
-        self.journal = folder / "journal.jsonl"
-        self.log = folder / "log.txt"
-        command = [sys.executable, "-m", "narrows.cli", "edge", "--source", str(source), "--stream-id", KEYS.stream]
-        command += ["--redis-url", url, "--bundle", str(bundle.folder), "--state-dir", str(folder / "state")]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--journal", str(self.journal), *options],
-                stderr=log,
-                stdout=log,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )
-
-    def lines(self) -> list[Line]:
-        if not self.journal.exists():
-            return []
-        return [json.loads(line) for line in self.journal.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-    def until(self, claim: Callable[[], object]) -> None:
-        """Wait until a claim holds; fail with the log if the program ends first."""
-        give_up_s = time.monotonic() + PATIENCE_S
-        while not claim():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < give_up_s, self.log.read_text()
-            time.sleep(0.02)
-
-    def end(self) -> tuple[list[Line], Line]:
-        """Wait for the end, which must be clean: the lines of the frames, and the last one."""
-        code = self.process.wait(PATIENCE_S)
-        assert code == 0, self.log.read_text()
-        *frames, end = self.lines()
-        assert end["end"] is True
-        given_up = sum(end["frames_dropped"].values())
-        assert end["frames_taken"] + end["frames_resumed"] == end["frames_sent"] + given_up + end["frames_kept"]
-        return frames, end
-
-    def stop(self) -> tuple[list[Line], Line]:
-        """Ask it to end."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.end()
-
-
-Launch = Callable[..., Program]
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Launch]:
-    """Starts programs, and leaves none behind."""
-    started: list[Program] = []
-
-    def start(url: str, bundle: Bundle, source: Path, *options: str) -> Program:
-        started.append(Program(tmp_path, url, bundle, source, *options))
-        return started[-1]
-
-    yield start
-    for program in started:
-        program.process.kill()
-        program.process.wait()
-
-
-@pytest.fixture
-def install(admin: redis.Redis) -> redis.Redis:
-    admin.set(INSTALL_KEY, json.dumps({"v": 1, "shards": SHARDS}))
-    return admin
-
-
-def packets(client: redis.Redis) -> list[FeaturePacket]:
-    entries: list[tuple[bytes, dict[bytes, bytes]]] = client.xrange(KEYS.features)  # type: ignore[assignment]
-    return [FeaturePacket.parse(fields[PACKET_FIELD]) for _, fields in entries]
+from tests.integration.edge.edge_program import KEYS, PATIENCE_S, ROOT, SHARDS, Launch, metrics, packets
 
 
 def test_frames_arrive_and_decode_to_the_symbols_that_the_encoder_made(
@@ -273,20 +190,15 @@ def test_prometheus_sees_the_outage_of_a_running_camera(
     program = launch(server.url, bundle, samples, *options)
     program.until(lambda: len(program.lines()) > 5)
 
-    def shown() -> dict[str, float]:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
-            lines = [line.rpartition(" ") for line in answer.read().decode().splitlines() if not line.startswith("#")]
-        return {name: float(value) for name, _, value in lines}
-
-    good = shown()
+    good = metrics(address)
     assert good["narrows_edge_link_up"] == 1
     assert good["narrows_edge_frames_sent_total"] > 5
     assert good["narrows_edge_latency_seconds_count"] > 0
     assert abs(good["narrows_edge_clock_offset_seconds"]) <= good["narrows_edge_clock_error_seconds"]
     server.stop()
-    program.until(lambda: shown()["narrows_edge_spool_frames"] > 3)
-    assert shown()["narrows_edge_link_up"] == 0
-    assert shown()['narrows_edge_link_failures_total{reason="unreachable"}'] > 0
+    program.until(lambda: metrics(address)["narrows_edge_spool_frames"] > 3)
+    assert metrics(address)["narrows_edge_link_up"] == 0
+    assert metrics(address)['narrows_edge_link_failures_total{reason="unreachable"}'] > 0
     _, end = program.stop()
     assert f"narrows_edge_frames_taken_total {end['frames_taken']}.0" in file.read_text()
 

@@ -1,0 +1,99 @@
+"""The camera's program and an RTSP server that refuses, is killed and comes back, or stalls."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from narrows.bundle import Bundle
+from narrows.wire import Kind
+from orchestrator.supervise.local_redis import LocalRedis
+from orchestrator.supervise.ports import free_ports
+from tests.integration.edge.edge_program import Launch, Program, metrics, packets
+
+pytest.importorskip("av", reason="needs the extra: pip install 'narrows[video]'")
+from tests.integration.edge.rtsp_server import RtspCamera, h264_clip
+
+OPTIONS = ("--fps", "10", "--level", "2", "--max-age-s", "0", "--key-period-s", "600")
+
+
+@pytest.fixture
+def camera() -> Iterator[RtspCamera]:
+    """A camera that is not switched on yet."""
+    made = RtspCamera(h264_clip())
+    yield made
+    made.kill()
+
+
+def until_state(program: Program, address: str, state: str) -> None:
+    program.until(lambda: metrics(address)[f'narrows_edge_camera_state{{state="{state}"}}'] == 1)
+
+
+def until_more_frames(program: Program, number: int = 5) -> None:
+    before = len(program.lines())
+    program.until(lambda: len(program.lines()) >= before + number)
+
+
+def test_a_camera_that_refuses_at_first_and_is_killed_is_away_and_comes_back_with_a_key_frame(
+    launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, camera: RtspCamera
+) -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    camera.status = 503
+    camera.start()
+    program = launch(server.url, bundle, camera.url, *OPTIONS, "--http", address)
+    program.until(lambda: "5XX Server Error" in program.log.read_text())
+    camera.status = 404
+    program.until(lambda: "404 Not Found" in program.log.read_text())
+    until_state(program, address, "away")
+    camera.status = 200
+    until_state(program, address, "ok")
+    until_more_frames(program)
+    camera.kill()
+    until_state(program, address, "away")
+    started_ms = time.time_ns() // 1_000_000
+    camera.start()
+    until_state(program, address, "ok")
+    until_more_frames(program)
+    assert metrics(address)['narrows_edge_camera_events_total{event="broken_off"}'] >= 4
+
+    _, end = program.stop()
+    assert (end["camera_events"]["away"], end["camera_events"]["ok"]) == (2, 2)
+    assert end["frames_dropped"] == {}
+    before = [packet.kind for packet in packets(install) if packet.capture_ms < started_ms]
+    after = [packet.kind for packet in packets(install) if packet.capture_ms >= started_ms]
+    assert (before[0], after[0]) == (Kind.KEY, Kind.KEY)
+    assert Kind.PREDICTED in before[1:]
+    assert Kind.KEY not in after[1:]
+
+    log = program.log.read_text()
+    tries_s = [float(found) for found in re.findall(r"next_try_s=([0-9.]+)", log)]
+    assert tries_s[0] <= 0.2
+    assert 0.8 <= max(tries_s) <= 5, "it waits longer from try to try"
+    assert all("TCP" in transport and "interleaved" in transport for transport in camera.transports)
+    assert "hunter2" not in log
+    assert "Traceback" not in log
+
+
+def test_a_camera_that_stalls_without_closing_is_noticed_and_asked_anew(
+    launch: Launch, server: LocalRedis, install: redis.Redis, bundle: Bundle, camera: RtspCamera
+) -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    camera.start()
+    program = launch(server.url, bundle, camera.url, *OPTIONS, "--http", address)
+    until_more_frames(program)
+    camera.stalled.set()
+    until_state(program, address, "away")
+    program.until(lambda: "nothing came for 10 s" in program.log.read_text())
+    camera.stalled.clear()
+    until_state(program, address, "ok")
+    until_more_frames(program)
+    _, end = program.stop()
+    assert end["camera_events"]["away"] in {1, 2}, "the parser's last frame, let go at the break, may show in between"
+    assert end["camera_events"]["broken_off"] >= 1
+    assert camera.plays == 2
+    assert [packet.kind for packet in packets(install)].count(Kind.KEY) == 2, "one a session"
+    assert "Traceback" not in program.log.read_text()
