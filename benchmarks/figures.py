@@ -23,8 +23,9 @@ Row = list[str]
 
 
 def accuracy(result: dict[str, Any]) -> str:
-    """Rate and accuracy by level, the int8 encoder beside the float one."""
+    """Rate and accuracy by level, int8 beside float at either end."""
     exact = {row["level"]: row for row in result["levels"] if row["encoder"] == "float"}
+    rough = {row["level"]: row for row in result.get("int8_decoder", [])}
     rows = [
         [
             str(row["level"]),
@@ -32,11 +33,14 @@ def accuracy(result: dict[str, Any]) -> str:
             f"{row['bits_per_pixel']:.3f}",
             f"{row['miou']:.1%}",
             f"{exact[row['level']]['miou']:.1%}" if row["level"] in exact else "",
+            f"{rough[row['level']]['miou']:.1%}" if row["level"] in rough else "",
         ]
         for row in result["levels"]
         if row["encoder"] == "int8"
     ]
-    return _table(["level", "packet, bytes", "bits per pixel", "mIoU", "mIoU, float encoder"], rows)
+    return _table(
+        ["level", "packet, bytes", "bits per pixel", "mIoU", "mIoU, float encoder", "mIoU, int8 decoder"], rows
+    )
 
 
 def codec(result: dict[str, Any]) -> str:

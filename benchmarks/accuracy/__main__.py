@@ -1,4 +1,4 @@
-"""Every level of a bundle on a labelled split, with the int8 and (where it is there) the float encoder.
+"""Every level of a bundle on a labelled split: int8 and float encoder, float and int8 decoder, where they are there.
 
 Example: python -m benchmarks.accuracy --data ../shared/data/camvid --split val
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.record import write_result
 from narrows.bundle import Bundle
@@ -24,22 +25,32 @@ def main() -> None:
     options = parser.parse_args()
     bundle = Bundle.open(options.bundle)
     data = FolderDataset.open(options.data, options.split)
-    encoders = {"int8": bundle.encoder_path, "float": options.float_encoder or bundle.float_encoder_path}
-    rows = []
-    print(f"{'level':>5} {'encoder':>8} {'mIoU':>8} {'accuracy':>9} {'bpp':>8} {'bytes':>7}")
+    exact = options.float_encoder or bundle.float_encoder_path
+    sides = [
+        ("int8", bundle.encoder_path, "float", bundle.decoder_path),
+        ("float", exact, "float", bundle.decoder_path),
+    ]
+    if bundle.int8_decoder is not None:
+        sides.append(("int8", bundle.encoder_path, "int8", bundle.int8_decoder_path))
+    rows: dict[str, list[dict[str, Any]]] = {"float": [], "int8": []}
+    print(f"{'level':>5} {'encoder':>8} {'decoder':>8} {'mIoU':>8} {'accuracy':>9} {'bpp':>8} {'bytes':>7}")
     for level in range(len(bundle.manifest.levels)):
-        for kind, encoder in encoders.items():
+        for encoding, encoder, decoding, decoder in sides:
             if not encoder.is_file():
                 continue
-            result = evaluate_bundle(bundle, data, level, encoder=encoder)
+            result = evaluate_bundle(bundle, data, level, encoder=encoder, decoder=decoder)
             size_bytes = result.bits_per_pixel * bundle.manifest.input.width * bundle.manifest.input.height / 8
-            rows.append({"encoder": kind, "packet_bytes": round(size_bytes), **asdict(result)})
+            rows[decoding].append({"encoder": encoding, "packet_bytes": round(size_bytes), **asdict(result)})
             print(
-                f"{level:>5} {kind:>8} {result.miou:>8.2%} {result.pixel_accuracy:>9.2%} "
+                f"{level:>5} {encoding:>8} {decoding:>8} {result.miou:>8.2%} {result.pixel_accuracy:>9.2%} "
                 f"{result.bits_per_pixel:>8.4f} {size_bytes:>7.0f}"
             )
     command = f"make bench-accuracy  # {data.root.name}, split {data.split}, {len(data)} frames"
-    print(write_result("accuracy", command, {"bundle": bundle.hex_id, "levels": rows}))
+    print(
+        write_result(
+            "accuracy", command, {"bundle": bundle.hex_id, "levels": rows["float"], "int8_decoder": rows["int8"]}
+        )
+    )
 
 
 if __name__ == "__main__":

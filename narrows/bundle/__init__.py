@@ -1,12 +1,14 @@
 """A model as it is shipped: one folder, pinned by hashes, named by the hash of its manifest."""
 
 from narrows.bundle.bundle import Bundle, bundle_id_of, format_id, parse_id
+from narrows.bundle.int8_decoder import Int8Decoder
 from narrows.bundle.manifest import FileEntry, InputSpec, Manifest, RateLevel
 
 __all__ = [
     "Bundle",
     "FileEntry",
     "InputSpec",
+    "Int8Decoder",
     "Manifest",
     "RateLevel",
     "bundle_id_of",

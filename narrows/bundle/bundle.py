@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.bundle.int8_decoder import DECODER_INT8, RECORD, Int8Decoder, read_int8_decoder
 from narrows.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, TABLES, Manifest
 from narrows.codec import CodingTables
 from narrows.errors import BundleError, BundleUnknown, ShapeMismatch
@@ -21,12 +22,16 @@ _HASH_BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: its folder, its manifest, its integer tables and the id that packets carry."""
+    """A verified bundle: its folder, its manifest, its integer tables and the id that packets carry.
+
+    ``int8_decoder`` is what is known of the decoder's int8 twin, ``None`` where there is no twin.
+    """
 
     folder: Path
     id: int
     manifest: Manifest
     tables: CodingTables
+    int8_decoder: Int8Decoder | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Bundle:
@@ -41,13 +46,16 @@ class Bundle:
         data = path.read_bytes()
         manifest = Manifest.parse(data)
         for name, entry in manifest.files.items():
-            _verify(folder / name, entry.sha256, required=entry.required)
+            _verify(folder / name, entry.sha256, MANIFEST, required=entry.required)
         tables = CodingTables.from_bytes((folder / TABLES).read_bytes())
         if (tables.levels, tables.channels) != (len(manifest.levels), manifest.latent.channels):
             raise BundleError(
                 f"{folder / TABLES}: {tables.levels} levels of {tables.channels} channels, not the manifest's"
             )
-        return cls(folder, bundle_id_of(data), manifest, tables)
+        int8_decoder = read_int8_decoder(folder, manifest.files[DECODER].sha256)
+        if int8_decoder is not None:
+            _verify(folder / DECODER_INT8, int8_decoder.sha256, RECORD, required=True)
+        return cls(folder, bundle_id_of(data), manifest, tables, int8_decoder)
 
     @property
     def hex_id(self) -> str:
@@ -68,6 +76,11 @@ class Bundle:
     def decoder_path(self) -> Path:
         """The joint decoder, which Triton runs."""
         return self.folder / DECODER
+
+    @property
+    def int8_decoder_path(self) -> Path:
+        """What INT8 engines are built from; there where ``int8_decoder`` is."""
+        return self.folder / DECODER_INT8
 
     @cached_property
     def gains(self) -> NDArray[np.float32]:
@@ -115,7 +128,7 @@ def parse_id(text: str) -> int:
     raise BundleError(f"bundle id {text!r}: 16 hexadecimal digits are expected, as in `narrows bundle show`")
 
 
-def _verify(path: Path, sha256: str, *, required: bool) -> None:
+def _verify(path: Path, sha256: str, pinned_by: str, *, required: bool) -> None:
     if not path.is_file():
         if required:
             raise BundleError(f"{path} is missing: copy the bundle again, whole")
@@ -125,4 +138,4 @@ def _verify(path: Path, sha256: str, *, required: bool) -> None:
         while block := file.read(_HASH_BLOCK):
             digest.update(block)
     if digest.hexdigest() != sha256:
-        raise BundleError(f"{path} is not the file that the manifest pins: copy the bundle again, whole")
+        raise BundleError(f"{path} is not the file that {pinned_by} pins: copy the bundle again, whole")

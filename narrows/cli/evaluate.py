@@ -63,9 +63,15 @@ def evaluate(
 
 
 def evaluate_bundle(
-    bundle: Bundle, data: FolderDataset, level: int, *, encoder: Path, segment: Segment | None = None
+    bundle: Bundle,
+    data: FolderDataset,
+    level: int,
+    *,
+    encoder: Path,
+    decoder: Path | None = None,
+    segment: Segment | None = None,
 ) -> Evaluation:
-    """One split at one level; decoded here unless ``segment`` says otherwise.
+    """One split at one level; decoded here, by ``decoder`` or the bundle's own, unless ``segment`` says otherwise.
 
     Raises:
         BundleError: the bundle was made for other classes than the data's.
@@ -76,7 +82,10 @@ def evaluate_bundle(
     check_classes(bundle.manifest.classes, data.classes)
     via = Via.HERE if segment is None else Via.TRITON
     matrix, bits_per_pixel, frames = score(
-        _with_progress(data), data.classes, camera(bundle, level, encoder), segment or InProcessDecoder(bundle)
+        _with_progress(data),
+        data.classes,
+        camera(bundle, level, encoder),
+        segment or InProcessDecoder(bundle, decoder),
     )
     return Evaluation(
         bundle=bundle.hex_id,

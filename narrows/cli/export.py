@@ -20,7 +20,7 @@ def export(
     provenance: Annotated[str, typer.Option(help="Where data and pretrained weights come from.")] = "unstated",
     model_repository: Annotated[Path, typer.Option(help="Triton repository to fill.")] = Path("model_repository"),
 ) -> None:
-    """Write encoder (float and int8), decoder, integer tables and manifest; fill the model repository.
+    """Write encoder and decoder (float, and int8 where accuracy holds), tables, manifest; fill the model repository.
 
     Example: narrows export --run runs/camvid --data data/camvid --out bundles/camvid --check-split val
     """
@@ -47,3 +47,8 @@ def export(
         for kind, score in scores.items():
             typer.echo(f"  {kind}: {score.miou:.2%} mIoU at {score.bits_per_pixel:.4f} bits per pixel on {check_split}")
         typer.echo(f"  int8 costs {100 * (scores['float'].miou - scores['int8'].miou):.2f} points of mIoU")
+        if bundle.int8_decoder is not None:
+            rough = evaluate_bundle(
+                bundle, checked, chosen, encoder=bundle.encoder_path, decoder=bundle.int8_decoder_path
+            )
+            typer.echo(f"  the int8 decoder costs {100 * (scores['int8'].miou - rough.miou):.2f} more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -15,13 +16,18 @@ from narrows.wire import FeaturePacket
 
 
 class InProcessDecoder:
-    """Packets to label maps. A packet that cannot be decoded raises the named error that a dispatcher would count."""
+    """Packets to label maps. A packet that cannot be decoded raises the named error that a dispatcher would count.
 
-    def __init__(self, bundle: Bundle) -> None:
+    ``decoder`` is another graph than the bundle's float decoder: its int8 twin.
+    """
+
+    def __init__(self, bundle: Bundle, decoder: Path | None = None) -> None:
         self._bundle = bundle
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(bundle.decoder_path, options, providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(
+            decoder or bundle.decoder_path, options, providers=["CPUExecutionProvider"]
+        )
 
     def __call__(self, packets: Iterable[bytes]) -> Iterator[NDArray[np.uint8]]:
         """Decode one by one, in order."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from narrows.bundle import Bundle
 from narrows.bundle.bundle import MANIFEST
+from narrows.bundle.int8_decoder import DECODER_INT8, RECORD
 from narrows.bundle.manifest import TABLES
 from narrows.dataset import FolderDataset
 from narrows.errors import DatasetError
@@ -29,7 +30,7 @@ def recount(bundle: Bundle, data: FolderDataset, folder: Path, say: Progress = p
     latents = latents_of(bundle.encoder_path, with_mirrored(pictures))
     tables = count_both(bundle.encoder_path, pictures, latents, bundle.gains, say)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in bundle.manifest.files:
+    for name in (*bundle.manifest.files, DECODER_INT8, RECORD):
         if name != TABLES and (bundle.folder / name).is_file():
             shutil.copyfile(bundle.folder / name, folder / name)
     (folder / TABLES).write_bytes(tables.to_bytes())

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from narrows.bundle import Bundle, FileEntry, InputSpec, Manifest, RateLevel
 from narrows.bundle.bundle import MANIFEST
+from narrows.bundle.int8_decoder import drop_int8_decoder
 from narrows.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, TABLES
 from narrows.codec import CodingTables, encode_symbols
 from narrows.dataset import FolderDataset
 from narrows.export.counting import count_both, latents_of, symbols_at, with_mirrored
 from narrows.export.graphs import write_decoder, write_encoder
 from narrows.export.int8 import quantise_encoder
+from narrows.export.quantise import add_int8_decoder
 from narrows.nn.network import JointNetwork
 from narrows.training.augment import DEVIATION, MEAN
 from narrows.wire import LatentShape
@@ -47,7 +49,7 @@ class Labelling:
 def write_bundle(
     network: JointNetwork, data: FolderDataset, label: Labelling, folder: Path, say: Say = print
 ) -> Bundle:
-    """Export everything, count the tables, write the manifest and open the result once, verified.
+    """Export everything, count the tables, write the manifest, open the result verified, add the decoder's int8 twin.
 
     Raises:
         DatasetError: the training pictures cannot be read.
@@ -82,10 +84,11 @@ def write_bundle(
             files={name: file_entry(draft / name) for name in (ENCODER_INT8, ENCODER_FLOAT, DECODER, TABLES)},
         )
         folder.mkdir(parents=True, exist_ok=True)
+        drop_int8_decoder(folder)
         for name in manifest.files:
             shutil.copyfile(draft / name, folder / name)
         (folder / MANIFEST).write_bytes(manifest.to_json())
-    return Bundle.open(folder)
+    return add_int8_decoder(Bundle.open(folder), data, say)
 
 
 def measured_levels(

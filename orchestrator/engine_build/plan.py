@@ -7,7 +7,8 @@ import json
 import re
 from dataclasses import asdict, dataclass
 
-PRECISIONS = ("fp16", "fp32", "none")
+PRECISIONS = ("int8", "fp16", "fp32", "none")
+_FLAGS = {"int8": ["--int8", "--fp16"], "fp16": ["--fp16"], "fp32": []}
 _BATCH = re.compile(r"^max_batch_size: (\d+)$", re.MULTILINE)
 _INPUT = re.compile(r'^ *\{ name: "(\w+)" data_type: \w+ dims: \[ ([\d, ]+) \] \},?$', re.MULTILINE)
 _VERSION = re.compile(r"\[TensorRT v(\d+)\]")
@@ -31,11 +32,13 @@ class EngineKey:
     """An engine is good for exactly this; anything else needs another one.
 
     Attributes:
-        model: ``decoder_`` and the bundle's id, which is a hash of its contents.
+        model: ``decoder_`` and the bundle's id.
+        graph: SHA-256 of the ONNX file that it is built from; the id does not cover the int8 one.
         shapes: as :func:`shapes_of` answers them.
     """
 
     model: str
+    graph: str
     tensorrt: str
     gpu: str
     precision: str
@@ -79,7 +82,7 @@ def shapes_of(config: str) -> tuple[str, str, str]:
 
 
 def trtexec_arguments(onnx: str, plan: str, shapes: tuple[str, str, str], precision: str) -> list[str]:
-    """The options of one build."""
+    """The options of one build. INT8 needs no calibrator: the graph says what is quantised; the rest may be FP16."""
     smallest, usual, largest = shapes
     return [
         f"--onnx={onnx}",
@@ -88,7 +91,7 @@ def trtexec_arguments(onnx: str, plan: str, shapes: tuple[str, str, str], precis
         f"--optShapes={usual}",
         f"--maxShapes={largest}",
         "--skipInference",
-        *(["--fp16"] if precision == "fp16" else []),
+        *_FLAGS[precision],
     ]
 
 

@@ -4,13 +4,15 @@
 
     models/decoder_<bundle id>/config.pbtxt           ONNX Runtime's, until an engine is there
                                configs/tensorrt.pbtxt takes its place then
-                               1/model.onnx           what the engine is built from
+                               1/model.onnx           what FP16 and FP32 engines are built from
+                               1/model.int8.onnx      what INT8 engines are, where the bundle's accuracy holds
                                1/model.plan           the engine
     engines/decoder_<bundle id>-fp16-<digest>.plan    the cache
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,25 +26,33 @@ Build = Callable[[list[str]], "str | None"]
 def fill(models: Path, cache: Path, machine: Machine, precision: str, build: Build) -> Iterator[str]:
     """Do it for every model; yields a line on each. A failed build costs its own model the engine, nothing else.
 
+    Where there is no INT8 engine to be had, FP16 takes its place, and a line says why.
+
     Raises:
         OSError: a folder cannot be read or written.
     """
     nothing = why_none(machine, precision)
     for folder in sorted(models.glob("decoder_*")):
-        reason = nothing or _fill_one(folder, cache, machine, precision, build)
+        used, reason = precision, nothing or _fill_one(folder, cache, machine, precision, build)
+        if reason is not None and nothing is None and precision == "int8":
+            yield f"{folder.name}: no INT8 engine, FP16 is tried: {reason}"
+            used, reason = "fp16", _fill_one(folder, cache, machine, "fp16", build)
         if reason is None:
-            yield f"{folder.name}: TensorRT {machine.tensorrt}, {precision}, on {machine.gpu}"
+            yield f"{folder.name}: TensorRT {machine.tensorrt}, {used}, on {machine.gpu}"
         else:
             yield f"{folder.name}: no TensorRT engine, Triton's ONNX Runtime serves it: {reason}"
 
 
 def _fill_one(folder: Path, cache: Path, machine: Machine, precision: str, build: Build) -> str | None:
-    onnx = folder / "1" / "model.onnx"
+    onnx = folder / "1" / ("model.int8.onnx" if precision == "int8" else "model.onnx")
+    if precision == "int8" and not onnx.is_file():
+        return "the bundle has no int8 decoder (`narrows bundle quantise` makes one where accuracy holds)"
     try:
         shapes = shapes_of((folder / "config.pbtxt").read_text())
     except ValueError as error:
         return str(error)
-    key = EngineKey(folder.name, str(machine.tensorrt), str(machine.gpu), precision, shapes[-1])
+    graph = hashlib.sha256(onnx.read_bytes()).hexdigest()
+    key = EngineKey(folder.name, graph, str(machine.tensorrt), str(machine.gpu), precision, shapes[-1])
     plan = cache / key.file_name
     if not plan.is_file():
         partial = plan.with_suffix(".partial")

@@ -63,7 +63,7 @@ def test_any_changed_byte_of_any_file_is_noticed(copy: Path) -> None:
         data = bytearray((copy / name).read_bytes())
         data[len(data) // 2] ^= 1
         (copy / name).write_bytes(data)
-        with pytest.raises(BundleError, match=f"{name} is not the file that the manifest pins"):
+        with pytest.raises(BundleError, match=f"{name} is not the file that manifest.json pins"):
             Bundle.open(copy)
         shutil.copyfile(DEMO / name, copy / name)
     assert Bundle.open(copy).id == Bundle.open(DEMO).id

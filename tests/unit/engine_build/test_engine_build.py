@@ -12,7 +12,7 @@ from orchestrator.engine_build.repository import fill
 
 ROOT = Path(__file__).parents[3]
 MACHINE = Machine("100500", "NVIDIA L4, 8.9")
-KEY = EngineKey("decoder_00000000000000aa", "100500", "NVIDIA L4, 8.9", "fp16", "symbols:8x48x23x30,level:8x1")
+KEY = EngineKey("decoder_00000000000000aa", "5e", "100500", "NVIDIA L4, 8.9", "fp16", "symbols:8x48x23x30,level:8x1")
 
 
 class Builder:
@@ -39,7 +39,7 @@ def _fill(model: Path, machine: Machine, builder: Builder, precision: str = "fp1
     return list(fill(model.parent, model.parents[1] / "engines", machine, precision, builder))
 
 
-@pytest.mark.parametrize("field", ["model", "tensorrt", "gpu", "precision", "shapes"])
+@pytest.mark.parametrize("field", ["model", "graph", "tensorrt", "gpu", "precision", "shapes"])
 def test_an_engine_is_good_for_one_key_alone(field: str) -> None:
     assert replace(KEY, **{field: "other"}).file_name != KEY.file_name == replace(KEY).file_name
 
@@ -64,7 +64,7 @@ def test_an_engine_is_built_once_and_serves(model: Path) -> None:
         (replace(MACHINE, gpu=None), "fp16", "there is no GPU"),
         (replace(MACHINE, tensorrt=None), "fp16", "no trtexec"),
         (MACHINE, "none", "PRECISION is none"),
-        (MACHINE, "int3", "one of fp16, fp32, none"),
+        (MACHINE, "int3", "one of int8, fp16, fp32, none"),
     ],
 )
 def test_without_an_engine_onnx_runtime_serves_and_the_log_says_why(
@@ -76,6 +76,43 @@ def test_without_an_engine_onnx_runtime_serves_and_the_log_says_why(
     assert "ONNX Runtime serves it" in line
     assert builder.asked == []
     assert 'backend: "onnxruntime"' in (model / "config.pbtxt").read_text()
+
+
+def test_an_int8_engine_is_built_from_the_int8_graph(model: Path) -> None:
+    builder = Builder()
+    for _ in range(2):
+        (line,) = _fill(model, MACHINE, builder, "int8")
+    assert line == f"{model.name}: TensorRT 100500, int8, on NVIDIA L4, 8.9"
+    (options,) = builder.asked
+    assert f"--onnx={model / '1' / 'model.int8.onnx'}" in options
+    assert {"--int8", "--fp16"} <= set(options)
+    assert not [option for option in options if option.startswith("--calib")]
+
+
+def test_another_int8_graph_under_the_same_id_is_another_engine(model: Path) -> None:
+    builder = Builder()
+    _fill(model, MACHINE, builder, "int8")
+    (model / "1" / "model.int8.onnx").write_bytes(b"quantised anew")
+    _fill(model, MACHINE, builder, "int8")
+    assert len(builder.asked) == 2
+
+
+def test_a_bundle_without_an_int8_graph_gets_fp16_and_the_log_says_why(model: Path) -> None:
+    (model / "1" / "model.int8.onnx").unlink()
+    builder = Builder()
+    why, line = _fill(model, MACHINE, builder, "int8")
+    assert "no INT8 engine, FP16 is tried: the bundle has no int8 decoder" in why
+    assert line == f"{model.name}: TensorRT 100500, fp16, on NVIDIA L4, 8.9"
+    assert [("--int8" in options, "--fp16" in options) for options in builder.asked] == [(False, True)]
+
+
+def test_where_int8_cannot_be_built_fp16_is_tried_and_then_onnx_runtime_serves(model: Path) -> None:
+    builder = Builder("trtexec ended with 1: [E] unsupported")
+    why, line = _fill(model, MACHINE, builder, "int8")
+    assert why.endswith("no INT8 engine, FP16 is tried: trtexec ended with 1: [E] unsupported")
+    assert "ONNX Runtime serves it" in line
+    assert len(builder.asked) == 2
+    assert list((model.parents[1] / "engines").iterdir()) == []
 
 
 def test_a_failed_build_leaves_nothing_behind(model: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,12 +64,19 @@ def test_the_repository_holds_its_configurations_and_the_network(bundle: Bundle,
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     name = model_name(bundle.id)
     configurations = [f"{name}/config.pbtxt", f"{name}/configs/cpu.pbtxt", f"{name}/configs/tensorrt.pbtxt"]
-    assert files == [f"{name}/1/model.onnx", *configurations]
+    assert files == [f"{name}/1/model.int8.onnx", f"{name}/1/model.onnx", *configurations]
     assert (folder / "1" / "model.onnx").read_bytes() == bundle.decoder_path.read_bytes()
+    assert (folder / "1" / "model.int8.onnx").read_bytes() == bundle.int8_decoder_path.read_bytes()
     gpu, cpu = (parse((folder / path).read_text()) for path in ("config.pbtxt", "configs/cpu.pbtxt"))
     assert gpu.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_GPU
     assert cpu.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_CPU
     assert gpu.max_batch_size == cpu.max_batch_size == 4
+
+
+def test_a_bundle_that_lost_its_int8_decoder_leaves_none_in_the_repository(bundle: Bundle, tmp_path: Path) -> None:
+    folder = fill_repository(bundle, tmp_path)
+    fill_repository(replace(bundle, int8_decoder=None), tmp_path)
+    assert [path.name for path in (folder / "1").iterdir()] == ["model.onnx"]
 
 
 def test_the_committed_configurations_are_those_of_the_demo_bundle(bundle: Bundle) -> None:

@@ -1,0 +1,156 @@
+"""The decoder's int8 twin is what TensorRT takes without a calibrator, and is shipped only where accuracy holds."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from PIL import Image
+
+from narrows.bundle import Bundle
+from narrows.bundle.int8_decoder import DECODER_INT8, RECORD
+from narrows.dataset import FolderDataset
+from narrows.evaluation.in_process import InProcessDecoder
+from narrows.export.int8_loss import Loss
+from narrows.export.quantise import MOST_LOST_POINTS, add_int8_decoder, split_off
+from narrows.export.recount import recount
+from narrows.export.write import Labelling, write_bundle
+from narrows.nn.network import JointNetwork, NetworkShape
+
+DEMO = Path(__file__).parents[3] / "bundles" / "demo"
+PAIR = ("QuantizeLinear", "DequantizeLinear")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> FolderDataset:
+    root = tmp_path_factory.mktemp("data")
+    chance = np.random.default_rng(1)
+    for kind in ("images", "labels"):
+        (root / kind / "train").mkdir(parents=True)
+    names = [f"s{i}" for i in range(6)]
+    for name in names:
+        coarse = np.ones((8, 8, 1))
+        Image.fromarray(np.kron(chance.integers(0, 255, (8, 12, 3)), coarse).astype(np.uint8)).save(
+            root / f"images/train/{name}.png"
+        )
+        Image.fromarray(chance.integers(0, 2, (64, 96), dtype=np.uint8)).save(root / f"labels/train/{name}.png")
+    (root / "train.txt").write_text("\n".join(names))
+    classes = {"classes": ["a", "b"], "ignore_index": 255, "size": (96, 64), "palette": [[0, 0, 0]] * 2}
+    (root / "classes.json").write_text(json.dumps(classes))
+    return FolderDataset.open(root, "train")
+
+
+@pytest.fixture(scope="module")
+def bundle(data: FolderDataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    torch.manual_seed(3)
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=6, levels=3)).eval()
+    folder = tmp_path_factory.mktemp("bundle")
+    exported = write_bundle(network, data, Labelling("tiny", "1", "none", "random"), folder, lambda _: None)
+    return add_int8_decoder(exported, data, lambda _: None, most_lost_points=100)
+
+
+@pytest.fixture(params=["demo", "exported"])
+def twins(request: pytest.FixtureRequest, bundle: Bundle) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    chosen = Bundle.open(DEMO) if request.param == "demo" else bundle
+    return onnx.load(chosen.decoder_path), onnx.load(chosen.int8_decoder_path)
+
+
+def test_only_the_inputs_of_convolutions_are_quantised(
+    twins: tuple[onnx.ModelProto, onnx.ModelProto],
+) -> None:
+    graph = twins[1].graph
+    makers = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        behind = [makers[name].op_type if name in makers else None for name in node.input]
+        if node.op_type == "Conv":
+            assert behind[:2] == ["DequantizeLinear", "DequantizeLinear"], node.name
+            assert all(makers[makers[name].input[0]].op_type == "QuantizeLinear" for name in node.input[:2])
+        elif node.op_type == "DequantizeLinear":
+            assert behind == ["QuantizeLinear", None, None], node.name
+        else:
+            reads = set(behind) & {"DequantizeLinear"} if node.op_type in PAIR else set(behind) & set(PAIR)
+            assert not reads, f"{node.op_type} {node.name} reads what was quantised"
+    readers = Counter(name for node in graph.node for name in node.input)
+    assert all(readers[node.output[0]] == 1 for node in graph.node if node.op_type in PAIR), "a pair is shared"
+
+
+def test_quantisation_is_signed_symmetric_and_by_output_channel_for_weights(
+    twins: tuple[onnx.ModelProto, onnx.ModelProto],
+) -> None:
+    graph = twins[1].graph
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    pairs = [node for node in graph.node if node.op_type in PAIR]
+    assert len(pairs) == 4 * sum(node.op_type == "Conv" for node in graph.node)
+    for node in pairs:
+        first = node if node.op_type == "QuantizeLinear" else makers[node.input[0]]
+        scale, zero_point = constants[node.input[1]], constants[node.input[2]]
+        assert np.array_equal(scale, constants[first.input[1]])
+        assert zero_point.dtype == np.int8
+        assert not zero_point.any()
+        assert np.isfinite(scale).all()
+        assert (scale > 0).all()
+        weight = constants.get(first.input[0])
+        axis = {each.name: each.i for each in node.attribute}.get("axis")
+        if weight is None:
+            assert scale.size == 1, node.name
+        else:
+            assert weight.dtype == np.float32
+            assert (axis, scale.shape) == (0, weight.shape[:1]), node.name
+    for node in graph.node:
+        if node.op_type == "Conv" and len(node.input) > 2:
+            assert constants[node.input[2]].dtype == np.float32, "a bias stays float"
+
+
+def test_the_rest_of_the_graph_is_that_of_the_float_decoder(twins: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
+    exact, rough = twins
+    assert list(rough.graph.input) == list(exact.graph.input)
+    assert list(rough.graph.output) == list(exact.graph.output)
+    assert [(each.domain, each.version) for each in rough.opset_import] == [("", exact.opset_import[0].version)]
+    assert rough.ir_version == exact.ir_version
+    kinds = [Counter(node.op_type for node in model.graph.node if node.op_type not in PAIR) for model in twins]
+    assert kinds[0] == kinds[1]
+
+
+def test_the_int8_decoder_runs_and_its_record_is_believable(bundle: Bundle) -> None:
+    assert bundle.int8_decoder is not None
+    InProcessDecoder(bundle, bundle.int8_decoder_path)
+    assert (bundle.int8_decoder.calibration_frames, bundle.int8_decoder.held_out_frames) == (5, 1)
+    assert all(0.5 < share <= 1 for share in bundle.int8_decoder.agreement)
+
+
+def test_the_demo_bundles_accuracy_holds() -> None:
+    record = Bundle.open(DEMO).int8_decoder
+    assert record is not None
+    assert Loss(record.points_lost, record.agreement).holds(MOST_LOST_POINTS)
+
+
+@pytest.mark.parametrize(("lost", "holds"), [((0.5, -1.0), True), ((0.0, 0.51), False), ((float("nan"),), False)])
+def test_accuracy_holds_if_no_level_loses_more_than_is_allowed(lost: tuple[float, ...], *, holds: bool) -> None:
+    assert Loss(lost, ()).holds(MOST_LOST_POINTS) is holds
+
+
+def test_where_accuracy_does_not_hold_the_graph_is_left_out_and_the_line_says_why(
+    bundle: Bundle, data: FolderDataset, tmp_path: Path
+) -> None:
+    copied = recount(bundle, data, tmp_path / "copy", lambda _: None)
+    assert copied.int8_decoder == bundle.int8_decoder
+    said: list[str] = []
+    without = add_int8_decoder(copied, data, said.append, most_lost_points=-100)
+    assert without.int8_decoder is None
+    assert Bundle.open(copied.folder).int8_decoder is None
+    assert "no int8 decoder: it loses at most" in said[-1]
+    assert not (copied.folder / DECODER_INT8).exists()
+    assert not (copied.folder / RECORD).exists()
+
+
+def test_what_is_judged_on_was_not_calibrated_on(data: FolderDataset) -> None:
+    samples = list(data)
+    calibration, held_out = split_off(samples)
+    assert len(calibration) + len(held_out) == len(samples)
+    assert held_out[0] is samples[-1]
+    assert split_off(samples[:1]) == ([], samples[:1])
