@@ -70,6 +70,6 @@ def to_picture(frame: VideoFrame) -> NDArray[np.uint8]:
 
 def _cause(error: Exception) -> str:
     if type(error).__name__ in {"ExitError", "TimeoutError"}:
-        return f"{type(error).__name__}: nothing came for {READ_S:.0f} s"
+        return f"{type(error).__name__}: nothing came in time"
     text = getattr(error, "strerror", None) or str(error)
     return f"{type(error).__name__}: {text}"

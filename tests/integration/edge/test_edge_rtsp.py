@@ -87,7 +87,7 @@ def test_a_camera_that_stalls_without_closing_is_noticed_and_asked_anew(
     until_more_frames(program)
     camera.stalled.set()
     until_state(program, address, "away")
-    program.until(lambda: "nothing came for 10 s" in program.log.read_text())
+    program.until(lambda: "TimeoutError: nothing came in time" in program.log.read_text())
     camera.stalled.clear()
     until_state(program, address, "ok")
     until_more_frames(program)
