@@ -28,15 +28,13 @@ WIDTHS_TO_TRY = (256, 768)
 class Contender:
     """A head on the frozen encoder.
 
-    ``rebuilds`` says that it goes by way of the trunk's features; ``patience``, how many times as many steps as the
-    others it is given, for one whose steps are cheap and which learns slowly.
+    ``rebuilds`` says that it goes by way of the trunk's features.
     """
 
     name: str
     label: str
     build: Callable[[NetworkShape, int], nn.Module]
     rebuilds: bool = False
-    patience: int = 1
 
 
 CONTENDERS = (
@@ -45,7 +43,6 @@ CONTENDERS = (
         "small",
         "small joint decoder",
         lambda shape, _: SmallJointDecoder(shape.latent_channels, shape.classes),
-        patience=4,
     ),
     Contender(
         "separate_deeplabv3",

@@ -57,7 +57,6 @@ def notes(result: Mapping[str, Any]) -> str:
         f"ratio of bits is at most this): {bound}. "
         f"ResNet-50, counted and not trained: {resnet['cloud_parameter_ratio']:.1%} of the cloud parameters, "
         f"{resnet['cloud_mac_ratio']:.1%} of the MACs. Trained: {plan['head_steps']} steps a head and seed, "
-        f"the small one's four times as many, "
         f"{plan['full_steps']} steps on uncompressed pictures, {plan['codec_steps']} further a codec, "
         f"batches of {plan['batch']}, {len(plan['seeds'])} seeds."
     )

@@ -22,13 +22,13 @@ class Plan:
     """
 
     seeds: tuple[int, ...] = (1, 2, 3)
-    views: int = 5
+    views: int = 4
     held_out_drive: str = "0006R0"
     held_out: int = 36
     batch: int = 8
-    head_steps: int = 800
-    full_steps: int = 160
-    codec_steps: int = 80
+    head_steps: int = 1200
+    full_steps: int = 480
+    codec_steps: int = 200
     train_limit: int = 0
     val_limit: int = 0
 

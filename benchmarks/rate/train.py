@@ -171,7 +171,7 @@ class Referee:
         best = fit(
             head,
             heads.groups_of(head),
-            heads.recipe_of(self.plan, contender.patience),
+            heads.recipe_of(self.plan),
             task,
             self.folder.weights(name),
             say,

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 WIDTH, HEIGHT = 960, 480
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 190, 16, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 236, 16, 44
 _TICKS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _LABEL_GAP = 16
 COLOURS = ("#1f77b4", "#17becf", "#d62728", "#ff7f0e", "#bcbd22", "#8c564b", "#2ca02c", "#e377c2", "#9467bd", "#7f7f7f")

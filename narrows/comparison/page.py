@@ -17,6 +17,7 @@ _TILES = (
     ("cloud_parameter_ratio", "cloud parameters, of separate DeepLabv3's", "{:.1%}"),
     ("cloud_mac_ratio", "cloud MACs, of separate DeepLabv3's", "{:.1%}"),
     ("mean_miou_margin", "points of mIoU over separate DeepLabv3, mean", "{:+.2f}"),
+    ("worst_miou_margin", "points of mIoU over separate DeepLabv3, at worst", "{:+.2f}"),
     ("equal_cost_margin", "points of mIoU over LR-ASPP at equal cost", "{:+.2f}"),
     ("best_miou", "mIoU within 0.08 bits per pixel", "{:.1%}"),
     ("miou_at_0_025_bpp", "mIoU at 0.025 bits per pixel", "{:.1%}"),

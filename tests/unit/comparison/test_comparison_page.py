@@ -16,6 +16,7 @@ CLAIMS = {
     "cloud_parameter_ratio": 0.05,
     "cloud_mac_ratio": 0.08,
     "mean_miou_margin": 0.4,
+    "worst_miou_margin": -0.2,
     "equal_cost_margin": 1.25,
     "best_miou": 0.68,
     "miou_at_0_025_bpp": 0.65,
