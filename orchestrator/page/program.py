@@ -13,6 +13,7 @@ import uvloop
 from narrows.painting import Legend
 from orchestrator.dispatch.program import configure_logs
 from orchestrator.http import serve
+from orchestrator.page.behind import Behind
 from orchestrator.page.filmed import Filmed
 from orchestrator.page.guard import Guard
 from orchestrator.page.options import PageOptions
@@ -44,7 +45,8 @@ async def _run(options: PageOptions) -> None:
     filmed = Filmed(options.frames_from) if options.frames_from else None
     view = RedisView(options.redis_url)
     async with aiohttp.ClientSession() as session:
-        watch = Watch(Scraper(session, options.orchestrators, options.http_token), view, legends, filmed)
+        scraper = Scraper(session, Behind(options.orchestrators), options.http_token)
+        watch = Watch(scraper, view, legends, filmed)
         try:
             async with serve(make_page(watch, Guard(options.token)), options.listen) as address:
                 _log.info("serving the page", url=f"http://{address}/", token="needed" if options.token else "none")

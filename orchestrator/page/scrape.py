@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from http import HTTPStatus
 
 import aiohttp
+from yarl import URL
 
 from narrows.errors import ServiceError
 from orchestrator.exposure import bearer_headers
+from orchestrator.page.behind import Behind
 from orchestrator.page.reading import DispatcherReading, parse_metrics
 
 _ANSWER_S = 0.9
@@ -19,28 +20,29 @@ _ANSWER_S = 0.9
 class Scraper:
     """Reads ``/metrics`` and ``/readyz`` of every dispatcher at once."""
 
-    def __init__(self, session: aiohttp.ClientSession, urls: Sequence[str], token: str | None = None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, dispatchers: Behind, token: str | None = None) -> None:
         self._session = session
         self._headers = bearer_headers(token)
-        self._urls = [url.rstrip("/") for url in urls]
+        self._dispatchers = dispatchers
 
     async def round(self) -> tuple[dict[str, DispatcherReading], dict[str, str]]:
         """Readings by address, and for those without one what is wrong."""
-        answers = await asyncio.gather(*(self._one(url) for url in self._urls))
-        found = dict(zip(self._urls, answers, strict=True))
+        urls, nameless = await self._dispatchers.urls()
+        answers = await asyncio.gather(*(self._one(url) for url in urls))
+        found = dict(zip(map(str, urls), answers, strict=True))
         readings = {url: answer for url, answer in found.items() if isinstance(answer, DispatcherReading)}
-        return readings, {url: answer for url, answer in found.items() if isinstance(answer, str)}
+        return readings, nameless | {url: answer for url, answer in found.items() if isinstance(answer, str)}
 
-    async def _one(self, url: str) -> DispatcherReading | str:
+    async def _one(self, url: URL) -> DispatcherReading | str:
         try:
-            metrics, ready = await asyncio.gather(self._get(f"{url}/metrics"), self._get(f"{url}/readyz"))
+            metrics, ready = await asyncio.gather(self._get(url / "metrics"), self._get(url / "readyz"))
             return parse_metrics(metrics.decode(errors="replace"), _reasons(ready))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return str(error) or "no answer in time"
         except ServiceError as error:
             return str(error)
 
-    async def _get(self, url: str) -> bytes:
+    async def _get(self, url: URL) -> bytes:
         async with self._session.get(
             url, headers=self._headers, timeout=aiohttp.ClientTimeout(total=_ANSWER_S)
         ) as response:

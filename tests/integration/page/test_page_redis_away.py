@@ -16,6 +16,7 @@ import redis
 from narrows.wire import Install, StreamKeys
 from narrows.wire.keys import INSTALL_KEY
 from orchestrator.http import serve
+from orchestrator.page.behind import Behind
 from orchestrator.page.guard import Guard
 from orchestrator.page.redis_view import RedisView
 from orchestrator.page.routes import make_page
@@ -48,7 +49,7 @@ async def visiting(server: LocalRedis) -> AsyncIterator[Visitor]:
         client.xadd(StreamKeys.of("cam-1", 4).features, {"p": b"frame"})
     async with aiohttp.ClientSession() as session:
         view = RedisView(server.url)
-        watch = Watch(Scraper(session, []), view, [], None)
+        watch = Watch(Scraper(session, Behind([])), view, [], None)
         running = asyncio.create_task(watch.run())
         async with serve(make_page(watch, Guard(None)), "127.0.0.1:0") as address:
             yield Visitor(session, f"http://{address}")

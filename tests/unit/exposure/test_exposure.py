@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from narrows.errors import ServiceError
 from orchestrator.exposure import bearer_headers
 from orchestrator.http import check_exposure, make_app, serve
+from orchestrator.page.behind import Behind
 from orchestrator.page.scrape import Scraper
 
 TOKEN = "0123456789abcdef"
@@ -68,8 +69,8 @@ async def test_who_brings_the_token_learns_all(address: str) -> None:
 
 async def test_the_page_brings_it_and_says_where_it_is_missing(address: str) -> None:
     async with aiohttp.ClientSession() as session:
-        _, without = await Scraper(session, [address]).round()
-        _, beside = await Scraper(session, [address], TOKEN).round()
+        _, without = await Scraper(session, Behind([address])).round()
+        _, beside = await Scraper(session, Behind([address]), TOKEN).round()
     assert "--http-token" in without[address]
     assert "--http-token" not in beside[address]  # it was let in, and found no dispatcher's metrics
 

@@ -12,6 +12,7 @@ import pytest
 from narrows.errors import ServiceError
 from narrows.wire import FrameIdentity
 from orchestrator.http import serve
+from orchestrator.page.behind import Behind
 from orchestrator.page.filmed import Filmed
 from orchestrator.page.guard import Guard
 from orchestrator.page.options import PageOptions
@@ -29,7 +30,7 @@ async def served(token: str | None) -> AsyncIterator[tuple[aiohttp.ClientSession
     """A page over a Redis that is not there."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         view = RedisView("redis://127.0.0.1:1/0")
-        watch = Watch(Scraper(session, []), view, [], None)
+        watch = Watch(Scraper(session, Behind([])), view, [], None)
         async with serve(make_page(watch, Guard(token)), "127.0.0.1:0") as address:
             yield session, f"http://{address}"
         watch.close()
