@@ -20,16 +20,32 @@ def credentials(folder: Path, users: Iterable[User], address: str) -> dict[User,
     Raises:
         SecretError: the folder or a file cannot be used, or the address has a user already.
     """
+    found = passwords(folder, users)
+    for user, password in found.items():
+        write_secret(folder / f"{user.name}.url", with_user(address, user, password).encode())
+    return found
+
+
+def passwords(folder: Path, users: Iterable[User]) -> dict[User, str]:
+    """Each user's password, made where there is none.
+
+    Raises:
+        SecretError: the folder or a file cannot be used.
+    """
+    make_secret_folder(folder)
+    return {user: _password(folder / f"{user.name}.password") for user in users}
+
+
+def with_user(address: str, user: User, password: str) -> str:
+    """A user's own address, made of Redis's.
+
+    Raises:
+        SecretError: the address has a user already, or is none.
+    """
     parts = urlsplit(address)
     if not parts.hostname or "@" in parts.netloc:
         raise SecretError("--address is redis://HOST:PORT/0 or rediss://HOST:PORT/0, without a user")
-    make_secret_folder(folder)
-    found: dict[User, str] = {}
-    for user in users:
-        password = found[user] = _password(folder / f"{user.name}.password")
-        url = urlunsplit(parts._replace(netloc=f"{user.name}:{password}@{parts.netloc}"))
-        write_secret(folder / f"{user.name}.url", url.encode())
-    return found
+    return urlunsplit(parts._replace(netloc=f"{user.name}:{password}@{parts.netloc}"))
 
 
 def _password(path: Path) -> str:

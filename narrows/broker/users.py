@@ -57,6 +57,11 @@ ROLES = (
     User("page", ("~narrows:*",), f"{_READ} {_SCRIPTS}"),
     User("viewer", (f"%R~{INSTALL_KEY}", "%R~narrows:{*}:out:*"), "ping get exists xread xrevrange xinfo|stream"),
     User("exporter", (), "ping info slowlog|len latency|latest latency|histogram"),
+    User(
+        "maintainer",
+        ("%R~narrows:*",),
+        f"{_READ} acl|load acl|log acl|users config|get config|set bgrewriteaof lastsave",
+    ),
     User("operator", ("~narrows:*",), f"{_READ} {_SCRIPTS} {_TRANSACTION} set del hset hdel xadd"),
 )
 """Everyone but the cameras."""

@@ -159,6 +159,46 @@ def acl(
         print(f"{out}: {len(users)} users, their passwords and addresses in {passwords}")
 
 
+@keys.command()
+def stack(
+    cameras: Annotated[list[str] | None, typer.Argument(metavar="STREAM...", help="Streams of real cameras.")] = None,
+    *,
+    out: Annotated[Path, typer.Option(envvar="NARROWS_SECRETS", help="Where each service has a folder.")] = Path(
+        "secrets"
+    ),
+    shards: Annotated[int, typer.Option(envvar="NARROWS_SHARDS", min=1, max=1024, help="The install's shards.")] = 16,
+    demo_cameras: Annotated[
+        int, typer.Option(envvar="NARROWS_DEMO_CAMERAS", min=0, max=1000, help="Keys for demo-1 to demo-N.")
+    ] = 32,
+    address: Annotated[str, typer.Option(help="Redis, for the stack's services.")] = "rediss://redis:6379/0",
+    public_address: Annotated[
+        str, typer.Option(envvar="NARROWS_REDIS_PUBLIC", help="Redis, for cameras elsewhere.")
+    ] = "rediss://localhost:6379/0",
+    names: Annotated[
+        str,
+        typer.Option(
+            envvar="NARROWS_REDIS_NAMES",
+            help="Further names and addresses in Redis's certificate, with spaces between.",
+            show_default="those of the addresses, localhost",
+        ),
+    ] = "",
+) -> None:
+    """Make all secrets of the compose stack, and deal them to its services' folders. What is there stays.
+
+    A camera that has files keeps them; a named one gets some, below vault/cameras. Revoked ones lose theirs. After a
+    rotation all get new keys.
+
+    Example: narrows keys stack gate-3 --out secrets --public-address rediss://cloud.example:6379/0
+    """
+    from narrows.vault import Plan, deal
+
+    plan = Plan(out, shards, demo_cameras, tuple(cameras or ()), address, public_address, tuple(names.split()))
+    dealt = deal(plan)
+    for stream in dealt.forgotten:
+        print(f"{stream}: its key is revoked; key, password and address are taken away")
+    print(f"{out}: {dealt.written} files written; real cameras: {', '.join(dealt.cameras) or 'none yet'}")
+
+
 def _older(ring: Keyring) -> str:
     return ", ".join(f"{r.key_id} {_good(r)}" for r in ring.roots.values() if r is not ring.newest) or "none"
 

@@ -1,4 +1,7 @@
-"""Files that hold secrets: nobody but their owner may read them, and a reader never sees half of one."""
+"""Files that hold secrets: nobody but their owner may read them, and a reader never sees half of one.
+
+What root writes belongs to the owner of the folder that it is in, so that the program that it is for can read it.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,7 @@ def write_secret(path: Path, data: bytes) -> None:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
             file.write(data)
             file.flush()
+            _give(file.fileno(), path.parent)
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
@@ -56,7 +60,9 @@ def make_secret_folder(folder: Path) -> None:
         SecretError: it cannot be made, or others may enter it.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _give(folder, folder.parent)
     except OSError as error:
         raise SecretError(f"{folder} cannot be made ({error.strerror})") from None
     check_secret_folder(folder)
@@ -75,6 +81,12 @@ def check_secret_folder(folder: Path) -> None:
     if not stat.S_ISDIR(mode):
         raise SecretError(f"{folder} is no folder")
     _check_tight(folder, mode)
+
+
+def _give(made: int | Path, folder: Path) -> None:
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def _is_credential(path: Path) -> bool:

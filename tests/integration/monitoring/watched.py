@@ -49,7 +49,7 @@ class Prometheus:
 
 @contextmanager
 def watching(targets: Mapping[str, Mapping[str, str]], folder: Path) -> Iterator[Prometheus]:
-    """Prometheus with ``monitoring/prometheus.yml``, its compose names replaced by addresses and its pace raised.
+    """Prometheus with ``monitoring/prometheus.yml``, its compose names replaced by addresses, its pace raised, without a token.
 
     Args:
         targets: for each job, ``address`` and further labels; jobs that are not named are left out.
@@ -100,7 +100,7 @@ def expanded(query: str, over_s: float) -> str:
 
 def _found(job: dict[str, Any], target: Mapping[str, str]) -> dict[str, Any]:
     labels = {name: value for name, value in target.items() if name != "address"}
-    job = {name: value for name, value in job.items() if not name.endswith("_sd_configs")}
+    job = {name: value for name, value in job.items() if not name.endswith("_sd_configs") and name != "authorization"}
     return job | {"static_configs": [{"targets": [target["address"]], "labels": labels}]}
 
 

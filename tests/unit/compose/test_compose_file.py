@@ -4,10 +4,13 @@ import re
 
 import pytest
 
+from narrows.vault import holders
 from tests.unit.compose.stack_file import ROOT, knobs, read, services
 
-OURS = {"models", "dispatcher", "autoscaler", "engine-proxy", "page"}
-ONCE = {"models", "engines"}
+OURS = {"secrets", "models", "dispatcher", "autoscaler", "engine-proxy", "page"}
+ONCE = {"secrets", "models", "engines"}
+HOLDERS = {"redis", "dispatcher", "autoscaler", "page", "cameras", "redis-exporter", "prometheus", "grafana"}
+PROGRAMS = {"dispatcher", "autoscaler", "page"}
 
 
 @pytest.mark.parametrize("name", sorted(services()))
@@ -41,9 +44,82 @@ def test_cameras_share_a_network_with_redis_alone() -> None:
     assert {name for name, each in services().items() if "cameras" in each.get("networks", [])} == {"cameras", "redis"}
 
 
-def test_redis_refuses_rather_than_forgets() -> None:
+def _redis_options() -> dict[str, str]:
     command = services()["redis"]["command"]
-    said = dict(zip(command[1::2], command[2::2], strict=True))
+    return dict(zip(command[1::2], command[2::2], strict=True))
+
+
+def _mounted(name: str) -> list[str]:
+    return [each for each in services()[name].get("volumes", []) if "secrets" in each]
+
+
+def test_redis_has_tls_and_users_and_no_other_door() -> None:
+    said = _redis_options()
+    assert (said["--port"], said["--tls-port"]) == ("0", "6379")
+    assert said["--aclfile"] == "/run/secrets/users.acl"
+    assert "--requirepass" not in said
+
+
+@pytest.mark.parametrize("name", sorted(services().keys() - {"secrets"}))
+def test_a_service_sees_its_own_secrets_alone_and_cannot_change_them(name: str) -> None:
+    """The key ring is in the dispatcher's; the vault is nobody's."""
+    assert _mounted(name) == ([f"secrets-{name}:/run/secrets:ro"] if name in HOLDERS else [])
+
+
+def test_who_makes_the_secrets_has_no_network_and_gives_each_its_folder() -> None:
+    service = services()["secrets"]
+    assert service["network_mode"] == "none"
+    assert service["cap_add"] == ["CHOWN", "DAC_OVERRIDE"]
+    assert {each.split(":")[1] for each in service["volumes"]} == {f"/secrets/{each.name}" for each in holders.HOLDERS}
+    assert {each.name for each in holders.HOLDERS} == HOLDERS | {"vault"}
+
+
+@pytest.mark.parametrize("holder", [each for each in holders.HOLDERS if each.name != "vault"], ids=lambda each: each.name)
+def test_secrets_belong_to_the_user_of_the_container(holder: holders.Holder) -> None:
+    own = "1000:1000"  # of our images' USER
+    assert services()[holder.name].get("user", own) == f"{holder.uid}:{holder.gid}"
+
+
+@pytest.mark.parametrize("name", sorted(HOLDERS))
+def test_secrets_are_made_before_they_are_needed(name: str) -> None:
+    def before(service: str) -> set[str]:
+        needed = services()[service].get("depends_on", {})
+        return needed.keys() | {each for name in needed for each in before(name)}
+
+    assert "secrets" in before(name)
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_a_programs_address_and_tokens_are_files(name: str) -> None:
+    environment = services()[name]["environment"]
+    assert environment["NARROWS_REDIS_URL"] == "file:/run/secrets/redis.url"
+    assert environment["NARROWS_HTTP_TOKEN"] == "file:/run/secrets/http-token"
+
+
+def test_dispatchers_refuse_open_packets_and_the_demos_cameras_seal() -> None:
+    environment = services()["dispatcher"]["environment"]
+    assert (environment["NARROWS_KEYS"], environment["NARROWS_REQUIRE_SEALED"]) == ("/run/secrets/keyring", "true")
+    script = (ROOT / "deploy/demo/camera.sh").read_text()
+    assert "secrets=/run/secrets/demo-$number" in script
+    assert 'NARROWS_REDIS_URL="file:$secrets.url" NARROWS_KEY_FILE="$secrets.key"' in script
+
+
+def test_no_secret_is_in_the_environment_or_a_command() -> None:
+    for name, service in services().items():
+        said = {str(key): str(value) for key, value in service.get("environment", {}).items()}
+        bare = {
+            key
+            for key, value in said.items()
+            if any(word in key for word in ("PASSWORD", "TOKEN", "AUTH")) and "/run/secrets/" not in value
+        }
+        assert not bare, name
+        assert "password" not in str(service.get("command", "")), name
+    asked = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert asked == [], "nothing has to be filled in"
+
+
+def test_redis_refuses_rather_than_forgets() -> None:
+    said = _redis_options()
     assert said["--maxmemory-policy"] == "noeviction"
     assert said["--appendonly"] == "yes"
     assert said["--appendfsync"] == "everysec"
