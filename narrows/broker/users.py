@@ -44,8 +44,9 @@ ROLES = (
     User(
         "dispatcher",
         ("~narrows:*",),
-        f"{_READ} {_SCRIPTS} set del pexpire hset hdel hincrby zadd zrem zremrangebyscore xadd xdel xack xclaim "
-        "xpending xreadgroup xgroup|create xgroup|delconsumer xinfo|consumers",
+        # transactions are for an operator's words in its container: `narrows scale set`
+        f"{_READ} {_SCRIPTS} {_TRANSACTION} set del pexpire hset hdel hincrby zadd zrem zremrangebyscore "
+        "xadd xdel xack xclaim xpending xreadgroup xgroup|create xgroup|delconsumer xinfo|consumers",
     ),
     User(
         "autoscaler",
@@ -79,5 +80,9 @@ def camera_user(stream: str, shards: int) -> User:
 
 
 def acl_lines(users: Mapping[User, str]) -> list[str]:
-    """An ACL file's lines: these users with these passwords, and nobody without one."""
-    return ["user default off", *(user.line(password) for user, password in users.items())]
+    """An ACL file's lines: these users with these passwords, and nobody without one.
+
+    The user ``default`` is off, so that no connection is or becomes its. It may do everything all the same: as it,
+    Redis replays its log at a start, and leaves out whatever of a transaction or a script it may not do.
+    """
+    return ["user default off ~* &* +@all", *(user.line(password) for user, password in users.items())]

@@ -128,10 +128,11 @@ class _Secrets:
         return {"ca.pem": self.ca, "redis.url": self.url(plan.address, holder.name), "http-token": http_token}
 
     def of_exporter(self, plan: Plan) -> dict[str, bytes]:
-        """In the exporter's own form: a password for each address."""
+        """In the exporter's own form, a password for each address; older ones look for it without the user."""
         _, password = self.users["exporter"]
         server = urlsplit(plan.address).netloc
-        return {"ca.pem": self.ca, "passwords.json": json.dumps({f"rediss://exporter@{server}": password}).encode()}
+        passwords_of = dict.fromkeys((f"rediss://exporter@{server}", f"rediss://{server}"), password)
+        return {"ca.pem": self.ca, "passwords.json": json.dumps(passwords_of).encode()}
 
     def of_person(self, plan: Plan, user: str) -> dict[str, bytes]:
         return {"ca.pem": self.ca, "redis.url": self.url(plan.public_address, user)}

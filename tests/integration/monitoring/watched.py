@@ -49,7 +49,7 @@ class Prometheus:
 
 @contextmanager
 def watching(targets: Mapping[str, Mapping[str, str]], folder: Path) -> Iterator[Prometheus]:
-    """Prometheus with ``monitoring/prometheus.yml``, its compose names replaced by addresses, its pace raised, without a token.
+    """Prometheus with ``monitoring/prometheus.yml``: compose names replaced by addresses, its pace raised, no token.
 
     Args:
         targets: for each job, ``address`` and further labels; jobs that are not named are left out.

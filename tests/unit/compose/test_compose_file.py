@@ -74,7 +74,9 @@ def test_who_makes_the_secrets_has_no_network_and_gives_each_its_folder() -> Non
     assert {each.name for each in holders.HOLDERS} == HOLDERS | {"vault"}
 
 
-@pytest.mark.parametrize("holder", [each for each in holders.HOLDERS if each.name != "vault"], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "holder", [each for each in holders.HOLDERS if each.name != "vault"], ids=lambda each: each.name
+)
 def test_secrets_belong_to_the_user_of_the_container(holder: holders.Holder) -> None:
     own = "1000:1000"  # of our images' USER
     assert services()[holder.name].get("user", own) == f"{holder.uid}:{holder.gid}"
