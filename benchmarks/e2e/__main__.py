@@ -72,9 +72,9 @@ def _settled(stack: Stack, console: Console) -> list[Line]:
     """The books once cameras have stopped and all that they sent has ended."""
     console.print("waiting until everything that was sent has ended", style="dim")
     stack.compose("stop", "cameras")
-    streams = [overview.stream for overview in ledgers()]
-    until(lambda: not any(overview.backlog for overview in ledgers()), "the streams are empty", _SETTLE_S)
-    return balance({stream: journal(stack, stream) for stream in streams})
+    streams = [overview.stream for overview in ledgers(stack)]
+    until(lambda: not any(overview.backlog for overview in ledgers(stack)), "the streams are empty", _SETTLE_S)
+    return balance(stack, {stream: journal(stack, stream) for stream in streams})
 
 
 def _last_words(stack: Stack) -> str:

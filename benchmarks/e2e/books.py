@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.e2e.stack import REDIS_URL, ROOT, Stack
+from benchmarks.e2e.stack import ROOT, Stack
 from narrows.broker import connect, read_install
 from narrows.dataset import FolderDataset
 from narrows.evaluation.confusion import ConfusionMatrix
@@ -49,9 +49,9 @@ class Line:
         return self.waiting == 0 and self.ended >= self.sent and self.lost <= self.dropped
 
 
-def ledgers() -> list[StreamOverview]:
+def ledgers(stack: Stack) -> list[StreamOverview]:
     """How each stream stands in Redis."""
-    with closing(connect(REDIS_URL)) as client:
+    with closing(connect(stack.redis_url("operator"))) as client:
         return overviews(StreamRegistry(client, read_install(client)))
 
 
@@ -61,10 +61,10 @@ def journal(stack: Stack, stream: str) -> list[dict[str, Any]]:
     return [entry for entry in _entries(text) if "sequence" in entry]
 
 
-def balance(journals: dict[str, list[dict[str, Any]]]) -> list[Line]:
+def balance(stack: Stack, journals: dict[str, list[dict[str, Any]]]) -> list[Line]:
     """Each stream's line."""
     lines = []
-    for overview in ledgers():
+    for overview in ledgers(stack):
         fates = Counter("sent" if each["sent"] else "dropped" for each in journals[overview.stream])
         ended = sum(overview.ledger.get(kind, 0) for kind in ("mask", "skipped", "refused"))
         lost = overview.ledger.get("lost", 0)
@@ -76,7 +76,7 @@ def mask_score(stack: Stack, stream: str, masks: int) -> tuple[float, set[str]]:
     """Mean IoU of a stream's masks to come, and the bundles that made them."""
     data = FolderDataset.open(ROOT / "samples", "val")
     packets = []
-    with subscribe(stream, redis_url=REDIS_URL, timeout_s=60) as subscription:
+    with subscribe(stream, redis_url=stack.redis_url("viewer"), timeout_s=60) as subscription:
         for outcome in subscription:
             if isinstance(outcome, MaskPacket):
                 packets.append(outcome)

@@ -7,8 +7,11 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from benchmarks.e2e.books import ledgers, mask_score
+import redis
+
+from benchmarks.e2e.books import journal, ledgers, mask_score
 from benchmarks.e2e.stack import Stack, StackError, firing, until
 from narrows.bundle import Bundle
 
@@ -48,6 +51,39 @@ def cameras_reach_redis_alone(stack: Stack) -> Figures:
     return {"tried": len(places), "reached": reached}
 
 
+def nobody_else_comes_in(stack: Stack) -> Figures:
+    """Without TLS, a user or a seal nothing is had of Redis, and nothing of what is sent becomes a mask."""
+    _redis_is_closed(stack)
+    stream, place = "demo-30", "/state/demo-30"
+    camera = ("edge", "--source", "/samples/images/val", "--stream-id", stream, "--state-dir", place, "--fps", "5")
+    options = ("--journal", f"{place}/journal.jsonl", "--redis-url", f"file:/run/secrets/{stream}.url")
+    stack.compose("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "narrows", "cameras", *camera, *options)
+    sent = sum(each["sent"] for each in journal(stack, stream))
+    until(lambda: _ledger(stack, stream).get("refused", 0) >= sent, "open packets are refused", _WELL_S)
+    if sent == 0 or _ledger(stack, stream).get("mask", 0):
+        raise StackError(f"{sent} open packets came to {_ledger(stack, stream)}")
+    return {"open_packets": sent, "refused": _ledger(stack, stream)["refused"]}
+
+
+def _redis_is_closed(stack: Stack) -> None:
+    """By its port on the host, which is that for cameras elsewhere."""
+    safe = urlsplit(stack.redis_url("viewer"))
+    server = f"{safe.hostname}:{safe.port}"
+    attempts = {
+        "without TLS": f"redis://{server}/0",
+        "without a user": f"rediss://{server}/0?{safe.query}",
+        "as default": f"rediss://default:@{server}/0?{safe.query}",
+        "with a wrong password": f"rediss://viewer:wrong@{server}/0?{safe.query}",
+    }
+    for how, url in attempts.items():
+        with redis.Redis.from_url(url, socket_timeout=5) as client:
+            try:
+                client.ping()
+            except redis.RedisError:
+                continue
+        raise StackError(f"Redis answers {how}")
+
+
 def decoders_follow_load(stack: Stack) -> Figures:
     """More cameras bring a second Triton, fewer take it away, through the proxy."""
     stack.settings["CAMERAS"] = "8"
@@ -68,8 +104,8 @@ def each_is_killed(stack: Stack) -> Figures:
         number = len(stack.containers(service))
         stack.kill(service)
         seconds = until(lambda: stack.well(service, number), f"{service} is well again", _WELL_S)  # noqa: B023
-        before = _masks()
-        seconds += until(lambda: _masks() > before, f"masks after {service}", _WELL_S)  # noqa: B023
+        before = _masks(stack)
+        seconds += until(lambda: _masks(stack) > before, f"masks after {service}", _WELL_S)  # noqa: B023
         back_s[service] = round(seconds, 1)
     alert_s = until(lambda: "NarrowsRestarted" in firing(), "NarrowsRestarted fires", _ALERT_S)
     return {"well_again_s": back_s, "NarrowsRestarted_after_s": round(alert_s)}
@@ -89,7 +125,7 @@ def a_bundle_is_upgraded_and_rolled_back(stack: Stack) -> Figures:
     """By the commands of docs/operations.md: both served, a canary, back; nothing refused, nothing lost."""
     folder = Path(stack.settings["BUNDLES_FOLDER"])
     new = _another_bundle(folder / "demo", folder / "next")
-    refused = _refused()
+    refused = _refused(stack)
     stack.settings["BUNDLES"] = f"{_OLD}:{_NEW}"
     stack.compose("run", "--rm", "models")
     stack.compose("run", "--rm", "engines")
@@ -98,20 +134,23 @@ def a_bundle_is_upgraded_and_rolled_back(stack: Stack) -> Figures:
     stack.settings |= {"CANARY_STREAMS": " ".join(named), "CANARY_BUNDLE": _NEW, "CAMERAS": "8"}
     stack.up("cameras", options=("--no-deps",))
     miou, made_by = mask_score(stack, named[0], 24)
-    others = [each.stream for each in ledgers() if each.stream not in named]
+    others = [each.stream for each in ledgers(stack) if each.stream not in named]
     _, others_by = mask_score(stack, others[0], 4)
     stack.settings |= {"CANARY_STREAMS": "", "CANARY_BUNDLE": ""}
     stack.up("cameras", options=("--no-deps",))
     _, back_by = mask_score(stack, named[0], 4)
     old = Bundle.open(folder / "demo").hex_id
-    if (made_by, others_by, back_by, _refused()) != ({new}, {old}, {old}, refused):
-        raise StackError(f"canary by {made_by}, others by {others_by}, rolled back {back_by}, refused {_refused()}")
+    if (made_by, others_by, back_by, _refused(stack)) != ({new}, {old}, {old}, refused):
+        raise StackError(
+            f"canary by {made_by}, others by {others_by}, rolled back {back_by}, refused {_refused(stack)}"
+        )
     return {"canaries": named, "canary_miou": round(miou, 4), "refused": 0}
 
 
 SCENES: tuple[Callable[[Stack], Figures], ...] = (
     begins,
     cameras_reach_redis_alone,
+    nobody_else_comes_in,
     decoders_follow_load,
     each_is_killed,
     an_outage_is_told,
@@ -133,9 +172,13 @@ def _another_bundle(source: Path, target: Path) -> str:
     return Bundle.open(target).hex_id
 
 
-def _masks() -> int:
-    return sum(each.ledger.get("mask", 0) for each in ledgers())
+def _ledger(stack: Stack, stream: str) -> dict[str, int]:
+    return next((dict(each.ledger) for each in ledgers(stack) if each.stream == stream), {})
 
 
-def _refused() -> int:
-    return sum(each.ledger.get("refused", 0) for each in ledgers())
+def _masks(stack: Stack) -> int:
+    return sum(each.ledger.get("mask", 0) for each in ledgers(stack))
+
+
+def _refused(stack: Stack) -> int:
+    return sum(each.ledger.get("refused", 0) for each in ledgers(stack))

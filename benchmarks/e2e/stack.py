@@ -1,4 +1,4 @@
-"""The compose project under test: the unchanged files, other ports, secrets of its own."""
+"""The compose project under test: the unchanged files, other ports; its secrets are those that it made itself."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "narrows-e2e"
-REDIS_URL = "redis://default:e2e-password@127.0.0.1:16379/0"
 PROMETHEUS = "http://127.0.0.1:19090"
 _SETTINGS = {
     "COMPOSE_PROJECT_NAME": PROJECT,
     "COMPOSE_FILE": "docker-compose.yml:deploy/compose.cpu.yml",
-    "REDIS_PASSWORD": "e2e-password",
-    "PAGE_TOKEN": "e2e-token-0123456789",
-    "GRAFANA_PASSWORD": "e2e-password",
     "REDIS_LISTEN": "127.0.0.1:16379",
+    "REDIS_PUBLIC": "rediss://localhost:16379/0",
     "PAGE_LISTEN": "127.0.0.1:18090",
     "GRAFANA_LISTEN": "127.0.0.1:13000",
     "PROMETHEUS_LISTEN": "127.0.0.1:19090",
@@ -44,6 +41,7 @@ class Stack:
 
     def __init__(self, bundles: Path) -> None:
         self.settings = _SETTINGS | {"BUNDLES_FOLDER": str(bundles)}
+        self._people: dict[str, str] = {}
 
     def compose(self, *words: str, most_s: float = 900.0) -> str:
         """Run ``docker compose --profile demo WORDS``; answers what it printed.
@@ -65,6 +63,16 @@ class Stack:
         begun_s = time.monotonic()
         self.compose("up", "--detach", "--wait", "--pull", "never", *options, *services)
         return time.monotonic() - begun_s
+
+    def redis_url(self, user: str) -> str:
+        """The address of the user `viewer` or `operator`, fetched from the vault as docs/operations.md says."""
+        if user not in self._people:
+            folder = Path(self.settings["BUNDLES_FOLDER"]) / "people"
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self.compose("cp", f"secrets:/secrets/vault/people/{user}", str(folder))
+            url = (folder / user / "redis.url").read_text()
+            self._people[user] = url.replace("/run/secrets", str(folder / user))
+        return self._people[user]
 
     def down(self) -> None:
         """Remove containers, networks and volumes, those of further Tritons too."""

@@ -86,7 +86,7 @@ def test_secrets_belong_to_the_user_of_the_container(holder: holders.Holder) -> 
 def test_secrets_are_made_before_they_are_needed(name: str) -> None:
     def before(service: str) -> set[str]:
         needed = services()[service].get("depends_on", {})
-        return needed.keys() | {each for name in needed for each in before(name)}
+        return {*needed, *(each for name in needed for each in before(name))}
 
     assert "secrets" in before(name)
 
