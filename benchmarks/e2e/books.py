@@ -18,6 +18,8 @@ from narrows.registry import StreamOverview, StreamRegistry, overviews
 from narrows.subscription import subscribe
 from narrows.wire import MaskPacket
 
+UNSEALED = "refused:seal_missing"
+"""Counted apart from `refused`: what an open packet says of its place is not believed."""
 _CAT = ("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "cat", "cameras")
 
 
@@ -66,7 +68,7 @@ def balance(stack: Stack, journals: dict[str, list[dict[str, Any]]]) -> list[Lin
     lines = []
     for overview in ledgers(stack):
         fates = Counter("sent" if each["sent"] else "dropped" for each in journals[overview.stream])
-        ended = sum(overview.ledger.get(kind, 0) for kind in ("mask", "skipped", "refused"))
+        ended = sum(overview.ledger.get(kind, 0) for kind in ("mask", "skipped", "refused", UNSEALED))
         lost = overview.ledger.get("lost", 0)
         lines.append(Line(overview.stream, fates["sent"], fates["dropped"], ended, lost, overview.backlog))
     return lines

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import redis
 
-from benchmarks.e2e.books import journal, ledgers, mask_score
+from benchmarks.e2e.books import UNSEALED, journal, ledgers, mask_score
 from benchmarks.e2e.stack import Stack, StackError, firing, until
 from narrows.bundle import Bundle
 
@@ -59,10 +59,10 @@ def nobody_else_comes_in(stack: Stack) -> Figures:
     options = ("--journal", f"{place}/journal.jsonl", "--redis-url", f"file:/run/secrets/{stream}.url")
     stack.compose("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "narrows", "cameras", *camera, *options)
     sent = sum(each["sent"] for each in journal(stack, stream))
-    until(lambda: _ledger(stack, stream).get("refused", 0) >= sent, "open packets are refused", _WELL_S)
+    until(lambda: _ledger(stack, stream).get(UNSEALED, 0) >= sent, "open packets are refused", _WELL_S)
     if sent == 0 or _ledger(stack, stream).get("mask", 0):
         raise StackError(f"{sent} open packets came to {_ledger(stack, stream)}")
-    return {"open_packets": sent, "refused": _ledger(stack, stream)["refused"]}
+    return {"open_packets": sent, "refused": _ledger(stack, stream)[UNSEALED]}
 
 
 def _redis_is_closed(stack: Stack) -> None:
