@@ -8,7 +8,7 @@ from typing import Any
 def rows(result: dict[str, Any]) -> list[list[str]]:
     """A row a scene."""
     scenes, books = result["scenes"], result["books"]
-    begins, reach, closed, load, kills, outage, bundle = scenes.values()
+    begins, reach, load, kills, outage, bundle = scenes.values()
     slowest = max(kills["well_again_s"], key=lambda service: kills["well_again_s"][service])
     sent, lost, given_up = (sum(line[name] for line in books) for name in ("sent", "lost", "dropped"))
     return [
@@ -16,10 +16,6 @@ def rows(result: dict[str, Any]) -> list[list[str]]:
         [
             "a camera tries the other services",
             f"of {reach['tried']} addresses only {', '.join(reach['reached'])} answers",
-        ],
-        [
-            "Redis without TLS, a user, or with a wrong password; a camera without a key",
-            f"nothing; all of its {closed['open_packets']} packets refused",
         ],
         [
             "8 cameras, then 2",
