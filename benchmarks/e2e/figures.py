@@ -8,14 +8,19 @@ from typing import Any
 def rows(result: dict[str, Any]) -> list[list[str]]:
     """A row a scene."""
     scenes, books = result["scenes"], result["books"]
-    begins, reach, load, kills, outage, bundle = scenes.values()
+    begins, reach, closed, load, kills, outage, bundle = scenes.values()
     slowest = max(kills["well_again_s"], key=lambda service: kills["well_again_s"][service])
     sent, lost, given_up = (sum(line[name] for line in books) for name in ("sent", "lost", "dropped"))
+    unreferenced = f"none refused but {bundle['without_reference']} whose reference the former dispatcher had"
     return [
         ["`up --wait`", f"{begins['up_s']:.0f} s; the first masks have {begins['miou']:.1%} mIoU against their labels"],
         [
             "a camera tries the other services",
             f"of {reach['tried']} addresses only {', '.join(reach['reached'])} answers",
+        ],
+        [
+            "Redis without TLS, a user, or with a wrong password; a camera without a key",
+            f"nothing; all of its {closed['open_packets']} packets refused",
         ],
         [
             "8 cameras, then 2",
@@ -31,7 +36,7 @@ def rows(result: dict[str, Any]) -> list[list[str]]:
         ],
         [
             "a new bundle on a share of the streams, and back",
-            f"{len(bundle['canaries'])} of {len(books)} streams, {bundle['canary_miou']:.1%} mIoU; none refused",
+            f"{len(bundle['canaries'])} of {len(books)} streams, {bundle['canary_miou']:.1%} mIoU; {unreferenced}",
         ],
         [
             "the books",
