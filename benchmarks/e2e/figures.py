@@ -11,7 +11,8 @@ def rows(result: dict[str, Any]) -> list[list[str]]:
     begins, reach, closed, load, kills, outage, bundle = scenes.values()
     slowest = max(kills["well_again_s"], key=lambda service: kills["well_again_s"][service])
     sent, lost, given_up = (sum(line[name] for line in books) for name in ("sent", "lost", "dropped"))
-    unreferenced = f"none refused but {bundle['without_reference']} whose reference the former dispatcher had"
+    lone = bundle["without_reference"]
+    unreferenced = "none refused" + (f" but {lone} whose reference the former dispatcher had" if lone else "")
     return [
         ["`up --wait`", f"{begins['up_s']:.0f} s; the first masks have {begins['miou']:.1%} mIoU against their labels"],
         [
