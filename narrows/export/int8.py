@@ -7,14 +7,13 @@ gains quantise it anyway, and 8 bits over its whole range would be coarser than 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import (
-    CalibrationDataReader,
     CalibrationMethod,
     QuantFormat,
     QuantType,
@@ -22,19 +21,8 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from narrows.export.calibration import Feeds
 from narrows.export.graphs import LATENT, PICTURE
-
-
-class Pictures(CalibrationDataReader):  # type: ignore[misc]  # untyped base
-    """Feeds calibration pictures ``(H, W, 3)`` uint8, one by one."""
-
-    def __init__(self, pictures: Sequence[NDArray[np.uint8]]) -> None:
-        self._pictures: Iterator[NDArray[np.uint8]] = iter(pictures)
-
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        """The next feed, or ``None`` at the end."""
-        picture = next(self._pictures, None)
-        return None if picture is None else {PICTURE: picture[None]}
 
 
 def quantise_encoder(float_encoder: Path, calibration: Sequence[NDArray[np.uint8]], path: Path) -> None:
@@ -45,7 +33,7 @@ def quantise_encoder(float_encoder: Path, calibration: Sequence[NDArray[np.uint8
         quantize_static(
             prepared,
             path,
-            Pictures(calibration),
+            Feeds({PICTURE: picture[None]} for picture in calibration),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QInt8,

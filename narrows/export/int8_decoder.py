@@ -13,14 +13,13 @@ channel. Weights stay float in the file: TensorRT 8 takes them only through a pa
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import (
-    CalibrationDataReader,
     CalibrationMethod,
     QuantFormat,
     QuantType,
@@ -28,26 +27,15 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from narrows.export.calibration import Feed, Feeds
 from narrows.export.graphs import LEVEL, SYMBOLS
 
 QUANTISED = ["Conv"]
-Feed = dict[str, NDArray[np.int8] | NDArray[np.int32]]
 
 
 def decoder_feed(symbols: NDArray[np.int8], level: int) -> Feed:
     """One frame's symbols ``(C, h, w)`` as the decoder takes them."""
     return {SYMBOLS: symbols[None], LEVEL: np.array([[level]], dtype=np.int32)}
-
-
-class Feeds(CalibrationDataReader):  # type: ignore[misc]  # untyped base
-    """Hands frames to the calibration, one by one."""
-
-    def __init__(self, feeds: Iterable[Feed]) -> None:
-        self._feeds: Iterator[Feed] = iter(feeds)
-
-    def get_next(self) -> Feed | None:
-        """The next feed, or ``None`` at the end."""
-        return next(self._feeds, None)
 
 
 def quantise_decoder(decoder: Path, calibration: Iterable[Feed], path: Path) -> None:

@@ -14,8 +14,9 @@ from narrows.bundle import Bundle
 from narrows.codec import quantise
 from narrows.dataset import ClassList, LabelledPicture
 from narrows.evaluation import ConfusionMatrix
+from narrows.export.calibration import Feed
 from narrows.export.counting import latents_of
-from narrows.export.int8_decoder import Feed, decoder_feed
+from narrows.export.int8_decoder import decoder_feed
 
 
 @dataclass(frozen=True)
