@@ -7,7 +7,6 @@ import json
 from http import HTTPStatus
 
 import aiohttp
-from yarl import URL
 
 from narrows.errors import ServiceError
 from orchestrator.exposure import bearer_headers
@@ -29,20 +28,20 @@ class Scraper:
         """Readings by address, and for those without one what is wrong."""
         urls, nameless = await self._dispatchers.urls()
         answers = await asyncio.gather(*(self._one(url) for url in urls))
-        found = dict(zip(map(str, urls), answers, strict=True))
+        found = dict(zip(urls, answers, strict=True))
         readings = {url: answer for url, answer in found.items() if isinstance(answer, DispatcherReading)}
         return readings, nameless | {url: answer for url, answer in found.items() if isinstance(answer, str)}
 
-    async def _one(self, url: URL) -> DispatcherReading | str:
+    async def _one(self, url: str) -> DispatcherReading | str:
         try:
-            metrics, ready = await asyncio.gather(self._get(url / "metrics"), self._get(url / "readyz"))
+            metrics, ready = await asyncio.gather(self._get(f"{url}/metrics"), self._get(f"{url}/readyz"))
             return parse_metrics(metrics.decode(errors="replace"), _reasons(ready))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return str(error) or "no answer in time"
         except ServiceError as error:
             return str(error)
 
-    async def _get(self, url: URL) -> bytes:
+    async def _get(self, url: str) -> bytes:
         async with self._session.get(
             url, headers=self._headers, timeout=aiohttp.ClientTimeout(total=_ANSWER_S)
         ) as response:
