@@ -6,7 +6,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import redis
 from narrows.seal.key_folder import KeyFolder
 from narrows.vault import Plan, deal
 from orchestrator.supervise.ports import free_ports
+from tests.integration.seal.tls_redis import wait_for
 from tests.unit.compose.stack_file import services
 
 
@@ -30,9 +30,10 @@ class Stack:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self) -> None:
-        with (self.secrets / "redis.log").open("ab") as log:
-            self.processes.append(subprocess.Popen(self.command, stdout=log, stderr=log))
-        _answers(self, self.processes[-1])
+        log = self.secrets / "redis.log"
+        with log.open("ab") as out:
+            self.processes.append(subprocess.Popen(self.command, stdout=out, stderr=out))
+        wait_for(self.processes[-1], log, lambda: self.client("dispatcher/redis.url"))
 
     def stop(self) -> None:
         self.processes[-1].terminate()
@@ -63,20 +64,6 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield found
     finally:
         found.stop()
-
-
-def _answers(stack: Stack, process: subprocess.Popen[bytes]) -> None:
-    give_up_s = time.monotonic() + 30
-    while True:
-        try:
-            with stack.client("dispatcher/redis.url") as client:
-                client.ping()
-        except redis.ConnectionError:
-            if process.poll() is not None or time.monotonic() > give_up_s:
-                pytest.fail((stack.secrets / "redis.log").read_text())
-            time.sleep(0.05)
-        else:
-            return
 
 
 def test_each_comes_in_by_its_address_and_the_certificate_is_checked(stack: Stack) -> None:

@@ -6,6 +6,7 @@ import ipaddress
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,10 +64,16 @@ def start(folder: Path, cameras: list[User]) -> tuple[TlsRedis, subprocess.Popen
     log = folder / "redis.log"
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out)
+    wait_for(process, log, lambda: server.client("admin"))
+    return server, process
+
+
+def wait_for(process: subprocess.Popen[bytes], log: Path, client_of: Callable[[], redis.Redis]) -> None:
+    """Until the server answers; the test fails with its log if it ends before, or takes half a minute."""
     give_up_s = time.monotonic() + 30
     while True:
         try:
-            with server.client("admin") as client:
+            with client_of() as client:
                 client.ping()
         except redis.ConnectionError:
             if process.poll() is not None or time.monotonic() > give_up_s:
@@ -74,7 +81,7 @@ def start(folder: Path, cameras: list[User]) -> tuple[TlsRedis, subprocess.Popen
                 pytest.fail(log.read_text())
             time.sleep(0.05)
         else:
-            return server, process
+            return
 
 
 def authority(folder: Path) -> tuple[Path, Path, Path]:
