@@ -1,11 +1,9 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
-from PIL import Image
 
 from edge_client.encoder import Encoder
 from narrows.bundle import Bundle
@@ -21,26 +19,13 @@ from narrows.nn.network import JointNetwork, NetworkShape
 from narrows.training.augment import normalise
 from narrows.training.run import load_checkpoint
 from narrows.training.warm_start import begin_from
-
-SIZE = (96, 64)
+from tests.workshop.export.small_data import SIZE, made_up
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> FolderDataset:
-    root = tmp_path_factory.mktemp("data")
-    chance = np.random.default_rng(1)
-    for kind in ("images", "labels"):
-        (root / kind / "train").mkdir(parents=True)
-    names = [f"s{i}" for i in range(6)]
-    for name in names:
-        picture = np.kron(chance.integers(0, 255, (8, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-        Image.fromarray(picture).save(root / f"images/train/{name}.png")
-        labels = chance.integers(0, 3, (64, 96), dtype=np.uint8)
-        Image.fromarray(labels).save(root / f"labels/train/{name}.png")
-    (root / "train.txt").write_text("\n".join(names))
-    classes = {"classes": ["a", "b", "void"], "ignore_index": 2, "size": SIZE, "palette": [[0, 0, 0]] * 3}
-    (root / "classes.json").write_text(json.dumps(classes))
-    return FolderDataset.open(root, "train")
+    classes = {"classes": ["a", "b", "void"], "ignore_index": 2, "palette": [[0, 0, 0]] * 3}
+    return made_up(tmp_path_factory.mktemp("data"), 3, classes)
 
 
 @pytest.fixture(scope="module")

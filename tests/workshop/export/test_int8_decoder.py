@@ -1,6 +1,5 @@
 """The decoder's int8 twin is what TensorRT takes without a calibrator, and is shipped only where accuracy holds."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
-from PIL import Image
 
 from narrows.bundle import Bundle
 from narrows.bundle.int8_decoder import DECODER_INT8, RECORD
@@ -20,6 +18,7 @@ from narrows.export.quantise import MOST_LOST_POINTS, add_int8_decoder, split_of
 from narrows.export.recount import recount
 from narrows.export.write import Labelling, write_bundle
 from narrows.nn.network import JointNetwork, NetworkShape
+from tests.workshop.export.small_data import made_up
 
 DEMO = Path(__file__).parents[3] / "bundles" / "demo"
 PAIR = ("QuantizeLinear", "DequantizeLinear")
@@ -27,21 +26,8 @@ PAIR = ("QuantizeLinear", "DequantizeLinear")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> FolderDataset:
-    root = tmp_path_factory.mktemp("data")
-    chance = np.random.default_rng(1)
-    for kind in ("images", "labels"):
-        (root / kind / "train").mkdir(parents=True)
-    names = [f"s{i}" for i in range(6)]
-    for name in names:
-        coarse = np.ones((8, 8, 1))
-        Image.fromarray(np.kron(chance.integers(0, 255, (8, 12, 3)), coarse).astype(np.uint8)).save(
-            root / f"images/train/{name}.png"
-        )
-        Image.fromarray(chance.integers(0, 2, (64, 96), dtype=np.uint8)).save(root / f"labels/train/{name}.png")
-    (root / "train.txt").write_text("\n".join(names))
-    classes = {"classes": ["a", "b"], "ignore_index": 255, "size": (96, 64), "palette": [[0, 0, 0]] * 2}
-    (root / "classes.json").write_text(json.dumps(classes))
-    return FolderDataset.open(root, "train")
+    classes = {"classes": ["a", "b"], "ignore_index": 255, "palette": [[0, 0, 0]] * 2}
+    return made_up(tmp_path_factory.mktemp("data"), 2, classes)
 
 
 @pytest.fixture(scope="module")
