@@ -140,6 +140,10 @@ check-dashboards: ## Check the dashboards against Grafana's own types (npm @graf
 test-aarch64: setup-dev ## The symbol coder on an emulated aarch64 beside this machine, bit for bit; needs qemu-user, ziglang
 	@$(RUN) -m tests.aarch64 $(ARGS)
 
+.PHONY: test-arm64-image
+test-arm64-image: setup-dev ## Build the camera's image for arm64 and run it emulated beside this machine; as root, installs Docker if need be
+	@$(RUN) -m tests.arm64_image $(ARGS)
+
 .PHONY: fuzz
 fuzz: setup-dev ## Ten million inputs to parsers, seals and the symbol coder; ARGS="--runs 10000000"; needs clang
 	@command -v $(CLANG) >/dev/null || { echo "there is no $(CLANG): apt-get install clang libclang-rt-14-dev, or CLANG=..."; exit 1; }

@@ -7,10 +7,6 @@ LOG=/var/log/narrows-dockerd.log
 
 say() { echo "e2e: $*" >&2; }
 
-debian_mirror() { # the one that this machine uses
-  apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Release: bookworm' | head -n 1
-}
-
 install_packages() {
   local missing=()
   command -v dockerd >/dev/null || missing+=(docker.io iptables)
@@ -37,18 +33,12 @@ start_engine() {
 
 install_plugins() {
   docker compose version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1 && return 0
-  local folder apt
+  local folder
   folder=$(mktemp -d)
   say "installing Compose v2 and buildx from Debian 13's packages"
-  mkdir -p "$folder"/{lists/partial,cache/archives/partial}
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(debian_mirror) trixie main" >"$folder/sources.list"
-  apt=(-o "Dir::Etc::sourcelist=$folder/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$folder/lists"
-    -o "Dir::Cache=$folder/cache" -o APT::Sandbox::User=root)
-  apt-get "${apt[@]}" update -qq
-  (cd "$folder" && apt-get "${apt[@]}" download -qq docker-compose docker-buildx)
+  "$(dirname "${BASH_SOURCE[0]}")/trixie.sh" "$folder" docker-compose docker-buildx
   mkdir -p "$PLUGINS"
-  for package in "$folder"/*.deb; do dpkg -x "$package" "$folder/root"; done
-  install -m 755 "$folder"/root/usr/libexec/docker/cli-plugins/docker-{compose,buildx} "$PLUGINS"
+  install -m 755 "$folder"/usr/libexec/docker/cli-plugins/docker-{compose,buildx} "$PLUGINS"
   rm -rf "$folder"
   docker compose version >&2
 }

@@ -9,22 +9,7 @@ BASE=python:3.11-slim-bookworm
 say() { echo "e2e: $*" >&2; }
 there() { docker image inspect "$1" >/dev/null 2>&1; }
 
-base() { # a Debian as small as python:slim, with this machine's certificates, so that pip works behind a proxy
-  local rootfs mirror
-  rootfs=$(mktemp -d)
-  mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Release: bookworm' | head -n 1)
-  say "building a stand-in for $BASE"
-  debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$rootfs" "$mirror" >/dev/null
-  cp -t "$rootfs/usr/local/share/ca-certificates" /usr/local/share/ca-certificates/*.crt 2>/dev/null || true
-  chroot "$rootfs" update-ca-certificates >/dev/null 2>&1
-  ln -s ../../bin/python3 "$rootfs/usr/local/bin/python3"
-  ln -s ../../bin/python3 "$rootfs/usr/local/bin/python"
-  tar -C "$rootfs" --exclude='./proc/*' --exclude='./sys/*' --exclude='./dev/*' --exclude='./var/cache/apt/*' \
-    --exclude='./var/lib/apt/lists/*' --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
-    --exclude='./usr/share/locale/*' -c . |
-    docker import --change 'ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt' --change 'CMD ["python3"]' - "$BASE" >/dev/null
-  rm -rf --one-file-system "$rootfs"
-}
+base() { ./python.sh amd64 "$BASE"; }
 
 stand_in() { # NAME IMAGE: from the Dockerfile in folder NAME
   there "$2" && return 0
