@@ -5,52 +5,62 @@ The dispatcher deletes what it ended, so the stream's length is its backlog.
 
 from __future__ import annotations
 
-import redis
-import structlog
-from redis.exceptions import NoPermissionError
+import math
 
-from edge_client.link import name_failure
+import structlog
 
 _LOG = structlog.get_logger("edge.uplink")
+_PERIOD_S = 0.25
 
 
 class Room:
-    """How many packets may be added before unread ones would be trimmed."""
+    """How many packets may be added before unread ones would be trimmed.
 
-    def __init__(self, client: redis.Redis, key: str, maxlen: int) -> None:
-        self._client = client
+    The length is asked for on the line that the packets take, so it counts those sent before and none sent after.
+    """
+
+    def __init__(self, key: str, maxlen: int) -> None:
         self._key = key
         self._maxlen = maxlen
-        self._left = 0
-        self._blind = False
+        self._left = 0.0
+        self._due_s = -math.inf
+        self._sent_since = 0
+        self._asked = False
         self._was_full = False
 
-    def free(self, wanted: int) -> int:
-        """At most ``wanted``; asks Redis only when what it said before is used up.
+    @property
+    def left(self) -> float:
+        """So many packets, by what Redis said last; infinite if it does not say."""
+        return self._left
 
-        Raises:
-            RedisError: Redis did not answer. A user without the right to ask is told of once, and never held back.
-        """
-        if self._left < wanted and not self._blind:
-            self._ask()
-        if self._blind:
-            return wanted
-        free = min(wanted, self._left)
-        self._left -= free
-        return free
+    def due(self, wanted: int, now_s: float) -> bool:
+        """Whether to ask, as what is known to be left is less than wanted; asking commits to it."""
+        if self._asked or self._left >= wanted or now_s < self._due_s:
+            return False
+        self._asked, self._sent_since, self._due_s = True, 0, now_s + _PERIOD_S
+        return True
 
-    def _ask(self) -> None:
-        try:
-            length = int(self._client.xlen(self._key))
-        except NoPermissionError as error:
-            self._blind = True
-            remedy = "allow this user XLEN on its feature key, or packets that nobody reads in time are trimmed"
-            _LOG.warning("backlog_unreadable", reason=name_failure(error).reason, remedy=remedy)
-            return
-        self._left = max(0, self._maxlen - length)
-        full = not self._left
+    def sent(self) -> None:
+        """One more is on its way."""
+        self._left -= 1
+        self._sent_since += 1
+
+    def answered(self, length: int) -> None:
+        """So many packets were in the stream when those sent before the question were."""
+        self._asked = False
+        self._left = max(0, self._maxlen - length - self._sent_since)
+        full = length >= self._maxlen
         if full and not self._was_full:
-            _LOG.warning(
-                "stream_full", key=self._key, packets=length, remedy="is a dispatcher running, and fast enough?"
-            )
+            remedy = "is a dispatcher running, and fast enough?"
+            _LOG.warning("stream_full", key=self._key, packets=length, remedy=remedy)
         self._was_full = full
+
+    def refused(self, reason: str) -> None:
+        """This user may not ask: it is told of once, and never held back."""
+        self._left = math.inf
+        remedy = "allow this user XLEN on its feature key, or packets that nobody reads in time are trimmed"
+        _LOG.warning("backlog_unreadable", reason=reason, remedy=remedy)
+
+    def forget(self) -> None:
+        """The connection is gone, and the question with it."""
+        self._asked, self._due_s = False, -math.inf

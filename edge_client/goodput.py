@@ -1,28 +1,31 @@
 """What the acknowledgements say of the link: round trip, goodput, and how long packets stand in line.
 
-The uplink has one batch on its way at a time. So the answer to a small question (the control record) tells the round
-trip of the bare link, and what a batch takes beyond it was spent on its bytes, or behind those of others. All times
-are monotonic seconds; sizes are bytes as they cross the link.
+Packets are acknowledged in the order in which they were sent. The least time that anything took (a small question, as a
+rule) is the round trip of the bare link. A packet's own bytes begin to cross when those before it have, at the earliest
+a bare round trip before its acknowledgement could have come: what it takes from then on tells how fast the link is. All
+times are monotonic seconds; sizes are bytes as they cross the link.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from statistics import median
 
 ROUND_TRIP_MEMORY_S = 60.0
 _GOODPUT_MEMORY_S = 3.0
-_DELIVERIES = 8
+_DELIVERIES = 64
 _FILTER = 3
 _RATES = 3
 _QUICKEST_S = 0.002
+_CLUMP_S = 0.010
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A batch that Redis acknowledged; ``coded_s`` is when the oldest packet in it was ready."""
+    """Packets that Redis acknowledged at once; ``coded_s`` and ``sent_s``: when the oldest was ready, and left."""
 
     coded_s: float
     sent_s: float
@@ -36,6 +39,7 @@ class LinkMeter:
 
     _round_trips: deque[tuple[float, float]] = field(default_factory=deque)
     _deliveries: deque[Delivery] = field(default_factory=lambda: deque(maxlen=_DELIVERIES))
+    _clump_s: float = -math.inf
 
     def probe(self, round_trip_s: float, now_s: float) -> None:
         """A question of a few bytes was answered in so long."""
@@ -46,8 +50,14 @@ class LinkMeter:
             self._round_trips.popleft()
 
     def deliver(self, delivery: Delivery) -> None:
-        """A batch was acknowledged."""
+        """Packets were acknowledged. Those within a few milliseconds count as one: how they clump says nothing."""
         self.probe(delivery.acked_s - delivery.sent_s, delivery.acked_s)
+        if delivery.acked_s - self._clump_s < _CLUMP_S:
+            before = self._deliveries.pop()
+            size_bytes = before.size_bytes + delivery.size_bytes
+            delivery = replace(before, acked_s=delivery.acked_s, size_bytes=size_bytes)
+        else:
+            self._clump_s = delivery.acked_s
         self._deliveries.append(delivery)
 
     @property
@@ -57,22 +67,22 @@ class LinkMeter:
 
     @property
     def delay_s(self) -> float:
-        """From coded to acknowledged, beyond the bare round trip: the least of the last three batches.
+        """From coded to acknowledged, beyond the bare round trip: the least of the last three deliveries.
 
-        A minimum, as NADA (RFC 8698, 5.1.1) has it: a lost segment delays one batch, a queue delays all.
+        A minimum, as NADA (RFC 8698, 5.1.1) has it: a lost segment delays one delivery, a queue delays all.
         """
-        latest = list(self._deliveries)[-_FILTER:]
+        latest = self._latest(_FILTER)
         if len(latest) < _FILTER:
             return 0.0
         return max(0.0, min(each.acked_s - each.coded_s for each in latest) - self.base_s)
 
     @property
     def goodput_bytes_per_s(self) -> float:
-        """Bytes acknowledged a second, of late; infinite before there are two batches to tell from."""
+        """Bytes acknowledged a second, of late; infinite before there are two deliveries to tell from."""
         if len(self._deliveries) < 2:
             return math.inf
         since_s = self._deliveries[-1].acked_s - _GOODPUT_MEMORY_S
-        first, *others = [each for each in self._deliveries if each.acked_s >= since_s] or [self._deliveries[-1]]
+        first, *others = [each for each in self._deliveries if each.acked_s >= since_s]
         elapsed_s = others[-1].acked_s - first.acked_s if others else 0.0
         if elapsed_s <= 0:
             return self.service_bytes_per_s
@@ -80,14 +90,17 @@ class LinkMeter:
 
     @property
     def service_bytes_per_s(self) -> float:
-        """How fast the link takes a batch while it takes one: the median of three; infinite before the first."""
-        rates = [self._rate_of(each) for each in list(self._deliveries)[-_RATES:]]
+        """How fast the link takes bytes while it takes some: the median of three; infinite before the first."""
+        latest = self._latest(_RATES + 1)
+        before = [None, *latest] if len(latest) <= _RATES else latest
+        rates = [self._rate_of(each, behind) for behind, each in zip(before, latest[-_RATES:], strict=False)]
         return median(rates) if rates else math.inf
 
-    @property
-    def last_bytes_per_s(self) -> float:
-        """The same of the last batch alone; infinite before the first."""
-        return self._rate_of(self._deliveries[-1]) if self._deliveries else math.inf
+    def _latest(self, most: int) -> list[Delivery]:
+        return list(islice(self._deliveries, max(0, len(self._deliveries) - most), None))
 
-    def _rate_of(self, delivery: Delivery) -> float:
-        return delivery.size_bytes / max(_QUICKEST_S, delivery.acked_s - delivery.sent_s - self.base_s)
+    def _rate_of(self, delivery: Delivery, behind: Delivery | None) -> float:
+        begun_s = delivery.sent_s + self.base_s
+        if behind is not None:
+            begun_s = max(begun_s, behind.acked_s)
+        return delivery.size_bytes / max(_QUICKEST_S, delivery.acked_s - begun_s)

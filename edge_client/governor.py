@@ -59,6 +59,7 @@ class Governor:
         self._meter = LinkMeter()
         self._control = RateControl()
         self._ladder = Ladder(len(self._sizes) - 1)
+        self._coded_level = own.level
         self._encode_s = 0.0
         self._missed = 0.0
         self._limits = own
@@ -77,6 +78,7 @@ class Governor:
         """A frame was encoded into so many bytes, in so long."""
         with self._lock:
             self._missed -= _MISS_GAIN * self._missed
+            self._coded_level = level
             self._sizes.learn(level, size_bytes)
             self._encode_s += (_GAIN if self._encode_s else 1.0) * (encode_s - self._encode_s)
 
@@ -86,7 +88,7 @@ class Governor:
             self._missed += _MISS_GAIN * (1 - self._missed)
 
     def delivered(self, delivery: Delivery) -> None:
-        """Redis acknowledged a batch."""
+        """Redis acknowledged packets."""
         with self._lock:
             self._meter.deliver(delivery)
             packet = self._sizes.on_link(self._ladder.level)
@@ -119,15 +121,16 @@ class Governor:
             return 2 * self._meter.base_s + max(DELAY_MOST_S, min(own_s, 1.0))
 
     @property
-    def batch_bytes(self) -> float | None:
-        """How many bytes may be on their way at once, so that a delay is seen soon; ``None``: any number."""
-        if not self._adaptive:
-            return None
+    def window_bytes(self) -> float:
+        """While no more than these are on their way, one more packet may go.
+
+        What the bare link holds, and a packet that stands behind it: so the link never idles, and a delay is seen soon.
+        """
         with self._lock:
-            if math.isinf(self._control.rate):
+            service = self._meter.service_bytes_per_s
+            if math.isinf(service):
                 return 0.0
-            rate = min(self._control.rate, self._meter.last_bytes_per_s)
-            return rate * (self._meter.base_s + DELAY_MOST_S)
+            return service * self._meter.base_s + self._sizes.on_link(self._coded_level)
 
     def _limited(self, asked: Choice) -> Choice:
         most = asked.frames_per_s
@@ -146,7 +149,15 @@ class Governor:
         now = fitting(rate)
         wanted = self._wanted(now.level, fitting(rate / _CLIMB_MARGIN).level)
         level = max(self._ladder.step(wanted, self._monotonic_s()), limits.level)
-        return Choice(level, now.frames_per_s if level >= now.level else limits.frames_per_s)
+        if level < now.level:
+            return Choice(level, limits.frames_per_s)
+        return Choice(level, fitting(rate + self._spare).frames_per_s)
+
+    @property
+    def _spare(self) -> float:
+        """Bytes a second that fill a queue shorter than it may be within a second: a short dip is ridden out so."""
+        meter = self._meter
+        return max(0.0, DELAY_MOST_S - meter.delay_s) * meter.service_bytes_per_s
 
     def _wanted(self, fitting: int, fitting_well: int) -> int:
         """The level to aim at: a coarser one where frames are held back, whatever the rate says.

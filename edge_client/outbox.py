@@ -4,7 +4,7 @@
 
     put ──► waiting ──take──► in flight ──settle──► sent
                │  ◄─give_back──┘  │
-               └── dropped: expired, queue_full, reference_dropped, shutdown, unconfirmed
+               └──────────────────┴── dropped: expired, queue_full, reference_dropped, overtaken, shutdown, unconfirmed
 
 Freshness beats completeness: what has waited for longer than ``most_age_s`` is given up before it is sent.
 
@@ -17,15 +17,15 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice, zip_longest
 from threading import Condition
 
+from edge_client.packet_sizes import FRAMING_BYTES
 from edge_client.server_clock import Estimate
 
 EXPIRED, QUEUE_FULL, SHUTDOWN, UNCONFIRMED = "expired", "queue_full", "shutdown", "unconfirmed"
-REFERENCE_DROPPED = "reference_dropped"
+REFERENCE_DROPPED, OVERTAKEN = "reference_dropped", "overtaken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,18 @@ class Outgoing:
     stored: int | None = None
     resumed: bool = False
 
+    @property
+    def size_on_link(self) -> int:
+        """Bytes, about."""
+        return len(self.packet) + FRAMING_BYTES
+
 
 Fate = Callable[[FrameRecord, str | None], None]
 """Told once of every packet: ``None`` when sent, else why it was given up."""
 
 
 class Outbox:
-    """At most ``limit`` packets wait, none longer than ``most_age_s``, beside the batch in flight.
+    """At most ``limit`` packets wait, none longer than ``most_age_s``, beside those in flight.
 
     Each fate is told once, under the lock.
     """
@@ -94,7 +99,7 @@ class Outbox:
         self._monotonic_s = monotonic_s
         self._changed = Condition()
         self._waiting: deque[Outgoing] = deque()
-        self._flight: list[Outgoing] = []
+        self._flight: deque[Outgoing] = deque()
         self._sent = 0
         self._broken = False
 
@@ -102,6 +107,11 @@ class Outbox:
     def waiting(self) -> int:
         """Packets that wait, without those in flight."""
         return len(self._waiting)
+
+    @property
+    def flying(self) -> int:
+        """Packets that are in flight."""
+        return len(self._flight)
 
     @property
     def on_disk(self) -> tuple[int, int]:
@@ -130,18 +140,22 @@ class Outbox:
             self._shed()
             self._changed.notify_all()
 
-    def take(self, most: int, timeout_s: float, most_bytes: float | None = None) -> list[Outgoing]:
-        """Put up to ``most`` packets in flight, waiting for the first; none after ``timeout_s``.
+    def take(self, most: int, timeout_s: float, window_bytes: float = math.inf) -> list[Outgoing]:
+        """Put packets in flight, in order, behind those that are: until ``most`` are, or more than ``window_bytes``.
 
-        Beyond the first they have ``most_bytes`` together at most.
+        Waits for the first until ``timeout_s`` is over.
         """
         with self._changed:
             if not self._waiting:
                 self._changed.wait(timeout_s)
             self._shed()
-            count = _fitting(self._waiting, most, math.inf if most_bytes is None else most_bytes)
-            self._flight = [self._waiting.popleft() for _ in range(count)]
-            return list(self._flight)
+            taken = []
+            flying_bytes = sum(outgoing.size_on_link for outgoing in self._flight)
+            while self._waiting and len(self._flight) < most and flying_bytes <= window_bytes:
+                taken.append(self._waiting.popleft())
+                self._flight.append(taken[-1])
+                flying_bytes += taken[-1].size_on_link
+            return taken
 
     def wait_younger(self, age_s: float, timeout_s: float) -> bool:
         """Whether no packet is unacknowledged for longer than ``age_s``, within ``timeout_s``."""
@@ -153,20 +167,25 @@ class Outbox:
         oldest = next(iter(self._flight or self._waiting), None)
         return 0.0 if oldest is None else self._monotonic_s() - oldest.coded_s
 
-    def settle(self, latencies: Iterable[Estimate | None] = ()) -> None:
-        """What is in flight has been acknowledged; ``latencies`` are in its order."""
+    def settle(self, latency: Estimate | None = None) -> None:
+        """The oldest packet in flight has been acknowledged."""
         with self._changed:
-            for outgoing, latency in zip_longest(self._flight, islice(latencies, len(self._flight))):
+            if self._flight:
                 self._sent += 1
-                self._fate(replace(outgoing.record, latency=latency), None)
-            self._flight = []
+                self._fate(replace(self._flight.popleft().record, latency=latency), None)
             self._changed.notify_all()
+
+    def overtaken(self) -> None:
+        """The oldest packet in flight was refused, and one behind it was not: sent again it would come out of order."""
+        with self._changed:
+            if self._flight:
+                self._drop(self._flight.popleft(), OVERTAKEN)
 
     def give_back(self, *, uncertain: bool) -> None:
         """What is in flight was not acknowledged: it goes to the head of the queue again."""
         with self._changed:
             returned = [replace(item, uncertain=item.uncertain or uncertain) for item in self._flight]
-            self._flight = []
+            self._flight.clear()
             self._waiting.extendleft(reversed(returned))
             self._shed()
 
@@ -190,7 +209,7 @@ class Outbox:
                 self._fate(outgoing.record, UNCONFIRMED)
             for outgoing in self._waiting:
                 self._fate(outgoing.record, UNCONFIRMED if outgoing.uncertain else SHUTDOWN)
-            self._flight = []
+            self._flight.clear()
             self._waiting.clear()
 
     def _shed(self) -> None:
@@ -206,16 +225,7 @@ class Outbox:
         return QUEUE_FULL if len(self._waiting) > self._limit else None
 
     def _drop_oldest(self, reason: str) -> None:
-        oldest = self._waiting.popleft()
-        self._fate(oldest.record, UNCONFIRMED if oldest.uncertain else reason)
+        self._drop(self._waiting.popleft(), reason)
 
-
-def _fitting(waiting: Iterable[Outgoing], most: int, most_bytes: float) -> int:
-    """How many packets from the head make a batch: at least one, if there is one."""
-    count = 0
-    for outgoing in islice(waiting, most):
-        most_bytes -= len(outgoing.packet)
-        if count and most_bytes < 0:
-            break
-        count += 1
-    return count
+    def _drop(self, outgoing: Outgoing, reason: str) -> None:
+        self._fate(outgoing.record, UNCONFIRMED if outgoing.uncertain else reason)

@@ -30,7 +30,7 @@ from edge_client.encoder import Encoder
 from edge_client.governor import Governor
 from edge_client.install import wait_for_shards
 from edge_client.journal import Journal
-from edge_client.link import connect
+from edge_client.link import AWAY_S, connect
 from edge_client.outbox import Fate, FrameRecord, Outbox, Outgoing
 from edge_client.pacer import Pacer
 from edge_client.progress import Progress
@@ -87,10 +87,10 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
         shards = settings.shards or _ask_for_shards(settings.redis_url, stop, vitals.beat)
         if shards is not None:
             keys = StreamKeys.of(settings.stream, shards)
-            client = connect(settings.redis_url)
+            client = connect(settings.redis_url, away_s=None if settings.keeps_all else AWAY_S)
             spool = exits.enter_context(closing(_spool(settings, tally))) if settings.spool_mb else None
             outbox = _outbox(settings, _fates(journal, tally, Alive(settings.alive)), spool)
-            room = Room(client, keys.features, settings.maxlen) if spool is not None else None
+            room = Room(keys.features, settings.maxlen) if spool is not None else None
             beat = watchdog.loop("uplink", BEAT_S)
             clock = ServerClock(time.monotonic, time.time)
             uplink = Uplink(client, keys, settings.maxlen, outbox, tally, governor, clock, time.monotonic, beat, room)

@@ -1,22 +1,22 @@
 """How many bytes a second the link shall be asked to carry.
 
 After Google Congestion Control (G. Carlucci, L. De Cicco, S. Holmer, S. Mascolo, "Analysis and Design of the Google
-Congestion Control for WebRTC", ACM MMSys 2016), its sender's side over acknowledged batches instead of RTP reports:
+Congestion Control for WebRTC", ACM MMSys 2016), its sender's side over acknowledged packets instead of RTP reports:
 
 ::
 
                   delay above        ┌──────────┐
-              ┌─────────────────────►│ decrease │  rate = 0.85 x goodput, at most once a reaction time
+              ┌─────────────────────►│ decrease │  to 0.85 of what the link takes, at most once a reaction time
               │                      └────┬─────┘
         ┌─────┴────┐  delay in between  ┌─▼────┐
         │ increase │◄──────────────────►│ hold │
         └──────────┘                    └──────┘
-          far from where it was last decreased: doubles in a second; near it: 5 % a second
+          doubles in a second, up to 0.95 of what the link takes
 
 What differs: delay is measured from "coded" to "acknowledged" against the least round trip, so no gradient has to be
-guessed; and the goodput of a batch while it travels bounds the growth, where GCC takes 1.5 times what was received.
-A link that answers nothing at all is away, not congested: the rate stays, and frames are held back by their age
-(:mod:`edge_client.governor`).
+guessed; and how fast the link takes bytes is measured packet by packet (:mod:`edge_client.goodput`): where GCC has to
+grope for the capacity, it is known here. A link that answers nothing at all is away, not congested: the rate stays, and
+frames are held back by their age (:mod:`edge_client.governor`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from edge_client.goodput import LinkMeter
 
 DELAY_MOST_S = 0.40
 _DELAY_LITTLE_S = 0.20
-_DECREASE = 0.85
-_GROWTH_FAR_PER_S, _GROWTH_NEAR_PER_S = 3.0, 0.15
-_NEAR = 0.25
+_DECREASE, _SHARE = 0.85, 0.95
+_GROWTH_PER_S = 1.0
 _LONGEST_STEP_S = 0.5
 
 
@@ -38,8 +37,6 @@ class RateControl:
 
     def __init__(self) -> None:
         self.rate = math.inf
-        self.decreases = 0
-        self._knee: float | None = None
         self._updated_s = -math.inf
         self._decreased_s = -math.inf
 
@@ -58,21 +55,15 @@ class RateControl:
         if meter.delay_s > DELAY_MOST_S + own_s:
             self._decrease(meter, now_s)
         elif meter.delay_s < _DELAY_LITTLE_S + own_s:
-            self._increase(meter, elapsed_s)
-        most = min(cap, _DECREASE * meter.service_bytes_per_s)
+            self._increase(elapsed_s)
+        most = min(cap, _SHARE * meter.service_bytes_per_s)
         self.rate = max(min(floor, cap), min(self.rate, most))
         return self.rate
 
     def _decrease(self, meter: LinkMeter, now_s: float) -> None:
         if now_s - self._decreased_s < DELAY_MOST_S + 2 * meter.base_s:
             return
-        goodput = min(meter.goodput_bytes_per_s, self.rate)
-        self.rate, self._knee, self._decreased_s = _DECREASE * goodput, goodput, now_s
-        self.decreases += 1
+        self.rate, self._decreased_s = _DECREASE * min(meter.service_bytes_per_s, self.rate), now_s
 
-    def _increase(self, meter: LinkMeter, elapsed_s: float) -> None:
-        if self._knee is not None and _DECREASE * meter.service_bytes_per_s > (1 + 2 * _NEAR) * self._knee:
-            self._knee = None
-        near = self._knee is not None and abs(self.rate - self._knee) < _NEAR * self._knee
-        grown = self.rate * (1 + elapsed_s * (_GROWTH_NEAR_PER_S if near else _GROWTH_FAR_PER_S))
-        self.rate = max(self.rate, grown)
+    def _increase(self, elapsed_s: float) -> None:
+        self.rate *= 1 + elapsed_s * _GROWTH_PER_S

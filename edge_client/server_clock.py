@@ -13,9 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import redis
 import structlog
-from redis.exceptions import NoPermissionError
 
 _LOG = structlog.get_logger("edge.clock")
 _SAMPLES = 8
@@ -51,7 +49,7 @@ class Sample:
 
 
 class ServerClock:
-    """Asks now and then; answers with estimates. One thread asks, any may read."""
+    """Says when to ask; answers with estimates. One thread tells it what was answered, any may read."""
 
     def __init__(self, monotonic_s: Callable[[], float], unix_s: Callable[[], float]) -> None:
         self._monotonic_s = monotonic_s
@@ -61,24 +59,23 @@ class ServerClock:
         self._forbidden = False
         self._wrong = False
 
-    def keep_up(self, client: redis.Redis) -> None:
-        """Ask if it is time to.
+    def due(self) -> bool:
+        """Whether it is time to ask; asking commits to it."""
+        now_s = self._monotonic_s()
+        if self._forbidden or now_s < self._due_s:
+            return False
+        self._due_s = now_s + (_EAGER_PERIOD_S if len(self._samples) < _SAMPLES else _PERIOD_S)
+        return True
 
-        Raises:
-            RedisError: Redis did not answer. A user without the right to ask is told of once, and asks no more.
-        """
-        asked_s = self._monotonic_s()
-        if self._forbidden or asked_s < self._due_s:
-            return
-        try:
-            seconds, microseconds = client.time()
-        except NoPermissionError:
-            self._forbidden = True
-            _LOG.warning("clock_unknown", remedy="allow this user TIME, or no latency is measured")
-            return
-        self._samples.append(Sample.of(asked_s, int(seconds) + int(microseconds) * 1e-6, self._monotonic_s()))
-        self._due_s = asked_s + (_EAGER_PERIOD_S if len(self._samples) < _SAMPLES else _PERIOD_S)
+    def answered(self, asked_s: float, server_s: float, answered_s: float) -> None:
+        """The server said what time it is."""
+        self._samples.append(Sample.of(asked_s, server_s, answered_s))
         self._warn(self.local_offset())
+
+    def refused(self) -> None:
+        """This user may not ask: it is told of once, and asks no more."""
+        self._forbidden = True
+        _LOG.warning("clock_unknown", remedy="allow this user TIME, or no latency is measured")
 
     def forget(self) -> None:
         """Another server may answer from now on."""

@@ -13,13 +13,14 @@ frames lie there new ones go there too: what is in memory is always older than w
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 
 import structlog
 
-from edge_client.outbox import REFERENCE_DROPPED, UNCONFIRMED, Fate, Outbox, Outgoing
+from edge_client.outbox import REFERENCE_DROPPED, Fate, Outbox, Outgoing
 from edge_client.server_clock import Estimate
 from edge_client.spool import Spool
 
@@ -72,19 +73,26 @@ class SpooledOutbox(Outbox):
                 self._store(outgoing)
                 self._changed.notify_all()
 
-    def take(self, most: int, timeout_s: float, most_bytes: float | None = None) -> list[Outgoing]:
+    def take(self, most: int, timeout_s: float, window_bytes: float = math.inf) -> list[Outgoing]:
         """As in memory; the head of the queue comes from disk."""
         with self._changed:
             if not self.waiting:
                 self._changed.wait(timeout_s)
-            while not self._ended and len(self._waiting) < most and self._spool.unread:
+            while not self._ended and len(self._flight) + len(self._waiting) < most and self._spool.unread:
                 self._read_back()
-            return super().take(most, 0.0, most_bytes)
+            return super().take(most, 0.0, window_bytes)
 
-    def settle(self, latencies: Iterable[Estimate | None] = ()) -> None:
-        """What is in flight has been acknowledged, and need not lie on disk any more."""
+    def settle(self, latency: Estimate | None = None) -> None:
+        """The oldest packet in flight has been acknowledged, and need not lie on disk any more."""
         with self._changed:
-            super().settle(latencies)
+            super().settle(latency)
+            if not self._ended:
+                self._confirm()
+
+    def overtaken(self) -> None:
+        """As in memory; it need not lie on disk any more."""
+        with self._changed:
+            super().overtaken()
             if not self._ended:
                 self._confirm()
 
@@ -103,24 +111,24 @@ class SpooledOutbox(Outbox):
         """Leave what is unsent on disk for the next run; give up what cannot be left there."""
         with self._changed:
             self._waiting.extendleft(replace(item, uncertain=True) for item in reversed(self._flight))
-            self._flight = []
+            self._flight.clear()
             self._to_disk()
             self._waiting = deque(item for item in self._waiting if item.stored is None)
             super().abandon()
             self._ended = True
 
     def _shed(self) -> None:
-        """Memory holds ``limit`` packets and a batch that came back; more go to disk as they are put."""
+        """Memory holds ``limit`` packets and those that came back; more go to disk as they are put."""
 
     def _drop(self, outgoing: Outgoing, reason: str) -> None:
         self._given_up += not outgoing.resumed
-        self._fate(outgoing.record, UNCONFIRMED if outgoing.uncertain else reason)
+        super()._drop(outgoing, reason)
 
     def _to_disk(self) -> None:
         """Give what lies in memory alone a place on disk, unless something newer lies there."""
         if self._spool.unread:
             return
-        self._flight = [self._backed(item) for item in self._flight]
+        self._flight = deque(self._backed(item) for item in self._flight)
         fresh: deque[Outgoing] = deque()
         while self._waiting and self._waiting[-1].stored is None:
             fresh.appendleft(self._waiting.pop())
@@ -165,10 +173,9 @@ class SpooledOutbox(Outbox):
             return
         if read is not None:
             self._drop(read.outgoing, REFERENCE_DROPPED)
-        if not self._flight:
-            self._confirm()
+        self._confirm()
 
     def _confirm(self) -> None:
         """All that was read and is not held here any more has met its fate."""
-        first = self._waiting[0].stored if self._waiting else None
+        first = next((item.stored for item in chain(self._flight, self._waiting) if item.stored is not None), None)
         self._spool.confirm(self._spool.read_upto if first is None else first - 1)

@@ -1,26 +1,28 @@
 """The sending thread: packets out, the control record in, over one connection.
 
-It alone waits for Redis, so the encoder never does. Packets leave in order, a batch as one transaction: either all of a
-batch are in the stream or none. A batch whose answer was lost is sent again: the cloud judges by identity, so a frame
-that arrives twice is masked once. After a failure the first packet goes alone: a batch that a thin link cannot carry in
-time would never end.
+It alone waits for Redis, so the encoder never does. Packets leave in order, those behind before those ahead are
+acknowledged, as long as the link holds them (:attr:`Governor.window_bytes`): so a long way costs no time, and a lost
+segment is noticed by those that follow it. What the connection took with it is sent again: the cloud judges by
+identity, so a frame that arrives twice is masked once. After a failure one packet goes alone: what a thin link cannot
+carry in time would never end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import Enum
 from threading import Event, Thread
 
 import redis
 import structlog
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError
 
 from edge_client.backpressure import Room
 from edge_client.goodput import Delivery
 from edge_client.governor import Governor
-from edge_client.link import may_have_arrived, name_failure, read_record
+from edge_client.line import Answered, Line
+from edge_client.link import ANSWER_S, name_failure
 from edge_client.outbox import Outbox, Outgoing
-from edge_client.packet_sizes import FRAMING_BYTES
 from edge_client.server_clock import ServerClock
 from edge_client.stats import Tally
 from narrows.backoff import Backoff
@@ -29,12 +31,25 @@ from narrows.wire import Control, StreamKeys
 from narrows.wire.keys import PACKET_FIELD
 
 _LOG = structlog.get_logger("edge.uplink")
-_BATCH = 8
-_BATCH_IN_TROUBLE = 1
+_MOST_IN_FLIGHT = 32
+_MOST_IN_TROUBLE = 1
 _CONTROL_PERIOD_S = 1.0
 _IDLE_S = 0.25
+_LOOK_S = 0.01
+"""One thread waits for answers and for packets: while it waits for the ones, it looks this often for the others."""
 BEAT_S = 60.0
 """The longest that a step takes: connecting, three answers, and the wait before another try."""
+
+
+class Question(Enum):
+    """What is asked beside the packets."""
+
+    CONTROL = "control"
+    TIME = "time"
+    LENGTH = "length"
+
+
+About = Outgoing | Question
 
 
 class Uplink:
@@ -59,6 +74,7 @@ class Uplink:
     ) -> None:
         """``beat`` is called once a step; ``room`` holds back what would push unread packets out of the stream."""
         self._client = client
+        self._line = Line[About](client, ANSWER_S, monotonic_s)
         self._keys = keys
         self._maxlen = maxlen
         self._outbox = outbox
@@ -108,69 +124,132 @@ class Uplink:
         except Exception as error:  # noqa: BLE001 -- the thread's outermost loop: check() raises it in the main one
             self._crash = error
         finally:
+            self._line.drop()
             self._client.close()
 
     def _step(self) -> None:
-        if self._trouble is not None:
-            self._client.ping()
-        self._clock.keep_up(self._client)
-        if self._monotonic_s() >= self._control_due_s:
-            self._read_control()
-        most = _BATCH if self._trouble is None else _BATCH_IN_TROUBLE
-        if self._room is not None and not (most := self._room.free(most)):
-            self._halted.wait(_IDLE_S)
-            return
-        batch = self._outbox.take(most, _IDLE_S, self._governor.batch_bytes)
-        if batch:
-            self._send(batch)
+        self._line.connect()
+        self._ask()
+        self._send()
+        if self._line.waits:
+            self._take_in(self._line.answers(_IDLE_S if self._outbox.waiting else _LOOK_S))
+        elif self._outbox.waiting:
+            self._halted.wait(_LOOK_S)  # there is no room for it
 
-    def _send(self, batch: list[Outgoing]) -> None:
-        sent_s = self._monotonic_s()
-        pipeline = self._client.pipeline(transaction=len(batch) > 1)
-        for outgoing in batch:
-            pipeline.xadd(self._keys.features, {PACKET_FIELD: outgoing.packet}, maxlen=self._maxlen, approximate=True)
-        try:
-            entries = pipeline.execute()
-        except RedisError as error:
-            self._outbox.give_back(uncertain=may_have_arrived(error))
-            raise
-        size_bytes = sum(len(outgoing.packet) + FRAMING_BYTES for outgoing in batch)
-        self._governor.delivered(Delivery(batch[0].coded_s, sent_s, self._monotonic_s(), size_bytes))
-        self._outbox.settle(
-            [
-                self._clock.latency(outgoing.record.taken_s, entry_ms(entry))
-                for outgoing, entry in zip(batch, entries, strict=True)
-            ]
-        )
+    def _ask(self) -> None:
+        """One question at a time: on a link that is away they would pile up."""
+        if self._line.any(lambda about: isinstance(about, Question)):
+            return
+        now_s = self._monotonic_s()
+        if self._clock.due():
+            self._line.send(Question.TIME, "TIME")
+        elif now_s >= self._control_due_s:
+            self._control_due_s = now_s + _CONTROL_PERIOD_S
+            self._line.send(Question.CONTROL, "GET", self._keys.control)
+        elif self._room is not None and self._room.due(_MOST_IN_FLIGHT, now_s):
+            self._line.send(Question.LENGTH, "XLEN", self._keys.features)
+
+    def _send(self) -> None:
+        most = _MOST_IN_FLIGHT if self._trouble is None else _MOST_IN_TROUBLE
+        if self._room is not None:
+            most = int(min(most, self._outbox.flying + self._room.left))
+        idle_s = 0.0 if self._line.waits else _IDLE_S
+        for outgoing in self._outbox.take(most, idle_s, self._governor.window_bytes):
+            if self._room is not None:
+                self._room.sent()
+            entry = (PACKET_FIELD, outgoing.packet)
+            self._line.send(outgoing, "XADD", self._keys.features, "MAXLEN", "~", self._maxlen, "*", *entry)
+
+    def _take_in(self, answers: Sequence[Answered[About]]) -> None:
+        packets = [answered for answered in answers if isinstance(answered.about, Outgoing)]
+        if any(answered.refusal for answered in packets):
+            self._part(packets)
+        elif packets:
+            self._settle(packets)
+        for answered in answers:
+            if answered.about is Question.CONTROL:
+                self._governor.probed(answered.at_s - answered.sent_s)
+                self._read_control(answered)
+            elif answered.about is Question.TIME:
+                self._read_time(answered)
+            elif answered.about is Question.LENGTH and self._room is not None:
+                self._read_length(answered, self._room)
+
+    def _settle(self, acknowledged: Sequence[Answered[About]]) -> None:
+        packets = [answered.about for answered in acknowledged if isinstance(answered.about, Outgoing)]
+        size_bytes = sum(packet.size_on_link for packet in packets)
+        first, last = acknowledged[0], acknowledged[-1]
+        self._governor.delivered(Delivery(packets[0].coded_s, first.sent_s, last.at_s, size_bytes))
+        for packet, answered in zip(packets, acknowledged, strict=True):
+            self._outbox.settle(self._clock.latency(packet.record.taken_s, entry_ms(answered.answer)))
         if self._trouble is not None:
             _LOG.info("restored", after=self._trouble, waiting=self._outbox.waiting)
         self._trouble = None
         self._backoff.reset()
 
-    def _read_control(self) -> None:
-        asked_s = self._monotonic_s()
-        self._control_due_s = asked_s + _CONTROL_PERIOD_S
+    def _part(self, packets: list[Answered[About]]) -> None:
+        """A packet was refused while others were on their way behind it: should one of these be taken, it is overtaken.
+
+        What needs it as a reference the cloud skips, and asks for a K.
+        """
+        lost: RedisError | None = None
         try:
-            record = read_record(self._client, self._keys.control)
-            self._governor.probed(self._monotonic_s() - asked_s)
-            self.control = None if record is None else Control.parse(record)
+            while self._line.waits:
+                packets += [each for each in self._line.answers(_IDLE_S) if isinstance(each.about, Outgoing)]
+        except RedisError as error:
+            lost = error
+        taken = [place for place, each in enumerate(packets) if each.refusal is None]
+        behind = len(packets) if lost else max(taken, default=-1) + 1
+        for each in packets[:behind]:
+            if each.refusal:
+                self._outbox.overtaken()
+            else:
+                self._settle([each])
+        self._outbox.give_back(uncertain=lost is not None)
+        raise lost or next(each.refusal for each in packets if each.refusal)
+
+    def _read_control(self, answered: Answered[About]) -> None:
+        if answered.refusal:
+            # frames matter more than advice: a camera that may not read its record decides alone
+            self.control = None
+            reason, remedy = name_failure(answered.refusal)
+            self._tally.link_failed(f"control_{reason}")
+            _LOG.warning("control_unreadable", key=self._keys.control, reason=reason, remedy=remedy)
+            return
+        try:
+            self.control = None if answered.answer is None else Control.parse(answered.answer)
         except RecordError as error:
             self.control = None
             self._tally.control_malformed()
             _LOG.warning("control_ignored", key=self._keys.control, cause=str(error))
-        except ResponseError as error:
-            # frames matter more than advice: a camera that may not read its record decides alone
-            self.control = None
-            reason, remedy = name_failure(error)
-            self._tally.link_failed(f"control_{reason}")
-            _LOG.warning("control_unreadable", key=self._keys.control, reason=reason, remedy=remedy)
+
+    def _read_time(self, answered: Answered[About]) -> None:
+        if answered.refusal is None:
+            seconds, microseconds = answered.answer
+            self._clock.answered(answered.sent_s, int(seconds) + int(microseconds) * 1e-6, answered.at_s)
+        elif isinstance(answered.refusal, NoPermissionError):
+            self._clock.refused()
+        else:
+            raise answered.refusal
+
+    def _read_length(self, answered: Answered[About], room: Room) -> None:
+        if answered.refusal is None:
+            room.answered(int(answered.answer))
+        elif isinstance(answered.refusal, NoPermissionError):
+            room.refused(name_failure(answered.refusal).reason)
+        else:
+            raise answered.refusal
 
     def _fail(self, error: RedisError) -> None:
         reason, remedy = name_failure(error)
         self._trouble = reason
         self._tally.link_failed(reason)
+        self._outbox.give_back(uncertain=True)
         self._outbox.link_failed()
+        self._line.drop()
         self._clock.forget()
+        if self._room is not None:
+            self._room.forget()
         delay_s = self._backoff.next_delay_s()
         _LOG.warning("redis_" + reason, remedy=remedy, waiting=self._outbox.waiting, next_try_s=round(delay_s, 1))
         self._halted.wait(delay_s)

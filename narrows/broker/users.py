@@ -76,7 +76,7 @@ def camera_user(stream: str, shards: int) -> User:
     """
     keys = StreamKeys.of(stream, shards)
     allowed = (f"%W~{keys.features}", f"%R~{keys.control}", f"%R~{INSTALL_KEY}")
-    return User(f"{CAMERA}{stream}", allowed, "ping time get xadd xlen multi exec")
+    return User(f"{CAMERA}{stream}", allowed, "ping time get xadd xlen")
 
 
 def acl_lines(users: Mapping[User, str]) -> list[str]:

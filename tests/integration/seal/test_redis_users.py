@@ -74,6 +74,7 @@ MAY_NOT: list[Command] = [
     ("XSETID", OWN.features, "9-9"),
     ("HGETALL", OWN.ledger),
     ("HSET", ShardKeys(OWN.shard).streams, "cam-1", b"{}"),
+    ("MULTI",),
     ("EVAL", "return 1", 0),
     ("EVAL", "return redis.call('DEL', KEYS[1])", 1, OWN.features),
     ("FUNCTION", "LIST"),

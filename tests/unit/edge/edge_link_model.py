@@ -20,6 +20,8 @@ from narrows.wire import Control
 
 MOST_AGE_S = 0.6
 _PROBE_PERIOD_S = 1.0
+_QUESTION_BYTES = 80
+_POLL_S = 0.01
 _RETRANSMISSION_S = 0.3
 
 
@@ -33,8 +35,8 @@ class Link:
     random: random.Random = field(default_factory=lambda: random.Random(1))
     free_s: float = 0.0
 
-    def round_trip_ends_s(self, size_bytes: float, now_s: float) -> float:
-        """When the answer to so many bytes is there."""
+    def answered_s(self, size_bytes: float, now_s: float) -> float:
+        """When the answer to so many bytes is there, if none of those before it is late."""
         at_s, left = max(now_s, self.free_s), size_bytes
         while left > 0:
             passed = self.rate(at_s) * 0.01
@@ -43,6 +45,17 @@ class Link:
         self.free_s = at_s
         lost_s = _RETRANSMISSION_S + 2 * self.one_way_s if self.random.random() < self.loss else 0.0
         return at_s + lost_s + 2 * self.one_way_s
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """A packet on its way, or (``size`` 0) a question."""
+
+    coded_s: float
+    sent_s: float
+    answered_s: float
+    size: int
+    level: int
 
 
 @dataclass
@@ -67,7 +80,7 @@ class SimulatedCamera:
     sent: list[Sent] = field(default_factory=list)
     choices: list[tuple[float, Choice]] = field(default_factory=list)
     waiting: deque[tuple[float, int, int]] = field(default_factory=deque)
-    flight: list[tuple[float, int, int]] = field(default_factory=list)
+    flight: deque[InFlight] = field(default_factory=deque)
     taken: int = 0
     probe_due_s: float = 0.0
 
@@ -81,9 +94,9 @@ class SimulatedCamera:
         choice = self.governor.choose(self.control)
         self.choices.append((now_s, choice))
         self._shed()
-        oldest = next(iter(self.flight or self.waiting), None)
+        coded = [*(each.coded_s for each in self.flight if each.size), *(coded_s for coded_s, _, _ in self.waiting)]
         patience_s = self.governor.patience_s
-        if patience_s is None or oldest is None or now_s - oldest[0] <= patience_s:
+        if patience_s is None or not coded or now_s - coded[0] <= patience_s:
             self.taken += 1
             size = self.sizes[choice.level] + (self.taken * 37) % 60 - 30
             self.governor.coded(choice.level, size, 0.03)
@@ -92,32 +105,42 @@ class SimulatedCamera:
             self.governor.held_back()
         return now_s + 1.0 / choice.frames_per_s
 
-    def send(self, now_s: float) -> float | None:
-        """Begin a batch or a probe; answers when it is acknowledged, ``None`` if there is nothing to send."""
+    def send(self, now_s: float) -> list[float]:
+        """Put on the link what may go; answers when each is acknowledged."""
         self.now_s = now_s
+        self._shed()
+        before = len(self.flight)
         if now_s >= self.probe_due_s:
             self.probe_due_s = now_s + _PROBE_PERIOD_S
-            answered_s = self.link.round_trip_ends_s(80, now_s)
-            self.governor.probed(answered_s - now_s)
-            return answered_s
-        self._shed()
-        most = self.governor.batch_bytes or 1e12
-        while self.waiting and len(self.flight) < 8:
-            if self.flight and sum(size for _, size, _ in self.flight) + self.waiting[0][1] > most:
-                break
-            self.flight.append(self.waiting.popleft())
-        if not self.flight:
-            return None
-        return self.link.round_trip_ends_s(sum(size + FRAMING_BYTES for _, size, _ in self.flight), now_s)
+            self._go(now_s, 0, 0)
+        while self.waiting and sum(self._on_link(each) for each in self.flight) <= self.governor.window_bytes:
+            self._go(*self.waiting.popleft())
+        return [each.answered_s for each in list(self.flight)[before:]]
 
-    def acknowledged(self, sent_s: float, now_s: float) -> None:
+    def _go(self, coded_s: float, size: int, level: int) -> None:
+        answered_s = self.link.answered_s(size + FRAMING_BYTES if size else _QUESTION_BYTES, self.now_s)
+        if self.flight:  # TCP hands over in order
+            answered_s = max(answered_s, self.flight[-1].answered_s)
+        self.flight.append(InFlight(coded_s, self.now_s, answered_s, size, level))
+
+    @staticmethod
+    def _on_link(each: InFlight) -> int:
+        return each.size + FRAMING_BYTES if each.size else 0
+
+    def acknowledged(self, now_s: float) -> None:
         """What was on its way arrived."""
         self.now_s = now_s
-        if self.flight:
-            size = sum(size + FRAMING_BYTES for _, size, _ in self.flight)
-            self.governor.delivered(Delivery(self.flight[0][0], sent_s, now_s, size))
-            self.sent += [Sent(now_s, now_s - coded_s, level) for coded_s, _, level in self.flight]
-        self.flight = []
+        arrived = []
+        while self.flight and self.flight[0].answered_s <= now_s:
+            each = self.flight.popleft()
+            if each.size:
+                arrived.append(each)
+            else:
+                self.governor.probed(now_s - each.sent_s)
+        if arrived:
+            size = sum(self._on_link(each) for each in arrived)
+            self.governor.delivered(Delivery(arrived[0].coded_s, arrived[0].sent_s, now_s, size))
+            self.sent += [Sent(now_s, now_s - each.coded_s, each.level) for each in arrived]
 
     def _shed(self) -> None:
         while self.waiting and self.waiting[0][0] < self.now_s - MOST_AGE_S:
@@ -126,27 +149,26 @@ class SimulatedCamera:
 
 def play(cameras: list[SimulatedCamera], length_s: float) -> None:
     """Let the cameras send over their links for so long."""
-    events: list[tuple[float, int, str, int, float]] = []
+    events: list[tuple[float, int, str, int]] = []
     order = 0
 
-    def push(at_s: float, what: str, camera: int, since_s: float = 0.0) -> None:
+    def push(at_s: float, what: str, camera: int) -> None:
         nonlocal order
         order += 1
-        heapq.heappush(events, (at_s, order, what, camera, since_s))
+        heapq.heappush(events, (at_s, order, what, camera))
 
     for number in range(len(cameras)):
         push(0.013 * number, "frame", number)
-        push(0.013 * number, "send", number)
+        push(0.013 * number, "look", number)
     while events and events[0][0] < length_s:
-        now_s, _, what, number, since_s = heapq.heappop(events)
+        now_s, _, what, number = heapq.heappop(events)
         camera = cameras[number]
         if what == "frame":
             push(camera.frame_due(now_s), "frame", number)
             continue
         if what == "ack":
-            camera.acknowledged(since_s, now_s)
-        done_s = camera.send(now_s)
-        if done_s is None:
-            push(now_s + 0.01, "send", number)
+            camera.acknowledged(now_s)
         else:
-            push(done_s, "ack", number, now_s)
+            push(now_s + _POLL_S, "look", number)
+        for answered_s in camera.send(now_s):
+            push(answered_s, "ack", number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis import exceptions
 
-from edge_client.link import connect, may_have_arrived, name_failure
+from edge_client.link import connect, name_failure
 from narrows.errors import ServiceError
 
 
@@ -25,13 +25,6 @@ from narrows.errors import ServiceError
 def test_every_failure_has_its_own_name(error: exceptions.RedisError, reason: str) -> None:
     assert name_failure(error).reason == reason
     assert name_failure(error).remedy
-
-
-def test_only_a_broken_connection_leaves_doubt_about_arrival() -> None:
-    assert may_have_arrived(exceptions.TimeoutError())
-    assert may_have_arrived(exceptions.ConnectionError())
-    assert not may_have_arrived(exceptions.AuthenticationError())
-    assert not may_have_arrived(exceptions.OutOfMemoryError())
 
 
 def test_an_address_that_cannot_be_read_is_named_without_its_password() -> None:

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from edge_client.outbox import (
     EXPIRED,
+    OVERTAKEN,
     QUEUE_FULL,
     REFERENCE_DROPPED,
     SHUTDOWN,
@@ -117,18 +118,18 @@ class OutboxMachine(RuleBasedStateMachine):
         self.predicted.append(predicted and self.put_so_far > 0)
         self.put_so_far += 1
 
-    @rule(most=st.integers(1, 3))
+    @rule(most=st.integers(1, 5))
     def take(self, most: int) -> None:
-        if not self.flying:
-            taken = [item.record.sequence for item in self.outbox.take(most, 0.0)]
-            assert taken == sorted(taken)
-            assert len(taken) <= most
-            self.flying = len(taken)
+        taken = [item.record.sequence for item in self.outbox.take(most, 0.0)]
+        assert taken == sorted(taken)
+        self.flying += len(taken)
+        assert self.outbox.flying == self.flying
+        assert not taken or self.flying <= most
 
     @rule()
     def settle(self) -> None:
         self.outbox.settle()
-        self.flying = 0
+        self.flying = max(0, self.flying - 1)
 
     @rule(uncertain=st.booleans())
     def give_back(self, *, uncertain: bool) -> None:
@@ -177,12 +178,35 @@ def test_what_waited_for_too_long_is_not_sent() -> None:
     assert fates == {0: EXPIRED}
 
 
-def test_a_batch_has_one_packet_however_large_and_no_more_than_fit() -> None:
+def test_packets_go_while_no_more_than_the_window_are_on_their_way() -> None:
     outbox = filled(4, Fates())
-    size = len(outgoing(0).packet)
-    assert len(outbox.take(8, 0.0, most_bytes=1)) == 1
+    size = outgoing(0).size_on_link
+    assert len(outbox.take(8, 0.0, window_bytes=0)) == 1, "one goes, however large"
+    assert outbox.take(8, 0.0, window_bytes=size - 1) == []
+    assert len(outbox.take(8, 0.0, window_bytes=size)) == 1
     outbox.settle()
-    assert len(outbox.take(8, 0.0, most_bytes=2 * size)) == 2
+    assert [item.record.sequence for item in outbox.take(2, 0.0)] == [2], "no more than two are in flight"
+
+
+def test_packets_are_settled_one_by_one_and_the_rest_comes_back_in_order() -> None:
+    fates = Fates()
+    outbox = filled(4, fates)
+    outbox.take(3, 0.0)
+    outbox.settle()
+    outbox.give_back(uncertain=True)
+    assert [item.record.sequence for item in outbox.take(8, 0.0)] == [1, 2, 3]
+    assert fates == {0: None}
+
+
+def test_a_refused_packet_that_another_overtook_is_never_sent_again() -> None:
+    fates = Fates()
+    outbox = filled(3, fates)
+    outbox.take(3, 0.0)
+    outbox.overtaken()
+    outbox.settle()
+    outbox.give_back(uncertain=False)
+    assert fates == {0: OVERTAKEN, 1: None}
+    assert [item.record.sequence for item in outbox.take(8, 0.0)] == [2]
 
 
 def test_more_is_coded_only_while_the_oldest_unacknowledged_packet_is_young() -> None:
