@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from narrows.cli.secret_options import resolved
+
 ROOT = Path(__file__).parents[2]
 PROJECT = "narrows-e2e"
 PROMETHEUS = "http://127.0.0.1:19090"
@@ -70,8 +72,8 @@ class Stack:
             folder = Path(self.settings["BUNDLES_FOLDER"]) / "people"
             folder.mkdir(mode=0o700, exist_ok=True)
             self.compose("cp", f"secrets:/secrets/vault/people/{user}", str(folder))
-            url = (folder / user / "redis.url").read_text()
-            self._people[user] = url.replace("/run/secrets", str(folder / user))
+            address = resolved({"redis_url": f"file:{folder / user / 'redis.url'}"})
+            self._people[user] = str(address["redis_url"])
         return self._people[user]
 
     def down(self) -> None:

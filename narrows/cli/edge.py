@@ -122,7 +122,7 @@ def edge(
     Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
     --bundle bundles/demo --once
 
-    Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis-url
+    Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis.url
     --bundle bundles/demo --key-file /etc/narrows/gate-3.key
     """
     from edge_client.pipeline import run

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 SECRETS = frozenset({"redis_url", "token", "http_token"})
 """Parameters whose value is a secret, or has one in it."""
 _FROM_FILE = "file:"
+_ADDRESSES = frozenset({"redis_url"})
+_AUTHORITY = "ssl_ca_certs"
 
 
 def resolved(options: Mapping[str, object]) -> dict[str, object]:
     """Options with the contents of the files that secrets are in.
 
+    A path in an address that was read from a file begins in that file's folder: both may lie anywhere together.
+
     Raises:
         SecretError: a file cannot be read, others may read it, or it is empty.
     """
-    return {name: _value(given) if name in SECRETS else given for name, given in options.items()}
+    return {name: _value(name, given) if name in SECRETS else given for name, given in options.items()}
 
 
-def _value(given: object) -> object:
+def _value(name: str, given: object) -> object:
     if not isinstance(given, str) or not given.startswith(_FROM_FILE):
         return given
     from narrows.errors import SecretError
@@ -29,4 +34,10 @@ def _value(given: object) -> object:
     value = read_secret(path).decode("utf-8", "replace").strip()
     if not value:
         raise SecretError(f"{path} is empty; it should hold the value of an option")
-    return value
+    return _beside(value, path.parent) if name in _ADDRESSES else value
+
+
+def _beside(address: str, folder: Path) -> str:
+    split = urlsplit(address)
+    query = [(key, str(folder / text) if key == _AUTHORITY else text) for key, text in parse_qsl(split.query, True)]
+    return urlunsplit(split._replace(query=urlencode(query, safe="/"))) if split.query else address

@@ -33,8 +33,6 @@ from narrows.vault.holders import (
 )
 from narrows.wire.keys import check_stream_id
 
-MOUNTED = "/run/secrets"
-"""Where a container sees its folder."""
 _SERVICES = (DISPATCHER, AUTOSCALER, PAGE)
 """Each is named like its user in Redis."""
 _PEOPLE = ("viewer", "operator")
@@ -122,7 +120,7 @@ class _Secrets:
 
     def url(self, address: str, user: str) -> bytes:
         found, password = self.users[user]
-        return with_user(f"{address}?ssl_ca_certs={MOUNTED}/ca.pem", found, password).encode()
+        return with_user(f"{address}?ssl_ca_certs=ca.pem", found, password).encode()
 
     def of_service(self, plan: Plan, holder: Holder, http_token: bytes) -> dict[str, bytes]:
         return {"ca.pem": self.ca, "redis.url": self.url(plan.address, holder.name), "http-token": http_token}

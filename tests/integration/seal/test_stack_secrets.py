@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import redis
 
+from narrows.cli.secret_options import resolved
 from narrows.seal.key_folder import KeyFolder
 from narrows.vault import Plan, deal
 from orchestrator.supervise.ports import free_ports
@@ -44,9 +45,9 @@ class Stack:
         self.start()
 
     def client(self, url_file: str, host: str = "localhost") -> redis.Redis:
-        """By an address file, as a container has it but for the folder that it is mounted to."""
-        url = (self.secrets / url_file).read_text().replace("redis:6379", f"{host}:{self.port}")
-        return redis.Redis.from_url(url.replace("/run/secrets", str(self.secrets / "cameras")))
+        """By an address file, as a container reads it."""
+        url = resolved({"redis_url": f"file:{self.secrets / url_file}"})["redis_url"]
+        return redis.Redis.from_url(str(url).replace("redis:6379", f"{host}:{self.port}"))
 
 
 @pytest.fixture
@@ -118,8 +119,7 @@ def test_a_new_camera_comes_in_and_a_revoked_one_is_thrown_out_without_a_restart
     plan = Plan(stack.secrets, 16, 2, ("gate-3",), "rediss://redis:6379/0", f"rediss://localhost:{stack.port}/0", ())
     deal(plan)
     _maintain(stack, "ACL", "LOAD")
-    url = (stack.secrets / "vault/cameras/gate-3/redis.url").read_text()
-    with redis.Redis.from_url(url.replace("/run/secrets", str(stack.secrets / "cameras"))) as camera:
+    with stack.client("vault/cameras/gate-3/redis.url") as camera:
         assert camera.ping()
         ring = KeyFolder(stack.secrets / "dispatcher" / "keyring")
         ring.change(lambda old: old.without_stream("gate-3"))

@@ -100,7 +100,7 @@ def test_a_fresh_volume_is_open_and_is_closed_but_one_with_files_is_refused(tmp_
 def test_addresses_name_redis_as_its_users_see_it(tmp_path: Path) -> None:
     dealt(tmp_path, "gate-3")
     found = contents(tmp_path)
-    end = b"?ssl_ca_certs=/run/secrets/ca.pem"
+    end = b"?ssl_ca_certs=ca.pem"
     assert found["cameras/demo-1.url"].startswith(b"rediss://camera-demo-1:")
     assert found["cameras/demo-1.url"].endswith(b"@redis:6379/0" + end)
     assert found["vault/cameras/gate-3/redis.url"].endswith(b"@cloud.example:6380/0" + end)
