@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 _LOG = structlog.get_logger("edge.camera")
-# The timeout is the socket's, in microseconds. It runs out twice: at the first the parser still lets its last frame go.
+_SILENCE_S = READ_S - 1.0
 _RTSP = {
     "rtsp_transport": "tcp",
     "fflags": "nobuffer",
     "flags": "low_delay",
-    "timeout": str(round(READ_S / 2 * 1e6)),
+    "timeout": str(round(_SILENCE_S * 1e6)),  # the socket's, in microseconds
 }
 _POLL_S = 0.2
 
@@ -112,7 +113,12 @@ class LiveCamera:
     def _follow(self) -> None:
         options = _RTSP if self._address.startswith(("rtsp://", "rtsps://")) else None
         with open_container(self._address, self._format, options) as container:
+            heard_s = time.monotonic()
             for decoded in video_frames(container):
+                before_s, heard_s = heard_s, time.monotonic()
+                if options and heard_s - before_s >= _SILENCE_S:
+                    # the socket's time ran out, and the parser let go of a frame that is as old as the silence
+                    raise StreamBroken("TimeoutError: nothing came in time")
                 self._offer(decoded)
                 if self._closed.is_set():
                     return
