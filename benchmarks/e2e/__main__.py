@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks.e2e.books import Line, balance, journal, ledgers
 from benchmarks.e2e.scenes import SCENES, Figures, bundles_in
-from benchmarks.e2e.stack import ROOT, Stack, StackError, until
+from benchmarks.e2e.stack import PROJECT, ROOT, Stack, StackError, until
 from benchmarks.record import write_result
 from narrows.errors import NarrowsError
 
@@ -26,6 +26,10 @@ _SETTLE_S = 240.0
 def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     subprocess.run([_HERE / "engine.sh"], check=True)
+    if _taken():
+        remedy = f"wait until it is over, or `docker compose --project-name {PROJECT} down --volumes` what it left"
+        console.print(f"[red]another make e2e has its containers on this engine: {remedy}[/]")
+        return 1
     with tempfile.TemporaryDirectory(prefix="narrows-e2e-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -44,6 +48,13 @@ def main() -> int:
     _print(played, books, console)
     write_result("e2e", "make e2e", {"scenes": played, "books": [asdict(line) for line in books], "sound": sound})
     return 0 if sound else 1
+
+
+def _taken() -> bool:
+    """Whether the project has containers: two runs would read and kill each other's."""
+    label = f"label=com.docker.compose.project={PROJECT}"
+    command = ["docker", "ps", "--all", "--quiet", "--filter", label]
+    return bool(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def _images(stack: Stack, console: Console) -> None:
