@@ -16,7 +16,6 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from threading import Event
 
 import structlog
@@ -25,40 +24,34 @@ from edge_client.alive import Alive
 from edge_client.backpressure import Room
 from edge_client.camera_watch import CameraWatch
 from edge_client.clock import unix_ms
-from edge_client.coding import FrameCoder, KeyRequests
+from edge_client.coding import FrameCoder
 from edge_client.encoder import Encoder
+from edge_client.frame_loop import FLUSH_S, FrameLoop, Vitals
 from edge_client.governor import Governor
 from edge_client.install import wait_for_shards
 from edge_client.journal import Journal
 from edge_client.link import AWAY_S, connect
-from edge_client.outbox import Fate, FrameRecord, Outbox, Outgoing
-from edge_client.pacer import Pacer
-from edge_client.progress import Progress
+from edge_client.outbox import Fate, FrameRecord, Outbox
+from edge_client.questions import Questions
 from edge_client.reading import Reading
-from edge_client.sd_notify import READY, STOPPING, notify
 from edge_client.sealing import Sealing
 from edge_client.server_clock import ServerClock
 from edge_client.settings import EdgeSettings
-from edge_client.sources import Frame, Source, is_live, open_source
+from edge_client.sources import is_live, open_source
 from edge_client.spool import Spool
 from edge_client.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.state import StateFolder
 from edge_client.stats import EdgeStats, Tally
 from edge_client.steering import Choice
 from edge_client.uplink import BEAT_S, Uplink
-from edge_client.watchdog import Watchdog, systemd_watchdog
+from edge_client.watchdog import systemd_watchdog
 from narrows.bundle import Bundle
 from narrows.errors import BundleError
-from narrows.wire import FrameIdentity, Kind, StreamKeys
+from narrows.wire import StreamKeys
 from narrows.wire.keys import check_stream_id
 
 _LOG = structlog.get_logger("edge")
 DEFAULT_BITS_PER_PIXEL = 0.1
-FLUSH_S = 1.6
-"""After a request to stop; with what follows it keeps within two seconds."""
-_DRAIN_POLL_S = 0.2
-_HELD_BACK_S = 0.1
-_MAIN_BEAT_S, _PAUSE_S = 30.0, 5.0
 
 
 def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
@@ -76,7 +69,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     encoder = Encoder(bundle, settings.threads)
     tally, watchdog = Tally(), systemd_watchdog(time.monotonic)
     camera = CameraWatch(time.monotonic, tally.camera, live=is_live(settings.source))
-    vitals = _Vitals(watchdog, camera)
+    vitals = Vitals(watchdog, camera)
     with (
         closing(open_source(settings.source, loop=settings.loop, stop=stop, waiting=vitals.waits)) as source,
         StateFolder(settings.state_folder) as state,
@@ -93,142 +86,28 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             room = Room(keys.features, settings.maxlen) if spool is not None else None
             beat = watchdog.loop("uplink", BEAT_S)
             clock = ServerClock(time.monotonic, time.time)
-            uplink = Uplink(client, keys, settings.maxlen, outbox, tally, governor, clock, time.monotonic, beat, room)
+            questions = Questions(keys, clock, tally, time.monotonic, room)
+            uplink = Uplink(client, keys, settings.maxlen, outbox, questions, governor, tally, time.monotonic, beat)
             _show(settings, exits, lambda: _reading(tally, uplink, outbox, clock, governor))
             sealed = "open" if sealing is None else f"key {sealing.key_id}"
             _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)
             coder = FrameCoder(bundle, settings.key_period_s)
-            _Run(settings, stop, source, encoder, coder, governor, epoch, outbox, uplink, tally, vitals, sealing).play()
+            FrameLoop(
+                settings,
+                stop,
+                source,
+                encoder,
+                coder,
+                governor,
+                epoch,
+                outbox,
+                uplink,
+                questions,
+                tally,
+                vitals,
+                sealing,
+            ).play()
     return tally.snapshot()
-
-
-@dataclass(frozen=True)
-class _Vitals:
-    """What says that the main loop goes round, and that pictures come."""
-
-    watchdog: Watchdog
-    camera: CameraWatch
-
-    def beat(self) -> None:
-        """Another round."""
-        self.watchdog.beat("main", _MAIN_BEAT_S)
-
-    def waits(self) -> None:
-        """Another round without a picture."""
-        self.beat()
-        self.camera.waits()
-
-
-@dataclass
-class _Run:
-    """One run's parts, from the first frame to the last."""
-
-    settings: EdgeSettings
-    stop: Event
-    source: Source
-    encoder: Encoder
-    coder: FrameCoder
-    governor: Governor
-    epoch: int
-    outbox: Outbox
-    uplink: Uplink
-    tally: Tally
-    vitals: _Vitals
-    sealing: Sealing | None = None
-    sequence: int = 0
-    key_requests: KeyRequests = field(default_factory=KeyRequests)
-    pacer: Pacer = field(default_factory=lambda: Pacer(time.monotonic))
-    progress: Progress = field(default_factory=lambda: Progress(time.monotonic))
-
-    def play(self) -> None:
-        """Send frames until there are no more to send, then what still waits."""
-        self.uplink.start()
-        notify(READY)
-        try:
-            while self._encode_until_enough():
-                self._drain()
-                if self._has_enough():
-                    break
-            self._drain()
-        finally:
-            notify(STOPPING)
-            self.outbox.wait_empty(FLUSH_S)
-            self.uplink.halt()
-
-    def _encode_until_enough(self) -> bool:
-        """Whether there is more to encode, should what waits be given up after all."""
-        while not self._has_enough():
-            choice = self.governor.choose(self.uplink.control)
-            if self._stopped_within(self.pacer.delay_s(choice.frames_per_s)):
-                return False
-            if not self._link_keeps_up():
-                self.governor.held_back()
-                self._report()
-                continue
-            frame = self.source.read()
-            if frame is None:
-                return False
-            self.vitals.camera.saw(frame.picture)
-            self.outbox.put(self._encode(frame, FrameIdentity(self.epoch, self.sequence), choice.level))
-            self.sequence += 1
-            self._report()
-        return True
-
-    def _link_keeps_up(self) -> bool:
-        """Whether what was coded before is on its way, so that one more would not have to wait until it is old."""
-        patience_s = self.governor.patience_s
-        if patience_s is None or self.settings.keeps_all:
-            return True
-        return self.outbox.wait_younger(patience_s, _HELD_BACK_S)
-
-    def _stopped_within(self, delay_s: float) -> bool:
-        """Wait for the next frame's time, beating meanwhile."""
-        while delay_s > _PAUSE_S and not self.stop.wait(_PAUSE_S):
-            delay_s -= _PAUSE_S
-            self.vitals.beat()
-        return self.stop.wait(delay_s)
-
-    def _encode(self, frame: Frame, identity: FrameIdentity, level: int) -> Outgoing:
-        taken_s = time.monotonic() - max(0, unix_ms() - frame.capture_ms) * 1e-3
-        begun_s = time.perf_counter()
-        latent = self.encoder.latent(self.encoder.fit(frame.picture))
-        inferred_s = time.perf_counter()
-        key_wanted = self.key_requests.new(self.uplink.control, frame.session) or self.outbox.chain_broken
-        now_s = time.monotonic()
-        coded = self.coder.packet(latent, level, identity, frame.capture_ms, now_s, key_wanted=key_wanted)
-        packet = (coded if self.sealing is None else self.sealing.sealed(coded)).to_bytes()
-        coded_s = time.perf_counter()
-        network_s, coder_s = inferred_s - begun_s, coded_s - inferred_s
-        self.tally.taken(network_s, coder_s)
-        self.governor.coded(level, len(packet), network_s + coder_s)
-        record = FrameRecord(
-            sequence=identity.sequence,
-            epoch=identity.epoch,
-            name=frame.name,
-            capture_ms=frame.capture_ms,
-            size_bytes=len(packet),
-            level=level,
-            network_ms=network_s * 1e3,
-            coder_ms=coder_s * 1e3,
-            taken_s=taken_s,
-        )
-        return Outgoing(record, packet, predicted=coded.kind is Kind.PREDICTED)
-
-    def _has_enough(self) -> bool:
-        """Whether ``--frames`` will be met by what is sent and waiting: a frame that is given up is made up for."""
-        return self.settings.frames is not None and self.outbox.sent_or_hopeful >= self.settings.frames
-
-    def _report(self) -> None:
-        self.vitals.beat()
-        self.uplink.check()
-        self.tally.source(self.source.passed_over, self.pacer.behind_s, self.source.broken_off)
-        self.progress.tick(self.tally.snapshot())
-
-    def _drain(self) -> None:
-        while not (self.stop.is_set() or self.outbox.wait_empty(_DRAIN_POLL_S)):
-            self.vitals.beat()
-            self.uplink.check()
-            self.progress.tick(self.tally.snapshot())
 
 
 def _ask_for_shards(redis_url: str, stop: Event, beat: Callable[[], None]) -> int | None:

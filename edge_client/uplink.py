@@ -1,4 +1,4 @@
-"""The sending thread: packets out, the control record in, over one connection.
+"""The sending thread: packets out, and questions, over one connection.
 
 It alone waits for Redis, so the encoder never does. Packets leave in order, those behind before those ahead are
 acknowledged, as long as the link holds them (:attr:`Governor.window_bytes`): so a long way costs no time, and a lost
@@ -10,30 +10,26 @@ carry in time would never end.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 from threading import Event, Thread
 
 import redis
 import structlog
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import RedisError
 
-from edge_client.backpressure import Room
 from edge_client.goodput import Delivery
 from edge_client.governor import Governor
 from edge_client.line import Answered, Line
 from edge_client.link import ANSWER_S, name_failure
 from edge_client.outbox import Outbox, Outgoing
-from edge_client.server_clock import ServerClock
+from edge_client.questions import Question, Questions
 from edge_client.stats import Tally
 from narrows.backoff import Backoff
-from narrows.errors import RecordError
-from narrows.wire import Control, StreamKeys
+from narrows.wire import StreamKeys
 from narrows.wire.keys import PACKET_FIELD
 
 _LOG = structlog.get_logger("edge.uplink")
 _MOST_IN_FLIGHT = 32
 _MOST_IN_TROUBLE = 1
-_CONTROL_PERIOD_S = 1.0
 _IDLE_S = 0.25
 _LOOK_S = 0.01
 """One thread waits for answers and for packets: while it waits for the ones, it looks this often for the others."""
@@ -41,19 +37,11 @@ BEAT_S = 60.0
 """The longest that a step takes: connecting, three answers, and the wait before another try."""
 
 
-class Question(Enum):
-    """What is asked beside the packets."""
-
-    CONTROL = "control"
-    TIME = "time"
-    LENGTH = "length"
-
-
 About = Outgoing | Question
 
 
 class Uplink:
-    """Sends what the outbox holds until halted; ``control`` is the newest control record, or ``None``.
+    """Sends what the outbox holds, and asks its questions, until halted.
 
     The client is the thread's from ``start`` on, which closes it at its end: redis-py takes no close from outside
     while it waits for an answer.
@@ -65,31 +53,26 @@ class Uplink:
         keys: StreamKeys,
         maxlen: int,
         outbox: Outbox,
-        tally: Tally,
+        questions: Questions,
         governor: Governor,
-        clock: ServerClock,
+        tally: Tally,
         monotonic_s: Callable[[], float],
         beat: Callable[[], None],
-        room: Room | None = None,
     ) -> None:
-        """``beat`` is called once a step; ``room`` holds back what would push unread packets out of the stream."""
+        """``beat`` is called once a step."""
         self._client = client
         self._line = Line[About](client, ANSWER_S, monotonic_s)
         self._keys = keys
         self._maxlen = maxlen
         self._outbox = outbox
-        self._tally = tally
+        self._questions = questions
         self._governor = governor
-        self._clock = clock
-        self._monotonic_s = monotonic_s
+        self._tally = tally
         self._beat = beat
-        self._room = room
         self._halted = Event()
         self._backoff = Backoff()
         self._trouble: str | None = None
-        self._control_due_s = monotonic_s()
         self._crash: Exception | None = None
-        self.control: Control | None = None
         self._thread = Thread(target=self._run, name="uplink", daemon=True)
 
     @property
@@ -138,25 +121,20 @@ class Uplink:
 
     def _ask(self) -> None:
         """One question at a time: on a link that is away they would pile up."""
-        if self._line.any(lambda about: isinstance(about, Question)):
-            return
-        now_s = self._monotonic_s()
-        if self._clock.due():
-            self._line.send(Question.TIME, "TIME")
-        elif now_s >= self._control_due_s:
-            self._control_due_s = now_s + _CONTROL_PERIOD_S
-            self._line.send(Question.CONTROL, "GET", self._keys.control)
-        elif self._room is not None and self._room.due(_MOST_IN_FLIGHT, now_s):
-            self._line.send(Question.LENGTH, "XLEN", self._keys.features)
+        if not self._line.any(lambda about: isinstance(about, Question)):
+            question = self._questions.due()
+            if question is not None:
+                self._line.send(question, *self._questions.command(question))
 
     def _send(self) -> None:
         most = _MOST_IN_FLIGHT if self._trouble is None else _MOST_IN_TROUBLE
-        if self._room is not None:
-            most = int(min(most, self._outbox.flying + self._room.left))
+        room = self._questions.room
+        if room is not None:
+            most = int(min(most, self._outbox.flying + room.left))
         idle_s = 0.0 if self._line.waits else _IDLE_S
         for outgoing in self._outbox.take(most, idle_s, self._governor.window_bytes):
-            if self._room is not None:
-                self._room.sent()
+            if room is not None:
+                room.sent()
             entry = (PACKET_FIELD, outgoing.packet)
             self._line.send(outgoing, "XADD", self._keys.features, "MAXLEN", "~", self._maxlen, "*", *entry)
 
@@ -167,13 +145,10 @@ class Uplink:
         elif packets:
             self._settle(packets)
         for answered in answers:
-            if answered.about is Question.CONTROL:
-                self._governor.probed(answered.at_s - answered.sent_s)
-                self._read_control(answered)
-            elif answered.about is Question.TIME:
-                self._read_time(answered)
-            elif answered.about is Question.LENGTH and self._room is not None:
-                self._read_length(answered, self._room)
+            if isinstance(answered.about, Question):
+                if answered.about is Question.CONTROL:
+                    self._governor.probed(answered.at_s - answered.sent_s)
+                self._questions.answered(answered.about, answered)
 
     def _settle(self, acknowledged: Sequence[Answered[About]]) -> None:
         packets = [answered.about for answered in acknowledged if isinstance(answered.about, Outgoing)]
@@ -181,7 +156,7 @@ class Uplink:
         first, last = acknowledged[0], acknowledged[-1]
         self._governor.delivered(Delivery(packets[0].coded_s, first.sent_s, last.at_s, size_bytes))
         for packet, answered in zip(packets, acknowledged, strict=True):
-            self._outbox.settle(self._clock.latency(packet.record.taken_s, entry_ms(answered.answer)))
+            self._outbox.settle(self._questions.clock.latency(packet.record.taken_s, entry_ms(answered.answer)))
         if self._trouble is not None:
             _LOG.info("restored", after=self._trouble, waiting=self._outbox.waiting)
         self._trouble = None
@@ -208,38 +183,6 @@ class Uplink:
         self._outbox.give_back(uncertain=lost is not None)
         raise lost or next(each.refusal for each in packets if each.refusal)
 
-    def _read_control(self, answered: Answered[About]) -> None:
-        if answered.refusal:
-            # frames matter more than advice: a camera that may not read its record decides alone
-            self.control = None
-            reason, remedy = name_failure(answered.refusal)
-            self._tally.link_failed(f"control_{reason}")
-            _LOG.warning("control_unreadable", key=self._keys.control, reason=reason, remedy=remedy)
-            return
-        try:
-            self.control = None if answered.answer is None else Control.parse(answered.answer)
-        except RecordError as error:
-            self.control = None
-            self._tally.control_malformed()
-            _LOG.warning("control_ignored", key=self._keys.control, cause=str(error))
-
-    def _read_time(self, answered: Answered[About]) -> None:
-        if answered.refusal is None:
-            seconds, microseconds = answered.answer
-            self._clock.answered(answered.sent_s, int(seconds) + int(microseconds) * 1e-6, answered.at_s)
-        elif isinstance(answered.refusal, NoPermissionError):
-            self._clock.refused()
-        else:
-            raise answered.refusal
-
-    def _read_length(self, answered: Answered[About], room: Room) -> None:
-        if answered.refusal is None:
-            room.answered(int(answered.answer))
-        elif isinstance(answered.refusal, NoPermissionError):
-            room.refused(name_failure(answered.refusal).reason)
-        else:
-            raise answered.refusal
-
     def _fail(self, error: RedisError) -> None:
         reason, remedy = name_failure(error)
         self._trouble = reason
@@ -247,9 +190,7 @@ class Uplink:
         self._outbox.give_back(uncertain=True)
         self._outbox.link_failed()
         self._line.drop()
-        self._clock.forget()
-        if self._room is not None:
-            self._room.forget()
+        self._questions.forget()
         delay_s = self._backoff.next_delay_s()
         _LOG.warning("redis_" + reason, remedy=remedy, waiting=self._outbox.waiting, next_try_s=round(delay_s, 1))
         self._halted.wait(delay_s)

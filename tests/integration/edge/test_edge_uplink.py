@@ -16,6 +16,7 @@ from edge_client.backpressure import Room
 from edge_client.governor import Governor
 from edge_client.link import connect
 from edge_client.outbox import OVERTAKEN, QUEUE_FULL, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
+from edge_client.questions import Questions
 from edge_client.server_clock import ServerClock
 from edge_client.stats import Tally
 from edge_client.steering import Choice
@@ -56,17 +57,17 @@ class Camera:
         self.outbox = Outbox(LIMIT, self._fate)
         self.governor = Governor(MANIFEST, Choice(0, 10.0), adaptive=True, monotonic_s=time.monotonic)
         clock = ServerClock(time.monotonic, time.time)
+        self.questions = Questions(KEYS, clock, self.tally, time.monotonic, self.room)
         self.uplink = Uplink(
             connect(self.url),
             KEYS,
             self.maxlen,
             self.outbox,
-            self.tally,
+            self.questions,
             self.governor,
-            clock,
+            self.tally,
             time.monotonic,
             lambda: None,
-            self.room,
         )
         self.uplink.start()
 
@@ -291,7 +292,7 @@ def test_a_camera_needs_no_more_rights_than_its_two_keys(server: LocalRedis, adm
     camera = Camera(server.url.replace("redis://", "redis://cam:pw@"))
     camera.put(0, 1, 2)
     assert camera.outbox.wait_empty(PATIENCE_S)
-    eventually(lambda: camera.uplink.control == Control(level=1))
+    eventually(lambda: camera.questions.control == Control(level=1))
     camera.close()
     assert arrived(admin) == [0, 1, 2]
     assert camera.tally.snapshot().link_failures == {}
@@ -308,14 +309,14 @@ def test_a_camera_that_may_not_read_its_control_record_still_sends(server: Local
 
 def test_the_control_record_is_followed_until_it_expires(camera: Camera, admin: redis.Redis) -> None:
     admin.set(KEYS.control, Control(level=2, frames_per_s=5.0).to_json(), px=3000)
-    eventually(lambda: camera.uplink.control == Control(level=2, frames_per_s=5.0))
-    eventually(lambda: camera.uplink.control is None)
+    eventually(lambda: camera.questions.control == Control(level=2, frames_per_s=5.0))
+    eventually(lambda: camera.questions.control is None)
 
 
 def test_a_malformed_control_record_is_counted_and_ignored(camera: Camera, admin: redis.Redis) -> None:
     admin.set(KEYS.control, b'{"v":1,"level":-3}')
     eventually(lambda: camera.tally.snapshot().control_malformed > 0)
-    assert camera.uplink.control is None
+    assert camera.questions.control is None
     camera.put(0)
     assert camera.outbox.wait_empty(PATIENCE_S)
     assert arrived(admin) == [0]

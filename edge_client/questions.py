@@ -1,0 +1,131 @@
+"""What the camera asks Redis beside sending packets: its control record, the time, the stream's length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import structlog
+from redis.exceptions import NoPermissionError
+
+from edge_client.backpressure import Room
+from edge_client.line import Answered
+from edge_client.link import name_failure
+from edge_client.server_clock import ServerClock
+from edge_client.stats import Tally
+from narrows.errors import RecordError
+from narrows.wire import Control, StreamKeys
+
+_LOG = structlog.get_logger("edge.uplink")
+_CONTROL_PERIOD_S = 1.0
+_WANTED_ROOM = 32
+
+
+class Question(Enum):
+    """One of them."""
+
+    CONTROL = "control"
+    TIME = "time"
+    LENGTH = "length"
+
+
+class Questions:
+    """When each is asked, and what becomes of the answers. One thread asks; any may read.
+
+    Attributes:
+        control: the newest control record; ``None`` where there is none, or none that can be read.
+        clock: the server's clock.
+        room: what holds back packets that would push unread ones out of the stream, where that is wanted.
+    """
+
+    def __init__(
+        self,
+        keys: StreamKeys,
+        clock: ServerClock,
+        tally: Tally,
+        monotonic_s: Callable[[], float],
+        room: Room | None = None,
+    ) -> None:
+        self.control: Control | None = None
+        self.clock = clock
+        self.room = room
+        self._keys = keys
+        self._tally = tally
+        self._monotonic_s = monotonic_s
+        self._control_due_s = monotonic_s()
+
+    def due(self) -> Question | None:
+        """What it is time to ask, if anything; asking commits to it."""
+        now_s = self._monotonic_s()
+        if self.clock.due():
+            return Question.TIME
+        if now_s >= self._control_due_s:
+            self._control_due_s = now_s + _CONTROL_PERIOD_S
+            return Question.CONTROL
+        if self.room is not None and self.room.due(_WANTED_ROOM, now_s):
+            return Question.LENGTH
+        return None
+
+    def command(self, question: Question) -> tuple[str, ...]:
+        """As Redis takes it."""
+        match question:
+            case Question.CONTROL:
+                return "GET", self._keys.control
+            case Question.TIME:
+                return ("TIME",)
+            case Question.LENGTH:
+                return "XLEN", self._keys.features
+
+    def answered(self, question: Question, answered: Answered[Any]) -> None:
+        """Redis answered. What this user may not ask is told of once, and done without.
+
+        Raises:
+            ResponseError: it was refused for another reason.
+        """
+        read = {
+            Question.CONTROL: self._read_control,
+            Question.TIME: self._read_time,
+            Question.LENGTH: self._read_length,
+        }
+        read[question](answered)
+
+    def forget(self) -> None:
+        """The connection is gone, and another server may answer from now on."""
+        self.clock.forget()
+        if self.room is not None:
+            self.room.forget()
+
+    def _read_control(self, answered: Answered[Any]) -> None:
+        if answered.refusal:
+            # frames matter more than advice: a camera that may not read its record decides alone
+            self.control = None
+            reason, remedy = name_failure(answered.refusal)
+            self._tally.link_failed(f"control_{reason}")
+            _LOG.warning("control_unreadable", key=self._keys.control, reason=reason, remedy=remedy)
+            return
+        try:
+            self.control = None if answered.answer is None else Control.parse(answered.answer)
+        except RecordError as error:
+            self.control = None
+            self._tally.control_malformed()
+            _LOG.warning("control_ignored", key=self._keys.control, cause=str(error))
+
+    def _read_time(self, answered: Answered[Any]) -> None:
+        if answered.refusal is None:
+            seconds, microseconds = answered.answer
+            self.clock.answered(answered.sent_s, int(seconds) + int(microseconds) * 1e-6, answered.at_s)
+        elif isinstance(answered.refusal, NoPermissionError):
+            self.clock.refused()
+        else:
+            raise answered.refusal
+
+    def _read_length(self, answered: Answered[Any]) -> None:
+        if self.room is None:
+            return
+        if answered.refusal is None:
+            self.room.answered(int(answered.answer))
+        elif isinstance(answered.refusal, NoPermissionError):
+            self.room.refused(name_failure(answered.refusal).reason)
+        else:
+            raise answered.refusal
