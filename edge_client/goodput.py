@@ -21,6 +21,7 @@ _FILTER = 3
 _RATES = 3
 _QUICKEST_S = 0.002
 _CLUMP_S = 0.010
+_AWAY_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class LinkMeter:
     _round_trips: deque[tuple[float, float]] = field(default_factory=deque)
     _deliveries: deque[Delivery] = field(default_factory=lambda: deque(maxlen=_DELIVERIES))
     _clump_s: float = -math.inf
+    away_until_s: float = -math.inf
+    """When a packet was acknowledged that had been on its way far longer than its bytes explain: the link was away."""
 
     def probe(self, round_trip_s: float, now_s: float) -> None:
         """A question of a few bytes was answered in so long."""
@@ -52,6 +55,9 @@ class LinkMeter:
     def deliver(self, delivery: Delivery) -> None:
         """Packets were acknowledged. Those within a few milliseconds count as one: how they clump says nothing."""
         self.probe(delivery.acked_s - delivery.sent_s, delivery.acked_s)
+        usual_s = delivery.size_bytes / self.service_bytes_per_s
+        if delivery.acked_s - max(delivery.sent_s, self._acked_s) > _AWAY_S + usual_s:
+            self.away_until_s = delivery.acked_s
         if delivery.acked_s - self._clump_s < _CLUMP_S:
             before = self._deliveries.pop()
             size_bytes = before.size_bytes + delivery.size_bytes
@@ -69,9 +75,10 @@ class LinkMeter:
     def delay_s(self) -> float:
         """From coded to acknowledged, beyond the bare round trip: the least of the last three deliveries.
 
-        A minimum, as NADA (RFC 8698, 5.1.1) has it: a lost segment delays one delivery, a queue delays all.
+        A minimum, as NADA (RFC 8698, 5.1.1) has it: a lost segment delays one delivery, a queue delays all. What was
+        coded before the link came back says nothing of a queue.
         """
-        latest = self._latest(_FILTER)
+        latest = [each for each in self._latest(_FILTER) if each.coded_s >= self.away_until_s]
         if len(latest) < _FILTER:
             return 0.0
         return max(0.0, min(each.acked_s - each.coded_s for each in latest) - self.base_s)
@@ -95,6 +102,10 @@ class LinkMeter:
         before = [None, *latest] if len(latest) <= _RATES else latest
         rates = [self._rate_of(each, behind) for behind, each in zip(before, latest[-_RATES:], strict=False)]
         return median(rates) if rates else math.inf
+
+    @property
+    def _acked_s(self) -> float:
+        return self._deliveries[-1].acked_s if self._deliveries else -math.inf
 
     def _latest(self, most: int) -> list[Delivery]:
         return list(islice(self._deliveries, max(0, len(self._deliveries) - most), None))

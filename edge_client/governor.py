@@ -62,6 +62,7 @@ class Governor:
         self._coded_level = own.level
         self._encode_s = 0.0
         self._missed = 0.0
+        self._held_back = 0
         self._limits = own
         self._lock = Lock()
 
@@ -85,12 +86,13 @@ class Governor:
     def held_back(self) -> None:
         """A frame was not coded, for what was coded before it is still on its way."""
         with self._lock:
-            self._missed += _MISS_GAIN * (1 - self._missed)
+            self._held_back += 1
 
     def delivered(self, delivery: Delivery) -> None:
         """Redis acknowledged packets."""
         with self._lock:
             self._meter.deliver(delivery)
+            self._count_held_back(delivery.acked_s)
             packet = self._sizes.on_link(self._ladder.level)
             floor = LEAST_FRAMES_PER_S * self._sizes.on_link(len(self._sizes) - 1)
             cap = _CLIMB_MARGIN * self._limits.frames_per_s * self._sizes.on_link(self._limits.level)
@@ -131,6 +133,12 @@ class Governor:
             if math.isinf(service):
                 return 0.0
             return service * self._meter.base_s + self._sizes.on_link(self._coded_level)
+
+    def _count_held_back(self, acked_s: float) -> None:
+        """Frames held back since the last acknowledgement were missed, unless the link was away meanwhile."""
+        if acked_s > self._meter.away_until_s:
+            self._missed = 1 - (1 - self._missed) * (1 - _MISS_GAIN) ** self._held_back
+        self._held_back = 0
 
     def _limited(self, asked: Choice) -> Choice:
         most = asked.frames_per_s

@@ -50,13 +50,14 @@ class Ladder:
 
     A level that had to be left soon after it was reached is waited for twice as long the next time. So however the link
     behaves, the climbs in a time grow with its logarithm: each forces a key frame, and none may come in a rhythm.
+    Until a level had to be left nothing speaks against the next one, and it is waited for less long.
     """
 
-    HOLD_S, LONGEST_HOLD_S, SOON_S = 3.0, 60.0, 15.0
+    FIRST_HOLD_S, HOLD_S, LONGEST_HOLD_S, SOON_S = 2.0, 3.0, 60.0, 15.0
 
     def __init__(self, level: int) -> None:
         self.level = level
-        self._hold_s = self.HOLD_S
+        self._hold_s = self.FIRST_HOLD_S
         self._fits_since_s: float | None = None
         self._climbed_s: float | None = None
 
@@ -78,5 +79,5 @@ class Ladder:
         if self._climbed_s is None:
             return
         soon = now_s - self._climbed_s < self.SOON_S
-        self._hold_s = min(2 * self._hold_s, self.LONGEST_HOLD_S) if soon else self.HOLD_S
+        self._hold_s = min(2 * max(self._hold_s, self.HOLD_S), self.LONGEST_HOLD_S) if soon else self.HOLD_S
         self._climbed_s = None

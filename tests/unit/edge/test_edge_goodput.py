@@ -56,6 +56,17 @@ def test_a_queue_is_a_delay_and_one_late_delivery_is_none() -> None:
     assert meter.delay_s > 0.3
 
 
+def test_what_was_on_its_way_while_the_link_was_away_is_no_queue() -> None:
+    meter = metered([1000] * 10, 50_000, 0.1, 4)
+    for number in range(3):
+        meter.deliver(Delivery(1.0 + 0.1 * number, 1.0 + 0.1 * number, 5.0 + 0.02 * number, 1000))
+    assert meter.away_until_s == 5.0
+    assert meter.delay_s == 0.0
+    for number in range(3):
+        meter.deliver(Delivery(5.1 + 0.1 * number, 5.1 + 0.1 * number, 5.8 + 0.1 * number, 1000))
+    assert meter.delay_s == pytest.approx(0.6, abs=0.05)
+
+
 def test_answers_in_one_clump_count_as_one() -> None:
     meter = LinkMeter()
     meter.probe(ROUND_TRIP_S, 0.0)

@@ -55,8 +55,8 @@ def level_changes(camera: SimulatedCamera, since_s: float = 0.0) -> int:
 
 def test_on_an_ample_link_every_frame_goes_at_the_finest_level() -> None:
     camera = camera_on(constant(2000))
-    assert {choice for at_s, choice in camera.choices if at_s > 15} == {OWN}
-    assert frames_per_s(camera, 15, 60) == pytest.approx(10.0, rel=0.02)
+    assert {choice for at_s, choice in camera.choices if at_s > 10} == {OWN}
+    assert frames_per_s(camera, 10, 60) == pytest.approx(10.0, rel=0.02)
 
 
 @pytest.mark.parametrize("kbit_s", [20, 40, 70, 100, 500])
@@ -98,6 +98,12 @@ def test_a_lost_segment_now_and_then_is_no_congestion() -> None:
     camera = camera_on(constant(2000), one_way_s=0.08, loss=0.02)
     assert frames_per_s(camera, 5, 60) > 9.0
     assert p95_age_s(camera) < 0.9
+
+
+def test_an_outage_costs_no_level() -> None:
+    outage = lambda now_s: 0.0 if 20 <= now_s < 23 else 1000 * KBIT  # noqa: E731 -- a rate, as the others
+    camera = camera_on(outage)
+    assert {choice.level for at_s, choice in camera.choices if at_s > 10} == {OWN.level}
 
 
 def test_losses_on_a_long_and_thin_way_cost_neither_frames_nor_fine_levels() -> None:
