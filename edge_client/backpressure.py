@@ -10,7 +10,7 @@ import math
 import structlog
 
 _LOG = structlog.get_logger("edge.uplink")
-_PERIOD_S = 0.25
+_LITTLE, _PERIOD_S = 32, 0.25
 
 
 class Room:
@@ -33,9 +33,9 @@ class Room:
         """So many packets, by what Redis said last; infinite if it does not say."""
         return self._left
 
-    def due(self, wanted: int, now_s: float) -> bool:
-        """Whether to ask, as what is known to be left is less than wanted; asking commits to it."""
-        if self._asked or self._left >= wanted or now_s < self._due_s:
+    def due(self, now_s: float) -> bool:
+        """Whether to ask, as little is known to be left; asking commits to it."""
+        if self._asked or self._left >= _LITTLE or now_s < self._due_s:
             return False
         self._asked, self._sent_since, self._due_s = True, 0, now_s + _PERIOD_S
         return True

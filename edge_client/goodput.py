@@ -36,13 +36,17 @@ class Delivery:
 
 @dataclass
 class LinkMeter:
-    """The latest deliveries, read as a link."""
+    """The latest deliveries, read as a link.
 
+    Attributes:
+        away_until_s: when a packet was last acknowledged that had been on its way far longer than its bytes explain,
+            so that the link must have been away.
+    """
+
+    away_until_s: float = -math.inf
     _round_trips: deque[tuple[float, float]] = field(default_factory=deque)
     _deliveries: deque[Delivery] = field(default_factory=lambda: deque(maxlen=_DELIVERIES))
     _clump_s: float = -math.inf
-    away_until_s: float = -math.inf
-    """When a packet was acknowledged that had been on its way far longer than its bytes explain: the link was away."""
 
     def probe(self, round_trip_s: float, now_s: float) -> None:
         """A question of a few bytes was answered in so long."""

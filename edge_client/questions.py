@@ -19,7 +19,6 @@ from narrows.wire import Control, StreamKeys
 
 _LOG = structlog.get_logger("edge.uplink")
 _CONTROL_PERIOD_S = 1.0
-_WANTED_ROOM = 32
 
 
 class Question(Enum):
@@ -63,7 +62,7 @@ class Questions:
         if now_s >= self._control_due_s:
             self._control_due_s = now_s + _CONTROL_PERIOD_S
             return Question.CONTROL
-        if self.room is not None and self.room.due(_WANTED_ROOM, now_s):
+        if self.room is not None and self.room.due(now_s):
             return Question.LENGTH
         return None
 
