@@ -219,7 +219,6 @@ class Dispatcher:
             except ServiceError as error:
                 self._trouble("streams are not looked for", error)
             with suppress(TimeoutError):
-                # never asyncio.wait_for: in Python 3.11 it may swallow a cancellation (cpython #86296)
                 took_s = time.monotonic() - begun_s
                 async with asyncio.timeout(_pause_s(self._settings.discover_s, took_s)):
                     await self._gained.wait()

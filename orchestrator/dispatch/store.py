@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from hiredis import pack_command
 from redis.asyncio import Redis
@@ -69,7 +70,7 @@ class Store:
         redis.response_callbacks.clear()  # replies stay as the protocol has them, whatever the library's version
 
     @classmethod
-    def connect(cls, url: str) -> Store:
+    def connect(cls, url: str) -> Self:
         """A store at ``url``; connects when first used.
 
         Raises:
@@ -79,7 +80,7 @@ class Store:
             redis = Redis.from_url(
                 url,
                 protocol=2,
-                socket_timeout=_REPLY_TIMEOUT_S,
+                socket_timeout=None,  # _ask has its own: theirs is asyncio.wait_for
                 socket_connect_timeout=_CONNECT_TIMEOUT_S,
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=0,
@@ -113,19 +114,27 @@ class Store:
 
     async def _ask(self, packed: bytes, replies: int) -> list[Reply]:
         """Send what is packed already and read its replies."""
-        pool = self._redis.connection_pool
         try:
-            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
-            try:
-                await connection.send_packed_command(packed)
-                return [await _reply(connection) for _ in range(replies)]
-            except BaseException:
-                await connection.disconnect(nowait=True)  # replies that nobody read would answer the next command
-                raise
-            finally:
-                await pool.release(connection)
+            async with asyncio.timeout(_REPLY_TIMEOUT_S):
+                return await self._exchange(packed, replies)
+        except TimeoutError:
+            raise StoreAway(
+                f"Redis gave no answer in {_REPLY_TIMEOUT_S:g} s; check --redis-url and the server"
+            ) from None
         except (RedisError, OSError) as error:
             raise StoreAway(f"Redis is away: {error}; check --redis-url and the server") from None
+
+    async def _exchange(self, packed: bytes, replies: int) -> list[Reply]:
+        pool = self._redis.connection_pool
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.send_packed_command(packed)
+            return [await _reply(connection) for _ in range(replies)]
+        except BaseException:
+            await connection.disconnect(nowait=True)  # replies that nobody read would answer the next command
+            raise
+        finally:
+            await pool.release(connection)
 
     async def run(self, script: Script, keys: Sequence[str | bytes], *args: Encodable) -> Reply:
         """Run one script; as :meth:`call`."""

@@ -61,7 +61,8 @@ async def end(process: Process, blow: signal.Signals) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGCONT)
         process.send_signal(blow)
-    await asyncio.wait_for(process.wait(), 15)
+    async with asyncio.timeout(15):
+        await process.wait()
 
 
 async def strike(
