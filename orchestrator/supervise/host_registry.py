@@ -102,10 +102,17 @@ class HostRegistry:
             commands.append(("HDEL", ScaleKeys.DRAINING, *addresses))
         await self._all(*commands)
 
-    async def leave(self) -> None:
-        """Remove every record, what is wanted of us too: who starts anew begins anew."""
+    async def leave(self, gone: Collection[str]) -> None:
+        """Remove every record, what is wanted of us too: who starts anew begins anew.
+
+        Args:
+            gone: addresses of servers without a record that may be marked as draining.
+        """
         await self.clear()
-        await self._all(("HDEL", ScaleKeys.WANTED, self.name))
+        commands: list[tuple[Encodable, ...]] = [("HDEL", ScaleKeys.WANTED, self.name)]
+        if gone:
+            commands.append(("HDEL", ScaleKeys.DRAINING, *gone))
+        await self._all(*commands)
 
     async def _all(self, *commands: tuple[Encodable, ...]) -> list[Reply]:
         replies = await self._store.many(commands)

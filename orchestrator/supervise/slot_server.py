@@ -81,9 +81,11 @@ class SlotServer:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._stop())
 
-    def forget(self) -> None:
-        """Nobody needs to know any more where the server was that is gone."""
+    def forget(self) -> set[str]:
+        """Forget where the server was that is gone; answers the address, if it had one."""
+        was = {self.address} - {""}
         self.address, self.draining_since_ms = "", 0
+        return was
 
     async def ended(self) -> None:
         """Wait until what was begun last is done.

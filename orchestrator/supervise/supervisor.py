@@ -53,6 +53,7 @@ class Supervisor:
         self.target = initial
         self._registry, self._slots, self._drain_s = registry, slots, drain_s
         self._owner = secrets.token_hex(8)
+        self._gone = set[str]()  # addresses whose servers are gone and may still be marked as draining
         self._away = False
         self._steady_since_s = float("-inf")
         self._silent = Silent()
@@ -149,16 +150,18 @@ class Supervisor:
     async def _tell(self, now_ms: int) -> None:
         servers = {slot.label: slot.record() for slot in self._in(Phase.READY, Phase.DRAINING)}
         draining = self._in(Phase.DRAINING, Phase.STOPPING)
-        left = [slot for slot in self._in(Phase.FREE) if slot.address]
+        marks = {slot.address: slot.draining_since_ms for slot in draining if slot.draining_since_ms}
+        for slot in self._in(Phase.FREE, Phase.STARTING):
+            self._gone |= slot.forget()
+        gone = self._gone - marks.keys()
         await self._registry.tell(
             self._state(now_ms),
             servers,
-            draining={slot.address: slot.draining_since_ms for slot in draining if slot.draining_since_ms},
+            draining=marks,
             gone=[slot.label for slot in self._slots if slot.label not in servers],
-            awake=[slot.address for slot in (*self._in(Phase.READY), *left)],
+            awake=[*(slot.address for slot in self._in(Phase.READY)), *gone],
         )
-        for slot in left:
-            slot.forget()
+        self._gone -= gone
 
     async def _bury(self, heard: Heard) -> None:
         """Remove what a supervisor left that is gone with its host."""
@@ -195,8 +198,9 @@ class Supervisor:
             slot.stop()
         for slot in self._slots:
             await slot.ended()
+            self._gone |= slot.forget()
         try:
-            await self._registry.leave()
+            await self._registry.leave(self._gone)
         except ServiceError as error:
             _log.warning("the records stay behind; the next supervisor of this name removes them", error=str(error))
 
@@ -209,4 +213,5 @@ class Supervisor:
 
 async def _pause(until: asyncio.Event) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(until.wait(), _LOOK_S)
+        async with asyncio.timeout(_LOOK_S):
+            await until.wait()
