@@ -50,7 +50,7 @@ class Vitals:
 
 @dataclass
 class FrameLoop:
-    """One run's parts, from the first frame to the last. The uplink's thread is its child."""
+    """One run's parts, from the first frame to the last. It begins and ends the uplink's thread."""
 
     settings: EdgeSettings
     stop: Event

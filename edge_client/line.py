@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 About = TypeVar("About")
 
@@ -49,6 +49,7 @@ class Line(Generic[About]):
         self._answer_s = answer_s
         self._monotonic_s = monotonic_s
         self._asked: deque[Asked[About]] = deque()
+        self._broken: RedisError | None = None
 
     @property
     def waits(self) -> bool:
@@ -83,23 +84,35 @@ class Line(Generic[About]):
         """All answers that are there; waits for the first of them for ``timeout_s`` at most.
 
         Raises:
-            RedisError: the connection broke, or the oldest command has been unanswered for too long.
+            RedisError: the connection broke, or the oldest command has been unanswered for too long. Answers that came
+                before it broke are given first.
         """
+        if self._broken is not None:
+            raise self._broken
         found: list[Answered[About]] = []
-        while self._asked and self._connection is not None and self._connection.can_read(0 if found else timeout_s):
-            try:
-                answer = self._connection.read_response()
-            except ResponseError as error:
-                answer = error
-            asked = self._asked.popleft()
-            found.append(Answered(asked.about, asked.sent_s, self._monotonic_s(), answer))
+        try:
+            while self._asked and self.connect().can_read(0 if found else timeout_s):
+                found.append(self._next())
+        except RedisError as error:
+            if not found:
+                raise
+            self._broken = error
         if not found and self._asked and self._monotonic_s() - self._asked[0].sent_s > self._answer_s:
             raise redis.TimeoutError(f"no answer for {self._answer_s:g} s")
         return found
 
+    def _next(self) -> Answered[About]:
+        try:
+            answer = self.connect().read_response()
+        except ResponseError as error:
+            answer = error
+        asked = self._asked.popleft()
+        return Answered(asked.about, asked.sent_s, self._monotonic_s(), answer)
+
     def drop(self) -> None:
         """Disconnect, and forget what was asked."""
         self._asked.clear()
+        self._broken = None
         if self._connection is not None:
             self._connection.disconnect()  # type: ignore[no-untyped-call]
             self._pool.release(self._connection)

@@ -34,7 +34,7 @@ _IDLE_S = 0.25
 _LOOK_S = 0.01
 """One thread waits for answers and for packets: while it waits for the ones, it looks this often for the others."""
 BEAT_S = 60.0
-"""The longest that a step takes: connecting, three answers, and the wait before another try."""
+"""More than a step takes: connecting and its greetings, answers a refusal waits for, the wait before another try."""
 
 
 About = Outgoing | Question

@@ -21,10 +21,14 @@ def line(server: LocalRedis) -> Iterator[Line[int]]:
         line.drop()
 
 
-def all_answers(line: Line[int]) -> list[Answered[int]]:
-    found: list[Answered[int]] = []
+def until_it_breaks(line: Line[int], found: list[Answered[int]]) -> None:
     while line.waits:
         found += line.answers(0.1)
+
+
+def all_answers(line: Line[int]) -> list[Answered[int]]:
+    found: list[Answered[int]] = []
+    until_it_breaks(line, found)
     return found
 
 
@@ -70,6 +74,16 @@ def test_a_connection_that_is_gone_is_an_error_and_a_new_one_is_made(line: Line[
     line.drop()
     line.send(2, "PING")
     assert [each.about for each in all_answers(line)] == [2]
+
+
+def test_what_was_answered_before_the_connection_broke_is_not_lost(line: Line[int]) -> None:
+    line.send(0, "PING")
+    line.send(1, "QUIT")
+    line.send(2, "PING")
+    found: list[Answered[int]] = []
+    with pytest.raises(redis.ConnectionError):
+        until_it_breaks(line, found)
+    assert [each.about for each in found] == [0, 1]
 
 
 def test_a_realtime_cameras_connection_ends_when_the_link_is_away() -> None:
