@@ -123,7 +123,7 @@ def edge(
     --bundle bundles/demo --once
 
     Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis.url
-    --bundle bundles/demo --key-file /etc/narrows/gate-3.key
+    --bundle bundles/demo --key-file /etc/narrows/camera.key
     """
     from edge_client.pipeline import run
     from edge_client.settings import EdgeSettings
