@@ -26,15 +26,15 @@ _SETTLE_S = 240.0
 def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     subprocess.run([_HERE / "engine.sh"], check=True)
-    if _taken():
-        remedy = f"wait until it is over, or `docker compose --project-name {PROJECT} down --volumes` what it left"
-        console.print(f"[red]another make e2e has its containers on this engine: {remedy}[/]")
-        return 1
     with tempfile.TemporaryDirectory(prefix="narrows-e2e-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         bundles_in(folder, ROOT / "bundles" / "demo")
         stack = Stack(folder)
+        if stack.compose("ps", "--all", "--quiet"):  # two runs would read and kill each other's
+            remedy = f"wait until it is over, or `docker compose --project-name {PROJECT} down --volumes` what it left"
+            console.print(f"[red]another make e2e has its containers on this engine: {remedy}[/]")
+            return 1
         try:
             _images(stack, console)
             played, books = _play(stack, console), _settled(stack, console)
@@ -48,13 +48,6 @@ def main() -> int:
     _print(played, books, console)
     write_result("e2e", "make e2e", {"scenes": played, "books": [asdict(line) for line in books], "sound": sound})
     return 0 if sound else 1
-
-
-def _taken() -> bool:
-    """Whether the project has containers: two runs would read and kill each other's."""
-    label = f"label=com.docker.compose.project={PROJECT}"
-    command = ["docker", "ps", "--all", "--quiet", "--filter", label]
-    return bool(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def _images(stack: Stack, console: Console) -> None:
