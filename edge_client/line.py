@@ -64,8 +64,10 @@ class Line(Generic[About]):
         """Be connected, and known to the server.
 
         Raises:
-            RedisError: no server there, or it refuses this user.
+            RedisError: no server there, or it refuses this user; or the connection broke, and is to be dropped first.
         """
+        if self._broken is not None:  # redis-py would connect anew, and answers would go to the wrong commands
+            raise self._broken
         if self._connection is None:
             self._connection = self._pool.get_connection()
         return self._connection
@@ -87,8 +89,6 @@ class Line(Generic[About]):
             RedisError: the connection broke, or the oldest command has been unanswered for too long. Answers that came
                 before it broke are given first.
         """
-        if self._broken is not None:
-            raise self._broken
         found: list[Answered[About]] = []
         try:
             while self._asked and self.connect().can_read(0 if found else timeout_s):

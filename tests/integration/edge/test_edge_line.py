@@ -86,6 +86,21 @@ def test_what_was_answered_before_the_connection_broke_is_not_lost(line: Line[in
     assert [each.about for each in found] == [0, 1]
 
 
+def test_nothing_is_sent_after_a_connection_broke_until_it_is_dropped(line: Line[int], server: LocalRedis) -> None:
+    line.send(0, "QUIT")
+    line.send(1, "PING")
+    with redis.Redis.from_url(server.url) as other:
+        while len(other.client_list()) > 1:  # its answer and its end are both there
+            time.sleep(0.01)
+        assert [each.about for each in line.answers(5)] == [0]
+        with pytest.raises(redis.ConnectionError):
+            line.send(2, "SET", "sent", 1)
+        assert other.get("sent") is None
+        line.drop()
+        line.send(3, "SET", "sent", 1)
+        assert [each.about for each in all_answers(line)] == [3]
+
+
 def test_a_realtime_cameras_connection_ends_when_the_link_is_away() -> None:
     kept, ended = (connect("redis://nowhere", away_s=away_s) for away_s in (None, AWAY_S))
     kept_options = kept.connection_pool.connection_kwargs["socket_keepalive_options"]
