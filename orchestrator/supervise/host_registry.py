@@ -102,16 +102,16 @@ class HostRegistry:
             commands.append(("HDEL", ScaleKeys.DRAINING, *addresses))
         await self._all(*commands)
 
-    async def leave(self, gone: Collection[str]) -> None:
+    async def leave(self, vacated: Collection[str]) -> None:
         """Remove every record, what is wanted of us too: who starts anew begins anew.
 
         Args:
-            gone: addresses of servers without a record that may be marked as draining.
+            vacated: addresses without a server that may still be marked as draining.
         """
         await self.clear()
         commands: list[tuple[Encodable, ...]] = [("HDEL", ScaleKeys.WANTED, self.name)]
-        if gone:
-            commands.append(("HDEL", ScaleKeys.DRAINING, *gone))
+        if vacated:
+            commands.append(("HDEL", ScaleKeys.DRAINING, *vacated))
         await self._all(*commands)
 
     async def _all(self, *commands: tuple[Encodable, ...]) -> list[Reply]:

@@ -53,7 +53,7 @@ class Supervisor:
         self.target = initial
         self._registry, self._slots, self._drain_s = registry, slots, drain_s
         self._owner = secrets.token_hex(8)
-        self._gone = set[str]()  # addresses whose servers are gone and may still be marked as draining
+        self._vacated = set[str]()  # addresses that have no server any more and may still be marked as draining
         self._away = False
         self._steady_since_s = float("-inf")
         self._silent = Silent()
@@ -152,16 +152,16 @@ class Supervisor:
         draining = self._in(Phase.DRAINING, Phase.STOPPING)
         marks = {slot.address: slot.draining_since_ms for slot in draining if slot.draining_since_ms}
         for slot in self._in(Phase.FREE, Phase.STARTING):
-            self._gone |= slot.forget()
-        gone = self._gone - marks.keys()
+            self._vacated |= slot.forget()
+        vacated = self._vacated - marks.keys()
         await self._registry.tell(
             self._state(now_ms),
             servers,
             draining=marks,
             gone=[slot.label for slot in self._slots if slot.label not in servers],
-            awake=[*(slot.address for slot in self._in(Phase.READY)), *gone],
+            awake=[*(slot.address for slot in self._in(Phase.READY)), *vacated],
         )
-        self._gone -= gone
+        self._vacated -= vacated
 
     async def _bury(self, heard: Heard) -> None:
         """Remove what a supervisor left that is gone with its host."""
@@ -198,9 +198,9 @@ class Supervisor:
             slot.stop()
         for slot in self._slots:
             await slot.ended()
-            self._gone |= slot.forget()
+            self._vacated |= slot.forget()
         try:
-            await self._registry.leave(self._gone)
+            await self._registry.leave(self._vacated)
         except ServiceError as error:
             _log.warning("the records stay behind; the next supervisor of this name removes them", error=str(error))
 
