@@ -113,7 +113,11 @@ class Store:
         return await self._ask(b"".join(map(_pack, commands)), len(commands))
 
     async def _ask(self, packed: bytes, replies: int) -> list[Reply]:
-        """Send what is packed already and read its replies."""
+        """Send what is packed already and read its replies.
+
+        Raises:
+            StoreAway: the server cannot be reached, or is silent for :data:`_REPLY_TIMEOUT_S`.
+        """
         try:
             async with asyncio.timeout(_REPLY_TIMEOUT_S):
                 return await self._exchange(packed, replies)

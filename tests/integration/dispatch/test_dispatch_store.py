@@ -3,20 +3,12 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 
 import pytest
 
 from orchestrator.dispatch import store as store_module
 from orchestrator.dispatch.store import Store, StoreAway
 from orchestrator.supervise import LocalRedis
-
-
-@pytest.fixture
-async def store(server: LocalRedis) -> AsyncIterator[Store]:
-    store = Store.connect(server.url)
-    yield store
-    await store.close()
 
 
 async def asks_on(store: Store) -> None:
