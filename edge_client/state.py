@@ -1,16 +1,28 @@
 """What a camera must remember over a reboot: its last boot epoch, durable before the first frame.
 
-A frame's identity is (stream, epoch, sequence). Sequences begin at 0 at every boot, so an epoch that came twice would
-make new frames look like old ones, which the cloud answers once only. Hence
-``epoch = max(stored + 1, Unix milliseconds)``: the file carries it past a clock that runs backwards, the clock carries
-it past a file that is lost.
+A frame's identity is (stream, epoch, sequence), and a sealed packet's nonce is (epoch, sequence). Sequences begin at 0
+at every boot, so an epoch must grow from boot to boot, and must never come twice under one key: a repeated nonce
+breaks ChaCha20-Poly1305 (RFC 8439, 2.8). The u64 is laid out as a time-ordered UUID is (RFC 9562, 6.2):
+
+::
+
+    63                             32 31                              0
+    ┌────────────────────────────────┬────────────────────────────────┐
+    │ max(stored + 1, Unix seconds)  │ random, new at every boot      │
+    └────────────────────────────────┴────────────────────────────────┘
+
+The file carries the high half past a clock that runs backwards, the clock carries it past a file that is lost. Where
+both fail (a backup of the folder restored, or one disk image in two cameras, under a clock in 1970) the high half comes
+again and the random half tells the boots apart.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -20,20 +32,22 @@ from narrows.errors import StateError
 from narrows.wire.keys import check_stream_id
 
 _LOG = structlog.get_logger("edge.state")
-_MAX_EPOCH = (1 << 64) - 1
+_RANDOM_BITS, _HIGH_MOST = 32, (1 << 32) - 1
+_CLOCK_MOST_S = 4_102_444_800
+"""2100-01-01: a clock beyond is not set. Believed once, it would leave hardly an epoch to count up to."""
 _FILE, _LOCK = "epoch", "lock"
 
 
 class StateFolder:
     """The folder of one stream's state, held by one program at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make and lock the folder.
+    def __init__(self, folder: Path, random_bits: Callable[[int], int] = secrets.randbits) -> None:
+        """Make and lock the folder. ``random_bits`` gives a number of so many unpredictable bits.
 
         Raises:
             StateError: it cannot be made, or another program sends this stream.
         """
-        self._folder = folder
+        self._folder, self._random_bits = folder, random_bits
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -61,8 +75,8 @@ class StateFolder:
             not_before_ms: when the key that seals with this epoch was issued; 0 if none does.
 
         Raises:
-            StateError: it cannot be made durable; or nothing is stored and the clock is behind the key, so that an
-                epoch of an earlier boot might come again, and a sealed packet's nonce with it.
+            StateError: it cannot be made durable; or nothing is stored and the clock is behind the key, so that the
+                cloud would refuse this boot's frames as older than an earlier boot's.
         """
         stored = self._stored()
         if stored == 0 and now_ms < not_before_ms:
@@ -70,7 +84,9 @@ class StateFolder:
                 f"{self._folder} holds no boot epoch, and this machine's clock is behind the key's date of issue: "
                 "set the clock (NTP)"
             )
-        epoch = max(stored + 1, now_ms)
+        clock_s = now_ms // 1000
+        high = max((stored >> _RANDOM_BITS) + 1, clock_s if clock_s <= _CLOCK_MOST_S else 0)
+        epoch = high << _RANDOM_BITS | self._random_bits(_RANDOM_BITS)
         try:
             _write_durably(self._folder / _FILE, format_epoch(epoch))
         except OSError as error:
@@ -106,7 +122,7 @@ def parse_epoch(data: bytes) -> int | None:
     if len(data) > 64 or not (digits.isdigit() and format_epoch(int(digits)) == data):
         return None
     epoch = int(digits)
-    return epoch if epoch < _MAX_EPOCH else None
+    return epoch if epoch >> _RANDOM_BITS < _HIGH_MOST else None
 
 
 def _write_durably(path: Path, data: bytes) -> None:
