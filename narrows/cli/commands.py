@@ -7,10 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its name, what it does in a line; a module holds a function or Typer of that name, `-` as `_`."""
+    """A command: its name, what it does in a line; a module holds a function or Typer of that name, `-` as `_`.
+
+    Attributes:
+        alone: of a configuration file it reads its own section alone, so that the declarations of other programs, and
+            what those load, stay out of its process.
+    """
 
     name: str
     summary: str
+    alone: bool = False
 
     @property
     def module(self) -> str:
@@ -29,7 +35,9 @@ COMMANDS = (
     Command("edge", "Run the camera's side: capture, encode, send features."),
     Command("orchestrate", "Run the cloud's side: admit, decode, batch to Triton, publish masks."),
     Command("supervise", "Keep Triton servers on this host, as many as the autoscaler wants."),
-    Command("engine-proxy", "Stand between the autoscaler and the Docker socket, and let one service be scaled."),
+    Command(
+        "engine-proxy", "Stand between the autoscaler and the Docker socket, and let one service be scaled.", alone=True
+    ),
     Command("autoscale", "Have as many decoders as the streams need, and say why."),
     Command("scale", "Show what the autoscaler does; set servers, freeze, unfreeze."),
     Command("page", "Serve the live page in a browser: load, streams and their masks."),

@@ -91,7 +91,7 @@ def _from_file(command: Command, path: Path | None) -> dict[str, Any]:
     from narrows.cli.sections import configured, default_map
 
     try:
-        configuration = configured(path)
+        configuration = configured(path, command)
     except ConfigError as error:
         if command.name == "doctor":  # it says what is wrong, this too
             return {"obj": error}

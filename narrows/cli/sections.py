@@ -36,14 +36,22 @@ def all_keys() -> tuple[Key, ...]:
     return (*shared.values(), *own)
 
 
-def configured(path: Path | None) -> Configuration:
+def configured(path: Path | None, command: Command) -> Configuration:
     """The file at ``path``, else ``narrows.toml`` in this folder, else nothing.
+
+    A command that is ``alone`` passes over the sections of others, unread.
 
     Raises:
         ConfigError: it cannot be used; the message has the line and what to write.
     """
     chosen = path or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
-    return Configuration() if chosen is None else read(chosen, all_keys())
+    if chosen is None:
+        return Configuration()
+    if not command.alone:
+        return read(chosen, all_keys())
+    others = {each.name for each in COMMANDS if each != command} | {section for section, _ in SHARED.values()}
+    own = [key for function in _functions(command) for key in keys_of(command.name, function)]
+    return read(chosen, own, passed_over=others)
 
 
 def default_map(configuration: Configuration, command: Command) -> dict[str, Any]:

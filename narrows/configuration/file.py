@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -43,8 +43,8 @@ class Configuration:
         return {each.key.parameter: each.value for each in self.settings if each.key.section == section}
 
 
-def read(path: Path, keys: Iterable[Key]) -> Configuration:
-    """Read a file that may have ``keys``.
+def read(path: Path, keys: Iterable[Key], *, passed_over: Collection[str] = ()) -> Configuration:
+    """Read a file that may have ``keys``; the sections ``passed_over`` are not looked at.
 
     Raises:
         ConfigError: it cannot be read, is no TOML, has an unknown section or key, or a value that its key cannot have.
@@ -58,7 +58,8 @@ def read(path: Path, keys: Iterable[Key]) -> Configuration:
     for key in keys:
         known.setdefault(key.section, {})[key.name] = key
     lines = _lines(text)
-    found = (setting for section, table in tables.items() for setting in _section(path, section, table, known, lines))
+    looked_at = ((section, table) for section, table in tables.items() if section not in passed_over)
+    found = (setting for section, table in looked_at for setting in _section(path, section, table, known, lines))
     return Configuration(path, tuple(found))
 
 

@@ -10,8 +10,8 @@ import redis
 from narrows.broker import connect
 from narrows.errors import RecordError, ServiceError
 from narrows.wire.keys import ScaleKeys
-from orchestrator.replicas import parse_sources
 from orchestrator.replicas.record import ServerRecord
+from orchestrator.replicas.sources import parse_sources
 
 
 def addresses_of(value: str, redis_url: str) -> list[str]:

@@ -17,9 +17,9 @@ from orchestrator.autoscale.engines.instances import TritonInstances
 from orchestrator.autoscale.leader import Leadership
 from orchestrator.autoscale.observe import Observer
 from orchestrator.dispatch.dispatcher import own_name
-from orchestrator.dispatch.program import configure_logs
 from orchestrator.dispatch.store import Store
 from orchestrator.http import check_exposure, make_app, serve
+from orchestrator.logs import configure_logs
 
 _log = structlog.get_logger(__name__)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +17,6 @@ import uvloop
 from narrows import __version__
 from narrows.backoff import Backoff
 from narrows.bundle import Bundle
-from narrows.errors import ServiceError
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.install import agree_on_shards
@@ -32,13 +29,14 @@ from orchestrator.http import check_exposure, make_app, serve
 from orchestrator.inference import TritonDecoder
 from orchestrator.inference.fleet_meter import FleetMeter
 from orchestrator.inference.pool import ServerPool
+from orchestrator.logs import configure_logs
 from orchestrator.metrics import Metrics
-from orchestrator.replicas import Roster, parse_sources
+from orchestrator.replicas.roster import Roster
+from orchestrator.replicas.sources import parse_sources
 
 _log = structlog.get_logger(__name__)
 _PAUSES_S = (0.1, 2.0)
 _REDIS_START_S = 30.0
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +65,6 @@ def run_program(options: ProgramOptions) -> None:
     """
     configure_logs(options.log_level)
     uvloop.run(_run(options))
-
-
-def configure_logs(level: str) -> None:
-    """One line an event on standard error.
-
-    Raises:
-        ServiceError: there is no such level.
-    """
-    if level not in _LEVELS:
-        raise ServiceError(f"--log-level {level!r}: it is one of {', '.join(_LEVELS)}")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-    )
 
 
 def triton_connect(

@@ -9,10 +9,10 @@ import structlog
 import uvloop
 
 from narrows.errors import ServiceError
-from orchestrator.dispatch.program import configure_logs
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.server import Door, served
 from orchestrator.engine_proxy.upstream import DockerSocket
+from orchestrator.logs import configure_logs
 
 _log = structlog.get_logger(__name__)
 

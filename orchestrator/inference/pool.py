@@ -29,7 +29,7 @@ from orchestrator.inference.choice import choose
 from orchestrator.inference.contract import ServerLost, Slot
 from orchestrator.inference.seat import Connection, Seat, ServerDecoder
 from orchestrator.inference.triton_model import ModelMissing
-from orchestrator.replicas import Roster
+from orchestrator.replicas.roster import Roster
 from orchestrator.report import ServerReport
 
 _log = structlog.get_logger(__name__)

@@ -11,8 +11,8 @@ import structlog
 import uvloop
 
 from narrows.painting import Legend
-from orchestrator.dispatch.program import configure_logs
 from orchestrator.http import serve
+from orchestrator.logs import configure_logs
 from orchestrator.page.behind import Behind
 from orchestrator.page.filmed import Filmed
 from orchestrator.page.guard import Guard

@@ -18,8 +18,8 @@ import uvloop
 from narrows.bundle import Bundle
 from narrows.errors import ServiceError
 from narrows.triton_config import fill_repository, model_name
-from orchestrator.dispatch.program import configure_logs
 from orchestrator.dispatch.store import Store
+from orchestrator.logs import configure_logs
 from orchestrator.supervise.cpu_quota import find_hierarchy
 from orchestrator.supervise.host_registry import HostRegistry
 from orchestrator.supervise.local_triton import LocalTriton

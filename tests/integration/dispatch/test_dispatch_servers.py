@@ -19,10 +19,11 @@ from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.dispatch.program import triton_connect
 from orchestrator.faults import Faults
 from orchestrator.metrics import Metrics
-from orchestrator.replicas import Roster, parse_sources
 from orchestrator.replicas.address import Address
 from orchestrator.replicas.record import ServerRecord
 from orchestrator.replicas.resolve import Resolve, resolve
+from orchestrator.replicas.roster import Roster
+from orchestrator.replicas.sources import parse_sources
 from orchestrator.report import DispatcherReport, ServerReport
 from orchestrator.supervise import LocalTriton
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, until

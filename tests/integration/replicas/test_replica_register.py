@@ -11,9 +11,10 @@ import redis
 from narrows.errors import ServiceError
 from narrows.wire.keys import ScaleKeys
 from orchestrator.dispatch import Store
-from orchestrator.replicas import Roster, parse_sources
 from orchestrator.replicas.address import Address
 from orchestrator.replicas.record import ServerRecord
+from orchestrator.replicas.roster import Roster
+from orchestrator.replicas.sources import parse_sources
 from orchestrator.supervise import LocalRedis
 
 

@@ -15,8 +15,9 @@ from orchestrator.inference.contract import ServerLost
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.pool import NoServer, ServerPool
 from orchestrator.inference.triton_model import ModelMissing
-from orchestrator.replicas import Roster, parse_sources
 from orchestrator.replicas.address import Address
+from orchestrator.replicas.roster import Roster
+from orchestrator.replicas.sources import parse_sources
 
 
 @dataclass

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from narrows.errors import RecordError, ServiceError
-from orchestrator.replicas import Source, parse_sources
 from orchestrator.replicas.address import Address
 from orchestrator.replicas.record import MAX_RECORD_BYTES, ServerRecord
+from orchestrator.replicas.sources import Source, parse_sources
 
 PORTS = st.integers(1, 65535)
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9_.-]{0,20}[a-z0-9])?", fullmatch=True)

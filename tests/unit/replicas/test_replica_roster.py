@@ -3,9 +3,10 @@
 import asyncio
 from contextlib import suppress
 
-from orchestrator.replicas import Roster, parse_sources
 from orchestrator.replicas.address import Address
 from orchestrator.replicas.resolve import resolve
+from orchestrator.replicas.roster import Roster
+from orchestrator.replicas.sources import parse_sources
 
 NAME = Address("triton", 8001)
 
