@@ -1,4 +1,8 @@
-"""The server-side scripts: each is one atomic step, written in Lua beside this file."""
+"""The server-side scripts: each is one atomic step, written in Lua beside this file.
+
+A script of Redis is atomic, yet nothing takes back what it wrote before an error. So each looks at the type of every
+key first: where one is not what it should be, the script refuses by that key's name, and nothing was changed.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,37 @@ from importlib.resources import files
 # Ending a frame frees memory, so it must also run on a server that is full (`noeviction`), and so must what lets an
 # owner go on: leases are of a fixed size.
 _ON_A_FULL_SERVER = "#!lua flags=allow-oom\n"
+_CHECK_TYPES = """\
+for i, key in ipairs(KEYS) do
+  local types = {%s}
+  local found, wanted = redis.call('TYPE', key).ok, types[(i - 1) %% #types + 1]
+  if found ~= wanted and found ~= 'none' then
+    return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found .. ' and must be a ' .. wanted .. ': delete it')
+  end
+end
+"""
 
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script and the hash that the server knows it by."""
+    """A Lua script that changes nothing where a key has the wrong type; it answers ``WRONGTYPE KEY ...`` then.
 
-    text: str
+    Attributes:
+        body: what it does.
+        types: the type of each of ``KEYS`` in turn, as ``TYPE`` names it; after the last comes the first again. Without
+            any it checks nothing: for a script that only reads, and leaves out what it cannot.
+        shebang: its first line, with flags, if it needs any.
+    """
+
+    body: str
+    types: tuple[str, ...]
+    shebang: str = ""
+
+    @cached_property
+    def text(self) -> str:
+        """What the server runs."""
+        check = _CHECK_TYPES % ", ".join(f"'{each}'" for each in self.types) if self.types else ""
+        return self.shebang + check + self.body
 
     @cached_property
     def sha(self) -> str:
@@ -28,11 +56,18 @@ def _read(name: str) -> str:
     return files(__package__).joinpath("lua", name).read_text()
 
 
-ACQUIRE = Script(_ON_A_FULL_SERVER + _read("acquire.lua"))
-RENEW = Script(_ON_A_FULL_SERVER + _read("renew.lua"))
-RELEASE = Script(_read("release.lua"))
-HEARTBEAT = Script(_ON_A_FULL_SERVER + _read("heartbeat.lua"))
-FORGET_CONSUMERS = Script(_read("forget.lua"))
-BACKLOG = Script(_read("backlog.lua"))
-FINISH = Script(_ON_A_FULL_SERVER + _read("window.lua") + _read("finish.lua"))
-CLOSE_GAPS = Script(_ON_A_FULL_SERVER + _read("window.lua") + _read("close.lua"))
+_LEASE = ("string", "string")
+ACQUIRE = Script(_read("acquire.lua"), _LEASE, _ON_A_FULL_SERVER)
+RENEW = Script(_read("renew.lua"), _LEASE, _ON_A_FULL_SERVER)
+RELEASE = Script(_read("release.lua"), ("string",))
+HEARTBEAT = Script(_read("heartbeat.lua"), ("zset",), _ON_A_FULL_SERVER)
+FORGET_CONSUMERS = Script(_read("forget.lua"), ("stream",))
+BACKLOG = Script(_read("backlog.lua"), ())
+FINISH = Script(
+    _read("ledger.lua") + _read("window.lua") + _read("finish.lua"),
+    ("string", "stream", "stream", "hash", "hash", "stream"),
+    _ON_A_FULL_SERVER,
+)
+CLOSE_GAPS = Script(
+    _read("ledger.lua") + _read("window.lua") + _read("close.lua"), ("string", "hash", "hash"), _ON_A_FULL_SERVER
+)

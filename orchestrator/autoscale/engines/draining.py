@@ -26,7 +26,8 @@ _log = structlog.get_logger(__name__)
 
 # KEYS: fence, draining    ARGV: token, "new" or "kept", addresses
 # Answers the time (Unix ms), or 0: a newer leader is there, or a mark that should have been kept was taken off.
-_MARK = Script("""
+_MARK = Script(
+    """
 if tonumber(redis.call('GET', KEYS[1]) or '0') > tonumber(ARGV[1]) then return 0 end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -35,14 +36,19 @@ for i = 3, #ARGV do
 end
 for i = 3, #ARGV do redis.call('HSET', KEYS[2], ARGV[i], string.format('%.0f', now_ms)) end
 return now_ms
-""")
+""",
+    ("string", "hash"),
+)
 # KEYS: draining    ARGV: address and value in turn; a mark that was renewed meanwhile stays
-_FORGET = Script("""
+_FORGET = Script(
+    """
 for i = 1, #ARGV, 2 do
   if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
 end
 return 1
-""")
+""",
+    ("hash",),
+)
 
 
 class Draining:

@@ -22,7 +22,7 @@ from orchestrator.dispatch.store import ReplyRefused, Store, pairs
 from orchestrator.report import FRESH_MS
 from orchestrator.supervise.host_record import HostState, Wanted
 
-_WANT = Script(files("orchestrator.autoscale").joinpath("lua", "want.lua").read_text())
+_WANT = Script(files("orchestrator.autoscale").joinpath("lua", "want.lua").read_text(), ("hash", "string"))
 
 
 class LocalServers:

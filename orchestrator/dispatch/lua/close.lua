@@ -3,6 +3,8 @@
 -- ARGV: 1 token, 2 epoch, 3... sequences
 -- Answers how many were closed; -1 if fenced.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+local uncountable = refuse_uncountable(KEYS[3], {'lost'})
+if uncountable then return uncountable end
 local window = load_window(KEYS[2], ARGV[2])
 if not window then return 0 end
 local closed = 0

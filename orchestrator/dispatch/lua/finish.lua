@@ -3,25 +3,36 @@
 -- ARGV: 1 token, 2 group, 3 entry, 4 kind, 5 body, 6 reason, 7 epoch ('' outside any sequence), 8 sequence,
 --       9 out length, 10 out ttl ms, 11 dead length, 12 stream, 13 detail, 14 head, 15 size, 16 deliveries
 -- Answers {finished | duplicate | again | fenced | jump | stale, lost}
+-- What can fail is looked at before the first change, and the entry is deleted last.
+local outside = ARGV[7] == ''
+local ended, reason = outside and 'outside' or ARGV[4], ARGV[4] .. ':' .. ARGV[6]
+
+local function remove()
+  return redis.call('XACK', KEYS[2], ARGV[2], ARGV[3]) + redis.call('XDEL', KEYS[2], ARGV[3])
+end
+
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'fenced', 0} end
+local uncountable = refuse_uncountable(KEYS[5], {'lost', 'duplicate', ended, reason})
+if uncountable then return uncountable end
 local verdict, lost = 'placed', 0
-if ARGV[7] ~= '' then
+if not outside then
   verdict, lost = place(KEYS[4], ARGV[7], tonumber(ARGV[8]))
   if lost > 0 then redis.call('HINCRBY', KEYS[5], 'lost', lost) end
   if verdict == 'jump' or verdict == 'stale' then return {verdict, lost} end
 end
-local here = redis.call('XACK', KEYS[2], ARGV[2], ARGV[3]) + redis.call('XDEL', KEYS[2], ARGV[3])
-if verdict == 'duplicate' or (ARGV[7] == '' and here == 0) then
-  if here == 0 then return {'again', 0} end
+if verdict == 'duplicate' then
+  if remove() == 0 then return {'again', 0} end
   redis.call('HINCRBY', KEYS[5], 'duplicate', 1)
   return {'duplicate', 0}
 end
+if outside and remove() == 0 then return {'again', 0} end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[9], '*', 'k', ARGV[4], 'p', ARGV[5])
 redis.call('PEXPIRE', KEYS[3], ARGV[10])
-redis.call('HINCRBY', KEYS[5], ARGV[7] == '' and 'outside' or ARGV[4], 1)
-if ARGV[6] ~= '' then redis.call('HINCRBY', KEYS[5], ARGV[4] .. ':' .. ARGV[6], 1) end
+redis.call('HINCRBY', KEYS[5], ended, 1)
+if ARGV[6] ~= '' then redis.call('HINCRBY', KEYS[5], reason, 1) end
 if ARGV[4] == 'refused' then
   redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[11], '*', 'stream', ARGV[12], 'reason', ARGV[6],
     'detail', ARGV[13], 'head', ARGV[14], 'size', ARGV[15], 'deliveries', ARGV[16], 'entry', ARGV[3])
 end
+if not outside then remove() end
 return {'finished', lost}

@@ -13,9 +13,13 @@ end
 local function load_window(key, epoch)
   local packed = redis.call('HGET', key, epoch)
   if not packed then return nil end
-  local high = tonumber(string.sub(packed, 1, 10))
+  local high, candidate = string.match(packed, '^(%d%d%d%d%d%d%d%d%d%d)(%d%d%d%d%d%d%d%d%d%d)')
+  if not high or #packed ~= 20 + SPAN / 8 then
+    error(redis.error_reply('BADVALUE ' .. key .. ': the field ' .. epoch .. ' is no window: delete it'))
+  end
+  high = tonumber(high)
   if high == NONE then high = -1 end
-  return {high = high, candidate = tonumber(string.sub(packed, 11, 20)), bits = {string.byte(packed, 21, 20 + SPAN / 8)}}
+  return {high = high, candidate = tonumber(candidate), bits = {string.byte(packed, 21, 20 + SPAN / 8)}}
 end
 
 local function save_window(key, epoch, window)
@@ -78,7 +82,10 @@ local function place(key, epoch, sequence)
   local lost, evicted = 0, nil
   local window = load_window(key, epoch)
   if not window then
-    local kept = redis.call('HKEYS', key)
+    local kept = {}
+    for _, each in ipairs(redis.call('HKEYS', key)) do
+      if #each == 20 and not string.match(each, '%D') then kept[#kept + 1] = each end
+    end
     table.sort(kept)
     if #kept >= KEPT then
       if epoch < kept[1] then return 'stale', 0 end

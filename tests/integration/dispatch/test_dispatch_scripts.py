@@ -1,0 +1,181 @@
+"""Every server-side script looks before it changes: a key of a wrong type is named, a value that counts nothing too."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import orchestrator
+from narrows.wire import Install
+from narrows.wire.keys import GROUP, INSTALL_KEY, ShardKeys, StreamKeys
+from orchestrator.dispatch import Store
+from orchestrator.dispatch.scripts import (
+    ACQUIRE,
+    BACKLOG,
+    CLOSE_GAPS,
+    FINISH,
+    FORGET_CONSUMERS,
+    HEARTBEAT,
+    RELEASE,
+    RENEW,
+    Script,
+)
+from orchestrator.dispatch.store import Encodable, Reply, ReplyRefused
+from orchestrator.dispatch.window import epoch_field
+from orchestrator.page.redis_view import RedisView
+from orchestrator.supervise import LocalRedis
+
+KEYS, SHARD = StreamKeys("cam", 0), ShardKeys(0)
+_ROOT = Path(orchestrator.__file__).parent
+_MAKE: Mapping[str, tuple[Encodable, ...]] = {
+    "string": ("SET", "1"),
+    "hash": ("HSET", "field", "1"),
+    "stream": ("XADD", "1-1", "p", "x"),
+    "zset": ("ZADD", 1, "member"),
+    "list": ("RPUSH", "x"),
+}
+
+
+@dataclass(frozen=True)
+class Use:
+    """How a script is called so that it would change all that it can."""
+
+    script: Script
+    keys: tuple[str, ...]
+    args: tuple[Encodable, ...] = ()
+
+
+def _finish(kind: str, reason: str, place: Sequence[Encodable]) -> tuple[Encodable, ...]:
+    return ("1", GROUP, "1-1", kind, "body", reason, *place, 10, 60_000, 10, "cam", "detail", "head", 4, 1)
+
+
+_FINISHING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead)
+_PLACE = (epoch_field(1), 5)
+_USES = {
+    "finish with a mask": Use(FINISH, _FINISHING, _finish("mask", "", _PLACE)),
+    "finish with a refusal": Use(FINISH, _FINISHING, _finish("refused", "packet", _PLACE)),
+    "finish outside any sequence": Use(FINISH, _FINISHING, _finish("refused", "packet", ("", ""))),
+    "close": Use(CLOSE_GAPS, (SHARD.fence, KEYS.seen, KEYS.ledger), ("1", epoch_field(1), 0)),
+    "acquire": Use(ACQUIRE, (SHARD.lease, SHARD.fence), ("me", 1000)),
+    "renew": Use(RENEW, (SHARD.lease, SHARD.fence), ("1", "me", 1000)),
+    "release": Use(RELEASE, (SHARD.lease,), ("1", "me")),
+    "heartbeat": Use(HEARTBEAT, ("narrows:dispatchers",), ("me", 1000)),
+    "forget": Use(FORGET_CONSUMERS, (KEYS.features,), (GROUP, "me", 0)),
+}
+
+
+def scripts_of_the_cloud() -> dict[str, Script]:
+    """Each script that any module of the cloud's programs declares, by its name there."""
+    names = [info.name for info in pkgutil.walk_packages(orchestrator.__path__, "orchestrator.")]
+    modules = [importlib.import_module(name) for name in names if not name.endswith("__main__")]
+    return {name: value for module in modules for name, value in vars(module).items() if isinstance(value, Script)}
+
+
+def _changing() -> list[Use]:
+    """All that change something: how those beside the frame's way are called does not matter to what is checked."""
+    named = list(_USES.values())
+    others = [script for script in scripts_of_the_cloud().values() if script not in [use.script for use in named]]
+    beside = [Use(each, tuple(f"narrows:{{0}}:{n}" for n in range(len(each.types))), ("1",)) for each in others]
+    return [use for use in named + beside if use.script.types]
+
+
+async def _make(store: Store, key: str, kind: str) -> None:
+    command, *args = _MAKE[kind]
+    await store.call(command, key, *args)
+
+
+async def _everything(store: Store) -> dict[bytes, Reply]:
+    return {key: await store.call("DUMP", key) for key in await store.call("KEYS", "*")}
+
+
+async def _refused(store: Store, use: Use) -> ReplyRefused:
+    """The refusal of a call that must change nothing."""
+    before = await _everything(store)
+    with pytest.raises(ReplyRefused) as refused:
+        await store.run(use.script, use.keys, *use.args)
+    assert await _everything(store) == before
+    return refused.value
+
+
+@pytest.mark.parametrize("use", _changing(), ids=lambda use: f"{use.keys[0]} {use.script.sha[:4]}")
+async def test_a_key_of_a_wrong_type_is_named_and_nothing_is_changed(store: Store, use: Use) -> None:
+    for wrong, key in enumerate(use.keys):
+        await store.call("FLUSHALL")
+        for place, (each, kind) in enumerate(zip(use.keys, use.script.types, strict=True)):
+            await _make(store, each, "list" if place == wrong else kind)
+        refused = await _refused(store, use)
+        assert refused.code == "WRONGTYPE"
+        assert key in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "field"),
+    [
+        *[("finish with a mask", KEYS.ledger, field) for field in ("mask", "lost", "duplicate")],
+        *[("finish with a refusal", KEYS.ledger, field) for field in ("refused", "refused:packet")],
+        ("finish outside any sequence", KEYS.ledger, "outside"),
+        ("close", KEYS.ledger, "lost"),
+        ("finish with a mask", KEYS.seen, epoch_field(1)),
+        ("close", KEYS.seen, epoch_field(1)),
+    ],
+)
+@pytest.mark.parametrize("value", ["junk", "1e3", "-1", "9" * 16, " 1", "1.5", ""])
+async def test_a_value_that_cannot_be_counted_is_named_and_nothing_is_changed(
+    store: Store, name: str, key: str, field: str, value: str
+) -> None:
+    use = _USES[name]
+    await store.call("SET", SHARD.fence, "1")
+    await store.call("XADD", KEYS.features, "1-1", "p", "x")
+    await store.call("HSET", key, field, value)
+    refused = await _refused(store, use)
+    assert refused.code == "BADVALUE"
+    assert key in str(refused)
+    assert field in str(refused)
+
+
+async def test_a_field_that_is_no_epoch_takes_no_place_from_one(store: Store) -> None:
+    await store.call("SET", SHARD.fence, "1")
+    for n in range(8):
+        await store.call("HSET", KEYS.seen, f"junk {n}", "x")
+    use = _USES["finish with a mask"]
+    for epoch in (1, 2):
+        entry = await store.call("XADD", KEYS.features, "*", "p", "x")
+        args = _finish("mask", "", (epoch_field(epoch), 0))
+        assert await store.run(use.script, use.keys, *args[:2], entry, *args[3:]) == [b"finished", 0]
+    assert await store.call("HEXISTS", KEYS.seen, epoch_field(1)) == 1
+
+
+async def test_the_backlog_leaves_out_a_key_of_a_wrong_type_and_counts_its_neighbours(store: Store) -> None:
+    neighbour = StreamKeys("neighbour", 0)
+    await _make(store, KEYS.features, "string")
+    await _make(store, neighbour.features, "stream")
+    assert await store.run(BACKLOG, [KEYS.features, neighbour.features]) == [[0, b""], [1, b"1-1"]]
+
+
+async def test_the_page_leaves_out_a_key_of_a_wrong_type_and_shows_its_neighbours(
+    store: Store, server: LocalRedis
+) -> None:
+    await store.call("SET", INSTALL_KEY, Install(shards=1).to_json())
+    for stream in ("a", "b"):
+        await _make(store, StreamKeys(stream, 0).features, "stream")
+        await store.call("HSET", StreamKeys(stream, 0).ledger, "mask", 7)
+    for key in (StreamKeys("a", 0).features, StreamKeys("a", 0).ledger, StreamKeys("a", 0).outcomes):
+        await store.call("DEL", key)
+        await _make(store, key, "list")
+    view = RedisView(server.url)
+    pulses = view.pulses(["a", "b"])
+    assert (pulses["a"].waiting, pulses["a"].masks) == (0, 0)
+    assert (pulses["b"].waiting, pulses["b"].masks) == (1, 7)
+    assert view.newest_masks({"a": "", "b": ""}) == {}
+    view.close()
+
+
+def test_every_script_of_the_cloud_is_among_those_tried() -> None:
+    declared = scripts_of_the_cloud()
+    assert {use.script for use in _changing()} | {BACKLOG} == set(declared.values())
+    written = {path.name for path in _ROOT.rglob("*.lua")} - {"pulse.lua", "newest.lua"}
+    texts = [path.read_text() for path in _ROOT.rglob("*.lua") if path.name in written]
+    assert [text for text in texts if not any(text in script.body for script in declared.values())] == []
