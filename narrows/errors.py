@@ -6,7 +6,7 @@
     ├── FrameRefused          one frame cannot end in a mask; ``reason`` is its counter label
     │   ├── PacketError       its bytes are no valid packet
     │   ├── ...               it is valid, but cannot be used here or now
-    ├── RecordError           a mask packet, control record or stream setting that cannot be parsed
+    ├── RecordError           a mask packet or a JSON record that cannot be parsed
     ├── BundleError           a bundle folder that is incomplete, altered or of another schema
     ├── DatasetError, WeightsMismatch                      the workshop's inputs
     ├── SourceError                                        a camera, video or folder that yields no frames
@@ -195,7 +195,7 @@ def refusal_reasons(kind: type[FrameRefused] = FrameRefused) -> frozenset[str]:
 
 
 class RecordError(NarrowsError):
-    """A mask packet, control record or stream setting that cannot be parsed."""
+    """A mask packet or a JSON record that cannot be parsed; the message names the record and the field."""
 
 
 class BundleError(NarrowsError):

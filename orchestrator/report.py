@@ -6,19 +6,19 @@ What servers know (the cost of batches, instances) is asked of the servers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, ClassVar
 
-from narrows.errors import RecordError
+from msgspec import Meta, Struct
+
+from narrows.wire.record import Count, PerSecond, Record, Seconds, UnixMs
 
 MAX_REPORT_BYTES = 1 << 20
 FRESH_MS = 5_000
+_Level = Annotated[str, Meta(pattern=r"^[0-9]{1,3}\Z")]
 
 
-@dataclass(frozen=True, slots=True)
-class BundleReport:
+class BundleReport(Struct, frozen=True):
     """What streams ask of one bundle.
 
     Attributes:
@@ -27,12 +27,11 @@ class BundleReport:
         decode_s: mean seconds of this process to entropy-decode and pack a frame, by rate level.
     """
 
-    frames_per_s: Mapping[str, float] = field(default_factory=dict)
-    decode_s: Mapping[str, float] = field(default_factory=dict)
+    frames_per_s: Mapping[_Level, PerSecond] = {}
+    decode_s: Mapping[_Level, Seconds] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ServerReport:
+class ServerReport(Struct, frozen=True):
     """One Triton server as a dispatcher sees it.
 
     Attributes:
@@ -47,13 +46,12 @@ class ServerReport:
     ready: bool
     ejected: bool = False
     draining: bool = False
-    outstanding: int = 0
-    frames: int = 0
-    failures: int = 0
+    outstanding: Count = 0
+    frames: Count = 0
+    failures: Count = 0
 
 
-@dataclass(frozen=True, slots=True)
-class DispatcherReport:
+class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
     """One dispatcher at a moment.
 
     Attributes:
@@ -67,64 +65,16 @@ class DispatcherReport:
         servers: by gRPC address.
     """
 
+    what: ClassVar[str] = "a dispatcher's report"
+    most_bytes: ClassVar[int] = MAX_REPORT_BYTES
+
     name: str
-    at_ms: int
-    streams: int = 0
-    backlog_frames: int = 0
-    backlog_age_s: float = 0.0
-    saturation: float = 0.0
-    realtime_ended: int = 0
-    realtime_late: int = 0
-    bundles: Mapping[str, BundleReport] = field(default_factory=dict)
-    servers: Mapping[str, ServerReport] = field(default_factory=dict)
-
-    def to_json(self) -> bytes:
-        """Serialise."""
-        return json.dumps(asdict(self) | {"v": 1}, separators=(",", ":")).encode()
-
-    @classmethod
-    def parse(cls, data: bytes) -> DispatcherReport:
-        """Read a report; unknown fields are ignored, so that a dispatcher may be newer.
-
-        Raises:
-            RecordError: too long, no JSON object, another version, or a field of another type.
-        """
-        if len(data) > MAX_REPORT_BYTES:
-            raise RecordError(f"a dispatcher's report of {len(data)} bytes; at most {MAX_REPORT_BYTES} are read")
-        try:
-            raw: dict[str, Any] = json.loads(data)
-            if raw["v"] != 1:
-                raise RecordError(f"a dispatcher's report of version {raw['v']!r}; this build reads 1")
-            return cls(
-                name=str(raw["name"]),
-                at_ms=int(raw["at_ms"]),
-                streams=int(raw["streams"]),
-                backlog_frames=int(raw["backlog_frames"]),
-                backlog_age_s=float(raw["backlog_age_s"]),
-                saturation=float(raw["saturation"]),
-                realtime_ended=int(raw["realtime_ended"]),
-                realtime_late=int(raw["realtime_late"]),
-                bundles={name: _bundle(each) for name, each in raw["bundles"].items()},
-                servers={address: _server(each) for address, each in raw["servers"].items()},
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise RecordError(f"a dispatcher's report cannot be read: {error!r}") from None
-
-
-def _bundle(raw: dict[str, Any]) -> BundleReport:
-    return BundleReport(_numbers(raw["frames_per_s"]), _numbers(raw["decode_s"]))
-
-
-def _numbers(raw: dict[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in raw.items()}
-
-
-def _server(raw: dict[str, Any]) -> ServerReport:
-    return ServerReport(
-        ready=bool(raw["ready"]),
-        ejected=bool(raw["ejected"]),
-        draining=bool(raw["draining"]),
-        outstanding=int(raw["outstanding"]),
-        frames=int(raw["frames"]),
-        failures=int(raw["failures"]),
-    )
+    at_ms: UnixMs
+    streams: Count = 0
+    backlog_frames: Count = 0
+    backlog_age_s: Seconds = 0.0
+    saturation: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    realtime_ended: Count = 0
+    realtime_late: Count = 0
+    bundles: Mapping[str, BundleReport] = {}
+    servers: Mapping[str, ServerReport] = {}

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.bundle.int8_decoder import DECODER_INT8, RECORD, Int8Decoder, read_int8_decoder
-from narrows.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, TABLES, Manifest
+from narrows.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES, Manifest
 from narrows.codec import CodingTables
 from narrows.errors import BundleError, BundleUnknown, ShapeMismatch
 from narrows.wire.feature import FeaturePacket
 
-MANIFEST = "manifest.json"
 _HASH_BLOCK = 1 << 20
 
 

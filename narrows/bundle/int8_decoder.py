@@ -15,7 +15,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from narrows.errors import BundleError
+from narrows.errors import BundleError, RecordError
+from narrows.wire.record import Count, decode_record
 
 SCHEMA_VERSION = 1
 DECODER_INT8, RECORD = "decoder.int8.onnx", "decoder.int8.json"
@@ -37,9 +38,9 @@ class Int8Decoder:
 
     decoder_sha256: str
     sha256: str
-    size_bytes: int
-    calibration_frames: int
-    held_out_frames: int
+    size_bytes: Count
+    calibration_frames: Count
+    held_out_frames: Count
     points_lost: tuple[float, ...]
     agreement: tuple[float, ...]
     schema: int = SCHEMA_VERSION
@@ -56,20 +57,12 @@ class Int8Decoder:
             BundleError: no JSON, another schema, or a field that is missing or makes no sense.
         """
         try:
-            raw = json.loads(data)
-            if raw["schema"] != SCHEMA_VERSION:
-                raise BundleError(f"{RECORD} has schema {raw['schema']!r}; this build speaks {SCHEMA_VERSION}")
-            return cls(
-                decoder_sha256=str(raw["decoder_sha256"]),
-                sha256=str(raw["sha256"]),
-                size_bytes=int(raw["size_bytes"]),
-                calibration_frames=int(raw["calibration_frames"]),
-                held_out_frames=int(raw["held_out_frames"]),
-                points_lost=tuple(float(points) for points in raw["points_lost"]),
-                agreement=tuple(float(share) for share in raw["agreement"]),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            raise BundleError(f"{RECORD} cannot be read: {type(error).__name__}: {error}") from None
+            found = decode_record(data, cls, what=RECORD, most_bytes=1 << 20)
+        except RecordError as error:
+            raise BundleError(str(error)) from None
+        if found.schema != SCHEMA_VERSION:
+            raise BundleError(f"{RECORD} has schema {found.schema}; this build speaks {SCHEMA_VERSION}")
+        return found
 
 
 def read_int8_decoder(folder: Path, decoder_sha256: str) -> Int8Decoder | None:

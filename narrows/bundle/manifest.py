@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
-from narrows.errors import BundleError
+from msgspec import Meta, Struct, to_builtins
+
+from narrows.errors import BundleError, RecordError
 from narrows.wire.feature import LatentShape
+from narrows.wire.record import Count, decode_object, decode_record
 
 SCHEMA_VERSION = 1
 ENCODER_INT8, ENCODER_FLOAT = "encoder.int8.onnx", "encoder.float.onnx"
 DECODER, TABLES = "decoder.onnx", "tables.bin"
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 8 << 20
+"""256 levels of 1024 gains, in decimal digits."""
+_Side = Annotated[int, Meta(ge=1, le=1 << 16)]
+_Byte = Annotated[int, Meta(ge=0, le=255)]
 
 
-@dataclass(frozen=True)
-class InputSpec:
+class InputSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """The picture that the encoder takes: uint8 RGB ``(1, height, width, 3)``, normalised inside the network."""
 
-    width: int
-    height: int
+    width: _Side
+    height: _Side
     mean: float
     deviation: float
 
 
-@dataclass(frozen=True)
-class RateLevel:
+class RateLevel(Struct, frozen=True, forbid_unknown_fields=True):
     """One point on the rate curve. ``gain`` has one positive float a channel.
 
     ``bits_per_pixel`` is what whole packets measured on the pictures that the tables were counted on.
@@ -36,12 +42,11 @@ class RateLevel:
     bits_per_pixel: float
 
 
-@dataclass(frozen=True)
-class FileEntry:
+class FileEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """A file of the bundle, pinned. A file that is not required may be left out where space is short."""
 
     sha256: str
-    size_bytes: int
+    size_bytes: Count
     required: bool = True
 
 
@@ -52,7 +57,7 @@ class Manifest:
     name: str
     version: str
     classes: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
+    palette: tuple[tuple[_Byte, _Byte, _Byte], ...]
     input: InputSpec
     latent: LatentShape
     levels: tuple[RateLevel, ...]
@@ -64,7 +69,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Canonical JSON: the bytes whose hash is the bundle's id."""
-        return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
+        return (json.dumps(to_builtins(self), indent=1, sort_keys=True) + "\n").encode()
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
@@ -74,24 +79,13 @@ class Manifest:
             BundleError: no JSON, another schema, or a field that is missing or makes no sense.
         """
         try:
-            raw = json.loads(data)
-            if raw["schema"] != SCHEMA_VERSION:
-                raise BundleError(f"bundle schema {raw['schema']!r}; this build speaks {SCHEMA_VERSION}: upgrade it")
-            manifest = cls(
-                name=str(raw["name"]),
-                version=str(raw["version"]),
-                classes=tuple(str(name) for name in raw["classes"]),
-                palette=tuple((int(r), int(g), int(b)) for r, g, b in raw["palette"]),
-                input=InputSpec(**raw["input"]),
-                latent=LatentShape(**raw["latent"]),
-                levels=tuple(_level(item) for item in raw["levels"]),
-                coding_order=str(raw["coding_order"]),
-                licence=str(raw["licence"]),
-                provenance=str(raw["provenance"]),
-                files={str(name): FileEntry(**entry) for name, entry in raw["files"].items()},
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise BundleError(f"manifest.json cannot be read: {type(error).__name__}: {error}") from None
+            raw = decode_object(data, what=MANIFEST, most_bytes=MAX_MANIFEST_BYTES)
+            if raw.get("schema") != SCHEMA_VERSION:
+                found = repr(raw.get("schema"))[:40]
+                raise BundleError(f"bundle schema {found}; this build speaks {SCHEMA_VERSION}: upgrade it")
+            manifest = decode_record(data, cls, what=MANIFEST, most_bytes=MAX_MANIFEST_BYTES)
+        except RecordError as error:
+            raise BundleError(str(error)) from None
         _check(manifest)
         return manifest
 
@@ -103,12 +97,10 @@ class Manifest:
         return len(self.levels) - 1
 
 
-def _level(raw: dict[str, Any]) -> RateLevel:
-    return RateLevel(tuple(float(g) for g in raw["gain"]), float(raw["bits_per_pixel"]))
-
-
 def _check(manifest: Manifest) -> None:
     channels = manifest.latent.channels
+    if not all(1 <= side <= most for side, most in zip(manifest.latent.as_tuple(), (1024, 2048, 2048), strict=True)):
+        raise BundleError(f"a latent shape of {manifest.latent.as_tuple()} is beyond what a packet can carry")
     if not 1 <= len(manifest.levels) <= 256:
         raise BundleError(f"a bundle has 1 to 256 rate levels, not {len(manifest.levels)}")
     if not 1 <= len(manifest.classes) <= 255 or len(manifest.classes) != len(manifest.palette):

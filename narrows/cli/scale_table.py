@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
 from rich.console import Console
 from rich.table import Table
 
@@ -20,9 +20,9 @@ def as_record(standing: Standing) -> dict[str, Any]:
     """For ``--json``: ``status`` is ``null`` where no autoscaler leads."""
     return {
         "now_ms": standing.now_ms,
-        "status": None if standing.status is None else asdict(standing.status),
-        "order": asdict(standing.order),
-        "decisions": [asdict(each) for each in standing.decisions],
+        "status": to_builtins(standing.status),
+        "order": to_builtins(standing.order),
+        "decisions": to_builtins(standing.decisions),
     }
 
 

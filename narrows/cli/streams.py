@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import sys
 import time
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import json
+from msgspec.structs import replace
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.wire.streams import Policy, StreamSettings
@@ -52,7 +52,7 @@ def list_streams(
         found = overviews(registry)
     if as_json:
         for overview in found:
-            print(json.dumps(asdict(overview)))
+            print(json.encode(overview).decode())
         return
     _print_table(found)
 
@@ -85,7 +85,7 @@ def set_stream(
         changes["bundle"] = None if bundle == "any" else bundle
     with _registry(redis_url) as registry:
         current = registry.get(stream) or StreamSettings()
-        stored = registry.set(stream, replace(current, **changes), who=by or _caller())  # type: ignore[arg-type]
+        stored = registry.set(stream, replace(current, **changes), who=by or _caller())
     print(f"{stream}: {_in_words(stored)}")
 
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from narrows.bundle import Bundle
-from narrows.bundle.bundle import MANIFEST
 from narrows.bundle.int8_decoder import DECODER_INT8, RECORD
-from narrows.bundle.manifest import TABLES
+from narrows.bundle.manifest import MANIFEST, TABLES
 from narrows.dataset import FolderDataset
 from narrows.errors import DatasetError
 from narrows.export.counting import Progress, count_both, latents_of, with_mirrored

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.bundle import Bundle, FileEntry, InputSpec, Manifest, RateLevel
-from narrows.bundle.bundle import MANIFEST
 from narrows.bundle.int8_decoder import drop_int8_decoder
-from narrows.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, TABLES
+from narrows.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES
 from narrows.codec import CodingTables, encode_symbols
 from narrows.dataset import FolderDataset
 from narrows.export.counting import count_both, latents_of, symbols_at, with_mirrored

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import redis
+from msgspec.structs import replace
 
 from narrows.registry.audit import ScaleEvent, write_scale_audit
 from narrows.wire.keys import ScaleKeys

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
 
-from narrows.errors import SecretError, StreamIdInvalid
+import msgspec
+from msgspec import Meta
+
+from narrows.errors import RecordError, SecretError, StreamIdInvalid
 from narrows.wire.keys import check_stream_id
+from narrows.wire.record import Record
 
 KEY_BYTES = 64
 """32 for the cipher, 32 for the masks of the digests."""
-_MAX_FILE_BYTES = 4096
+MAX_KEY_ID = 255
+KeyId = Annotated[int, Meta(ge=1, le=MAX_KEY_ID)]
+KeyTime = Annotated[int, Meta(ge=0, lt=1 << 48)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,8 @@ class CameraKey:
 
     def to_json(self) -> bytes:
         """What the camera's file holds."""
-        fields = {"v": 1, "stream": self.stream, "key_id": self.key_id, "issued_ms": self.issued_ms}
-        return json.dumps(fields | {"secret": self.secret.hex()}, indent=1).encode() + b"\n"
+        found = _File(self.stream, self.key_id, self.issued_ms, self.secret.hex())
+        return msgspec.json.format(found.to_json(), indent=1) + b"\n"
 
     @classmethod
     def parse(cls, data: bytes) -> CameraKey:
@@ -51,43 +57,18 @@ class CameraKey:
         Raises:
             SecretError: it is none.
         """
-        if len(data) > _MAX_FILE_BYTES:
-            raise SecretError(f"a key file has at most {_MAX_FILE_BYTES} bytes, this one {len(data)}")
         try:
-            raw = json.loads(data)
-            found = cls(
-                check_stream_id(raw["stream"]),
-                whole(raw, "key_id", 1, 255),
-                whole(raw, "issued_ms", 0, (1 << 48) - 1),
-                secret_bytes(raw, KEY_BYTES),
-            )
-        except (ValueError, RecursionError, KeyError, TypeError, StreamIdInvalid):
-            raise SecretError("this is no camera's key: `narrows keys issue` writes one") from None
-        if raw.get("v") != 1:
-            raise SecretError("this key file is of another version than 1")
-        return found
+            found = _File.parse(data)
+            return cls(check_stream_id(found.stream), found.key_id, found.issued_ms, bytes.fromhex(found.secret))
+        except (RecordError, StreamIdInvalid):
+            raise SecretError("this is no camera's key of version 1: `narrows keys issue` writes one") from None
 
 
-def whole(raw: dict[str, object], name: str, least: int, most: int) -> int:
-    """A whole number of a record.
+class _File(Record, frozen=True, tag_field="v", tag=1):
+    what: ClassVar[str] = "a camera's key"
+    most_bytes: ClassVar[int] = 4096
 
-    Raises:
-        KeyError, ValueError: there is none of that name, or not in that range.
-    """
-    value = raw[name]
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(name)
-    return value
-
-
-def secret_bytes(raw: dict[str, object], size: int) -> bytes:
-    """The field ``secret``, in hexadecimal.
-
-    Raises:
-        KeyError, ValueError: there is none, or not of that size.
-    """
-    value = raw["secret"]
-    secret = bytes.fromhex(value) if isinstance(value, str) else b""
-    if len(secret) != size:
-        raise ValueError("secret")
-    return secret
+    stream: str
+    key_id: KeyId
+    issued_ms: KeyTime
+    secret: Annotated[str, Meta(pattern=rf"^[0-9a-fA-F]{{{2 * KEY_BYTES}}}\Z")]

@@ -6,21 +6,20 @@ what dispatchers hold does not grow with the fleet. A camera's own key opens not
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar
 
+import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from narrows.errors import SealKeyRevoked, SealKeyUnknown, SecretError, StreamIdInvalid
-from narrows.seal.camera_key import KEY_BYTES, CameraKey, secret_bytes, whole
+from narrows.errors import RecordError, SealKeyRevoked, SealKeyUnknown, SecretError, StreamIdInvalid
+from narrows.seal.camera_key import KEY_BYTES, MAX_KEY_ID, CameraKey, KeyId, KeyTime
 from narrows.wire.keys import check_stream_id
+from narrows.wire.record import Record
 
 ROOT_BYTES = 32
-MAX_KEY_ID = 255
-_MAX_FILE_BYTES = 1 << 22
-_LAST_MS = (1 << 48) - 1
 _CONTEXT = b"narrows seal 1\0"
 
 
@@ -125,11 +124,8 @@ class Keyring:
 
     def to_json(self) -> bytes:
         """What the key folder's file holds."""
-        roots = [
-            {"key_id": r.key_id, "made_ms": r.made_ms, "until_ms": r.until_ms, "secret": r.secret.hex()}
-            for r in self.roots.values()
-        ]
-        return json.dumps({"v": 1, "roots": roots, "revoked": sorted(self.revoked)}, indent=1).encode() + b"\n"
+        roots = tuple(_Root(r.key_id, r.made_ms, r.until_ms, r.secret.hex()) for r in self.roots.values())
+        return msgspec.json.format(_File(roots, tuple(sorted(self.revoked))).to_json(), indent=1) + b"\n"
 
     @classmethod
     def parse(cls, data: bytes) -> Keyring:
@@ -138,24 +134,30 @@ class Keyring:
         Raises:
             SecretError: it is none.
         """
-        if len(data) > _MAX_FILE_BYTES:
-            raise SecretError(f"a key ring has at most {_MAX_FILE_BYTES} bytes, this one {len(data)}")
         try:
-            raw = json.loads(data)
-            roots = [_root(each) for each in raw["roots"]]
-            revoked = frozenset((check_stream_id(stream), int(key_id)) for stream, key_id in raw["revoked"])
-        except (ValueError, RecursionError, KeyError, TypeError, AttributeError, StreamIdInvalid):
-            raise SecretError("this is no key ring: `narrows keys init` makes one") from None
-        if raw.get("v") != 1 or len({root.key_id for root in roots}) != len(roots):
-            raise SecretError("this key ring is of another version than 1, or has a key id twice")
-        return cls({root.key_id: root for root in roots}, revoked)
+            found = _File.parse(data)
+            revoked = frozenset((check_stream_id(stream), key_id) for stream, key_id in found.revoked)
+        except (RecordError, StreamIdInvalid):
+            raise SecretError("this is no key ring of version 1: `narrows keys init` makes one") from None
+        roots = {r.key_id: Root(r.key_id, r.made_ms, r.until_ms, bytes.fromhex(r.secret)) for r in found.roots}
+        if len(roots) != len(found.roots):
+            raise SecretError("this key ring has a key id twice")
+        return cls(roots, revoked)
 
 
-def _root(raw: dict[str, object]) -> Root:
-    until_ms = None if raw["until_ms"] is None else whole(raw, "until_ms", 0, _LAST_MS)
-    return Root(
-        whole(raw, "key_id", 1, MAX_KEY_ID), whole(raw, "made_ms", 0, _LAST_MS), until_ms, secret_bytes(raw, ROOT_BYTES)
-    )
+class _Root(msgspec.Struct, frozen=True):
+    key_id: KeyId
+    made_ms: KeyTime
+    until_ms: KeyTime | None
+    secret: Annotated[str, msgspec.Meta(pattern=rf"^[0-9a-fA-F]{{{2 * ROOT_BYTES}}}\Z")]
+
+
+class _File(Record, frozen=True, tag_field="v", tag=1):
+    what: ClassVar[str] = "a key ring"
+    most_bytes: ClassVar[int] = 1 << 22
+
+    roots: tuple[_Root, ...]
+    revoked: tuple[tuple[str, int], ...]
 
 
 def _ended(root: Root, until_ms: int | None) -> Root:

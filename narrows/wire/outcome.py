@@ -6,11 +6,14 @@ Every entry of an ``out`` stream has a kind (field ``k``: ``mask``, ``skipped`` 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from narrows.errors import RecordError
 from narrows.wire.feature import FrameIdentity
+from narrows.wire.record import Record
 
 MASK, SKIPPED, REFUSED = b"mask", b"skipped", b"refused"
 MAX_OUTCOME_BYTES = 8192
@@ -34,15 +37,22 @@ class Refusal:
     identity: FrameIdentity | None = None
 
 
+class _Body(Record, frozen=True, omit_defaults=True):
+    what: ClassVar[str] = "an outcome"
+    most_bytes: ClassVar[int] = MAX_OUTCOME_BYTES
+
+    reason: str
+    detail: str | None = None
+    epoch: Annotated[int, Meta(ge=0)] | None = None
+    sequence: Annotated[int, Meta(ge=0, lt=1 << 32)] | None = None
+
+
 def outcome_to_json(outcome: Skip | Refusal) -> bytes:
     """The JSON body of an ``out`` entry; a detail is cut to its first 1000 characters."""
     identity = outcome.identity
-    record: dict[str, object] = {"reason": outcome.reason}
-    if isinstance(outcome, Refusal):
-        record["detail"] = outcome.detail[:MAX_DETAIL_CHARACTERS]
-    if identity is not None:
-        record |= {"epoch": identity.epoch, "sequence": identity.sequence}
-    return json.dumps(record, separators=(",", ":")).encode()
+    epoch, sequence = (None, None) if identity is None else (identity.epoch, identity.sequence)
+    detail = _encodable(outcome.detail[:MAX_DETAIL_CHARACTERS]) if isinstance(outcome, Refusal) else None
+    return _Body(outcome.reason, detail, epoch, sequence).to_json()
 
 
 def outcome_from_json(kind: bytes, body: bytes) -> Skip | Refusal:
@@ -51,28 +61,23 @@ def outcome_from_json(kind: bytes, body: bytes) -> Skip | Refusal:
     Raises:
         RecordError: the body is not of that form.
     """
-    if len(body) > MAX_OUTCOME_BYTES:
-        raise RecordError(f"an outcome of {len(body)} bytes; at most {MAX_OUTCOME_BYTES} are read")
-    try:
-        raw = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"an outcome of kind {kind!r} is no JSON: {error}") from None
-    if not isinstance(raw, dict):
-        raise RecordError(f"an outcome of kind {kind!r} is no JSON object")
-    reason, detail, identity = raw.get("reason"), raw.get("detail", ""), _identity(raw)
-    if not isinstance(reason, str) or not isinstance(detail, str):
-        raise RecordError(f"an outcome of kind {kind!r} has no text as its reason or detail")
+    found = _Body.parse(body)
+    identity = _identity(found)
     if kind == SKIPPED and identity is not None:
-        return Skip(identity, reason)
+        return Skip(identity, found.reason)
     if kind == REFUSED:
-        return Refusal(reason, detail, identity)
+        return Refusal(found.reason, found.detail or "", identity)
     raise RecordError(f"an outcome of kind {kind!r} cannot be read: unknown kind, or no identity")
 
 
-def _identity(raw: dict[str, object]) -> FrameIdentity | None:
-    epoch, sequence = raw.get("epoch"), raw.get("sequence")
-    if epoch is None and sequence is None:
+def _identity(body: _Body) -> FrameIdentity | None:
+    if body.epoch is None and body.sequence is None:
         return None
-    if type(epoch) is not int or type(sequence) is not int or not (0 <= epoch < 1 << 64 and 0 <= sequence < 1 << 32):
+    if body.epoch is None or body.sequence is None or body.epoch >= 1 << 64:
         raise RecordError("an outcome's epoch and sequence are whole numbers of 64 and 32 bits, or both absent")
-    return FrameIdentity(epoch, sequence)
+    return FrameIdentity(body.epoch, body.sequence)
+
+
+def _encodable(text: str) -> str:
+    """Without unpaired surrogates, which UTF-8 does not have."""
+    return text.encode("utf-8", "replace").decode()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import ClassVar, Self
 
 import structlog
+from msgspec import structs
 
-from narrows.errors import RecordError
 from narrows.wire.keys import ScaleKeys
+from narrows.wire.record import Count, Record, UnixMs
 from orchestrator.autoscale.metrics import ScaleMetrics
 from orchestrator.autoscale.signals import Decision
 from orchestrator.dispatch.store import Store
@@ -17,8 +18,7 @@ _log = structlog.get_logger(__name__)
 ENTRIES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
+class JournalEntry(Record, frozen=True, tag_field="v", tag=1):
     """One decision.
 
     Attributes:
@@ -28,41 +28,25 @@ class JournalEntry:
         dry_run: it was only said.
     """
 
+    what: ClassVar[str] = "a scaling decision"
+
     action: str
-    servers: int
-    instances: int
+    servers: Count
+    instances: Count
     reasons: tuple[str, ...]
     detail: str
     by: str
     dry_run: bool = False
-    at_ms: int = 0
-
-    def to_json(self) -> bytes:
-        """Serialise all but the time, which the entry's id tells."""
-        fields = {name: getattr(self, name) for name in self.__slots__ if name != "at_ms"}
-        return json.dumps({"v": 1} | fields, separators=(",", ":")).encode()
+    at_ms: UnixMs = 0
 
     @classmethod
-    def parse(cls, data: bytes, at_ms: int) -> JournalEntry:
-        """Read an entry; unknown fields are ignored.
+    def parse_entry(cls, data: bytes, at_ms: int) -> Self:
+        """Read an entry of the stream, dated by its id.
 
         Raises:
             RecordError: it is none.
         """
-        try:
-            raw = json.loads(data)
-            return cls(
-                action=str(raw["action"]),
-                servers=int(raw["servers"]),
-                instances=int(raw["instances"]),
-                reasons=tuple(str(reason) for reason in raw["reasons"]),
-                detail=str(raw["detail"]),
-                by=str(raw["by"]),
-                dry_run=bool(raw["dry_run"]),
-                at_ms=at_ms,
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            raise RecordError(f"a scaling decision cannot be read: {error!r}") from None
+        return structs.replace(cls.parse(data), at_ms=at_ms)
 
 
 def action_of(decision: Decision, before: Decision | None) -> str:

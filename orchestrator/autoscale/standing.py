@@ -51,6 +51,6 @@ def read_standing(client: redis.Redis, *, decisions: int) -> Standing:
 
 def _decision(entry_id: bytes, fields: dict[bytes, bytes]) -> JournalEntry | None:
     try:
-        return JournalEntry.parse(fields.get(b"d", b""), int(entry_id.partition(b"-")[0]))
+        return JournalEntry.parse_entry(fields.get(b"d", b""), int(entry_id.partition(b"-")[0]))
     except RecordError:
         return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 
 import structlog
+from msgspec.structs import replace
 
 from narrows.errors import RecordError
 from narrows.wire.control import Control

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+from msgspec.structs import replace
 
 from narrows.errors import RecordError, ServiceError
+from narrows.wire.record import Record, Seconds
 from orchestrator.replicas.address import Address
 
 MAX_RECORD_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class ServerRecord:
+class ServerRecord(Record, frozen=True, tag_field="v", tag=1):
     """One registered server.
 
     Attributes:
@@ -24,49 +24,25 @@ class ServerRecord:
         cpu_s: processor seconds that it used since it started; ``None``: not said.
     """
 
+    what: ClassVar[str] = "a server's record"
+    most_bytes: ClassVar[int] = MAX_RECORD_BYTES
+
     address: str
     slot: str = ""
     metrics: str = ""
-    cores: float | None = None
-    cpu_s: float | None = None
-
-    def to_json(self) -> bytes:
-        """Serialise."""
-        return json.dumps({"v": 1} | asdict(self), separators=(",", ":")).encode()
+    cores: Seconds | None = None
+    cpu_s: Seconds | None = None
 
     @classmethod
-    def parse(cls, data: bytes) -> ServerRecord:
+    def parse(cls, data: bytes) -> Self:
         """Read a record; unknown fields are ignored.
 
         Raises:
             RecordError: too long, no JSON object, another version, or no ``host:port``.
         """
-        if len(data) > MAX_RECORD_BYTES:
-            raise RecordError(f"a server's record of {len(data)} bytes; at most {MAX_RECORD_BYTES} are read")
+        found = super().parse(data)
         try:
-            raw = json.loads(data)
-            if raw["v"] != 1:
-                raise RecordError(f"a server's record of version {raw['v']!r}; this build reads 1")
-            if not isinstance(raw["address"], str):
-                raise RecordError(f"a server's address that is no text: {str(raw['address'])[:80]}")
-            metrics = str(raw.get("metrics", ""))
-            return cls(
-                address=str(Address.parse(raw["address"])),
-                slot=str(raw.get("slot", "")),
-                metrics=str(Address.parse(metrics)) if metrics else "",
-                cores=_positive(raw.get("cores")),
-                cpu_s=_positive(raw.get("cpu_s")),
-            )
+            metrics = str(Address.parse(found.metrics)) if found.metrics else ""
+            return replace(found, address=str(Address.parse(found.address)), metrics=metrics)
         except ServiceError as error:
-            raise RecordError(f"a server's record: {error}") from None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise RecordError(f"a server's record cannot be read: {error!r}") from None
-
-
-def _positive(value: object) -> float | None:
-    if value is None:
-        return None
-    number = float(value)  # type: ignore[arg-type]
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{number} processor seconds")
-    return number
+            raise RecordError(f"{cls.what}: {error}") from None

@@ -7,45 +7,24 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import ClassVar
 
-from narrows.errors import RecordError
+from narrows.wire.record import Count, Record, UnixMs
 
 MAX_RECORD_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Record, frozen=True, tag_field="v", tag=1):
     """How many servers a host shall have, and by whose order: the fencing token of a leader, 0 of nobody."""
 
-    target: int
-    token: int = 0
+    what: ClassVar[str] = "a wanted number of servers"
+    most_bytes: ClassVar[int] = MAX_RECORD_BYTES
 
-    def to_json(self) -> bytes:
-        """Serialise."""
-        return json.dumps(asdict(self) | {"v": 1}, separators=(",", ":")).encode()
-
-    @classmethod
-    def parse(cls, data: bytes) -> Wanted:
-        """Read a record; unknown fields are ignored.
-
-        Raises:
-            RecordError: too long, no JSON object, another version, a field of another type, or a target below 0.
-        """
-        raw = _fields(data, "a wanted number of servers")
-        try:
-            wanted = cls(int(raw["target"]), int(raw["token"]))
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise RecordError(f"a wanted number of servers cannot be read: {error!r}") from None
-        if wanted.target < 0:
-            raise RecordError(f"{wanted.target} servers are wanted: write 0 or more")
-        return wanted
+    target: Count
+    token: Count = 0
 
 
-@dataclass(frozen=True, slots=True)
-class HostState:
+class HostState(Record, frozen=True, tag_field="v", tag=1):
     """What a supervisor says of itself.
 
     Attributes:
@@ -58,51 +37,15 @@ class HostState:
         trouble: why a server does not start, for people; empty while all do.
     """
 
-    at_ms: int
+    what: ClassVar[str] = "a supervisor's state"
+    most_bytes: ClassVar[int] = MAX_RECORD_BYTES
+
+    at_ms: UnixMs
     owner: str
-    slots: int
-    wanted: int
-    ready: int = 0
-    starting: int = 0
-    draining: int = 0
+    slots: Count
+    wanted: Count
+    ready: Count = 0
+    starting: Count = 0
+    draining: Count = 0
     servers: tuple[str, ...] = ()
     trouble: str = ""
-
-    def to_json(self) -> bytes:
-        """Serialise."""
-        return json.dumps(asdict(self) | {"v": 1}, separators=(",", ":")).encode()
-
-    @classmethod
-    def parse(cls, data: bytes) -> HostState:
-        """Read a record; unknown fields are ignored.
-
-        Raises:
-            RecordError: too long, no JSON object, another version, or a field of another type.
-        """
-        raw = _fields(data, "a supervisor's state")
-        try:
-            return cls(
-                at_ms=int(raw["at_ms"]),
-                owner=str(raw["owner"]),
-                slots=int(raw["slots"]),
-                wanted=int(raw["wanted"]),
-                ready=int(raw["ready"]),
-                starting=int(raw["starting"]),
-                draining=int(raw["draining"]),
-                servers=tuple(str(address) for address in raw["servers"]),
-                trouble=str(raw["trouble"]),
-            )
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise RecordError(f"a supervisor's state cannot be read: {error!r}") from None
-
-
-def _fields(data: bytes, what: str) -> dict[str, Any]:
-    if len(data) > MAX_RECORD_BYTES:
-        raise RecordError(f"{what} of {len(data)} bytes; at most {MAX_RECORD_BYTES} are read")
-    try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{what} cannot be read: {error!r}") from None
-    if not isinstance(raw, dict) or raw.get("v") != 1:
-        raise RecordError(f"{what} of another version than 1")
-    return raw

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from narrows.errors import FrameRefused, PacketError, RecordError, SealRefused, SecretError
+from narrows.bundle.int8_decoder import Int8Decoder
+from narrows.bundle.manifest import FileEntry, InputSpec, Manifest, RateLevel
+from narrows.errors import BundleError, FrameRefused, PacketError, RecordError, SealRefused, SecretError
 from narrows.seal import CameraKey, Keyring, Root, open_packet, seal_packet
 from narrows.wire import (
     Control,
@@ -33,6 +35,12 @@ from narrows.wire import (
 from narrows.wire.keys import parse_feature_key
 from narrows.wire.mask import class_areas
 from narrows.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
+from narrows.wire.scale_order import ScaleOrder
+from orchestrator.autoscale.journal import JournalEntry
+from orchestrator.autoscale.status import ServerLine, Status
+from orchestrator.replicas.record import ServerRecord
+from orchestrator.report import BundleReport, DispatcherReport, ServerReport
+from orchestrator.supervise.host_record import HostState, Wanted
 
 RING = Keyring({1: Root(1, 0, None, bytes(range(32))), 2: Root(2, 0, 5, bytes(32))}, frozenset({("cam-2", 1)}))
 KEY = RING.derive("cam-1", 1)
@@ -89,7 +97,7 @@ def record(data: bytes) -> None:
     parse, write = RECORDS[data[0] % len(RECORDS)] if data else RECORDS[0]
     try:
         found = parse(data[1:])
-    except (RecordError, SecretError, FrameRefused):
+    except (RecordError, SecretError, BundleError, FrameRefused):
         return
     assert parse(write(found)) == found
 
@@ -110,6 +118,15 @@ RECORDS: tuple[tuple[Callable[[bytes], Any], Callable[[Any], bytes]], ...] = (
     (Keyring.parse, Keyring.to_json),
     (CameraKey.parse, CameraKey.to_json),
     (parse_feature_key, lambda found: f"narrows:{{{found[0]}}}:in:{found[1]}".encode()),
+    (ScaleOrder.parse, ScaleOrder.to_json),
+    (DispatcherReport.parse, DispatcherReport.to_json),
+    (ServerRecord.parse, ServerRecord.to_json),
+    (Wanted.parse, Wanted.to_json),
+    (HostState.parse, HostState.to_json),
+    (Status.parse, Status.to_json),
+    (JournalEntry.parse, JournalEntry.to_json),
+    (Manifest.parse, Manifest.to_json),
+    (Int8Decoder.parse, Int8Decoder.to_json),
 )
 
 
@@ -126,6 +143,66 @@ def with_mask_crc(data: bytes) -> bytes:
     return data[:-4] + struct.pack("<I", zlib.crc32(data[:-4])) if len(data) > 4 else data
 
 
+REPORT = DispatcherReport(
+    "one",
+    1767225600123,
+    streams=3,
+    backlog_frames=2,
+    backlog_age_s=0.5,
+    saturation=0.25,
+    bundles={"0123456789abcdef": BundleReport({"0": 8.0, "12": 4.5}, {"0": 0.002})},
+    servers={"10.0.0.1:8001": ServerReport(ready=True, outstanding=2)},
+)
+STATUS = Status(
+    at_ms=1767225600123,
+    interval_s=2.0,
+    leader="one",
+    token=3,
+    engine="local",
+    dry_run=False,
+    frozen=False,
+    ordered=None,
+    wanted=2,
+    ready=1,
+    starting=1,
+    draining=0,
+    slots=4,
+    min_servers=1,
+    max_servers=4,
+    instances=1,
+    instances_wanted=2,
+    streams=3,
+    frames_per_s=30.0,
+    server_frames_per_s=90.5,
+    load=0.4,
+    target_load=0.7,
+    streams_left=5,
+    streams_left_at_most=None,
+    load_a_stream=0.1,
+    load_a_stream_error=0.01,
+    backlog_frames=0,
+    backlog_age_s=0.0,
+    late_ratio=0.0,
+    dispatchers=1,
+    dispatcher_saturation=0.2,
+    capacity_exhausted=False,
+    reasons=("load_high",),
+    detail="words",
+    servers=(ServerLine("10.0.0.1:8001", 1, 0.5),),
+)
+MANIFEST = Manifest(
+    name="demo",
+    version="1",
+    classes=("road", "car"),
+    palette=((1, 2, 3), (4, 5, 6)),
+    input=InputSpec(64, 48, 0.5, 0.25),
+    latent=LatentShape(2, 3, 4),
+    levels=(RateLevel((1.0, 0.5), 0.02),),
+    coding_order="channel",
+    licence="MIT",
+    provenance="made",
+    files={name: FileEntry("ab", 3) for name in ("encoder.int8.onnx", "decoder.onnx", "tables.bin")},
+)
 PLAIN = FeaturePacket(0x0123456789ABCDEF, 1767225600123, 7, 1767225600456, 2, LatentShape(2, 2, 2), 5, b"\xa1\xb2\xc3")
 OPENED = (
     PLAIN,
@@ -153,6 +230,15 @@ def _records() -> tuple[bytes, ...]:
         RING.to_json(),
         KEY.to_json(),
         b"narrows:{3}:in:cam-1",
+        ScaleOrder(3, frozen=True, who="one@host", at_ms=1767225600123).to_json(),
+        REPORT.to_json(),
+        ServerRecord("10.0.0.1:8001", "gpu-0", "10.0.0.1:8002", 2.0, 10.5).to_json(),
+        Wanted(2, 7).to_json(),
+        HostState(1767225600123, "one", 4, 2, 1, 1, 0, ("10.0.0.1:8001",), "no port").to_json(),
+        STATUS.to_json(),
+        JournalEntry("scale_up", 3, 1, ("load_high",), "9 streams", "one").to_json(),
+        MANIFEST.to_json(),
+        Int8Decoder("ab", "cd", 5, 10, 10, (0.1, -0.2), (0.99, 0.98)).to_json(),
     )
     return tuple(bytes([index]) + data for index, data in enumerate(written))
 

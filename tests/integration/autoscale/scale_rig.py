@@ -84,7 +84,7 @@ async def status(store: Store) -> Status | None:
 async def decisions(store: Store) -> list[JournalEntry]:
     """The journal, oldest first."""
     entries = await store.call("XRANGE", ScaleKeys.DECISIONS, "-", "+")
-    return [JournalEntry.parse(fields[1], int(entry.partition(b"-")[0])) for entry, fields in entries]
+    return [JournalEntry.parse_entry(fields[1], int(entry.partition(b"-")[0])) for entry, fields in entries]
 
 
 async def scaling(store: Store) -> str:
