@@ -1,20 +1,65 @@
-"""A Redis connection whose failures are :class:`~narrows.errors.ServiceError` with the remedy."""
+"""A Redis connection whose failures are :class:`~narrows.errors.ServiceError` with the remedy.
+
+An address may move to another server while connections to the one before stay: at a failover behind a virtual IP, a
+proxy or a Kubernetes service. What a server says that shows this (:mod:`narrows.broker.replies`) ends its connections;
+what only reads is never told, so no connection is kept for longer than :data:`LONGEST_CONNECTION_S`.
+"""
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from narrows.broker.replies import Remedy, remedy_of, words_of
 from narrows.errors import ServiceError
 from narrows.redact import redact
 from narrows.wire import Install
 from narrows.wire.keys import INSTALL_KEY
 
 SOCKET_TIMEOUT_S = 5.0
+LONGEST_CONNECTION_S = 60.0
+_IDLE_S, _PROBE_S, _PROBES = 5, 2, 3
+
+
+def dead_peer_options() -> dict[int, int]:
+    """TCP options (tcp(7)) that end an idle connection whose peer is gone without a word within about ten seconds."""
+    wanted = {"TCP_KEEPIDLE": _IDLE_S, "TCP_KEEPINTVL": _PROBE_S, "TCP_KEEPCNT": _PROBES}
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
+
+
+class Client(redis.Redis):
+    """redis-py's client, which leaves a server as soon as the address may lead to another."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as redis-py has them
+        super().__init__(*args, **kwargs)
+        self._born_s: WeakKeyDictionary[redis.Connection, float] = WeakKeyDictionary()
+
+    def parse_response(self, connection: redis.Connection, command_name: str, **options: Any) -> Any:  # noqa: ANN401
+        """Read one reply, and disconnect where it, or the connection's age, asks for that."""
+        now_s = time.monotonic()
+        born_s = self._born_s.setdefault(connection, now_s)
+        try:
+            reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            if remedy_of(error) is Remedy.RECONNECT:
+                self._leave(connection)
+                self.connection_pool.disconnect(inuse_connections=False)
+            raise
+        if now_s - born_s > LONGEST_CONNECTION_S:
+            self._leave(connection)
+        return reply
+
+    def _leave(self, connection: redis.Connection) -> None:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        self._born_s.pop(connection, None)
 
 
 def connect(url: str) -> redis.Redis:
@@ -24,14 +69,16 @@ def connect(url: str) -> redis.Redis:
         ServiceError: the URL is none that Redis clients know.
     """
     try:
-        return redis.Redis.from_url(
+        return Client.from_url(
             url,
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
+            socket_keepalive=True,
+            socket_keepalive_options=dead_peer_options(),
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
-        raise ServiceError(f"Redis URL {redact(url)}: {error}") from None
+        raise ServiceError(f"Redis URL {redact(url)}: {redact(str(error))}") from None
 
 
 @contextmanager
@@ -45,11 +92,11 @@ def named_errors(url: str) -> Iterator[None]:
         yield
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise ServiceError(
-            f"Redis at {redact(url)} does not answer ({error}): is it running, and is the URL right? "
+            f"Redis at {redact(url)} does not answer ({words_of(error)}): is it running, and is the URL right? "
             "Set it with --redis-url or NARROWS_REDIS_URL"
         ) from None
     except redis.RedisError as error:
-        raise ServiceError(f"Redis at {redact(url)} refuses: {error}") from None
+        raise ServiceError(f"Redis at {redact(url)} refuses: {words_of(error)}") from None
 
 
 def read_install(client: redis.Redis) -> Install:

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import structlog
 import typer
 
 from narrows import __version__
@@ -51,6 +52,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; named errors end as one line on stderr and exit code 1, Ctrl-C as 130."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))  # stdout is for results
     app(prog_name="narrows")
 
 

@@ -5,10 +5,15 @@
     out stream ──XREAD BLOCK──► entries ──parse──► MaskPacket | Skip | Refusal
         ▲                          │
         └── from last_id ◄─────────┘    a broken connection is made again, and nothing is read twice or passed over
+
+A server that cannot answer now, or that became a replica, is sat out as a broken connection is. One that lost its last
+writes (a failover, a power failure) has a stream that ends before ``last_id``: it is read on behind the newest outcome
+that was read and is there yet.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import deque
@@ -18,14 +23,14 @@ from typing import Any, Self
 
 import redis
 import structlog
-from redis.exceptions import AuthenticationError, AuthorizationError
 
 from narrows.backoff import Backoff
 from narrows.broker import DEFAULT_REDIS_URL, connect, named_errors, read_install
+from narrows.broker.replies import Remedy, code_of, remedy_of, words_of
 from narrows.errors import RecordError, ServiceError
 from narrows.redact import redact
-from narrows.wire import MaskPacket, Refusal, Skip, StreamKeys
-from narrows.wire.keys import KIND_FIELD, PACKET_FIELD
+from narrows.wire import Install, MaskPacket, Refusal, Skip, StreamKeys
+from narrows.wire.keys import INSTALL_KEY, KIND_FIELD, PACKET_FIELD
 from narrows.wire.outcome import MASK, outcome_from_json
 
 Outcome = MaskPacket | Skip | Refusal
@@ -33,8 +38,9 @@ _LOG = structlog.get_logger("narrows.subscription")
 _ENTRIES_A_READ = 16
 _BLOCK_MS = 1000
 _ENTRY_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
-_AWAY = (redis.ConnectionError, redis.TimeoutError)
-_REFUSED_FOR_GOOD = (AuthenticationError, AuthorizationError)
+_NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM")  # an operator may mend these; who waits is told at once
+_LOOK_AT_END_S = 10.0
+_KEPT = 256  # outcomes that Redis keeps of a stream, about
 
 
 def subscribe(
@@ -92,8 +98,10 @@ class Subscription(Iterator[Outcome]):
         self._url = redis_url
         self._timeout_s = timeout_s
         self._clock = clock
+        self._read_ids = deque([last_id], maxlen=_KEPT)
         self._waiting: deque[tuple[str, dict[bytes, bytes]]] = deque()
         self._backoff = Backoff(first_s=0.1)
+        self._looked_at_end_s = clock()
 
     def __iter__(self) -> Self:
         return self
@@ -112,6 +120,7 @@ class Subscription(Iterator[Outcome]):
         while not self._waiting:
             self._read(give_up_s)
         self.last_id, fields = self._waiting.popleft()
+        self._read_ids.append(self.last_id)
         return parse_entry(fields)
 
     def close(self) -> None:
@@ -135,22 +144,54 @@ class Subscription(Iterator[Outcome]):
         """What came; ``None`` from a server that is away, which with no time left is raised instead."""
         block_ms = _BLOCK_MS if left_s is None else max(1, min(_BLOCK_MS, round(left_s * 1000)))
         try:
+            if self._clock() - self._looked_at_end_s > _LOOK_AT_END_S:
+                self._look_at_end()
             answer: Any = self._client.xread({self._keys.outcomes: self.last_id}, count=_ENTRIES_A_READ, block=block_ms)
-        except _REFUSED_FOR_GOOD:
-            raise
-        except _AWAY as error:
+        except redis.RedisError as error:
+            if remedy_of(error) is Remedy.NONE or code_of(error) in _NOT_ALLOWED:
+                raise
             self._sit_out(error, left_s)
             return None
         self._backoff.reset()
-        return [(entry_id.decode(), fields) for _, entries in answer or () for entry_id, fields in entries]
+        found = [(entry_id.decode(), fields) for _, entries in answer or () for entry_id, fields in entries]
+        if found:
+            self._looked_at_end_s = self._clock()
+        return found
+
+    def _look_at_end(self) -> None:
+        """Go back where the stream ends before what was read last: ids that come now may be smaller.
+
+        Raises:
+            ServiceError: the install has another number of shards by now, so the stream lies elsewhere.
+        """
+        install = self._client.get(INSTALL_KEY)
+        if isinstance(install, bytes) and self._keys != StreamKeys.of(self._keys.stream, Install.parse(install).shards):
+            raise ServiceError(f"{INSTALL_KEY} says another number of shards than before: subscribe anew")
+        end = _end_of(self._client, self._keys.outcomes)
+        if _order_of(end) < _order_of(self.last_id):
+            back = self._newest_left(end)
+            _LOG.warning("the stream ends before what was read", stream=self._keys.stream, read=self.last_id, back=back)
+            self.last_id = back
+        self._looked_at_end_s = self._clock()
+
+    def _newest_left(self, end: str) -> str:
+        """The newest of what was read that the server has yet, or where reading began."""
+        for entry_id in reversed(self._read_ids):
+            if _order_of(entry_id) <= _order_of(end):
+                left: Any = self._client.xrevrange(self._keys.outcomes, entry_id, entry_id, count=1)
+                if left:
+                    return entry_id
+        first = self._read_ids[0]
+        return first if _order_of(first) <= _order_of(end) else "0-0"
 
     def _sit_out(self, error: redis.RedisError, left_s: float | None) -> None:
         delay_s = self._backoff.next_delay_s()
         if left_s is not None and left_s <= delay_s:
             raise error
         self.reconnects += 1
+        self._looked_at_end_s = -math.inf
         self._client.connection_pool.disconnect()
-        _LOG.warning("reconnecting", redis=redact(self._url), cause=str(error), next_try_s=round(delay_s, 2))
+        _LOG.warning("reconnecting", redis=redact(self._url), cause=words_of(error), next_try_s=round(delay_s, 2))
         time.sleep(delay_s)
 
 
@@ -171,7 +212,17 @@ def _first_id(client: redis.Redis, key: str, from_id: str) -> str:
         if not _ENTRY_ID.fullmatch(from_id):
             raise ServiceError(f'from_id {from_id!r}: it is "$", "0" or an entry id as in last_id')
         return from_id
+    return _end_of(client, key)
+
+
+def _end_of(client: redis.Redis, key: str) -> str:
+    """The newest id that a stream has given out."""
     if not client.exists(key):
         return "0-0"
     info: Any = client.xinfo_stream(key)
     return bytes(info["last-generated-id"]).decode()
+
+
+def _order_of(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, count = entry_id.partition("-")
+    return int(milliseconds), int(count or 0)

@@ -1,19 +1,27 @@
-"""The Redis server, typed: raw replies in, values out, connection troubles as ``ServiceError``."""
+"""The Redis server, typed: raw replies in, values out, connection troubles as ``ServiceError``.
+
+Whatever says that the address may lead to another server by now (:class:`~narrows.broker.replies.Remedy`), or that a
+connection is dead, has every connection made anew before its next command.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
+from narrows.broker.connection import LONGEST_CONNECTION_S, dead_peer_options
+from narrows.broker.replies import Remedy, code_of, remedy_of, words_of
 from narrows.errors import ServiceError
 from orchestrator.dispatch.scripts import Script
 from orchestrator.faults import Cause
@@ -30,11 +38,17 @@ class StoreAway(ServiceError):
 
 
 class ReplyRefused(ServiceError):
-    """The server answered a command with an error; ``code`` is its first word (``NOGROUP``, ``WRONGTYPE``, ``ERR``)."""
+    """The server answered a command with an error.
+
+    Attributes:
+        code: its first word (``NOGROUP``, ``WRONGTYPE``, ``ERR``).
+        remedy: what makes the same command succeed.
+    """
 
     def __init__(self, error: RedisError) -> None:
-        super().__init__(f"Redis refuses: {error}")
-        self.code = _code_of(error)
+        super().__init__(f"Redis refuses: {words_of(error)}")
+        self.code = code_of(error)
+        self.remedy = remedy_of(error)
 
 
 def cause_of(error: ServiceError) -> Cause:
@@ -62,12 +76,21 @@ class Pending:
     deliveries: int
 
 
+class Born(NamedTuple):
+    """When a connection was made: in which generation of connections, and by this process's clock."""
+
+    generation: int
+    at_s: float
+
+
 class Store:
     """A connection pool to one Redis-protocol server (7 or newer)."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         redis.response_callbacks.clear()  # replies stay as the protocol has them, whatever the library's version
+        self._generation = 0
+        self._born: WeakKeyDictionary[AbstractConnection, Born] = WeakKeyDictionary()
 
     @classmethod
     def connect(cls, url: str) -> Self:
@@ -82,6 +105,8 @@ class Store:
                 protocol=2,
                 socket_timeout=None,  # _ask has its own: theirs is asyncio.wait_for
                 socket_connect_timeout=_CONNECT_TIMEOUT_S,
+                socket_keepalive=True,
+                socket_keepalive_options=dead_peer_options(),
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=0,
             )
@@ -122,23 +147,44 @@ class Store:
             async with asyncio.timeout(_REPLY_TIMEOUT_S):
                 return await self._exchange(packed, replies)
         except TimeoutError:
+            self._generation += 1
             raise StoreAway(
                 f"Redis gave no answer in {_REPLY_TIMEOUT_S:g} s; check --redis-url and the server"
             ) from None
         except (RedisError, OSError) as error:
-            raise StoreAway(f"Redis is away: {error}; check --redis-url and the server") from None
+            self._generation += 1
+            raise StoreAway(f"Redis is away: {words_of(error)}; check --redis-url and the server") from None
 
     async def _exchange(self, packed: bytes, replies: int) -> list[Reply]:
-        pool = self._redis.connection_pool
-        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        connection = await self._connection()
         try:
             await connection.send_packed_command(packed)
-            return [await _reply(connection) for _ in range(replies)]
+            found = [await _reply(connection) for _ in range(replies)]
         except BaseException:
             await connection.disconnect(nowait=True)  # replies that nobody read would answer the next command
             raise
         finally:
+            await self._redis.connection_pool.release(connection)
+        if any(isinstance(reply, ReplyRefused) and reply.remedy is Remedy.RECONNECT for reply in found):
+            self._generation += 1
+        return found
+
+    async def _connection(self) -> AbstractConnection:
+        """A connection that leads where the address leads now, as far as is known."""
+        pool, born = self._redis.connection_pool, Born(self._generation, time.monotonic())
+        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            if self._outlived(self._born.setdefault(connection, born)):
+                await connection.disconnect(nowait=True)
+                await connection.connect()  # type: ignore[no-untyped-call]
+                self._born[connection] = born
+        except BaseException:
             await pool.release(connection)
+            raise
+        return connection
+
+    def _outlived(self, born: Born) -> bool:
+        return born.generation != self._generation or time.monotonic() - born.at_s > LONGEST_CONNECTION_S
 
     async def run(self, script: Script, keys: Sequence[str | bytes], *args: Encodable) -> Reply:
         """Run one script; as :meth:`call`."""
@@ -249,14 +295,3 @@ async def _reply(connection: AbstractConnection) -> Reply:
     except ResponseError as error:
         return ReplyRefused(error)
     return ReplyRefused(reply) if isinstance(reply, ResponseError) else reply
-
-
-def _code_of(error: RedisError) -> str:
-    """The library turns some codes into types and drops the word."""
-    for kind, code in ((NoScriptError, "NOSCRIPT"), (OutOfMemoryError, "OOM"), (ReadOnlyError, "READONLY")):
-        if isinstance(error, kind):
-            return code
-    if type(error) is not ResponseError:
-        return "BUSY"
-    word = str(error).partition(" ")[0]
-    return word if word.isupper() else "ERR"
