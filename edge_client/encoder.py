@@ -13,7 +13,7 @@ from narrows.bundle import Bundle
 from narrows.errors import EncoderError
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from narrows.onnx_runtime import InferenceSession
 
 _INPUT, _OUTPUT = "picture", "latent"
 
@@ -48,18 +48,18 @@ class Encoder:
 
 def _open_session(path: Path, threads: int) -> InferenceSession:
     try:
-        import onnxruntime  # noqa: PLC0415 -- an extra: a machine that only reads masks needs none
-        from onnxruntime.capi import onnxruntime_pybind11_state as refusals  # noqa: PLC0415
+        from narrows import onnx_runtime  # noqa: PLC0415 -- an extra: a machine that only reads masks needs none
     except ImportError:
         raise EncoderError("the encoder needs ONNX Runtime: pip install 'narrows[edge]'") from None
-    options = onnxruntime.SessionOptions()
+    options = onnx_runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    refusals = onnx_runtime.refusals
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnx_runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except (refusals.Fail, refusals.InvalidGraph, refusals.InvalidProtobuf, refusals.NotImplemented) as error:
-        raise EncoderError(f"{path}: ONNX Runtime {onnxruntime.__version__} refuses it: {error}") from None
+        raise EncoderError(f"{path}: ONNX Runtime {onnx_runtime.__version__} refuses it: {error}") from None
 
 
 def _check_signature(session: InferenceSession, bundle: Bundle, path: Path) -> None:

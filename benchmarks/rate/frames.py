@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from benchmarks.rate.plan import RunFolder
 from narrows.codec import CodingTables, decode_symbols, encode_symbols, quantise, symbol_digest
 from narrows.dataset import FolderDataset, LabelledPicture
 from narrows.export.counting import latents_of
+from narrows.onnx_runtime import InferenceSession, SessionOptions
 from narrows.wire import FeaturePacket, Kind, LatentShape
 
 
@@ -26,11 +26,11 @@ class Sent:
     packet_bytes: NDArray[np.int64]
 
 
-def session(path: Path) -> ort.InferenceSession:
+def session(path: Path) -> InferenceSession:
     """ONNX Runtime, one thread."""
-    options = ort.SessionOptions()
+    options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def digest(*paths: Path) -> str:

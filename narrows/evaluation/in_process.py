@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from narrows.bundle import Bundle
 from narrows.codec import decode_symbols, symbol_digest
 from narrows.errors import DigestMismatch
+from narrows.onnx_runtime import InferenceSession, SessionOptions
 from narrows.wire import FeaturePacket
 
 
@@ -23,11 +23,9 @@ class InProcessDecoder:
 
     def __init__(self, bundle: Bundle, decoder: Path | None = None) -> None:
         self._bundle = bundle
-        options = ort.SessionOptions()
+        options = SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(
-            decoder or bundle.decoder_path, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = InferenceSession(decoder or bundle.decoder_path, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, packets: Iterable[bytes]) -> Iterator[NDArray[np.uint8]]:
         """Decode one by one, in order."""

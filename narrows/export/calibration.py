@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader
+
+from narrows.onnx_runtime.quantization import CalibrationDataReader
 
 Feed = Mapping[str, NDArray[Any]]
 """Arrays by the names of the graph's inputs."""

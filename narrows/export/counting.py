@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from narrows.codec import CodingTables, count_tables, quantise, remember
@@ -14,13 +13,14 @@ from narrows.codec.counting import Moments
 from narrows.codec.symbols import Memory
 from narrows.export.graphs import PICTURE
 from narrows.export.motion import VIEWS, moving
+from narrows.onnx_runtime import InferenceSession
 
 Progress = Callable[[str], None]
 
 
 def latents_of(encoder: Path, pictures: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
     """Run an exported encoder over pictures ``(H, W, 3)`` uint8: latents ``(N, C, h, w)`` float32."""
-    session = ort.InferenceSession(encoder, providers=["CPUExecutionProvider"])
+    session = InferenceSession(encoder, providers=["CPUExecutionProvider"])
     return np.concatenate([session.run(None, {PICTURE: picture[None]})[0] for picture in pictures])
 
 

@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from narrows.export.calibration import Feed, Feeds
 from narrows.export.graphs import LEVEL, SYMBOLS
+from narrows.onnx_runtime.quantization import (
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quant_pre_process,
+    quantize_static,
+)
 
 QUANTISED = ["Conv"]
 

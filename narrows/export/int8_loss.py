@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from narrows.bundle import Bundle
@@ -17,6 +16,7 @@ from narrows.evaluation import ConfusionMatrix
 from narrows.export.calibration import Feed
 from narrows.export.counting import latents_of
 from narrows.export.int8_decoder import decoder_feed
+from narrows.onnx_runtime import InferenceSession
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def frames_of(bundle: Bundle, samples: Sequence[LabelledPicture]) -> list[list[F
 
 def measure_loss(bundle: Bundle, int8: Path, samples: Sequence[LabelledPicture], classes: ClassList) -> Loss:
     """Run the bundle's decoder and its int8 twin over labelled pictures, at every rate level."""
-    sessions = [ort.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (bundle.decoder_path, int8)]
+    sessions = [InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (bundle.decoder_path, int8)]
     levels = range(len(bundle.gains))
     scores = [[ConfusionMatrix(len(classes.names), classes.ignore_index) for _ in sessions] for _ in levels]
     agreed: list[list[float]] = [[] for _ in levels]

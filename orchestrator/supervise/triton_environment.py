@@ -81,6 +81,7 @@ class TritonEnvironment:
             "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "LD_LIBRARY_PATH": str(self.library_folder),
             "OMP_NUM_THREADS": "1",
+            "ORT_DISABLE_TELEMETRY": "1",
         }
 
     def lay_out_backends(self, folder: Path) -> Path:

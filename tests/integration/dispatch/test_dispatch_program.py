@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from narrows.bundle import Bundle
 from narrows.codec import encode_symbols, symbol_digest
+from narrows.onnx_runtime import InferenceSession
 from narrows.triton_config import model_name
 from narrows.wire import FeaturePacket, MaskPacket
 from orchestrator.dispatch import Store
@@ -108,7 +108,7 @@ async def test_masks_are_those_of_the_decoder_and_the_process_ends_clean(
     for _ in range(6):
         for cam in cameras:
             await cam.frames(1)
-    session = onnxruntime.InferenceSession(demo_bundle.decoder_path, providers=["CPUExecutionProvider"])
+    session = InferenceSession(demo_bundle.decoder_path, providers=["CPUExecutionProvider"])
     for cam in cameras:
         await cam.ended(mask=6)
         for mask in await cam.outcomes():

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 
 from narrows.bundle import Bundle
 from narrows.errors import InferenceFailed, ServiceError
+from narrows.onnx_runtime import InferenceSession
 from narrows.triton_config import fill_repository, model_config, model_name
 from orchestrator.inference import LoadMeter, TritonDecoder
 from orchestrator.inference.region import FOLDER
@@ -36,7 +36,7 @@ def batch(demo_bundle: Bundle) -> Batch:
     shape = (MAX_BATCH, *demo_bundle.manifest.latent.as_tuple())
     symbols = random.integers(-4, 5, shape, dtype=np.int8)
     levels = random.integers(0, len(demo_bundle.manifest.levels), (MAX_BATCH, 1), dtype=np.int32)
-    session = onnxruntime.InferenceSession(demo_bundle.decoder_path, providers=["CPUExecutionProvider"])
+    session = InferenceSession(demo_bundle.decoder_path, providers=["CPUExecutionProvider"])
     labels = session.run(["labels"], {"symbols": symbols, "level": levels})[0]
     return Batch(symbols, levels, np.asarray(labels, dtype=np.uint8))
 

@@ -153,3 +153,11 @@ def test_every_knob_is_explained(file: str) -> None:
 
 def test_the_override_only_changes_services_that_there_are() -> None:
     assert read("deploy/compose.cpu.yml")["services"].keys() <= services().keys()
+
+
+def test_grafana_is_told_to_ask_nobody_for_news_updates_or_faces() -> None:
+    said = services()["grafana"]["environment"]
+    off = ("ANALYTICS_REPORTING", "ANALYTICS_CHECK_FOR_UPDATES", "ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "NEWS_NEWS_FEED")
+    assert {said.get(f"GF_{each}_ENABLED", said.get(f"GF_{each}")) for each in off} == {"false"}
+    assert said["GF_SNAPSHOTS_EXTERNAL_ENABLED"] == "false"
+    assert said["GF_SECURITY_DISABLE_GRAVATAR"] == said["GF_PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED"] == "true"

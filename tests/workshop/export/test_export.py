@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 
@@ -16,6 +15,7 @@ from narrows.export.motion import moving
 from narrows.export.recount import recount
 from narrows.export.write import Labelling, write_bundle
 from narrows.nn.network import JointNetwork, NetworkShape
+from narrows.onnx_runtime import InferenceSession
 from narrows.training.augment import normalise
 from narrows.training.run import load_checkpoint
 from narrows.training.warm_start import begin_from
@@ -49,7 +49,7 @@ def bundle(data: FolderDataset, network: JointNetwork, tmp_path_factory: pytest.
 def test_the_decoder_graph_answers_like_the_network_for_mixed_levels(bundle: Bundle, network: JointNetwork) -> None:
     symbols = np.random.default_rng(0).integers(-3, 4, (3, *bundle.manifest.latent.as_tuple()), dtype=np.int8)
     level = np.array([[0], [2], [1]], dtype=np.int32)
-    labels = ort.InferenceSession(bundle.decoder_path).run(None, {"symbols": symbols, "level": level})[0]
+    labels = InferenceSession(bundle.decoder_path).run(None, {"symbols": symbols, "level": level})[0]
     with torch.no_grad():
         expected = DecoderGraph(network, SIZE[::-1])(torch.from_numpy(symbols), torch.from_numpy(level)).numpy()
     assert labels.shape == (3, 64, 96)

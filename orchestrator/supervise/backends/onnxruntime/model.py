@@ -7,12 +7,16 @@ Production configurations load unchanged: it goes by the name ``onnxruntime`` (o
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb_utils
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import, see narrows/onnx_runtime
+
+import onnxruntime
 
 
 class TritonPythonModel:
