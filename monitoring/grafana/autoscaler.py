@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, Dashboard
 
-from monitoring.grafana.panels import BLUE, SOURCE, Place, Query, board, label_variable, series
+from monitoring.grafana.panels import BLUE, FRAMES_PER_S, SOURCE, Place, Query, board, label_variable, series
 
 DECISIONS = 'sum by (action, reason) (increase(narrows_scale_decisions_total{action!="keep"}[$__interval])) > 0'
 ANNOTATED = {"titleFormat": "{{action}}", "textFormat": "{{reason}}", "tagKeys": "action,reason", "step": "15s"}
@@ -14,7 +14,7 @@ ANNOTATED = {"titleFormat": "{{action}}", "textFormat": "{{reason}}", "tagKeys":
 def autoscaler() -> Dashboard:
     """The whole of it."""
     made = (
-        board("Narrows / Autoscaler", "narrows-autoscaler", "Servers and instances against streams, and why.")
+        board("Autoscaler", "Servers and instances against streams, and why.")
         .with_variable(label_variable("bundle", "Bundle", "narrows_decoder_ready", "bundle"))
         .annotation(
             AnnotationQuery().name("Decisions").datasource(SOURCE).enable(enable=True).icon_color(BLUE).expr(DECISIONS)
@@ -35,8 +35,10 @@ def _decided(made: Dashboard) -> Dashboard:
                     Query(state.format("ready"), "ready"),
                     Query(state.format("starting"), "starting"),
                     Query(state.format("draining"), "draining"),
-                    Query("fleet:narrows_active_streams:sum", "streams"),
+                    Query("fleet:narrows_active_streams:sum", "streams", "count:streams"),
                 ],
+                unit="count:servers",
+                links=["Fleet"],
                 about="Marks are decisions; hover for the reason.",
             )
         )
@@ -51,6 +53,7 @@ def _decided(made: Dashboard) -> Dashboard:
                 ],
                 unit="percentunit",
                 most=1.0,
+                links=["Decoders"],
                 about="Offered work over capacity; and the share of realtime frames that were late.",
             )
         )
@@ -62,6 +65,8 @@ def _decided(made: Dashboard) -> Dashboard:
                     Query("max(narrows_scale_instances_wanted)", "wanted"),
                     Query("max(narrows_scale_instances)", "there"),
                 ],
+                unit="count:instances",
+                links=["Decoders"],
                 about="Instances come before servers, as far as they bring something.",
             )
         )
@@ -70,6 +75,7 @@ def _decided(made: Dashboard) -> Dashboard:
                 "Decisions so far",
                 Place(8, 9, 8, 8),
                 [Query("sum by (action, reason) (narrows_scale_decisions_total) > 0", "{{action}}: {{reason}}")],
+                unit="count:decisions",
                 about="Since each autoscaler started; keep counts changes of the reason.",
             )
         )
@@ -83,6 +89,7 @@ def _decided(made: Dashboard) -> Dashboard:
                     Query("max(narrows_scale_capacity_exhausted)", "no slot"),
                     Query("sum(narrows_scale_leader)", "leaders"),
                 ],
+                unit="none",
                 about="1 where it is so; one leads.",
             )
         )
@@ -102,6 +109,7 @@ def _learned(made: Dashboard) -> Dashboard:
                     ),
                     Query("max(narrows_scale_capacity_frames_per_second)", "capacity"),
                 ],
+                unit=FRAMES_PER_S,
                 about="Frames a second that want a decoder, and that the servers that are ready do.",
             )
         )
@@ -113,6 +121,7 @@ def _learned(made: Dashboard) -> Dashboard:
                     Query("max(narrows_capacity_streams)", "with the servers there are"),
                     Query("max(narrows_capacity_streams_at_most)", "with all that there may be"),
                 ],
+                unit="count:cameras",
                 about="Until the target load.",
             )
         )
@@ -121,6 +130,7 @@ def _learned(made: Dashboard) -> Dashboard:
                 "What a server does, by instances",
                 Place(16, 17, 8, 8),
                 [Query("max by (instances) (narrows_server_capacity_frames_per_second)", "{{instances}}")],
+                unit=FRAMES_PER_S,
                 about="Frames a second, as learned.",
             )
         )
@@ -130,8 +140,9 @@ def _learned(made: Dashboard) -> Dashboard:
                 Place(0, 25, 8, 8),
                 [
                     Query("max(narrows_load_line_slope)", "load a stream"),
-                    Query("max(narrows_load_line_points)", "points"),
+                    Query("max(narrows_load_line_points)", "points", "count:points"),
                 ],
+                unit="none",
                 about="The slope that the forecast rests on, and the points that it rests on.",
             )
         )
@@ -140,6 +151,7 @@ def _learned(made: Dashboard) -> Dashboard:
                 "Looks",
                 Place(8, 25, 8, 8),
                 [Query("sum by (outcome) (rate(narrows_scale_rounds_total[1m]))", "{{outcome}}")],
+                unit="count:rounds/s",
                 about="Rounds a second by how they ended.",
             )
         )
@@ -153,6 +165,7 @@ def _learned(made: Dashboard) -> Dashboard:
                         "{{engine}}: {{kind}}",
                     )
                 ],
+                unit="count:failures",
                 about="Failures within 5 minutes.",
             )
         )

@@ -14,8 +14,7 @@ def decoders() -> Dashboard:
     """The whole of it."""
     made = (
         board(
-            "Narrows / Decoders",
-            "narrows-decoders",
+            "Decoders",
             "Load, queues, batches, instances, errors and GPUs of each replica.",
         )
         .with_variable(label_variable("bundle", "Bundle", "narrows_decoder_ready", "bundle"))
@@ -36,6 +35,7 @@ def _bundles(made: Dashboard) -> Dashboard:
                 ],
                 unit="percentunit",
                 most=1.0,
+                links=["Autoscaler"],
                 about="Offered work over capacity. The busy share saturates early where batches are small.",
             )
         )
@@ -58,6 +58,8 @@ def _bundles(made: Dashboard) -> Dashboard:
                     Query('max by (bundle) (narrows_decoder_instances{bundle=~"$bundle"})', "{{bundle}}: instances"),
                     Query('narrows_server_busy_instances{server=~"$replica"}', "{{server}}: busy"),
                 ],
+                unit="none",
+                links=["Autoscaler"],
                 about="Replicas that take work, instances on all of them, and how many compute on the mean.",
             )
         )
@@ -71,6 +73,7 @@ def _bundles(made: Dashboard) -> Dashboard:
                     ),
                     Query("histogram_quantile(0.95, sum by (le) (rate(narrows_batch_size_bucket[1m])))", "p95, all"),
                 ],
+                unit="count:frames",
                 about="Batches as Triton executed them, and as dispatchers sent them.",
             )
         )
@@ -104,8 +107,10 @@ def _replicas(made: Dashboard) -> Dashboard:
                     Query(
                         'sum by (server) (narrows_server_outstanding_frames{server=~"$replica",job="dispatcher"})',
                         "{{server}}: outstanding",
+                        "count:frames",
                     ),
                 ],
+                unit="count:requests",
                 about="Requests in Triton's queues, and frames that dispatchers have there.",
             )
         )
@@ -120,6 +125,7 @@ def _replicas(made: Dashboard) -> Dashboard:
                     ),
                 ],
                 unit="s",
+                links=["Fleet"],
                 about="Mean wait in Triton's queue, and mean compute of a batch.",
             )
         )
@@ -137,6 +143,7 @@ def _replicas(made: Dashboard) -> Dashboard:
                         "{{server}}: requests",
                     ),
                 ],
+                unit="count:failures/s",
                 about="Batches that dispatchers saw fail, and requests that Triton counts as failed, a second.",
             )
         )
@@ -145,6 +152,7 @@ def _replicas(made: Dashboard) -> Dashboard:
                 "States",
                 Place(0, 24, 24, 6),
                 [Query('sum by (server, state) (narrows_server_state{server=~"$replica"})', "{{server}}, {{state}}")],
+                unit="count:dispatchers",
                 about="In how many dispatchers' eyes a replica is in a state.",
             )
         )

@@ -7,12 +7,14 @@ from grafana_foundation_sdk.models.dashboard import VariableOption
 
 from monitoring.grafana.load_chart import load_chart
 from monitoring.grafana.panels import (
+    FRAMES_PER_S,
     GREEN,
     RED,
     YELLOW,
     Place,
     Query,
     board,
+    firing_alerts,
     label_variable,
     number,
     series,
@@ -26,10 +28,9 @@ _COMPLETENESS = steps((None, RED), (0.998, YELLOW), (0.999, GREEN))
 def fleet() -> Dashboard:
     """The whole of it."""
     made = (
-        board(
-            "Narrows / Fleet", "narrows-fleet", "Load against streams, the objectives, what comes in and what it costs."
-        )
+        board("Fleet", "Load against streams, the objectives, what comes in and what it costs.")
         .with_variable(label_variable("group", "Stream group", "narrows_streams", "group"))
+        .with_variable(label_variable("dispatcher", "Dispatcher", "narrows_shards_owned", "instance"))
         .with_variable(
             TextBoxVariable("price")
             .label("Price of a server an hour")
@@ -38,7 +39,7 @@ def fleet() -> Dashboard:
         )
         .with_panel(load_chart(Place(0, 0, 14, 16)))
     )
-    return _courses(_figures(made))
+    return _dispatchers(_stores(_frames(_figures(made))))
 
 
 def _figures(made: Dashboard) -> Dashboard:
@@ -50,10 +51,20 @@ def _figures(made: Dashboard) -> Dashboard:
                 "Streams",
                 Place(14, 0, 5, 4),
                 "fleet:narrows_active_streams:sum",
+                unit="count:streams",
                 about="With a frame in the last 10 s.",
             )
         )
-        .with_panel(number("Masks a second", Place(19, 0, 5, 4), masks, about="Of the groups chosen.", decimals=1))
+        .with_panel(
+            number(
+                "Masks a second",
+                Place(19, 0, 5, 4),
+                masks,
+                unit=FRAMES_PER_S,
+                about="Of the groups chosen.",
+                decimals=1,
+            )
+        )
         .with_panel(
             number(
                 "Masks within 500 ms, 5 min",
@@ -102,6 +113,7 @@ def _figures(made: Dashboard) -> Dashboard:
                 "Cost of 1000 streams an hour",
                 Place(14, 12, 5, 4),
                 cost,
+                unit="suffix: /h",
                 about="Servers that are ready times their price (above), for each 1000 streams.",
                 decimals=2,
             )
@@ -111,101 +123,162 @@ def _figures(made: Dashboard) -> Dashboard:
                 "More cameras that fit",
                 Place(19, 12, 5, 4),
                 "max(narrows_capacity_streams)",
+                unit="count:cameras",
                 about="Cameras like the present ones, until the target load, with the servers there are.",
                 limits=steps((None, RED), (5, YELLOW), (20, GREEN)),
+                links=["Autoscaler"],
             )
         )
     )
 
 
-def _courses(made: Dashboard) -> Dashboard:
-    stage = 'histogram_quantile({q}, sum by (le) (rate(narrows_stage_seconds_bucket{{stage="total"}}[1m])))'
+def _frames(made: Dashboard) -> Dashboard:
+    stage = (
+        "histogram_quantile({q}, sum by (le) "
+        '(rate(narrows_stage_seconds_bucket{{stage="total",instance=~"$dispatcher"}}[1m])))'
+    )
+    chosen = '{stage!~"total|uplink",instance=~"$dispatcher"}'
     means = (
-        'sum by (stage) (rate(narrows_stage_seconds_sum{stage!~"total|uplink"}[1m]))'
-        ' / sum by (stage) (rate(narrows_stage_seconds_count{stage!~"total|uplink"}[1m]))'
+        f"sum by (stage) (rate(narrows_stage_seconds_sum{chosen}[1m]))"
+        f" / sum by (stage) (rate(narrows_stage_seconds_count{chosen}[1m]))"
     )
     return (
         made.with_panel(
+            firing_alerts(
+                "Alerts",
+                Place(0, 16, 8, 8),
+                "Pending and firing, as Prometheus has them; each names its runbook.",
+            )
+        )
+        .with_panel(
             series(
                 "How frames end",
-                Place(0, 16, 8, 8),
+                Place(8, 16, 8, 8),
                 [
                     Query('sum by (outcome) (group:narrows_frames:rate1m{group=~"$group"})', "{{outcome}}"),
                     Query('sum(group:narrows_lost_frames:rate1m{group=~"$group"})', "lost"),
                 ],
-                about="Frames a second by their outcome; lost are gaps in a sequence, closed after 30 s.",
-            )
-        )
-        .with_panel(
-            series(
-                "From entry to mask",
-                Place(8, 16, 8, 8),
-                [Query(stage.format(q=q), f"p{round(100 * q)}") for q in (0.5, 0.95, 0.99)],
-                unit="s",
-                about="From the Redis entry id to the published mask.",
-                most=0.5,
-            )
-        )
-        .with_panel(
-            series(
-                "Where the time goes",
-                Place(16, 16, 8, 8),
-                [Query(means, "{{stage}}")],
-                unit="s",
-                about="Mean of each stage of a frame's way in the cloud.",
+                unit=FRAMES_PER_S,
+                about="Frames by their outcome; lost are gaps in a sequence, closed after 30 s.",
             )
         )
         .with_panel(
             series(
                 "Streams",
-                Place(0, 24, 8, 8),
+                Place(16, 16, 8, 8),
                 [Query('sum by (group, state) (group:narrows_streams:sum{group=~"$group"})', "{{group}}, {{state}}")],
+                unit="count:streams",
                 about="Live: a frame within a minute. Silent: within the last day, and not within a minute.",
             )
         )
         .with_panel(
             series(
-                "Backlog",
+                "From entry to mask",
+                Place(0, 24, 8, 8),
+                [Query(stage.format(q=q), f"p{round(100 * q)}") for q in (0.5, 0.95, 0.99)],
+                unit="s",
+                about="From the Redis entry id to the published mask.",
+                most=0.5,
+                links=["Decoders"],
+            )
+        )
+        .with_panel(
+            series(
+                "Where the time goes",
                 Place(8, 24, 8, 8),
+                [Query(means, "{{stage}}")],
+                unit="s",
+                about="Mean of each stage of a frame's way in the cloud.",
+                links=["Decoders"],
+            )
+        )
+    )
+
+
+def _stores(made: Dashboard) -> Dashboard:
+    return (
+        made.with_panel(
+            series(
+                "Backlog",
+                Place(16, 24, 8, 8),
                 [
-                    Query("fleet:narrows_backlog_frames:sum", "frames"),
-                    Query("fleet:narrows_backlog_age_seconds:max", "age of the oldest, s"),
+                    Query('sum(narrows_backlog_frames{instance=~"$dispatcher"})', "frames"),
+                    Query('max(narrows_backlog_age_seconds{instance=~"$dispatcher"})', "age of the oldest", "s"),
                 ],
-                about="Frames without an end.",
+                unit="count:frames",
+                about="Frames without an end, and the age of the oldest (on the right).",
+                links=["Autoscaler"],
             )
         )
         .with_panel(
             series(
                 "Refused packets",
-                Place(16, 24, 8, 8),
-                [Query("sum by (reason) (rate(narrows_dead_letters_total[5m]))", "{{reason}}")],
-                about="Dead letters a second by reason.",
+                Place(0, 32, 8, 8),
+                [
+                    Query(
+                        'sum by (reason) (rate(narrows_dead_letters_total{instance=~"$dispatcher"}[5m]))', "{{reason}}"
+                    )
+                ],
+                unit="count:packets/s",
+                about="Dead letters by reason.",
+            )
+        )
+        .with_panel(
+            series(
+                "Camera clocks ahead",
+                Place(8, 32, 8, 8),
+                [
+                    Query(
+                        'sum by (instance) (rate(narrows_clock_future_total{instance=~"$dispatcher"}[5m]))',
+                        "{{instance}}",
+                    )
+                ],
+                unit=FRAMES_PER_S,
+                about="Frames with a capture time ahead of the server's clock.",
             )
         )
         .with_panel(
             series(
                 "Redis memory",
-                Place(0, 32, 8, 8),
+                Place(16, 32, 8, 8),
                 [Query("redis_memory_used_bytes", "used"), Query("redis_memory_max_bytes", "maxmemory")],
                 unit="bytes",
                 about="When it is full cameras are refused; nothing is evicted.",
             )
         )
+    )
+
+
+def _dispatchers(made: Dashboard) -> Dashboard:
+    return (
+        made.with_panel(
+            series(
+                "Frames ended by each dispatcher",
+                Place(0, 40, 8, 8),
+                [Query('sum by (instance) (rate(narrows_frames_total{instance=~"$dispatcher"}[1m]))', "{{instance}}")],
+                unit=FRAMES_PER_S,
+                about="None while its backlog is not empty: it is stuck.",
+            )
+        )
         .with_panel(
             series(
-                "Dispatchers",
-                Place(8, 32, 8, 8),
-                [Query("narrows_dispatcher_saturation", "{{instance}}")],
+                "Load of each dispatcher",
+                Place(8, 40, 8, 8),
+                [
+                    Query('narrows_dispatcher_saturation{instance=~"$dispatcher"}', "{{instance}}"),
+                    Query('narrows_shards_owned{instance=~"$dispatcher"}', "{{instance}}: shards", "count:shards"),
+                ],
                 unit="percentunit",
-                about="Busy share of each event loop. Near 1: start another.",
+                about="Busy share of each event loop, near 1: start another. Its shards (on the right).",
                 most=0.9,
             )
         )
         .with_panel(
             series(
                 "Faults",
-                Place(16, 32, 8, 8),
-                [Query("sum by (cause) (increase(narrows_faults_total[5m]))", "{{cause}}")],
+                Place(16, 40, 8, 8),
+                [Query('sum by (cause) (increase(narrows_faults_total{instance=~"$dispatcher"}[5m]))', "{{cause}}")],
+                unit="count:faults",
                 about="Met within 5 minutes; docs/faults.md says what each means.",
             )
         )

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement
 from grafana_foundation_sdk.models.xychart import SeriesMapping, XYShowMode
 
-from monitoring.grafana.panels import SOURCE, Place, table_target
+from monitoring.grafana.panels import SOURCE, Place, link_to, setting, table_target
 
 _SLOPE = "scalar(max(narrows_load_line_slope @ end()))"
 _INTERCEPT = "scalar(max(narrows_load_line_intercept @ end()))"
@@ -55,13 +55,18 @@ def load_chart(place: Place) -> xychart.Panel:
                 _series("capacity", "streams that fit", "capacity"),
             ]
         )
+        .links([link_to("Autoscaler"), link_to("Decoders")])
         .axis_label("load")
         .unit("percentunit")
         .min(0)
-        .override_by_name("streams", [_is("unit", "short"), _is("custom.axisLabel", "streams"), _is("min", 0)])
+        .override_by_name(
+            "streams", [setting("unit", "count:streams"), setting("custom.axisLabel", "streams"), setting("min", 0)]
+        )
         .override_by_name("load", [_color("blue")])
-        .override_by_name("fitted", [_is("custom.show", XYShowMode.LINES), _is("custom.lineWidth", 2), _color("green")])
-        .override_by_name("capacity", [_is("custom.pointSize", {"fixed": 14}), _color("red")])
+        .override_by_name(
+            "fitted", [setting("custom.show", XYShowMode.LINES), setting("custom.lineWidth", 2), _color("green")]
+        )
+        .override_by_name("capacity", [setting("custom.pointSize", {"fixed": 14}), _color("red")])
         .legend(
             common.VizLegendOptions()
             .display_mode(LegendDisplayMode.LIST)
@@ -81,9 +86,5 @@ def _series(name: str, x: str, y: str) -> xychart.XYSeriesConfig:
     )
 
 
-def _is(name: str, value: object) -> dashboard.DynamicConfigValue:
-    return dashboard.DynamicConfigValue(id_val=name, value=value)
-
-
 def _color(name: str) -> dashboard.DynamicConfigValue:
-    return _is("color", {"mode": "fixed", "fixedColor": name})
+    return setting("color", {"mode": "fixed", "fixedColor": name})

@@ -50,7 +50,7 @@ def queries() -> list[tuple[str, str]]:
         places: list[dict[str, Any]] = [*board["panels"], *board.get("annotations", {}).get("list", [])]
         for place in places:
             name = f"{path.stem}: {place.get('title') or place['name']}"
-            found += [(name, target["expr"]) for target in place.get("targets", [place])]
+            found += [(name, target["expr"]) for target in place.get("targets", [place]) if "expr" in target]
     return found
 
 
@@ -102,7 +102,7 @@ def test_every_panel_has_data_but_those_that_need_a_gpu(prometheus: Prometheus) 
 
 
 def test_what_can_be_chosen_has_values(prometheus: Prometheus) -> None:
-    assert {label for _, label in variables()} == {"bundle", "group", "server"}
+    assert {label for _, label in variables()} == {"bundle", "group", "instance", "server"}
     for metric, label in variables():
         assert prometheus.ask(f"label/{label}/values", **{"match[]": metric}), (metric, label)
 

@@ -90,6 +90,7 @@ def expanded(query: str, over_s: float) -> str:
         "$group": ".*",
         "$bundle": ".*",
         "$replica": ".*",
+        "$dispatcher": ".*",
         "$price": "1",
     }
     for name, value in filled.items():
