@@ -1,6 +1,8 @@
 # Narrows: `make help` names every target.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+# Only who names a Python gets environments remade that another one made.
+KEEP := $(if $(filter file,$(origin PYTHON)),--keep-python)
 ARGS ?=
 CLANG ?= clang
 RUN := .venv/bin/python
@@ -12,15 +14,15 @@ help: ## Name every target
 
 .PHONY: setup
 setup: ## Make .venv and .venv-triton, compile the symbol coder (at once if nothing changed)
-	@$(PYTHON) -m tools.setup_environment
+	@$(PYTHON) -m tools.setup_environment $(KEEP)
 
 .PHONY: setup-dev
 setup-dev: ## As setup, and what tests and benchmarks need
-	@$(PYTHON) -m tools.setup_environment --dev
+	@$(PYTHON) -m tools.setup_environment $(KEEP) --dev
 
 .PHONY: setup-train
 setup-train: ## As setup-dev, and .venv-train with torch for training, export and types
-	@$(PYTHON) -m tools.setup_environment --dev --train
+	@$(PYTHON) -m tools.setup_environment $(KEEP) --dev --train
 
 .PHONY: demo
 demo: setup ## Play sample frames through the whole stack; ARGS="--frames 60 --streams 3 --headless --report report.json"
