@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from edge_client.link import name_failure, read_record
 from narrows.backoff import Backoff
+from narrows.broker.replies import words_of
 from narrows.errors import RecordError
 from narrows.wire import Install
 from narrows.wire.keys import INSTALL_KEY
@@ -27,12 +28,15 @@ def wait_for_shards(client: redis.Redis, stop: Event, beat: Callable[[], None]) 
             data = read_record(client, INSTALL_KEY)
             if data is not None:
                 return Install.parse(data).shards
-            waiting_for, remedy = "record", "start an orchestrator, which writes it, or give --shards"
+            waiting_for, cause = "record", "there is none"
+            remedy = "start an orchestrator, which writes it, or give --shards"
         except RedisError as error:
-            waiting_for, remedy = "redis", "{}: {}".format(*name_failure(error))
+            waiting_for, cause, remedy = "redis", words_of(error), "{}: {}".format(*name_failure(error))
         except RecordError as error:
-            waiting_for, remedy = "record", str(error)
+            waiting_for, cause, remedy = "record", str(error), "mend the record, or give --shards"
+        client.connection_pool.disconnect()  # the address may lead to another server at the next try
         delay_s = backoff.next_delay_s()
-        _LOG.warning("waiting", waiting_for=waiting_for, key=INSTALL_KEY, remedy=remedy, next_try_s=round(delay_s, 1))
+        said = {"waiting_for": waiting_for, "key": INSTALL_KEY, "cause": cause, "remedy": remedy}
+        _LOG.warning("waiting", **said, next_try_s=round(delay_s, 1))
         stop.wait(delay_s)
     return None

@@ -50,11 +50,17 @@ class Line(Generic[About]):
         self._monotonic_s = monotonic_s
         self._asked: deque[Asked[About]] = deque()
         self._broken: RedisError | None = None
+        self._born_s = monotonic_s()
 
     @property
     def waits(self) -> bool:
         """Whether something is unanswered."""
         return bool(self._asked)
+
+    @property
+    def age_s(self) -> float:
+        """How old the connection is; 0 without one."""
+        return 0.0 if self._connection is None else self._monotonic_s() - self._born_s
 
     def any(self, which: Callable[[About], bool]) -> bool:
         """Whether something of this kind is unanswered."""
@@ -70,6 +76,7 @@ class Line(Generic[About]):
             raise self._broken
         if self._connection is None:
             self._connection = self._pool.get_connection()
+            self._born_s = self._monotonic_s()
         return self._connection
 
     def send(self, about: About, *command: str | bytes | int) -> None:

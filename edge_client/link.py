@@ -8,17 +8,10 @@ from typing import NamedTuple
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-)
+from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
 from redis.retry import Retry
 
+from narrows.broker.replies import code_of
 from narrows.errors import ServiceError
 from narrows.redact import redact
 
@@ -35,25 +28,25 @@ class LinkFailure(NamedTuple):
     remedy: str
 
 
-# the first that matches names it: what refuses credentials is a ConnectionError to redis-py as well
-_FAILURES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], LinkFailure], ...] = (
-    (
-        (AuthenticationError, AuthorizationError),
-        LinkFailure("credentials_refused", "check the user and password in --redis-url"),
-    ),
-    (
-        NoPermissionError,
-        LinkFailure("not_permitted", "give it the user that `narrows keys acl STREAM` makes for this stream"),
-    ),
-    (OutOfMemoryError, LinkFailure("out_of_memory", "Redis is at maxmemory: are the dispatchers running?")),
-    (ReadOnlyError, LinkFailure("read_only", "this Redis is a replica: point --redis-url at the primary")),
-    (BusyLoadingError, LinkFailure("loading", "Redis reads its data set: it will be there in a while")),
-    (
-        redis.TimeoutError,
-        LinkFailure("timeout", "Redis did not answer in time: is the link congested?"),
-    ),
-    (redis.ConnectionError, LinkFailure("unreachable", "is Redis up, and --redis-url right?")),
-)
+_CREDENTIALS = LinkFailure("credentials_refused", "check the user and password in --redis-url")
+_CLUSTER = LinkFailure("cluster", "this Redis Cluster does not serve the key: point --redis-url at the node that does")
+_BY_CODE = {
+    "WRONGPASS": _CREDENTIALS,
+    "NOAUTH": _CREDENTIALS,
+    "NOPERM": LinkFailure("not_permitted", "give it the user that `narrows keys acl STREAM` makes for this stream"),
+    "OOM": LinkFailure("out_of_memory", "Redis is at maxmemory: are the dispatchers running?"),
+    "READONLY": LinkFailure("read_only", "this Redis is a replica: point --redis-url at the primary"),
+    "MASTERDOWN": LinkFailure("read_only", "this Redis is a replica without its primary: point --redis-url at it"),
+    "NOREPLICAS": LinkFailure("no_replicas", "this primary was cut off from its replicas: is it the primary still?"),
+    "LOADING": LinkFailure("loading", "Redis reads its data set: it will be there in a while"),
+    "BUSY": LinkFailure("busy", "a script keeps Redis from answering: wait for it, or SCRIPT KILL on the server"),
+    "MISCONF": LinkFailure("cannot_save", "Redis cannot write to its disk, and so takes nothing: look at its log"),
+    "DENIED": LinkFailure("protected_mode", "this Redis takes loopback clients only: give it users, or a password"),
+    **dict.fromkeys(("CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN", "CROSSSLOT"), _CLUSTER),
+}
+_MAX_CLIENTS = LinkFailure("max_clients", "Redis has as many clients as it takes: see CLIENT LIST, or raise maxclients")
+_TIMEOUT = LinkFailure("timeout", "Redis did not answer in time: is the link congested?")
+_UNREACHABLE = LinkFailure("unreachable", "is Redis up, and --redis-url right?")
 _OTHER = LinkFailure("refused", "Redis refused the command: see cause")
 
 
@@ -102,5 +95,14 @@ def read_record(client: redis.Redis, key: str) -> bytes | None:
 
 
 def name_failure(error: RedisError) -> LinkFailure:
-    """What a redis-py error means to the person who watches this camera."""
-    return next((failure for kinds, failure in _FAILURES if isinstance(error, kinds)), _OTHER)
+    """What a redis-py error means to the person who watches this camera; say :func:`words_of` the error beside it."""
+    code = code_of(error)
+    if code:
+        return _BY_CODE.get(code, _OTHER)
+    if isinstance(error, redis.TimeoutError):
+        return _TIMEOUT
+    if isinstance(error, (AuthenticationError, AuthorizationError)):
+        return _CREDENTIALS
+    if isinstance(error, redis.ConnectionError):
+        return _MAX_CLIENTS if "max number of clients" in str(error) else _UNREACHABLE
+    return _OTHER

@@ -14,6 +14,7 @@ from edge_client.line import Answered
 from edge_client.link import name_failure
 from edge_client.server_clock import ServerClock
 from edge_client.stats import Tally
+from narrows.broker.replies import Remedy, remedy_of, words_of
 from narrows.errors import RecordError
 from narrows.wire import Control, StreamKeys
 
@@ -97,11 +98,14 @@ class Questions:
 
     def _read_control(self, answered: Answered[Any]) -> None:
         if answered.refusal:
+            if remedy_of(answered.refusal) is Remedy.RECONNECT:
+                raise answered.refusal
             # frames matter more than advice: a camera that may not read its record decides alone
             self.control = None
             reason, remedy = name_failure(answered.refusal)
             self._tally.link_failed(f"control_{reason}")
-            _LOG.warning("control_unreadable", key=self._keys.control, reason=reason, remedy=remedy)
+            cause = words_of(answered.refusal)
+            _LOG.warning("control_unreadable", key=self._keys.control, reason=reason, cause=cause, remedy=remedy)
             return
         try:
             self.control = None if answered.answer is None else Control.parse(answered.answer)

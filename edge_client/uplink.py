@@ -24,6 +24,7 @@ from edge_client.outbox import Outbox, Outgoing
 from edge_client.questions import Question, Questions
 from edge_client.stats import Tally
 from narrows.backoff import Backoff
+from narrows.broker.replies import words_of
 from narrows.wire import StreamKeys
 from narrows.wire.keys import PACKET_FIELD
 
@@ -33,6 +34,8 @@ _MOST_IN_TROUBLE = 1
 _IDLE_S = 0.25
 _LOOK_S = 0.01
 """One thread waits for answers and for packets: while it waits for the ones, it looks this often for the others."""
+LONGEST_CONNECTION_S = 600.0
+"""The address may lead to another server by now while the one before still answers; with TLS anew costs about 5 KB."""
 BEAT_S = 60.0
 """More than a step takes: connecting and its greetings, answers a refusal waits for, the wait before another try."""
 
@@ -111,6 +114,9 @@ class Uplink:
             self._client.close()
 
     def _step(self) -> None:
+        if self._line.age_s > LONGEST_CONNECTION_S and not self._line.waits:
+            self._line.drop()
+            self._questions.forget()
         self._line.connect()
         self._ask()
         self._send()
@@ -192,7 +198,8 @@ class Uplink:
         self._line.drop()
         self._questions.forget()
         delay_s = self._backoff.next_delay_s()
-        _LOG.warning("redis_" + reason, remedy=remedy, waiting=self._outbox.waiting, next_try_s=round(delay_s, 1))
+        waiting, cause = self._outbox.waiting, words_of(error)
+        _LOG.warning("redis_" + reason, cause=cause, remedy=remedy, waiting=waiting, next_try_s=round(delay_s, 1))
         self._halted.wait(delay_s)
 
 

@@ -13,6 +13,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from edge_client.link import connect, name_failure, read_record
 from edge_client.server_clock import Sample
 from edge_client.settings import EdgeSettings
+from narrows.broker.replies import words_of
 from narrows.bundle import Bundle
 from narrows.errors import RecordError, ServiceError
 from narrows.finding import Finding, fail, ok, warn
@@ -56,7 +57,7 @@ def _reachable(client: redis.Redis, settings: EdgeSettings) -> Finding:
         client.ping()
     except RedisError as error:
         reason, remedy = name_failure(error)
-        return fail("redis", f"{redact(settings.redis_url)}: {reason}: {redact(str(error))}", remedy)
+        return fail("redis", f"{redact(settings.redis_url)}: {reason}: {words_of(error)}", remedy)
     return ok(
         "redis", f"{redact(settings.redis_url)} answers, connected in {(time.perf_counter() - begun_s) * 1e3:.0f} ms"
     )
@@ -70,7 +71,10 @@ def _install(client: redis.Redis, settings: EdgeSettings) -> tuple[Finding, int 
             return ok("install", f"{shards} shards"), settings.shards or shards
         found, remedy = "there is no install record", "start a dispatcher, which writes it"
     except RedisError as error:
-        found, remedy = f"the install record cannot be read: {name_failure(error).reason}", "or give --shards"
+        found, remedy = (
+            f"the install record cannot be read: {name_failure(error).reason}: {words_of(error)}",
+            "or give --shards",
+        )
     except RecordError as error:
         found, remedy = str(error), "mend the install record"
     if settings.shards is not None:
@@ -106,7 +110,11 @@ def _control(client: redis.Redis, keys: StreamKeys) -> Finding:
         return warn("control", str(error), "the camera decides alone until it is mended")
     except RedisError as error:
         reason = name_failure(error).reason
-        return warn("control", f"{keys.control}: {reason}", "the camera decides alone; give it its own Redis user")
+        return warn(
+            "control",
+            f"{keys.control}: {reason}: {words_of(error)}",
+            "the camera decides alone; give it its own Redis user",
+        )
 
 
 def _may_ask_length(client: redis.Redis, keys: StreamKeys) -> Finding:
@@ -114,7 +122,11 @@ def _may_ask_length(client: redis.Redis, keys: StreamKeys) -> Finding:
         return ok("backlog", f"{int(client.xlen(keys.features))} packets wait in Redis")
     except RedisError as error:
         reason = name_failure(error).reason
-        return warn("backlog", f"{keys.features}: {reason}", "allow XLEN, or a spool may push out what nobody has read")
+        return warn(
+            "backlog",
+            f"{keys.features}: {reason}: {words_of(error)}",
+            "allow XLEN, or a spool may push out what nobody has read",
+        )
 
 
 def _clock(client: redis.Redis) -> Finding:
@@ -125,7 +137,11 @@ def _clock(client: redis.Redis) -> Finding:
             seconds, microseconds = client.time()
             samples.append(Sample.of(asked_s, int(seconds) + int(microseconds) * 1e-6, time.time()))
     except RedisError as error:
-        return warn("clock", f"unknown: {name_failure(error).reason}", "allow TIME, or no latency is measured")
+        return warn(
+            "clock",
+            f"unknown: {name_failure(error).reason}: {words_of(error)}",
+            "allow TIME, or no latency is measured",
+        )
     best = min(samples, key=lambda sample: sample.error_s)
     ahead = "ahead of" if best.offset_s < 0 else "behind"
     detail = f"{abs(best.offset_s):.3f} s {ahead} Redis, give or take {abs(best.error_s):.3f} s"
@@ -141,7 +157,9 @@ def _served(client: redis.Redis, bundle: Bundle) -> Finding:
     except NoPermissionError:
         return ok("cloud", "cannot be seen from here: this user may not, and need not")
     except (RedisError, ValueError, KeyError, TypeError) as error:
-        return warn("cloud", f"what is served cannot be read: {error}", "`narrows doctor` in the cloud sees more")
+        return warn(
+            "cloud", f"what is served cannot be read: {words_of(error)}", "`narrows doctor` in the cloud sees more"
+        )
     if not served:
         return warn("cloud", "no dispatcher has reported", "frames will wait in Redis: start one")
     if bundle.hex_id not in served:
@@ -154,4 +172,4 @@ def _served(client: redis.Redis, bundle: Bundle) -> Finding:
 
 def _refused(subject: str, key: str, error: RedisError) -> Finding:
     reason, remedy = name_failure(error)
-    return fail(subject, f"{key}: {reason}: {redact(str(error))}", remedy)
+    return fail(subject, f"{key}: {reason}: {words_of(error)}", remedy)

@@ -1,0 +1,137 @@
+"""The uplink behind an address that moves, and servers that refuse it: their own words are in the log."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from edge_client import line, uplink
+from edge_client.install import wait_for_shards
+from edge_client.link import connect
+from narrows.wire import Install
+from narrows.wire.keys import INSTALL_KEY
+from orchestrator.supervise import LocalRedis
+from tests.integration.edge.test_edge_uplink import PATIENCE_S, Camera, arrived, eventually
+from tests.integration.moving_address import Pair, redis_pair
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    with redis_pair(tmp_path) as pair:
+        yield pair
+
+
+@pytest.fixture
+def moved(pair: Pair) -> Iterator[Camera]:
+    """A camera that has sent a packet to the first primary."""
+    camera = Camera(pair.url)
+    camera.put(0)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    yield camera
+    camera.close()
+
+
+def test_packets_go_to_the_new_primary(pair: Pair, moved: Camera) -> None:
+    pair.fail_over()
+    moved.put(1, 2)
+    assert moved.outbox.wait_empty(PATIENCE_S)
+    assert arrived(pair.new) == [0, 1, 2]
+    assert moved.tally.snapshot().link_failures == {"read_only": 1}
+
+
+def test_packets_leave_a_primary_that_died_without_a_word(
+    pair: Pair, moved: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moved.uplink._line, "_answer_s", 0.5)  # ten seconds are the program's
+    pair.lose_power()
+    moved.put(1)
+    assert moved.outbox.wait_empty(PATIENCE_S)
+    assert arrived(pair.new) == [0, 1]
+
+
+def test_packets_leave_a_primary_that_was_cut_off_and_never_says_so(
+    pair: Pair, moved: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.new.replicaof("NO", "ONE")
+    pair.address.target = pair.second.port
+    monkeypatch.setattr(uplink, "LONGEST_CONNECTION_S", 0.2)
+    eventually(lambda: pair.new.info("commandstats").get("cmdstat_time"))  # the camera asks its clock
+    moved.put(1)
+    assert moved.outbox.wait_empty(PATIENCE_S)
+    assert 1 in arrived(pair.new)
+
+
+def test_a_camera_that_waits_for_the_install_record_reads_it_at_the_new_primary(pair: Pair) -> None:
+    """The replica that the address leads to knows nothing, and says so for as long as it is asked."""
+    pair.old.config_set("replica-serve-stale-data", "no")
+    pair.old.replicaof("127.0.0.1", "1")
+    pair.new.replicaof("NO", "ONE")
+    pair.new.set(INSTALL_KEY, Install(4).to_json())
+    stop, tries = threading.Event(), 0
+
+    def beat() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            pair.address.target = pair.second.port
+
+    with connect(pair.url) as client, capture_logs() as said:
+        assert wait_for_shards(client, stop, beat) == 4
+    assert {line["cause"].partition(" ")[0] for line in said} == {"MASTERDOWN"}
+
+
+def causes_while(camera: Camera, reason: str) -> set[str]:
+    with capture_logs() as said:
+        camera.put(0)
+        eventually(camera.failed(reason))
+        eventually(lambda: any(line["event"] == f"redis_{reason}" for line in said))
+    return {line["cause"] for line in said if line["event"] == f"redis_{reason}"}
+
+
+def test_a_server_with_too_many_clients_is_named_in_its_own_words(server: LocalRedis, admin: redis.Redis) -> None:
+    admin.ping()
+    admin.config_set("maxclients", 1)
+    camera = Camera(server.url)
+    assert causes_while(camera, "max_clients") == {"max number of clients reached"}
+    admin.config_set("maxclients", 100)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    camera.close()
+
+
+def test_a_server_that_a_script_keeps_busy_is_named_in_its_own_words(server: LocalRedis, admin: redis.Redis) -> None:
+    admin.config_set("busy-reply-threshold", 50)
+    camera = Camera(server.url)
+    camera.put(9)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+
+    def keep_busy() -> None:
+        with redis.Redis.from_url(server.url, socket_timeout=None) as client, pytest.raises(redis.ResponseError):
+            client.eval("while true do end", 0)
+
+    busy = threading.Thread(target=keep_busy)
+    busy.start()
+    (cause,) = causes_while(camera, "busy")
+    assert cause.startswith("BUSY ")
+    with redis.Redis.from_url(server.url) as client:
+        client.script_kill()
+    busy.join()
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    camera.close()
+
+
+def test_a_connections_age_is_counted_from_when_it_was_made(server: LocalRedis) -> None:
+    now_s = 5.0
+    with connect(server.url) as client:
+        asked: line.Line[str] = line.Line(client, 10.0, lambda: now_s)
+        assert asked.age_s == 0.0
+        now_s = 20.0
+        asked.connect()
+        now_s = 27.5
+        assert asked.age_s == 7.5
+        asked.drop()
+        assert asked.age_s == 0.0
