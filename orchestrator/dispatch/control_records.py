@@ -14,6 +14,7 @@ from orchestrator.dispatch.store import ReplyRefused, Store
 from orchestrator.dispatch.stream import Stream
 
 _log = structlog.get_logger(__name__)
+MAX_TTL_MS = 30_000
 
 
 class ControlRecords:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -34,7 +35,7 @@ from narrows.errors import (
     SequenceJump,
     ServiceError,
 )
-from narrows.wire.feature import FeaturePacket
+from narrows.wire.feature import FeaturePacket, FrameIdentity
 from narrows.wire.keys import GROUP
 from narrows.wire.mask import MaskPacket, Timings, class_areas, pack_labels, seal_mask
 from narrows.wire.outcome import MASK, SKIPPED
@@ -48,8 +49,9 @@ from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import Store
-from orchestrator.dispatch.stream import Frame
+from orchestrator.dispatch.stream import Frame, Stream
 from orchestrator.dispatch.unsealing import Unsealing
+from orchestrator.dispatch.window import SeenWindow
 from orchestrator.faults import Faults
 from orchestrator.metrics import Metrics
 
@@ -127,12 +129,29 @@ class FramePath:
             return Ending.refused(refusal, frame.identity)
 
     async def _take_up(self, frame: Frame) -> Decoded | Ending:
-        """Admit and decode. What others took up before without an end is a suspect: marked first, one at a time."""
+        """Admit and decode."""
+        async with self._counted(frame):
+            return await self._decode(frame, *self._admit(frame))
+
+    @asynccontextmanager
+    async def _counted(self, frame: Frame) -> AsyncIterator[None]:
+        """Work that this frame itself is in, and that could end this process.
+
+        What others took up before without an end is a suspect. Its delivery is counted in Redis before the work, and no
+        longer once it is done: so the waits between, for a batch, a server or its turn, are held against no frame.
+        One suspect is worked on at a time, or those beside it would be counted with it.
+        """
         if not frame.claimed:
-            return await self._decode(frame, *self._admit(frame))
+            yield
+            return
         async with self._one_suspect:
-            await self._mark_taken_up(frame)
-            return await self._decode(frame, *self._admit(frame))
+            await self._set_deliveries(frame, frame.deliveries)
+            try:
+                yield
+            except FrameRefused:
+                await self._set_deliveries(frame, frame.deliveries - 1)
+                raise
+            await self._set_deliveries(frame, frame.deliveries - 1)
 
     def _admit(self, frame: Frame) -> tuple[FeaturePacket, Bundle]:
         settings, arrived_ms = frame.stream.settings, entry_ms(frame.entry.id)
@@ -157,7 +176,7 @@ class FramePath:
         planes = frame.stream.planes
         too_old_ms = stale_at_ms(entry_ms(frame.entry.id), frame.stream.settings)
         stale = too_old_ms is not None and self._clock.now_ms() > too_old_ms
-        if stale or frame.stream.seen.has_ended(packet.identity):
+        if stale or await self._has_ended(frame.stream, packet.identity):
             planes.postpone(packet)
             return Ending.skipped("stale", packet.identity)
         begun_s = time.monotonic()
@@ -171,6 +190,12 @@ class FramePath:
         decode_s = time.monotonic() - begun_s
         self._metrics.took("decode", decode_s)
         return Decoded(packet, bundle, symbols, too_old_ms, decode_s)
+
+    async def _has_ended(self, stream: Stream, identity: FrameIdentity) -> bool:
+        """Whether a frame ended before, by what Redis says now: it may have lost its last second since it was read."""
+        if stream.seen.has_ended(identity):
+            stream.seen = SeenWindow.parse(await self._store.hash_of(stream.keys.seen))
+        return stream.seen.has_ended(identity)
 
     async def _symbols(self, planes: Planes, packet: FeaturePacket, bundle: Bundle) -> NDArray[np.int8]:
         work = partial(_decode_checked, packet, bundle, planes.memory_for(packet))
@@ -188,7 +213,8 @@ class FramePath:
     async def _pack(self, frame: Frame, decoded: Decoded, inferred: Inferred) -> Ending:
         redis_s = (frame.read_ms - entry_ms(frame.entry.id)) / 1000
         work = partial(_packed, decoded, inferred, redis_s, frame.size_bytes)
-        body, pack_s = await self._done(work, inferred.labels.size, _INLINE_PIXELS)
+        async with self._counted(frame):
+            body, pack_s = await self._done(work, inferred.labels.size, _INLINE_PIXELS)
         self._metrics.took("pack", pack_s)
         self._lanes[decoded.bundle.id].demand.took(decoded.packet.level, decoded.decode_s + pack_s)
         return Ending.mask(body, decoded.packet.identity)
@@ -224,10 +250,9 @@ class FramePath:
             metrics.dead_letters.labels(ending.reason).inc()
             _log.debug("refused", stream=frame.stream.id, reason=ending.reason, detail=ending.detail)
 
-    async def _mark_taken_up(self, frame: Frame) -> None:
-        """Count this delivery in Redis now, before anything that could end this process; one suspect at a time."""
-        stream = frame.stream
-        await self._store.set_deliveries(stream.keys.features, GROUP, self._consumer, frame.entry.id, frame.deliveries)
+    async def _set_deliveries(self, frame: Frame, deliveries: int) -> None:
+        key = frame.stream.keys.features
+        await self._store.set_deliveries(key, GROUP, self._consumer, frame.entry.id, deliveries)
 
     async def _done(self, work: Callable[[], T], size: int, inline: int) -> T:
         """Small work at once, for handing it over costs more than it does; large work in the pool."""

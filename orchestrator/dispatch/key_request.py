@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from orchestrator.dispatch.control_records import ControlRecords
+from orchestrator.dispatch.control_records import MAX_TTL_MS, ControlRecords
 from orchestrator.dispatch.store import Store
 from orchestrator.dispatch.stream import Stream
 
-_TTL_MS = 30_000
 _NOT_AGAIN_WITHIN_S = 1.0
 _COUNTER = "key_requests"
 
@@ -20,7 +19,7 @@ class KeyRequests:
     def __init__(self, store: Store, records: ControlRecords, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._store, self._records = store, records
         self._monotonic = monotonic
-        self._asked_s: dict[str, float] = {}
+        self._asked: dict[str, tuple[float, int]] = {}
 
     async def ask(self, stream: Stream) -> None:
         """Count the stream's key request up; the count outlives the record, for a camera acts on a new value.
@@ -29,8 +28,12 @@ class KeyRequests:
             ServiceError: Redis is away.
         """
         now_s = self._monotonic()
-        if now_s - self._asked_s.get(stream.id, float("-inf")) < _NOT_AGAIN_WITHIN_S:
+        asked_s, last = self._asked.get(stream.id, (float("-inf"), 0))
+        if now_s - asked_s < _NOT_AGAIN_WITHIN_S:
             return
-        self._asked_s[stream.id] = now_s
-        count = await self._store.call("HINCRBY", stream.keys.ledger, _COUNTER, 1)
-        await self._records.ask_for_key(stream, int(count) & 0xFFFFFFFF, _TTL_MS)
+        self._asked[stream.id] = now_s, last
+        count = int(await self._store.call("HINCRBY", stream.keys.ledger, _COUNTER, 1))
+        if count <= last:  # Redis lost what it had counted, and the camera did not
+            count = int(await self._store.call("HINCRBY", stream.keys.ledger, _COUNTER, last + 1 - count))
+        self._asked[stream.id] = now_s, count
+        await self._records.ask_for_key(stream, count & 0xFFFFFFFF, MAX_TTL_MS)

@@ -55,7 +55,7 @@ class SeenWindow:
         return cls({int(epoch): EpochWindow.parse(packed) for epoch, packed in fields.items()})
 
     def has_ended(self, identity: FrameIdentity) -> bool:
-        """Whether a frame has ended; ``False`` may be out of date, ``True`` stays true."""
+        """Whether a frame had ended at this reading. A server that loses its last second takes that back."""
         window = self.epochs.get(identity.epoch)
         return window is not None and window.has_ended(identity.sequence)
 

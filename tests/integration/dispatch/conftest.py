@@ -106,3 +106,25 @@ def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store:
                 await running
 
     return start
+
+
+@pytest.fixture
+def dying(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder) -> Start:
+    """Run a dispatcher that is gone at the context's end as one that is killed: nothing is finished or given back."""
+
+    @asynccontextmanager
+    async def start(settings: DispatchSettings = QUICK) -> AsyncIterator[Dispatcher]:
+        async def connect() -> Connected:
+            return Connected(decoder)
+
+        store = Store.connect(server.url)
+        async with closing(store):
+            dispatcher = await Dispatcher.create(store, {bundle.id: (bundle, connect)}, settings, shards=SHARDS)
+            running = asyncio.create_task(dispatcher.run(asyncio.Event()))
+            try:
+                yield dispatcher
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+
+    return start

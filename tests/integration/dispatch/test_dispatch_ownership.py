@@ -14,9 +14,10 @@ from narrows.wire import FeaturePacket, FrameIdentity, MaskPacket, Refusal, Shar
 from narrows.wire.keys import DISPATCHERS_KEY, GROUP
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.dispatch.finish import Ending, Verdict
+from orchestrator.dispatch.frame_path import FramePath
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.shard import Shard
-from orchestrator.dispatch.store import RawEntry, pairs
+from orchestrator.dispatch.store import RawEntry, ReplyRefused, pairs
 from orchestrator.dispatch.stream import Frame
 from orchestrator.supervise import LocalRedis
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
@@ -109,6 +110,49 @@ async def test_an_entry_taken_up_three_times_without_an_end_is_poison_and_its_ne
     assert letter[b"deliveries"] == b"4"
     assert letter[b"entry"] == poison
     assert first < poison < last
+
+
+async def test_waiting_while_dispatchers_die_is_held_against_no_frame(
+    camera: MakeCamera, dispatching: Start, dying: Start, decoder: RuleDecoder, store: Store
+) -> None:
+    cam = camera()
+    await cam.settings(b'{"policy": "complete"}')
+    await cam.frames(6)
+    decoder.away = True
+    for _ in range(5):
+        async with dying() as dispatcher:
+            lane = next(iter(dispatcher.lanes.values()))
+            await until(lambda lane=lane: _is(lambda: len(lane._picker) == 6))  # type: ignore[misc]
+    pending = await store.pending([cam.keys.features], GROUP, idle_ms=[0], count=10)
+    assert not isinstance(pending[0], ReplyRefused)
+    assert [entry.deliveries for entry in pending[0]] == [1] * 6
+    decoder.away = False
+    async with dispatching():
+        await cam.ended(mask=6)
+    assert await cam.ledger() == {"mask": 6}
+
+
+async def test_a_frame_that_kills_whoever_packs_its_mask_is_poison(
+    camera: MakeCamera, dispatching: Start, dying: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cam = camera()
+    await cam.settings(b'{"policy": "complete"}')
+    await cam.frames(1)
+    packs: list[Frame] = []
+
+    async def never_ends(_path: FramePath, frame: Frame, *_: object) -> Ending:
+        async with _path._counted(frame):
+            packs.append(frame)
+            await asyncio.Event().wait()
+        raise AssertionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FramePath, "_pack", never_ends)
+        for deaths in range(1, 4):
+            async with dying():
+                await until(lambda deaths=deaths: _is(lambda: len(packs) == deaths))  # type: ignore[misc]
+    async with dispatching():
+        await cam.ended(refused=1, **{"refused:poison": 1})
 
 
 async def test_a_frame_that_crashes_its_handler_is_poison_after_three_tries_and_its_neighbours_go_on(

@@ -1,0 +1,70 @@
+"""Redis loses its last second: what a dispatcher remembers of before ends no frame."""
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+
+from narrows.wire import Control, MaskPacket
+from narrows.wire.keys import GROUP
+from orchestrator.dispatch import Store
+from tests.integration.dispatch.rig import Camera, MakeCamera, Start, until
+
+
+async def test_frames_that_come_back_with_a_lost_second_end_in_masks(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam = camera()
+    await cam.settings(b'{"policy": "complete"}')
+    async with dispatching() as dispatcher:
+        await cam.frames(5)
+        await cam.ended(mask=5)
+        stream = dispatcher.shards[cam.keys.shard].streams[cam.stream]
+        disk = {key: await store.call("DUMP", key) for key in (cam.keys.seen, cam.keys.ledger, cam.keys.outcomes)}
+        entries = await cam.send(*(packets := [cam.packet(), cam.predicted(), cam.predicted(distance=2)]))
+        disk[cam.keys.features] = await _undelivered(store, cam, entries, [each.to_bytes() for each in packets])
+        await cam.ended(mask=8)
+
+        async def known_here() -> bool:
+            return stream.seen.has_ended(packets[-1].identity)
+
+        await until(known_here)
+        await store.many([("RESTORE", key, 0, value, "REPLACE") for key, value in disk.items()])
+        await cam.ended(mask=8)
+    assert [mask.identity.sequence for mask in await cam.outcomes() if isinstance(mask, MaskPacket)] == list(range(8))
+    assert await cam.ledger() == {"mask": 8}
+
+
+async def test_a_key_that_is_asked_for_after_the_count_was_lost_is_a_new_value_to_the_camera(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam = camera()
+    cam.packet()
+    async with dispatching() as dispatcher:
+        dispatcher._path._key_requests._monotonic = _each_time_later()
+        asked = []
+        for _ in range(3):
+            await cam.send(cam.predicted())
+
+            async def is_asked() -> bool:
+                data = await store.call("GET", cam.keys.control)
+                return data is not None and Control.parse(data).key_request not in asked
+
+            await until(is_asked)
+            asked.append(Control.parse(await store.call("GET", cam.keys.control)).key_request)
+            await store.call("HDEL", cam.keys.ledger, "key_requests")
+    assert asked == [1, 2, 3]
+
+
+async def _undelivered(store: Store, cam: Camera, entries: list[bytes], bodies: list[bytes]) -> bytes:
+    """The feature stream as it was on disk: these entries in it, none of them delivered yet."""
+    copy = f"copy:{cam.keys.features}"
+    for entry, body in zip(entries, bodies, strict=True):
+        await store.call("XADD", copy, entry, "p", body)
+    await store.call("XGROUP", "CREATE", copy, GROUP, "0")
+    dumped: bytes = await store.call("DUMP", copy)
+    await store.call("DEL", copy)
+    return dumped
+
+
+def _each_time_later() -> Callable[[], float]:
+    return partial(next, itertools.count(0.0, 10.0))
