@@ -18,6 +18,15 @@ FRESH_MS = 5_000
 _Level = Annotated[str, Meta(pattern=r"^[0-9]{1,3}\Z")]
 
 
+def is_fresh(at_ms: float, now_ms: float, within_ms: float = FRESH_MS) -> bool:
+    """Whether something was said of late, both by Redis' clock.
+
+    What was said later than now was said before that clock was set back, and is as good as silence: else who died then
+    would be taken for alive until the clock is there again. Who lives says it again at once.
+    """
+    return abs(now_ms - at_ms) <= within_ms
+
+
 class BundleReport(Struct, frozen=True):
     """What streams ask of one bundle.
 

@@ -42,7 +42,7 @@ def gather(client: redis.Redis, install: Install) -> Ownership:
     """
     seconds, micros = _any(client.time())
     now_ms = seconds * 1000 + micros // 1000
-    living = _any(client.zrangebyscore(DISPATCHERS_KEY, now_ms - ALIVE_MS, "+inf"))
+    living = _any(client.zrangebyscore(DISPATCHERS_KEY, now_ms - ALIVE_MS, now_ms + ALIVE_MS))
     leases = _any(client.mget([ShardKeys(shard).lease for shard in range(install.shards)]))
     return Ownership(
         frozenset(name.decode("utf-8", "replace") for name in living), tuple(_owner(lease) for lease in leases)

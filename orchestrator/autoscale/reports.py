@@ -7,7 +7,7 @@ import structlog
 from narrows.errors import RecordError
 from narrows.wire.keys import ScaleKeys
 from orchestrator.dispatch.store import Store
-from orchestrator.report import FRESH_MS, DispatcherReport
+from orchestrator.report import DispatcherReport, is_fresh
 
 _log = structlog.get_logger(__name__)
 DEAD_MS = 60_000
@@ -29,10 +29,9 @@ class Reports:
         stored, now_ms = await self._store.hash_of(ScaleKeys.REPORTS), await self._store.time_ms()
         self._unreadable &= stored.keys()
         parsed = {name: report for name, data in stored.items() if (report := self._parse(name, data)) is not None}
-        ages_ms = {name: abs(now_ms - report.at_ms) for name, report in parsed.items()}
-        if dead := [name for name, age_ms in ages_ms.items() if age_ms > DEAD_MS]:
+        if dead := [name for name, report in parsed.items() if not is_fresh(report.at_ms, now_ms, DEAD_MS)]:
             await self._store.call("HDEL", ScaleKeys.REPORTS, *dead)
-        return [report for name, report in parsed.items() if ages_ms[name] <= FRESH_MS]
+        return [report for report in parsed.values() if is_fresh(report.at_ms, now_ms)]
 
     def _parse(self, name: bytes, data: bytes) -> DispatcherReport | None:
         try:

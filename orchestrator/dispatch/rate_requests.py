@@ -25,7 +25,7 @@ from orchestrator.dispatch.throttle import Offered, Pressure, Throttle
 from orchestrator.inference.load import LoadReading
 from orchestrator.inference.rate import Rate
 from orchestrator.metrics import Metrics
-from orchestrator.report import FRESH_MS, DispatcherReport
+from orchestrator.report import DispatcherReport, is_fresh
 
 _log = structlog.get_logger(__name__)
 _PERIOD_S = 1.0
@@ -104,7 +104,7 @@ class RateRequests:
         stored, now_ms = await self._store.hash_of(ScaleKeys.REPORTS), await self._store.time_ms()
         demand: dict[str, float] = {}
         for report in _readable(stored.values()):
-            if abs(now_ms - report.at_ms) <= FRESH_MS:
+            if is_fresh(report.at_ms, now_ms):
                 for bundle, asked in report.bundles.items():
                     demand[bundle] = demand.get(bundle, 0.0) + sum(asked.frames_per_s.values())
         return demand

@@ -16,7 +16,7 @@ from orchestrator.dispatch.saturation import Saturation
 from orchestrator.dispatch.store import Store
 from orchestrator.dispatch.sweep import Sweep
 from orchestrator.metrics import Metrics
-from orchestrator.report import DispatcherReport, ServerReport
+from orchestrator.report import DispatcherReport, ServerReport, is_fresh
 
 _log = structlog.get_logger(__name__)
 _PERIOD_S = 1.0
@@ -138,6 +138,6 @@ def _state(server: ServerReport) -> str:
 
 def _is_dead(data: bytes, now_ms: float) -> bool:
     try:
-        return DispatcherReport.parse(data).at_ms < now_ms - _DEAD_MS
+        return not is_fresh(DispatcherReport.parse(data).at_ms, now_ms, _DEAD_MS)
     except RecordError:
         return True

@@ -12,6 +12,7 @@ import structlog
 from narrows.wire.keys import GROUP, ShardKeys, StreamKeys
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.clock import ServerClock
+from orchestrator.dispatch.control_records import MAX_TTL_MS
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.scripts import FORGET_CONSUMERS
@@ -63,6 +64,8 @@ class Shard:
         if new := [StreamKeys(name, self.lease.shard) for name in sorted(names - self.streams.keys())]:
             records = await self._store.hash_of(self.keys.streams)
             readable = await self._make_groups(new)
+            # a record that was written before the clock was set back would outlive who wrote it by as much
+            await self._store.many([("PEXPIRE", keys.control, MAX_TTL_MS, "XX", "LT") for keys in readable])
             silent_s = await silences_s(self._store, readable, self._clock.now_ms())
             for keys, since_s in zip(readable, silent_s, strict=True):
                 self._add(keys, records.get(keys.stream.encode()), time.monotonic() - since_s)

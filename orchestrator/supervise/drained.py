@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestrator.report import FRESH_MS, DispatcherReport
+from orchestrator.report import DispatcherReport, is_fresh
 
 HEARD_MS = 1_000
 """A dispatcher looks several times a second at who drains; what it reports sooner may rest on an older look."""
@@ -19,7 +19,7 @@ def who_holds(reports: Iterable[DispatcherReport], address: str, since_ms: int, 
         since_ms: when it was said that the server drains, Redis' clock.
         now_ms: the same clock now.
     """
-    living = (report for report in reports if report.at_ms > now_ms - FRESH_MS)
+    living = (report for report in reports if is_fresh(report.at_ms, now_ms))
     return sorted(report.name for report in living if not _has_let_go(report, address, since_ms))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator.report import FRESH_MS
+from orchestrator.report import is_fresh
 from orchestrator.supervise.host_record import HostState
 
 GONE_S = 15.0
@@ -28,7 +28,7 @@ class Silent:
             now_ms: Redis' clock.
             now_s: our monotonic clock.
         """
-        silent = sorted(name for name, state in hosts.items() if state.at_ms < now_ms - FRESH_MS)
+        silent = sorted(name for name, state in hosts.items() if not is_fresh(state.at_ms, now_ms))
         self._since_s = {name: self._since_s.get(name, now_s) for name in silent}
         return [name for name in silent if now_s - self._since_s[name] >= GONE_S]
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 import structlog
 
 from narrows.errors import ServiceError
-from orchestrator.report import FRESH_MS
+from orchestrator.report import FRESH_MS, is_fresh
 from orchestrator.supervise.drained import who_holds
 from orchestrator.supervise.host_record import HostState
 from orchestrator.supervise.host_registry import Heard, HostRegistry
@@ -81,7 +81,7 @@ class Supervisor:
             try:
                 heard = await self._registry.hear()
                 last = heard.hosts.get(self._registry.name)
-                if last is None or last.at_ms < heard.now_ms - FRESH_MS:
+                if last is None or not is_fresh(last.at_ms, heard.now_ms):
                     await self._registry.clear()
                     return
             except ServiceError as error:
@@ -139,6 +139,7 @@ class Supervisor:
 
     def _let_go(self, slot: SlotServer, heard: Heard) -> bool:
         """Whether nobody has work there; a dispatcher that could not reach Redis a moment ago is not taken for dead."""
+        slot.draining_since_ms = min(slot.draining_since_ms, heard.now_ms)  # the clock was set back since
         holders = who_holds(heard.reports, slot.address, slot.draining_since_ms, heard.now_ms)
         if time.monotonic() - self._steady_since_s < FRESH_MS / 1000:
             holders = holders or ["whoever has not reported since Redis is back"]

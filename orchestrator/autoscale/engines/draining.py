@@ -16,7 +16,7 @@ from narrows.wire.keys import ScaleKeys
 from orchestrator.autoscale.replicas import ActuationFailed, StaleLeader
 from orchestrator.dispatch.scripts import Script
 from orchestrator.dispatch.store import Store, pairs
-from orchestrator.report import DispatcherReport
+from orchestrator.report import DispatcherReport, is_fresh
 from orchestrator.supervise.drained import HEARD_MS, who_holds
 
 ORPHAN_MS = 60_000
@@ -88,7 +88,7 @@ class Draining:
             marks = await self._store.hash_of(ScaleKeys.DRAINING)
             now_ms = await self._store.time_ms()
             ours = {address: marks[address.encode()] for address in addresses if address.encode() in marks}
-            left = {address: at for address, at in ours.items() if now_ms - _number(at) > ORPHAN_MS}
+            left = {address: at for address, at in ours.items() if not is_fresh(_number(at), now_ms, ORPHAN_MS)}
             if left:
                 _log.warning("nobody drains these any more; they get work again", addresses=sorted(left))
                 await self._store.run(_FORGET, [ScaleKeys.DRAINING], *(each for mark in left.items() for each in mark))
@@ -137,6 +137,7 @@ class Draining:
         while clock() < until_s:
             try:
                 now_ms = await self.keep(addresses, token)
+                begun_ms = min(begun_ms, now_ms)  # the clock was set back since
                 reports = await self._reports()
                 held = any(who_holds(reports, address, int(begun_ms), int(now_ms)) for address in addresses)
                 if not held and now_ms >= begun_ms + HEARD_MS:

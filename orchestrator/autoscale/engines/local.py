@@ -19,7 +19,7 @@ from narrows.wire.keys import ScaleKeys
 from orchestrator.autoscale.replicas import ActuationFailed, CapacityExhausted, Observed, StaleLeader
 from orchestrator.dispatch.scripts import Script
 from orchestrator.dispatch.store import ReplyRefused, Store, pairs
-from orchestrator.report import FRESH_MS
+from orchestrator.report import FRESH_MS, is_fresh
 from orchestrator.supervise.host_record import HostState, Wanted
 
 _WANT = Script(files("orchestrator.autoscale").joinpath("lua", "want.lua").read_text(), ("hash", "string"))
@@ -98,8 +98,8 @@ class LocalServers:
                     raise reply
         except ServiceError as error:
             raise ActuationFailed(f"the supervisors cannot be heard: {error}") from None
-        oldest_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000 - FRESH_MS
-        hosts = {name: state for name, state in _states(pairs(states)).items() if state.at_ms >= oldest_ms}
+        now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        hosts = {name: state for name, state in _states(pairs(states)).items() if is_fresh(state.at_ms, now_ms)}
         if not hosts:
             raise ActuationFailed(
                 f"no supervisor has spoken in the last {FRESH_MS / 1000:g} s: is `narrows supervise` running on the "

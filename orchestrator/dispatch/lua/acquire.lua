@@ -2,7 +2,12 @@
 -- KEYS: lease, fence    ARGV: owner, ttl ms
 -- Answers the fencing token, or nothing. Tokens grow with the clock too: a server that lost its last second
 -- to a power failure must not give the same token out twice.
-if redis.call('EXISTS', KEYS[1]) == 1 then return false end
+-- A lease that was written before the clock was set back would outlive its owner by as much: none lasts longer than
+-- from now on.
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2], 'LT')
+  return false
+end
 local time = redis.call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local last = tonumber(redis.call('GET', KEYS[2]) or '0')

@@ -34,5 +34,10 @@ def test_who_does_not_know_it_does_not_hold_it_once_it_looked_again() -> None:
 
 def test_a_silent_dispatcher_is_dead() -> None:
     last = report("a", HEARD, draining=True, outstanding=3)
-    assert who_holds([last], SERVER, SINCE_MS, HEARD + FRESH_MS - 1) == ["a"]
-    assert who_holds([last], SERVER, SINCE_MS, HEARD + FRESH_MS) == []
+    assert who_holds([last], SERVER, SINCE_MS, HEARD + FRESH_MS) == ["a"]
+    assert who_holds([last], SERVER, SINCE_MS, HEARD + FRESH_MS + 1) == []
+
+
+def test_so_is_one_that_spoke_last_before_the_clock_was_set_back() -> None:
+    last = report("a", HEARD + 3_600_000, draining=True, outstanding=3)
+    assert who_holds([last], SERVER, SINCE_MS, HEARD) == []

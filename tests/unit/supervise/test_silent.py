@@ -31,3 +31,9 @@ def test_so_does_a_time_without_redis() -> None:
     silent.begin_anew()
     assert silent.look(old, NOW_MS, 60.0) == []
     assert silent.look(old, NOW_MS, 60.0 + GONE_S) == ["other"]
+
+
+def test_who_spoke_last_before_the_clock_was_set_back_is_gone_in_the_usual_time() -> None:
+    silent, ahead = Silent(), said(NOW_MS + 3_600_000)
+    assert silent.look(ahead, NOW_MS, 0.0) == []
+    assert silent.look(ahead, NOW_MS, GONE_S) == ["other"]
