@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, Dashboard
 
 from monitoring.grafana.panels import BLUE, FRAMES_PER_S, SOURCE, Place, Query, board, label_variable, series
+from orchestrator.autoscale.signals import SIGNALS
 
 DECISIONS = 'sum by (action, reason) (increase(narrows_scale_decisions_total{action!="keep"}[$__interval])) > 0'
 ANNOTATED = {"titleFormat": "{{action}}", "textFormat": "{{reason}}", "tagKeys": "action,reason", "step": "15s"}
@@ -20,7 +21,7 @@ def autoscaler() -> Dashboard:
             AnnotationQuery().name("Decisions").datasource(SOURCE).enable(enable=True).icon_color(BLUE).expr(DECISIONS)
         )
     )
-    return _learned(_decided(made))
+    return _signals(_learned(_decided(made)))
 
 
 def _decided(made: Dashboard) -> Dashboard:
@@ -170,3 +171,12 @@ def _learned(made: Dashboard) -> Dashboard:
             )
         )
     )
+
+
+def _signals(made: Dashboard) -> Dashboard:
+    """A panel for each signal that is one number, as it is declared."""
+    for number, each in enumerate(SIGNALS.values()):
+        place = Place(8 * (number % 3), 33 + 8 * (number // 3), 8, 8)
+        query = Query(f"max({each.metric})", each.heading)
+        made = made.with_panel(series(f"Signal: {each.heading}", place, [query], unit=each.unit, about=f"{each.help}."))
+    return made

@@ -61,6 +61,8 @@ def _title(standing: Standing, status: Status) -> str:
 
 
 def _rows(standing: Standing, status: Status) -> list[tuple[str, str]]:
+    from orchestrator.autoscale.signals import SIGNALS
+
     slots = "no limit known" if status.slots is None else f"{status.slots} slots"
     room = f"{status.min_servers} to {status.max_servers}, {slots}"
     coming = f"{status.ready} ready, {status.starting} starting, {status.draining} draining"
@@ -68,13 +70,12 @@ def _rows(standing: Standing, status: Status) -> list[tuple[str, str]]:
         ("servers", f"{status.wanted} wanted; {coming} ({room})"),
         ("instances in each", f"{status.instances}, {status.instances_wanted} wanted"),
         ("load", f"{_number(status.load, '.2f')} of a target of {status.target_load:.2f}"),
-        ("streams", f"{status.streams}, {_number(status.frames_per_s, '.1f')} frames/s"),
+        ("offered", f"{_number(status.frames_per_s, '.1f')} frames/s"),
         ("still fit", _fit(status)),
         ("a server does", f"{_number(status.server_frames_per_s, '.1f')} frames/s"),
         ("a stream is", _stream(status)),
-        ("waiting", f"{status.backlog_frames} frames, the oldest {status.backlog_age_s:.1f} s"),
-        ("late", f"{status.late_ratio:.1%} of realtime frames"),
-        ("dispatchers", f"{status.dispatchers}, the busiest {status.dispatcher_saturation:.0%} busy"),
+        *((each.heading, each.form.format(getattr(status, name))) for name, each in SIGNALS.items()),
+        ("dispatchers", str(status.dispatchers)),
         ("leader", status.leader),
         ("why", f"{', '.join(status.reasons)}: {status.detail}"),
     ]

@@ -11,6 +11,7 @@ from orchestrator.autoscale.capacity import CapacityModel
 from orchestrator.autoscale.forecast import Forecast
 from orchestrator.autoscale.metrics import BATCHES, ScaleMetrics
 from orchestrator.autoscale.observe import Observation, ServerSight
+from orchestrator.autoscale.signals import scalars
 from orchestrator.load_line import LoadLine
 
 
@@ -21,11 +22,8 @@ def show(metrics: ScaleMetrics, seen: Observation, capacity: CapacityModel, fore
         metrics.servers.labels(state).set(number)
     metrics.instances.set(fleet.instances)
     metrics.slots.set(_or_nan(fleet.slots))
-    metrics.streams.set(signals.streams)
-    metrics.backlog.set(signals.backlog_frames)
-    metrics.backlog_age.set(signals.backlog_age_s)
-    metrics.late_ratio.set(signals.late_ratio)
-    metrics.saturation.set(signals.dispatcher_saturation)
+    for name, value in scalars(signals).items():
+        metrics.signals[name].set(value)
     metrics.reports.set(seen.reports)
     metrics.load.set(forecast.load)
     metrics.capacity.set(forecast.capacity_frames_per_s)

@@ -11,6 +11,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from orchestrator.autoscale.reason import Reason
+from orchestrator.autoscale.signals import SIGNALS
 
 BATCHES = (1, 2, 4, 8, 16)
 ACTIONS = ("scale_up", "scale_down", "add_instances", "remove_instances", "keep")
@@ -42,12 +43,8 @@ class ScaleMetrics:
             "narrows_scale_actuation_failures_total", "What an engine did not do", ["engine", "kind"]
         )
         self.rounds = counter("narrows_scale_rounds_total", "Looks, by how they ended", ["outcome"])
-        self.streams = gauge("narrows_scale_streams", "Streams that sent a frame in the last 10 s")
+        self.signals = {name: gauge(each.metric, each.help) for name, each in SIGNALS.items()}
         self.offered = gauge("narrows_scale_offered_frames_per_second", "Frames offered each second", ["bundle"])
-        self.backlog = gauge("narrows_scale_backlog_frames", "Frames without an end, in all shards")
-        self.backlog_age = gauge("narrows_scale_backlog_age_seconds", "Age of the oldest frame without an end")
-        self.late_ratio = gauge("narrows_scale_late_ratio", "Share of realtime frames that missed the objective")
-        self.saturation = gauge("narrows_scale_dispatcher_saturation", "Busy share of the busiest dispatcher")
         self.reports = gauge("narrows_scale_dispatchers", "Dispatchers with a fresh report")
         self.load = gauge("narrows_scale_load_ratio", "Offered work over the capacity of the servers that are ready")
         self.target_load = gauge("narrows_scale_target_load_ratio", "The load that is aimed at")

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.autoscale.capacity import CapacityModel, Mix
 from orchestrator.autoscale.lateness import Lateness
@@ -22,7 +23,7 @@ from orchestrator.autoscale.registered import metrics_addresses, read_registered
 from orchestrator.autoscale.replicas import Observed
 from orchestrator.autoscale.reports import Reports
 from orchestrator.autoscale.server_watch import ServerLook, ServerWatch
-from orchestrator.autoscale.signals import Fleet, Signals
+from orchestrator.autoscale.signals import SIGNALS, Fleet, Signals
 from orchestrator.autoscale.triton_metrics import TritonGauges, TritonScraper
 from orchestrator.autoscale.unowned import Backlog, UnownedBacklog
 from orchestrator.dispatch.store import Store
@@ -146,15 +147,23 @@ class Observer:
         backlog = sum(own, unowned)
         offered = math.fsum(offered_by_bundle(reports).values())
         return Signals(
-            streams=sum(report.streams for report in reports),
+            **reported(reports),
             frames_per_s=offered if reports else math.nan,
             server_frames_per_s=self.capacity.rates(self._mix),
             backlog_frames=backlog.frames,
-            backlog_age_s=backlog.age_s,
+            backlog_age_s=round(backlog.age_s, 3),
             late_ratio=self._lateness.take(reports, self._monotonic()),
             fleet=fleet_of(observed, looks),
-            dispatcher_saturation=max((report.saturation for report in reports), default=0.0),
         )
+
+
+def reported(reports: Sequence[DispatcherReport]) -> dict[str, Any]:
+    """The signals that are one field of the dispatchers' reports, combined as they are declared."""
+    return {
+        name: each.combine(getattr(report, each.report) for report in reports)
+        for name, each in SIGNALS.items()
+        if each.report is not None
+    }
 
 
 def offered_by_bundle(reports: Sequence[DispatcherReport]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from narrows.wire.record import Count, Record, Seconds, UnixMs
+from orchestrator.autoscale.signals import ScalarSignals
 
 MAX_STATUS_BYTES = 4 << 20
 
@@ -25,8 +26,8 @@ class ServerLine(Struct, frozen=True):
     gpu_memory_ratio: float | None = None
 
 
-class Status(Record, frozen=True, tag_field="v", tag=1):
-    """One moment of the leader. What is not known is ``None``.
+class Status(ScalarSignals, Record, frozen=True, kw_only=True, tag_field="v", tag=1):
+    """One moment of the leader: the signals, and what was made of them. What is not known is ``None``.
 
     Attributes:
         at_ms: Redis' clock, Unix milliseconds.
@@ -61,7 +62,6 @@ class Status(Record, frozen=True, tag_field="v", tag=1):
     max_servers: Count
     instances: Count
     instances_wanted: Count
-    streams: Count
     frames_per_s: float | None
     server_frames_per_s: float | None
     load: float | None
@@ -70,11 +70,7 @@ class Status(Record, frozen=True, tag_field="v", tag=1):
     streams_left_at_most: int | None
     load_a_stream: float | None
     load_a_stream_error: float | None
-    backlog_frames: Count
-    backlog_age_s: Seconds
-    late_ratio: float
     dispatchers: Count
-    dispatcher_saturation: float
     capacity_exhausted: bool
     reasons: tuple[str, ...]
     detail: str

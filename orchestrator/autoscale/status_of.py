@@ -11,7 +11,7 @@ from orchestrator.autoscale.observe import Observation, ServerSight
 from orchestrator.autoscale.policy import PolicySettings
 from orchestrator.autoscale.reason import Reason
 from orchestrator.autoscale.replicas import Observed
-from orchestrator.autoscale.signals import Decision
+from orchestrator.autoscale.signals import Decision, scalars
 from orchestrator.autoscale.status import ServerLine, Status
 
 
@@ -34,6 +34,7 @@ def status_of(
     """The record; see :class:`~orchestrator.autoscale.status.Status`."""
     signals, fleet, line = seen.signals, seen.signals.fleet, forecast.line
     return Status(
+        **scalars(signals),
         at_ms=at_ms,
         interval_s=interval_s,
         leader=leader,
@@ -51,7 +52,6 @@ def status_of(
         max_servers=settings.max_servers,
         instances=fleet.instances,
         instances_wanted=decision.instances,
-        streams=signals.streams,
         frames_per_s=_known(signals.frames_per_s),
         server_frames_per_s=_known(capacity(dict(signals.server_frames_per_s), fleet.instances)),
         load=_known(forecast.load),
@@ -60,11 +60,7 @@ def status_of(
         streams_left_at_most=forecast.streams_left_at_most,
         load_a_stream=None if line is None else line.slope,
         load_a_stream_error=None if line is None else _known(line.slope_error),
-        backlog_frames=signals.backlog_frames,
-        backlog_age_s=round(signals.backlog_age_s, 3),
-        late_ratio=signals.late_ratio,
         dispatchers=seen.reports,
-        dispatcher_saturation=signals.dispatcher_saturation,
         capacity_exhausted=Reason.CAPACITY_EXHAUSTED in decision.reasons,
         reasons=decision.reasons,
         detail=decision.detail,

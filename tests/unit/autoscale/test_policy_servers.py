@@ -64,8 +64,7 @@ def test_without_any_signal_the_minimum_holds_all_the_same() -> None:
 
 @pytest.mark.parametrize("rate", [math.nan, math.inf, -1.0])
 def test_without_a_load_what_is_there_is_kept(rate: float) -> None:
-    seen = signals(500.0, ready=3)
-    object.__setattr__(seen, "frames_per_s", rate)
+    seen = signals(rate, ready=3, streams=100)
     assert one(seen, plain()).reasons[0] == Reason.SIGNALS_MISSING
 
 

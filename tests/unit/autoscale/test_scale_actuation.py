@@ -58,7 +58,7 @@ def acting(engine: Engine) -> tuple[Actuation, ScaleMetrics]:
     metrics = ScaleMetrics()
     lease: object = Lease()
     actuation = Actuation(engine, engine, lease, metrics, monotonic=lambda: NOW_S)  # type: ignore[arg-type]
-    signals = Signals(1, 0.0, {1: 10.0}, 0, 0.0, 0.0, Fleet(ready=2))
+    signals = Signals(streams=1, frames_per_s=0.0, server_frames_per_s={1: 10.0}, fleet=Fleet(ready=2))
     _, actuation.state = decide(signals, Orders(servers=3), State(), SETTINGS, NOW_S)
     return actuation, metrics
 
