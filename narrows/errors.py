@@ -182,6 +182,12 @@ class FramePoison(FrameRefused):
     reason: ClassVar[str] = "poison"
 
 
+class OutcomeRefused(FrameRefused):
+    """Redis will never take this frame's outcome: a mask beyond ``proto-max-bulk-len`` or a client's memory."""
+
+    reason: ClassVar[str] = "outcome_refused"
+
+
 class InferenceFailed(FrameRefused):
     """Triton refused or failed this frame on every try."""
 

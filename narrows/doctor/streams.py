@@ -31,6 +31,7 @@ _REMEDIES = {
     "reference_lost": "nothing if they are few: a key frame was asked for; else look for dropped packets",
     "inference": "look at Triton's log",
     "poison": "keep the dead letter's head and report it: a frame that ends processes is a fault of ours",
+    "outcome_refused": "raise Redis's `proto-max-bulk-len` above the size of a mask",
     "stream_id": "rename the camera: letters, digits, dot, underscore, dash",
 }
 _BYTES = "look what writes to these keys: the bytes are no packets of a camera, or were changed on the way"

@@ -34,8 +34,8 @@ class ControlRecords:
             ServiceError: Redis is away.
         """
         async with self._changing:
-            present = _parse(stream, await self._store.call("GET", stream.keys.control))
-            record = replace(present, key_request=key_request)
+            (found,) = await self._store.many([("GET", stream.keys.control)])
+            record = replace(_parse(stream, found), key_request=key_request)
             await self._store.call("SET", stream.keys.control, record.to_json(), "PX", ttl_ms)
 
     async def cap_rates(self, caps: Mapping[Stream, float | None], ttl_ms: int) -> None:

@@ -167,6 +167,8 @@ class Dispatcher:
             self._spawn(self._hand_over(shard))
         for lease in await self._leases.acquire(due):
             self._take_over(lease)
+        for number, refused in self._leases.refused.items():
+            self._faults.happened(cause_of(refused), f"shard {number} has no owner: {refused}")
         self.health.shards_owned, self.health.shards_due = len(self.shards), due
         self.metrics.shards_owned.set(len(self.shards))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from narrows.backoff import Backoff
-from narrows.errors import FrameRefused, ServiceError
+from narrows.broker.replies import Remedy
+from narrows.errors import FrameRefused, OutcomeRefused, ServiceError
 from narrows.wire.feature import FrameIdentity
 from narrows.wire.keys import GROUP
 from narrows.wire.outcome import MASK, REFUSED, SKIPPED, Refusal, Skip, outcome_to_json
@@ -18,9 +21,10 @@ from orchestrator.dispatch.stream import Frame
 from orchestrator.dispatch.window import epoch_field
 from orchestrator.faults import Faults
 
-_LAST_TRY_CODES = frozenset({"ERR", "WRONGTYPE"})
 _MAX_PIPELINE = 128
 _PAUSES_S = (0.05, 1.0)
+_BREAKS_ALONE = 3
+"""A connection may break once for a reason of its own; not thrice over one ending to a server that answers between."""
 
 
 class Verdict(StrEnum):
@@ -65,29 +69,62 @@ class Ending:
         return cls(REFUSED, body, refusal.reason, detail, identity if placed else None)
 
 
+class Ended(NamedTuple):
+    """What became of an ending: the verdict, frames found lost by it, and the ending that was written at last."""
+
+    verdict: Verdict
+    lost: int
+    ending: Ending
+
+
 @dataclass(slots=True)
 class _Asked:
     frame: Frame
     ending: Ending
-    answer: asyncio.Future[tuple[Verdict, int]]
+    answer: asyncio.Future[Ended]
     sent: bool = False
+    waits: bool = False
+    breaks: int = 0
+    refused: bool = False
+
+    def refuse(self, cause: str) -> None:
+        """End it by a refusal that says why the server takes no other ending, in the same place of the order."""
+        self.refused, self.sent, self.breaks = True, False, 0
+        refusal = OutcomeRefused(f"{len(self.ending.body)} bytes of {self.ending.kind.decode()}: {cause}")
+        self.ending = Ending.refused(refusal, self.ending.identity or self.frame.identity, placed=self.placed)
+
+    @property
+    def placed(self) -> bool:
+        """Whether its identity has a place in the stream's sequence."""
+        return self.ending.identity is not None
 
 
 class Finisher:
-    """Collects endings while a round trip is under way and sends them in the next, in the order in which they came."""
+    """Collects endings while a round trip is under way and sends them in the next, in the order in which they came.
+
+    ::
+
+        batch ─ send ─┬─ replies ───── each: done | asked again (the server takes it later)
+                      │                    | refused (``ERR``: these bytes) | raised (its stream's keys are amiss)
+                      └─ broken ─ PING ─┬─ no answer: all wait
+                                        └─ answer: halves, in order; one that breaks it alone is refused
+    """
 
     def __init__(self, store: Store, settings: DispatchSettings, faults: Faults) -> None:
         self._store, self._faults = store, faults
         self._settings = settings
         self._asked: asyncio.Queue[_Asked] = asyncio.Queue()
+        self._refused_bytes = math.inf
 
-    async def finish(self, frame: Frame, ending: Ending) -> tuple[Verdict, int]:
-        """End a frame; answers the verdict and how many frames were found lost by it.
+    async def finish(self, frame: Frame, ending: Ending) -> Ended:
+        """End a frame.
 
-        A server that is away is waited for: the script is safe to repeat.
+        A server that is away is waited for: the script is safe to repeat. An ending that the server will never take (a
+        mask beyond its limits) is replaced by a refusal of that name.
 
         Raises:
-            ServiceError: the server refuses this ending for good.
+            ReplyRefused: the stream's keys are not what they should be; nothing was changed.
+            StoreAway: the server breaks the connection over the refusal too.
         """
         asked = _Asked(frame, ending, asyncio.get_running_loop().create_future())
         self._asked.put_nowait(asked)
@@ -103,24 +140,78 @@ class Finisher:
             await self._send_until_settled(batch)
 
     async def _send_until_settled(self, batch: list[_Asked]) -> None:
-        backoff = Backoff(*_PAUSES_S)
-        while True:
-            batch = await self._send(batch)
-            if not batch:
-                return
-            await asyncio.sleep(backoff.next_delay_s())
+        """All of them, in order, however often it takes."""
+        backoff, parts = Backoff(*_PAUSES_S), self._apart(batch)
+        while parts:
+            part = parts.pop()
+            try:
+                left = await self._send(part)
+                waits = any(asked.waits for asked in left)
+                parts += [left] if left else []
+            except ServiceError as error:
+                waits = not await self._lives()
+                if waits:
+                    self._faults.begin(cause_of(error), f"finishing waits: {error}")
+                parts += [part] if waits else self._after_break(part, error)
+            if waits:
+                await asyncio.sleep(backoff.next_delay_s())
+
+    def _apart(self, batch: list[_Asked]) -> list[list[_Asked]]:
+        """What is sent together, the first at the end: what is as large as what was refused before goes alone."""
+        parts: list[list[_Asked]] = [[]]
+        for asked in batch:
+            if len(asked.ending.body) >= self._refused_bytes:
+                parts += [[asked], []]
+            else:
+                parts[-1].append(asked)
+        return [part for part in reversed(parts) if part]
 
     async def _send(self, batch: list[_Asked]) -> list[_Asked]:
-        """One round trip; answers what must be asked again."""
-        batch = [asked for asked in batch if not _fenced_here(asked)]
+        """One round trip; answers what must be asked again.
+
+        Raises:
+            ServiceError: the connection broke, or could not be made.
+        """
+        batch[:] = [asked for asked in batch if not _fenced_here(asked)]
         try:
             replies = await self._store.run_many([self._call(asked) for asked in batch])
-        except ServiceError as error:
-            self._faults.begin(cause_of(error), f"finishing waits: {error}")
+        except ServiceError:
             for asked in batch:
                 asked.sent = True
-            return batch
+            raise
         return [asked for asked, reply in zip(batch, replies, strict=True) if not self._settle(asked, reply)]
+
+    async def _lives(self) -> bool:
+        try:
+            await self._store.call("PING")
+        except ServiceError:
+            return False
+        return True
+
+    def _after_break(self, batch: list[_Asked], error: ServiceError) -> list[list[_Asked]]:
+        """What to send next, the first at the end, after a server that lives broke the connection over a batch.
+
+        It may have done so for one ending: too large for ``proto-max-bulk-len``, or for a client's buffer or memory. It
+        says so at best, and that reply is lost with the connection more often than not.
+        """
+        if len(batch) > 1:
+            half = len(batch) // 2
+            return [batch[half:], batch[:half]]
+        for asked in batch:
+            asked.breaks += 1
+            known = len(asked.ending.body) >= self._refused_bytes
+            if (known or asked.breaks >= _BREAKS_ALONE) and not self._refuse(asked, error):
+                return []
+        return [batch] if batch else []
+
+    def _refuse(self, asked: _Asked, error: ServiceError) -> bool:
+        """End a frame by name whose ending is never taken; false if even its refusal is not, and it is left pending."""
+        if asked.refused:
+            _raise_in(asked, error)
+            return False
+        self._refused_bytes = min(self._refused_bytes, len(asked.ending.body))
+        asked.refuse(str(error))
+        return True
 
     def _call(self, asked: _Asked) -> tuple[Script, list[str], list[str | bytes | int]]:
         frame, ending, settings = asked.frame, asked.ending, self._settings
@@ -151,23 +242,36 @@ class Finisher:
 
     def _settle(self, asked: _Asked, reply: Reply) -> bool:
         """Pass a reply on; false if the server should be asked again."""
+        asked.waits = False
         if isinstance(reply, ReplyRefused):
-            if reply.code not in _LAST_TRY_CODES:
-                self._faults.begin(cause_of(reply), f"finishing waits: {reply}")
-                return False
-            if not asked.answer.done():
-                asked.answer.set_exception(reply)
-            return True
+            return self._settle_refused(asked, reply)
+        if len(asked.ending.body) >= self._refused_bytes:
+            self._refused_bytes = math.inf  # it takes more by now
         verdict, lost = Verdict(reply[0].decode()), int(reply[1])
         if asked.sent and verdict is Verdict.AGAIN:
             verdict = Verdict.FINISHED  # the reply to an earlier try was lost on its way
         if not asked.answer.done():
-            asked.answer.set_result((verdict, lost))
+            asked.answer.set_result(Ended(verdict, lost, asked.ending))
         return True
+
+    def _settle_refused(self, asked: _Asked, reply: ReplyRefused) -> bool:
+        if reply.remedy is not Remedy.NONE:
+            self._faults.begin(cause_of(reply), f"finishing waits: {reply}")
+            asked.waits = True
+            return False
+        if reply.code == "ERR":
+            return not self._refuse(asked, reply)
+        _raise_in(asked, reply)
+        return True
+
+
+def _raise_in(asked: _Asked, error: ServiceError) -> None:
+    if not asked.answer.done():
+        asked.answer.set_exception(error)
 
 
 def _fenced_here(asked: _Asked) -> bool:
     """Answer without a round trip where we know that the shard is no longer ours."""
     if asked.frame.stream.lease.lost and not asked.answer.done():
-        asked.answer.set_result((Verdict.FENCED, 0))
+        asked.answer.set_result(Ended(Verdict.FENCED, 0, asked.ending))
     return asked.answer.done()

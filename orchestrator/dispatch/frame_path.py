@@ -24,6 +24,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from narrows.broker.replies import Remedy
 from narrows.bundle import Bundle
 from narrows.codec import Memory, decode_symbols, symbol_digest
 from narrows.errors import (
@@ -48,11 +49,11 @@ from orchestrator.dispatch.lane import Inferred, Lane
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.settings import DispatchSettings
-from orchestrator.dispatch.store import Store
+from orchestrator.dispatch.store import ReplyRefused, Store
 from orchestrator.dispatch.stream import Frame, Stream
 from orchestrator.dispatch.unsealing import Unsealing
 from orchestrator.dispatch.window import SeenWindow
-from orchestrator.faults import Faults
+from orchestrator.faults import Cause, Faults
 from orchestrator.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -89,7 +90,7 @@ class FramePath:
     ) -> None:
         self.finisher = Finisher(store, settings, faults)
         self.objective = Objective(settings.slo_ms, metrics)
-        self._store, self._lanes, self._pool = store, lanes, pool
+        self._store, self._lanes, self._pool, self._faults = store, lanes, pool, faults
         self._clock, self._metrics, self._settings = clock, metrics, settings
         self._consumer, self._unsealing = consumer, unsealing
         self._served = {bundle_id: lane.bundle for bundle_id, lane in lanes.items()}
@@ -104,8 +105,7 @@ class FramePath:
             await frame.turn()
             await self._end(frame, ending)
         except ServiceError as error:
-            self._metrics.service_errors.labels("redis").inc()
-            _log.warning("a frame is left pending", stream=frame.stream.id, entry=frame.entry.id, error=str(error))
+            self._leave_pending(frame, error)
         except Exception:  # noqa: BLE001 - the outermost loop of a frame: its neighbours go on, and its third crash is its last
             self._metrics.frame_crashes.inc()
             _log.exception("a frame is left pending", stream=frame.stream.id, entry=frame.entry.id)
@@ -123,10 +123,27 @@ class FramePath:
                 return Ending.skipped("stale", decoded.packet.identity)
             return await self._pack(frame, decoded, inferred)
         except ReferenceLost as refusal:
-            await self._key_requests.ask(frame.stream)
+            await self._ask_for_key(frame.stream)
             return Ending.refused(refusal, frame.identity)
         except FrameRefused as refusal:
             return Ending.refused(refusal, frame.identity)
+
+    def _leave_pending(self, frame: Frame, error: ServiceError) -> None:
+        """It is taken up again later. Where its stream's keys are amiss no frame of the stream can end: it rests."""
+        stream = frame.stream
+        self._metrics.service_errors.labels("redis").inc()
+        _log.warning("a frame is left pending", stream=stream.id, entry=frame.entry.id, error=str(error))
+        if isinstance(error, ReplyRefused) and error.remedy is Remedy.NONE:
+            self._faults.happened(Cause.REDIS_REFUSES, f"stream {stream.id} waits: {error}")
+            stream.rest(time.monotonic() + self._settings.rest_s)
+
+    async def _ask_for_key(self, stream: Stream) -> None:
+        """Ask, if it can be asked now: the frame that needs a key ends all the same."""
+        try:
+            await self._key_requests.ask(stream)
+        except ServiceError as error:
+            self._metrics.service_errors.labels("redis").inc()
+            _log.warning("a key frame is not asked for", stream=stream.id, error=str(error))
 
     async def _take_up(self, frame: Frame) -> Decoded | Ending:
         """Admit and decode."""
@@ -148,7 +165,7 @@ class FramePath:
             await self._set_deliveries(frame, frame.deliveries)
             try:
                 yield
-            except FrameRefused:
+            except (FrameRefused, ServiceError):
                 await self._set_deliveries(frame, frame.deliveries - 1)
                 raise
             await self._set_deliveries(frame, frame.deliveries - 1)
@@ -221,12 +238,12 @@ class FramePath:
 
     async def _end(self, frame: Frame, ending: Ending) -> None:
         begun_s = time.monotonic()
-        verdict, lost = await self.finisher.finish(frame, ending)
+        verdict, lost, ending = await self.finisher.finish(frame, ending)
         if lost:
             self._metrics.lost_frames.labels(self._metrics.group(frame.stream.settings.group)).inc(lost)
         if verdict in (Verdict.JUMP, Verdict.STALE):
             ending = Ending.refused(_misplaced(verdict, frame), frame.identity, placed=False)
-            verdict, _ = await self.finisher.finish(frame, ending)
+            verdict, _, ending = await self.finisher.finish(frame, ending)
         if verdict is Verdict.FENCED:
             frame.stream.lease.lost = True
             return

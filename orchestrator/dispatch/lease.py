@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from narrows.broker.replies import Remedy
 from narrows.wire.keys import DISPATCHERS_KEY, ShardKeys
 from orchestrator.dispatch.scripts import ACQUIRE, HEARTBEAT, RELEASE, RENEW
-from orchestrator.dispatch.store import Store
+from orchestrator.dispatch.store import ReplyRefused, Store
 
 
 @dataclass(slots=True)
@@ -38,7 +39,11 @@ def fair_share(shards: int, living: Sequence[str], me: str) -> int:
 
 @dataclass
 class Leases:
-    """This dispatcher's leases in an install of ``shards`` shards."""
+    """This dispatcher's leases in an install of ``shards`` shards.
+
+    Attributes:
+        refused: what Redis said last of shards whose lease it neither renews nor gives: their keys are amiss, say.
+    """
 
     store: Store
     owner: str
@@ -46,6 +51,7 @@ class Leases:
     ttl_ms: int
     monotonic: Callable[[], float] = time.monotonic
     held: dict[int, Lease] = field(default_factory=dict)
+    refused: dict[int, ReplyRefused] = field(default_factory=dict)
 
     async def heartbeat(self) -> int:
         """Say that we live; answers how many shards we should own."""
@@ -55,6 +61,7 @@ class Leases:
     async def renew(self) -> list[Lease]:
         """Renew what is held; answers what was lost to others."""
         leases = list(self.held.values())
+        self.refused.clear()
         asked_s = self.monotonic()
         replies = await self.store.run_many(
             [(RENEW, _lease_keys(lease.shard), (lease.token, self.owner, self.ttl_ms)) for lease in leases]
@@ -63,6 +70,8 @@ class Leases:
         for lease, reply in zip(leases, replies, strict=True):
             if reply == 1:
                 lease.good_until_s = asked_s + self.ttl_ms / 1000
+            elif isinstance(reply, ReplyRefused):
+                self.refused[lease.shard] = reply
             elif reply == 0:
                 lost.append(self.drop(lease))
         return lost
@@ -74,8 +83,12 @@ class Leases:
             if len(self.held) >= most:
                 break
             asked_s = self.monotonic()
-            token = await self.store.run(ACQUIRE, _lease_keys(shard), self.owner, self.ttl_ms)
-            if token is not None:
+            (token,) = await self.store.run_many([(ACQUIRE, _lease_keys(shard), (self.owner, self.ttl_ms))])
+            if isinstance(token, ReplyRefused):
+                if token.remedy is not Remedy.NONE:
+                    raise token
+                self.refused[shard] = token
+            elif token is not None:
                 self.held[shard] = Lease(shard, token.decode(), asked_s + self.ttl_ms / 1000)
                 gained.append(self.held[shard])
         return gained

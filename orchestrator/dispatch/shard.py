@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from narrows.broker.replies import Remedy
 from narrows.wire.keys import GROUP, ShardKeys, StreamKeys
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.clock import ServerClock
@@ -62,13 +63,22 @@ class Shard:
         for name in [name for name, stream in self.streams.items() if name not in names and not stream.held]:
             del self.streams[name]
         if new := [StreamKeys(name, self.lease.shard) for name in sorted(names - self.streams.keys())]:
-            records = await self._store.hash_of(self.keys.streams)
+            records = await self._settings_records()
             readable = await self._make_groups(new)
             # a record that was written before the clock was set back would outlive who wrote it by as much
             await self._store.many([("PEXPIRE", keys.control, MAX_TTL_MS, "XX", "LT") for keys in readable])
             silent_s = await silences_s(self._store, readable, self._clock.now_ms())
             for keys, since_s in zip(readable, silent_s, strict=True):
                 self._add(keys, records.get(keys.stream.encode()), time.monotonic() - since_s)
+
+    async def _settings_records(self) -> dict[bytes, bytes]:
+        """What operators set; nothing where that key is amiss, which the sweep says: streams are read all the same."""
+        try:
+            return await self._store.hash_of(self.keys.streams)
+        except ReplyRefused as refused:
+            if refused.remedy is not Remedy.NONE:
+                raise
+            return {}
 
     async def read(self) -> None:
         """Read for as long as the lease is ours: first what others left, then what is new.
@@ -159,7 +169,8 @@ class Shard:
                 self._take_in(stream, raw, entry.deliveries + 1)
 
     def _has_room(self, stream: Stream) -> bool:
-        return self._settings.room - len(stream.held) >= self._settings.read_count
+        rested = time.monotonic() >= stream.rests_until_s
+        return rested and self._settings.room - len(stream.held) >= self._settings.read_count
 
     def _take_in(self, stream: Stream, entry: RawEntry, deliveries: int) -> None:
         stream.active_s = time.monotonic()

@@ -28,6 +28,7 @@ class Stream:
         active_s: when its last frame came.
         taken_in: frames that were taken in here so far.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
+        rests_until_s: it is not read before, monotonic: Redis refused to end its frames.
     """
 
     keys: StreamKeys
@@ -41,6 +42,7 @@ class Stream:
     active_s: float = float("-inf")
     taken_in: int = 0
     skipped_share: float = 0.0
+    rests_until_s: float = float("-inf")
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: Frame | None = None
 
@@ -58,6 +60,11 @@ class Stream:
     def floods(self) -> bool:
         """Whether it sends so much more than it can get that most of it is skipped."""
         return self.skipped_share > 0.5
+
+    def rest(self, until_s: float) -> None:
+        """Leave it alone for a while; then begin with what is pending, as if it were new here."""
+        self.rests_until_s = until_s
+        self.recover_idle_ms = 0
 
     def count_end(self, *, skipped: bool) -> None:
         """One more frame ended."""

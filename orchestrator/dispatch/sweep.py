@@ -10,6 +10,7 @@ from itertools import groupby
 
 import structlog
 
+from narrows.broker.replies import Remedy
 from narrows.errors import ServiceError
 from narrows.wire.feature import FrameIdentity
 from orchestrator.dispatch.clock import ServerClock, entry_ms
@@ -19,7 +20,7 @@ from orchestrator.dispatch.scripts import BACKLOG, CLOSE_GAPS
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.silence import show_streams
-from orchestrator.dispatch.store import Store, pairs
+from orchestrator.dispatch.store import ReplyRefused, Store, pairs
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.stream_settings import read_settings
 from orchestrator.dispatch.window import SeenWindow, epoch_field
@@ -106,7 +107,11 @@ class Sweep:
             self._faults.begin(Cause.REDIS_FULL, f"{full}: cameras are refused; give it more, or shorten retention")
 
     async def _read_settings(self, shard: Shard) -> None:
-        records = await self._store.hash_of(shard.keys.streams)
+        try:
+            records = await self._store.hash_of(shard.keys.streams)
+        except ReplyRefused as refused:
+            self._leave_out(shard.keys.streams, refused)
+            return
         for stream in shard.streams.values():
             record = records.get(stream.id.encode())
             if record == self._records.get(stream):
@@ -118,8 +123,9 @@ class Sweep:
         streams = self._where_gaps_may_be(streams)
         windows = await self._store.many([("HGETALL", stream.keys.seen) for stream in streams])
         for stream, window in zip(streams, windows, strict=True):
-            if isinstance(window, ServiceError):
-                raise window
+            if isinstance(window, ReplyRefused):
+                self._leave_out(stream.id, window)
+                continue
             stream.seen = SeenWindow.parse(pairs(window))
             watch = self._gaps.setdefault(stream, GapWatch(self._settings.gap_s))
             due = watch.look(
@@ -130,6 +136,16 @@ class Sweep:
             )
             for epoch, lost in groupby(due, key=lambda identity: identity.epoch):
                 await self._close(stream, epoch, lost)
+
+    def _leave_out(self, whose: str, refused: ReplyRefused) -> None:
+        """Say it and go on with the others, where this is amiss with one's own keys.
+
+        Raises:
+            ReplyRefused: it would be said of the others, too.
+        """
+        if refused.remedy is not Remedy.NONE:
+            raise refused
+        self._faults.happened(Cause.REDIS_REFUSES, f"{whose} is left out: {refused}")
 
     def _where_gaps_may_be(self, streams: list[Stream]) -> list[Stream]:
         """Streams that are new here, have gaps noted, or had frames lately: silent ones cost nothing."""
@@ -144,7 +160,11 @@ class Sweep:
     async def _close(self, stream: Stream, epoch: int, lost: Iterable[FrameIdentity]) -> None:
         keys = [stream.shard_keys.fence, stream.keys.seen, stream.keys.ledger]
         sequences = [identity.sequence for identity in lost]
-        closed = int(await self._store.run(CLOSE_GAPS, keys, stream.lease.token, epoch_field(epoch), *sequences))
+        try:
+            closed = int(await self._store.run(CLOSE_GAPS, keys, stream.lease.token, epoch_field(epoch), *sequences))
+        except ReplyRefused as refused:
+            self._leave_out(stream.id, refused)
+            return
         if closed > 0:
             self._metrics.lost_frames.labels(self._metrics.group(stream.settings.group)).inc(closed)
             _log.info("frames were lost in transit", stream=stream.id, frames=closed)

@@ -53,7 +53,7 @@ async def test_a_paused_owner_cannot_finish_late(
         frames = list(_shard_of(paused, cam).streams["cam-1"].held.values())
         # another takes the shard behind its back, as after a pause that outlasted the lease
         await store.call("SET", ShardKeys(lease.shard).fence, str(int(lease.token) + 1))
-        verdict, _ = await paused._path.finisher.finish(frames[0], Ending.skipped("stale", FrameIdentity(7, 0)))
+        verdict, *_ = await paused._path.finisher.finish(frames[0], Ending.skipped("stale", FrameIdentity(7, 0)))
         assert verdict is Verdict.FENCED
         paused_decoder.gate.set()
         await until(lambda: _is(lambda: lease.lost))

@@ -1,0 +1,218 @@
+"""One ending that Redis never takes ends by name; those beside it, before and behind, are written in their order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from narrows.wire import FrameIdentity, MaskPacket, Refusal, ShardKeys, StreamKeys, StreamSettings
+from narrows.wire.keys import GROUP
+from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
+from orchestrator.dispatch.finish import Ended, Ending, Finisher, Verdict
+from orchestrator.dispatch.lease import Lease
+from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.store import RawEntry, ReplyRefused, pairs
+from orchestrator.dispatch.stream import Frame, Stream
+from orchestrator.faults import Cause, Faults
+from orchestrator.metrics import Metrics
+from orchestrator.supervise import LocalRedis
+from tests.integration.dispatch.rig import CLASSES, Camera, MakeCamera, RuleDecoder, Start, until
+
+SMALL, BIG = 1_000, 1_200_000
+# The last two say nothing: they close the connection.
+LIMITS = [("proto-max-bulk-len", "1mb"), ("client-query-buffer-limit", "1mb"), ("maxmemory-clients", "1200kb")]
+
+
+@pytest.fixture(params=LIMITS, ids=lambda limit: limit[0])
+async def limited(store: Store, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """A server that takes no ending of :data:`BIG` bytes."""
+    name, value = request.param
+    before = (await store.call("CONFIG", "GET", name))[1]
+    await store.call("CONFIG", "SET", name, value)
+    yield store
+    await store.call("CONFIG", "SET", name, before)
+
+
+@asynccontextmanager
+async def finishing(store: Store) -> AsyncIterator[Finisher]:
+    await store.call("SET", ShardKeys(0).fence, "1")
+    finisher = Finisher(store, DispatchSettings(), Faults(Metrics()))
+    running = asyncio.create_task(finisher.run())
+    try:
+        yield finisher
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def a_stream(name: str) -> Stream:
+    return Stream(StreamKeys(name, 0), Lease(0, "1", float("inf")), Planes(8), StreamSettings())
+
+
+async def taken_in(store: Store, stream: Stream) -> Frame:
+    await store.many([("XGROUP", "CREATE", stream.keys.features, GROUP, "0", "MKSTREAM")])
+    entry = await store.call("XADD", stream.keys.features, "*", "p", "x")
+    await store.call("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", stream.keys.features, ">")
+    return stream.take_in(RawEntry(entry, [b"p", b"x"]), 1, 0.0)
+
+
+async def at_once(store: Store, finisher: Finisher, sizes: dict[Stream, list[int]]) -> dict[str, list[Ended]]:
+    """End frames with masks of these sizes in one batch, the streams in turn; answers what became of each."""
+    frames = [(stream, n, size) for stream, each in sizes.items() for n, size in enumerate(each)]
+    frames.sort(key=lambda frame: frame[1])
+    taken = [
+        (await taken_in(store, stream), Ending.mask(b"m" * size, FrameIdentity(1, n))) for stream, n, size in frames
+    ]
+    async with asyncio.timeout(60):
+        ended = await asyncio.gather(*(finisher.finish(frame, ending) for frame, ending in taken))
+    found: dict[str, list[Ended]] = {stream.id: [] for stream in sizes}
+    for (stream, _, _), each in zip(frames, ended, strict=True):
+        found[stream.id].append(each)
+    return found
+
+
+async def outcome_kinds(store: Store, stream: Stream) -> list[str]:
+    entries = await store.call("XRANGE", stream.keys.outcomes, "-", "+")
+    return [pairs(fields)[b"k"].decode() for _, fields in entries]
+
+
+async def test_one_mask_over_the_limit_is_refused_by_name_in_its_place(limited: Store) -> None:
+    big, small = a_stream("big"), a_stream("small")
+    async with finishing(limited) as finisher:
+        ended = await at_once(limited, finisher, {big: [SMALL, BIG, SMALL, SMALL], small: [SMALL] * 6})
+    assert {each.verdict for some in ended.values() for each in some} == {Verdict.FINISHED}
+    assert [each.ending.reason for each in ended["big"]] == ["", "outcome_refused", "", ""]
+    assert await outcome_kinds(limited, big) == ["mask", "refused", "mask", "mask"]
+    assert await outcome_kinds(limited, small) == ["mask"] * 6
+    ledger = pairs(await limited.call("HGETALL", big.keys.ledger))
+    assert ledger == {b"mask": b"3", b"refused": b"1", b"refused:outcome_refused": b"1"}
+    assert await limited.call("XLEN", big.keys.features) == 0
+
+
+async def test_a_batch_of_nothing_else_is_refused_frame_by_frame(limited: Store) -> None:
+    big = a_stream("big")
+    async with finishing(limited) as finisher:
+        ended = await at_once(limited, finisher, {big: [BIG] * 3})
+        later = await at_once(limited, finisher, {a_stream("small"): [SMALL]})
+    assert [each.ending.reason for each in ended["big"]] == ["outcome_refused"] * 3
+    assert [each.ending.reason for each in later["small"]] == [""]
+
+
+async def test_a_server_that_is_away_is_waited_for_and_nothing_is_refused(store: Store, server: LocalRedis) -> None:
+    stream = a_stream("cam")
+    async with finishing(store) as finisher:
+        taken = [(await taken_in(store, stream), Ending.mask(b"m", FrameIdentity(1, n))) for n in range(4)]
+        server.stop()
+        asked = [asyncio.create_task(finisher.finish(*each)) for each in taken]
+        await asyncio.sleep(0.5)  # several tries
+        assert not any(each.done() for each in asked)
+        server.restart()
+        await until(lambda: _answers(store))
+        await store.call("SET", ShardKeys(0).fence, "1")
+        assert {ended.ending.reason for ended in await asyncio.gather(*asked)} == {""}
+
+
+async def _answers(store: Store) -> bool:
+    with suppress(Exception):
+        return bool(await store.call("PING"))
+    return False
+
+
+async def test_a_whole_frame_whose_mask_is_too_large_is_refused_and_the_next_is_masked(
+    store: Store, camera: MakeCamera, dispatching: Start
+) -> None:
+    await store.call("CONFIG", "SET", "proto-max-bulk-len", "1mb")
+    cam, decoder = camera(), NoisyDecoder()
+    async with dispatching(with_decoder=decoder) as dispatcher:
+        for noisy in (False, True, False):
+            decoder.noisy = noisy
+            await cam.frames(1)
+            await until(lambda: _ended(cam))
+        labels = {"outcome": "refused", "reason": "outcome_refused", "group": "default"}
+        assert dispatcher.metrics.registry.get_sample_value("narrows_frames_total", labels) == 1
+    before, refusal, after = await cam.outcomes()
+    assert isinstance(refusal, Refusal)
+    assert refusal.identity == FrameIdentity(7, 1)
+    assert isinstance(before, MaskPacket)
+    assert isinstance(after, MaskPacket)
+
+
+class NoisyDecoder(RuleDecoder):
+    """Label maps of four million pixels, all alike or all noise."""
+
+    noisy = False
+
+    async def run(self, n: int) -> NDArray[np.uint8]:
+        labels = np.zeros((n, 2048, 2048), np.uint8)
+        return np.random.default_rng(0).integers(0, CLASSES, labels.shape, np.uint8) if self.noisy else labels
+
+
+async def _ended(cam: Camera) -> bool:
+    return len(await cam.outcomes()) == cam.sequence
+
+
+Key = Callable[[Camera], str]
+AMISS: dict[str, Key] = {
+    "outcomes": lambda cam: cam.keys.outcomes,
+    "window": lambda cam: cam.keys.seen,
+    "ledger": lambda cam: cam.keys.ledger,
+    "dead letters": lambda cam: ShardKeys(cam.keys.shard).dead,
+    "settings": lambda cam: ShardKeys(cam.keys.shard).streams,
+    "control record": lambda cam: cam.keys.control,
+    "lease": lambda cam: ShardKeys(cam.keys.shard).lease,
+    "fence": lambda cam: ShardKeys(cam.keys.shard).fence,
+}
+
+
+@pytest.mark.parametrize("key", AMISS.values(), ids=AMISS.keys())
+async def test_a_key_of_a_wrong_type_stops_its_own_streams_alone_and_only_until_it_is_mended(
+    key: Key, store: Store, camera: MakeCamera, dispatching: Start
+) -> None:
+    cam = camera("cam-1")
+    amiss = key(cam)
+    neighbour = camera("cam-3" if cam.stream in amiss else "cam-2")  # cam-3 shares the shard, cam-2 does not
+    async with dispatching() as dispatcher:
+        await cam.frames(1)
+        await cam.ended(mask=1)
+        await store.call("DEL", amiss)
+        await store.call("RPUSH", amiss, "junk")
+        for _ in range(4):
+            await cam.frames(1)
+            await neighbour.frames(1)
+            await neighbour.ended(mask=neighbour.sequence)
+            await asyncio.sleep(0.2)
+        if amiss in (cam.keys.outcomes, cam.keys.seen, cam.keys.ledger):
+            assert await cam.unfinished() == 4
+            await until(lambda: _is(lambda: _told(dispatcher) > 0))
+        await store.call("DEL", amiss)
+        await until(lambda: _nothing_left(cam))
+    ledger = await cam.ledger()
+    assert "refused" not in ledger
+    assert ledger["mask"] == (4 if amiss == cam.keys.ledger else 5)
+
+
+async def test_a_fault_of_the_keys_is_raised_to_the_frame_and_changes_nothing(store: Store) -> None:
+    stream = a_stream("cam")
+    await store.call("SET", stream.keys.outcomes, "junk")
+    async with finishing(store) as finisher:
+        frame = await taken_in(store, stream)
+        with pytest.raises(ReplyRefused, match="WRONGTYPE"):
+            await finisher.finish(frame, Ending.mask(b"m", FrameIdentity(1, 0)))
+    assert await store.call("XLEN", stream.keys.features) == 1
+
+
+async def _nothing_left(cam: Camera) -> bool:
+    return await cam.unfinished() == 0
+
+
+async def _is(check: Callable[[], bool]) -> bool:
+    return check()
+
+
+def _told(dispatcher: Dispatcher) -> float:
+    labels = {"cause": Cause.REDIS_REFUSES.value}
+    return dispatcher.metrics.registry.get_sample_value("narrows_faults_total", labels) or 0.0
