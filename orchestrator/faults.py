@@ -27,6 +27,7 @@ class Cause(StrEnum):
     REDIS_READ_ONLY = "redis_read_only"
     REDIS_FULL = "redis_full"
     REDIS_REFUSES = "redis_refuses"
+    INSTALL_DIFFERS = "install_differs"
     LEASE_LOST = "lease_lost"
     KEYS_UNREADABLE = "keys_unreadable"
 

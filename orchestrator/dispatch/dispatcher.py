@@ -21,7 +21,7 @@ from orchestrator.dispatch.clock import ServerClock
 from orchestrator.dispatch.discovery import Discovery
 from orchestrator.dispatch.frame_path import FramePath
 from orchestrator.dispatch.health import Health
-from orchestrator.dispatch.install import agree_on_shards
+from orchestrator.dispatch.install import agree_on_shards, disagreement
 from orchestrator.dispatch.lane import Connect, Lane
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.rate_requests import RateRequests
@@ -161,7 +161,7 @@ class Dispatcher:
         self._drop_lost()
         if self.health.stopping:
             return
-        due = await self._leases.heartbeat()
+        due = await self._shards_due()
         staying = sorted((s for s in self.shards.values() if not s.draining), key=lambda shard: shard.held)
         for shard in staying[: max(0, len(staying) - due)]:
             self._spawn(self._hand_over(shard))
@@ -171,6 +171,16 @@ class Dispatcher:
             self._faults.happened(cause_of(refused), f"shard {number} has no owner: {refused}")
         self.health.shards_owned, self.health.shards_due = len(self.shards), due
         self.metrics.shards_owned.set(len(self.shards))
+
+    async def _shards_due(self) -> int:
+        """How many shards should be ours: none in an install that is not the one we began with."""
+        self.health.install = await disagreement(self._store, self._leases.shards)
+        if not self.health.install:
+            self._faults.end(Cause.INSTALL_DIFFERS)
+            return await self._leases.heartbeat()
+        self._faults.begin(Cause.INSTALL_DIFFERS, self.health.install)
+        await self._leases.leave()
+        return 0
 
     def _take_over(self, lease: Lease) -> None:
         shard = Shard(lease, self._store, self.name, self._path.live, self._clock, self.metrics, self._settings)

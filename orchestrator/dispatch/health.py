@@ -16,6 +16,7 @@ class Health:
         redis_ok: whether the last round with Redis succeeded.
         shards_owned, shards_due: how many shards are owned, and how many should be.
         decoders_ready: readiness by bundle id.
+        install: why the install is not the one that this process began with; empty while it is.
         stopping: whether the process is about to end.
     """
 
@@ -25,6 +26,7 @@ class Health:
     shards_owned: int = 0
     shards_due: int = 0
     decoders_ready: dict[str, bool] = field(default_factory=dict)
+    install: str = ""
     stopping: bool = False
 
     async def watch_loop(self, period_s: float = 0.25) -> None:
@@ -47,6 +49,8 @@ class Health:
             reasons.append("stopping")
         if not self.redis_ok:
             reasons.append("Redis does not answer")
+        if self.install:
+            reasons.append(self.install)
         if self.shards_owned < self.shards_due:
             reasons.append(f"owns {self.shards_owned} shards, should own {self.shards_due}")
         reasons += [

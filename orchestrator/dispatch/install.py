@@ -1,11 +1,15 @@
-"""What is fixed at install: the number of shards, agreed through one record that the first dispatcher writes."""
+"""What is fixed at install: the number of shards, agreed through one record that the first dispatcher writes.
+
+It is looked at for as long as a dispatcher runs: a Redis that was emptied gets it back, and where it says another
+number than before, this process reads and writes the wrong keys.
+"""
 
 from __future__ import annotations
 
 from narrows.errors import RecordError, ServiceError
 from narrows.wire.install import MAX_SHARDS, Install
 from narrows.wire.keys import DEFAULT_SHARDS, INSTALL_KEY
-from orchestrator.dispatch.store import Store
+from orchestrator.dispatch.store import Reply, ReplyRefused, Store
 
 
 async def agree_on_shards(store: Store, wanted: int | None) -> int:
@@ -26,3 +30,26 @@ async def agree_on_shards(store: Store, wanted: int | None) -> int:
             f"--shards {wanted}, but this install has {shards} for good: leave the option out, or use an empty Redis"
         )
     return shards
+
+
+async def disagreement(store: Store, shards: int) -> str:
+    """Why the install is not one of ``shards`` shards any more; empty where it is. Writes the record if it is lost.
+
+    Raises:
+        ServiceError: Redis is away, or refuses.
+    """
+    replies = await store.many([("SET", INSTALL_KEY, Install(shards).to_json(), "NX"), ("GET", INSTALL_KEY)])
+    for reply in replies:
+        if isinstance(reply, ReplyRefused):
+            raise reply
+    return _difference(replies[1], shards)
+
+
+def _difference(record: Reply, shards: int) -> str:
+    try:
+        found = Install.parse(record or b"").shards
+    except RecordError as error:
+        return f"{INSTALL_KEY} cannot be read: {error}; SET it to {Install(shards).to_json().decode()}"
+    if found == shards:
+        return ""
+    return f"{INSTALL_KEY} says {found} shards, and this process began with {shards}: start it again"

@@ -1,0 +1,59 @@
+"""Frames behind an address that moves to the replica: those that it has end there, and so do those that come."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from narrows.bundle import Bundle
+from orchestrator.dispatch import Connected, Dispatcher, Store
+from tests.integration.dispatch.conftest import closing
+from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, RuleDecoder
+from tests.integration.moving_address import Pair, redis_pair
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    with redis_pair(tmp_path) as pair:
+        yield pair
+
+
+async def test_frames_end_at_the_new_primary(pair: Pair, bundle: Bundle) -> None:
+    store, old, new = (Store.connect(url) for url in (pair.url, pair.first.url, pair.second.url))
+    decoder, stop = RuleDecoder(), asyncio.Event()
+
+    async def connect() -> Connected:
+        return Connected(decoder)
+
+    async with closing(store), closing(old), closing(new):
+        dispatcher = await Dispatcher.create(store, {bundle.id: (bundle, connect)}, QUICK, shards=SHARDS)
+        running = asyncio.create_task(dispatcher.run(stop))
+        cam = Camera(old, bundle, "cam-1")
+        await cam.settings(b'{"policy": "complete"}')
+        await cam.frames(2)
+        await cam.ended(mask=2)
+        decoder.gate.clear()
+        await cam.frames(3)  # taken, and on their way while the address moves
+        await asyncio.to_thread(pair.fail_over)
+        decoder.gate.set()
+        cam.store = new
+        await cam.frames(3)
+        await cam.ended(mask=8)
+        assert await cam.unfinished() == 0
+        stop.set()
+        await running
+
+
+async def test_a_pool_leaves_a_demoted_server_at_its_first_refusal(pair: Pair) -> None:
+    """Many connections are there; the refusal of one makes all of them anew, those that only read too."""
+    store = Store.connect(pair.url)
+    async with closing(store):
+        await asyncio.gather(*(store.call("GET", "a") for _ in range(8)))
+        await asyncio.to_thread(pair.fail_over)
+        await store.many([("SET", "a", 1)])
+        pair.new.set("a", "new")
+        pair.old.replicaof("127.0.0.1", "1")  # what the old one has from now on is old
+        pair.new.set("a", "newest")
+        found = await asyncio.gather(*(store.call("GET", "a") for _ in range(8)))
+        assert found == [b"newest"] * 8
