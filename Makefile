@@ -138,6 +138,10 @@ check-dashboards: ## Check the dashboards against Grafana's own types (npm @graf
 	@cd tools/grafana_schema && npm install --silent --no-audit --no-fund --no-package-lock
 	@node tools/grafana_schema/check.mjs monitoring/grafana/dashboards/*.json
 
+.PHONY: wheels
+wheels: setup-dev ## Build what is published into dist/: source, and wheels for x86-64 and aarch64; ARGS="--to DIR"
+	@$(RUN) -m tools.wheels $(ARGS)
+
 .PHONY: test-aarch64
 test-aarch64: setup-dev ## The symbol coder on an emulated aarch64 beside this machine, bit for bit; needs qemu-user, ziglang
 	@$(RUN) -m tests.aarch64 $(ARGS)
@@ -157,5 +161,5 @@ fuzz: setup-dev ## Ten million inputs to parsers, seals and the symbol coder; AR
 
 .PHONY: clean
 clean: ## Remove the environments and what was compiled (bundles and runs stay)
-	@rm -rf .venv .venv-triton .venv-train build *.egg-info narrows/codec/*.so
+	@rm -rf .venv .venv-triton .venv-train build dist *.egg-info narrows/codec/*.so
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -33,7 +33,7 @@ class Installed:
 
 
 def install(folder: Path, extras: str) -> Installed:
-    """Install ``narrows[extras]`` from this checkout, as a wheel would be, and compile the symbol coder.
+    """Install ``narrows[extras]`` from this checkout, as a wheel.
 
     Raises:
         ServiceError: a step failed; the message has its words.
@@ -42,7 +42,6 @@ def install(folder: Path, extras: str) -> Installed:
     _run(sys.executable, "-m", "venv", folder)
     python = folder.absolute() / "bin" / "python"
     _run(python, *_PIP, f".[{extras}]")
-    _run(python, "-I", "-m", "narrows.codec.build")
     (packages,) = folder.glob("lib/python*/site-packages")
     sizes = {path.name: _bytes(path) for path in packages.iterdir() if not path.name.startswith(_NOT_OURS)}
     return Installed(python, sizes)
