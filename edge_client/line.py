@@ -41,7 +41,11 @@ class Answered(Generic[About]):
 
 
 class Line(Generic[About]):
-    """A client's connection. It is one thread's; that no answer comes for ``answer_s`` ends it."""
+    """A client's connection. It is one thread's; that no answer comes for ``answer_s`` ends it.
+
+    Attributes:
+        answered: whether the server answered anything on this connection.
+    """
 
     def __init__(self, client: redis.Redis, answer_s: float, monotonic_s: Callable[[], float]) -> None:
         self._pool = client.connection_pool
@@ -51,6 +55,7 @@ class Line(Generic[About]):
         self._asked: deque[Asked[About]] = deque()
         self._broken: RedisError | None = None
         self._born_s = monotonic_s()
+        self.answered = False
 
     @property
     def waits(self) -> bool:
@@ -113,6 +118,7 @@ class Line(Generic[About]):
             answer = self.connect().read_response()
         except ResponseError as error:
             answer = error
+        self.answered = True
         asked = self._asked.popleft()
         return Answered(asked.about, asked.sent_s, self._monotonic_s(), answer)
 
@@ -120,6 +126,7 @@ class Line(Generic[About]):
         """Disconnect, and forget what was asked."""
         self._asked.clear()
         self._broken = None
+        self.answered = False
         if self._connection is not None:
             self._connection.disconnect()  # type: ignore[no-untyped-call]
             self._pool.release(self._connection)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 from typing import NamedTuple
 
 import redis
+from redis._parsers.socket import SERVER_CLOSED_CONNECTION_ERROR
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
 from redis.retry import Retry
@@ -106,3 +108,16 @@ def name_failure(error: RedisError) -> LinkFailure:
     if isinstance(error, redis.ConnectionError):
         return _MAX_CLIENTS if "max number of clients" in str(error) else _UNREACHABLE
     return _OTHER
+
+
+def is_of_the_bytes(error: RedisError) -> bool:
+    """Whether Redis refused what it was given, rather than this user, this key or this moment."""
+    return code_of(error) == "ERR"
+
+
+def is_the_servers_end(error: RedisError) -> bool:
+    """Whether the server ended the connection, in order or by a reset; a link that fails is silent instead."""
+    causes = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    return type(error) is redis.ConnectionError and (
+        isinstance(error.__context__, causes) or SERVER_CLOSED_CONNECTION_ERROR in str(error)
+    )

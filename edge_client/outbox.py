@@ -4,7 +4,8 @@
 
     put ──► waiting ──take──► in flight ──settle──► sent
                │  ◄─give_back──┘  │
-               └──────────────────┴── dropped: expired, queue_full, reference_dropped, overtaken, shutdown, unconfirmed
+               └──────────────────┴── dropped: expired, queue_full, reference_dropped, overtaken, refused,
+                                               shutdown, unconfirmed
 
 Freshness beats completeness: what has waited for longer than ``most_age_s`` is given up before it is sent.
 
@@ -25,7 +26,7 @@ from edge_client.packet_sizes import FRAMING_BYTES
 from edge_client.server_clock import Estimate
 
 EXPIRED, QUEUE_FULL, SHUTDOWN, UNCONFIRMED = "expired", "queue_full", "shutdown", "unconfirmed"
-REFERENCE_DROPPED, OVERTAKEN = "reference_dropped", "overtaken"
+REFERENCE_DROPPED, OVERTAKEN, REFUSED = "reference_dropped", "overtaken", "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,14 @@ class Outbox:
             if self._flight:
                 self._drop(self._flight.popleft(), OVERTAKEN)
 
+    def refused(self) -> None:
+        """The oldest packet in flight is one that Redis never takes; P packets that need it go with it."""
+        with self._changed:
+            if self._flight:
+                self._drop(replace(self._flight.popleft(), uncertain=False), REFUSED)
+                self._drop_those_that_need_it()
+            self._changed.notify_all()
+
     def give_back(self, *, uncertain: bool) -> None:
         """What is in flight was not acknowledged: it goes to the head of the queue again."""
         with self._changed:
@@ -215,9 +224,12 @@ class Outbox:
     def _shed(self) -> None:
         while self._waiting and (reason := self._reason_to_drop(self._waiting[0])) is not None:
             self._drop_oldest(reason)
-            while self._waiting and self._waiting[0].predicted:
-                self._drop_oldest(REFERENCE_DROPPED)
-            self._broken = not self._waiting
+            self._drop_those_that_need_it()
+
+    def _drop_those_that_need_it(self) -> None:
+        while self._waiting and self._waiting[0].predicted:
+            self._drop_oldest(REFERENCE_DROPPED)
+        self._broken = not self._waiting
 
     def _reason_to_drop(self, oldest: Outgoing) -> str | None:
         if self._monotonic_s() - oldest.coded_s > self._most_age_s:

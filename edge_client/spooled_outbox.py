@@ -35,7 +35,7 @@ class SpooledOutbox(Outbox):
         super().__init__(limit, fate)
         self._spool = spool
         self._put = self._given_up = 0
-        self._key_wanted = False
+        self._key_wanted = self._orphaned = False
         self._ended = False
 
     @property
@@ -93,6 +93,14 @@ class SpooledOutbox(Outbox):
         """As in memory; it need not lie on disk any more."""
         with self._changed:
             super().overtaken()
+            if not self._ended:
+                self._confirm()
+
+    def refused(self) -> None:
+        """As in memory; P packets that need it are dropped as they come back from disk."""
+        with self._changed:
+            super().refused()
+            self._orphaned = not self._waiting and self._spool.unread > 0
             if not self._ended:
                 self._confirm()
 
@@ -168,7 +176,8 @@ class SpooledOutbox(Outbox):
         """Bring one packet to the end of the queue in memory, or drop it if its reference is gone."""
         read = self._spool.read()
         self._broken = self._broken or not self._spool.tip_decodes
-        if read is not None and not read.orphan:
+        self._orphaned = self._orphaned and read is not None and read.outgoing.predicted
+        if read is not None and not (read.orphan or self._orphaned):
             self._waiting.append(replace(read.outgoing, coded_s=self._monotonic_s()))
             return
         if read is not None:

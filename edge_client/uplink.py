@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from edge_client.goodput import Delivery
 from edge_client.governor import Governor
 from edge_client.line import Answered, Line
-from edge_client.link import ANSWER_S, name_failure
+from edge_client.link import ANSWER_S, is_of_the_bytes, is_the_servers_end, name_failure
 from edge_client.outbox import Outbox, Outgoing
 from edge_client.questions import Question, Questions
 from edge_client.stats import Tally
@@ -31,6 +31,8 @@ from narrows.wire.keys import PACKET_FIELD
 _LOG = structlog.get_logger("edge.uplink")
 _MOST_IN_FLIGHT = 32
 _MOST_IN_TROUBLE = 1
+_TRIES_ALONE = 4
+"""A packet alone that is refused so often, or over which a server that answers ends the connection, is never taken."""
 _IDLE_S = 0.25
 _LOOK_S = 0.01
 """One thread waits for answers and for packets: while it waits for the ones, it looks this often for the others."""
@@ -75,6 +77,7 @@ class Uplink:
         self._halted = Event()
         self._backoff = Backoff()
         self._trouble: str | None = None
+        self._tried_alone = 0
         self._crash: Exception | None = None
         self._thread = Thread(target=self._run, name="uplink", daemon=True)
 
@@ -133,6 +136,8 @@ class Uplink:
                 self._line.send(question, *self._questions.command(question))
 
     def _send(self) -> None:
+        if self._trouble is not None and not self._line.answered:
+            return  # first an answer: should the connection end then, it ends because of the packet
         most = _MOST_IN_FLIGHT if self._trouble is None else _MOST_IN_TROUBLE
         room = self._questions.room
         if room is not None:
@@ -146,7 +151,10 @@ class Uplink:
 
     def _take_in(self, answers: Sequence[Answered[About]]) -> None:
         packets = [answered for answered in answers if isinstance(answered.about, Outgoing)]
-        if any(answered.refusal for answered in packets):
+        refusal = next((answered.refusal for answered in packets if answered.refusal is not None), None)
+        if refusal is not None and self._never_taken(refusal):
+            self._give_up(refusal)
+        elif refusal is not None:
             self._part(packets)
         elif packets:
             self._settle(packets)
@@ -165,8 +173,24 @@ class Uplink:
             self._outbox.settle(self._questions.clock.latency(packet.record.taken_s, entry_ms(answered.answer)))
         if self._trouble is not None:
             _LOG.info("restored", after=self._trouble, waiting=self._outbox.waiting)
-        self._trouble = None
+        self._trouble, self._tried_alone = None, 0
         self._backoff.reset()
+
+    def _never_taken(self, error: RedisError) -> bool:
+        """Whether Redis never takes the packet in flight, if it is one: this was one try too many that ended so."""
+        if self._outbox.flying != 1 or not (
+            is_of_the_bytes(error) or (self._line.answered and is_the_servers_end(error))
+        ):
+            return False
+        self._tried_alone += 1
+        return self._tried_alone >= _TRIES_ALONE
+
+    def _give_up(self, error: RedisError) -> None:
+        """Drop the one packet in flight; those behind it wait."""
+        self._tally.link_failed("packet_refused")
+        _LOG.warning("packet_refused", cause=words_of(error), remedy="raise proto-max-bulk-len on the Redis server")
+        self._outbox.refused()
+        self._tried_alone = 0
 
     def _part(self, packets: list[Answered[About]]) -> None:
         """A packet was refused while others were on their way behind it: should one of these be taken, it is overtaken.
@@ -193,6 +217,8 @@ class Uplink:
         reason, remedy = name_failure(error)
         self._trouble = reason
         self._tally.link_failed(reason)
+        if self._never_taken(error):
+            self._give_up(error)
         self._outbox.give_back(uncertain=True)
         self._outbox.link_failed()
         self._line.drop()

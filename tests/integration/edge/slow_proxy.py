@@ -17,8 +17,10 @@ OUT_OF_MEMORY = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
 
 
 @contextmanager
-def slow_proxy(server: redis.Redis, refuses: Callable[[tuple[bytes, ...]], bool]) -> Iterator[str]:
-    """The proxy's URL. Commands for which ``refuses`` says so are answered as by a server that is full.
+def slow_proxy(
+    server: redis.Redis, refuses: Callable[[tuple[bytes, ...]], bool], refusal: bytes = OUT_OF_MEMORY
+) -> Iterator[str]:
+    """The proxy's URL. Commands for which ``refuses`` says so are answered with ``refusal``.
 
     Commands are read as they come, and each is answered a while after it came: so several are on their way at once.
     """
@@ -28,7 +30,7 @@ def slow_proxy(server: redis.Redis, refuses: Callable[[tuple[bytes, ...]], bool]
             answers: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
             Thread(target=self._answer, args=(answers,), daemon=True).start()
             while command := _command(self.rfile):
-                answer = OUT_OF_MEMORY if refuses(command) else _ask(server, command)
+                answer = refusal if refuses(command) else _ask(server, command)
                 answers.put((time.monotonic() + _DELAY_S, answer))
 
         def _answer(self, answers: SimpleQueue[tuple[float, bytes]]) -> None:

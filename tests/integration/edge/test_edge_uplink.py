@@ -15,7 +15,7 @@ import redis
 from edge_client.backpressure import Room
 from edge_client.governor import Governor
 from edge_client.link import connect
-from edge_client.outbox import OVERTAKEN, QUEUE_FULL, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
+from edge_client.outbox import OVERTAKEN, QUEUE_FULL, REFUSED, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
 from edge_client.questions import Questions
 from edge_client.server_clock import ServerClock
 from edge_client.stats import Tally
@@ -75,10 +75,10 @@ class Camera:
         assert record.sequence not in self.fates
         self.fates[record.sequence] = reason
 
-    def put(self, *sequences: int) -> None:
+    def put(self, *sequences: int, size_bytes: int = 0) -> None:
         for sequence in sequences:
             record = FrameRecord(sequence, 1, "", 0, 6, 0, 0.0, 0.0)
-            self.outbox.put(Outgoing(record, str(sequence).encode()))
+            self.outbox.put(Outgoing(record, str(sequence).rjust(size_bytes).encode()))
 
     def failed(self, reason: str) -> Callable[[], bool]:
         return lambda: reason in self.tally.snapshot().link_failures
@@ -206,6 +206,42 @@ def test_a_packet_that_is_refused_never_comes_behind_one_that_was_not(admin: red
     assert arrived(admin) == [0, 2, 3]
     assert camera.fates == {0: None, 1: OVERTAKEN, 2: None, 3: None}
     assert camera.tally.snapshot().link_failures == {"out_of_memory": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("proto-max-bulk-len", "1mb"), ("client-query-buffer-limit", "1mb"), ("maxmemory-clients", "1200kb")],
+)
+def test_a_packet_that_redis_never_takes_is_given_up_by_name_and_those_behind_it_arrive(
+    camera: Camera, admin: redis.Redis, name: str, value: str
+) -> None:
+    admin.config_set(name, value)
+    camera.put(0)
+    camera.put(1, size_bytes=1_300_000)
+    camera.put(2, 3)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    assert arrived(admin) == [0, 2, 3]
+    assert camera.fates == {0: None, 1: REFUSED, 2: None, 3: None}
+    assert camera.tally.snapshot().link_failures["packet_refused"] == 1
+
+
+def test_a_packet_that_is_refused_for_ever_is_given_up_by_name_and_those_behind_it_arrive(admin: redis.Redis) -> None:
+    with slow_proxy(admin, lambda command: command[-1] == b"1", b"-ERR no such packet\r\n") as url:
+        camera = Camera(url)
+        camera.put(0, 1, 2, 3)
+        eventually(lambda: len(camera.fates) == 4)
+        camera.close()
+    assert camera.fates[1] in (REFUSED, OVERTAKEN)
+    assert arrived(admin) == [0, 2, 3]
+
+
+def test_a_key_of_another_type_loses_no_packet(camera: Camera, admin: redis.Redis) -> None:
+    admin.set(KEYS.features, "junk")
+    camera.put(0, 1)
+    eventually(lambda: camera.tally.snapshot().link_failures.get("refused", 0) >= 5)
+    admin.delete(KEYS.features)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    assert arrived(admin) == [0, 1]
 
 
 def test_packets_that_are_refused_together_are_sent_again_in_order(admin: redis.Redis) -> None:

@@ -11,6 +11,7 @@ from edge_client.outbox import (
     OVERTAKEN,
     QUEUE_FULL,
     REFERENCE_DROPPED,
+    REFUSED,
     SHUTDOWN,
     UNCONFIRMED,
     FrameRecord,
@@ -65,6 +66,26 @@ def test_a_packet_that_may_have_arrived_is_not_called_lost() -> None:
     outbox.give_back(uncertain=True)
     outbox.abandon()
     assert fates == {0: UNCONFIRMED, 1: SHUTDOWN}
+
+
+def test_a_packet_that_is_never_taken_takes_those_with_it_that_need_it_and_no_others() -> None:
+    fates = Fates()
+    outbox = Outbox(LIMIT, fates)
+    for sequence in range(4):
+        outbox.put(outgoing(sequence, predicted=sequence in (1, 2)))
+    outbox.take(1, 0.0)
+    outbox.give_back(uncertain=True)  # a try that broke off; yet it is known that it was never taken
+    outbox.take(1, 0.0)
+    outbox.refused()
+    assert fates == {0: REFUSED, 1: REFERENCE_DROPPED, 2: REFERENCE_DROPPED}
+    assert [item.record.sequence for item in outbox.take(8, 0.0)] == [3]
+    outbox.settle()
+    outbox.put(outgoing(4))
+    outbox.take(1, 0.0)
+    outbox.refused()
+    assert outbox.chain_broken
+    outbox.put(outgoing(5, predicted=True))
+    assert fates[5] == REFERENCE_DROPPED
 
 
 def test_an_answer_after_the_end_counts_no_more() -> None:

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edge_client.outbox import REFERENCE_DROPPED, FrameRecord, Outbox
+from edge_client.outbox import REFERENCE_DROPPED, REFUSED, FrameRecord, Outbox
 from edge_client.spool import Keep, Spool
 from edge_client.spooled_outbox import SPOOL_FAILED, SPOOL_FULL, SpooledOutbox
 from tests.unit.edge.frames import frame, none_lost
@@ -62,6 +62,22 @@ def test_what_does_not_fit_the_queue_goes_to_disk_and_leaves_in_order(tmp_path: 
     assert spool.size_bytes == 0
     outbox.put(frame(20))
     assert spool.unread == 0, "with an empty spool the disk is left alone"
+
+
+def test_a_packet_that_is_never_taken_does_not_block_the_spool(tmp_path: Path) -> None:
+    fates: Fates = {}
+    outbox, spool = outbox_on(tmp_path, fates)
+    for sequence in range(12):
+        outbox.put(frame(sequence, predicted=sequence in (1, 2, 3, 4, 6, 7)))
+    outbox.link_failed()
+    assert [item.record.sequence for item in outbox.take(1, 0.0)] == [0]
+    outbox.refused()
+    assert send_all(outbox) == [5, 6, 7, 8, 9, 10, 11]
+    assert {sequence: reason for sequence, reason in fates.items() if reason} == {
+        0: REFUSED,
+        **dict.fromkeys((1, 2, 3, 4), REFERENCE_DROPPED),
+    }
+    assert spool.size_bytes == 0
 
 
 def test_a_link_that_fails_sends_what_waits_to_disk_and_asks_for_a_key_frame(tmp_path: Path) -> None:
