@@ -39,11 +39,18 @@ class Encoder:
         return plane
 
     def fit(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture at the bundle's size: bilinear, each side on its own (no bars, so the aspect may change)."""
-        size = (self._width, self._height)
-        if picture.shape[1::-1] == size:
-            return np.ascontiguousarray(picture)
-        return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+        """The picture at the bundle's size: see :func:`fitted`."""
+        return fitted(picture, self._width, self._height)
+
+
+def fitted(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """A picture ``(H, W, 3)`` at a size: bilinear, each side on its own (no bars, so the aspect may change).
+
+    Labels go back by :func:`narrows.labels_at_source_size`.
+    """
+    if picture.shape[1::-1] == (width, height):
+        return np.ascontiguousarray(picture)
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _open_session(path: Path, threads: int) -> InferenceSession:

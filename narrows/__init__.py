@@ -3,16 +3,18 @@
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "subscribe"]
+__all__ = ["__version__", "labels_at_source_size", "subscribe"]
 
 if TYPE_CHECKING:
+    from narrows.pictures import labels_at_source_size
     from narrows.subscription import subscribe
 else:
+    _MODULES = {"labels_at_source_size": "narrows.pictures.source_size", "subscribe": "narrows.subscription"}
 
     def __getattr__(name: str) -> object:
-        """Load ``subscribe`` when it is asked for: the contract imports without Redis."""
-        if name != "subscribe":
+        """Load what is asked for when it is asked for: the contract imports without Redis or Pillow."""
+        if name not in _MODULES:
             raise AttributeError(f"module 'narrows' has no attribute {name!r}")
-        from narrows.subscription import subscribe  # noqa: PLC0415
+        from importlib import import_module  # noqa: PLC0415
 
-        return subscribe
+        return getattr(import_module(_MODULES[name]), name)

@@ -9,6 +9,7 @@
     ├── RecordError           a mask packet or a JSON record that cannot be parsed
     ├── BundleError           a bundle folder that is incomplete, altered or of another schema
     ├── DatasetError, WeightsMismatch                      the workshop's inputs
+    ├── PictureError          a picture, label file or video frame that cannot be read or shown faithfully
     ├── SourceError                                        a camera, video or folder that yields no frames
     ├── EncoderError, StateError                           a camera program's machine does not give it what it needs
     ├── ConfigError           the configuration file has a key or a value that nothing has
@@ -218,6 +219,10 @@ class DeviceMissing(NarrowsError):
 
 class DatasetError(NarrowsError):
     """A labelled folder is not in the documented layout; the message names the file."""
+
+
+class PictureError(NarrowsError):
+    """A picture, label file or video frame that cannot be read, or not be shown faithfully in 8-bit RGB."""
 
 
 class SourceError(NarrowsError):

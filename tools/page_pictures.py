@@ -74,7 +74,7 @@ def _photograph(browser: Browser, stack: Stack, scheme: str) -> Path:
     page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark" if dark else "light")
     page.goto(f"http://{stack.page_address}/?order=name")
     page.wait_for_timeout(1000 * _SEEN_S)
-    with Image.open(io.BytesIO(page.screenshot())) as shot:
+    with Image.open(io.BytesIO(page.screenshot())) as shot:  # noqa: TID251 -- Chromium's own
         shot.convert("RGB").quantize(_COLOURS, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
     page.close()
     return path

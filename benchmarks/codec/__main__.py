@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +23,7 @@ from benchmarks.record import write_result
 from edge_client.encoder import Encoder
 from narrows.bundle import Bundle
 from narrows.codec import CodingTables, decode_symbols, encode_symbols, ideal_bits, quantise
+from narrows.pictures import read_picture
 from narrows.wire.feature import HEADER_BYTES
 
 OURS = "Narrows"
@@ -133,7 +133,7 @@ def _latents(bundle: Bundle, folder: Path) -> tuple[list[NDArray[np.uint8]], lis
     if not paths:
         raise SystemExit(f"{folder} holds no .jpg pictures: name a folder with --frames")
     encoder = Encoder(bundle)
-    pictures = [encoder.fit(np.asarray(Image.open(path).convert("RGB"))) for path in paths]
+    pictures = [encoder.fit(read_picture(path)) for path in paths]
     return pictures, [encoder.latent(picture) for picture in pictures]
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from edge_client.coding import FrameCoder
 from edge_client.encoder import Encoder
 from narrows.bundle import Bundle
 from narrows.codec import decode_symbols
+from narrows.pictures import read_picture
 from narrows.wire.feature import FeaturePacket, FrameIdentity
 
 
@@ -39,7 +39,7 @@ class Packets:
             raise SystemExit(f"{folder} holds no .jpg pictures: name a folder with --frames")
         level = bundle.manifest.finest_level_within(0.1)
         encoder, coder = Encoder(bundle), FrameCoder(bundle)
-        pictures = [encoder.fit(np.asarray(Image.open(path).convert("RGB"))) for path in paths]
+        pictures = [encoder.fit(read_picture(path)) for path in paths]
         packets = [coder.packet(encoder.latent(p), level, FrameIdentity(1, 0), 0) for p in pictures]
         symbols = [decode_symbols(p.payload, p.shape.as_tuple(), bundle.tables, level) for p in packets]
         return cls(bundle, level, packets, symbols)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +23,7 @@ from edge_client.coding import FrameCoder
 from edge_client.encoder import Encoder
 from narrows.bundle import Bundle
 from narrows.codec import decode_symbols
+from narrows.pictures import read_picture
 from narrows.seal import Keyring, open_packet, seal_packet
 from narrows.wire import FeaturePacket, FrameIdentity
 
@@ -104,7 +104,7 @@ def _latents(bundle: Bundle, folder: Path) -> list[Latent]:
     if not paths:
         raise SystemExit(f"{folder} holds no .jpg pictures: name a folder with --frames")
     encoder = Encoder(bundle)
-    return [encoder.latent(encoder.fit(np.asarray(Image.open(path).convert("RGB")))) for path in paths]
+    return [encoder.latent(encoder.fit(read_picture(path))) for path in paths]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +24,7 @@ from benchmarks.record import write_result
 from edge_client.coding import FrameCoder
 from edge_client.encoder import Encoder
 from narrows.bundle import Bundle
+from narrows.pictures import read_picture
 from narrows.wire import StreamKeys
 from narrows.wire.feature import FeaturePacket, FrameIdentity
 from orchestrator.dispatch import Store
@@ -90,7 +90,7 @@ async def _kept(bundle: Bundle, frames: Path, folder: Path) -> dict[str, float]:
 
 def _by_level(bundle: Bundle, frames: Path) -> list[list[FeaturePacket]]:
     encoder, coder = Encoder(bundle), FrameCoder(bundle)
-    pictures = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(frames.rglob("*.jpg"))]
+    pictures = [read_picture(path) for path in sorted(frames.rglob("*.jpg"))]
     latents = [encoder.latent(encoder.fit(picture)) for picture in pictures]
     levels = range(len(bundle.manifest.levels))
     return [[coder.packet(latent, level, FrameIdentity(1, 0), 0) for latent in latents] for level in levels]

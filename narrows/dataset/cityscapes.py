@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.dataset.folder import ClassList
-from narrows.dataset.pictures import LabelledPicture, decode, of_one_size
+from narrows.dataset.pictures import LabelledPicture, of_one_size
 from narrows.errors import DatasetError
+from narrows.pictures import read_labels, read_picture
 
 IGNORED = 255
 SIZE = (2048, 1024)
@@ -100,11 +101,12 @@ class CityscapesDataset:
         """Read one sample.
 
         Raises:
-            DatasetError: a file is missing or broken, the sizes differ, or a value is no label id.
+            PictureError: a file is missing or broken.
+            DatasetError: the sizes differ, or a value is no label id.
         """
         labels_path = self.root / "gtFine" / self.split / f"{name}{_LABELS}"
-        ids = decode(labels_path, "L")
+        ids = read_labels(labels_path)
         if ids.max(initial=0) >= LABEL_IDS:
             raise DatasetError(f"{labels_path} has label id {ids.max()}; Cityscapes has 0 to {LABEL_IDS - 1}")
-        picture = decode(self.root / "leftImg8bit" / self.split / f"{name}{_PICTURE}", "RGB")
+        picture = read_picture(self.root / "leftImg8bit" / self.split / f"{name}{_PICTURE}")
         return of_one_size(name, picture, _NUMBERS[ids], labels_path)

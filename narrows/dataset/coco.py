@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from narrows.dataset.folder import ClassList
-from narrows.dataset.pictures import LabelledPicture, decode, of_one_size
+from narrows.dataset.pictures import LabelledPicture, of_one_size
 from narrows.errors import DatasetError
 from narrows.painting import colour_wheel
+from narrows.pictures import read_labels, read_picture
 
 IGNORED = 255
 SIZE = (640, 480)
@@ -59,6 +60,7 @@ class CocoVocDataset:
     split: str
     names: tuple[str, ...]
     shapes: Mapping[str, Sequence[Mapping[str, Any]]]
+    sizes: Mapping[str, tuple[int, int]]
     classes: ClassList = VOC_CLASSES
 
     @classmethod
@@ -72,6 +74,7 @@ class CocoVocDataset:
         try:
             raw = json.loads(path.read_text())
             files = {int(image["id"]): Path(image["file_name"]).stem for image in raw["images"]}
+            sizes = {Path(each["file_name"]).stem: (int(each["width"]), int(each["height"])) for each in raw["images"]}
             numbers = {coco_id: number for number, (coco_id, _) in enumerate(VOC, 1)}
             shapes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
             for shape in raw["annotations"]:
@@ -84,7 +87,7 @@ class CocoVocDataset:
             raise DatasetError(f"{path} is no COCO instances file: {type(error).__name__}: {error}") from None
         if not shapes:
             raise DatasetError(f"{path} has no picture with one of VOC's 20 classes")
-        return cls(root, split, tuple(sorted(shapes)), shapes)
+        return cls(root, split, tuple(sorted(shapes)), shapes, sizes)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -96,11 +99,14 @@ class CocoVocDataset:
         """Read one sample; where shapes overlap, the later one in the file is on top, crowds below all.
 
         Raises:
-            DatasetError: the picture is missing or broken, or an outline of it is.
+            PictureError: the picture is missing or broken.
+            DatasetError: its size is not that of its outlines, or an outline is broken.
         """
         path = self.root / f"{self.split}2017" / f"{name}.jpg"
-        picture = decode(path, "RGB")
+        picture = read_picture(path)
         height, width = picture.shape[:2]
+        if (width, height) != self.sizes[name]:
+            raise DatasetError(f"{path} is, upright, {(width, height)}; its outlines are for {self.sizes[name]}")
         labels = np.zeros((height, width), np.uint8)
         for shape in sorted(self.shapes[name], key=lambda each: each["number"] != IGNORED):
             try:
@@ -146,15 +152,16 @@ class CocoStuffDataset:
         """Read one sample.
 
         Raises:
-            DatasetError: a file is missing or broken, the sizes differ, or a value is no class.
+            PictureError: a file is missing or broken.
+            DatasetError: the sizes differ, or a value is no class.
         """
         path = self.root / "stuffthingmaps" / f"{self.split}2017" / f"{name}.png"
-        values = decode(path, "L")
+        values = read_labels(path)
         labels = self._numbers[values]
         strange = values[(labels == IGNORED) & (values != IGNORED)]
         if strange.size:
             raise DatasetError(f"{path} has value {strange[0]}: id {int(strange[0]) + 1} is no class of COCO-Stuff")
-        picture = decode(self.root / f"{self.split}2017" / f"{name}.jpg", "RGB")
+        picture = read_picture(self.root / f"{self.split}2017" / f"{name}.jpg")
         return of_one_size(name, picture, labels, path)
 
     @cached_property

@@ -6,7 +6,7 @@
       classes.json            {"classes": [...], "ignore_index": int, "size": [width, height],
                                "palette": [[r,g,b], ...]}
       SPLIT.txt               one sample name a line
-      images/SPLIT/NAME.jpg   (or .png)
+      images/SPLIT/NAME.jpg   (or .jpeg, .png, .webp, .bmp)
       labels/SPLIT/NAME.png   uint8 class index, one channel, same size as the image
 """
 
@@ -19,10 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from narrows.dataset.pictures import LabelledPicture, decode, of_one_size
+from narrows.dataset.pictures import LabelledPicture, of_one_size
 from narrows.errors import DatasetError
-
-PICTURE_SUFFIXES = (".jpg", ".png")
+from narrows.pictures import PICTURE_SUFFIXES, read_labels, read_picture
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,13 @@ class FolderDataset:
         """Read one sample.
 
         Raises:
-            DatasetError: a file is missing or broken, the sizes differ, or a label is no class.
+            PictureError: a file is missing or broken.
+            DatasetError: the sizes differ, or a label is no class.
         """
         picture_path = self.picture_path(name)
         label_path = self.root / "labels" / self.split / f"{name}.png"
-        picture = decode(picture_path, "RGB")
-        labels = decode(label_path, "L")
+        picture = read_picture(picture_path)
+        labels = read_labels(label_path)
         sample = of_one_size(name, picture, labels, label_path)
         values = np.unique(labels)
         known = len(self.classes.names)
@@ -116,4 +116,6 @@ class FolderDataset:
         for suffix in PICTURE_SUFFIXES:
             if (path := stem.with_name(stem.name + suffix)).is_file():
                 return path
-        raise DatasetError(f"{stem}.jpg (or .png) is missing, though {self.split}.txt lists {name}")
+        raise DatasetError(
+            f"{stem}.jpg (or {', '.join(PICTURE_SUFFIXES[1:])}) is missing, though {self.split}.txt lists {name}"
+        )

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from narrows.dataset import ClassList
-from narrows.dataset.folder import PICTURE_SUFFIXES
 from narrows.errors import DatasetError
 from narrows.nn.network import JointNetwork
+from narrows.pictures import PICTURE_SUFFIXES, read_picture
 from narrows.training.augment import normalise
 
 Say = Callable[[str], None]
@@ -36,6 +36,7 @@ def write_pseudo_labels(
     """Label every picture in a folder, at the class list's size, and write a labelled folder; answers how many.
 
     Raises:
+        PictureError: a picture cannot be read.
         DatasetError: the folder holds no picture, or the network knows another number of classes.
     """
     if network.shape.classes != len(classes.names):
@@ -48,8 +49,7 @@ def write_pseudo_labels(
     for kind in ("images", "labels"):
         (out / kind / split).mkdir(parents=True, exist_ok=True)
     for done, path in enumerate(found, start=1):
-        with Image.open(path) as image:
-            picture = np.asarray(image.convert("RGB").resize(classes.size, Image.Resampling.BILINEAR))
+        picture = np.asarray(Image.fromarray(read_picture(path)).resize(classes.size, Image.Resampling.BILINEAR))
         labels = pseudo_labels(network, picture, confidence, classes.ignore_index)
         Image.fromarray(picture).save(out / "images" / split / f"{path.stem}.png")
         Image.fromarray(labels).save(out / "labels" / split / f"{path.stem}.png")

@@ -12,7 +12,7 @@ from PIL import Image
 from narrows.dataset import FolderDataset, open_dataset
 from narrows.dataset.cityscapes import CityscapesDataset
 from narrows.dataset.coco import NEVER_ANNOTATED, CocoStuffDataset, CocoVocDataset
-from narrows.errors import DatasetError
+from narrows.errors import DatasetError, PictureError
 
 SHOT = "aachen_000000_000019"
 
@@ -42,7 +42,8 @@ def coco(tmp_path: Path) -> Path:
         {"image_id": 139, "category_id": 1, "iscrowd": 1, "segmentation": {"counts": counts, "size": [8, 10]}},
         {"image_id": 285, "category_id": 23, "iscrowd": 0, "segmentation": [[0, 0, 5, 0, 5, 5]]},  # a bear
     ]
-    instances = {"images": [{"id": n, "file_name": f"{n:012}.jpg"} for n in (139, 285)], "annotations": shapes}
+    images = [{"id": n, "file_name": f"{n:012}.jpg", "width": 10, "height": 8} for n in (139, 285)]
+    instances = {"images": images, "annotations": shapes}
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations/instances_val2017.json").write_text(json.dumps(instances))
     return tmp_path
@@ -77,7 +78,7 @@ def test_a_cityscapes_file_that_is_missing_or_wrong_is_named(cityscapes: Path) -
     with pytest.raises(DatasetError, match="sizes must agree"):
         data.read(data.names[0])
     path.unlink()
-    with pytest.raises(DatasetError, match=f"{SHOT}_gtFine_labelIds.png is missing"):
+    with pytest.raises(PictureError, match=f"{SHOT}_gtFine_labelIds.png is missing"):
         data.read(data.names[0])
     with pytest.raises(DatasetError, match="leftImg8bit/val"):
         CityscapesDataset.open(cityscapes, "val")
@@ -95,10 +96,16 @@ def test_cocos_shapes_become_vocs_classes(coco: Path) -> None:
     assert (sample.labels[:, 8:] == data.classes.ignore_index).all()
 
 
+def test_outlines_of_a_picture_of_another_size_are_refused(coco: Path) -> None:
+    save(coco / "val2017/000000000139.jpg", np.full((10, 8, 3), 80, np.uint8))  # turned by its EXIF, say
+    with pytest.raises(DatasetError, match=r"139.jpg is, upright, \(8, 10\); its outlines are for \(10, 8\)"):
+        CocoVocDataset.open(coco, "val").read("000000000139")
+
+
 def test_a_coco_file_that_is_missing_or_broken_is_named(coco: Path) -> None:
     data = CocoVocDataset.open(coco, "val")
     (coco / "val2017/000000000139.jpg").write_bytes(b"no picture")
-    with pytest.raises(DatasetError, match=r"000000000139.jpg cannot be decoded"):
+    with pytest.raises(PictureError, match=r"000000000139.jpg is no picture"):
         data.read("000000000139")
     path = coco / "annotations/instances_val2017.json"
     path.write_text('{"images": [], "annotations": [{}]}')
