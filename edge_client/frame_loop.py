@@ -97,6 +97,7 @@ class FrameLoop:
                 continue
             frame = self.source.read()
             if frame is None:
+                self._report()
                 return False
             self.vitals.camera.saw(frame.picture)
             self.outbox.put(self._encode(frame, FrameIdentity(self.epoch, self.sequence), choice.level))
@@ -151,7 +152,8 @@ class FrameLoop:
     def _report(self) -> None:
         self.vitals.beat()
         self.uplink.check()
-        self.tally.source(self.source.passed_over, self.pacer.behind_s, self.source.broken_off)
+        befell = {"broken_off": self.source.broken_off, "unreadable": self.source.unreadable}
+        self.tally.source(self.source.passed_over, self.pacer.behind_s, befell)
         self.progress.tick(self.tally.snapshot())
 
     def _drain(self) -> None:

@@ -50,7 +50,7 @@ def _counters(stats: EdgeStats) -> Iterator[Metric]:
 def _labelled(stats: EdgeStats) -> Iterator[Metric]:
     yield _by("frames_dropped", "reason", stats.frames_dropped, "Frames that were given up.")
     yield _by("link_failures", "reason", stats.link_failures, "Failed tries to reach Redis or to write to it.")
-    yield _by("camera_events", "event", stats.camera_events, "States that the camera entered, breaks, changes of size.")
+    yield _by("camera_events", "event", stats.camera_events, "States the camera entered, breaks, pictures skipped.")
 
 
 def _by(name: str, label: str, counts: Mapping[str, int], text: str) -> Metric:

@@ -37,7 +37,7 @@ from edge_client.reading import Reading
 from edge_client.sealing import Sealing
 from edge_client.server_clock import ServerClock
 from edge_client.settings import EdgeSettings
-from edge_client.sources import is_live, open_source
+from edge_client.sources import Source, is_live, open_source
 from edge_client.spool import Spool
 from edge_client.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.state import StateFolder
@@ -71,7 +71,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     camera = CameraWatch(time.monotonic, tally.camera, live=is_live(settings.source))
     vitals = Vitals(watchdog, camera)
     with (
-        closing(open_source(settings.source, loop=settings.loop, stop=stop, waiting=vitals.waits)) as source,
+        closing(_source(settings, stop, vitals)) as source,
         StateFolder(settings.state_folder) as state,
         Journal(settings.journal, tally) as journal,
         ExitStack() as exits,
@@ -108,6 +108,11 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
                 sealing,
             ).play()
     return tally.snapshot()
+
+
+def _source(settings: EdgeSettings, stop: Event, vitals: Vitals) -> Source:
+    rate = settings.frames_per_s
+    return open_source(settings.source, loop=settings.loop, stop=stop, waiting=vitals.waits, frames_per_s=rate)
 
 
 def _ask_for_shards(redis_url: str, stop: Event, beat: Callable[[], None]) -> int | None:

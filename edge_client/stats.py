@@ -31,8 +31,8 @@ class EdgeStats:
         latency_s: their latencies, summed.
         control_malformed: control records that could not be read.
         camera_state: ``ok``, ``away``, ``frozen`` or ``black``.
-        camera_events: how often such a state was entered, the picture changed its size (``resized``), or the camera
-            broke off and was connected again (``broken_off``).
+        camera_events: how often such a state was entered, the picture changed its size (``resized``), the camera broke
+            off and was connected again (``broken_off``), or something was skipped that cannot be read (``unreadable``).
     """
 
     frames_taken: int = 0
@@ -123,12 +123,10 @@ class Tally:
         with self._lock:
             self._stats = replace(self._stats, control_malformed=self._stats.control_malformed + 1)
 
-    def source(self, passed_over: int, behind_s: float, broken_off: int) -> None:
-        """What the source passed over, the pace lost, and how often the camera broke off, so far."""
+    def source(self, passed_over: int, behind_s: float, events: Mapping[str, int]) -> None:
+        """What the source passed over, the pace lost, and how often each of ``events`` befell the source, so far."""
         with self._lock:
-            events = self._stats.camera_events
-            if broken_off:
-                events = {**events, "broken_off": broken_off}
+            events = {**self._stats.camera_events, **{event: count for event, count in events.items() if count}}
             self._stats = replace(self._stats, passed_over=passed_over, behind_s=behind_s, camera_events=events)
 
     def camera(self, event: str, state: str) -> None:

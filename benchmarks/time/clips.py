@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.sources.decode import open_container, to_picture, video_frames
+from edge_client.sources.decode import open_container
+from edge_client.sources.video import VideoFile
 
 Picture = NDArray[np.uint8]
 NOISE_DEVIATION = 2.0
@@ -40,11 +42,9 @@ class Clip:
 
             yield from (sample.picture for sample in FolderDataset.open(self.path, "val"))
             return
-        container = open_container(str(self.path))
-        try:
-            yield from (to_picture(frame) for frame in video_frames(container))
-        finally:
-            container.close()
+        with closing(VideoFile(self.path, lambda: 0, loop=False)) as video:
+            while (frame := video.read()) is not None:
+                yield frame.picture
 
 
 def find_clips(videos: Path, data: Path) -> tuple[list[Clip], list[str]]:

@@ -1,12 +1,20 @@
-"""Where pictures come from: the contract that every source keeps."""
+"""Where pictures come from: the contracts that every source and every kind of camera keep."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from threading import Event
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from narrows.errors import SourceError
+
+Picture = NDArray[np.uint8]
+Pictures = Generator[Callable[[], Picture], None, None]
+"""Pictures whose colours are converted only when they are called for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +23,13 @@ class Frame:
 
     Attributes:
         name: what to call it.
-        picture: ``(H, W, 3)`` uint8 RGB.
+        picture: ``(H, W, 3)`` uint8 RGB, upright.
         capture_ms: when it was taken, Unix milliseconds.
         session: by which connection it came; another number than the frame's before says that there is a gap between.
     """
 
     name: str
-    picture: NDArray[np.uint8]
+    picture: Picture
     capture_ms: int
     session: int = 0
 
@@ -37,12 +45,40 @@ class Source(Protocol):
     def broken_off(self) -> int:
         """How often the camera broke off or could not be reached."""
 
+    @property
+    def unreadable(self) -> int:
+        """Pictures, frames or packets that were skipped because they are damaged or cannot be shown faithfully."""
+
     def read(self) -> Frame | None:
         """The next frame; ``None`` after the last.
 
         Raises:
-            SourceError: what should be a picture cannot be read; the message names it.
+            SourceError: nothing of it can be read; the message names it and says why.
         """
 
     def close(self) -> None:
         """Let go of files, devices and threads."""
+
+
+class StreamBroken(SourceError):
+    """A video or camera cannot be opened, or broke off; ``str`` says why."""
+
+
+class Feed(Protocol):
+    """One kind of camera: how it is reached. A new kind is a class with this, and a line in ``select.py``."""
+
+    @property
+    def address(self) -> str:
+        """Where it is; it may hold a password."""
+
+    def pictures(self, ended: Event, damaged: Callable[[str], None]) -> Pictures:
+        """Connect once, and give each picture as it comes; its colours are converted only if it is called for.
+
+        Args:
+            ended: set when nobody wants more; long waits look at it.
+            damaged: told of each thing that was skipped, and why.
+
+        Raises:
+            StreamBroken: it cannot be reached, or broke off.
+            SourceError: trying again would not help; the message says what would.
+        """

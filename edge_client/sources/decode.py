@@ -1,26 +1,23 @@
-"""The one door to PyAV, an extra: decoding video into pictures."""
+"""The one door to PyAV, an extra: decoding video into frames."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edge_client.sources.base import Pictures, StreamBroken
 from narrows.errors import SourceError
+from narrows.pictures import frame_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from av import VideoFrame
     from av.container import InputContainer
 
 OPEN_S, READ_S = 10.0, 10.0
 """How long a stream may take to open, and to give the next piece."""
-
-
-class StreamBroken(SourceError):
-    """A video cannot be opened, or broke off; ``str`` says why."""
+_DAMAGED_IN_A_ROW = 100
 
 
 def open_container(address: str, container: str | None = None, options: dict[str, str] | None = None) -> InputContainer:
@@ -37,35 +34,59 @@ def open_container(address: str, container: str | None = None, options: dict[str
     try:
         opened = av.open(address, format=container, options=options or {}, timeout=(OPEN_S, READ_S))
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise StreamBroken(_cause(error)) from None
+        raise StreamBroken(_cause(error)) from error
     if not opened.streams.video:
         opened.close()
         raise StreamBroken("it has no video stream")
     return opened
 
 
-def video_frames(container: InputContainer) -> Iterator[VideoFrame]:
-    """Every frame of the first video stream, as it was decoded.
+def video_frames(container: InputContainer, damaged: Callable[[str], None]) -> Iterator[VideoFrame]:
+    """Every frame of the first video stream, as it was decoded; ``damaged`` hears of each packet that was skipped.
 
     Raises:
-        StreamBroken: the stream broke off before its end.
+        StreamBroken: the stream broke off before its end, or gives nothing but damaged packets.
     """
     import av  # noqa: PLC0415 -- an extra: pictures need no video library
 
-    frames = container.decode(video=0)
+    packets, in_a_row = container.demux(video=0), 0
     while True:
         try:
-            frame = next(frames, None)
+            packet = next(packets, None)
+            decoded = [] if packet is None else packet.decode()
+        except av.InvalidDataError as error:
+            in_a_row += 1
+            damaged(_cause(error))
+            if in_a_row == _DAMAGED_IN_A_ROW:
+                raise StreamBroken(f"{in_a_row} damaged packets in a row") from None
+            continue
         except (av.FFmpegError, OSError, ValueError) as error:
             raise StreamBroken(_cause(error)) from None
-        if frame is None:
+        if packet is None:
             return
-        yield frame
+        for frame in decoded:
+            in_a_row = 0
+            yield frame
 
 
-def to_picture(frame: VideoFrame) -> NDArray[np.uint8]:
-    """The picture ``(H, W, 3)`` uint8 RGB of a decoded frame."""
-    return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+class StreamFeed:
+    """Whatever FFmpeg opens by an address: the feed of most network streams."""
+
+    def __init__(self, address: str, container: str | None = None, options: dict[str, str] | None = None) -> None:
+        self.address = address
+        self._container = container
+        self._options = options
+
+    def pictures(self, ended: Event, damaged: Callable[[str], None]) -> Pictures:  # noqa: ARG002 -- a read ends by its own time
+        """Connect, and give each frame as it is decoded.
+
+        Raises:
+            SourceError: PyAV is not installed.
+            StreamBroken: it cannot be reached, or broke off.
+        """
+        with open_container(self.address, self._container, self._options) as container:
+            for frame in video_frames(container, damaged):
+                yield partial(frame_picture, frame)
 
 
 def _cause(error: Exception) -> str:

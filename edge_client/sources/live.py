@@ -1,44 +1,37 @@
-"""A camera: a device or a network stream that gives frames whether they are wanted or not.
+"""A camera: something that gives pictures whether they are wanted or not.
 
 ::
 
-    device ──► reading thread ──► one slot, the newest frame ──► read()
-                    └─ breaks off: waits (jittered, doubling) and connects again
+    feed ──► reading thread ──► one slot, the newest frame ──► read()
+                 └─ breaks off: waits (jittered, doubling) and connects again
+
+How each kind of camera is reached is its feed's: :class:`edge_client.sources.base.Feed`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from contextlib import closing
 from threading import Condition, Event, Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
-from edge_client.sources.base import Frame
-from edge_client.sources.decode import READ_S, StreamBroken, open_container, to_picture, video_frames
+from edge_client.sources.base import Feed, Frame, Picture, StreamBroken
 from narrows.backoff import Backoff
+from narrows.errors import PictureError, SourceError
 from narrows.redact import redact
 
-if TYPE_CHECKING:
-    from av import VideoFrame
-
 _LOG = structlog.get_logger("edge.camera")
-_SILENCE_S = READ_S - 1.0
-_RTSP = {
-    "rtsp_transport": "tcp",
-    "fflags": "nobuffer",
-    "flags": "low_delay",
-    "timeout": str(round(_SILENCE_S * 1e6)),  # the socket's, in microseconds
-}
 _POLL_S = 0.2
+_UNREADABLE_AT_FIRST = 25
 
 
 class _Taken(NamedTuple):
-    """A decoded frame; its colours are converted only if somebody reads it."""
+    """A frame; its colours are converted only if somebody reads it."""
 
     name: str
-    decoded: VideoFrame
+    picture: Callable[[], Picture]
     capture_ms: int
     session: int
 
@@ -50,16 +43,10 @@ class LiveCamera:
     """
 
     def __init__(
-        self,
-        address: str,
-        stop: Event,
-        now_ms: Callable[[], int],
-        container: str | None = None,
-        waiting: Callable[[], None] | None = None,
+        self, feed: Feed, stop: Event, now_ms: Callable[[], int], waiting: Callable[[], None] | None = None
     ) -> None:
         """``waiting`` is called a few times a second while :meth:`read` waits for a frame."""
-        self._address = address
-        self._format = container
+        self._feed = feed
         self._stop = stop
         self._now_ms = now_ms
         self._waiting = waiting or (lambda: None)
@@ -68,12 +55,39 @@ class LiveCamera:
         self._newest: _Taken | None = None
         self._failure: Exception | None = None
         self._taken = 0
-        self.passed_over = self.broken_off = 0
+        self._any_read = False
+        self._said = ""
+        self.passed_over = self.broken_off = self.unreadable = 0
         self._thread = Thread(target=self._watch, name="camera", daemon=True)
         self._thread.start()
 
     def read(self) -> Frame | None:
-        """Wait for a frame that was not read yet; ``None`` once the program stops."""
+        """Wait for a frame that was not read yet; ``None`` once the program stops.
+
+        A frame that cannot be shown is skipped and counted, as long as another was shown before.
+
+        Raises:
+            SourceError: trying again does not help, or none of the first frames can be shown.
+        """
+        while (taken := self._wait()) is not None:
+            try:
+                picture = taken.picture()
+            except PictureError as error:
+                self._skip(str(error))
+                if not self._any_read and self.unreadable >= _UNREADABLE_AT_FIRST:
+                    raise SourceError(f"{redact(self._feed.address)}: {error}") from None
+                self._waiting()
+                continue
+            self._any_read = True
+            return Frame(taken.name, picture, taken.capture_ms, taken.session)
+        return None
+
+    def close(self) -> None:
+        """End the reading thread; it may take a moment to notice, and holds the program up no longer than that."""
+        self._closed.set()
+        self._thread.join(timeout=0.2)
+
+    def _wait(self) -> _Taken | None:
         with self._fresh:
             while self._newest is None:
                 if self._failure is not None:
@@ -83,12 +97,7 @@ class LiveCamera:
                 self._fresh.wait(_POLL_S)
                 self._waiting()
             taken, self._newest = self._newest, None
-        return Frame(taken.name, to_picture(taken.decoded), taken.capture_ms, taken.session)
-
-    def close(self) -> None:
-        """End the reading thread; it may take a moment to notice, and holds the program up no longer than that."""
-        self._closed.set()
-        self._thread.join(timeout=0.2)
+        return taken
 
     def _watch(self) -> None:
         backoff = Backoff()
@@ -105,27 +114,31 @@ class LiveCamera:
                 if not self._closed.is_set():
                     self.broken_off += 1
                     wait_s = backoff.next_delay_s()
-                    _LOG.warning("camera_away", camera=redact(self._address), cause=cause, next_try_s=round(wait_s, 1))
+                    camera = redact(self._feed.address)
+                    _LOG.warning("camera_away", camera=camera, cause=cause, next_try_s=round(wait_s, 1))
                     self._closed.wait(wait_s)
         except Exception as error:  # noqa: BLE001 -- a thread's outermost loop: read() raises it where it is seen
             self._failure = error
 
     def _follow(self) -> None:
-        options = _RTSP if self._address.startswith(("rtsp://", "rtsps://")) else None
-        with open_container(self._address, self._format, options) as container:
-            heard_s = time.monotonic()
-            for decoded in video_frames(container):
-                before_s, heard_s = heard_s, time.monotonic()
-                if options and heard_s - before_s >= _SILENCE_S:
-                    # the socket's time ran out, and the parser let go of a frame that is as old as the silence
-                    raise StreamBroken("TimeoutError: nothing came in time")
-                self._offer(decoded)
+        pictures = self._feed.pictures(self._closed, self._skip)
+        with closing(pictures):
+            for picture in pictures:
+                self._offer(picture)
                 if self._closed.is_set():
                     return
 
-    def _offer(self, decoded: VideoFrame) -> None:
+    def _offer(self, picture: Callable[[], Picture]) -> None:
         with self._fresh:
             self.passed_over += self._newest is not None
-            self._newest = _Taken(f"live:{self._taken:08d}", decoded, self._now_ms(), self.broken_off)
+            self._newest = _Taken(f"live:{self._taken:08d}", picture, self._now_ms(), self.broken_off)
             self._taken += 1
             self._fresh.notify()
+
+    def _skip(self, cause: str) -> None:
+        """Count what is skipped, and say each new cause once."""
+        with self._fresh:
+            self.unreadable += 1
+            new, self._said = cause != self._said, cause
+        if new:
+            _LOG.warning("picture_unreadable", camera=redact(self._feed.address), cause=redact(cause))

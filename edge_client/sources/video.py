@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+import structlog
 
-from edge_client.sources.base import Frame
-from edge_client.sources.decode import StreamBroken, open_container, to_picture, video_frames
-from narrows.errors import SourceError
+from edge_client.sources.base import Frame, Picture, StreamBroken
+from edge_client.sources.decode import open_container, video_frames
+from narrows.errors import PictureError, SourceError
+from narrows.pictures import frame_picture
+
+_LOG = structlog.get_logger("edge.camera")
 
 
 class VideoFile:
-    """Every frame of a video file once, or over and over; never drops one and ignores the file's own frame rate."""
+    """Every frame of a video file once, or over and over; ignores the file's own frame rate.
+
+    Only what cannot be read is left out, and counted.
+    """
 
     passed_over = broken_off = 0
 
@@ -22,22 +27,28 @@ class VideoFile:
         self._path = path
         self._now_ms = now_ms
         self._loop = loop
+        self._last_cause = ""
+        self.unreadable = 0
         self._rewind()
 
     def read(self) -> Frame | None:
-        """The next frame, named ``FILE:INDEX``."""
+        """The next frame, named ``FILE:INDEX``.
+
+        Raises:
+            SourceError: none of the file's frames can be read, or it broke off.
+        """
         picture = self._advance()
-        if picture is None and self._loop and self._index:
+        if picture is None and self._loop and self._shown:
             self.close()
             self._rewind()
             picture = self._advance()
         if picture is None:
-            if not self._index:
-                raise SourceError(f"{self._path} holds no frame")
+            if not self._shown:
+                cause = f" that can be read: {self._last_cause}" if self._last_cause else ""
+                raise SourceError(f"{self._path} holds no frame{cause}")
             return None
-        frame = Frame(f"{self._path.stem}:{self._index:06d}", picture, self._now_ms())
-        self._index += 1
-        return frame
+        self._shown += 1
+        return Frame(f"{self._path.stem}:{self._index - 1:06d}", picture, self._now_ms())
 
     def close(self) -> None:
         """Close the file."""
@@ -48,12 +59,24 @@ class VideoFile:
             self._container = open_container(str(self._path))
         except StreamBroken as error:
             raise SourceError(f"{self._path} cannot be opened as a video: {error}") from None
-        self._frames = video_frames(self._container)
-        self._index = 0
+        self._frames = video_frames(self._container, self._skip)
+        self._index = self._shown = 0
 
-    def _advance(self) -> NDArray[np.uint8] | None:
+    def _advance(self) -> Picture | None:
         try:
-            frame = next(self._frames, None)
-            return None if frame is None else to_picture(frame)
+            for frame in self._frames:
+                self._index += 1
+                try:
+                    return frame_picture(frame)
+                except PictureError as error:
+                    self._skip(str(error))
         except StreamBroken as error:
             raise SourceError(f"{self._path}, frame {self._index}: {error}") from None
+        return None
+
+    def _skip(self, cause: str) -> None:
+        """Count what is left out, and say each new cause once."""
+        self.unreadable += 1
+        if cause != self._last_cause:
+            _LOG.warning("picture_unreadable", file=str(self._path), frame=self._index, cause=cause)
+        self._last_cause = cause

@@ -8,10 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
+from typer.core import TyperCommand
 
 from narrows.cli.options import RedisUrl
 from narrows.wire.install import MAX_SHARDS
@@ -30,8 +31,24 @@ class SpoolKeep(StrEnum):
     OLDEST = "oldest"
 
 
+class EdgeCommand(TyperCommand):
+    """The command line of ``narrows edge``: with ``--preview`` only a source has to be named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- click's, or the copy in Typer
+        """Read the options."""
+        if any(each.partition("=")[0] == "--preview" for each in args):
+            for parameter in self.params:
+                parameter.required = parameter.required and parameter.name == "source"
+        return super().parse_args(ctx, args)
+
+
+COMMAND_CLASS = EdgeCommand
+
+
 def edge(
-    source: Annotated[str, typer.Option(help="Folder of pictures, video file, /dev/videoN, or a URL as rtsp://...")],
+    source: Annotated[
+        str, typer.Option(help="Folder of pictures, picture, video file, /dev/videoN, or a URL as rtsp://...")
+    ],
     stream_id: Annotated[str, typer.Option(envvar="NARROWS_STREAM_ID", help="This camera's name: A-Z a-z 0-9 . _ -")],
     redis_url: RedisUrl,
     bundle: Annotated[Path, typer.Option(envvar="NARROWS_BUNDLE", help="Bundle folder with the encoder.")],
@@ -81,6 +98,10 @@ def edge(
     once: Annotated[
         bool, typer.Option("--once", help="Test camera, encoder, disk and Redis, say what is wrong, send nothing.")
     ] = False,
+    preview: Annotated[
+        Path | None,
+        typer.Option(help="Write the first picture here as the encoder gets it, and end; only --source is needed."),
+    ] = None,
     http: Annotated[
         str | None, typer.Option(help="Serve /metrics for Prometheus here, as 127.0.0.1:9467.", show_default="nowhere")
     ] = None,
@@ -122,15 +143,22 @@ def edge(
     Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
     --bundle bundles/demo --once
 
+    Example: narrows edge --source rtsp://camera.local/1 --preview first.png --bundle bundles/demo
+
     Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis.url
     --bundle bundles/demo --key-file /etc/narrows/camera.key
     """
+    _log_to_stderr()
+    if preview is not None:
+        from edge_client.preview import write_preview
+
+        print(write_preview(source, preview, bundle))
+        return
     from edge_client.pipeline import run
     from edge_client.settings import EdgeSettings
     from edge_client.spool import Keep
     from edge_client.state import default_folder
 
-    _log_to_stderr()
     settings = EdgeSettings(
         source=source,
         stream=stream_id,

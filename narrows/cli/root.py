@@ -119,7 +119,8 @@ def _single(command: Command, function: Callable[..., None]) -> typer.Typer:
     single = typer.Typer(
         pretty_exceptions_enable=False, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
-    single.command(command.name, epilog=_EPILOG)(function)
+    shape = getattr(import_module(command.module), "COMMAND_CLASS", None)
+    single.command(command.name, epilog=_EPILOG, cls=shape)(function)
     return single
 
 

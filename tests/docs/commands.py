@@ -79,7 +79,8 @@ def _stubbed(command: Command, called: list[dict[str, object]]) -> typer.Typer:
     stubbed = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     functions = list(functions_of(command))
     for name, function in functions:
-        stubbed.command(name.rpartition(" ")[2])(_recording(function, called))
+        shape = getattr(import_module(command.module), "COMMAND_CLASS", None)
+        stubbed.command(name.rpartition(" ")[2], cls=shape)(_recording(function, called))
     if functions[0][0].count(" ") == 2:
         stubbed.callback()(lambda: None)  # keeps a group with one command a group
     return stubbed

@@ -9,8 +9,10 @@ from threading import Event
 import numpy as np
 import pytest
 from PIL import Image
+from structlog.testing import capture_logs
 
-from edge_client.sources import open_source
+from edge_client.sources import is_live, open_source
+from edge_client.sources.device import device_feed
 from edge_client.sources.folder import PictureFolder
 from narrows.errors import SourceError
 
@@ -49,12 +51,65 @@ def test_frames_carry_the_time_of_their_capture(pictures: Path) -> None:
     assert [frame.capture_ms for _ in range(3) if (frame := source.read())] == [11, 22, 33]
 
 
-def test_a_broken_picture_is_named(pictures: Path) -> None:
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_picture_that_cannot_be_read_is_skipped_counted_and_named_once(pictures: Path, *, loop: bool) -> None:
     (pictures / "aa.jpg").write_bytes(b"\xff\xd8 not a picture")
-    source = open_source(str(pictures), loop=False, stop=Event())
-    source.read()
-    with pytest.raises(SourceError, match=r"aa\.jpg"):
+    source = open_source(str(pictures), loop=loop, stop=Event())
+    with capture_logs() as log:
+        names = [frame.name for _ in range(7) if (frame := source.read())]
+    assert names == (["a", "b", "c", "a", "b", "c", "a"] if loop else ["a", "b", "c"])
+    assert source.unreadable == (2 if loop else 1)
+    assert len(log) == 1
+    assert "aa.jpg" in log[0]["cause"]
+
+
+def test_a_picture_that_is_deleted_meanwhile_is_skipped(pictures: Path) -> None:
+    source = open_source(str(pictures), loop=True, stop=Event())
+    (pictures / "b.bmp").unlink()
+    assert [frame.name for _ in range(4) if (frame := source.read())] == ["a", "c", "a", "c"]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_folder_of_which_nothing_can_be_read_is_named_with_a_cause(tmp_path: Path, *, loop: bool) -> None:
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    source = open_source(str(tmp_path), loop=loop, stop=Event())
+    with pytest.raises(SourceError, match=r"2 were tried\): .*b\.png is no picture"):
         source.read()
+
+
+def test_one_picture_is_a_source_too(pictures: Path) -> None:
+    source = open_source(str(pictures / "b.bmp"), loop=False, stop=Event())
+    assert (frame := source.read()) is not None
+    assert (frame.name, frame.picture[0, 0].tolist()) == ("b", [100, 100, 100])
+    assert source.read() is None
+
+
+def test_a_file_url_is_the_file(pictures: Path) -> None:
+    odd = pictures / "a file.jpg"
+    (pictures / "a.jpg").rename(odd)
+    source = open_source(odd.as_uri(), loop=False, stop=Event())
+    assert (frame := source.read()) is not None
+    assert frame.name == "a file"
+
+
+@pytest.mark.parametrize("target", ["/dev/video7", "/dev/v4l/by-id/usb-Acme_C920-video-index0"])
+def test_a_link_to_a_device_is_a_camera_even_while_it_is_unplugged(tmp_path: Path, target: str) -> None:
+    link = tmp_path / "front"
+    link.symlink_to(target)
+    assert is_live(target)
+    assert is_live(str(link))
+    assert device_feed(str(link)).address == str(link)
+
+
+@pytest.mark.parametrize("text", ["samples/images/val", "/etc/hostname", "no such file", "file:///dev/video0"])
+def test_what_is_stored_or_not_there_is_no_camera(text: str) -> None:
+    assert not is_live(text)
+
+
+def test_a_device_that_is_no_camera_is_named() -> None:
+    with pytest.raises(SourceError, match="/dev/null is a device, but no camera"):
+        open_source("/dev/null", loop=False, stop=Event())
 
 
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
