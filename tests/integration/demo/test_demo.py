@@ -115,7 +115,7 @@ def test_a_bounded_demo_accounts_for_every_frame_and_leaves_nothing(tmp_path: Pa
     assert report["kbps_per_stream"] > 0
     overlays = sorted((tmp_path / "overlays").glob("*.png"))
     assert {path.name[:5] for path in overlays} == {"cam-1", "cam-2"}
-    with Image.open(overlays[0]) as overlay:
+    with Image.open(overlays[0]) as overlay:  # noqa: TID251
         assert overlay.size == (960, 360)
     assert str(tmp_path / "overlays") in demo.output.read_text()
     assert demo.nothing_is_left(), demo.living()

@@ -41,7 +41,7 @@ def test_frames_arrive_and_decode_to_the_symbols_that_the_encoder_made(
         symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level, memory)
         memory = remember(symbols, memory)
         assert symbol_digest(symbols) == packet.own_digest
-        picture = np.asarray(Image.open(samples / f"{name}.jpg").convert("RGB"))
+        picture = np.asarray(Image.open(samples / f"{name}.jpg").convert("RGB"))  # noqa: TID251
         wanted = quantise(encoder.latent(picture), bundle.gains[1])
         np.testing.assert_array_equal(symbols, bundle.tables.silence(wanted, 1))
         assert (line["name"], line["sequence"], line["epoch"]) == (name, packet.sequence, packet.epoch)

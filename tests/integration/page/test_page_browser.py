@@ -96,7 +96,7 @@ def test_the_picture_is_the_mask_that_lies_in_redis(stack: Stack, cameras: dict[
     keys = StreamKeys.of("gate-1", DEFAULT_SHARDS)
     with redis.Redis.from_url(stack.redis.url) as client:
         ((_, fields),) = client.xrange(keys.outcomes, entry, entry)
-    with Image.open(io.BytesIO(answer(stack, f"/api/streams/gate-1/mask.png?at={entry}"))) as png:
+    with Image.open(io.BytesIO(answer(stack, f"/api/streams/gate-1/mask.png?at={entry}"))) as png:  # noqa: TID251
         assert np.array_equal(np.asarray(png), MaskPacket.parse(fields[b"p"]).labels)
         palette = np.array(png.getpalette()).reshape(-1, 3)
     assert [tuple(colour) for colour in palette[: len(stack.bundle.manifest.palette)]] == list(
@@ -202,7 +202,7 @@ def test_it_is_readable_in_light_and_in_dark(
         for element in page.locator(selector).all():
             if element.is_visible():
                 assert element.evaluate(CONTRAST) >= 4.5, (scheme, selector, element.text_content())
-    with Image.open(io.BytesIO(page.screenshot())) as shot:
+    with Image.open(io.BytesIO(page.screenshot())) as shot:  # noqa: TID251
         assert shot.size == (1280, 800)
         assert len(np.unique(np.asarray(shot.convert("RGB")).reshape(-1, 3), axis=0)) > 1000
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280

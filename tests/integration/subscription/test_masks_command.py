@@ -73,7 +73,7 @@ def test_a_line_names_the_entry_to_resume_from(server: LocalRedis, client: redis
 def test_each_mask_becomes_a_palette_picture(server: LocalRedis, client: redis.Redis, tmp_path: Path) -> None:
     publish_mask(client, 5)
     (line,) = tail(server, "--count", "1", "--format", "png", "--out", str(tmp_path), "--bundle", str(DEMO_BUNDLE))
-    with Image.open(str(line["file"])) as picture:
+    with Image.open(str(line["file"])) as picture:  # noqa: TID251
         assert np.array_equal(np.asarray(picture), LABELS)
         assert np.array_equal(np.asarray(picture.convert("RGB")), LEGEND.palette()[LABELS])
 

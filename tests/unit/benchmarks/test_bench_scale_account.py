@@ -55,5 +55,5 @@ def test_ticks_reach_beyond_the_most_in_few_steps(most: float) -> None:
 
 def test_a_picture_of_nothing_and_of_something(tmp_path: Path) -> None:
     panels = [Panel("empty", "s", {"none": []}), Panel("line", "s", {"a": [(0, 0), (1, 2)], "b": [(1, 1)]}, dots=True)]
-    with Image.open(draw(panels, tmp_path / "deep" / "scale.png")) as image:
+    with Image.open(draw(panels, tmp_path / "deep" / "scale.png")) as image:  # noqa: TID251
         assert image.size[1] % len(panels) == 0

@@ -121,7 +121,7 @@ def test_the_latest_overlays_are_kept_and_earlier_demos_are_cleared(
     written = sorted(tmp_path.glob("*.png"))
     assert written == play.overlays.written
     assert [path.name.split("-")[2] for path in written] == [f"{sequence:06d}" for sequence in range(2, KEPT + 2)]
-    with Image.open(written[0]) as overlay:
+    with Image.open(written[0]) as overlay:  # noqa: TID251
         assert overlay.size == (960, 360)
     (tmp_path / "mine.png").touch()
     assert [path.name for path in prepare_folder(tmp_path).iterdir()] == ["mine.png"]

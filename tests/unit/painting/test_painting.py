@@ -21,7 +21,7 @@ DEMO_BUNDLE = Path(__file__).resolve().parents[3] / "bundles" / "demo"
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 1 << 32))
 def test_a_palette_picture_gives_its_labels_back(height: int, width: int, seed: int) -> None:
     labels = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
-    with Image.open(io.BytesIO(to_palette_png(labels, colour_wheel()))) as image:
+    with Image.open(io.BytesIO(to_palette_png(labels, colour_wheel()))) as image:  # noqa: TID251
         assert image.mode == "P"
         assert np.array_equal(np.asarray(image), labels)
 
@@ -29,7 +29,7 @@ def test_a_palette_picture_gives_its_labels_back(height: int, width: int, seed: 
 def test_a_palette_picture_shows_the_legends_colours() -> None:
     legend = Legend(1, ("sky", "road"), ((1, 2, 3), (4, 5, 6)))
     png = to_palette_png(np.array([[0, 1]], np.uint8), legend.palette())
-    with Image.open(io.BytesIO(png)) as image:
+    with Image.open(io.BytesIO(png)) as image:  # noqa: TID251
         assert np.asarray(image.convert("RGB")).tolist() == [[[1, 2, 3], [4, 5, 6]]]
 
 

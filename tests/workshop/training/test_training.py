@@ -135,7 +135,7 @@ def test_a_student_comes_closer_to_its_teacher(data: Path, tmp_path: Path) -> No
 
 def test_a_run_shows_its_curves(data: Path, tmp_path: Path) -> None:
     train(config(data, 2), tmp_path / "run", lambda _: None)
-    with Image.open(tmp_path / "run" / "curves.png") as picture:
+    with Image.open(tmp_path / "run" / "curves.png") as picture:  # noqa: TID251
         assert picture.size == (900, 400)
 
 
