@@ -60,6 +60,12 @@ class Metrics:
         self.lease_lost = counter("narrows_lease_lost_total", "Shards that went to another without our release")
         self.claimed = counter("narrows_claimed_total", "Abandoned entries that were claimed")
         self.lost_frames = counter("narrows_lost_frames_total", "Frames that never came: closed gaps", ["group"])
+        self.trimmed = counter(
+            "narrows_trimmed_entries_total", "Entries trimmed unread: over the stream's cap", ["group"]
+        )
+        self.isolated_streams = gauge(
+            "narrows_isolated_streams", "Streams read apart from the others: they sent too much"
+        )
         self.clock_future = counter("narrows_clock_future_total", "Frames with a capture time ahead of the server")
         self.dead_letters = counter("narrows_dead_letters_total", "Entries written to dead-letter streams", ["reason"])
         self.service_errors = counter("narrows_service_errors_total", "Troubles with a service", ["service"])
@@ -86,6 +92,7 @@ class Metrics:
         self.frames.labels("mask", "", label)
         self.frames.labels("skipped", "stale", label)
         self.lost_frames.labels(label)
+        self.trimmed.labels(label)
         return label
 
     def took(self, stage: str, seconds: float) -> None:

@@ -16,7 +16,7 @@ CAMERA = "camera-"
 """A camera's user is this and its stream id; no role begins so."""
 _READ = (
     "ping time info type exists get mget hget hmget hgetall hkeys hvals zrange zrangebyscore scan "
-    "xlen xrange xrevrange xread xinfo|stream xinfo|groups"
+    "xlen xrange xrevrange xread xpending xinfo|stream xinfo|groups memory|usage"
 )
 _SCRIPTS = "eval evalsha script|load"
 _TRANSACTION = "multi exec discard watch unwatch"
@@ -46,7 +46,7 @@ ROLES = (
         ("~narrows:*",),
         # transactions are for an operator's words in its container: `narrows scale set`
         f"{_READ} {_SCRIPTS} {_TRANSACTION} set del pexpire hset hdel hincrby zadd zrem zremrangebyscore "
-        "xadd xdel xack xclaim xpending xreadgroup xgroup|create xgroup|delconsumer xinfo|consumers",
+        "xadd xdel xtrim xack xclaim xreadgroup xgroup|create xgroup|delconsumer xinfo|consumers",
     ),
     User(
         "autoscaler",

@@ -21,6 +21,7 @@ from narrows.wire.keys import PACKET_FIELD, parse_feature_key
 
 LOOK_AGAIN_S = 1.0
 MANY_WAITING = 10
+MOST_BYTES = 4 << 20
 LETTERS_A_SHARD, RECENT_S = 200, 600
 _BUNDLE = re.compile(r"\bbundle ([0-9a-f]{16})\b")
 _REMEDIES = {
@@ -53,7 +54,7 @@ class StreamFacts:
     Attributes:
         before, after: frames that wait in each stream, ``LOOK_AGAIN_S`` apart.
         strange: keys that look like a stream's and belong to none.
-        sent: bundle ids by stream, of the newest packet that waits.
+        sent: bundle ids by stream, of the newest packet that waits where not too much does.
         letters: dead letters of the last ten minutes; ``older`` counts those before.
     """
 
@@ -156,11 +157,20 @@ def _lengths(client: redis.Redis, keys: Mapping[str, str]) -> dict[str, int]:
 
 
 def _bundles_sent(client: redis.Redis, keys: Mapping[str, str]) -> dict[str, int]:
+    """Of streams that hold little: an entry has the size that its sender chose."""
     pipeline = client.pipeline(transaction=False)
     for key in keys.values():
+        pipeline.memory_usage(key, samples=0)
+    used = pipeline.execute(raise_on_error=False)
+    small = {
+        stream: key
+        for (stream, key), size in zip(keys.items(), used, strict=True)
+        if isinstance(size, int) and size <= MOST_BYTES
+    }
+    for key in small.values():
         pipeline.xrevrange(key, count=1)
     sent: dict[str, int] = {}
-    for stream, entries in zip(keys, pipeline.execute(raise_on_error=False), strict=True):
+    for stream, entries in zip(small, pipeline.execute(raise_on_error=False), strict=True):
         if isinstance(entries, list) and entries:
             with suppress(PacketError):
                 sent[stream] = FeaturePacket.parse(entries[0][1].get(PACKET_FIELD, b"")).bundle_id

@@ -12,6 +12,8 @@ from narrows.registry.registry import StreamRegistry
 from narrows.wire import ShardKeys, StreamKeys, StreamSettings
 from narrows.wire.keys import check_stream_id
 
+_MOST_BYTES = 4 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class StreamOverview:
@@ -59,8 +61,20 @@ def _overview(registry: StreamRegistry, stream: str, settings: StreamSettings | 
 
 
 def last_entry_ms(client: redis.Redis, key: str) -> int:
-    """When the last entry was added to a stream, even if it is gone by now; 0 where there is no such key."""
-    if not client.exists(key):
+    """When the last entry was added to a stream, even if it is gone by now; 0 where there is no such key.
+
+    ``XINFO STREAM`` answers with two whole entries. Where a stream holds more than :data:`_MOST_BYTES` this is when the
+    last one came that was read.
+    """
+    used: Any = client.memory_usage(key, samples=0)
+    if used is None:
         return 0
+    if used > _MOST_BYTES:
+        groups: Any = client.xinfo_groups(key)
+        return max((_ms(group["last-delivered-id"]) for group in groups), default=0)
     info: Any = client.xinfo_stream(key)
-    return int(info["last-generated-id"].partition(b"-")[0])
+    return _ms(info["last-generated-id"])
+
+
+def _ms(entry: bytes) -> int:
+    return int(entry.partition(b"-")[0])

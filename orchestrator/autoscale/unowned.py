@@ -13,9 +13,9 @@ from itertools import islice
 
 from narrows.errors import RecordError, StreamIdInvalid
 from narrows.wire.install import Install
-from narrows.wire.keys import INSTALL_KEY, ShardKeys
+from narrows.wire.keys import GROUP, INSTALL_KEY, ShardKeys
 from orchestrator.dispatch.discovery import place_key
-from orchestrator.dispatch.scripts import BACKLOG
+from orchestrator.dispatch.scripts import BACKLOG, FIRST_ENTRY_BYTES, MOST_BACKLOG_FRAMES
 from orchestrator.dispatch.store import ReplyRefused, Store
 
 EVERY_S = 5.0
@@ -66,11 +66,11 @@ class UnownedBacklog:
             if shard in unowned:
                 keys.setdefault(shard, []).append(key)
         parts = [part for found in keys.values() for part in _parts(found)]
-        replies = await self._store.run_many([(BACKLOG, part, ()) for part in parts])
+        replies = await self._store.run_many([(BACKLOG, part, (GROUP, FIRST_ENTRY_BYTES)) for part in parts])
         now_ms = await self._store.time_ms()
         answers = [each for reply in replies if not isinstance(reply, ReplyRefused) for each in reply]
-        ages = [(now_ms - int(first.partition(b"-")[0])) / 1000 for _, first in answers if first]
-        return Backlog(sum(int(length) for length, _ in answers), max([0.0, *ages]))
+        ages = [(now_ms - int(first.partition(b"-")[0])) / 1000 for _, first, _ in answers if first]
+        return Backlog(sum(min(int(length), MOST_BACKLOG_FRAMES) for length, _, _ in answers), max([0.0, *ages]))
 
     async def _shards(self) -> int:
         """How many shards there are; none before the first dispatcher."""

@@ -5,25 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from narrows.bundle import Bundle, format_id, parse_id
-from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed
-from narrows.wire.feature import FeaturePacket
+from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed, PacketTooLarge
+from narrows.wire.feature import MAX_PACKET_BYTES, FeaturePacket
 from narrows.wire.keys import PACKET_FIELD
 from narrows.wire.streams import Policy, StreamSettings
+from orchestrator.dispatch.store import RawEntry
+
+MOST_ENTRY_BYTES = 2 * MAX_PACKET_BYTES
+"""An entry whose reply has more is ended unread: the largest packet leaves as much again for the frame around it."""
+TOO_LARGE = f"an entry of more than {MOST_ENTRY_BYTES} bytes was not read; a packet has at most {MAX_PACKET_BYTES}"
+_FIELDS = 8
 
 
-def packet_bytes(fields: list[bytes] | None) -> bytes:
-    """The packet of a stream entry.
+def packet_bytes(entry: RawEntry) -> bytes:
+    """The packet of a stream entry: its field ``p``, which is among the first few.
 
     Raises:
+        PacketTooLarge: the entry is so large that it was not read.
         EntryMalformed: the entry has no field ``p``, or was deleted while it was pending.
     """
-    if fields is None:
+    if entry.too_large:
+        raise PacketTooLarge(TOO_LARGE)
+    if entry.fields is None:
         raise EntryMalformed("the entry was deleted while it was pending")
+    fields = entry.fields[: 2 * _FIELDS]
     for name, value in zip(fields[::2], fields[1::2], strict=False):
         if name == PACKET_FIELD:
             return value
-    names = b", ".join(fields[::2])[:80]
+    names = b", ".join(name[:80] for name in fields[::2])[:80]
     raise EntryMalformed(f"an entry without the field {PACKET_FIELD.decode()!r}; it has {names!r}")
+
+
+def beyond_a_packet(entry: RawEntry) -> bool:
+    """Whether an entry that was read has more fields, or more bytes, than any camera of ours sends."""
+    fields = entry.fields or ()
+    return len(fields) > 2 * _FIELDS or sum(map(len, fields)) > MOST_ENTRY_BYTES
 
 
 def choose_bundle(packet: FeaturePacket, settings: StreamSettings, served: Mapping[int, Bundle]) -> Bundle:

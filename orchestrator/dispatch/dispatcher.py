@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -212,9 +212,12 @@ class Dispatcher:
         _log.info("a shard is handed over", shard=number)
 
     async def _read(self, shard: Shard) -> None:
+        await asyncio.gather(self._keep_reading(shard, shard.read), self._keep_reading(shard, shard.read_isolated))
+
+    async def _keep_reading(self, shard: Shard, read: Callable[[], Awaitable[None]]) -> None:
         while not (shard.lease.lost or shard.draining):
             try:
-                await shard.read()
+                await read()
             except ServiceError as error:
                 self._trouble("reading waits", error)
                 await asyncio.sleep(_AFTER_TROUBLE_S)

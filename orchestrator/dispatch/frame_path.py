@@ -172,7 +172,7 @@ class FramePath:
 
     def _admit(self, frame: Frame) -> tuple[FeaturePacket, Bundle]:
         settings, arrived_ms = frame.stream.settings, entry_ms(frame.entry.id)
-        data = packet_bytes(frame.entry.fields)
+        data = packet_bytes(frame.entry)
         frame.size_bytes, frame.head = len(data), data[:_HEAD_BYTES]
         self._metrics.payload_bytes.inc(len(data))
         self._metrics.took("redis", (frame.read_ms - arrived_ms) / 1000)

@@ -14,6 +14,7 @@ from importlib.resources import files
 # Ending a frame frees memory, so it must also run on a server that is full (`noeviction`), and so must what lets an
 # owner go on: leases are of a fixed size.
 _ON_A_FULL_SERVER = "#!lua flags=allow-oom\n"
+_READS_ONLY = "#!lua flags=no-writes\n"
 _CHECK_TYPES = """\
 for i, key in ipairs(KEYS) do
   local types = {%s}
@@ -62,7 +63,16 @@ RENEW = Script(_read("renew.lua"), _LEASE, _ON_A_FULL_SERVER)
 RELEASE = Script(_read("release.lua"), ("string",))
 HEARTBEAT = Script(_read("heartbeat.lua"), ("zset",), _ON_A_FULL_SERVER)
 FORGET_CONSUMERS = Script(_read("forget.lua"), ("stream",))
-BACKLOG = Script(_read("backlog.lua"), ())
+FIRST_ENTRY_BYTES = 1 << 20
+"""Of a stream that holds more, no script looks at an entry."""
+MOST_BACKLOG_FRAMES = 256
+"""What one stream adds to the backlog at most: about what a camera of ours leaves in Redis (``--maxlen``)."""
+BACKLOG = Script(_read("size.lua") + _read("backlog.lua"), (), _READS_ONLY)
+TRIM = Script(
+    _read("size.lua") + _read("ledger.lua") + _read("trim.lua"),
+    ("string", "stream", "stream", "hash", "stream"),
+    _ON_A_FULL_SERVER,
+)
 FINISH = Script(
     _read("ledger.lua") + _read("window.lua") + _read("finish.lua"),
     ("string", "stream", "stream", "hash", "hash", "stream"),

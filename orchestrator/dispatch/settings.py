@@ -22,6 +22,9 @@ class DispatchSettings:
         deliveries: how often an entry may be taken up before it is called poison.
         room: frames of one stream that may be in this process at once.
         read_count: entries of one stream that one read may bring; small, for an entry may be large.
+        read_bytes: what one read of a shard may bring; a stream that sends more is read apart from the others.
+        stream_entries, stream_bytes: a stream that holds more is trimmed to it, oldest first.
+        isolated_s: a stream that sent too much is read apart from the others for so long.
         planes: symbol planes kept per stream for P packets.
         max_batch: frames in one batch, if the decoder takes so many.
         tries: inference tries a frame has.
@@ -46,6 +49,10 @@ class DispatchSettings:
     deliveries: int = 3
     room: int = 16
     read_count: int = 4
+    read_bytes: int = 32 << 20
+    stream_entries: int = 4096
+    stream_bytes: int = 16 << 20
+    isolated_s: float = 30.0
     planes: int = 8
     max_batch: int = 16
     tries: int = 3
@@ -73,6 +80,9 @@ class DispatchSettings:
             "sweep_s",
             "room",
             "read_count",
+            "read_bytes",
+            "stream_entries",
+            "stream_bytes",
             "max_batch",
             "tries",
             "retention",

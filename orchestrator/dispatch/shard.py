@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from narrows.broker.replies import Remedy
 from narrows.wire.keys import GROUP, ShardKeys, StreamKeys
+from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, beyond_a_packet
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.clock import ServerClock
 from orchestrator.dispatch.control_records import MAX_TTL_MS
@@ -19,14 +22,25 @@ from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.scripts import FORGET_CONSUMERS
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.silence import silences_s
-from orchestrator.dispatch.store import Pending, RawEntry, ReplyRefused, Store, pack_read
+from orchestrator.dispatch.store import Pending, RawEntry, ReplyRefused, ReplyTooLarge, Store, pack_read
 from orchestrator.dispatch.stream import Frame, Stream
 from orchestrator.dispatch.stream_settings import read_settings
+from orchestrator.dispatch.trim import Trimmer
 from orchestrator.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
-_BLOCK_MS, _BLOCK_WHILE_FULL_MS, _PAUSE_S = 100, 10, 0.005
+_BLOCK_MS, _BLOCK_WHILE_FULL_MS, _PAUSE_S, _ISOLATED_PAUSE_S = 100, 10, 0.005, 0.05
 _RECOVER_AT_ONCE = 256
+_MOST_DOUBLINGS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A command that reads streams: packed once, for with a thousand keys that costs more than all else of a call."""
+
+    streams: list[Stream]
+    packed: bytes
+    by_key: Mapping[bytes, Stream]
 
 
 class Shard:
@@ -49,8 +63,15 @@ class Shard:
         self._store, self._consumer, self._live = store, consumer, live
         self._clock, self._metrics, self._settings = clock, metrics, settings
         self._tasks: set[asyncio.Task[None]] = set()
-        self._packed, self._packed_for = b"", list[Stream]()
-        self._by_key: dict[bytes, Stream] = {}
+        self._read = _Read([], b"", {})
+        self._isolated: dict[Stream, float] = {}
+        self._being_read: list[Stream] = []
+        self._trimmer = Trimmer(store, metrics, settings)
+
+    @property
+    def isolated(self) -> int:
+        """Streams that are read apart from the others."""
+        return len(self._isolated)
 
     @property
     def held(self) -> int:
@@ -90,10 +111,33 @@ class Shard:
             if not self.lease.good(time.monotonic() + _BLOCK_MS / 1000):
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            unsettled = [s for s in self.streams.values() if s.recover_idle_ms is not None and self._has_room(s)]
+            together = [stream for stream in self.streams.values() if stream not in self._isolated]
+            roomy = [stream for stream in together if self._has_room(stream)]
+            unsettled = [stream for stream in roomy if stream.recover_idle_ms is not None]
             if unsettled:
                 await self._recover(unsettled[:_RECOVER_AT_ONCE])
-            await self._read_new()
+            settled = [stream for stream in roomy if stream.recover_idle_ms is None]
+            await self._read_new(settled, waiting=len(settled) < len(together))
+
+    async def read_isolated(self) -> None:
+        """Trim and read the streams that sent too much, one by one: what they cost, their neighbours do not wait for.
+
+        Raises:
+            ServiceError: Redis is away, or refuses.
+        """
+        while not (self.lease.lost or self.draining):
+            if self.lease.good(time.monotonic()):
+                for stream in list(self._isolated):
+                    await self._read_alone(stream)
+            await asyncio.sleep(_ISOLATED_PAUSE_S)
+
+    def isolate(self, stream: Stream) -> None:
+        """Read a stream apart from its neighbours from now on, for a while: longer each time."""
+        until_s = time.monotonic() + self._settings.isolated_s * 2 ** min(stream.isolations, _MOST_DOUBLINGS)
+        if stream not in self._isolated:
+            stream.isolations += 1
+            _log.warning("a stream sends too much: it is read apart from the others", stream=stream.id)
+        self._isolated[stream] = until_s
 
     async def drain(self, most_s: float) -> None:
         """Take in nothing more; wait for what is held, then return the rest untouched."""
@@ -110,38 +154,86 @@ class Shard:
         self.draining = True
         await cancel_all(self._tasks)
 
-    async def _read_new(self) -> None:
-        streams = [s for s in self.streams.values() if s.recover_idle_ms is None and self._has_room(s)]
+    async def _read_new(self, streams: list[Stream], *, waiting: bool) -> None:
+        """Read these together; ``waiting``: others have no room, and are looked at again soon."""
         if not streams:
             await asyncio.sleep(_PAUSE_S)
             return
+        if streams != self._read.streams:
+            block_ms = _BLOCK_WHILE_FULL_MS if waiting else _BLOCK_MS
+            self._read = self._pack(streams, block_ms)
+        self._being_read = streams
+        try:
+            await self._take_in_new(self._read, self._settings.read_bytes)
+        except ReplyTooLarge:
+            await self._isolate_largest(streams)
+        finally:
+            self._being_read = []
+
+    def _pack(self, streams: list[Stream], block_ms: int) -> _Read:
+        keys, count = [stream.keys.features for stream in streams], self._settings.read_count
+        packed = pack_read(GROUP, self._consumer, keys, count=count, block_ms=block_ms)
+        return _Read(streams, packed, {stream.keys.features.encode(): stream for stream in streams})
+
+    async def _take_in_new(self, read: _Read, most_bytes: int) -> None:
+        """Take in what is new.
+
+        Raises:
+            ReplyTooLarge: it is more than may be read; it was delivered, and is claimed entry by entry from now on.
+        """
         begun_s = time.monotonic()
         try:
-            read = await self._store.read_new(self._read_command(streams))
+            found = await self._store.read_new(read.packed, most_bytes)
         except ReplyRefused as refused:
             await self._heal(refused)
             return
-        most = self._settings.read_count
-        found = [(self._by_key[key], entries) for key, entries in read.items()]
-        behind = [(stream, stream.drained_s) for stream, entries in found if len(entries) >= most]
-        for stream in streams:
+        except ReplyTooLarge:
+            for stream in read.streams:
+                stream.recover_idle_ms = 0
+            raise
+        brought = [(read.by_key[key], entries) for key, entries in found.items()]
+        behind = [
+            (stream, stream.drained_s) for stream, entries in brought if len(entries) >= self._settings.read_count
+        ]
+        for stream in read.streams:
             stream.drained_s = begun_s
         for stream, before_s in behind:
             stream.drained_s = before_s
-        for stream, entries in found:
+        for stream, entries in brought:
             for entry in entries:
                 self._take_in(stream, entry, 1)
+                if beyond_a_packet(entry):
+                    self.isolate(stream)
 
-    def _read_command(self, streams: list[Stream]) -> bytes:
-        """The command that reads these streams; packed anew only if they are others than before."""
-        if streams != self._packed_for:
-            wait_ms = _BLOCK_WHILE_FULL_MS if len(streams) < len(self.streams) else _BLOCK_MS
-            keys = [stream.keys.features for stream in streams]
-            count = self._settings.read_count
-            self._packed = pack_read(GROUP, self._consumer, keys, count=count, block_ms=wait_ms)
-            self._packed_for = streams
-            self._by_key = {stream.keys.features.encode(): stream for stream in streams}
-        return self._packed
+    async def _isolate_largest(self, streams: list[Stream]) -> None:
+        """Some stream made a reply too large: find out which without looking into any."""
+        sizes = await self._store.sizes_bytes([stream.keys.features for stream in streams])
+        largest = max(sizes, default=0)
+        for stream, size in zip(streams, sizes, strict=True):
+            if size >= min(largest, MOST_ENTRY_BYTES):
+                self.isolate(stream)
+
+    async def _read_alone(self, stream: Stream) -> None:
+        if stream in self._being_read:  # from before it was isolated; what this brings is not known yet
+            return
+        if self.streams.get(stream.id) is not stream or time.monotonic() > self._isolated[stream]:
+            del self._isolated[stream]
+            return
+        try:
+            if await self._trimmer.trim(stream):
+                self.isolate(stream)
+        except ReplyRefused as refused:
+            if refused.remedy is not Remedy.NONE:
+                raise
+            stream.rest(time.monotonic() + self._settings.rest_s)
+            _log.warning("a stream cannot be trimmed", stream=stream.id, error=str(refused))
+        if not self._has_room(stream):
+            return
+        if stream.recover_idle_ms is not None:
+            await self._recover([stream])
+            return
+        with suppress(ReplyTooLarge):
+            await self._take_in_new(self._pack([stream], 1), MOST_ENTRY_BYTES)
 
     async def _recover(self, streams: list[Stream]) -> None:
         """Claim what was delivered and never ended, in order; once nothing is left of it, new entries are read."""
@@ -163,7 +255,13 @@ class Shard:
     async def _claim(self, stream: Stream, left: list[Pending]) -> None:
         key = stream.keys.features
         for entry in left:
-            claimed = await self._store.claim(key, GROUP, self._consumer, [entry.id], deliveries=entry.deliveries)
+            try:
+                claimed = await self._store.claim(
+                    key, GROUP, self._consumer, entry.id, deliveries=entry.deliveries, most_bytes=MOST_ENTRY_BYTES
+                )
+            except ReplyTooLarge:
+                self.isolate(stream)
+                claimed = [RawEntry(entry.id, None, too_large=True)]
             for raw in claimed:
                 self._metrics.claimed.inc()
                 self._take_in(stream, raw, entry.deliveries + 1)

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from narrows.wire.keys import StreamKeys
+from narrows.wire.keys import GROUP, StreamKeys
 from orchestrator.dispatch.clock import entry_ms
 from orchestrator.dispatch.store import Reply, ReplyRefused, Store, pairs
 from orchestrator.dispatch.stream import Stream
 from orchestrator.metrics import Metrics
 
+_GROUP = GROUP.encode()
 _SILENT_S, _FORGOTTEN_S = 60.0, 86_400.0
-_AT_ONCE = 256  # a reply holds two whole entries
+_AT_ONCE = 256
 
 
 class Sending(StrEnum):
@@ -43,7 +44,9 @@ def show_streams(metrics: Metrics, streams: Iterable[Stream], now_s: float) -> N
 
 
 async def silences_s(store: Store, streams: Sequence[StreamKeys], now_ms: float) -> list[float]:
-    """How long ago each stream's last frame came, by the server's clock, whoever read it; infinite without one.
+    """How long ago the last frame came that was read of each stream, by the server's clock; infinite without one.
+
+    What is not yet read will be, at once. ``XINFO STREAM`` would count it too, and answers with two whole entries.
 
     Raises:
         ServiceError: Redis is away.
@@ -51,7 +54,7 @@ async def silences_s(store: Store, streams: Sequence[StreamKeys], now_ms: float)
     found: list[float] = []
     for first in range(0, len(streams), _AT_ONCE):
         part = streams[first : first + _AT_ONCE]
-        replies = await store.many([("XINFO", "STREAM", each.features) for each in part])
+        replies = await store.many([("XINFO", "GROUPS", each.features) for each in part])
         found += [_silence_s(reply, now_ms) for reply in replies]
     return found
 
@@ -59,5 +62,6 @@ async def silences_s(store: Store, streams: Sequence[StreamKeys], now_ms: float)
 def _silence_s(reply: Reply, now_ms: float) -> float:
     if isinstance(reply, ReplyRefused):  # the key vanished meanwhile
         return math.inf
-    last_ms = entry_ms(pairs(reply)[b"last-generated-id"])
+    groups = [pairs(group) for group in reply]
+    last_ms = max((entry_ms(group[b"last-delivered-id"]) for group in groups if group[b"name"] == _GROUP), default=0)
     return max(0.0, (now_ms - last_ms) / 1000) if last_ms else math.inf

@@ -23,11 +23,14 @@ from redis.exceptions import RedisError, ResponseError
 from narrows.broker.connection import LONGEST_CONNECTION_S, dead_peer_options
 from narrows.broker.replies import Remedy, code_of, remedy_of, words_of
 from narrows.errors import ServiceError
+from orchestrator.dispatch.reply_limit import LimitedParser, ReplyLimitPassed
 from orchestrator.dispatch.scripts import Script
 from orchestrator.faults import Cause
 
 _REPLY_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 2.0
+_MOST_REPLY_BYTES = 64 << 20
+"""Of what we wrote ourselves; what cameras write is read with a limit of its own."""
 
 Encodable = str | bytes | int | float
 Reply = Any  # as the protocol has it: bytes, int, None, or a list of these
@@ -51,19 +54,29 @@ class ReplyRefused(ServiceError):
         self.remedy = remedy_of(error)
 
 
+class ReplyTooLarge(ServiceError):
+    """The reply has more bytes than may be read. The command was carried out; its connection is dropped."""
+
+
 def cause_of(error: ServiceError) -> Cause:
     """What an error of this store means."""
     if isinstance(error, ReplyRefused):
         return {"READONLY": Cause.REDIS_READ_ONLY, "OOM": Cause.REDIS_FULL}.get(error.code, Cause.REDIS_REFUSES)
-    return Cause.REDIS_AWAY
+    return Cause.REDIS_REFUSES if isinstance(error, ReplyTooLarge) else Cause.REDIS_AWAY
 
 
 @dataclass(frozen=True, slots=True)
 class RawEntry:
-    """A stream entry as it was read: its id and its fields, names and values in turn (``None``: deleted)."""
+    """A stream entry as it was read: its id and its fields, names and values in turn.
+
+    Attributes:
+        fields: ``None`` if the entry was deleted, or left unread.
+        too_large: it was left unread, for its size.
+    """
 
     id: bytes
     fields: list[bytes] | None
+    too_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,7 @@ class Store:
                 socket_keepalive_options=dead_peer_options(),
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=0,
+                parser_class=LimitedParser,
             )
         except ValueError as error:
             raise ServiceError(f"{error}: give a Redis URL such as redis://127.0.0.1:6379/0") from None
@@ -137,15 +151,18 @@ class Store:
             return []
         return await self._ask(b"".join(map(_pack, commands)), len(commands))
 
-    async def _ask(self, packed: bytes, replies: int) -> list[Reply]:
+    async def _ask(self, packed: bytes, replies: int, most_bytes: int = _MOST_REPLY_BYTES) -> list[Reply]:
         """Send what is packed already and read its replies.
 
         Raises:
+            ReplyTooLarge: they have more than ``most_bytes`` together.
             StoreAway: the server cannot be reached, or is silent for :data:`_REPLY_TIMEOUT_S`.
         """
         try:
             async with asyncio.timeout(_REPLY_TIMEOUT_S):
-                return await self._exchange(packed, replies)
+                return await self._exchange(packed, replies, most_bytes)
+        except ReplyLimitPassed:
+            raise ReplyTooLarge(f"Redis answers with more than {most_bytes} bytes: look what writes to it") from None
         except TimeoutError:
             self._generation += 1
             raise StoreAway(
@@ -155,9 +172,11 @@ class Store:
             self._generation += 1
             raise StoreAway(f"Redis is away: {words_of(error)}; check --redis-url and the server") from None
 
-    async def _exchange(self, packed: bytes, replies: int) -> list[Reply]:
+    async def _exchange(self, packed: bytes, replies: int, most_bytes: int) -> list[Reply]:
         connection = await self._connection()
         try:
+            parser: Any = connection._parser  # noqa: SLF001 - a LimitedParser, by `connect`
+            parser.left_bytes = most_bytes
             await connection.send_packed_command(packed)
             found = [await _reply(connection) for _ in range(replies)]
         except BaseException:
@@ -211,9 +230,13 @@ class Store:
         seconds, micros = await self.call("TIME")
         return int(seconds) * 1000 + int(micros) / 1000
 
-    async def read_new(self, packed: bytes) -> dict[bytes, list[RawEntry]]:
-        """New entries of several streams, by a command that :func:`pack_read` packed."""
-        reply = _accepted(await self._ask(packed, 1))
+    async def read_new(self, packed: bytes, most_bytes: int) -> dict[bytes, list[RawEntry]]:
+        """New entries of several streams, by a command that :func:`pack_read` packed.
+
+        Raises:
+            ReplyTooLarge: they have more than ``most_bytes``; all of them are delivered, that is pending, all the same.
+        """
+        reply = _accepted(await self._ask(packed, 1, most_bytes))
         return {key: _entries(raw) for key, raw in reply or []}
 
     async def pending(
@@ -225,15 +248,25 @@ class Store:
         return [reply if isinstance(reply, ReplyRefused) else _pendings(reply) for reply in replies]
 
     async def claim(
-        self, key: str, group: str, consumer: str, ids: Sequence[bytes], *, deliveries: int
+        self, key: str, group: str, consumer: str, entry: bytes, *, deliveries: int, most_bytes: int
     ) -> list[RawEntry]:
-        """Make entries ours and set their count of deliveries; entries that no longer exist are left out."""
-        reply = await self.call("XCLAIM", key, group, consumer, 0, *ids, "RETRYCOUNT", deliveries)
+        """Make an entry ours and set its count of deliveries; none if it no longer exists.
+
+        Raises:
+            ReplyTooLarge: it has more than ``most_bytes``; it is ours all the same.
+        """
+        claim = ("XCLAIM", key, group, consumer, 0, entry, "RETRYCOUNT", deliveries)
+        reply = _accepted(await self._ask(_pack(claim), 1, most_bytes))
         return [entry for entry in _entries([raw for raw in reply if raw]) if entry.fields is not None]
 
     async def set_deliveries(self, key: str, group: str, consumer: str, entry: bytes, deliveries: int) -> None:
         """Set an entry's count of deliveries."""
         await self.call("XCLAIM", key, group, consumer, 0, entry, "RETRYCOUNT", deliveries, "JUSTID")
+
+    async def sizes_bytes(self, keys: Sequence[str]) -> list[int]:
+        """How much memory each key takes; 0 for one that is not there. Costs the same whatever an entry's size is."""
+        replies = await self.many([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
+        return [_accepted([reply]) or 0 for reply in replies]
 
     async def scan_streams(self, pattern: str) -> list[bytes]:
         """The names of all stream keys that match ``pattern``."""
@@ -251,10 +284,7 @@ class Store:
 
 
 def pack_read(group: str, consumer: str, keys: Sequence[str], *, count: int, block_ms: int) -> bytes:
-    """XREADGROUP as it goes over the wire: at most ``count`` new entries of each key; waits up to ``block_ms``.
-
-    With a thousand keys, packing costs more than all else of a call, so a reader keeps what it has packed.
-    """
+    """XREADGROUP as it goes over the wire: at most ``count`` new entries of each key; waits up to ``block_ms``."""
     fixed = ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "BLOCK", block_ms, "STREAMS")
     return _pack((*fixed, *keys, *[">"] * len(keys)))
 

@@ -27,6 +27,7 @@ class Stream:
         drained_s: when it was last read to its end.
         active_s: when its last frame came.
         taken_in: frames that were taken in here so far.
+        isolations: how often it had to be read apart from its neighbours.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
         rests_until_s: it is not read before, monotonic: Redis refused to end its frames.
     """
@@ -41,6 +42,7 @@ class Stream:
     drained_s: float = float("-inf")
     active_s: float = float("-inf")
     taken_in: int = 0
+    isolations: int = 0
     skipped_share: float = 0.0
     rests_until_s: float = float("-inf")
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)

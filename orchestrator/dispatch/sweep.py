@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -13,10 +13,11 @@ import structlog
 from narrows.broker.replies import Remedy
 from narrows.errors import ServiceError
 from narrows.wire.feature import FrameIdentity
+from narrows.wire.keys import GROUP
 from orchestrator.dispatch.clock import ServerClock, entry_ms
 from orchestrator.dispatch.gaps import GapWatch
 from orchestrator.dispatch.lane import Lane
-from orchestrator.dispatch.scripts import BACKLOG, CLOSE_GAPS
+from orchestrator.dispatch.scripts import BACKLOG, CLOSE_GAPS, FIRST_ENTRY_BYTES, MOST_BACKLOG_FRAMES
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.silence import show_streams
@@ -169,17 +170,21 @@ class Sweep:
             self._metrics.lost_frames.labels(self._metrics.group(stream.settings.group)).inc(closed)
             _log.info("frames were lost in transit", stream=stream.id, frames=closed)
 
-    async def _measure_backlog(self, shards: Iterable[Shard]) -> tuple[int, float]:
+    async def _measure_backlog(self, shards: Collection[Shard]) -> tuple[int, float]:
         frames, oldest_ms, now_ms = 0, math.inf, self._clock.now_ms()
         for shard in shards:
             streams = list(shard.streams.values())
-            replies = await self._store.run(BACKLOG, [stream.keys.features for stream in streams]) if streams else []
-            for stream, (length, first) in zip(streams, replies, strict=True):
-                frames += int(length)
+            keys = [stream.keys.features for stream in streams]
+            replies = await self._store.run(BACKLOG, keys, GROUP, FIRST_ENTRY_BYTES) if streams else []
+            for stream, (length, first, size) in zip(streams, replies, strict=True):
+                frames += min(int(length), MOST_BACKLOG_FRAMES)
+                if length > self._settings.stream_entries or size > self._settings.stream_bytes:
+                    shard.isolate(stream)  # there it is trimmed
                 if first:
                     oldest_ms = min(oldest_ms, entry_ms(first))
                     self._look_for_abandoned(stream, first, now_ms)
         age_s = max(0.0, (now_ms - oldest_ms) / 1000) if frames and oldest_ms < math.inf else 0.0
+        self._metrics.isolated_streams.set(sum(shard.isolated for shard in shards))
         self._metrics.backlog_frames.set(frames)
         self._metrics.backlog_age.set(age_s)
         return frames, age_s

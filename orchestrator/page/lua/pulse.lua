@@ -6,9 +6,14 @@ local answer = {}
 for i = 1, #KEYS, 2 do
   local stream = {0, '', 0}
   if redis.call('TYPE', KEYS[i]).ok == 'stream' then
-    local flat, info = redis.call('XINFO', 'STREAM', KEYS[i]), {}
+    local length = redis.call('XLEN', KEYS[i])
+    -- XINFO STREAM answers with two whole entries: of a stream that holds much, ask the group instead
+    local large = length > 0 and redis.call('MEMORY', 'USAGE', KEYS[i], 'SAMPLES', 0) > 1048576
+    local flat = large and (redis.call('XINFO', 'GROUPS', KEYS[i])[1] or {}) or redis.call('XINFO', 'STREAM', KEYS[i])
+    local info = {}
     for j = 1, #flat, 2 do info[flat[j]] = flat[j + 1] end
-    stream = {info['length'], info['last-generated-id'], info['entries-added']}
+    local last = info['last-generated-id'] or info['last-delivered-id'] or ''
+    stream = {length, last, info['entries-added'] or info['entries-read'] or 0}
   end
   local counted = redis.call('TYPE', KEYS[i + 1]).ok == 'hash'
   local ended = counted and redis.call('HMGET', KEYS[i + 1], 'mask', 'skipped', 'refused', 'lost', 'outside') or {}

@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -21,6 +22,7 @@ from orchestrator.dispatch.scripts import (
     HEARTBEAT,
     RELEASE,
     RENEW,
+    TRIM,
     Script,
 )
 from orchestrator.dispatch.store import Encodable, Reply, ReplyRefused
@@ -53,6 +55,7 @@ def _finish(kind: str, reason: str, place: Sequence[Encodable]) -> tuple[Encodab
 
 
 _FINISHING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead)
+_TRIMMING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.ledger, SHARD.dead)
 _PLACE = (epoch_field(1), 5)
 _USES = {
     "finish with a mask": Use(FINISH, _FINISHING, _finish("mask", "", _PLACE)),
@@ -63,6 +66,7 @@ _USES = {
     "renew": Use(RENEW, (SHARD.lease, SHARD.fence), ("1", "me", 1000)),
     "release": Use(RELEASE, (SHARD.lease,), ("1", "me")),
     "heartbeat": Use(HEARTBEAT, ("narrows:dispatchers",), ("me", 1000)),
+    "trim": Use(TRIM, _TRIMMING, ("1", 10, 0, 0, 10, 60_000, 10, "cam", "too_large", "body", "detail")),
     "forget": Use(FORGET_CONSUMERS, (KEYS.features,), (GROUP, "me", 0)),
 }
 
@@ -152,7 +156,10 @@ async def test_the_backlog_leaves_out_a_key_of_a_wrong_type_and_counts_its_neigh
     neighbour = StreamKeys("neighbour", 0)
     await _make(store, KEYS.features, "string")
     await _make(store, neighbour.features, "stream")
-    assert await store.run(BACKLOG, [KEYS.features, neighbour.features]) == [[0, b""], [1, b"1-1"]]
+    assert await store.run(BACKLOG, [KEYS.features, neighbour.features], GROUP, 1 << 20) == [
+        [0, b"", 0],
+        [1, b"1-1", ANY],
+    ]
 
 
 async def test_the_page_leaves_out_a_key_of_a_wrong_type_and_shows_its_neighbours(

@@ -3,6 +3,7 @@
 import time
 
 from narrows.errors import refusal_reasons
+from narrows.wire.keys import GROUP
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.faults import Cause
 from tests.integration.dispatch.rig import SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
@@ -16,6 +17,8 @@ async def last_frame_was(cam: Camera, store: Store, ago_s: float) -> None:
     """A frame as Redis would have it by now, ended long since."""
     entry = f"{int((time.time() - ago_s) * 1000)}-0"
     await store.call("XADD", cam.keys.features, entry, "p", cam.packet().to_bytes())
+    await cam.leave_pending()
+    await store.call("XACK", cam.keys.features, GROUP, entry)
     await store.call("XDEL", cam.keys.features, entry)
 
 

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from narrows.codec import Memory, remember
-from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed, ReferenceLost, ServiceError, StreamIdInvalid
+from narrows.errors import (
+    BundleUnknown,
+    ClockInFuture,
+    EntryMalformed,
+    PacketTooLarge,
+    ReferenceLost,
+    ServiceError,
+    StreamIdInvalid,
+)
 from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape, Policy, StreamKeys, StreamSettings, shard_of
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
 from orchestrator.dispatch.clock import entry_ms
@@ -18,6 +26,7 @@ from orchestrator.dispatch.health import Health
 from orchestrator.dispatch.lease import Lease, fair_share
 from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.settings import DispatchSettings
+from orchestrator.dispatch.store import RawEntry
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.window import SPAN, EpochWindow
 from orchestrator.http import parse_address
@@ -78,10 +87,15 @@ def test_the_window_reads_back_what_the_script_packs(high: int, bits: int) -> No
 
 
 def test_the_packet_is_the_field_p_among_others() -> None:
-    assert packet_bytes([b"q", b"1", b"p", b"2"]) == b"2"
-    for fields in ([], [b"q", b"1"], None):
+    assert packet_bytes(RawEntry(b"1-1", [b"q", b"1", b"p", b"2"])) == b"2"
+    for fields in ([], [b"q", b"1"], None, [b"q", b"1"] * 100_000 + [b"p", b"2"]):
         with pytest.raises(EntryMalformed):
-            packet_bytes(fields)
+            packet_bytes(RawEntry(b"1-1", fields))
+
+
+def test_an_entry_that_was_left_unread_is_too_large() -> None:
+    with pytest.raises(PacketTooLarge, match="was not read"):
+        packet_bytes(RawEntry(b"1-1", None, too_large=True))
 
 
 def test_a_bundle_that_is_not_served_is_unknown_and_the_message_says_what_is() -> None:
