@@ -15,6 +15,7 @@ from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from benchmarks.chaos.parts import DispatcherProcess, Parts
+from narrows.direct import GRPC_DIRECT
 from narrows.errors import ServiceError
 from orchestrator.dispatch import Store
 from orchestrator.faults import Cause
@@ -179,7 +180,7 @@ def _reap_traced(pid: int) -> None:
 
 
 def _forget_regions(parts: Parts) -> None:
-    with InferenceServerClient(parts.triton.grpc_address) as client:
+    with InferenceServerClient(parts.triton.grpc_address, channel_args=[GRPC_DIRECT]) as client:
         for name in client.get_system_shared_memory_status().regions:
             (FOLDER / name).unlink(missing_ok=True)
             with suppress(InferenceServerException):  # in use at this moment

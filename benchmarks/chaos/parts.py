@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from narrows.broker import connect
 from narrows.bundle import Bundle
+from narrows.direct import open_url
 from narrows.errors import ServiceError
 from narrows.triton_config import fill_repository, model_name
 from narrows.wire import ShardKeys
@@ -69,7 +69,7 @@ class DispatcherProcess:
 
     def _get(self, path: str) -> str | None:
         try:
-            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=2.0) as answer:
+            with open_url(f"http://{self.address}{path}", 2.0) as answer:
                 return str(answer.read().decode())
         except OSError:
             return None

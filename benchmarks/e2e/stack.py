@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from narrows.cli.secret_options import resolved
+from narrows.direct import open_url
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "narrows-e2e"
@@ -116,7 +116,7 @@ def until(holds: Callable[[], bool], what: str, most_s: float) -> float:
 def firing() -> set[str]:
     """The alerts that fire, by Prometheus."""
     try:
-        with urllib.request.urlopen(f"{PROMETHEUS}/api/v1/alerts", timeout=5) as answer:  # noqa: S310 - http
+        with open_url(f"{PROMETHEUS}/api/v1/alerts", 5) as answer:
             alerts = json.load(answer)["data"]["alerts"]
     except OSError:
         return set()

@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.pipeline.processor_time import ProcessorTime
 from narrows.bundle import Bundle
+from narrows.direct import open_url
 from narrows.errors import ServiceError
 from narrows.triton_config import fill_repository, model_name
 from narrows.triton_config.config import Kind, model_config
@@ -46,7 +46,7 @@ class Stack:
 
     def metrics(self) -> dict[Sample, float]:
         """The dispatcher's metrics now, by name and labels."""
-        with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=10.0) as answer:
+        with open_url(f"http://{self.http}/metrics", 10.0) as answer:
             text = answer.read().decode()
         families = text_string_to_metric_families(text)
         return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
@@ -126,7 +126,7 @@ def _wait_ready(dispatcher: Guarded, http: str) -> None:
     give_up_s = time.monotonic() + _READY_S
     while time.monotonic() < give_up_s and dispatcher.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://{http}/readyz", timeout=1.0) as answer:
+            with open_url(f"http://{http}/readyz", 1.0) as answer:
                 json.load(answer)
                 return
         except (urllib.error.URLError, OSError):

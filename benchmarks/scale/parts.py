@@ -7,13 +7,13 @@ import shutil
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from narrows.bundle import Bundle
+from narrows.direct import open_url
 from narrows.errors import ServiceError
 from narrows.wire.install import Install
 from narrows.wire.keys import INSTALL_KEY
@@ -92,7 +92,7 @@ def _wait_ready(process: Guarded, http: str) -> None:
     give_up_s = time.monotonic() + _READY_S
     while time.monotonic() < give_up_s and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://{http}/readyz", timeout=1.0):
+            with open_url(f"http://{http}/readyz", 1.0):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from benchmarks.pipeline.statistics_of import percentile_ms, steady_rate
 from benchmarks.scale.account import Sample, lost, recent, relative_error, streams_at
 from benchmarks.scale.cameras import Cameras
 from benchmarks.scale.parts import Parts, autoscaling
+from narrows.direct import open_url
 from narrows.errors import RecordError, ServiceError
 from narrows.wire.keys import ScaleKeys
 from orchestrator.autoscale.engines.local import LocalServers
@@ -216,7 +216,7 @@ def _sample(at_s: float, cameras: Cameras, status: Status | None, *, instances: 
 
 def _line(http: str, streams: int) -> float:
     """The load that so many streams would be, by the line that the autoscaler exports; NaN until it has one."""
-    with urllib.request.urlopen(f"http://{http}/metrics", timeout=10.0) as answer:
+    with open_url(f"http://{http}/metrics", 10.0) as answer:
         text = answer.read().decode()
     values = {s.name: s.value for family in text_string_to_metric_families(text) for s in family.samples}
     return float(values["narrows_load_line_intercept"] + values["narrows_load_line_slope"] * streams)

@@ -14,7 +14,6 @@ import os
 import statistics
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +29,7 @@ from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.stack import Stack, running
 from benchmarks.record import write_result
 from narrows.bundle import Bundle
+from narrows.direct import open_url
 from narrows.errors import ServiceError
 from narrows.wire.streams import Policy, StreamSettings
 from orchestrator.dispatch import Store
@@ -92,7 +92,7 @@ def scrape(address: str) -> dict[str, float]:
     took_s, body = [], b""
     for _ in range(_ANSWERS):
         begun_s = time.perf_counter()
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10.0) as answer:
+        with open_url(f"http://{address}/metrics", 10.0) as answer:
             body = answer.read()
         took_s.append(time.perf_counter() - begun_s)
     series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
@@ -145,7 +145,7 @@ def _wait_for_looks(process: Guarded, http: str) -> None:
     give_up_s = time.monotonic() + _READY_S
     while time.monotonic() < give_up_s and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://{http}/readyz", timeout=1.0):
+            with open_url(f"http://{http}/readyz", 1.0):
                 return
         except OSError:
             time.sleep(0.1)

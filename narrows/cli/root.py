@@ -15,6 +15,7 @@ import typer
 from narrows import __version__
 from narrows.cli.commands import COMMANDS, Command
 from narrows.cli.secret_options import resolved
+from narrows.direct import ignore_proxies
 from narrows.errors import ConfigError, NarrowsError
 
 INTERRUPTED = 130
@@ -53,6 +54,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; named errors end as one line on stderr and exit code 1, Ctrl-C as 130."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))  # stdout is for results
+    ignore_proxies()
     app(prog_name="narrows")
 
 

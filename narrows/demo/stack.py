@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 import urllib.error
-import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.console import Console
 from narrows.broker import connect, named_errors
 from narrows.bundle import Bundle
 from narrows.demo.steps import step
+from narrows.direct import open_url
 from narrows.errors import ServiceError
 from narrows.triton_config import fill_repository, model_name
 from orchestrator.supervise import Guarded, Keeper, LocalRedis, LocalTriton
@@ -198,7 +198,7 @@ def _wait_ready(process: Guarded, address: str, path: str = "/readyz") -> None:
         if process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(f"http://{address}{path}", timeout=1.0):
+            with open_url(f"http://{address}{path}", 1.0):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
@@ -207,7 +207,7 @@ def _wait_ready(process: Guarded, address: str, path: str = "/readyz") -> None:
 
 def _get_json(url: str) -> dict[str, Any]:
     try:
-        with urllib.request.urlopen(url, timeout=5.0) as answer:  # noqa: S310
+        with open_url(url, 5.0) as answer:
             return dict(json.load(answer))
     except (urllib.error.URLError, OSError, ValueError) as error:
         raise ServiceError(f"Triton does not answer at {url}: {error}") from None

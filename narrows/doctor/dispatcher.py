@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from narrows.direct import open_url
 from narrows.finding import Finding, fail, ok, warn
 
 ANSWER_S = 3.0
@@ -82,7 +83,7 @@ def _get(url: str, token: str | None) -> tuple[int, bytes]:
     try:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         request = urllib.request.Request(url, headers=headers)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310
+        with open_url(request, ANSWER_S) as answer:
             return answer.status, answer.read(1 << 22)
     except urllib.error.HTTPError as error:
         with error:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from narrows.bundle import parse_id
+from narrows.direct import GRPC_DIRECT
 from narrows.errors import BundleError
 from narrows.finding import Finding, fail, ok, warn
 
@@ -52,7 +53,7 @@ def gather(address: str) -> TritonFacts:
     """
     from tritonclient.grpc import InferenceServerClient  # noqa: PLC0415
 
-    with InferenceServerClient(address) as client:
+    with InferenceServerClient(address, channel_args=[GRPC_DIRECT]) as client:
         version = str(client.get_server_metadata(client_timeout=ANSWER_S).version)
         index = client.get_model_repository_index(client_timeout=ANSWER_S).models
         states = {str(model.name): str(model.state) for model in index if _bundle_of(str(model.name)) is not None}

@@ -13,6 +13,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from narrows.direct import GRPC_DIRECT
 from narrows.errors import InferenceFailed, NarrowsError, ServiceError
 from orchestrator.faults import Cause, Report, unreported
 from orchestrator.inference.cost import BatchTotals
@@ -20,6 +21,7 @@ from orchestrator.inference.patience import Patience
 
 _ABSENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "NOT_FOUND", "UNIMPLEMENTED")
 _CHANNEL = [
+    GRPC_DIRECT,
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 100),

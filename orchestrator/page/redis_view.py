@@ -74,6 +74,7 @@ class RedisView:
         """Every stream that is registered or has sent a frame; ``None`` for settings that are absent or unreadable."""
         found: dict[str, StreamSettings | None] = {}
         with named_errors(self._url):
+            self._install = read_install(self._client)  # another, where Redis was emptied
             for key in self._client.scan_iter(match="narrows:{*}:in:*", count=1000, _type="stream"):
                 if (stream := self._stream_of(key)) is not None:
                     found[stream] = None

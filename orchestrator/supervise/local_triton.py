@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from narrows.direct import open_url
 from narrows.errors import ServiceError
 from orchestrator.supervise.guarded import Guarded, new_shm_prefix
 from orchestrator.supervise.ports import LOOPBACK, free_ports
@@ -138,7 +138,7 @@ class LocalTriton:
     def _get(self, path: str) -> bytes | None:
         """The body of a GET of the server's API, ``None`` unless its status is 200."""
         try:
-            with urllib.request.urlopen(f"http://{self.http_address}/v2{path}", timeout=1.0) as response:
+            with open_url(f"http://{self.http_address}/v2{path}", 1.0) as response:
                 return bytes(response.read())
         except OSError:
             return None

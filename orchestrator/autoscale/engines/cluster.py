@@ -145,6 +145,7 @@ def _connected() -> ApiClient:
     from kubernetes import client, config  # noqa: PLC0415 - as above
 
     configuration = client.Configuration()
+    configuration.proxy = None  # of the environment; a kubeconfig's proxy-url is the operator's word
     try:
         config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
     except config.ConfigException:

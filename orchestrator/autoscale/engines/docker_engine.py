@@ -28,6 +28,19 @@ class Refused(ActuationFailed):
         self.status = status
 
 
+class _Direct(docker.APIClient):  # type: ignore[misc]  # it has no types
+    """The SDK's client, which obeys no proxy variable and no ``.netrc``: it asks the address that was named."""
+
+    @property
+    def trust_env(self) -> bool:
+        """Never: see :mod:`narrows.direct`."""
+        return False
+
+    @trust_env.setter
+    def trust_env(self, _wanted: bool) -> None:
+        """What requests.Session sets for a start."""
+
+
 class DockerEngine:
     """One Docker engine (or the proxy before it); connects when first asked."""
 
@@ -67,5 +80,5 @@ class DockerEngine:
     def _connected(self) -> docker.APIClient:
         with self._making:
             if self._client is None:
-                self._client = docker.APIClient(base_url=self.url, version="auto", timeout=self._timeout_s)
+                self._client = _Direct(base_url=self.url, version="auto", timeout=self._timeout_s)
             return self._client

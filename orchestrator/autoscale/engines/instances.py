@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from narrows.direct import GRPC_DIRECT
 from orchestrator.autoscale.replicas import ActuationFailed
 
 _ASK_S, _LOAD_S = 5.0, 300.0
 _DECODERS = "decoder_"
-_CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
+_CHANNEL = [GRPC_DIRECT, ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
 
 T = TypeVar("T")
 Addresses = Callable[[], Collection[str]]

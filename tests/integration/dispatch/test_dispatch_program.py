@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from narrows.bundle import Bundle
 from narrows.codec import encode_symbols, symbol_digest
+from narrows.direct import open_url
 from narrows.onnx_runtime import InferenceSession
 from narrows.triton_config import model_name
 from narrows.wire import FeaturePacket, MaskPacket
@@ -62,7 +62,7 @@ class Program:
 
     def get(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as response:
+            with open_url(f"http://{self.address}{path}", 5) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -123,6 +123,29 @@ async def test_masks_are_those_of_the_decoder_and_the_process_ends_clean(
     assert await program.answers("/healthz", 200)
     program.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(program.process.wait, 30) == 0
+
+
+async def test_proxy_variables_capture_nothing(
+    server: LocalRedis,
+    store: Store,
+    triton: LocalTriton,
+    demo_bundle: Bundle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They name an address where nobody listens: whatever went there would fail."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
+    program = start(server, triton.grpc_address)
+    try:
+        await until(lambda: program.answers("/readyz", 200))
+        cam = RealCamera(store, demo_bundle, "real")
+        await cam.settings(b'{"policy": "complete"}')
+        await cam.frames(3)
+        await cam.ended(mask=3)
+    finally:
+        program.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(program.process.wait, 30) == 0
 
 
 async def test_several_servers_are_counted_and_each_is_seen_in_the_metrics(
