@@ -47,6 +47,7 @@ from edge_client.uplink import BEAT_S, Uplink
 from edge_client.watchdog import systemd_watchdog
 from narrows.bundle import Bundle
 from narrows.errors import BundleError
+from narrows.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
 from narrows.wire import StreamKeys
 from narrows.wire.keys import check_stream_id
 
@@ -62,6 +63,8 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             say, each with its remedy. A Redis that is away is no error: it is waited for.
     """
     check_stream_id(settings.stream)
+    if settings.http is not None:
+        check_exposure(settings.http, settings.http_token, HTTP_OPTION, TOKEN_OPTION)
     bundle = Bundle.open(settings.bundle)
     sealing = None if settings.key_file is None else Sealing(settings.key_file, settings.stream, time.monotonic)
     own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)

@@ -10,6 +10,7 @@ import structlog
 import uvloop
 
 from narrows import __version__
+from narrows.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
 from orchestrator.autoscale.autoscaler import Autoscaler, Plan
 from orchestrator.autoscale.capacity import CapacityModel
 from orchestrator.autoscale.engines import EngineName, EngineOptions, make_engine
@@ -18,7 +19,7 @@ from orchestrator.autoscale.leader import Leadership
 from orchestrator.autoscale.observe import Observer
 from orchestrator.dispatch.dispatcher import own_name
 from orchestrator.dispatch.store import Store
-from orchestrator.http import check_exposure, make_app, serve
+from orchestrator.http import make_app, serve
 from orchestrator.logs import configure_logs
 
 _log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ def run_autoscale(options: AutoscaleOptions) -> None:
 
 
 async def _run(options: AutoscaleOptions) -> None:
-    check_exposure(options.http, options.http_token)
+    check_exposure(options.http, options.http_token, HTTP_OPTION, TOKEN_OPTION)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -17,6 +17,7 @@ import uvloop
 from narrows import __version__
 from narrows.backoff import Backoff
 from narrows.bundle import Bundle
+from narrows.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.install import agree_on_shards
@@ -25,7 +26,7 @@ from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import Store, StoreAway
 from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.faults import Faults, Report, unreported
-from orchestrator.http import check_exposure, make_app, serve
+from orchestrator.http import make_app, serve
 from orchestrator.inference import TritonDecoder
 from orchestrator.inference.fleet_meter import FleetMeter
 from orchestrator.inference.pool import ServerPool
@@ -96,7 +97,7 @@ async def _agree_patiently(store: Store, wanted: int | None) -> int:
 
 
 async def _run(options: ProgramOptions) -> None:
-    check_exposure(options.http, options.http_token)
+    check_exposure(options.http, options.http_token, HTTP_OPTION, TOKEN_OPTION)
     bundles = [Bundle.open(folder) for folder in options.bundles]
     sources = parse_sources(options.triton)
     metrics = Metrics()

@@ -10,8 +10,9 @@ import uvloop
 
 from narrows.errors import ServiceError
 from orchestrator.engine_proxy.gate import Allowed, Gate
-from orchestrator.engine_proxy.server import Door, served
+from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import DockerSocket
+from orchestrator.http import serve
 from orchestrator.logs import configure_logs
 
 _log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ async def _run(allowed: Allowed, docker_url: str, listen: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     socket = DockerSocket(docker_url)
     try:
-        async with served(Door(Gate(socket, allowed)), listen) as address:
+        async with serve(Door(Gate(socket, allowed)).handle, listen) as address:
             _log.info("serving", address=address, project=allowed.project, service=allowed.service,
                       swarm_service=allowed.swarm_service, gpus=allowed.gpus)  # fmt: skip
             await stop.wait()

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 
-from narrows.errors import ServiceError
 from orchestrator.engine_proxy.asked import Denied, read_line
 from orchestrator.engine_proxy.gate import Gate
-from orchestrator.http import parse_address
 
 MOST_BODY_BYTES = 256 << 10
 _METRICS = "/metrics"
@@ -23,7 +17,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Door:
-    """Takes requests in, and has its own ``/metrics``."""
+    """Takes requests in, and has its own ``/metrics``; :func:`orchestrator.http.serve` serves it."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -67,41 +61,3 @@ async def _body_of(request: web.BaseRequest) -> bytes:
 
 def _json(status: int, value: dict[str, str]) -> web.Response:
     return web.Response(status=status, body=json.dumps(value).encode(), content_type="application/json")
-
-
-@asynccontextmanager
-async def served(door: Door, listen: str) -> AsyncIterator[str]:
-    """Serve at ``HOST:PORT`` or ``unix:///PATH`` while the context lasts; yields the address as a client writes it.
-
-    Raises:
-        ServiceError: the address cannot be bound.
-    """
-    runner = web.ServerRunner(web.Server(door.handle, access_log=None))
-    await runner.setup()
-    try:
-        if listen.startswith("unix://"):
-            yield await _bound_to_path(runner, Path(listen.removeprefix("unix://")))
-        else:
-            host, port = parse_address(listen)
-            await web.TCPSite(runner, host, port).start()
-            yield f"tcp://{host}:{runner.addresses[0][1]}"
-    except OSError as error:
-        raise ServiceError(f"cannot listen on {listen}: {error.strerror}; choose another") from None
-    finally:
-        await runner.cleanup()
-
-
-async def _bound_to_path(runner: web.ServerRunner, path: Path) -> str:
-    """A socket that its owner and group may use; one left by a former run is replaced."""
-    _clear(path)
-    before = os.umask(0o117)
-    try:
-        await web.UnixSite(runner, str(path)).start()
-    finally:
-        os.umask(before)
-    return f"unix://{path}"
-
-
-def _clear(path: Path) -> None:
-    if path.is_socket():
-        path.unlink(missing_ok=True)

@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from narrows.errors import ServiceError
-from orchestrator.exposure import is_loopback, same
-from orchestrator.http import parse_address
+from narrows.listening import brings, is_loopback, parse_address, same
+from orchestrator.http import token_needed
 
 COOKIE = "narrows_page"
 ENTER = "/enter"
@@ -20,10 +20,6 @@ _HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 
@@ -49,13 +45,12 @@ class Guard:
         """Whether a request may be answered."""
         if self._token is None:
             return _asks_for_loopback(request.headers.get("Host", ""))  # a name that was re-bound to us is turned away
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self.knows(given.strip())
-        return same(request.cookies.get(COOKIE, ""), self.cookie)
+        return brings(request.headers.get("Authorization", ""), self._token) or same(
+            request.cookies.get(COOKIE, ""), self.cookie
+        )
 
     def middleware(self) -> Middleware:
-        """Turns strangers away, and puts the headers on every answer."""
+        """Turns strangers away, and says on every answer what the browser may load."""
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -77,10 +72,7 @@ class Guard:
             raise web.HTTPForbidden(text="This page is served on this machine alone: ask for it as 127.0.0.1.\n")
         if request.path == "/" and request.method == "GET":
             raise web.HTTPSeeOther(ENTER)
-        raise web.HTTPUnauthorized(
-            text="A token is needed: Authorization: Bearer TOKEN, or enter it at /enter.\n",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        raise token_needed(", or enter it at /enter")
 
 
 def _asks_for_loopback(host: str) -> bool:

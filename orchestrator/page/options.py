@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from narrows.errors import ServiceError
-from orchestrator.exposure import check_token
-from orchestrator.http import parse_address
+from narrows.listening import check_exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,7 @@ class PageOptions:
         Raises:
             ServiceError: another address than loopback without a token, a token that can be guessed, a wrong address.
         """
-        host, _ = parse_address(self.listen)
-        check_token(self.token, "NARROWS_PAGE_TOKEN", f"--listen {self.listen}", host)
+        check_exposure(self.listen, self.token, "--listen", "--token or NARROWS_PAGE_TOKEN")
         for url in self.orchestrators:
             if not url.startswith(("http://", "https://")):
                 raise ServiceError(f"--orchestrator {url!r}: http://HOST:PORT is expected, as in `orchestrate --http`")

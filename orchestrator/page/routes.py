@@ -21,6 +21,7 @@ from orchestrator.page.states import State
 from orchestrator.page.watch import Watch
 
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_FORM = "application/x-www-form-urlencoded"
 _YEAR_S = 31_536_000
 _MOST_WORDS = 200
 _ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}")
@@ -60,6 +61,8 @@ async def _healthz(_: web.Request) -> web.Response:
 
 def _enter(guard: Guard) -> Handler:
     async def answer(request: web.Request) -> web.Response:
+        if request.content_type != _FORM:  # a form in parts may carry files, and fails in odder ways
+            raise web.HTTPUnsupportedMediaType(text=f"Send the token as {_FORM}.\n")
         given = (await request.post()).get("token")
         if not isinstance(given, str) or not guard.knows(given.strip()):
             await asyncio.sleep(0.5)  # a guesser waits

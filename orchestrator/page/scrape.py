@@ -9,7 +9,7 @@ from http import HTTPStatus
 import aiohttp
 
 from narrows.errors import ServiceError
-from orchestrator.exposure import bearer_headers
+from orchestrator.http import bearer_headers
 from orchestrator.page.behind import Behind
 from orchestrator.page.reading import DispatcherReading, parse_metrics
 

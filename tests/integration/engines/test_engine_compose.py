@@ -14,8 +14,9 @@ from orchestrator.autoscale.engines.docker_engine import DockerEngine, Refused
 from orchestrator.autoscale.replicas import CapacityExhausted, StaleLeader
 from orchestrator.dispatch.store import Store
 from orchestrator.engine_proxy.gate import Allowed, Gate
-from orchestrator.engine_proxy.server import Door, served
+from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import DockerSocket
+from orchestrator.http import serve
 from tests.integration.engines.conftest import IMAGE, Dispatcher, add_container, drained, settled, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -25,8 +26,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 async def proxy(docker_url: str, project: str) -> AsyncIterator[str]:
     """The proxy for this project's service triton; its URL."""
     socket = DockerSocket(docker_url)
-    async with served(Door(Gate(socket, Allowed(project, "triton"))), "127.0.0.1:0") as url:
-        yield url
+    async with serve(Door(Gate(socket, Allowed(project, "triton"))).handle, "127.0.0.1:0") as bound:
+        yield f"tcp://{bound}"
     await socket.close()
 
 

@@ -15,8 +15,9 @@ from orchestrator.autoscale.engines.swarm import SwarmService
 from orchestrator.autoscale.replicas import ActuationFailed, CapacityExhausted, StaleLeader
 from orchestrator.dispatch.store import Store
 from orchestrator.engine_proxy.gate import Allowed, Gate
-from orchestrator.engine_proxy.server import Door, served
+from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import DockerSocket
+from orchestrator.http import serve
 from tests.integration.engines.conftest import IMAGE, settled, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -67,8 +68,10 @@ async def engine(
     request: pytest.FixtureRequest, docker_url: str, service: str, store: Store
 ) -> AsyncIterator[SwarmService]:
     socket = DockerSocket(docker_url)
-    async with served(Door(Gate(socket, Allowed(swarm_service=service))), "127.0.0.1:0") as url:
-        engine = SwarmService(service, store, docker_url=docker_url if request.param == "directly" else url)
+    async with serve(Door(Gate(socket, Allowed(swarm_service=service))).handle, "127.0.0.1:0") as bound:
+        engine = SwarmService(
+            service, store, docker_url=docker_url if request.param == "directly" else f"tcp://{bound}"
+        )
         yield engine
         await engine.close()
     await socket.close()
@@ -148,8 +151,8 @@ async def test_the_proxy_lets_nothing_else_of_it_change(
     service: str, real_docker: docker.APIClient, docker_url: str
 ) -> None:
     socket = DockerSocket(docker_url)
-    async with served(Door(Gate(socket, Allowed(swarm_service=service))), "127.0.0.1:0") as url:
-        asked = DockerEngine(url)
+    async with serve(Door(Gate(socket, Allowed(swarm_service=service))).handle, "127.0.0.1:0") as bound:
+        asked = DockerEngine(f"tcp://{bound}")
         spec = (await asked.ask("inspect_service", service))["Spec"]
         version = (await asked.ask("inspect_service", service))["Version"]["Index"]
         changed = spec["TaskTemplate"] | {"ForceUpdate": 7}

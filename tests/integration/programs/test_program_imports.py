@@ -14,8 +14,14 @@ READS_CAMERA_BYTES = {
     *("edge_client", "orchestrator.dispatch", "orchestrator.inference", "orchestrator.page", "orchestrator.supervise"),
 }
 ENGINE_PROXY = {
-    *("narrows", "narrows.cli", "narrows.configuration", "narrows.errors"),
-    *("orchestrator", "orchestrator.engine_proxy", "orchestrator.exposure", "orchestrator.http", "orchestrator.logs"),
+    *("narrows", "narrows.cli", "narrows.configuration", "narrows.errors", "narrows.listening"),
+    *(
+        "orchestrator",
+        "orchestrator.engine_proxy",
+        "orchestrator.connections",
+        "orchestrator.http",
+        "orchestrator.logs",
+    ),
     *("orchestrator.autoscale", "orchestrator.autoscale.engines"),
     *("orchestrator.autoscale.engines.clone", "orchestrator.autoscale.engines.options"),
 }

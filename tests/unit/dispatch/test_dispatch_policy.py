@@ -17,6 +17,7 @@ from narrows.errors import (
     ServiceError,
     StreamIdInvalid,
 )
+from narrows.listening import parse_address
 from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape, Policy, StreamKeys, StreamSettings, shard_of
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
 from orchestrator.dispatch.clock import entry_ms
@@ -29,7 +30,6 @@ from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import RawEntry
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.window import SPAN, EpochWindow
-from orchestrator.http import parse_address
 
 PACKET = FeaturePacket(
     bundle_id=1, epoch=2, sequence=10, capture_ms=1000, level=0, shape=LatentShape(1, 2, 2), own_digest=5, payload=b"x"

@@ -13,8 +13,9 @@ import pytest
 
 from narrows.errors import ServiceError
 from orchestrator.engine_proxy.gate import Allowed, Gate
-from orchestrator.engine_proxy.server import MOST_BODY_BYTES, Door, served
+from orchestrator.engine_proxy.server import MOST_BODY_BYTES, Door
 from orchestrator.engine_proxy.upstream import MOST_ANSWER_BYTES, DockerSocket
+from orchestrator.http import serve
 from tests.unit.autoscale.recorded_docker import RecordedDocker
 from tests.unit.autoscale.recorded_docker import served as engine_served
 
@@ -30,8 +31,8 @@ def docker() -> RecordedDocker:
 async def url(docker: RecordedDocker) -> AsyncIterator[str]:
     async with engine_served(docker) as behind:
         socket = DockerSocket(behind)
-        async with served(Door(Gate(socket, Allowed("narrows", "triton"))), "127.0.0.1:0") as at:
-            yield at.replace("tcp://", "http://")
+        async with serve(Door(Gate(socket, Allowed("narrows", "triton"))).handle, "127.0.0.1:0") as at:
+            yield f"http://{at}"
         await socket.close()
 
 
@@ -86,8 +87,8 @@ async def test_a_raw_path_is_read_as_it_stands(url: str, docker: RecordedDocker)
 
 async def test_an_engine_that_is_away_is_said(tmp_path: Path) -> None:
     socket = DockerSocket(f"unix://{tmp_path}/none.sock")
-    async with served(Door(Gate(socket, Allowed("narrows", "triton"))), "127.0.0.1:0") as at:
-        status, said = await _ask("GET", at.replace("tcp://", "http://") + "/version")
+    async with serve(Door(Gate(socket, Allowed("narrows", "triton"))).handle, "127.0.0.1:0") as at:
+        status, said = await _ask("GET", f"http://{at}/version")
         assert (status, "does not answer" in said) == (502, True)
     await socket.close()
 

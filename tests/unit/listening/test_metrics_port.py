@@ -8,11 +8,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
-from structlog.testing import capture_logs
 
-from narrows.errors import ServiceError
-from orchestrator.exposure import bearer_headers
-from orchestrator.http import check_exposure, make_app, serve
+from orchestrator.http import bearer_headers, make_app, serve
 from orchestrator.page.behind import Behind
 from orchestrator.page.scrape import Scraper
 
@@ -73,20 +70,3 @@ async def test_the_page_brings_it_and_says_where_it_is_missing(address: str) -> 
         _, beside = await Scraper(session, Behind([address]), TOKEN).round()
     assert "--http-token" in without[address]
     assert "--http-token" not in beside[address]  # it was let in, and found no dispatcher's metrics
-
-
-@pytest.mark.parametrize("listen", ["0.0.0.0:9464", "[::]:9464", "10.0.0.5:9464", "dispatcher:9464"])
-def test_beyond_loopback_what_has_no_token_is_said(listen: str) -> None:
-    with capture_logs() as said:
-        check_exposure(listen, None)
-        check_exposure(listen, TOKEN)
-    (warning,) = said
-    assert (warning["log_level"], warning["http"]) == ("warning", listen)
-    assert "NARROWS_HTTP_TOKEN" in warning["remedy"]
-
-
-def test_on_loopback_none_is_needed_and_a_short_one_is_refused_anywhere() -> None:
-    for listen in ("127.0.0.1:9464", "[::1]:9464", "localhost:0"):
-        check_exposure(listen, None)
-        with pytest.raises(ServiceError, match="guessed"):
-            check_exposure(listen, "short")
