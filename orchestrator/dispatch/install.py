@@ -9,7 +9,7 @@ from __future__ import annotations
 from narrows.errors import RecordError, ServiceError
 from narrows.wire.install import MAX_SHARDS, Install
 from narrows.wire.keys import DEFAULT_SHARDS, INSTALL_KEY
-from orchestrator.dispatch.store import Reply, ReplyRefused, Store
+from orchestrator.dispatch.store import Reply, Store
 
 
 async def agree_on_shards(store: Store, wanted: int | None) -> int:
@@ -38,11 +38,11 @@ async def disagreement(store: Store, shards: int) -> str:
     Raises:
         ServiceError: Redis is away, or refuses.
     """
-    replies = await store.many([("SET", INSTALL_KEY, Install(shards).to_json(), "NX"), ("GET", INSTALL_KEY)])
-    for reply in replies:
-        if isinstance(reply, ReplyRefused):
-            raise reply
-    return _difference(replies[1], shards)
+    record = await store.call("GET", INSTALL_KEY)
+    if record is None:  # only then: a server that is full refuses every SET, and leases are kept on it
+        await store.call("SET", INSTALL_KEY, Install(shards).to_json(), "NX")
+        record = await store.call("GET", INSTALL_KEY)
+    return _difference(record, shards)
 
 
 def _difference(record: Reply, shards: int) -> str:

@@ -74,3 +74,13 @@ async def test_a_server_that_refuses_is_no_disagreement(store: Store) -> None:
     await store.call("RPUSH", INSTALL_KEY, "a list")
     with pytest.raises(ServiceError, match="WRONGTYPE"):
         await disagreement(store, SHARDS)
+
+
+async def test_a_full_server_is_no_trouble_where_the_record_is_there(store: Store) -> None:
+    """Leases hang on it: a dispatcher that could not look would stop saying that it lives."""
+    assert await disagreement(store, SHARDS) == ""
+    await store.call("CONFIG", "SET", "maxmemory", 1)
+    try:
+        assert await disagreement(store, SHARDS) == ""
+    finally:
+        await store.call("CONFIG", "SET", "maxmemory", 0)
