@@ -29,7 +29,7 @@ from orchestrator.dispatch.trim import Trimmer
 from orchestrator.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
-_BLOCK_MS, _BLOCK_WHILE_FULL_MS, _PAUSE_S, _ISOLATED_PAUSE_S = 100, 10, 0.005, 0.05
+_BLOCK_MS, _BLOCK_WHILE_FULL_MS, _PAUSE_S, _ISOLATED_PAUSE_S = 100, 10, 0.005, 0.02
 _RECOVER_AT_ONCE = 256
 _MOST_DOUBLINGS = 6
 
@@ -240,15 +240,21 @@ class Shard:
         keys = [stream.keys.features for stream in streams]
         idle_ms = [stream.recover_idle_ms or 0 for stream in streams]
         found = await self._store.pending(keys, GROUP, idle_ms=idle_ms, count=2 * self._settings.room)
-        settled = []
+        settled, left = [], dict[Stream, list[Pending]]()
         for stream, pending in zip(streams, found, strict=True):
             if isinstance(pending, ReplyRefused):
                 await self._heal(pending)
-            elif left := [entry for entry in pending if entry.id not in stream.held]:
-                await self._claim(stream, left[: self._settings.room - len(stream.held)])
+            elif entries := [entry for entry in pending if entry.id not in stream.held]:
+                left[stream] = entries[: self._settings.room - len(stream.held)]
             else:
                 stream.recover_idle_ms = None
                 settled.append(stream.keys.features)
+        sizes = await self._store.sizes_bytes([stream.keys.features for stream in left])
+        for (stream, entries), size in zip(left.items(), sizes, strict=True):
+            if size > self._settings.stream_bytes and stream not in self._isolated:
+                self.isolate(stream)  # there it is trimmed first: a server may close a connection over a large reply
+            else:
+                await self._claim(stream, entries)
         own = (GROUP, self._consumer, self._settings.forget_idle_ms)
         await self._store.run_many([(FORGET_CONSUMERS, [key], own) for key in settled])
 
