@@ -108,6 +108,12 @@ class LinkMeter:
         return median(rates) if rates else math.inf
 
     @property
+    def latest_bytes_per_s(self) -> float:
+        """How fast the link took the latest delivery; infinite before the first."""
+        latest = self._latest(2)
+        return self._rate_of(latest[-1], latest[0] if len(latest) == 2 else None) if latest else math.inf
+
+    @property
     def _acked_s(self) -> float:
         return self._deliveries[-1].acked_s if self._deliveries else -math.inf
 

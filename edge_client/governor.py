@@ -20,6 +20,7 @@ from edge_client.goodput import Delivery, LinkMeter
 from edge_client.heat import Thermometer, share_when
 from edge_client.packet_sizes import PacketSizes
 from edge_client.rate_control import DELAY_MOST_S, RateControl
+from edge_client.slow_start import SlowStart
 from edge_client.steering import Choice, Ladder, fit, steer
 from narrows.bundle import Manifest
 from narrows.wire import Control
@@ -59,6 +60,7 @@ class Governor:
         self._meter = LinkMeter()
         self._control = RateControl()
         self._ladder = Ladder(len(self._sizes) - 1)
+        self._slow_start = SlowStart(len(self._sizes) - 1, active=adaptive)
         self._coded_level = own.level
         self._encode_s = 0.0
         self._missed = 0.0
@@ -97,6 +99,8 @@ class Governor:
             floor = LEAST_FRAMES_PER_S * self._sizes.on_link(len(self._sizes) - 1)
             cap = _CLIMB_MARGIN * self._limits.frames_per_s * self._sizes.on_link(self._limits.level)
             self._control.update(self._meter, packet, floor, cap, delivery.acked_s)
+            if self._slow_start.active:
+                self._start(delivery.acked_s)
 
     def probed(self, round_trip_s: float) -> None:
         """Redis answered a small question."""
@@ -130,9 +134,19 @@ class Governor:
         """
         with self._lock:
             service = self._meter.service_bytes_per_s
+            packet = self._sizes.on_link(self._coded_level)
             if math.isinf(service):
                 return 0.0
-            return service * self._meter.base_s + self._sizes.on_link(self._coded_level)
+            if self._slow_start.probes:
+                return packet
+            return service * self._meter.base_s + packet
+
+    def _start(self, now_s: float) -> None:
+        limits, speed = self._limits, self._meter.latest_bytes_per_s
+        self._slow_start.delivered(
+            speed, lambda level: limits.frames_per_s * self._sizes.on_link(level), limits.level, self._coded_level
+        )
+        self._ladder.start(self._slow_start.level, now_s)
 
     def _count_held_back(self, acked_s: float) -> None:
         """Frames held back since the last acknowledgement were missed, unless the link was away meanwhile."""
@@ -152,8 +166,8 @@ class Governor:
             return fit(bytes_per_s, self._sizes.on_link, limits, len(self._sizes), LEAST_FRAMES_PER_S)
 
         rate = self._control.rate
-        if math.isinf(rate):  # nothing was acknowledged yet: begin with what the thinnest link bears
-            return Choice(len(self._sizes) - 1, limits.frames_per_s)
+        if self._slow_start.active:
+            return Choice(max(self._slow_start.level, limits.level), limits.frames_per_s)
         now = fitting(rate)
         wanted = self._wanted(now.level, fitting(rate / _CLIMB_MARGIN).level)
         level = max(self._ladder.step(wanted, self._monotonic_s()), limits.level)

@@ -61,6 +61,11 @@ class Ladder:
         self._fits_since_s: float | None = None
         self._climbed_s: float | None = None
 
+    def start(self, level: int, now_s: float) -> None:
+        """Begin at a level that the link was seen to bear, without having waited for it."""
+        if level != self.level:
+            self.level, self._climbed_s = level, now_s
+
     def step(self, fitting: int, now_s: float) -> int:
         """The level to use, when ``fitting`` is the finest one that fits at this moment."""
         if fitting >= self.level:

@@ -27,17 +27,24 @@ _RETRANSMISSION_S = 0.3
 
 @dataclass
 class Link:
-    """``rate`` gives bytes a second at a time; 0 is an outage. One queue for all cameras."""
+    """``rate`` gives bytes a second at a time; 0 is an outage. One queue for all cameras.
+
+    ``burst_bytes`` pass at once where the link was idle for long enough, as through a token bucket.
+    """
 
     rate: Callable[[float], float]
     one_way_s: float = 0.02
     loss: float = 0.0
     random: random.Random = field(default_factory=lambda: random.Random(1))
     free_s: float = 0.0
+    burst_bytes: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.tokens_bytes, self.counted_s = self.burst_bytes, 0.0
 
     def answered_s(self, size_bytes: float, now_s: float) -> float:
         """When the answer to so many bytes is there, if none of those before it is late."""
-        at_s, left = max(now_s, self.free_s), size_bytes
+        at_s, left = max(now_s, self.free_s), size_bytes - self._spent(size_bytes, now_s)
         while left > 0:
             passed = self.rate(at_s) * 0.01
             at_s += 0.01 if passed < left else 0.01 * left / passed
@@ -45,6 +52,15 @@ class Link:
         self.free_s = at_s
         lost_s = _RETRANSMISSION_S + 2 * self.one_way_s if self.random.random() < self.loss else 0.0
         return at_s + lost_s + 2 * self.one_way_s
+
+    def _spent(self, size_bytes: float, now_s: float) -> float:
+        """Bytes that pass at once; the bucket fills while nothing else is on the link."""
+        idle_s = max(0.0, now_s - max(self.counted_s, self.free_s))
+        self.tokens_bytes = min(self.burst_bytes, self.tokens_bytes + idle_s * self.rate(now_s))
+        self.counted_s = now_s
+        spent = min(self.tokens_bytes, size_bytes)
+        self.tokens_bytes -= spent
+        return spent
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,45 @@ def test_on_an_ample_link_every_frame_goes_at_the_finest_level() -> None:
     assert frames_per_s(camera, 10, 60) == pytest.approx(10.0, rel=0.02)
 
 
+@pytest.mark.parametrize("one_way_s", [0.0005, 0.02, 0.08])
+def test_on_an_ample_link_the_finest_level_is_found_within_a_second(one_way_s: float) -> None:
+    camera = camera_on(constant(2000), 5, one_way_s=one_way_s)
+    assert {choice for at_s, choice in camera.choices if at_s >= 1.0} == {OWN}
+    assert frames_per_s(camera, 0, 5) > 9.5
+
+
+@pytest.mark.parametrize("kbit_s", [20, 30, 40])
+@pytest.mark.parametrize("one_way_s", [0.0005, 0.02])
+def test_a_thin_link_is_not_tried_with_finer_levels_at_the_start(kbit_s: float, one_way_s: float) -> None:
+    camera = camera_on(constant(kbit_s), 2, one_way_s=one_way_s)
+    assert {choice.level for _, choice in camera.choices} == {LEVELS - 1}
+    assert p95_age_s(camera) < 0.6
+
+
+@pytest.mark.parametrize("kbit_s", [20, 40])
+def test_a_thin_link_that_lets_the_first_packets_through_at_once_is_found_out_soon(kbit_s: float) -> None:
+    camera = SimulatedCamera(MANIFEST, OWN, Link(constant(kbit_s), burst_bytes=1600))
+    play([camera], 30)
+    assert p95_age_s(camera, 0, 5) < 0.9
+    assert frames_per_s(camera, 5, 30) > 0.7 * min(10.0, kbit_s * KBIT / (camera.sizes[-1] + 190))
+
+
+def test_a_level_that_is_asked_for_while_the_first_one_is_looked_for_ends_the_search() -> None:
+    camera = SimulatedCamera(MANIFEST, OWN, Link(constant(2000)))
+    play([camera], 0.35)
+    camera.control = Control(level=LEVELS - 1)
+    play([camera], 3)
+    camera.control = None
+    assert camera.choices[-1][1].level == LEVELS - 1
+    assert camera.governor.window_bytes > 2 * camera.sizes[-1]
+
+
+def test_a_camera_with_a_level_of_its_own_looks_for_none() -> None:
+    camera = SimulatedCamera(MANIFEST, Choice(LEVELS - 1, 10.0), Link(constant(2000)), adaptive=False)
+    play([camera], 3)
+    assert camera.governor.window_bytes > 2 * camera.sizes[-1]
+
+
 @pytest.mark.parametrize("kbit_s", [20, 40, 70, 100, 500])
 def test_a_steady_link_is_used_well_and_masks_stay_young(kbit_s: float) -> None:
     camera = camera_on(constant(kbit_s))
