@@ -69,7 +69,7 @@ def decode_record(data: bytes, kind: type[T], *, what: str, most_bytes: int) -> 
     _check_version(raw, kind, what)
     try:
         return msgspec.json.decode(data, type=kind)
-    except (ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordError(f"{what}: {_in_words(str(error), raw)}") from None
 
 
