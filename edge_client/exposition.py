@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 from edge_client.metrics_server import MetricsServer
 from narrows.errors import ServiceError, StateError
 from narrows.listening import HTTP_OPTION, TOKEN_OPTION, Limits, check_exposure, parse_address
+from narrows.loop_guard import LoopGuard
 
 _LOG = structlog.get_logger("edge.metrics")
 _FILE_PERIOD_S = 15.0
@@ -52,7 +54,8 @@ def written(registry: CollectorRegistry, path: Path) -> Iterator[None]:
     except OSError as error:
         raise StateError(f"--metrics-file {path} cannot be written: {error.strerror}") from None
     ended = Event()
-    thread = Thread(target=_keep_writing, args=(registry, path, ended), name="metrics-file", daemon=True)
+    keep = partial(_keep_writing, registry, path, ended)
+    thread = Thread(target=LoopGuard().keep_in_thread, args=("metrics file", keep, ended), daemon=True)
     thread.start()
     try:
         yield

@@ -25,6 +25,8 @@ from edge_client.questions import Question, Questions
 from edge_client.stats import Tally
 from narrows.backoff import Backoff
 from narrows.broker.replies import words_of
+from narrows.errors import NarrowsError
+from narrows.loop_guard import LoopGuard
 from narrows.wire import StreamKeys
 from narrows.wire.keys import PACKET_FIELD
 
@@ -78,7 +80,7 @@ class Uplink:
         self._backoff = Backoff()
         self._trouble: str | None = None
         self._tried_alone = 0
-        self._crash: Exception | None = None
+        self._ended_by: NarrowsError | None = None
         self._thread = Thread(target=self._run, name="uplink", daemon=True)
 
     @property
@@ -91,9 +93,9 @@ class Uplink:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise what ended the thread, if a bug did."""
-        if self._crash is not None:
-            raise self._crash
+        """Raise what ended the thread, if this machine's fault did."""
+        if self._ended_by is not None:
+            raise self._ended_by
 
     def halt(self) -> None:
         """End the thread, giving up what is still unsent; waits a moment, never for Redis."""
@@ -104,17 +106,27 @@ class Uplink:
 
     def _run(self) -> None:
         try:
-            while not self._halted.is_set():
-                self._beat()
-                try:
-                    self._step()
-                except RedisError as error:
-                    self._fail(error)
-        except Exception as error:  # noqa: BLE001 -- the thread's outermost loop: check() raises it in the main one
-            self._crash = error
+            LoopGuard(self._count_crash).keep_in_thread("uplink", self._send_until_halted, self._halted)
         finally:
             self._line.drop()
             self._client.close()
+
+    def _send_until_halted(self) -> None:
+        while not self._halted.is_set():
+            self._beat()
+            try:
+                self._step()
+            except RedisError as error:
+                self._fail(error)
+            except NarrowsError as error:  # of this machine, such as a spool that cannot be written
+                self._ended_by = error
+                return
+            except Exception:
+                self._begin_anew("unforeseen")
+                raise
+
+    def _count_crash(self, _loop: str) -> None:
+        self._tally.link_failed("unforeseen")
 
     def _step(self) -> None:
         if self._line.age_s > LONGEST_CONNECTION_S and not self._line.waits:
@@ -215,18 +227,22 @@ class Uplink:
 
     def _fail(self, error: RedisError) -> None:
         reason, remedy = name_failure(error)
-        self._trouble = reason
         self._tally.link_failed(reason)
         if self._never_taken(error):
             self._give_up(error)
-        self._outbox.give_back(uncertain=True)
-        self._outbox.link_failed()
-        self._line.drop()
-        self._questions.forget()
+        self._begin_anew(reason)
         delay_s = self._backoff.next_delay_s()
         waiting, cause = self._outbox.waiting, words_of(error)
         _LOG.warning("redis_" + reason, cause=cause, remedy=remedy, waiting=waiting, next_try_s=round(delay_s, 1))
         self._halted.wait(delay_s)
+
+    def _begin_anew(self, trouble: str) -> None:
+        """Send again, over a new connection, whatever was on its way."""
+        self._trouble = trouble
+        self._outbox.give_back(uncertain=True)
+        self._outbox.link_failed()
+        self._line.drop()
+        self._questions.forget()
 
 
 def entry_ms(entry: bytes | str) -> int:

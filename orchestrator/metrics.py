@@ -16,6 +16,7 @@ from narrows.errors import refusal_reasons
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 _BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 MOST_GROUPS = 64
+RECORDS = ("fence", "window")
 OTHER_GROUPS = "other"
 
 
@@ -74,13 +75,23 @@ class Metrics:
             "narrows_sealed_frames_total", "Authentic frames by the key id they were sealed with; 0: open", ["key_id"]
         )
         self.frame_crashes = counter("narrows_frame_crashes_total", "Frames given up by an unforeseen error")
+        self.loop_crashes = counter(
+            "narrows_loop_crashes_total", "Unforeseen errors in a loop, which went on after it", ["loop"]
+        )
+        self.records_refused = counter("narrows_records_refused_total", "Records in Redis that are no such", ["record"])
         self.build_info = gauge("narrows_build_info", "Always 1", ["version"])
         ProcessCollector(registry=self.registry)
         self._groups: set[str] = set()
         for reason in refusal_reasons():
             self.dead_letters.labels(reason)
+        for record in RECORDS:
+            self.records_refused.labels(record)
         for service in ("redis", "triton"):
             self.service_errors.labels(service)
+
+    def crashed(self, loop: str) -> None:
+        """An error that nobody foresaw ended a turn of a loop."""
+        self.loop_crashes.labels(loop).inc()
 
     def group(self, name: str) -> str:
         """The label of a stream's group: its name, or ``other`` where there are too many names."""

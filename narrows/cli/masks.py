@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from enum import StrEnum
 from itertools import islice
@@ -12,9 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.errors import RecordError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from narrows.painting import Legend
+    from narrows.subscription import Subscription
+    from narrows.subscription.subscription import Outcome
     from narrows.wire import MaskPacket
 
 masks = typer.Typer(
@@ -69,12 +75,23 @@ def tail(
 
     legend = Legend() if bundle is None else Legend.of_bundle(bundle)
     with subscribe(stream, redis_url=redis_url, from_id=from_id, timeout_s=timeout_s) as outcomes:
-        for outcome in islice(outcomes, count):
+        for outcome in islice(_readable(outcomes), count):
             line = {"stream": stream, "entry": outcomes.last_id}
             line |= describe(outcome, legend.names, received_ms=time.time() * 1000)
             if form is Format.PNG and isinstance(outcome, MaskPacket):
                 line["file"] = str(_write_png(out, stream, outcome, legend))
             print(json.dumps(line), flush=True)
+
+
+def _readable(outcomes: Subscription) -> Iterator[Outcome]:
+    """The outcomes; what cannot be read is named on standard error, and the next one follows."""
+    while True:
+        try:
+            yield next(outcomes)
+        except StopIteration:
+            return
+        except RecordError as error:
+            print(f"{outcomes.last_id}: {error}", file=sys.stderr, flush=True)
 
 
 def _write_png(folder: Path, stream: str, mask: MaskPacket, legend: Legend) -> Path:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from narrows.errors import RecordError, ServiceError
+from narrows.loop_guard import LoopGuard
 from narrows.wire.keys import ScaleKeys
 from narrows.wire.scale_order import ScaleOrder
 from orchestrator.autoscale.actuation import Actuation
@@ -107,7 +108,11 @@ class Autoscaler:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then leave the lead to the next."""
         async with asyncio.TaskGroup() as tasks:
-            loops = [tasks.create_task(self._hold()), tasks.create_task(self._rounds())]
+            guard = LoopGuard(lambda loop: self.metrics.loop_crashes.labels(loop).inc())
+            loops = [
+                tasks.create_task(guard.keep("lead", self._hold)),
+                tasks.create_task(guard.keep("rounds", self._rounds)),
+            ]
             await stop.wait()
             self.vitals.stopping = True
             for loop in loops:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from narrows.wire.keys import ScaleKeys
+from orchestrator.dispatch.lease import token_of
 from orchestrator.dispatch.scripts import ACQUIRE, RELEASE, RENEW
 from orchestrator.dispatch.store import Store
 
@@ -69,7 +70,7 @@ class Leadership:
 
     async def _acquired(self) -> int | None:
         asked_s = self._monotonic()
-        token = await self._store.run(ACQUIRE, _KEYS, self.owner, self._ttl_ms)
+        token = token_of(await self._store.run(ACQUIRE, _KEYS, self.owner, self._ttl_ms), ScaleKeys.FENCE)
         if token is None:
             return None
         self._lasts_from(asked_s)

@@ -44,6 +44,9 @@ class ScaleMetrics:
         )
         self.rounds = counter("narrows_scale_rounds_total", "Looks, by how they ended", ["outcome"])
         self.signals = {name: gauge(each.metric, each.help) for name, each in SIGNALS.items()}
+        self.loop_crashes = counter(
+            "narrows_loop_crashes_total", "Unforeseen errors in a loop, which went on after it", ["loop"]
+        )
         self.offered = gauge("narrows_scale_offered_frames_per_second", "Frames offered each second", ["bundle"])
         self.reports = gauge("narrows_scale_dispatchers", "Dispatchers with a fresh report")
         self.load = gauge("narrows_scale_load_ratio", "Offered work over the capacity of the servers that are ready")

@@ -10,12 +10,14 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
 
 from narrows.bundle import Bundle
 from narrows.errors import ServiceError
+from narrows.loop_guard import LoopGuard, is_service_error
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.clock import ServerClock
 from orchestrator.dispatch.discovery import Discovery
@@ -28,7 +30,7 @@ from orchestrator.dispatch.rate_requests import RateRequests
 from orchestrator.dispatch.reporting import Reporting
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
-from orchestrator.dispatch.store import Store, cause_of
+from orchestrator.dispatch.store import Store, cause_of, concerns_all
 from orchestrator.dispatch.sweep import Sweep
 from orchestrator.dispatch.unsealing import KeySettings, Unsealing
 from orchestrator.faults import Cause, Faults
@@ -63,6 +65,7 @@ class Dispatcher:
         self.name = name or own_name()
         self.metrics = metrics or Metrics()
         self._faults = Faults(self.metrics)
+        self._guard = LoopGuard(self.metrics.crashed)
         self._unsealing = Unsealing(keys, self.metrics, self._faults)
         self.metrics.install_shards.set(shards)
         self.health = Health(shards_due=1)
@@ -86,8 +89,9 @@ class Dispatcher:
             self._unsealing,
         )
         self._leases = Leases(store, self.name, shards, settings.lease_ttl_ms)
+        self._leases.replaced = self.metrics.records_refused.labels("fence").inc
         self._discovery = Discovery(store, shards, self.metrics, settings.dead_letters)
-        self._sweep = Sweep(store, self.lanes, self._clock, self.metrics, settings, self._faults)
+        self._sweep = Sweep(store, self.lanes, self._clock, self.metrics, settings, self._faults, self._guard)
         self._reporting = Reporting(
             self.name, store, self.lanes.values(), self._sweep, self._path.objective, self._clock, self.metrics
         )
@@ -121,20 +125,20 @@ class Dispatcher:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish what is in flight, give the leases back and return."""
-        loops = [
-            self._keep_leases(),
-            self._discover(),
-            self._keep_house(),
-            self._watch_decoders(),
-            self._path.finisher.run(),
-            self._reporting.run(),
-            self._unsealing.run(),
-            self._rate_requests.run(),
-        ]
-        loops += [self.health.watch_loop(), *(lane.run() for lane in self.lanes.values())]
+        loops = {
+            "leases": self._keep_leases,
+            "discovery": self._discover,
+            "housekeeping": self._keep_house,
+            "decoders": self._watch_decoders,
+            "finishing": self._path.finisher.run,
+            "reporting": self._reporting.run,
+            "keys": self._unsealing.run,
+            "rates": self._rate_requests.run,
+            "health": self.health.watch_loop,
+        } | {f"batches of {lane.bundle.hex_id}": lane.run for lane in self.lanes.values()}
         try:
             async with self._tasks:
-                running = [self._tasks.create_task(loop) for loop in loops]
+                running = [self._tasks.create_task(self._guard.keep(name, loop)) for name, loop in loops.items()]
                 await stop.wait()
                 self.health.stopping = True
                 await self._leave()
@@ -185,7 +189,7 @@ class Dispatcher:
     def _take_over(self, lease: Lease) -> None:
         shard = Shard(lease, self._store, self.name, self._path.live, self._clock, self.metrics, self._settings)
         self.shards[lease.shard] = shard
-        self._readers[lease.shard] = self._tasks.create_task(self._read(shard))
+        self._readers[lease.shard] = self._tasks.create_task(self._guard.keep("reading", partial(self._read, shard)))
         self._gained.set()
         _log.info("a shard is ours", shard=lease.shard, token=lease.token)
 
@@ -230,7 +234,8 @@ class Dispatcher:
                 await self._clock.look(self._store)
                 shards = dict(self.shards)
                 for number, names in (await self._discovery.look(shards.keys())).items():
-                    await shards[number].adopt(names)
+                    with self._guard.one("discovery", f"shard {number}", passing=concerns_all):
+                        await shards[number].adopt(names)
             except ServiceError as error:
                 self._trouble("streams are not looked for", error)
             with suppress(TimeoutError):
@@ -280,7 +285,8 @@ class Dispatcher:
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await work
+            with self._guard.one("handing over", "a shard", passing=is_service_error):
+                await work
         except ServiceError as error:
             self._trouble("a shard is left to its lease", error)
 

@@ -137,7 +137,12 @@ class Finisher:
             batch = [await self._asked.get()]
             while not self._asked.empty() and len(batch) < _MAX_PIPELINE:
                 batch.append(self._asked.get_nowait())
-            await self._send_until_settled(batch)
+            try:
+                await self._send_until_settled(batch)
+            except Exception as error:  # noqa: BLE001 - to the guard of each of its frames: those asked for later go on
+                for asked in batch:
+                    if not asked.answer.done():
+                        asked.answer.set_exception(error)
 
     async def _send_until_settled(self, batch: list[_Asked]) -> None:
         """All of them, in order, however often it takes."""

@@ -125,7 +125,6 @@ class Lane:
         self._backoff = Backoff(*_PAUSES_S)
         self._batches: set[asyncio.Task[None]] = set()
         self._trouble: ServiceError | None = None
-        self._bug: BaseException | None = None
 
     async def labels(
         self, stream: Stream, symbols: NDArray[np.int8], level: int, stale_at_ms: float | None
@@ -202,8 +201,6 @@ class Lane:
                 self._raise_trouble()
 
     def _raise_trouble(self) -> None:
-        if self._bug is not None:
-            raise self._bug
         if self._trouble is not None:
             trouble, self._trouble = self._trouble, None
             raise trouble
@@ -220,8 +217,6 @@ class Lane:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._batches.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._bug = error
         self._changed.set()
 
     async def _one_batch(self, lent: AsyncExitStack, slot: Slot, batch: list[tuple[str, Waiting]]) -> None:
@@ -238,6 +233,10 @@ class Lane:
             self._picker.put_back((name, waiting) for name, waiting in batch if not waiting.answer.done())
             if not isinstance(error, ServerLost):
                 self._trouble = error
+        except Exception as error:  # noqa: BLE001 - to the guard of each of its frames: other batches go on
+            for waiting in frames:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
         else:
             self.ready = True
             self._faults.end(Cause.TRITON_AWAY, Cause.TRITON_MODEL_MISSING)

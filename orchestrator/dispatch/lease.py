@@ -6,10 +6,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from narrows.broker.replies import Remedy
 from narrows.wire.keys import DISPATCHERS_KEY, ShardKeys
 from orchestrator.dispatch.scripts import ACQUIRE, HEARTBEAT, RELEASE, RENEW
-from orchestrator.dispatch.store import ReplyRefused, Store
+from orchestrator.dispatch.store import Reply, ReplyRefused, Store
+
+_log = structlog.get_logger(__name__)
+
+
+def _uncounted() -> None:
+    """For those who have no metrics."""
 
 
 @dataclass(slots=True)
@@ -52,11 +60,12 @@ class Leases:
     monotonic: Callable[[], float] = time.monotonic
     held: dict[int, Lease] = field(default_factory=dict)
     refused: dict[int, ReplyRefused] = field(default_factory=dict)
+    replaced: Callable[[], None] = _uncounted
 
     async def heartbeat(self) -> int:
         """Say that we live; answers how many shards we should own."""
         living = await self.store.run(HEARTBEAT, [DISPATCHERS_KEY], self.owner, self.ttl_ms)
-        return fair_share(self.shards, [name.decode() for name in living], self.owner)
+        return fair_share(self.shards, [name.decode("utf-8", "replace") for name in living], self.owner)
 
     async def renew(self) -> list[Lease]:
         """Renew what is held; answers what was lost to others."""
@@ -83,13 +92,13 @@ class Leases:
             if len(self.held) >= most:
                 break
             asked_s = self.monotonic()
-            (token,) = await self.store.run_many([(ACQUIRE, _lease_keys(shard), (self.owner, self.ttl_ms))])
-            if isinstance(token, ReplyRefused):
-                if token.remedy is not Remedy.NONE:
-                    raise token
-                self.refused[shard] = token
-            elif token is not None:
-                self.held[shard] = Lease(shard, token.decode(), asked_s + self.ttl_ms / 1000)
+            (reply,) = await self.store.run_many([(ACQUIRE, _lease_keys(shard), (self.owner, self.ttl_ms))])
+            if isinstance(reply, ReplyRefused):
+                if reply.remedy is not Remedy.NONE:
+                    raise reply
+                self.refused[shard] = reply
+            elif (token := token_of(reply, ShardKeys(shard).fence, self.replaced)) is not None:
+                self.held[shard] = Lease(shard, token, asked_s + self.ttl_ms / 1000)
                 gained.append(self.held[shard])
         return gained
 
@@ -113,6 +122,17 @@ class Leases:
         """Shards not held, beginning at a place of our own so that starting dispatchers do not race for the same."""
         first = hash(self.owner) % self.shards
         return [s for s in (*range(first, self.shards), *range(first)) if s not in self.held]
+
+
+def token_of(reply: Reply, fence: str, replaced: Callable[[], None] = _uncounted) -> str | None:
+    """The fencing token of an acquired lease; a fence that held none was replaced, is named and counted."""
+    if reply is None:
+        return None
+    token, junk = reply
+    if junk:
+        replaced()
+        _log.warning("a fence held no token and was replaced", key=fence, held=junk)
+    return str(token.decode())
 
 
 def _lease_keys(shard: int) -> list[str]:

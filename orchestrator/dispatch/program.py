@@ -18,6 +18,7 @@ from narrows import __version__
 from narrows.backoff import Backoff
 from narrows.bundle import Bundle
 from narrows.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
+from narrows.loop_guard import LoopGuard
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.install import agree_on_shards
@@ -69,7 +70,13 @@ def run_program(options: ProgramOptions) -> None:
 
 
 def triton_connect(
-    roster: Roster, bundle: Bundle, *, max_batch: int, slots: int, report: Report = unreported
+    roster: Roster,
+    bundle: Bundle,
+    *,
+    max_batch: int,
+    slots: int,
+    report: Report = unreported,
+    guard: LoopGuard | None = None,
 ) -> Connect:
     """How a lane gets its decoder: a pool over the servers of ``roster``."""
 
@@ -77,7 +84,7 @@ def triton_connect(
         return await TritonDecoder.connect(address, bundle, max_batch=max_batch, slots=slots, report=report)
 
     async def connect() -> Connected:
-        pool = ServerPool(roster, connect_server, max_batch=max_batch, slots=slots, report=report)
+        pool = ServerPool(roster, connect_server, max_batch=max_batch, slots=slots, report=report, guard=guard)
         return Connected(pool, FleetMeter(pool), pool.servers)
 
     return connect
@@ -110,12 +117,15 @@ async def _run(options: ProgramOptions) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         roster = Roster(sources, store)
         report = Faults(metrics).happened
-        connect = partial(triton_connect, roster, max_batch=options.max_batch, slots=options.slots, report=report)
+        guard = LoopGuard(metrics.crashed)
+        connect = partial(
+            triton_connect, roster, max_batch=options.max_batch, slots=options.slots, report=report, guard=guard
+        )
         served = {bundle.id: (bundle, connect(bundle)) for bundle in bundles}
         dispatcher = Dispatcher(store, served, shards, settings, metrics, keys=options.keys)
         dispatcher.metrics.build_info.labels(__version__).set(1)
         async with (
-            _running(roster, stop),
+            _running(roster, guard),
             serve(
                 make_app(dispatcher.metrics.registry, dispatcher.health, options.http_token), options.http
             ) as address,
@@ -128,13 +138,10 @@ async def _run(options: ProgramOptions) -> None:
 
 
 @asynccontextmanager
-async def _running(roster: Roster, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Have the roster kept up to date meanwhile; an error that nobody foresaw there ends the program."""
-    looking = asyncio.create_task(roster.run())
-    looking.add_done_callback(lambda _: stop.set())
+async def _running(roster: Roster, guard: LoopGuard) -> AsyncIterator[None]:
+    """Have the roster kept up to date meanwhile."""
+    looking = asyncio.create_task(roster.run(guard))
     try:
         yield
     finally:
-        if looking.done():
-            looking.result()
         await cancel_all([looking])

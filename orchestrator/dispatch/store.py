@@ -54,6 +54,11 @@ class ReplyRefused(ServiceError):
         self.remedy = remedy_of(error)
 
 
+def concerns_all(error: Exception) -> bool:
+    """Whether an error of this store says something of the server, and not of the one key that was asked for."""
+    return isinstance(error, StoreAway) or (isinstance(error, ReplyRefused) and error.remedy is not Remedy.NONE)
+
+
 class ReplyTooLarge(ServiceError):
     """The reply has more bytes than may be read. The command was carried out; its connection is dropped."""
 

@@ -12,6 +12,7 @@ import structlog
 
 from narrows.broker.replies import Remedy
 from narrows.errors import ServiceError
+from narrows.loop_guard import LoopGuard, is_service_error
 from narrows.wire.feature import FrameIdentity
 from narrows.wire.keys import GROUP
 from orchestrator.dispatch.clock import ServerClock, entry_ms
@@ -53,8 +54,9 @@ class Sweep:
         metrics: Metrics,
         settings: DispatchSettings,
         faults: Faults,
+        guard: LoopGuard,
     ) -> None:
-        self._store, self._lanes, self._faults = store, lanes, faults
+        self._store, self._lanes, self._faults, self._guard = store, lanes, faults, guard
         self._clock, self._metrics, self._settings = clock, metrics, settings
         self._gaps: dict[Stream, GapWatch] = {}
         self._records: dict[Stream, bytes | None] = {}
@@ -70,7 +72,8 @@ class Sweep:
         streams = [stream for shard in shards.values() for stream in shard.streams.values()]
         await self._look_at_memory()
         for shard in shards.values():
-            await self._read_settings(shard)
+            with self._guard.one("housekeeping", f"settings of shard {shard.lease.shard}", passing=is_service_error):
+                await self._read_settings(shard)
         await self._close_gaps(streams)
         frames, age_s = await self._measure_backlog(shards.values())
         now_s = time.monotonic()
@@ -85,10 +88,12 @@ class Sweep:
         for lane in self._lanes.values():
             bundle = lane.bundle.hex_id
             lane.drop_stale()
+            reading = None
             try:
-                reading = await lane.look()
+                with self._guard.one("decoders", bundle, passing=is_service_error):
+                    reading = await lane.look()
             except ServiceError as error:
-                lane.ready, reading = False, None
+                lane.ready = False
                 _log.debug("no load reading", bundle=bundle, error=str(error))
             self._metrics.decoder_ready.labels(bundle).set(lane.ready)
             if reading is None:
@@ -127,16 +132,23 @@ class Sweep:
             if isinstance(window, ReplyRefused):
                 self._leave_out(stream.id, window)
                 continue
-            stream.seen = SeenWindow.parse(pairs(window))
-            watch = self._gaps.setdefault(stream, GapWatch(self._settings.gap_s))
-            due = watch.look(
-                stream.seen.gaps(),
-                now_s=time.monotonic(),
-                drained_s=stream.drained_s if stream.recover_idle_ms is None else -math.inf,
-                held={frame.identity for frame in stream.held.values()},
-            )
-            for epoch, lost in groupby(due, key=lambda identity: identity.epoch):
-                await self._close(stream, epoch, lost)
+            with self._guard.one("housekeeping", f"the window of {stream.id}", passing=is_service_error):
+                await self._close_gaps_of(stream, SeenWindow.parse(pairs(window)))
+
+    async def _close_gaps_of(self, stream: Stream, seen: SeenWindow) -> None:
+        for field in seen.unreadable - stream.seen.unreadable:
+            self._metrics.records_refused.labels("window").inc()
+            _log.warning("a field is no window: delete it", key=stream.keys.seen, field=field[:40], stream=stream.id)
+        stream.seen = seen
+        watch = self._gaps.setdefault(stream, GapWatch(self._settings.gap_s))
+        due = watch.look(
+            stream.seen.gaps(),
+            now_s=time.monotonic(),
+            drained_s=stream.drained_s if stream.recover_idle_ms is None else -math.inf,
+            held={frame.identity for frame in stream.held.values()},
+        )
+        for epoch, lost in groupby(due, key=lambda identity: identity.epoch):
+            await self._close(stream, epoch, lost)
 
     def _leave_out(self, whose: str, refused: ReplyRefused) -> None:
         """Say it and go on with the others, where this is amiss with one's own keys.

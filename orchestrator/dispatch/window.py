@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.errors import RecordError
 from narrows.wire.feature import FrameIdentity
 
 SPAN = 1024
 _EPOCH_DIGITS, _DIGITS, _NONE = 20, 10, 9_999_999_999
+_LAST_SEQUENCE = (1 << 32) - 1
+
+
+def _epoch_of(field: bytes) -> int:
+    if len(field) != _EPOCH_DIGITS or not field.isdigit() or int(field) >= 1 << 64:
+        raise RecordError(f"{field[:40]!r} is no epoch of {_EPOCH_DIGITS} digits")
+    return int(field)
 
 
 def epoch_field(epoch: int) -> str:
@@ -28,8 +36,17 @@ class EpochWindow:
 
     @classmethod
     def parse(cls, packed: bytes) -> EpochWindow:
-        """Read what the script wrote."""
-        high = int(packed[:_DIGITS])
+        """Read what the script wrote.
+
+        Raises:
+            RecordError: it is something else.
+        """
+        digits = packed[: 2 * _DIGITS]
+        if len(packed) != 2 * _DIGITS + SPAN // 8 or not digits.isdigit():
+            raise RecordError(f"a window of {len(packed)} bytes that begins with {packed[:20]!r}")
+        high = int(digits[:_DIGITS])
+        if high != _NONE and high > _LAST_SEQUENCE:
+            raise RecordError(f"a window whose highest sequence is {high}")
         bits = np.frombuffer(packed[2 * _DIGITS :], dtype=np.uint8)
         return cls(-1 if high == _NONE else high, np.unpackbits(bits, bitorder="little").astype(np.bool_))
 
@@ -45,14 +62,22 @@ class EpochWindow:
 
 @dataclass(frozen=True, slots=True)
 class SeenWindow:
-    """All epochs of a stream that are kept."""
+    """All epochs of a stream that are kept, and the fields beside them that are no windows."""
 
     epochs: Mapping[int, EpochWindow] = field(default_factory=dict)
+    unreadable: frozenset[bytes] = frozenset()
 
     @classmethod
     def parse(cls, fields: Mapping[bytes, bytes]) -> SeenWindow:
-        """Read the hash."""
-        return cls({int(epoch): EpochWindow.parse(packed) for epoch, packed in fields.items()})
+        """Read the hash, whatever is in it."""
+        epochs: dict[int, EpochWindow] = {}
+        unreadable = set()
+        for epoch, packed in fields.items():
+            try:
+                epochs[_epoch_of(epoch)] = EpochWindow.parse(packed)
+            except RecordError:
+                unreadable.add(epoch)
+        return cls(epochs, frozenset(unreadable))
 
     def has_ended(self, identity: FrameIdentity) -> bool:
         """Whether a frame had ended at this reading. A server that loses its last second takes that back."""

@@ -17,12 +17,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from narrows.errors import InferenceFailed, NarrowsError, ServiceError
+from narrows.loop_guard import LoopGuard
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.faults import Cause, Report, unreported
 from orchestrator.inference.choice import choose
@@ -48,7 +50,14 @@ class ServerPool:
     """A :class:`~orchestrator.inference.contract.Decoder` over all servers of a roster. Make it in a running loop."""
 
     def __init__(
-        self, roster: Roster, connect: ConnectServer, *, max_batch: int, slots: int, report: Report = unreported
+        self,
+        roster: Roster,
+        connect: ConnectServer,
+        *,
+        max_batch: int,
+        slots: int,
+        report: Report = unreported,
+        guard: LoopGuard | None = None,
     ) -> None:
         """Begin to connect to the servers there are.
 
@@ -58,6 +67,7 @@ class ServerPool:
             max_batch: the largest batch wanted.
             slots: batches that one server may have at most.
             report: is told of servers that are lost while others go on.
+            guard: of the program's loops.
         """
         self._roster, self._connect, self._report = roster, connect, report
         self._max_batch, self._slots = max_batch, slots
@@ -66,7 +76,7 @@ class ServerPool:
         self._partings: dict[asyncio.Task[None], Connection] = {}
         self._freed = asyncio.Event()
         self._turns = 0
-        self._bug: BaseException | None = None
+        self._guard = guard or LoopGuard()
         self._unfollow = roster.follow(self._follow)
         self._follow()
 
@@ -116,8 +126,6 @@ class ServerPool:
 
     async def _lend(self) -> tuple[Seat, Connection]:
         while True:
-            if self._bug is not None:
-                raise self._bug
             seat = choose(self._seats.values())
             if seat is not None and seat.connection is not None:
                 self._turns += 1
@@ -141,8 +149,8 @@ class ServerPool:
         """The roster changed: new servers get a seat and who keeps it, those that went give theirs up."""
         for address in self._roster.addresses - self._seats.keys():
             seat = self._seats[address] = Seat(address, self._slots)
-            keeper = self._keepers[address] = asyncio.create_task(self._keep(seat))
-            keeper.add_done_callback(self._ended)
+            keeping = self._guard.keep("servers", partial(self._keep, seat))
+            self._keepers[address] = asyncio.create_task(keeping)
         for address in self._seats.keys() - self._roster.addresses:
             gone = self._seats.pop(address)
             gone.draining = True
@@ -225,16 +233,14 @@ class ServerPool:
         """Close a server's connection once it has answered what it was given."""
         connection, seat.connection = seat.connection, None
         if connection is not None:
-            parting = asyncio.create_task(_close_when_idle(connection))
+            parting = asyncio.create_task(self._close_when_idle(connection))
             self._partings[parting] = connection
-            parting.add_done_callback(self._ended)
+            parting.add_done_callback(lambda task: self._partings.pop(task, None))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """What nobody foresaw goes to whoever asks for a slot next."""
-        self._partings.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._bug = error
-            self._freed.set()
+    async def _close_when_idle(self, connection: Connection) -> None:
+        with self._guard.one("servers", "a connection that was let go"):
+            await connection.until_idle()
+            await connection.decoder.close()
 
 
 class _PooledSlot:
@@ -271,8 +277,3 @@ class _PooledSlot:
         if seat.connection is self._connection:  # an answer from before it was lost proves nothing
             seat.answered()
         return labels
-
-
-async def _close_when_idle(connection: Connection) -> None:
-    await connection.until_idle()
-    await connection.decoder.close()

@@ -38,6 +38,8 @@ class Scraper:
             return parse_metrics(metrics.decode(errors="replace"), _reasons(ready))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return str(error) or "no answer in time"
+        except ValueError as error:
+            return f"what it answers is no exposition of metrics: {error}"
         except ServiceError as error:
             return str(error)
 

@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
 from narrows.errors import NarrowsError
+from narrows.loop_guard import LoopGuard
 from narrows.painting import Legend
 from narrows.wire import FrameIdentity
 from orchestrator.page.answer import fleet_json, legends_json, row_json, states_json
@@ -48,9 +50,10 @@ class Watch:
 
     async def run(self) -> None:
         """Look at both, once a second, until cancelled."""
+        guard = LoopGuard()
         async with asyncio.TaskGroup() as group:
-            group.create_task(_every(_ROUND_S, self._look_at_dispatchers))
-            group.create_task(_every(_ROUND_S, self._look_at_redis))
+            for name, look in (("dispatchers", self._look_at_dispatchers), ("redis", self._look_at_redis)):
+                group.create_task(guard.keep(name, partial(_every, _ROUND_S, look)))
 
     def close(self) -> None:
         """Wait for no thread any more."""

@@ -15,10 +15,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
 from narrows.errors import RecordError, ServiceError
+from narrows.loop_guard import LoopGuard
 from narrows.wire.keys import ScaleKeys
 from orchestrator.dispatch.store import ReplyRefused, Store, pairs
 from orchestrator.replicas.address import Address
@@ -81,9 +83,11 @@ class Roster:
         found = [f"{name} {self._unresolved.get(name, 'has no address')}" for name in nameless]
         return [*found, *(["none has registered in Redis"] if self._registering and not self._registered else [])]
 
-    async def run(self) -> None:
+    async def run(self, guard: LoopGuard | None = None) -> None:
         """Look for ever: at Redis several times a second, at names every few seconds."""
-        await asyncio.gather(self._watch_redis(), *(self._watch_name(name) for name in self._named))
+        guard = guard or LoopGuard()
+        names = [guard.keep("names of servers", partial(self._watch_name, name)) for name in self._named]
+        await asyncio.gather(guard.keep("servers in Redis", self._watch_redis), *names)
 
     async def look(self) -> None:
         """Look at Redis once.

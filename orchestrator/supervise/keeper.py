@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -12,6 +13,7 @@ import structlog
 
 from narrows.backoff import Backoff
 from narrows.errors import ServiceError
+from narrows.loop_guard import LoopGuard
 
 _log = structlog.get_logger(__name__)
 _LOOK_S = 0.1
@@ -52,7 +54,8 @@ class Keeper:
         self._server = server
         self._tell = tell or _log.warning
         self._leaving = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"keeper of {name}", daemon=True)
+        keep = partial(LoopGuard().keep_in_thread, f"keeper of {name}", self._keep, self._leaving)
+        self._thread = threading.Thread(target=keep, name=f"keeper of {name}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -20,6 +20,7 @@ from contextlib import suppress
 import structlog
 
 from narrows.errors import ServiceError
+from narrows.loop_guard import LoopGuard
 from orchestrator.report import FRESH_MS, is_fresh
 from orchestrator.supervise.drained import who_holds
 from orchestrator.supervise.host_record import HostState
@@ -65,8 +66,10 @@ class Supervisor:
             ServiceError: another supervisor of this name is alive.
         """
         await self._claim(stop)
+        guard = LoopGuard()
         while not stop.is_set():
-            await self._look()
+            with guard.one("supervising", "a look at the slots"):
+                await self._look()
             await _pause(stop)
         await self._end(hurry)
 

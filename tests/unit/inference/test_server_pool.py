@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from narrows.errors import InferenceFailed, ServiceError
+from narrows.loop_guard import LoopGuard
 from orchestrator.faults import Cause
 from orchestrator.inference.contract import ServerLost
 from orchestrator.inference.cost import BatchTotals
@@ -78,6 +79,7 @@ class Fleet:
     def __init__(self, *hosts: str) -> None:
         self.servers = {f"{host}:1": Server() for host in hosts}
         self.told: list[tuple[Cause, str]] = []
+        self.crashed: list[str] = []
         self.roster = Roster(parse_sources(["fleet:1"]), resolver=self._resolve)
 
     async def _resolve(self, _name: Address) -> frozenset[str]:
@@ -96,7 +98,12 @@ class Fleet:
     async def pool(self) -> AsyncIterator[ServerPool]:
         await self.look()
         pool = ServerPool(
-            self.roster, self.connect, max_batch=4, slots=3, report=lambda *fault: self.told.append(fault)
+            self.roster,
+            self.connect,
+            max_batch=4,
+            slots=3,
+            report=lambda *fault: self.told.append(fault),
+            guard=LoopGuard(self.crashed.append),
         )
         try:
             yield pool
@@ -339,13 +346,17 @@ async def test_closing_waits_for_no_batch_and_lets_every_server_go() -> None:
     await asyncio.gather(*held, return_exceptions=True)
 
 
-async def test_an_unforeseen_error_in_the_keeping_of_a_server_is_not_swallowed() -> None:
-    fleet = Fleet("a")
-    fleet.servers["a:1"].refuse_connections = _bug  # type: ignore[method-assign]
+async def test_an_unforeseen_error_at_one_server_is_counted_and_its_neighbours_work() -> None:
+    fleet = Fleet("a", "b")
+    crashes = [ZeroDivisionError()]
+
+    def crash_once() -> None:
+        if crashes:
+            raise crashes.pop()
+
+    fleet.servers["a:1"].refuse_connections = crash_once  # type: ignore[method-assign]
     async with fleet.pool() as pool:
-        with pytest.raises(ZeroDivisionError):
-            await run_one(pool)
-
-
-def _bug() -> None:
-    raise ZeroDivisionError
+        await until(lambda: pool.servers()["b:1"].ready)
+        await run_one(pool)
+        assert fleet.crashed == ["servers"]
+        await until(lambda: pool.servers()["a:1"].ready)
