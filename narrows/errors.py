@@ -241,6 +241,10 @@ class ServiceError(NarrowsError):
     """Redis or Triton is absent, misconfigured or refuses; the message says which and what to do."""
 
 
+class ServiceUnavailable(ServiceError):
+    """What is asked is not there now and may come: Redis does not answer, or no dispatcher has begun."""
+
+
 class ConfigError(NarrowsError):
     """A configuration file that cannot be read, or has a section, key or value that does not exist."""
 

@@ -1,4 +1,4 @@
-"""What befell a service, by name: one log line and one count each time, however often it was tried meanwhile."""
+"""What befell a service, by name: one count each time, however often it was tried. What lasts is said again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import structlog
 
+from narrows.reminder import Reminder
 from orchestrator.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -45,22 +46,26 @@ class Faults:
     def __init__(self, metrics: Metrics, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._metrics, self._monotonic = metrics, monotonic
         self._since_s: dict[Cause, float] = {}
+        self._reminders = {cause: Reminder(clock=monotonic) for cause in Cause}
         self._last_s: dict[Cause, float] = {}
         for cause in Cause:
             metrics.faults.labels(cause.value)
 
     def begin(self, cause: Cause, detail: str) -> None:
-        """A fault that lasts: said when it begins, until :meth:`end`."""
+        """A fault that lasts: counted when it begins, and said then and now and again until :meth:`end`."""
+        due = self._reminders[cause].due(cause)
         if cause not in self._since_s:
             self._since_s[cause] = self._monotonic()
             self._say(cause, detail)
+        elif due:
+            _log.warning("a fault lasts", cause=cause.value, detail=detail, lasts_s=round(self._lasts_s(cause), 3))
 
     def end(self, *causes: Cause) -> None:
         """What was there is over; what was not is no matter."""
         for cause in causes:
-            since_s = self._since_s.pop(cause, None)
-            if since_s is not None:
-                _log.info("a fault is over", cause=cause.value, lasted_s=round(self._monotonic() - since_s, 3))
+            if self._reminders[cause].over():
+                _log.info("a fault is over", cause=cause.value, lasted_s=round(self._lasts_s(cause), 3))
+                del self._since_s[cause]
 
     def happened(self, cause: Cause, detail: str) -> None:
         """A fault that was met and mended; what repeats it within a second belongs to it."""
@@ -68,6 +73,9 @@ class Faults:
         if now_s - self._last_s.get(cause, float("-inf")) > _SAME_S:
             self._say(cause, detail)
         self._last_s[cause] = now_s
+
+    def _lasts_s(self, cause: Cause) -> float:
+        return self._monotonic() - self._since_s[cause]
 
     def _say(self, cause: Cause, detail: str) -> None:
         self._metrics.faults.labels(cause.value).inc()

@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from narrows.broker.replies import Remedy, remedy_of, words_of
-from narrows.errors import ServiceError
+from narrows.errors import ServiceError, ServiceUnavailable
 from narrows.redact import redact
 from narrows.wire import Install
 from narrows.wire.keys import INSTALL_KEY
@@ -86,12 +86,14 @@ def named_errors(url: str) -> Iterator[None]:
     """Turn what the client raises into a named error.
 
     Raises:
-        ServiceError: Redis is absent, or refuses the command.
+        ServiceUnavailable: Redis does not answer.
+        ServiceError: Redis refuses the command.
     """
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise ServiceError(
+        kind = ServiceError if isinstance(error, redis.AuthenticationError) else ServiceUnavailable
+        raise kind(
             f"Redis at {redact(url)} does not answer ({words_of(error)}): is it running, and is the URL right? "
             "Set it with --redis-url or NARROWS_REDIS_URL"
         ) from None
@@ -103,10 +105,10 @@ def read_install(client: redis.Redis) -> Install:
     """How many shards this install has.
 
     Raises:
-        ServiceError: no orchestrator has ever run against this Redis.
+        ServiceUnavailable: no orchestrator has ever run against this Redis.
         RecordError: the record cannot be read.
     """
     record = client.get(INSTALL_KEY)
     if not isinstance(record, bytes):
-        raise ServiceError(f"{INSTALL_KEY} is not in this Redis: start `narrows orchestrate` against it first")
+        raise ServiceUnavailable(f"{INSTALL_KEY} is not in this Redis: start `narrows orchestrate` against it first")
     return Install.parse(record)

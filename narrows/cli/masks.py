@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
-from narrows.errors import RecordError
+from narrows.errors import RecordError, ServiceUnavailable
+from narrows.reminder import Reminder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from narrows.painting import Legend
     from narrows.subscription import Subscription
     from narrows.subscription.subscription import Outcome
     from narrows.wire import MaskPacket
+
+_TRY_AGAIN_S = 0.5
+_SILENT_S = 3.0
 
 masks = typer.Typer(
     help="Follow a stream's masks.",
@@ -62,6 +66,8 @@ def tail(
 ) -> None:
     """Print every outcome of a stream as it comes: masks, skipped frames, refusals.
 
+    What it waits for, Redis, the install or the stream's frames, it says on standard error.
+
     Example: narrows masks tail cam-1 --bundle bundles/demo
 
     Example: narrows masks tail cam-1 --format png --count 10 --out masks
@@ -74,8 +80,12 @@ def tail(
     from narrows.wire import MaskPacket
 
     legend = Legend() if bundle is None else Legend.of_bundle(bundle)
-    with subscribe(stream, redis_url=redis_url, from_id=from_id, timeout_s=timeout_s) as outcomes:
+    with _awaited(
+        lambda: subscribe(stream, redis_url=redis_url, from_id=from_id, timeout_s=timeout_s), timeout_s
+    ) as outcomes:
+        silence = outcomes.on_silence = _Silence(stream)
         for outcome in islice(_readable(outcomes), count):
+            silence.over()
             line = {"stream": stream, "entry": outcomes.last_id}
             line |= describe(outcome, legend.names, received_ms=time.time() * 1000)
             if form is Format.PNG and isinstance(outcome, MaskPacket):
@@ -92,6 +102,47 @@ def _readable(outcomes: Subscription) -> Iterator[Outcome]:
             return
         except RecordError as error:
             print(f"{outcomes.last_id}: {error}", file=sys.stderr, flush=True)
+
+
+def _awaited(begin: Callable[[], Subscription], timeout_s: float | None) -> Subscription:
+    """The subscription as soon as it can begin.
+
+    Raises:
+        ServiceUnavailable: it could not within ``timeout_s``.
+    """
+    reminder, begun_s = Reminder(), time.monotonic()
+    while True:
+        try:
+            return begin()
+        except ServiceUnavailable as error:
+            if timeout_s is not None and time.monotonic() - begun_s >= timeout_s:
+                raise
+            if reminder.due(str(error)):
+                print(f"narrows: waiting: {error}", file=sys.stderr)
+        time.sleep(_TRY_AGAIN_S)
+
+
+class _Silence:
+    """Says that nothing comes of a stream, and where to look: soon, and again while that lasts."""
+
+    def __init__(self, stream: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
+        self._reminder = Reminder(clock=clock)
+        self._since_s = clock()
+
+    def __call__(self) -> None:
+        """Ask for each time that there was nothing to read."""
+        words = (
+            f"no frame of {self._stream} ends: is its camera running (`narrows streams list`), "
+            "and a decoder ready (`narrows doctor`)?"
+        )
+        if self._clock() - self._since_s >= _SILENT_S and self._reminder.due(words):
+            print(f"narrows: waiting: {words}", file=sys.stderr)
+
+    def over(self) -> None:
+        """Something came."""
+        self._since_s = self._clock()
+        self._reminder.over()
 
 
 def _write_png(folder: Path, stream: str, mask: MaskPacket, legend: Legend) -> Path:

@@ -80,6 +80,7 @@ class Subscription(Iterator[Outcome]):
     Attributes:
         last_id: the Redis id of the outcome that ``next`` answered last; give it as ``from_id`` to resume.
         reconnects: how often the connection broke.
+        on_silence: called about once a second while nothing comes.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Subscription(Iterator[Outcome]):
     ) -> None:
         self.last_id = last_id
         self.reconnects = 0
+        self.on_silence: Callable[[], None] | None = None
         self._client = client
         self._keys = keys
         self._url = redis_url
@@ -134,6 +136,8 @@ class Subscription(Iterator[Outcome]):
         if found is None:
             return
         self._waiting.extend(found)
+        if not found and self.on_silence is not None:
+            self.on_silence()
         if not found and give_up_s is not None and self._clock() >= give_up_s:
             raise StopIteration
 

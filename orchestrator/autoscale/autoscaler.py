@@ -22,6 +22,7 @@ import structlog
 
 from narrows.errors import RecordError, ServiceError
 from narrows.loop_guard import LoopGuard
+from narrows.reminder import Reminder
 from narrows.wire.keys import ScaleKeys
 from narrows.wire.scale_order import ScaleOrder
 from orchestrator.autoscale.actuation import Actuation
@@ -103,6 +104,7 @@ class Autoscaler:
         self._forecaster = Forecaster()
         self._journal = Journal(store, self.metrics, leadership.owner)
         self._order_failure = ""
+        self._reminder = Reminder(clock=monotonic)
         self._orders = ScaleOrder()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -138,6 +140,7 @@ class Autoscaler:
             try:
                 await self.round()
                 self.vitals.went_well()
+                self._reminder.over()
                 outcome = "ok"
             except ActuationFailed as error:
                 outcome = "engine"
@@ -256,7 +259,7 @@ class Autoscaler:
         metrics.dry_run.set(self._plan.dry_run)
 
     def _trouble(self, what: str, error: ServiceError) -> None:
-        if self.vitals.trouble != str(error):
+        if self._reminder.due(str(error)):
             _log.warning(what, error=str(error))
         self.vitals.trouble = str(error)
 

@@ -14,6 +14,7 @@ import structlog
 from narrows.errors import NarrowsError
 from narrows.loop_guard import LoopGuard
 from narrows.painting import Legend
+from narrows.reminder import Reminder
 from narrows.wire import FrameIdentity
 from orchestrator.page.answer import fleet_json, legends_json, row_json, states_json
 from orchestrator.page.directory import Directory, Standing
@@ -44,6 +45,7 @@ class Watch:
         self._fleet: FleetView | None = None
         self._standing = Standing()
         self._redis_trouble = ""
+        self._reminder = Reminder()
         self._redis_answered_s = time.monotonic()
         self._rounds = ThreadPoolExecutor(1, thread_name_prefix="rounds")
         self._visits = ThreadPoolExecutor(2, thread_name_prefix="visits")
@@ -127,6 +129,7 @@ class Watch:
             self._in_trouble(str(error))
         else:
             self._redis_trouble, self._redis_answered_s = "", time.monotonic()
+            self._reminder.over()
 
     def _read(self, *, look: bool) -> Standing:
         if look:
@@ -134,7 +137,7 @@ class Watch:
         return self._directory.feel_pulses()
 
     def _in_trouble(self, what: str) -> None:
-        if what != self._redis_trouble:
+        if self._reminder.due(what):
             _log.warning("redis cannot be read", error=what)
         self._redis_trouble = what
 

@@ -81,7 +81,14 @@ class Roster:
         """Which sources name no server now, and why; for people."""
         nameless = [name for name in self._named if not self._behind.get(name)]
         found = [f"{name} {self._unresolved.get(name, 'has no address')}" for name in nameless]
-        return [*found, *(["none has registered in Redis"] if self._registering and not self._registered else [])]
+        return [
+            *found,
+            *(
+                ["none has registered in Redis: start `narrows supervise` with the same --redis-url"]
+                if self._registering and not self._registered
+                else []
+            ),
+        ]
 
     async def run(self, guard: LoopGuard | None = None) -> None:
         """Look for ever: at Redis several times a second, at names every few seconds."""

@@ -21,6 +21,7 @@ import structlog
 
 from narrows.errors import ServiceError
 from narrows.loop_guard import LoopGuard
+from narrows.reminder import Reminder
 from orchestrator.report import FRESH_MS, is_fresh
 from orchestrator.supervise.drained import who_holds
 from orchestrator.supervise.host_record import HostState
@@ -56,6 +57,7 @@ class Supervisor:
         self._owner = secrets.token_hex(8)
         self._vacated = set[str]()  # addresses that have no server any more and may still be marked as draining
         self._away = False
+        self._reminder = Reminder()
         self._steady_since_s = float("-inf")
         self._silent = Silent()
 
@@ -126,6 +128,7 @@ class Supervisor:
         if self._away:
             _log.info("Redis is back")
             self._away = False
+            self._reminder.over()
         if heard.target is not None and heard.target != self.target:
             _log.info("another number of servers is wanted", was=self.target, wanted=heard.target)
             self.target = heard.target
@@ -209,7 +212,7 @@ class Supervisor:
             _log.warning("the records stay behind; the next supervisor of this name removes them", error=str(error))
 
     def _say_away(self, error: ServiceError) -> None:
-        if not self._away:
+        if self._reminder.due(str(error)):
             _log.warning("all stays as it is until Redis is back", error=str(error))
         self._away = True
         self._silent.begin_anew()

@@ -15,7 +15,8 @@ import redis
 from PIL import Image
 
 from narrows.painting import Legend
-from narrows.wire import FrameIdentity, MaskPacket, Skip, StreamKeys
+from narrows.wire import FrameIdentity, Install, MaskPacket, Skip, StreamKeys
+from narrows.wire.keys import INSTALL_KEY
 from narrows.wire.mask import class_areas
 from narrows.wire.outcome import outcome_to_json
 from orchestrator.supervise import LocalRedis
@@ -54,6 +55,52 @@ def test_each_outcome_is_a_line_of_json(server: LocalRedis, client: redis.Redis)
     assert isinstance(areas, dict)
     assert {name: pixels for name, pixels in areas.items() if pixels} == {"sky": 1, "building": 2, "road": 3}
     assert (skip["kind"], skip["reason"], skip["stream"]) == ("skipped", "stale", "cam-1")
+
+
+def test_it_waits_for_an_install_and_says_so(tmp_path: Path) -> None:
+    with (
+        LocalRedis.start(tmp_path) as empty,
+        redis.Redis.from_url(empty.url) as client,
+        subprocess.Popen(
+            command(empty, "--from", "0", "--count", "1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as waiting,
+    ):
+        assert waiting.stderr is not None
+        said = waiting.stderr.readline()
+        client.set(INSTALL_KEY, Install(4).to_json())
+        publish_mask(client, 7)
+        printed, rest = waiting.communicate(timeout=60)
+    assert said.startswith("narrows: waiting: narrows:install is not in this Redis: start `narrows orchestrate`")
+    assert (json.loads(printed)["sequence"], rest) == (7, "")
+
+
+def test_it_says_that_nothing_comes_and_where_to_look(server: LocalRedis, client: redis.Redis) -> None:
+    with subprocess.Popen(
+        command(server, "--count", "1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stderr is not None
+        said = waiting.stderr.readline()
+        publish_mask(client, 8)
+        printed, rest = waiting.communicate(timeout=60)
+    assert said.startswith("narrows: waiting: no frame of cam-1 ends: is its camera running (`narrows streams list`)")
+    assert (json.loads(printed)["sequence"], rest) == (8, "")
+
+
+def test_it_does_not_wait_for_a_password_that_is_refused(server: LocalRedis) -> None:
+    url = server.url.replace("://", "://camera:wrong@")
+    done = subprocess.run(
+        [*command(server), "--redis-url", url], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "waiting" not in done.stderr
+    assert "wrong" not in done.stderr.replace("WRONGPASS", "")
+
+
+def test_waiting_too_has_an_end_where_one_is_given(tmp_path: Path) -> None:
+    with LocalRedis.start(tmp_path) as empty:
+        done = subprocess.run(command(empty, "--timeout", "0"), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("narrows: narrows:install is not in this Redis")
 
 
 def test_a_line_names_the_entry_to_resume_from(server: LocalRedis, client: redis.Redis) -> None:

@@ -39,7 +39,7 @@ def test_the_environment_outranks_the_file_and_the_command_line_outranks_both(fo
     assert "from-the-line is no bundle" in from_line.stderr
 
 
-@pytest.mark.parametrize("arguments", [("streams", "list"), ("masks", "tail", "cam-1")])
+@pytest.mark.parametrize("arguments", [("streams", "list"), ("masks", "tail", "cam-1", "--timeout", "0")])
 def test_subcommands_share_the_address_of_redis(folder: Path, arguments: tuple[str, ...]) -> None:
     shown = narrows(folder, *arguments)
     assert "Redis at redis://***@127.0.0.1:1/0 does not answer" in shown.stderr

@@ -39,6 +39,20 @@ def test_a_lasting_fault_is_one_line_and_one_count_however_often_it_is_met(clock
     assert count(metrics, Cause.REDIS_FULL) == 0
 
 
+def test_what_lasts_is_said_again_every_half_minute_and_counted_once(clock: Clock) -> None:
+    faults = Faults(metrics := Metrics(), clock)
+    with capture_logs() as lines:
+        for _ in range(7):
+            faults.begin(Cause.TRITON_AWAY, "none has registered")
+            clock.now_s += 10
+    assert [(line["event"], line["detail"], line.get("lasts_s")) for line in lines] == [
+        ("a fault", "none has registered", None),
+        ("a fault lasts", "none has registered", 30.0),
+        ("a fault lasts", "none has registered", 60.0),
+    ]
+    assert count(metrics, Cause.TRITON_AWAY) == 1
+
+
 def test_it_counts_again_when_it_comes_back(clock: Clock) -> None:
     faults = Faults(metrics := Metrics(), clock)
     for _ in range(2):
