@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,37 @@ def edge(result: dict[str, Any]) -> str:
     return _table([f"one camera, {result['input']}, one core", "measured", "aim"], rows) + f"\n\n{_load(result)}."
 
 
+def chaos(result: dict[str, Any]) -> str:
+    """Service after each blow, and the books."""
+    rows = [
+        [name, str(len(seconds)), f"{sorted(seconds)[len(seconds) // 2]:.1f}", f"{max(seconds):.1f}"]
+        for name, seconds in result["back_s"].items()
+    ]
+    books, without = result["books"], Counter[str]()
+    for line in books:
+        without.update({f"refused as {reason}": count for reason, count in line["refusals"].items()})
+        without["skipped"] += line["skipped"]
+    ends = ", ".join(f"{count:,} {how}" for how, count in sorted(without.items()) if count)
+    sent, lost, unaccounted = (sum(line[name] for line in books) for name in ("sent", "lost", "unaccounted"))
+    text = (
+        f"{result['kills']} blows in {result['seconds']:,.0f} s, {result['overlapping']} of them overlapping, on "
+        f"{result['dispatchers']} dispatchers and {result['tritons']} Tritons: of {sent:,} frames "
+        f"{result['masks_compared']:,} ended in masks ({result['masks_wrong']} streams with a wrong one), the others "
+        f"{ends or 'none'}; {lost} lost, {unaccounted} unaccounted for. "
+        f"{'The books of every stream agree' if result['sound'] else 'The books do not agree'}."
+    )
+    return _table(["blow", "times", "service back, median s", "worst s"], rows) + f"\n\n{text}"
+
+
+def mutants(result: dict[str, Any]) -> str:
+    """The planted faults and who catches them."""
+    rows = [[row["name"], f"`{row['file']}`", f"`{row['test']}`"] for row in result["rows"]]
+    return (
+        _table(["fault", "planted in", "caught by"], rows)
+        + f"\n\n{result['planted']} planted, {result['survivors']} survived."
+    )
+
+
 RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "scale": scale,
     "e2e": e2e,
@@ -286,6 +318,8 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "pipeline": pipeline,
     "fairness": fairness,
     "autoscale": autoscale,
+    "chaos": chaos,
+    "mutants": mutants,
 }
 
 

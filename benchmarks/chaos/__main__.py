@@ -9,8 +9,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.chaos.account import Line, balance
-from benchmarks.chaos.blows import BLOWS
+from benchmarks.chaos.blows import BLOWS, Struck, how_many
 from benchmarks.chaos.fleet import Fleet
 from benchmarks.chaos.parts import Parts
 from benchmarks.chaos.reel import Reel
@@ -31,22 +31,31 @@ from orchestrator.faults import Cause
 _ROOT = Path(__file__).parents[2]
 _AIM_S = 5.0
 _CAMERAS, _FRAMES_PER_S = 6, 4.0
-_SETTLE_S = 60.0
+_WAVES, _WITHIN_S, _OF_A_KIND = (1, 2, 2, 3), 1.0, 2
 _COUNTS = ("sent", "repeated", "mask", "skipped", "refused", "lost", "duplicate", "unaccounted")
 
 
 @dataclass(frozen=True)
 class Told:
-    """What came of a run. ``back_s`` has the seconds to full service after each blow's part was back."""
+    """What came of a run.
+
+    Attributes:
+        back_s: seconds to full service after the parts of each blow's wave were back, by blow.
+        faults: lines of the dispatchers' logs, by cause.
+        overlapping: blows that struck while another part was down.
+        masks: masks that were read, each compared with the one decoded here.
+    """
 
     back_s: Mapping[str, Sequence[float]]
     books: Sequence[Line]
     faults: Mapping[str, int]
+    overlapping: int
+    masks: int
     seconds: float
 
     @property
     def sound(self) -> bool:
-        """Whether every frame that was taken ended exactly once, in all three books."""
+        """Whether every frame that was taken ended exactly once, in all three books, ``complete`` ones in masks."""
         return not any(line.troubles for line in self.books)
 
 
@@ -54,6 +63,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--dispatchers", type=int, default=3)
+    parser.add_argument("--tritons", type=int, default=2)
     parser.add_argument("--bundle", type=Path, default=_ROOT / "bundles" / "demo")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)
@@ -74,40 +85,79 @@ def main() -> int:
 
 async def _run(options: argparse.Namespace, folder: Path, console: Console) -> Told:
     bundle, chance = Bundle.open(options.bundle), random.Random(options.seed)
-    console.print("encoding sample frames; starting Redis, Triton and two dispatchers", style="dim")
+    counts = f"{options.dispatchers} dispatchers and {options.tritons} Tritons"
+    console.print(f"encoding and decoding sample frames; starting Redis, {counts}", style="dim")
     reel = await asyncio.to_thread(Reel.encode, bundle, _ROOT / "samples" / "images" / "val")
     begun_s, back_s = time.monotonic(), defaultdict[str, list[float]](list)
-    with Parts(bundle, folder) as parts:
+    with Parts(bundle, folder, dispatchers=options.dispatchers, tritons=options.tritons) as parts:
         await asyncio.to_thread(parts.wait_ready)
+        waves = draw(options.kills, chance, {struck: min(_OF_A_KIND, how_many(parts, struck)) for struck in Struck})
         async with Fleet(parts.redis.url, reel, "cam", _CAMERAS, _FRAMES_PER_S).play() as fleet:
             await fleet.back_after(time.monotonic())
             with _progress(console) as progress:
                 task = progress.add_task("", total=options.kills)
-                for name in _draw(options.kills, chance):
-                    progress.update(task, description=name)
-                    try:
-                        part_back_s = await BLOWS[name][0](parts, chance)
-                        back_s[name].append(await fleet.back_after(part_back_s, most_s=_SETTLE_S))
-                    except PermissionError as error:
-                        console.print(f"{name} is left out: {error}")
+                for wave in waves:
+                    progress.update(task, description=" + ".join(wave))
+                    backs = await asyncio.gather(*_strikes(wave, parts, chance, console))
+                    back = await fleet.back_after(max(backs))
+                    for name in wave:
+                        back_s[name].append(back)
                     await asyncio.sleep(chance.uniform(0.0, 0.5))
-                    progress.advance(task)
+                    progress.advance(task, len(wave))
             console.print("waiting until everything that was sent has ended", style="dim")
-            await fleet.settle(_SETTLE_S)
+            await fleet.settle()
             books = await balance(fleet)
         faults = {cause.value: len(parts.fault_lines(cause)) for cause in Cause}
-    return Told(back_s, books, faults, time.monotonic() - begun_s)
+    masks = sum(line.mask for line in books)
+    overlapping = sum(len(wave) for wave in waves if len(wave) > 1)
+    return Told(back_s, books, faults, overlapping, masks, time.monotonic() - begun_s)
 
 
-def _draw(kills: int, chance: random.Random) -> list[str]:
-    """Every blow at least once, if there are so many; then at random."""
-    names = [*BLOWS, *chance.choices(list(BLOWS), k=max(0, kills - len(BLOWS)))]
+def draw(kills: int, chance: random.Random, most: Mapping[Struck, int]) -> list[tuple[str, ...]]:
+    """Waves of blows that overlap: every blow at least once, if there are so many; then at random.
+
+    Args:
+        kills: how many blows.
+        chance: decides.
+        most: how many parts of a kind a wave may strike.
+    """
+    names = [*BLOWS, *chance.choices(list(BLOWS), k=max(0, kills - len(BLOWS)))][:kills]
     chance.shuffle(names)
-    return names[:kills]
+    waves: list[tuple[str, ...]] = []
+    while names:
+        size = chance.choice(_WAVES)
+        kinds = Counter[Struck]()
+        wave: list[str] = []
+        for name in names[:size]:
+            kinds[BLOWS[name].struck] += 1
+            if kinds[BLOWS[name].struck] > most[BLOWS[name].struck]:
+                break
+            wave.append(name)
+        del names[: len(wave)]
+        waves.append(tuple(wave))
+    return waves
+
+
+def _strikes(wave: Sequence[str], parts: Parts, chance: random.Random, console: Console) -> list[Awaitable[float]]:
+    """The blows of a wave, begun within :data:`_WITHIN_S` of each other, each on a part of its own."""
+    counts = {struck: how_many(parts, struck) for struck in Struck}
+    free = {struck: chance.sample(range(count), count) for struck, count in counts.items()}
+    return [
+        _after(chance.uniform(0.0, _WITHIN_S), name, parts, free[BLOWS[name].struck].pop(), console) for name in wave
+    ]
+
+
+async def _after(delay_s: float, name: str, parts: Parts, which: int, console: Console) -> float:
+    await asyncio.sleep(delay_s)
+    try:
+        return await BLOWS[name].strike(parts, which)
+    except PermissionError as error:
+        console.print(f"{name} is left out: {error}")
+        return time.monotonic()
 
 
 def _progress(console: Console) -> Progress:
-    text = TextColumn("{task.description:18}")
+    text = TextColumn("{task.description:50}")
     return Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
 
 
@@ -117,13 +167,18 @@ def _print(told: Told, console: Console) -> None:
         struck.add_row(name, str(len(seconds)), f"{sorted(seconds)[len(seconds) // 2]:.2f}", f"{max(seconds):.2f}")
     books = Table("stream", *_COUNTS, "verdict", title="The ledger")
     for line in told.books:
-        books.add_row(line.stream, *(str(getattr(line, n)) for n in _COUNTS), "; ".join(line.troubles) or "balanced")
+        reasons = [f"{count} {reason}" for reason, count in line.refusals.items()]
+        verdict = "; ".join([*(line.troubles or ["balanced"]), *reasons])
+        books.add_row(line.stream, *(str(getattr(line, n)) for n in _COUNTS), verdict)
     books.add_row("all", *(str(sum(getattr(line, n) for line in told.books)) for n in _COUNTS), "")
     console.print(struck, books)
     late = sum(s > _AIM_S for seconds in told.back_s.values() for s in seconds)
     kills = sum(map(len, told.back_s.values()))
-    verdict = "every frame ended exactly once" if told.sound else "frames are unaccounted for"
-    console.print(f"{kills} blows in {told.seconds:.0f} s: {verdict}; {late} times service took over {_AIM_S:.0f} s")
+    verdict = "every frame ended exactly once, as it should" if told.sound else "the books do not agree"
+    console.print(
+        f"{kills} blows in {told.seconds:.0f} s, {told.overlapping} of them overlapping: {verdict}; {told.masks} masks "
+        f"compared pixel by pixel; {late} times service took over {_AIM_S:.0f} s"
+    )
 
 
 def _figures(told: Told, options: argparse.Namespace) -> dict[str, object]:
@@ -131,6 +186,11 @@ def _figures(told: Told, options: argparse.Namespace) -> dict[str, object]:
         "kills": options.kills,
         "seed": options.seed,
         "seconds": round(told.seconds, 1),
+        "dispatchers": options.dispatchers,
+        "tritons": options.tritons,
+        "overlapping": told.overlapping,
+        "masks_compared": told.masks,
+        "masks_wrong": sum("show something else" in trouble for line in told.books for trouble in line.troubles),
         "sound": told.sound,
         "back_s": {name: [round(s, 3) for s in seconds] for name, seconds in sorted(told.back_s.items())},
         "fault_lines": told.faults,

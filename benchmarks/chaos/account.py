@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.chaos.fleet import Camera, Fleet
+
+EXCUSED = frozenset({"reference_lost"})
+"""Why a ``complete`` frame may be refused: a successor has not the references that its predecessor held in memory."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +24,19 @@ class Line:
     lost: int
     duplicate: int
     unaccounted: int
+    refusals: Mapping[str, int]
     troubles: tuple[str, ...]
 
 
 async def balance(fleet: Fleet) -> list[Line]:
     """Compare the books of every stream; the fleet has settled."""
-    return [_line(camera, await fleet.ledger(camera), await fleet.left(camera)) for camera in fleet.cameras]
+    return [
+        _line(camera, await fleet.ledger(camera), await fleet.left(camera), await fleet.pending(camera))
+        for camera in fleet.cameras
+    ]
 
 
-def _line(camera: Camera, ledger: dict[str, int], left: int) -> Line:
+def _line(camera: Camera, ledger: dict[str, int], left: int, pending: int) -> Line:
     sent, read = len(camera.taken_s), camera.kinds()
     counted = {name: ledger.get(name, 0) for name in ("mask", "skipped", "refused", "lost", "outside", "duplicate")}
     endless = [sequence for sequence in camera.taken_s if sequence not in camera.ends]
@@ -42,6 +50,9 @@ def _line(camera: Camera, ledger: dict[str, int], left: int) -> Line:
         *([f"{counted['lost']} called lost that were taken"] if counted["lost"] else []),
         *([f"{counted['outside']} refused outside the sequence"] if counted["outside"] else []),
         *([f"{left} entries left in the stream"] if left else []),
+        *([f"{pending} entries not acknowledged"] if pending else []),
+        *([f"masks that show something else: {camera.wrong[:5]}"] if camera.wrong else []),
+        *([f"complete, and {_without_mask(camera)}"] if camera.complete and _without_mask(camera) else []),
         *([f"{counted['duplicate']} duplicates, {camera.repeated} repeated"] if _too_many(camera, counted) else []),
     ]
     ended = counted["mask"] + counted["skipped"] + counted["refused"] + counted["lost"]
@@ -57,8 +68,16 @@ def _line(camera: Camera, ledger: dict[str, int], left: int) -> Line:
         lost=counted["lost"],
         duplicate=counted["duplicate"],
         unaccounted=len(endless) + len(twice) + len(strange),
+        refusals=dict(camera.refusals),
         troubles=tuple(troubles),
     )
+
+
+def _without_mask(camera: Camera) -> str:
+    """Ends of a ``complete`` stream that are no masks."""
+    ends = {f"refused as {reason}": count for reason, count in camera.refusals.items() if reason not in EXCUSED}
+    ends |= {"skipped": camera.kinds()["skipped"]} if camera.kinds()["skipped"] else {}
+    return ", ".join(f"{count} {how}" for how, count in ends.items())
 
 
 def _too_many(camera: Camera, counted: dict[str, int]) -> bool:

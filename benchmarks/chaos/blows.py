@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import random
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
 
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -24,111 +25,144 @@ from orchestrator.supervise.ports import free_ports
 
 LEASE_S = 3.0
 _FROZEN_S = 1.0
-_BACK_S = 30.0
-_END_S = 10.0
+_BACK_S = 300.0
+"""An end to waiting on a machine that is busy; no promise."""
+_END_S = 30.0  # Kubernetes' default terminationGracePeriodSeconds
 _PTRACE_SEIZE, _PTRACE_INTERRUPT, _WALL = 0x4206, 0x4207, 0x40000000
 
-Blow = Callable[[Parts, random.Random], Awaitable[float]]
+
+class Struck(StrEnum):
+    """What a blow strikes."""
+
+    REDIS = "redis"
+    TRITON = "triton"
+    DISPATCHER = "dispatcher"
 
 
-async def kill_triton(parts: Parts, _chance: random.Random) -> float:
+@dataclass(frozen=True)
+class Blow:
+    """One of them.
+
+    Attributes:
+        strike: does it to the part of this number, of its kind.
+        struck: the kind.
+        causes: by which names dispatchers may call it.
+    """
+
+    strike: Callable[[Parts, int], Awaitable[float]]
+    struck: Struck
+    causes: tuple[Cause, ...] = ()
+
+
+def how_many(parts: Parts, struck: Struck) -> int:
+    """Parts of a kind."""
+    return {Struck.REDIS: 1, Struck.TRITON: len(parts.tritons), Struck.DISPATCHER: len(parts.dispatchers)}[struck]
+
+
+async def kill_triton(parts: Parts, which: int) -> float:
     """SIGKILL; its keeper starts it again."""
-    restarts = parts.triton_keeper.restarts
-    os.kill(parts.triton.pid, signal.SIGKILL)
-    return await _until(lambda: parts.triton_keeper.restarts > restarts)
+    keeper, restarts = parts.triton_keepers[which], parts.triton_keepers[which].restarts
+    os.kill(parts.tritons[which].pid, signal.SIGKILL)
+    return await _until(lambda: keeper.restarts > restarts)
 
 
-async def freeze_triton(parts: Parts, _chance: random.Random) -> float:
+async def freeze_triton(parts: Parts, which: int) -> float:
     """SIGSTOP until a dispatcher notices, and a while longer."""
-    told = len(parts.fault_lines(Cause.TRITON_HUNG))
-    os.kill(parts.triton.pid, signal.SIGSTOP)
-    await _until(lambda: len(parts.fault_lines(Cause.TRITON_HUNG)) > told)
+    told = _told(parts, *_FROZEN)
+    os.kill(parts.tritons[which].pid, signal.SIGSTOP)
+    await _until(lambda: _told(parts, *_FROZEN) > told)
     await asyncio.sleep(_FROZEN_S)
-    os.kill(parts.triton.pid, signal.SIGCONT)
+    os.kill(parts.tritons[which].pid, signal.SIGCONT)
     return time.monotonic()
 
 
-async def kill_stub(parts: Parts, _chance: random.Random) -> float:
+async def kill_stub(parts: Parts, which: int) -> float:
     """SIGKILL of the process that computes: the model stays READY, its requests fail."""
-    return await _lose_stub(parts, lambda stub: os.kill(stub, signal.SIGKILL))
+    return await _lose_stub(parts, which, lambda stub: os.kill(stub, signal.SIGKILL))
 
 
-async def freeze_stub(parts: Parts, _chance: random.Random) -> float:
+async def freeze_stub(parts: Parts, which: int) -> float:
     """SIGSTOP of the process that computes: its heart stops beating."""
-    return await _lose_stub(parts, lambda stub: os.kill(stub, signal.SIGSTOP))
+    return await _lose_stub(parts, which, lambda stub: os.kill(stub, signal.SIGSTOP))
 
 
-async def hang_stub(parts: Parts, _chance: random.Random) -> float:
+async def hang_stub(parts: Parts, which: int) -> float:
     """The thread that computes stops, the one that beats goes on: Triton calls the process healthy."""
-    return await _lose_stub(parts, _stop_main_thread)
+    return await _lose_stub(parts, which, _stop_main_thread)
 
 
-async def lose_regions(parts: Parts, _chance: random.Random) -> float:
+async def lose_regions(parts: Parts, which: int) -> float:
     """The server forgets the shared memory that is not in use at this moment, and its names vanish."""
-    await asyncio.to_thread(_forget_regions, parts)
+    await asyncio.to_thread(_forget_regions, parts.tritons[which].grpc_address)
     return time.monotonic()
 
 
-async def kill_redis(parts: Parts, _chance: random.Random) -> float:
+async def kill_redis(parts: Parts, _which: int) -> float:
     """SIGKILL; its keeper starts it again with its append-only file."""
     restarts = parts.redis_keeper.restarts
     os.kill(parts.redis.pid, signal.SIGKILL)
     return await _until(lambda: parts.redis_keeper.restarts > restarts)
 
 
-async def make_redis_read_only(parts: Parts, _chance: random.Random) -> float:
+async def make_redis_read_only(parts: Parts, _which: int) -> float:
     """Redis becomes a replica, as in a failover, and a master again after longer than a lease."""
     return await _commands(parts, ("REPLICAOF", "127.0.0.1", free_ports(1)[0]), ("REPLICAOF", "NO", "ONE"))
 
 
-async def fill_redis(parts: Parts, _chance: random.Random) -> float:
+async def fill_redis(parts: Parts, _which: int) -> float:
     """Redis takes no more writes for want of memory, longer than a lease."""
     return await _commands(parts, ("CONFIG", "SET", "maxmemory", "1mb"), ("CONFIG", "SET", "maxmemory", "0"))
 
 
-async def freeze_dispatcher(parts: Parts, chance: random.Random) -> float:
+async def freeze_dispatcher(parts: Parts, which: int) -> float:
     """SIGSTOP past the lease; another takes over, then it thaws."""
-    pid = chance.choice(parts.dispatchers).process.pid
+    pid = parts.dispatchers[which].process.pid
     os.kill(pid, signal.SIGSTOP)
     await asyncio.sleep(LEASE_S + 2)
     os.kill(pid, signal.SIGCONT)
     return time.monotonic()
 
 
-async def kill_dispatcher(parts: Parts, chance: random.Random) -> float:
+async def kill_dispatcher(parts: Parts, which: int) -> float:
     """SIGKILL; its keeper starts it again."""
-    return await _end_dispatcher(chance.choice(parts.dispatchers), signal.SIGKILL)
+    return await _end_dispatcher(parts.dispatchers[which], signal.SIGKILL)
 
 
-async def end_dispatcher(parts: Parts, chance: random.Random) -> float:
+async def end_dispatcher(parts: Parts, which: int) -> float:
     """SIGTERM, as in a rolling update; one that takes longer to end than a platform waits is an error."""
-    return await _end_dispatcher(chance.choice(parts.dispatchers), signal.SIGTERM)
+    return await _end_dispatcher(parts.dispatchers[which], signal.SIGTERM)
 
 
 # Whoever is quicker names a stub that is lost: Triton, or the dispatcher whose answer is overdue.
 _STUB = (Cause.TRITON_INSTANCE_LOST, Cause.TRITON_HUNG)
+_FROZEN = (Cause.TRITON_HUNG, Cause.TRITON_SERVER_LOST)
 
-BLOWS: Mapping[str, tuple[Blow, tuple[Cause, ...]]] = {
-    "triton killed": (kill_triton, (Cause.TRITON_AWAY,)),
-    "triton frozen": (freeze_triton, (Cause.TRITON_HUNG,)),
-    "stub killed": (kill_stub, _STUB),
-    "stub frozen": (freeze_stub, _STUB),
-    "stub hung": (hang_stub, (Cause.TRITON_HUNG,)),
-    "regions lost": (lose_regions, (Cause.TRITON_REGIONS_LOST,)),
-    "redis killed": (kill_redis, (Cause.REDIS_AWAY,)),
-    "redis read-only": (make_redis_read_only, (Cause.REDIS_READ_ONLY,)),
-    "redis full": (fill_redis, (Cause.REDIS_FULL,)),
-    "dispatcher frozen": (freeze_dispatcher, (Cause.LEASE_LOST,)),
-    "dispatcher killed": (kill_dispatcher, ()),
-    "dispatcher ended": (end_dispatcher, ()),
+BLOWS: Mapping[str, Blow] = {
+    "triton killed": Blow(kill_triton, Struck.TRITON, (Cause.TRITON_AWAY,)),
+    "triton frozen": Blow(freeze_triton, Struck.TRITON, (Cause.TRITON_HUNG,)),
+    "stub killed": Blow(kill_stub, Struck.TRITON, _STUB),
+    "stub frozen": Blow(freeze_stub, Struck.TRITON, _STUB),
+    "stub hung": Blow(hang_stub, Struck.TRITON, (Cause.TRITON_HUNG,)),
+    "regions lost": Blow(lose_regions, Struck.TRITON, (Cause.TRITON_REGIONS_LOST,)),
+    "redis killed": Blow(kill_redis, Struck.REDIS, (Cause.REDIS_AWAY,)),
+    "redis read-only": Blow(make_redis_read_only, Struck.REDIS, (Cause.REDIS_READ_ONLY,)),
+    "redis full": Blow(fill_redis, Struck.REDIS, (Cause.REDIS_FULL,)),
+    "dispatcher frozen": Blow(freeze_dispatcher, Struck.DISPATCHER, (Cause.LEASE_LOST,)),
+    "dispatcher killed": Blow(kill_dispatcher, Struck.DISPATCHER),
+    "dispatcher ended": Blow(end_dispatcher, Struck.DISPATCHER),
 }
 
 
-async def _lose_stub(parts: Parts, lose: Callable[[int], None]) -> float:
-    stub = parts.stubs()[-1]
+def _told(parts: Parts, *causes: Cause) -> int:
+    return sum(len(parts.fault_lines(cause)) for cause in causes)
+
+
+async def _lose_stub(parts: Parts, which: int, lose: Callable[[int], None]) -> float:
+    await _until(lambda: bool(parts.stubs(which)))  # a model that is loaded anew has none for a moment
+    stub = parts.stubs(which)[-1]
     lose(stub)
     try:
-        return await _until(lambda: parts.stubs()[-1:] not in ([stub], []))
+        return await _until(lambda: parts.stubs(which)[-1:] not in ([stub], []))
     finally:
         with suppress(ProcessLookupError):
             os.kill(stub, signal.SIGKILL)
@@ -179,8 +213,8 @@ def _reap_traced(pid: int) -> None:
             continue
 
 
-def _forget_regions(parts: Parts) -> None:
-    with InferenceServerClient(parts.triton.grpc_address, channel_args=[GRPC_DIRECT]) as client:
+def _forget_regions(address: str) -> None:
+    with InferenceServerClient(address, channel_args=[GRPC_DIRECT]) as client:
         for name in client.get_system_shared_memory_status().regions:
             (FOLDER / name).unlink(missing_ok=True)
             with suppress(InferenceServerException):  # in use at this moment

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from benchmarks.chaos.parts import SHARDS
-from benchmarks.chaos.reel import Reel
+from benchmarks.chaos.reel import CHAIN, Reel
 from narrows.errors import ServiceError
-from narrows.wire import FrameIdentity, MaskPacket, ShardKeys, StreamKeys
-from narrows.wire.keys import PACKET_FIELD
+from narrows.wire import Control, FrameIdentity, MaskPacket, Refusal, ShardKeys, StreamKeys
+from narrows.wire.keys import GROUP, PACKET_FIELD
 from narrows.wire.outcome import outcome_from_json
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.store import pairs
 
 _PAUSE_S = 0.1
-_SETTINGS = (b'{"policy": "complete"}', b'{"policy": "realtime", "stale_ms": 2000}')
+_MOST_OPEN = 32
+_MASKS_OF_OTHERS = 300
+"""Masks for each camera of the fleet: 75 s and more at four frames a second, longer where the machine is slower."""
+_STANDSTILL_S = 120.0
+"""Twice what the longest restart here took on two cores with eight others at work."""
 
 
 @dataclass
@@ -28,43 +32,77 @@ class Camera:
     """One stream.
 
     Attributes:
+        complete: its policy; else ``realtime``.
         taken_s: when Redis acknowledged each sequence, on the monotonic clock.
         repeated: sendings whose answer never came, so that the frame was sent again.
+        positions: where in the reel the frame of each sequence lies.
         ends: how each sequence ended, as read from the outcomes; more than one is a fault of ours.
+        refusals: why frames were refused, and how many.
         masked_s: when the mask of a sequence was read.
+        wrong: sequences whose mask differs from the one decoded here.
     """
 
     stream: str
     epoch: int
+    complete: bool = False
     taken_s: dict[int, float] = field(default_factory=dict)
     repeated: int = 0
+    positions: dict[int, int] = field(default_factory=dict)
     ends: dict[int, list[str]] = field(default_factory=dict)
+    refusals: Counter[str] = field(default_factory=Counter)
     masked_s: dict[int, float] = field(default_factory=dict)
+    wrong: list[int] = field(default_factory=list)
+    key_request: int = 0
 
     @property
     def keys(self) -> StreamKeys:
         """Its keys."""
         return StreamKeys.of(self.stream, SHARDS)
 
+    @property
+    def settings(self) -> bytes:
+        """Its record."""
+        return b'{"policy": "complete"}' if self.complete else b'{"policy": "realtime", "stale_ms": 2000}'
+
+    @property
+    def open(self) -> int:
+        """Frames that were taken and whose end was not read."""
+        return len(self.taken_s) - len(self.ends)
+
     async def play(self, store: Store, reel: Reel, period_s: float, playing: asyncio.Event) -> None:
-        """Send a frame each period while ``playing`` is set; one that Redis does not take is sent until it does."""
-        sequence, next_s = 0, time.monotonic()
+        """Send a frame each period while ``playing`` is set; one that Redis does not take is sent until it does.
+
+        While :data:`_MOST_OPEN` are open none is sent: what a busy machine can do decides the load, not the clock.
+        """
+        position, next_s = 0, time.monotonic()
         while playing.is_set():
-            body = reel.packet(FrameIdentity(self.epoch, sequence), int(time.time() * 1000))
+            position = await self._next_position(store, position)
+            sequence = len(self.taken_s)
+            self.positions[sequence] = position
+            body = reel.packet(position, FrameIdentity(self.epoch, sequence), int(time.time() * 1000))
             while not await self._send(store, body):  # noqa: ASYNC110 - the server is another process
                 await asyncio.sleep(_PAUSE_S)
             self.taken_s[sequence] = time.monotonic()
-            sequence += 1
+            position += 1
             next_s = max(next_s + period_s, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())
+            while self.open >= _MOST_OPEN and playing.is_set():  # noqa: ASYNC110 - as above
+                await asyncio.sleep(_PAUSE_S)
 
-    def read_end(self, kind: bytes, body: bytes) -> None:
+    def read_end(self, kind: bytes, body: bytes, reel: Reel) -> None:
         """Note one outcome."""
-        identity = MaskPacket.parse(body).identity if kind == b"mask" else outcome_from_json(kind, body).identity
-        sequence = identity.sequence if identity is not None and identity.epoch == self.epoch else -1
+        mask = MaskPacket.parse(body) if kind == b"mask" else None
+        outcome = mask or outcome_from_json(kind, body)
+        sequence = -1
+        if outcome.identity is not None and outcome.identity.epoch == self.epoch:
+            sequence = outcome.identity.sequence
         self.ends.setdefault(sequence, []).append(kind.decode())
-        if kind == b"mask":
+        if isinstance(outcome, Refusal):
+            self.refusals[outcome.reason] += 1
+        if mask is not None:
             self.masked_s[sequence] = time.monotonic()
+            if sequence not in self.positions or not reel.shows(self.positions[sequence], mask.labels):
+                self.wrong.append(sequence)
 
     def first_mask_of_frames_since(self, since_s: float) -> float | None:
         """When the first mask was read of a frame that was sent after a moment."""
@@ -76,6 +114,18 @@ class Camera:
         """The outcomes that were read, by kind."""
         return Counter(kind for kinds in self.ends.values() for kind in kinds)
 
+    async def _next_position(self, store: Store, position: int) -> int:
+        """The next frame, or the next key frame where one is asked for, as a camera does it."""
+        try:
+            record = await store.call("GET", self.keys.control)
+        except ServiceError:
+            return position
+        asked = 0 if record is None else Control.parse(record).key_request
+        if asked in (0, self.key_request):
+            return position
+        self.key_request = asked
+        return -(-position // CHAIN) * CHAIN
+
     async def _send(self, store: Store, body: bytes) -> bool:
         try:
             await store.call("XADD", self.keys.features, "*", PACKET_FIELD, body)
@@ -85,11 +135,29 @@ class Camera:
         return True
 
 
+class _Standstill:
+    """Notices that a number no longer grows."""
+
+    def __init__(self, read: Callable[[], int]) -> None:
+        self._read, self._last, self._since_s = read, read(), time.monotonic()
+
+    def check(self, what: str) -> None:
+        """Look again.
+
+        Raises:
+            ServiceError: it has not grown for :data:`_STANDSTILL_S`.
+        """
+        if self._read() != self._last:
+            self._last, self._since_s = self._read(), time.monotonic()
+        elif time.monotonic() - self._since_s > _STANDSTILL_S:
+            raise ServiceError(f"nothing ends any more for {_STANDSTILL_S:g} s; {what}")
+
+
 class Fleet:
     """Some cameras under way, every second one ``complete``, the others ``realtime``."""
 
     def __init__(self, url: str, reel: Reel, prefix: str, cameras: int, frames_per_s: float) -> None:
-        self.cameras = [Camera(f"{prefix}-{n}", n + 1) for n in range(cameras)]
+        self.cameras = [Camera(f"{prefix}-{n}", n + 1, complete=n % 2 == 0) for n in range(cameras)]
         self._url, self._reel, self._period_s = url, reel, 1 / frames_per_s
         self._playing = asyncio.Event()
 
@@ -97,9 +165,8 @@ class Fleet:
     async def play(self) -> AsyncIterator[Fleet]:
         """Play while the context lasts, or until :meth:`settle`."""
         self._store, self._reader = Store.connect(self._url), Store.connect(self._url)
-        for n, camera in enumerate(self.cameras):
-            keys = ShardKeys(camera.keys.shard)
-            await self._store.call("HSET", keys.streams, camera.stream, _SETTINGS[n % len(_SETTINGS)])
+        for camera in self.cameras:
+            await self._store.call("HSET", ShardKeys(camera.keys.shard).streams, camera.stream, camera.settings)
         self._playing.set()
         self._players = [
             asyncio.create_task(each.play(self._store, self._reel, self._period_s, self._playing))
@@ -113,28 +180,33 @@ class Fleet:
             await self._store.close()
             await self._reader.close()
 
-    async def back_after(self, since_s: float, most_s: float = 30.0) -> float:
+    async def back_after(self, since_s: float) -> float:
         """Seconds from a moment until every stream had the mask of a frame that was sent after it.
 
-        Raises:
-            ServiceError: it took more than ``most_s``.
-        """
-        while time.monotonic() < since_s + most_s:
-            masked = [camera.first_mask_of_frames_since(since_s) for camera in self.cameras]
-            if None not in masked:
-                return max(each for each in masked if each is not None) - since_s
-            await asyncio.sleep(0.02)
-        raise ServiceError(
-            f"no service {most_s} s after the part was back; streams without it: {self._without(since_s)}"
-        )
+        However slow the machine is: a stream is given up once others had :data:`_MASKS_OF_OTHERS` masks in the
+        meantime, and all of them once none got any for :data:`_STANDSTILL_S`.
 
-    async def settle(self, most_s: float = 30.0) -> None:
-        """Stop sending, and wait until everything that was sent has ended or the time is over."""
+        Raises:
+            ServiceError: it was given up.
+        """
+        begun, still = self._masks(), _Standstill(self._masks)
+        while without := self._without(since_s):
+            still.check(f"streams without service: {without}")
+            if self._masks() - begun > _MASKS_OF_OTHERS * len(self.cameras):
+                raise ServiceError(f"others had {self._masks() - begun} masks since; streams without any: {without}")
+            await asyncio.sleep(0.02)
+        masked = [camera.first_mask_of_frames_since(since_s) for camera in self.cameras]
+        return max(each for each in masked if each is not None) - since_s
+
+    async def settle(self) -> None:
+        """Stop sending, and wait until everything that was sent has ended, or nothing ends any more."""
         self._playing.clear()
         await asyncio.gather(*self._players)
-        give_up_s = time.monotonic() + most_s
-        while self._waits() and time.monotonic() < give_up_s:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+        still = _Standstill(lambda: sum(len(camera.ends) for camera in self.cameras))
+        with suppress(ServiceError):  # what has no end stands in the books
+            while any(camera.open for camera in self.cameras):
+                still.check("frames without an end")
+                await asyncio.sleep(0.05)
 
     async def ledger(self, camera: Camera) -> dict[str, int]:
         """The stream's ledger in Redis."""
@@ -158,11 +230,15 @@ class Fleet:
             for key, entries in reply or []:
                 for entry, fields in entries:
                     named = pairs(fields)
-                    by_key[key].read_end(named[b"k"], named[b"p"])
+                    by_key[key].read_end(named[b"k"], named[b"p"], self._reel)
                     after[key] = entry
 
-    def _waits(self) -> bool:
-        return any(len(camera.ends) < len(camera.taken_s) for camera in self.cameras)
+    async def pending(self, camera: Camera) -> int:
+        """Entries that were delivered and not acknowledged."""
+        return int((await self._store.call("XPENDING", camera.keys.features, GROUP))[0])
+
+    def _masks(self) -> int:
+        return sum(len(camera.masked_s) for camera in self.cameras)
 
     def _without(self, since_s: float) -> Sequence[str]:
         return [c.stream for c in self.cameras if c.first_mask_of_frames_since(since_s) is None]

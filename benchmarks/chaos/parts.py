@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +24,8 @@ from orchestrator.supervise import Guarded, Keeper, LocalRedis, LocalTriton
 from orchestrator.supervise.ports import LOOPBACK, free_ports
 
 SHARDS = 8
-_READY_S = 30.0
+_READY_S = 300.0
+"""An end to waiting on a machine that is busy; no promise."""
 _START_TIME = 16  # after state, parent and group: field 22 of proc_pid_stat(5)
 
 
@@ -78,13 +80,16 @@ class DispatcherProcess:
 class Parts:
     """All processes of one install. A context manager."""
 
-    def __init__(self, bundle: Bundle, folder: Path, *, dispatchers: int = 2, load_model: bool = True) -> None:
+    def __init__(
+        self, bundle: Bundle, folder: Path, *, dispatchers: int = 2, tritons: int = 1, load_model: bool = True
+    ) -> None:
         """Start them.
 
         Args:
             bundle: the bundle that is served.
             folder: logs and data.
             dispatchers: how many.
+            tritons: how many.
             load_model: whether the model repository is filled and the model loaded before the dispatchers start.
         """
         self.bundle, self.folder, self.repository = bundle, folder, folder / "model_repository"
@@ -94,9 +99,12 @@ class Parts:
                 fill_repository(bundle, self.repository)
             self.repository.mkdir(parents=True, exist_ok=True)
             self.redis = stack.enter_context(LocalRedis.start(folder))
-            self.triton = stack.enter_context(LocalTriton.start(self.repository, folder, models))
+            starts = [
+                partial(LocalTriton.start, self.repository, folder / f"triton-{n}", models) for n in range(tritons)
+            ]
+            self.tritons = [stack.enter_context(start()) for start in starts]
             self.dispatchers = [self._dispatcher(n, stack) for n in range(dispatchers)]
-            self.triton_keeper = stack.enter_context(Keeper("tritonserver", self.triton))
+            self.triton_keepers = [stack.enter_context(Keeper("tritonserver", triton)) for triton in self.tritons]
             self.redis_keeper = stack.enter_context(Keeper("redis", self.redis))
             for dispatcher in self.dispatchers:
                 stack.enter_context(Keeper("narrows orchestrate", dispatcher))
@@ -123,9 +131,10 @@ class Parts:
                     raise ServiceError(f"a dispatcher does not get ready:\n{dispatcher.process.tail()}")
                 time.sleep(0.05)
 
-    def stubs(self) -> list[int]:
-        """The processes that run the decoder, oldest first: the last serves, others may wait for their end."""
-        return [pid for pid in _group(self.triton.pid) if pid != self.triton.pid]
+    def stubs(self, which: int) -> list[int]:
+        """A Triton's processes that run the decoder, oldest first: the last serves, others may wait for their end."""
+        triton = self.tritons[which]
+        return [pid for pid in _group(triton.pid) if pid != triton.pid]
 
     def faults(self, cause: Cause) -> float:
         """The metric, over all dispatchers."""
@@ -144,7 +153,8 @@ class Parts:
     def _dispatcher(self, number: int, stack: ExitStack) -> DispatcherProcess:
         command: list[str | Path] = [
             *(sys.executable, "-m", "narrows.cli", "orchestrate", "--shards", str(SHARDS)),
-            *("--redis-url", self.redis.url, "--triton", self.triton.grpc_address),
+            *("--redis-url", self.redis.url),
+            *(option for triton in self.tritons for option in ("--triton", triton.grpc_address)),
             *("--bundle", self.bundle.folder, "--retention", "100000", "--gap-s", "600"),
         ]
         dispatcher = DispatcherProcess(command, self.folder / f"orchestrate-{number}.log")

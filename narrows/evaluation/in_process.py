@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.bundle import Bundle
-from narrows.codec import decode_symbols, symbol_digest
+from narrows.codec import Memory, decode_symbols, remember, symbol_digest
 from narrows.errors import DigestMismatch
 from narrows.onnx_runtime import InferenceSession, SessionOptions
-from narrows.wire import FeaturePacket
+from narrows.wire import FeaturePacket, Kind
 
 
 class InProcessDecoder:
-    """Packets to label maps. A packet that cannot be decoded raises the named error that a dispatcher would count.
+    """Packets of one stream to label maps. One that cannot be decoded raises the error that a dispatcher would count.
 
     ``decoder`` is another graph than the bundle's float decoder: its int8 twin.
     """
@@ -28,11 +28,14 @@ class InProcessDecoder:
         self._session = InferenceSession(decoder or bundle.decoder_path, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, packets: Iterable[bytes]) -> Iterator[NDArray[np.uint8]]:
-        """Decode one by one, in order."""
+        """Decode one by one, in order: a P after the packet that it was coded against."""
+        newest: Memory | None = None
         for data in packets:
             packet = FeaturePacket.parse(data)
             self._bundle.check(packet)
-            symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), self._bundle.tables, packet.level)
+            shape, memory = packet.shape.as_tuple(), newest if packet.kind is Kind.PREDICTED else None
+            symbols = decode_symbols(packet.payload, shape, self._bundle.tables, packet.level, memory)
+            newest = remember(symbols, memory)
             if symbol_digest(symbols) != packet.own_digest:
                 raise DigestMismatch(f"frame {packet.identity} decoded to other symbols than were coded")
             feed = {"symbols": symbols[None], "level": np.array([[packet.level]], dtype=np.int32)}

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import subprocess
 import time
 from collections import Counter
@@ -54,12 +53,12 @@ async def held_to_its_word(
 async def test_every_frame_ends_once_and_service_is_back_and_the_cause_is_named(
     parts: Parts, playing: AbstractAsyncContextManager[Fleet], name: str
 ) -> None:
-    blow, causes = BLOWS[name]
+    blow = BLOWS[name]
     await asyncio.to_thread(parts.wait_ready)
     async with playing as fleet:
         await fleet.back_after(time.monotonic())
-        async with held_to_its_word(parts, fleet, causes) as back:
-            back(await _struck(blow(parts, random.Random(name))))
+        async with held_to_its_word(parts, fleet, blow.causes) as back:
+            back(await _struck(blow.strike(parts, 0)))
 
 
 async def test_a_disk_full_at_model_load_is_named_and_waited_out(

@@ -10,7 +10,9 @@ import pytest
 from narrows.bundle import Bundle, InputSpec, Manifest, RateLevel
 from narrows.codec import count_tables, remember
 from narrows.codec.counting import Moments
+from narrows.wire.keys import GROUP
 from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
+from orchestrator.dispatch.store import ReplyRefused
 from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.supervise import LocalRedis
 from tests.integration.dispatch.rig import CLASSES, LATENT, QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start
@@ -28,7 +30,23 @@ async def store(server: LocalRedis) -> AsyncIterator[Store]:
     await store.call("FLUSHALL")
     await store.call("CONFIG", "SET", "proto-max-bulk-len", "512mb")  # a server that lets large entries in
     yield store
+    await nothing_stays_delivered(store)
     await store.close()
+
+
+async def nothing_stays_delivered(store: Store) -> None:
+    """After every scenario: what was ended was acknowledged too, or the list of what is pending would only grow.
+
+    Entries that a scenario leaves without an end are still in their stream.
+    """
+    for key in await store.scan_streams("narrows:{*}:in:*"):
+        (pending,) = await store.many([("XPENDING", key, GROUP, "-", "+", 10_000)])
+        if isinstance(pending, ReplyRefused):  # nobody read it
+            continue
+        there = {entry[0] for entry in await store.call("XRANGE", key, "-", "+")}
+        assert [entry[0] for entry in pending if entry[0] not in there] == [], (
+            f"delivered and never acknowledged in {key!r}"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,22 @@ async def _compare(server: LocalRedis, identities: list[FrameIdentity]) -> None:
     await store.close()
 
 
+async def test_the_books_of_two_thousand_frames_with_gaps_and_epochs_are_those_of_the_model(store: Store) -> None:
+    """Losses are counted wherever they lie: below the window, at its edge, in one leap over it, in an epoch evicted."""
+    await store.call("SET", SHARD.fence, "1")
+    model = Model()
+    sent = [FrameIdentity(1, n) for n in range(2_300) if n % 7 and not 1_100 <= n < 1_200]
+    sent += [FrameIdentity(2, n) for n in (0, 5, 1_500, 1_501, 3_600)]
+    sent += [FrameIdentity(epoch, 3) for epoch in (3, 4, 5, 6)]
+    for identity in sent:
+        before = model.lost
+        assert await finish(store, identity) == (model.finish(identity), model.lost - before), identity
+    assert await store.hash_of(KEYS.ledger) == {b"mask": b"%d" % len(sent), b"lost": b"%d" % model.lost}
+    # Of epochs 1 and 2, which were evicted, whatever never came was lost.
+    assert model.lost == 2_300 - sum(i.epoch == 1 for i in sent) + 3_601 - sum(i.epoch == 2 for i in sent)
+    assert await store.call("XLEN", KEYS.outcomes) == len(sent)
+
+
 async def test_an_older_token_changes_nothing(store: Store) -> None:
     await store.call("SET", SHARD.fence, "2")
     assert await finish(store, FrameIdentity(1, 0), token="1") == ("fenced", 0)
