@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -62,8 +62,10 @@ class Client(redis.Redis):
         self._born_s.pop(connection, None)
 
 
-def connect(url: str) -> redis.Redis:
+def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
     """A client of the server at ``url``; nothing is sent yet. Answers are bytes.
+
+    ``no_evict`` is for the cloud's own programs: the server shall not cut them for room (``maxmemory-clients``).
 
     Raises:
         ServiceError: the URL is none that Redis clients know.
@@ -76,9 +78,18 @@ def connect(url: str) -> redis.Redis:
             socket_keepalive=True,
             socket_keepalive_options=dead_peer_options(),
             retry=Retry(NoBackoff(), 0),
+            redis_connect_func=_greet if no_evict else None,
         )
     except ValueError as error:
         raise ServiceError(f"Redis URL {redact(url)}: {redact(str(error))}") from None
+
+
+def _greet(connection: redis.Connection) -> None:
+    """A server, or a user, that does not have the command is used all the same."""
+    connection.on_connect()  # type: ignore[no-untyped-call]
+    connection.send_command("CLIENT", "NO-EVICT", "ON")  # type: ignore[no-untyped-call]
+    with suppress(redis.ResponseError):
+        connection.read_response()
 
 
 @contextmanager

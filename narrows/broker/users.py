@@ -19,6 +19,8 @@ _READ = (
     "xlen xrange xrevrange xread xpending xinfo|stream xinfo|groups memory|usage"
 )
 _SCRIPTS = "eval evalsha script|load"
+_SERVICE = "client|no-evict"
+"""For programs that go on for ever: the server does not cut them for room."""
 _TRANSACTION = "multi exec discard watch unwatch"
 _SCALE = "narrows:{scale}:*"
 
@@ -45,17 +47,18 @@ ROLES = (
         "dispatcher",
         ("~narrows:*",),
         # transactions are for an operator's words in its container: `narrows scale set`
-        f"{_READ} {_SCRIPTS} {_TRANSACTION} set del pexpire hset hdel hincrby zadd zrem zremrangebyscore "
-        "xadd xdel xtrim xack xclaim xreadgroup xgroup|create xgroup|delconsumer xinfo|consumers",
+        f"{_READ} {_SCRIPTS} {_SERVICE} {_TRANSACTION} config|get set del pexpire hset hdel hincrby "
+        "zadd zrem zremrangebyscore xadd xdel xtrim xack xclaim xreadgroup xgroup|create xgroup|delconsumer "
+        "xinfo|consumers",
     ),
     User(
         "autoscaler",
         (f"~{_SCALE}", "%R~narrows:*"),
-        f"{_READ} {_SCRIPTS} {_TRANSACTION} set del pexpire hset hdel xadd hexists",
+        f"{_READ} {_SCRIPTS} {_SERVICE} {_TRANSACTION} set del pexpire hset hdel xadd hexists",
     ),
-    User("supervisor", (f"~{_SCALE}",), f"{_READ} {_SCRIPTS} set del pexpire hset hdel hexists"),
+    User("supervisor", (f"~{_SCALE}",), f"{_READ} {_SCRIPTS} {_SERVICE} set del pexpire hset hdel hexists"),
     # keys of a script count as written to, whatever it does; its commands are held to this list all the same
-    User("page", ("~narrows:*",), f"{_READ} {_SCRIPTS}"),
+    User("page", ("~narrows:*",), f"{_READ} {_SCRIPTS} {_SERVICE}"),
     User("viewer", (f"%R~{INSTALL_KEY}", "%R~narrows:{*}:out:*"), "ping get exists xread xrevrange xinfo|stream"),
     User("exporter", (), "ping info slowlog|len latency|latest latency|histogram"),
     User(
@@ -63,7 +66,9 @@ ROLES = (
         ("%R~narrows:*",),
         f"{_READ} acl|load acl|log acl|users config|get config|set bgrewriteaof lastsave",
     ),
-    User("operator", ("~narrows:*",), f"{_READ} {_SCRIPTS} {_TRANSACTION} set del hset hdel xadd"),
+    User(
+        "operator", ("~narrows:*",), f"{_READ} {_SCRIPTS} {_SERVICE} {_TRANSACTION} config|get set del hset hdel xadd"
+    ),
 )
 """Everyone but the cameras."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 
+from narrows.broker.server_options import OPTIONS, OptionFact, State, look
 from narrows.finding import Finding, fail, ok, warn
 
 OLDEST_VERSION = (7, 0)
@@ -24,9 +25,9 @@ class RedisFacts:
     Attributes:
         name, version: of the program; ``protocol`` is the Redis version that it is compatible with.
         role: ``master``, or ``slave`` for a replica.
-        policy: ``maxmemory-policy``.
+        options: those that the safety rests on.
         used_bytes, most_bytes: memory; ``most_bytes`` is 0 without a limit.
-        log: whether the append-only file is on; ``log_ok`` whether its last write succeeded.
+        log_ok: whether the last write of the append-only file succeeded.
         clock_ahead_s: the server's clock less this machine's.
         answer_s: how long a PING took.
     """
@@ -35,10 +36,9 @@ class RedisFacts:
     version: str
     protocol: tuple[int, ...]
     role: str
-    policy: str
+    options: tuple[OptionFact, ...]
     used_bytes: int
     most_bytes: int
-    log: bool
     log_ok: bool
     clock_ahead_s: float
     answer_s: float
@@ -63,10 +63,9 @@ def gather(client: redis.Redis) -> RedisFacts:
         version=str(info.get(f"{name}_version", info.get("redis_version", "?"))),
         protocol=parse_version(str(info.get("redis_version", "0"))),
         role=str(info.get("role", "master")),
-        policy=str(info.get("maxmemory_policy", "?")),
+        options=look(_config(client), {name: str(value) for name, value in info.items()}),
         used_bytes=int(info.get("used_memory", 0)),
         most_bytes=int(info.get("maxmemory", 0)),
-        log=bool(info.get("aof_enabled", 0)),
         log_ok=info.get("aof_last_write_status", "ok") == "ok",
         clock_ahead_s=clock_ahead_s,
         answer_s=answer_s,
@@ -79,7 +78,7 @@ def judge(facts: RedisFacts) -> Iterator[Finding]:
     yield _protocol(facts)
     if facts.role != "master":
         yield fail("Redis role", f"this is a {facts.role}: it takes no writes", "point --redis-url at the primary")
-    yield _policy(facts)
+    yield from _options(facts)
     yield _memory(facts)
     yield _log(facts)
     yield _clock(facts)
@@ -102,11 +101,29 @@ def _protocol(facts: RedisFacts) -> Finding:
     return ok("Redis version", f"it speaks Redis {version}")
 
 
-def _policy(facts: RedisFacts) -> Finding:
-    if facts.policy != "noeviction":
-        remedy = "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf"
-        return fail("Redis policy", f"{facts.policy}: frames and ledgers would vanish unseen", remedy)
-    return ok("Redis policy", "noeviction")
+def _config(client: redis.Redis) -> dict[str, str]:
+    """What the server says of the options; nothing where it, or this user, has no CONFIG GET."""
+    try:
+        answer = _any(client.config_get(*(option.name for option in OPTIONS)))
+    except redis.ResponseError:
+        return {}
+    return {_text(name): _text(value) for name, value in answer.items()}
+
+
+def _text(word: bytes | str) -> str:
+    return word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
+
+
+def _options(facts: RedisFacts) -> Iterator[Finding]:
+    """A line for each option that is amiss or unknown; one if none is."""
+    amiss = [fact for fact in facts.options if fact.state is State.AMISS]
+    for fact in amiss:
+        yield (fail if fact.option.fatal else warn)("Redis options", str(fact), fact.option.remedy)
+    unknown = [fact.option.name for fact in facts.options if fact.state is State.UNKNOWN]
+    if unknown:
+        yield ok("Redis options", f"not known, for CONFIG GET is refused: {', '.join(unknown)}")
+    elif not amiss:
+        yield ok("Redis options", f"all {len(facts.options)} are as they should be")
 
 
 def _memory(facts: RedisFacts) -> Finding:
@@ -124,10 +141,7 @@ def _memory(facts: RedisFacts) -> Finding:
 def _log(facts: RedisFacts) -> Finding:
     if not facts.log_ok:
         return fail("Redis durability", "the last write of its log failed", "look for a full disk in Redis's own log")
-    if not facts.log:
-        remedy = "redis-cli CONFIG SET appendonly yes (appendfsync everysec loses a second at most)"
-        return warn("Redis durability", "the append-only file is off: a restart loses ledgers and leases", remedy)
-    return ok("Redis durability", "append-only file on")
+    return ok("Redis durability", "the last write of its log succeeded")
 
 
 def _clock(facts: RedisFacts) -> Finding:

@@ -23,6 +23,7 @@ from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.install import agree_on_shards
 from orchestrator.dispatch.lane import Connect, Connected
+from orchestrator.dispatch.server_options import say, server_options
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import Store, StoreAway
 from orchestrator.dispatch.unsealing import KeySettings
@@ -113,6 +114,7 @@ async def _run(options: ProgramOptions) -> None:
     stop = asyncio.Event()
     try:
         shards = await _agree_patiently(store, options.shards)
+        say(await server_options(store))
         for number in (signal.SIGTERM, signal.SIGINT):  # until here nothing is held that would have to be given back
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         roster = Roster(sources, store)

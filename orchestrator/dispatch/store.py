@@ -128,6 +128,7 @@ class Store:
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=0,
                 parser_class=LimitedParser,
+                redis_connect_func=_greet,
             )
         except ValueError as error:
             raise ServiceError(f"{error}: give a Redis URL such as redis://127.0.0.1:6379/0") from None
@@ -322,6 +323,16 @@ def _accepted(replies: list[Reply]) -> Reply:
     if isinstance(reply, ReplyRefused):
         raise reply
     return reply
+
+
+async def _greet(connection: AbstractConnection) -> None:
+    """Make a connection that the server does not cut for room: ``maxmemory-clients`` is there for cameras'.
+
+    A server, or a user, that does not have the command is used all the same.
+    """
+    await connection.on_connect()
+    await connection.send_command("CLIENT", "NO-EVICT", "ON")
+    await _reply(connection)
 
 
 async def _reply(connection: AbstractConnection) -> Reply:

@@ -54,7 +54,7 @@ class RedisView:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._client = connect(url)
+        self._client = connect(url, no_evict=True)
         self._install: Install | None = None
         self._pulse = self._client.register_script(_script("pulse.lua"))
         self._newest = self._client.register_script(_script("newest.lua"))

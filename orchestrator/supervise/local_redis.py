@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from narrows.broker.server_options import server_arguments
 from narrows.errors import ServiceError
 from orchestrator.supervise.guarded import Guarded
 from orchestrator.supervise.ports import LOOPBACK, free_ports
@@ -99,8 +100,8 @@ def _binary() -> Path:
 def _options(folder: Path, port: int) -> list[str]:
     return [
         *("--bind", LOOPBACK, "--port", str(port), "--dir", str(folder)),
-        *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
-        *("--maxmemory-policy", "noeviction", "--proto-max-bulk-len", "1mb"),
+        *("--save", ""),
+        *server_arguments(),
     ]
 
 

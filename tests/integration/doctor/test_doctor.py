@@ -90,7 +90,7 @@ def changed(client: redis.Redis, name: str, value: str) -> Iterator[None]:
 def test_a_stack_that_is_well_has_no_troubles(stack: Stack) -> None:
     assert found(of(stack)) == []
     subjects = {finding.subject for finding in examine(of(stack))}
-    assert {"Redis policy", "leases", "decoder", "dispatcher", "bundles", "backlog", "dead letters"} <= subjects
+    assert {"Redis options", "leases", "decoder", "dispatcher", "bundles", "backlog", "dead letters"} <= subjects
 
 
 def test_each_of_several_servers_is_looked_at_however_they_are_named(stack: Stack, client: redis.Redis) -> None:
@@ -111,7 +111,7 @@ def test_each_of_several_servers_is_looked_at_however_they_are_named(stack: Stac
 def test_an_eviction_policy_is_a_failure(stack: Stack, client: redis.Redis) -> None:
     with changed(client, "maxmemory-policy", "allkeys-lru"):
         (trouble,) = found(of(stack))
-    assert (trouble.level, trouble.subject) == (Level.FAIL, "Redis policy")
+    assert (trouble.level, trouble.subject) == (Level.FAIL, "Redis options")
     assert "CONFIG SET maxmemory-policy noeviction" in trouble.remedy
 
 
@@ -124,7 +124,20 @@ def test_memory_that_runs_out_is_a_failure(stack: Stack, client: redis.Redis) ->
 def test_a_redis_without_a_log_is_a_warning(stack: Stack, client: redis.Redis) -> None:
     with changed(client, "appendonly", "no"):
         (trouble,) = found(of(stack))
-    assert (trouble.level, trouble.subject) == (Level.WARN, "Redis durability")
+    assert (trouble.level, trouble.subject) == (Level.WARN, "Redis options")
+    assert "appendonly is no" in trouble.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("maxmemory-clients", "0"), ("maxmemory-clients", "32mb"), ("proto-max-bulk-len", "512mb")]
+)
+def test_a_door_that_is_open_or_too_narrow_is_a_warning_with_what_to_type(
+    stack: Stack, client: redis.Redis, name: str, value: str
+) -> None:
+    with changed(client, name, value):
+        (trouble,) = found(of(stack))
+    assert (trouble.level, trouble.subject) == (Level.WARN, "Redis options")
+    assert f"CONFIG SET {name} " in trouble.remedy
 
 
 def test_bytes_that_are_no_packets_are_named_by_reason(stack: Stack, client: redis.Redis) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from narrows.broker.server_options import look
 from narrows.cli.sections import all_keys
 from narrows.configuration import Configuration, read
 from narrows.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
@@ -14,15 +15,22 @@ from narrows.finding import Finding, Level
 from narrows.wire import Install
 
 GIB, MIB = 1 << 30, 1 << 20
+GOOD_VALUES = {
+    "maxmemory-policy": "noeviction",
+    "maxmemory": str(GIB),
+    "maxmemory-clients": str(128 * MIB),
+    "proto-max-bulk-len": str(MIB),
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+}
 GOOD = redis_server.RedisFacts(
     name="valkey",
     version="9.1.2",
     protocol=(7, 2, 4),
     role="master",
-    policy="noeviction",
+    options=look(GOOD_VALUES, {}),
     used_bytes=50 * MIB,
     most_bytes=100 * MIB,
-    log=True,
     log_ok=True,
     clock_ahead_s=0.01,
     answer_s=0.001,
@@ -44,11 +52,11 @@ def test_a_good_redis_has_no_troubles() -> None:
         (replace(GOOD, protocol=(6, 2, 5)), ("fail", "Redis version")),
         (replace(GOOD, protocol=()), ("fail", "Redis version")),
         (replace(GOOD, role="slave"), ("fail", "Redis role")),
-        (replace(GOOD, policy="allkeys-lru"), ("fail", "Redis policy")),
+        (replace(GOOD, options=look(GOOD_VALUES | {"maxmemory-policy": "allkeys-lru"}, {})), ("fail", "Redis options")),
+        (replace(GOOD, options=look(GOOD_VALUES | {"appendonly": "no"}, {})), ("warn", "Redis options")),
         (replace(GOOD, used_bytes=96 * MIB), ("fail", "Redis memory")),
         (replace(GOOD, used_bytes=85 * MIB), ("warn", "Redis memory")),
         (replace(GOOD, log_ok=False), ("fail", "Redis durability")),
-        (replace(GOOD, log=False), ("warn", "Redis durability")),
         (replace(GOOD, clock_ahead_s=-2.0), ("warn", "clocks")),
         (replace(GOOD, clock_ahead_s=60.0), ("fail", "clocks")),
     ],
@@ -59,6 +67,15 @@ def test_each_trouble_of_redis_is_one_line_with_its_remedy(
     findings = list(redis_server.judge(facts))
     assert troubles(findings) == [trouble]
     assert all(each.remedy for each in findings if each.level is not Level.OK)
+
+
+def test_options_that_nobody_may_ask_for_are_unknown_and_no_trouble() -> None:
+    """Managed servers refuse CONFIG GET; INFO has the rest."""
+    info = {"maxmemory_policy": "noeviction", "maxmemory": "1000000", "aof_enabled": "1"}
+    findings = list(redis_server.judge(replace(GOOD, options=look({}, info))))
+    assert troubles(findings) == []
+    (line,) = [each.detail for each in findings if each.subject == "Redis options"]
+    assert line == "not known, for CONFIG GET is refused: maxmemory-clients, proto-max-bulk-len, appendfsync"
 
 
 def test_without_a_limit_memory_is_no_trouble() -> None:

@@ -1,0 +1,36 @@
+"""A look at the server's own options when a dispatcher starts: what the safety rests on is said if it is amiss."""
+
+from __future__ import annotations
+
+import structlog
+
+from narrows.broker.server_options import OPTIONS, OptionFact, State, look
+from orchestrator.dispatch.store import ReplyRefused, Store, pairs
+
+_log = structlog.get_logger(__name__)
+
+
+async def server_options(store: Store) -> tuple[OptionFact, ...]:
+    """How each option stands; unknown where the server, or this user, has no ``CONFIG GET``.
+
+    Raises:
+        ServiceError: Redis is away.
+    """
+    try:
+        config = pairs(await store.call("CONFIG", "GET", *(option.name for option in OPTIONS)))
+    except ReplyRefused:
+        config = {}
+    lines = (await store.call("INFO")).decode("utf-8", "replace").splitlines()
+    info = dict(line.split(":", 1) for line in lines if ":" in line)
+    return look({name.decode(): value.decode() for name, value in config.items()}, info)
+
+
+def say(facts: tuple[OptionFact, ...]) -> None:
+    """A line for each option that is amiss, an error if frames would vanish unseen; one for those that nobody knows."""
+    for fact in facts:
+        if fact.state is State.AMISS:
+            log = _log.error if fact.option.fatal else _log.warning
+            log("an option of Redis is amiss", option=fact.option.name, detail=str(fact), remedy=fact.option.remedy)
+    unknown = [fact.option.name for fact in facts if fact.state is State.UNKNOWN]
+    if unknown:
+        _log.info("options of Redis are not known", options=unknown)
