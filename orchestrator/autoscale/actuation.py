@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import structlog
 
 from orchestrator.autoscale.engines.fixed import FixedServers
 from orchestrator.autoscale.leader import Leadership
 from orchestrator.autoscale.metrics import ScaleMetrics
-from orchestrator.autoscale.policy import PolicySettings, State, after_failure, after_success
+from orchestrator.autoscale.policy import PolicySettings, State, after_failure, after_success, after_taking
 from orchestrator.autoscale.replicas import (
     ActuationFailed,
     CapacityExhausted,
@@ -74,7 +73,7 @@ class Actuation:
                     self._change_instances(self._instances, decision.instances, settings)
                 )
         elif agreed and self._changing is None:
-            self._succeeded()
+            self._succeeded(decision.servers, None if instances is None else decision.instances)
 
     async def close(self) -> None:
         """Wait for nothing more."""
@@ -99,8 +98,8 @@ class Actuation:
             self._fall_back(settings, exhausted=False)
         else:
             _log.info("servers are asked for", servers=target, had=observed.wanted, engine=self._replicas.name)
-            if self.state is not None and self.state.applied is not None:  # also if instances should fail yet
-                self.state = replace(self.state, applied=(target, self.state.applied[1]))
+            if self.state is not None:  # also if instances should fail yet
+                self.state = after_taking(self.state, servers=target)
             return True
         return False
 
@@ -117,14 +116,15 @@ class Actuation:
             self._fall_back(settings, exhausted=False)
         else:
             _log.info("instances are changed", instances=target)
-            self._succeeded()
+            if self.state is not None:
+                self.state = after_taking(self.state, instances=target)
         finally:
             self._changing = None
 
-    def _succeeded(self) -> None:
+    def _succeeded(self, servers: int, instances: int | None) -> None:
         self.failure = ""
         if self.state is not None:
-            self.state = after_success(self.state, self._monotonic())
+            self.state = after_success(self.state, servers, instances)
 
     def _fall_back(self, settings: PolicySettings, *, exhausted: bool) -> None:
         if self.state is not None:

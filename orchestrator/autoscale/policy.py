@@ -23,10 +23,10 @@ from orchestrator.autoscale.scene import Scene, learn_margin, observe
 from orchestrator.autoscale.server_rule import limit_servers, steer_servers
 from orchestrator.autoscale.settings import PolicySettings
 from orchestrator.autoscale.signals import Decision, Orders, Signals
-from orchestrator.autoscale.state import State, after_failure, after_success, tracks
+from orchestrator.autoscale.state import State, after_failure, after_success, after_taking, tracks
 from orchestrator.autoscale.track import Track
 
-__all__ = ["PolicySettings", "State", "after_failure", "after_success", "decide"]
+__all__ = ["PolicySettings", "State", "after_failure", "after_success", "after_taking", "decide"]
 
 
 def decide(

@@ -69,9 +69,20 @@ def after_failure(state: State, settings: PolicySettings, now_s: float, *, exhau
     return replace(back, failures=state.failures + 1, retry_at_s=now_s + pause_s)
 
 
-def after_success(state: State, now_s: float) -> State:  # noqa: ARG001 - the moment belongs to the contract
-    """The engine took what was decided."""
-    if state.servers is None or state.instances is None:
+def after_taking(state: State, *, servers: int | None = None, instances: int | None = None) -> State:
+    """The engine took these numbers; ``None`` is one that it was not asked for.
+
+    The present targets are no measure of that: they may have been decided after the engine was asked.
+    """
+    if state.applied is None:
         return state
-    applied = (state.servers.target, state.instances.target)
-    return replace(state, applied=applied, failures=0, retry_at_s=None)
+    applied = (
+        state.applied[0] if servers is None else servers,
+        state.applied[1] if instances is None else instances,
+    )
+    return replace(state, applied=applied)
+
+
+def after_success(state: State, servers: int, instances: int | None) -> State:
+    """The engine has all that was decided last: its failures are over. ``None``: instances are not known."""
+    return replace(after_taking(state, servers=servers, instances=instances), failures=0, retry_at_s=None)

@@ -19,7 +19,7 @@ class Narrows:
     def look(self, seen: Seen) -> Wanted:
         """Decide."""
         decision, state = decide(self._signals(seen), Orders(), self._state, self._settings, seen.now_s)
-        self._state = after_success(state, seen.now_s)
+        self._state = after_success(state, decision.servers, decision.instances)
         return Wanted(decision.servers, decision.instances)
 
     def _signals(self, seen: Seen) -> Signals:

@@ -53,7 +53,7 @@ def play(
     for number, load in enumerate(loads):
         seen = signals(load, ready, rates=rates, instances=instances)
         decision, state = decide(seen, orders or Orders(), state, settings, number * every_s)
-        state = after_success(state, number * every_s)
+        state = after_success(state, decision.servers, decision.instances)
         ready, instances = decision.servers, decision.instances
         decisions.append(decision)
     return decisions

@@ -76,7 +76,7 @@ def run(series: list[Look], policy: PolicySettings, orders: Orders | None = None
     for look in series:
         now_s += look.after_s
         decision, state = decide(look.seen, orders or Orders(), state, policy, now_s)
-        state = after_success(state, now_s)
+        state = after_success(state, decision.servers, decision.instances)
         decisions.append((now_s, decision))
     return decisions
 

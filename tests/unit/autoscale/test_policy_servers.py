@@ -161,7 +161,7 @@ def test_after_a_failure_the_engine_is_left_alone_ever_longer_and_then_asked_aga
             assert (decision.servers, decision.reasons) == (2, (str(Reason.BACKING_OFF),))
         pauses.append(now_s - failed_s)
     assert pauses == [5, 10, 20, 40, 60, 60]
-    state = after_success(state, now_s)
+    state = after_success(state, decision.servers, decision.instances)
     assert (state.failures, state.applied) == (0, (wanted, 1))
 
 

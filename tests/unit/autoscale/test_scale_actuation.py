@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -27,6 +28,7 @@ class Engine:
         self.tried = asyncio.Event()
         self.fails: Exception | None = None
         self.instances_fail: Exception | None = None
+        self.held: asyncio.Event | None = None
 
     async def observe(self) -> Observed:
         return Observed(2, 2)
@@ -42,6 +44,8 @@ class Engine:
     async def set_instances(self, target: int) -> None:
         await asyncio.sleep(0)
         self.tried.set()
+        if self.held is not None:
+            await self.held.wait()
         if self.instances_fail:
             raise self.instances_fail
         self.set.append(target)
@@ -67,6 +71,12 @@ async def settled(engine: Engine) -> None:
     """Wait until instances were tried to be changed, and that was noted."""
     await engine.tried.wait()
     await asyncio.sleep(0)
+
+
+async def changed(actuation: Actuation) -> None:
+    """Wait until no instances are being changed."""
+    if actuation._changing is not None:
+        await actuation._changing
 
 
 def failures(metrics: ScaleMetrics, engine: str, kind: str) -> float:
@@ -123,6 +133,41 @@ async def test_instances_change_on_the_side_and_one_change_at_a_time() -> None:
     await settled(engine)
     await actuation.act(Decision(2, 2), Observed(2, 2), 2, SETTINGS)
     assert engine.set == [2]
+
+
+async def test_a_change_of_instances_that_ends_after_a_newer_decision_records_what_was_taken() -> None:
+    """Two were asked for; while they came, four were decided: a later failure falls back to two, which are there."""
+    engine = Engine()
+    engine.held = asyncio.Event()
+    actuation, _ = acting(engine)
+    await actuation.act(Decision(2, 2), Observed(2, 2), 1, SETTINGS)
+    await engine.tried.wait()
+    assert actuation.state is not None
+    assert actuation.state.instances is not None
+    actuation.state = replace(actuation.state, instances=replace(actuation.state.instances, target=4))
+    await actuation.act(Decision(2, 4), Observed(2, 2), 1, SETTINGS)  # the change before is still under way
+    engine.held.set()
+    await changed(actuation)
+    assert actuation.state.applied == (2, 2)
+    engine.instances_fail = ActuationFailed("refused")
+    await actuation.act(Decision(2, 4), Observed(2, 2), 2, SETTINGS)
+    await changed(actuation)
+    assert actuation.state.instances is not None
+    assert actuation.state.instances.target == 2
+
+
+async def test_an_older_change_that_succeeds_does_not_end_the_pause_after_a_newer_failure() -> None:
+    engine = Engine()
+    engine.held = asyncio.Event()
+    actuation, _ = acting(engine)
+    await actuation.act(Decision(2, 2), Observed(2, 2), 1, SETTINGS)
+    await engine.tried.wait()
+    engine.fails = ActuationFailed("away")
+    await actuation.act(Decision(4, 2), Observed(2, 2), 1, SETTINGS)
+    engine.held.set()
+    await changed(actuation)
+    assert actuation.state is not None
+    assert (actuation.state.retry_at_s, actuation.failure) == (NOW_S + 5.0, "away")
 
 
 async def test_unknown_instances_are_left_alone() -> None:
