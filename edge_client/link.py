@@ -14,6 +14,7 @@ from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
 from redis.retry import Retry
 
 from narrows.broker.replies import code_of
+from narrows.broker.url import check_url
 from narrows.errors import ServiceError
 from narrows.redact import redact
 
@@ -66,7 +67,7 @@ def connect(url: str, answer_s: float = ANSWER_S, away_s: float | None = None) -
     """
     try:
         return redis.Redis.from_url(
-            url,
+            check_url(url),
             socket_timeout=answer_s,
             socket_connect_timeout=min(CONNECT_S, answer_s),
             socket_keepalive=True,
@@ -74,9 +75,7 @@ def connect(url: str, answer_s: float = ANSWER_S, away_s: float | None = None) -
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
-        raise ServiceError(
-            f"--redis-url {redact(url)!r}: {redact(str(error))}; write redis://[user:password@]host:6379/0"
-        ) from None
+        raise ServiceError(f"--redis-url {redact(url)}: {redact(str(error))}") from None
 
 
 def _tcp_options(away_s: float | None) -> dict[int, int]:

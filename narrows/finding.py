@@ -1,9 +1,11 @@
-"""One line of what the doctor answers, and a camera's self-test."""
+"""One line of what the doctor answers, and a camera's self-test; no detail holds a secret."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from narrows.redact import redact
 
 
 class Level(StrEnum):
@@ -28,14 +30,14 @@ class Finding:
 
 def ok(subject: str, detail: str) -> Finding:
     """All is well."""
-    return Finding(Level.OK, subject, detail)
+    return Finding(Level.OK, subject, redact(detail))
 
 
 def warn(subject: str, detail: str, remedy: str) -> Finding:
     """It works, but not for long or not for all."""
-    return Finding(Level.WARN, subject, detail, remedy)
+    return Finding(Level.WARN, subject, redact(detail), remedy)
 
 
 def fail(subject: str, detail: str, remedy: str) -> Finding:
     """It does not work."""
-    return Finding(Level.FAIL, subject, detail, remedy)
+    return Finding(Level.FAIL, subject, redact(detail), remedy)

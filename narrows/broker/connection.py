@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from narrows.broker.replies import Remedy, remedy_of, words_of
+from narrows.broker.url import check_url
 from narrows.errors import ServiceError, ServiceUnavailable
 from narrows.redact import redact
 from narrows.wire import Install
@@ -72,7 +73,7 @@ def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
     """
     try:
         return Client.from_url(
-            url,
+            check_url(url),
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
             socket_keepalive=True,
@@ -81,7 +82,7 @@ def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
             redis_connect_func=_greet if no_evict else None,
         )
     except ValueError as error:
-        raise ServiceError(f"Redis URL {redact(url)}: {redact(str(error))}") from None
+        raise ServiceError(f"--redis-url {redact(url)}: {redact(str(error))}") from None
 
 
 def _greet(connection: redis.Connection) -> None:

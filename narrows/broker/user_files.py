@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
+from narrows.broker.url import check_url, with_credentials
 from narrows.broker.users import User
-from narrows.errors import SecretError
+from narrows.errors import SecretError, ServiceError
 from narrows.seal.files import make_secret_folder, read_secret, write_secret
 
 _PASSWORD_BYTES = 24
@@ -42,15 +43,18 @@ def with_user(address: str, user: User, password: str) -> str:
     Raises:
         SecretError: the address has a user already, or is none.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(check_url(address))
+    except ServiceError as error:
+        raise SecretError(str(error).replace("--redis-url", "--address")) from None
     if not parts.hostname or "@" in parts.netloc:
         raise SecretError("--address is redis://HOST:PORT/0 or rediss://HOST:PORT/0, without a user")
-    return urlunsplit(parts._replace(netloc=f"{user.name}:{password}@{parts.netloc}"))
+    return with_credentials(address, user.name, password)
 
 
 def _password(path: Path) -> str:
     if path.exists():
-        return read_secret(path).decode("ascii", "replace").strip()
+        return read_secret(path).decode("utf-8", "replace").strip()
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     write_secret(path, password.encode())
     return password

@@ -17,6 +17,7 @@ from narrows.cli.commands import COMMANDS, Command
 from narrows.cli.secret_options import resolved
 from narrows.direct import ignore_proxies
 from narrows.errors import ConfigError, NarrowsError
+from narrows.redact import redact_stderr
 
 INTERRUPTED = 130
 _HELP = {"-h", "--help"}
@@ -53,8 +54,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; named errors end as one line on stderr and exit code 1, Ctrl-C as 130."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))  # stdout is for results
     ignore_proxies()
+    redact_stderr()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))  # stdout is for results
     app(prog_name="narrows")
 
 

@@ -20,8 +20,31 @@ def resolved(options: Mapping[str, object]) -> dict[str, object]:
 
     Raises:
         SecretError: a file cannot be read, others may read it, or it is empty.
+        ServiceError: an address has a password that is not encoded as it must be.
     """
-    return {name: _value(name, given) if name in SECRETS else given for name, given in options.items()}
+    found = {name: _value(name, given) if name in SECRETS else given for name, given in options.items()}
+    for name, value in found.items():
+        _hide(name, value)
+    return found
+
+
+def _hide(name: str, value: object) -> None:
+    """From now on: a secret, or the password in an address (a camera's too, and in lists).
+
+    Raises:
+        ServiceError: the password in an address is not encoded.
+    """
+    from narrows.broker.url import check_encoding
+    from narrows.redact import keep_secret, keep_url
+
+    if isinstance(value, list | tuple):
+        for each in value:
+            _hide(name, each)
+    elif isinstance(value, str) and "://" in value:
+        keep_url(value)
+        check_encoding(value, f"--{name.replace('_', '-')}")
+    elif isinstance(value, str) and name in SECRETS - _ADDRESSES:
+        keep_secret(value)
 
 
 def _value(name: str, given: object) -> object:
@@ -34,6 +57,7 @@ def _value(name: str, given: object) -> object:
     value = read_secret(path).decode("utf-8", "replace").strip()
     if not value:
         raise SecretError(f"{path} is empty; it should hold the value of an option")
+    _hide(name, value)
     return _beside(value, path.parent) if name in _ADDRESSES else value
 
 

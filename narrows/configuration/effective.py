@@ -10,7 +10,7 @@ from pathlib import Path
 
 from narrows.configuration.file import Configuration
 from narrows.configuration.key import REQUIRED, Key
-from narrows.redact import redact
+from narrows.redact import keep_url, redact
 
 _SECRET = re.compile(r"token|password|secret")
 
@@ -29,6 +29,7 @@ def effective(keys: Iterable[Key], configuration: Configuration, environment: Ma
     for key in keys:
         value, source = _value(key, configuration, environment)
         hidden = _SECRET.search(key.name) and value != in_words(key.default)
+        keep_url(value)
         yield Effective(key, "***" if hidden else redact(value), source)
 
 

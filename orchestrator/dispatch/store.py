@@ -22,7 +22,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from narrows.broker.connection import LONGEST_CONNECTION_S, dead_peer_options
 from narrows.broker.replies import Remedy, code_of, remedy_of, words_of
+from narrows.broker.url import check_url
 from narrows.errors import ServiceError
+from narrows.redact import redact
 from orchestrator.dispatch.reply_limit import LimitedParser, ReplyLimitPassed
 from orchestrator.dispatch.scripts import Script
 from orchestrator.faults import Cause
@@ -119,7 +121,7 @@ class Store:
         """
         try:
             redis = Redis.from_url(
-                url,
+                check_url(url),
                 protocol=2,
                 socket_timeout=None,  # _ask has its own: theirs is asyncio.wait_for
                 socket_connect_timeout=_CONNECT_TIMEOUT_S,
@@ -131,7 +133,7 @@ class Store:
                 redis_connect_func=_greet,
             )
         except ValueError as error:
-            raise ServiceError(f"{error}: give a Redis URL such as redis://127.0.0.1:6379/0") from None
+            raise ServiceError(f"--redis-url {redact(url)}: {redact(str(error))}") from None
         return cls(redis)
 
     async def close(self) -> None:

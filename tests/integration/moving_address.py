@@ -94,6 +94,13 @@ class Pair:
         """The address that moves."""
         return self.address.url
 
+    def wait_for_a_blocked_client(self) -> None:
+        """Until somebody's blocking read waits at the old primary, which is to end by its demotion."""
+        give_up_s = time.monotonic() + 30
+        while not self.old.info("clients")["blocked_clients"]:
+            assert time.monotonic() < give_up_s, "nobody blocks"
+            time.sleep(0.01)
+
     def fail_over(self, *, behind: bool = False) -> None:
         """The replica becomes the primary and the address leads to it; the old one is demoted, its connections stay.
 

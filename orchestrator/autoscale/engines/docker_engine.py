@@ -10,6 +10,7 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
+from narrows.redact import redact
 from orchestrator.autoscale.replicas import ActuationFailed
 
 DEFAULT_DOCKER_URL = "unix:///var/run/docker.sock"
@@ -70,12 +71,14 @@ class DockerEngine:
         try:
             return getattr(self._connected(), method)(*args, **options)
         except NotFound as error:
-            raise Gone(f"Docker at {self.url}: {error.explanation}") from None
+            raise Gone(f"Docker at {redact(self.url)}: {error.explanation}") from None
         except APIError as error:
-            message = f"Docker at {self.url} refuses {method}: {error.explanation}"
+            message = f"Docker at {redact(self.url)} refuses {method}: {error.explanation}"
             raise Refused(message, error.status_code or 0) from None
         except (DockerException, RequestException, OSError) as error:
-            raise ActuationFailed(f"Docker at {self.url} does not answer: {error}; check the address") from None
+            raise ActuationFailed(
+                f"Docker at {redact(self.url)} does not answer: {redact(str(error))}; check the address"
+            ) from None
 
     def _connected(self) -> docker.APIClient:
         with self._making:

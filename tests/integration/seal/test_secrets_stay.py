@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -21,7 +22,8 @@ from orchestrator.supervise import LocalRedis
 from orchestrator.supervise.ports import free_ports
 from tests.integration.seal.programs import ROOT, program, until
 
-PASSWORD = "correct-horse-battery-staple-5f1e"
+PASSWORD = "corréct/horse#battery?stáple@5f1e:7%2F x"
+ENCODED = quote(PASSWORD, safe="")
 
 
 def command_lines() -> bytes:
@@ -40,7 +42,7 @@ def address(server: LocalRedis, client: redis.Redis, tmp_path: Path) -> Iterator
     """A file with the address of a user with a password, and no other user."""
     client.acl_setuser("guarded", enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], categories=["+@all"])
     path = tmp_path / "redis-url"
-    write_secret(path, server.url.replace("redis://", f"redis://guarded:{PASSWORD}@").encode())
+    write_secret(path, server.url.replace("redis://", f"redis://guarded:{ENCODED}@").encode())
     yield path
     client.acl_deluser("guarded")
 
@@ -81,7 +83,7 @@ def test_no_secret_is_seen_from_outside(
     seen += log.read_bytes()
     assert b"--key-file" in seen
     assert b'narrows_faults_total{cause="keys_unreadable"} 1.0' in seen
-    for secret in (key.secret, root_secret, PASSWORD.encode()):
+    for secret in (key.secret, root_secret, PASSWORD.encode(), ENCODED.encode(), quote(PASSWORD).encode()):
         for shape in (secret, secret.hex().encode(), repr(secret).encode()[2:-1]):
             assert shape[:20] not in seen
     assert re.search(rb"redis://(?!\*\*\*@)[^\s/]*@", seen) is None

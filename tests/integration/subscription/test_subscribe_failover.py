@@ -48,6 +48,7 @@ def in_a_while(do: Callable[[], None]) -> threading.Timer:
 
 def test_a_blocked_subscription_goes_on_at_the_new_primary(pair: Pair, outcomes: Subscription) -> None:
     def fail_over() -> None:
+        pair.wait_for_a_blocked_client()
         pair.fail_over()
         publish(pair.new, mask(1), mask(2))
 
@@ -88,6 +89,7 @@ def test_a_stream_that_lost_its_end_is_read_on_from_there(
     assert outcomes.last_id == ahead
 
     def fail_over() -> None:
+        pair.wait_for_a_blocked_client()
         pair.fail_over(behind=True)
         publish(pair.new, mask(2))
 
@@ -124,6 +126,7 @@ def test_masks_tail_says_that_it_reconnects_and_goes_on(pair: Pair) -> None:
     ) as tail:
         assert tail.stdout is not None
         first = json.loads(tail.stdout.readline())
+        pair.wait_for_a_blocked_client()
         pair.fail_over()
         publish(pair.new, mask(1))
         rest, said = tail.communicate(timeout=60)

@@ -66,7 +66,7 @@ def test_subscribe_is_at_the_top_of_the_package() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "says"), [("redis://:secret@127.0.0.1:1/0", "does not answer"), ("http://x", "Redis URL")]
+    ("url", "says"), [("redis://:secret@127.0.0.1:1/0", "does not answer"), ("http://x", "no address of Redis")]
 )
 def test_a_redis_that_is_not_there_is_a_named_error_that_keeps_the_password(url: str, says: str) -> None:
     with pytest.raises(ServiceError, match=says) as raised:
