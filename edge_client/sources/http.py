@@ -15,9 +15,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
+from email.message import Message
 from functools import partial
 from threading import Event
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from edge_client.sources.base import Pictures, StreamBroken
 from edge_client.sources.decode import OPEN_S, READ_S, StreamFeed
@@ -96,7 +98,7 @@ class _Client:
             with self._opener.open(request, timeout=OPEN_S) as response:
                 return self._read(response)
         except urllib.error.HTTPError as error:
-            with error:
+            with closing(error):
                 if error.code == http.HTTPStatus.NOT_MODIFIED:
                     return _Answer()
                 raise StreamBroken(f"HTTP {error.code} {error.reason}") from None
@@ -132,16 +134,24 @@ def _whole(response: http.client.HTTPResponse, first: bytes) -> bytes:
     return b"".join(pieces)
 
 
+class _Refusals(urllib.request.BaseHandler):
+    """Closes a challenge before it is answered by another request: urllib leaves that to the garbage collector."""
+
+    handler_order = 100
+
+    def http_error_401(
+        self, _request: urllib.request.Request, response: IO[bytes], _code: int, _text: str, _headers: Message
+    ) -> None:
+        """Let go of the connection, and leave the answer to the handlers behind."""
+        response.close()
+
+
 class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = 5
 
 
 def _opener(url: str, parts: urllib.parse.SplitResult) -> urllib.request.OpenerDirector:
     """HTTP and nothing else: a redirect leads to no file and no FTP server, and to no more than a few places."""
-    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    if parts.username is not None:
-        name, word = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
-        passwords.add_password(None, url, name, word)
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.HTTPHandler(),
@@ -149,9 +159,22 @@ def _opener(url: str, parts: urllib.parse.SplitResult) -> urllib.request.OpenerD
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.UnknownHandler(),
-        urllib.request.HTTPBasicAuthHandler(passwords),
-        urllib.request.HTTPDigestAuthHandler(passwords),
         _Redirects(),
+        *_answers_to_challenges(url, parts),
     ):
         opener.add_handler(handler)
     return opener
+
+
+def _answers_to_challenges(url: str, parts: urllib.parse.SplitResult) -> list[urllib.request.BaseHandler]:
+    """Digest before Basic, as RFC 7616 wants it; none if the address has no name."""
+    if parts.username is None:
+        return []
+    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    name, word = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
+    passwords.add_password(None, url, name, word)
+    return [
+        _Refusals(),
+        urllib.request.HTTPDigestAuthHandler(passwords),
+        urllib.request.HTTPBasicAuthHandler(passwords),
+    ]

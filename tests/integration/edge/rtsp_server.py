@@ -1,8 +1,9 @@
-"""A camera that speaks RTSP (RFC 2326) and sends H.264 (RFC 6184) between the answers on one TCP connection.
+"""A camera that speaks RTSP (RFC 2326) and sends H.264 (RFC 6184) between the answers on one TCP connection, or by UDP.
 
 ::
 
     OPTIONS ─► DESCRIBE (SDP) ─► SETUP (RTP/AVP/TCP;interleaved) ─► PLAY ─► $ channel length RTP, $ ... ─► TEARDOWN
+                                 SETUP (RTP/AVP/UDP;client_port) ─► PLAY ─► datagrams of RTP
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ _CLIP_FRAMES = 50
 _TICKS = 90_000 // FPS
 _LARGEST = 1200
 _START_CODE = re.compile(rb"\x00\x00\x00?\x01")
-_PHRASES = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
+_CLIENT_PORT = re.compile(r"client_port=(\d+)")
+_PHRASES = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    406: "Not Acceptable",
+    461: "Unsupported Transport",
+    503: "Service Unavailable",
+}
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
 Unit = bytes
 
@@ -55,6 +64,7 @@ class RtspCamera:
 
     Attributes:
         status: what DESCRIBE is answered.
+        refusal_of_tcp, refusal_of_udp: what a SETUP that asks for the transport is answered; 0: the transport is taken.
         stalled: while it is set nothing is sent any more, and no connection is closed.
         transports: what each SETUP asked for.
         plays: how many sessions came to play.
@@ -63,6 +73,7 @@ class RtspCamera:
     def __init__(self, clip: Sequence[Sequence[Unit]]) -> None:
         self.clip = clip
         self.status = 200
+        self.refusal_of_tcp, self.refusal_of_udp = 0, 461
         self.stalled = Event()
         self.transports: list[str] = []
         self.plays = 0
@@ -121,10 +132,13 @@ class _Session(socketserver.StreamRequestHandler):
         super().setup()
         self.ended = Event()
         self.turn = Lock()
+        self.datagrams: socket.socket | None = None
         self.server.camera.joined(self.request)
 
     def finish(self) -> None:
         self.ended.set()
+        if self.datagrams is not None:
+            self.datagrams.close()
         self.server.camera.left(self.request)
         with suppress(OSError):
             super().finish()
@@ -157,7 +171,7 @@ class _Session(socketserver.StreamRequestHandler):
             self._say(number, camera.status, described, _sdp(camera.clip) if camera.status == 200 else "")
         elif method == "SETUP":
             camera.transports.append(headers["transport"])
-            self._say(number, 200, {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1", "Session": "1"})
+            self._set_up(number, headers["transport"])
         elif method == "PLAY":
             self._say(number, 200, {"Session": "1"})
             camera.plays += 1
@@ -166,6 +180,21 @@ class _Session(socketserver.StreamRequestHandler):
             self._say(number, 200, {"Session": "1"})
             if method == "TEARDOWN":
                 self.ended.set()
+
+    def _set_up(self, number: str, transport: str) -> None:
+        camera, port = self.server.camera, _CLIENT_PORT.search(transport)
+        if refusal := camera.refusal_of_tcp if port is None else camera.refusal_of_udp:
+            self._say(number, refusal, {})
+            return
+        taken = "RTP/AVP/TCP;unicast;interleaved=0-1"
+        if port is not None:
+            first = int(port[1])
+            self.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.datagrams.bind(("127.0.0.1", 0))
+            self.datagrams.connect(("127.0.0.1", first))
+            own = self.datagrams.getsockname()[1]
+            taken = f"RTP/AVP/UDP;unicast;client_port={first}-{first + 1};server_port={own}-{own + 1}"
+        self._say(number, 200, {"Transport": taken, "Session": "1"})
 
     def _say(self, number: str, status: int, headers: dict[str, str], body: str = "") -> None:
         told = {"CSeq": number, **headers, "Content-Length": str(len(body))}
@@ -181,7 +210,10 @@ class _Session(socketserver.StreamRequestHandler):
             for packet, last in _rtp(self.server.camera.clip):
                 while self.server.camera.stalled.is_set() and not self.ended.wait(0.02):
                     pass
-                self._send(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
+                if self.datagrams is None:
+                    self._send(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
+                else:
+                    self.datagrams.send(packet)
                 if last and self.ended.wait(1 / FPS):
                     return
 

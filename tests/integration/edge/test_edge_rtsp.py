@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from threading import Event, Timer
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
+from edge_client.sources import open_source
 from narrows.bundle import Bundle
 from narrows.wire import Kind
 from orchestrator.supervise.local_redis import LocalRedis
@@ -99,3 +102,36 @@ def test_a_camera_that_stalls_without_closing_is_noticed_and_asked_anew(
     assert camera.plays == 2
     assert [packet.kind for packet in packets(install)].count(Kind.KEY) == 2, "one a session"
     assert "Traceback" not in program.log.read_text()
+
+
+@pytest.mark.parametrize("refusal", [461, 400, 406])
+def test_a_camera_that_refuses_tcp_is_heard_over_udp_and_first_of_all_so_when_it_comes_back(
+    camera: RtspCamera, refusal: int
+) -> None:
+    camera.refusal_of_tcp, camera.refusal_of_udp = refusal, 0
+    camera.start()
+    source = open_source(camera.url, loop=False, stop=Event())
+    assert (frame := source.read()) is not None
+    assert frame.picture.shape == (48, 64, 3)
+    assert [("TCP" in each, "client_port" in each) for each in camera.transports] == [(True, False), (False, True)]
+    camera.transports.clear()
+    camera.kill()
+    camera.start()
+    while (frame := source.read()) is not None and frame.session == 0:
+        pass
+    assert "client_port" in camera.transports[0]
+    source.close()
+
+
+def test_a_camera_that_refuses_both_transports_is_away_with_both_causes(camera: RtspCamera) -> None:
+    camera.refusal_of_tcp = 461
+    camera.start()
+    stop = Event()
+    with capture_logs() as log:
+        source = open_source(camera.url, loop=False, stop=stop)
+        Timer(1.0, stop.set).start()
+        assert source.read() is None
+    source.close()
+    causes = {str(line["cause"]) for line in log if line["event"] == "camera_away"}
+    assert any("over tcp: " in cause and "over udp" in cause for cause in causes)
+    assert "hunter2" not in str(log)
