@@ -29,6 +29,7 @@ from typing import Self
 import structlog
 
 from narrows.errors import StateError
+from narrows.surroundings import state_home
 from narrows.wire.keys import check_stream_id
 
 _LOG = structlog.get_logger("edge.state")
@@ -144,6 +145,6 @@ def default_folder(stream: str) -> Path:
 
     Raises:
         StreamIdInvalid: the id cannot name a folder, or a stream.
+        StateError: there is no home folder.
     """
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "narrows" / check_stream_id(stream)
+    return state_home() / "narrows" / check_stream_id(stream)

@@ -103,7 +103,7 @@ async def serve(served: web.Application | Answer, address: str, granted: Limits 
         finally:
             listener.close()
     except OSError as error:
-        raise ServiceError(f"cannot listen on {address}: {error.strerror}; choose another") from None
+        raise ServiceError(f"cannot listen on {address}: {error.strerror or error}; choose another") from None
     finally:
         sweeping.cancel()
         await runner.cleanup()

@@ -20,6 +20,7 @@ from edge_client.sources.video import VideoFile
 from narrows.errors import SourceError
 from narrows.pictures import PICTURE_SUFFIXES
 from narrows.redact import redact
+from narrows.surroundings import expanded
 
 FRAMES_PER_S = 10.0
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -79,4 +80,4 @@ def _scheme(text: str) -> str | None:
 def _path(text: str) -> Path:
     if _scheme(text) == "file":
         return Path(urllib.parse.unquote(urllib.parse.urlsplit(text).path))
-    return Path(text).expanduser()
+    return expanded(text)

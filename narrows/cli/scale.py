@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.surroundings import caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +69,7 @@ def set_servers(
 
     servers = parse_target(number)
     with _desk(redis_url) as desk:
-        order = desk.set_servers(servers, who=by or _caller())
+        order = desk.set_servers(servers, who=by or caller())
         _print_order(desk, order)
 
 
@@ -81,7 +80,7 @@ def freeze(*, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
     Example: narrows scale freeze
     """
     with _desk(redis_url) as desk:
-        _print_order(desk, desk.freeze(frozen=True, who=by or _caller()))
+        _print_order(desk, desk.freeze(frozen=True, who=by or caller()))
 
 
 @scale.command()
@@ -91,7 +90,7 @@ def unfreeze(*, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
     Example: narrows scale unfreeze
     """
     with _desk(redis_url) as desk:
-        _print_order(desk, desk.freeze(frozen=False, who=by or _caller()))
+        _print_order(desk, desk.freeze(frozen=False, who=by or caller()))
 
 
 def _desk(redis_url: str) -> AbstractContextManager[ScaleDesk]:
@@ -116,7 +115,3 @@ def _print_order(desk: ScaleDesk, order: ScaleOrder) -> None:
     print(f"ordered: {servers}{', frozen: nothing is changed' if order.frozen else ''}")
     if not desk.client.exists(ScaleKeys.STATUS):
         print("no autoscaler leads now: the order waits until `narrows autoscale` runs", file=sys.stderr)
-
-
-def _caller() -> str:
-    return f"{getpass.getuser()}@{os.uname().nodename}"

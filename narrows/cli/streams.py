@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +11,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.surroundings import caller
 from narrows.wire.streams import Policy, StreamSettings
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def set_stream(
         changes["bundle"] = None if bundle == "any" else bundle
     with _registry(redis_url) as registry:
         current = registry.get(stream) or StreamSettings()
-        stored = registry.set(stream, replace(current, **changes), who=by or _caller())
+        stored = registry.set(stream, replace(current, **changes), who=by or caller())
     print(f"{stream}: {_in_words(stored)}")
 
 
@@ -96,7 +95,7 @@ def remove_stream(stream: Stream, *, by: By = None, redis_url: RedisUrl = DEFAUL
     Example: narrows streams remove gate-3
     """
     with _registry(redis_url) as registry:
-        removed = registry.remove(stream, who=by or _caller())
+        removed = registry.remove(stream, who=by or caller())
     print(f"{stream}: removed" if removed else f"{stream}: was not registered")
 
 
@@ -132,10 +131,6 @@ def _registry(redis_url: str) -> AbstractContextManager[StreamRegistry]:
             yield StreamRegistry(client, read_install(client))
 
     return opened()
-
-
-def _caller() -> str:
-    return f"{getpass.getuser()}@{os.uname().nodename}"
 
 
 def _in_words(settings: StreamSettings) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.surroundings import host_name
 
 
 def supervise(
@@ -61,7 +61,7 @@ def supervise(
     run_host(
         HostOptions(
             redis_url=redis_url,
-            name=name or socket.gethostname(),
+            name=name or host_name(),
             bundles=tuple(bundle or ()),
             model_repository=model_repository,
             models=tuple(model or ()),

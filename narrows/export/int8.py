@@ -6,7 +6,6 @@ gains quantise it anyway, and 8 bits over its whole range would be coarser than 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,12 +22,13 @@ from narrows.onnx_runtime.quantization import (
     quant_pre_process,
     quantize_static,
 )
+from narrows.surroundings import scratch_folder
 
 
 def quantise_encoder(float_encoder: Path, calibration: Sequence[NDArray[np.uint8]], path: Path) -> None:
     """Write the int8 twin of ``float_encoder``; ``calibration`` pictures have the encoder's size."""
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
+    with scratch_folder() as folder:
+        prepared = folder / "prepared.onnx"
         quant_pre_process(float_encoder, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,

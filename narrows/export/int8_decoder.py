@@ -12,7 +12,6 @@ channel. Weights stay float in the file: TensorRT 8 takes them only through a pa
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from narrows.onnx_runtime.quantization import (
     quant_pre_process,
     quantize_static,
 )
+from narrows.surroundings import scratch_folder
 
 QUANTISED = ["Conv"]
 
@@ -40,8 +40,8 @@ def decoder_feed(symbols: NDArray[np.int8], level: int) -> Feed:
 
 def quantise_decoder(decoder: Path, calibration: Iterable[Feed], path: Path) -> None:
     """Write the int8 twin of ``decoder``; ``calibration`` should hold frames of every rate level."""
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
+    with scratch_folder() as folder:
+        prepared = folder / "prepared.onnx"
         quant_pre_process(decoder, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,

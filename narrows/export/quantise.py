@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 
 from narrows.bundle import Bundle, Int8Decoder
 from narrows.bundle.int8_decoder import DECODER_INT8, RECORD, drop_int8_decoder
@@ -17,6 +15,7 @@ from narrows.errors import BundleError
 from narrows.evaluation.score import check_classes
 from narrows.export.int8_decoder import quantise_decoder
 from narrows.export.int8_loss import frames_of, measure_loss
+from narrows.surroundings import scratch_folder
 
 MOST_LOST_POINTS = 0.5
 """Points of mIoU that int8 may lose at any rate level; beyond it accuracy does not hold."""
@@ -48,8 +47,8 @@ def add_int8_decoder(
     if not calibration:
         say(f"no int8 decoder: {len(data)} pictures are too few to hold one out")
         return replace(bundle, int8_decoder=None)
-    with tempfile.TemporaryDirectory() as scratch:
-        graph = Path(scratch) / DECODER_INT8
+    with scratch_folder() as scratch:
+        graph = scratch / DECODER_INT8
         say(f"quantising the decoder to int8, calibrated on {len(calibration)} pictures at every rate level")
         quantise_decoder(bundle.decoder_path, chain.from_iterable(frames_of(bundle, calibration)), graph)
         loss = measure_loss(bundle, graph, held_out, data.classes)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from narrows.export.graphs import write_decoder, write_encoder
 from narrows.export.int8 import quantise_encoder
 from narrows.export.quantise import add_int8_decoder
 from narrows.nn.network import JointNetwork
+from narrows.surroundings import scratch_folder
 from narrows.training.augment import DEVIATION, MEAN
 from narrows.wire import LatentShape
 from narrows.wire.feature import HEADER_BYTES
@@ -54,8 +54,8 @@ def write_bundle(
         DatasetError: the training pictures cannot be read.
     """
     width, height = data.classes.size
-    with tempfile.TemporaryDirectory() as scratch:
-        draft = Path(scratch)
+    with scratch_folder() as scratch:
+        draft = scratch
         say(f"exporting the float encoder and the decoder for {width}x{height}")
         write_encoder(network, (height, width), draft / ENCODER_FLOAT)
         pictures = [sample.picture for sample in data]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import structlog
 from narrows.bundle import Bundle
 from narrows.errors import ServiceError
 from narrows.loop_guard import LoopGuard, is_service_error
+from narrows.surroundings import host_name
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.clock import ServerClock
 from orchestrator.dispatch.discovery import Discovery
@@ -46,7 +46,7 @@ _WORTH, _LONGEST_PAUSE_S = (
 
 def own_name() -> str:
     """A name that no other dispatcher has, nor this one after a restart."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 class Dispatcher:

@@ -49,6 +49,7 @@ class Guarded:
         environment: Mapping[str, str] | None = None,
         grace_s: float = 5.0,
         shm_prefix: str | None = None,
+        folder: Path | None = None,
     ) -> Self:
         """Start ``command`` under a guardian.
 
@@ -58,6 +59,7 @@ class Guarded:
             environment: variables for the child, besides those of this process.
             grace_s: seconds between SIGTERM and SIGKILL.
             shm_prefix: see the class; by default a new one, from :func:`new_shm_prefix`.
+            folder: where the child works; by default where this process does.
 
         Raises:
             ServiceError: the program cannot be run.
@@ -68,7 +70,8 @@ class Guarded:
         report_fd, their_fd = os.pipe()
         try:
             with log.open("ab") as output:
-                process = _launch(_guardian_command(command, variables, prefix, grace_s, their_fd), output, their_fd)
+                words = _guardian_command(command, variables, prefix, grace_s, their_fd)
+                process = _launch(words, output, their_fd, folder)
         finally:
             os.close(their_fd)
         with os.fdopen(report_fd) as report:
@@ -136,9 +139,10 @@ def _guardian_command(
     return [*own, f"--shm-prefix={prefix}", *settings, "--", *map(str, command)]
 
 
-def _launch(command: list[str], output: IO[bytes], report_fd: int) -> subprocess.Popen[bytes]:
+def _launch(command: list[str], output: IO[bytes], report_fd: int, folder: Path | None) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
+        cwd=folder,
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,

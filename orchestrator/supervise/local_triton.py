@@ -13,7 +13,7 @@ from narrows.direct import open_url
 from narrows.errors import ServiceError
 from orchestrator.supervise.guarded import Guarded, new_shm_prefix
 from orchestrator.supervise.ports import LOOPBACK, free_ports
-from orchestrator.supervise.triton_environment import TritonEnvironment
+from orchestrator.supervise.triton_environment import BACKENDS, MODELS, TritonEnvironment
 
 _ATTEMPTS = 3
 _EXIT_S = 3
@@ -69,19 +69,20 @@ class LocalTriton:
         environment = TritonEnvironment.find()
         folder = run_folder.absolute() / "triton"
         try:
-            backends = environment.lay_out_backends(folder / "runtime")
+            environment.lay_out(folder, model_repository)
         except OSError as error:
             raise ServiceError(f"tritonserver's backends cannot be laid out in {folder}: {error}") from None
         for _ in range(_ATTEMPTS):
             chosen = ports or _three_ports()
             prefix = new_shm_prefix()
-            options = [*_options(model_repository, backends, models, config_name, prefix), *_listen(chosen)]
+            options = [*_options(models, config_name, prefix), *_listen(chosen)]
             process = Guarded.start(
                 [*launcher, environment.server, *options],
                 log=folder / "triton.log",
                 environment=environment.variables(),
                 grace_s=_GRACE_S,
                 shm_prefix=prefix,
+                folder=folder,
             )
             again = partial(
                 cls.start,
@@ -149,13 +150,11 @@ def _three_ports() -> tuple[int, int, int]:
     return grpc, http, metrics
 
 
-def _options(
-    repository: Path, backends: Path, models: Sequence[str], config_name: str | None, shm_prefix: str
-) -> list[str]:
+def _options(models: Sequence[str], config_name: str | None, shm_prefix: str) -> list[str]:
     return [
         f"--id={shm_prefix}",  # tells our server from another's on the same port
-        f"--model-repository={repository.absolute()}",
-        f"--backend-directory={backends}",
+        f"--model-repository={MODELS}",
+        f"--backend-directory={BACKENDS}",
         f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
         "--model-control-mode=explicit",
         *(f"--load-model={model}" for model in models),

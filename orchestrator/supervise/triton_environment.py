@@ -1,14 +1,22 @@
-"""Where the real tritonserver of this machine lies, and the backend folder that it wants.
+"""Where the real tritonserver of this machine lies, and the folder that it works in.
 
 The wheel ``nvidia-pytriton`` carries the server and its python backend, whose library finds its neighbours through
 ``$ORIGIN/../../../../nvidia_pytriton.libs``. So they are laid out once more, in a folder of the run::
 
-    RUN/triton/
-    ├── nvidia_pytriton.libs ──▶ the wheel's libraries (a link)
-    └── x/y/backends/
-        ├── python/        copies: the server refuses links that lead out of the folder
-        ├── onnxruntime/   ours: ONNX Runtime on this machine's processor
-        └── tensorrt/      the same, under the name that production configurations may give
+    RUN/triton/                          where the server works
+    ├── models ──▶ the model repository
+    ├── environment ──▶ .venv-triton
+    ├── libpython ──▶ the folder of the shared libpython
+    └── runtime/
+        ├── nvidia_pytriton.libs ──▶ the wheel's libraries
+        └── x/y/backends/
+            ├── python/        copies: the server refuses links that lead out of the folder
+            ├── onnxruntime/   ours: ONNX Runtime on this machine's processor
+            └── tensorrt/      the same, under the name that production configurations may give
+
+Its backend starts each stub by a line for ``bash`` in which no path is quoted, and ``PATH`` and ``LD_LIBRARY_PATH``
+cannot hold a colon. So every path that it is given is relative to that folder and made of the names above: blanks,
+colons or other letters in the folder's own path, or in the checkout's, reach no shell.
 """
 
 from __future__ import annotations
@@ -23,6 +31,8 @@ from pathlib import Path
 from narrows.errors import ServiceError
 
 ENVIRONMENT_VARIABLE = "NARROWS_TRITON_ENV"
+MODELS, BACKENDS = "models", "runtime/x/y/backends"
+"""Of the model repository and the backends, from the folder that the server works in."""
 _OURS = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
 _ROOT = Path(__file__).parents[2]
 _QUESTION = """
@@ -78,23 +88,30 @@ class TritonEnvironment:
     def variables(self) -> dict[str, str]:
         """What the server's process needs in its environment; one thread an instance, Triton makes the instances."""
         return {
-            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "LD_LIBRARY_PATH": str(self.library_folder),
+            "PATH": f"environment/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "LD_LIBRARY_PATH": "libpython",
             "OMP_NUM_THREADS": "1",
             "ORT_DISABLE_TELEMETRY": "1",
         }
 
-    def lay_out_backends(self, folder: Path) -> Path:
-        """Make the layout above in ``folder``, anew; answers the backend folder."""
-        shutil.rmtree(folder, ignore_errors=True)
-        backends = folder / "x" / "y" / "backends"
+    def lay_out(self, folder: Path, model_repository: Path) -> None:
+        """Make the layout above in ``folder``, anew.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        runtime = folder / "runtime"
+        shutil.rmtree(runtime, ignore_errors=True)
+        backends = folder / BACKENDS
         shutil.copytree(self._wheel / "backends" / "python", backends / "python")
         shutil.copy2(self._stub, backends / "python")
-        (folder / "nvidia_pytriton.libs").symlink_to(self.packages / "nvidia_pytriton.libs")
         for name in ("onnxruntime", "tensorrt"):
             (backends / name).mkdir()
             shutil.copy2(_OURS, backends / name)
-        return backends
+        _link(runtime / "nvidia_pytriton.libs", self.packages / "nvidia_pytriton.libs")
+        _link(folder / MODELS, model_repository.absolute())
+        _link(folder / "environment", self.folder)
+        _link(folder / "libpython", self.library_folder)
 
     @property
     def _wheel(self) -> Path:
@@ -103,6 +120,11 @@ class TritonEnvironment:
     @property
     def _stub(self) -> Path:
         return self._wheel / "python_backend_stubs" / self.python_version / "triton_python_backend_stub"
+
+
+def _link(link: Path, target: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
 
 
 def _library_folder(version: str, folders: list[str]) -> Path:
