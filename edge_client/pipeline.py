@@ -89,7 +89,8 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             room = Room(keys.features, settings.maxlen) if spool is not None else None
             beat = watchdog.loop("uplink", BEAT_S)
             clock = ServerClock(time.monotonic, time.time)
-            questions = Questions(keys, clock, tally, time.monotonic, room)
+            follows = settings.shards is None
+            questions = Questions(keys, clock, tally, time.monotonic, room, follows_install=follows)
             uplink = Uplink(client, keys, settings.maxlen, outbox, questions, governor, tally, time.monotonic, beat)
             _show(settings, exits, lambda: _reading(tally, uplink, outbox, clock, governor))
             sealed = "open" if sealing is None else f"key {sealing.key_id}"

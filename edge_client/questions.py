@@ -1,8 +1,10 @@
-"""What the camera asks Redis beside sending packets: its control record, the time, the stream's length."""
+"""What the camera asks Redis beside sending packets: its control record, the time, the stream's length, the install."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -15,11 +17,13 @@ from edge_client.link import name_failure
 from edge_client.server_clock import ServerClock
 from edge_client.stats import Tally
 from narrows.broker.replies import Remedy, remedy_of, words_of
-from narrows.errors import RecordError
-from narrows.wire import Control, StreamKeys
+from narrows.errors import RecordError, ServiceError
+from narrows.wire import Control, Install, StreamKeys
+from narrows.wire.keys import INSTALL_KEY
 
 _LOG = structlog.get_logger("edge.uplink")
 _CONTROL_PERIOD_S = 1.0
+_INSTALL_PERIOD_S = 30.0  # 70 bytes each time; it changes only where Redis was emptied or restored
 
 
 class Question(Enum):
@@ -28,6 +32,7 @@ class Question(Enum):
     CONTROL = "control"
     TIME = "time"
     LENGTH = "length"
+    INSTALL = "install"
 
 
 class Questions:
@@ -46,7 +51,10 @@ class Questions:
         tally: Tally,
         monotonic_s: Callable[[], float],
         room: Room | None = None,
+        *,
+        follows_install: bool = False,
     ) -> None:
+        """``follows_install``: the number of shards is the install record's, and is to be so still."""
         self.control: Control | None = None
         self.clock = clock
         self.room = room
@@ -54,6 +62,7 @@ class Questions:
         self._tally = tally
         self._monotonic_s = monotonic_s
         self._control_due_s = monotonic_s()
+        self._install_due_s = monotonic_s() + _INSTALL_PERIOD_S if follows_install else math.inf
 
     def due(self) -> Question | None:
         """What it is time to ask, if anything; asking commits to it."""
@@ -63,6 +72,9 @@ class Questions:
         if now_s >= self._control_due_s:
             self._control_due_s = now_s + _CONTROL_PERIOD_S
             return Question.CONTROL
+        if now_s >= self._install_due_s:
+            self._install_due_s = now_s + _INSTALL_PERIOD_S
+            return Question.INSTALL
         if self.room is not None and self.room.due(now_s):
             return Question.LENGTH
         return None
@@ -76,17 +88,21 @@ class Questions:
                 return ("TIME",)
             case Question.LENGTH:
                 return "XLEN", self._keys.features
+            case Question.INSTALL:
+                return "GET", INSTALL_KEY
 
     def answered(self, question: Question, answered: Answered[Any]) -> None:
         """Redis answered. What this user may not ask is told of once, and done without.
 
         Raises:
             ResponseError: it was refused for another reason.
+            ServiceError: the install has other shards by now, and the stream lies elsewhere.
         """
         read = {
             Question.CONTROL: self._read_control,
             Question.TIME: self._read_time,
             Question.LENGTH: self._read_length,
+            Question.INSTALL: self._read_install,
         }
         read[question](answered)
 
@@ -113,6 +129,17 @@ class Questions:
             self.control = None
             self._tally.control_malformed()
             _LOG.warning("control_ignored", key=self._keys.control, cause=str(error))
+
+    def _read_install(self, answered: Answered[Any]) -> None:
+        """A record that is lost comes back, and one that cannot be read is the dispatchers' to complain about."""
+        if answered.refusal is not None or answered.answer is None:
+            return
+        with suppress(RecordError):
+            shards = Install.parse(answered.answer).shards
+            if StreamKeys.of(self._keys.stream, shards) != self._keys:
+                raise ServiceError(
+                    f"{INSTALL_KEY} says {shards} shards by now: {self._keys.features} is read by nobody; start again"
+                )
 
     def _read_time(self, answered: Answered[Any]) -> None:
         if answered.refusal is None:

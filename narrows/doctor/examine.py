@@ -15,6 +15,7 @@ from pathlib import Path
 import redis
 
 from narrows.broker import DEFAULT_REDIS_URL, connect
+from narrows.broker.replies import words_of
 from narrows.bundle import Bundle
 from narrows.configuration import Configuration
 from narrows.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
@@ -85,7 +86,7 @@ def _redis(patient: Patient, served: AbstractSet[int] | None) -> Iterator[Findin
             yield from _install(client, served)
         except redis.RedisError as error:
             remedy = "look at this user's ACL: the doctor reads narrows:* keys (GET, MGET, SCAN, XLEN, XREVRANGE)"
-            yield fail("Redis", f"it refuses: {redact(checkout.first_line(error))}", remedy)
+            yield fail("Redis", f"it refuses: {words_of(error)}", remedy)
 
 
 def _install(client: redis.Redis, served: AbstractSet[int] | None) -> Iterator[Finding]:
@@ -140,7 +141,7 @@ def _dispatcher(patient: Patient, address: str) -> Iterator[Finding]:
 
 
 def _silent(subject: str, address: str, error: Exception, option: str, *, given: bool) -> Finding:
-    cause = redact(checkout.first_line(error)) or type(error).__name__
+    cause = words_of(error).partition("\n")[0]
     if given:
         return fail(subject, f"{address} does not answer: {cause}", f"start it, or correct {option}")
     return ok(subject, f"nothing at {address}, and {option} was not given: not looked at")

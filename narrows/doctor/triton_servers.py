@@ -8,6 +8,7 @@ from contextlib import closing
 import redis
 
 from narrows.broker import connect
+from narrows.broker.replies import words_of
 from narrows.errors import RecordError, ServiceError
 from narrows.wire.keys import ScaleKeys
 from orchestrator.replicas.record import ServerRecord
@@ -44,7 +45,7 @@ def _registered(redis_url: str) -> list[str]:
         with closing(connect(redis_url)) as client:
             records = client.hvals(ScaleKeys.SERVERS)
     except redis.RedisError as error:
-        raise ServiceError(f"Redis, where servers register, does not answer: {error}") from None
+        raise ServiceError(f"Redis, where servers register, does not answer: {words_of(error)}") from None
     for record in records:
         try:
             found.append(ServerRecord.parse(record if isinstance(record, bytes) else record.encode()).address)

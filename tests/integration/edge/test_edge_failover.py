@@ -10,9 +10,10 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from edge_client import line, uplink
+from edge_client import line, questions, uplink
 from edge_client.install import wait_for_shards
 from edge_client.link import connect
+from narrows.errors import ServiceError
 from narrows.wire import Install
 from narrows.wire.keys import INSTALL_KEY
 from orchestrator.supervise import LocalRedis
@@ -135,3 +136,43 @@ def test_a_connections_age_is_counted_from_when_it_was_made(server: LocalRedis) 
         assert asked.age_s == 7.5
         asked.drop()
         assert asked.age_s == 0.0
+
+
+@pytest.fixture
+def asked_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "_INSTALL_PERIOD_S", 0.05)
+
+
+@pytest.mark.usefixtures("asked_often")
+@pytest.mark.parametrize("record", [Install(4).to_json(), Install(64).to_json(), b"junk", None])
+def test_an_install_that_keeps_the_stream_where_it_is_is_no_matter(
+    server: LocalRedis, admin: redis.Redis, record: bytes | None
+) -> None:
+    """64 shards leave cam-1 in its shard; what is lost comes back, and what is junk is the dispatchers' matter."""
+    if record is not None:
+        admin.set(INSTALL_KEY, record)
+    camera = Camera(server.url, follows_install=True)
+    eventually(lambda: admin.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"] > 3)
+    camera.put(1)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    camera.close()
+
+
+@pytest.mark.usefixtures("asked_often")
+def test_an_install_with_other_shards_ends_the_camera_by_name(server: LocalRedis, admin: redis.Redis) -> None:
+    """A camera that went on would send to a key that nobody reads."""
+    admin.set(INSTALL_KEY, Install(4).to_json())
+    camera = Camera(server.url, follows_install=True)
+    camera.put(1)
+    assert camera.outbox.wait_empty(PATIENCE_S)
+    admin.set(INSTALL_KEY, Install(7).to_json())
+
+    def ended() -> bool:
+        try:
+            camera.uplink.check()
+        except ServiceError as error:
+            return "7 shards" in str(error)
+        return False
+
+    eventually(ended)
+    camera.uplink.halt()

@@ -50,6 +50,7 @@ class Camera:
     url: str
     maxlen: int = 1000
     room: Room | None = None
+    follows_install: bool = False
     tally: Tally = field(default_factory=Tally)
     fates: dict[int, str | None] = field(default_factory=dict)
 
@@ -57,7 +58,9 @@ class Camera:
         self.outbox = Outbox(LIMIT, self._fate)
         self.governor = Governor(MANIFEST, Choice(0, 10.0), adaptive=True, monotonic_s=time.monotonic)
         clock = ServerClock(time.monotonic, time.time)
-        self.questions = Questions(KEYS, clock, self.tally, time.monotonic, self.room)
+        self.questions = Questions(
+            KEYS, clock, self.tally, time.monotonic, self.room, follows_install=self.follows_install
+        )
         self.uplink = Uplink(
             connect(self.url),
             KEYS,
