@@ -159,6 +159,12 @@ class SealMissing(SealRefused):
     reason: ClassVar[str] = "seal_missing"
 
 
+class EntryIdForged(FrameRefused):
+    """An entry id that Redis did not give: ahead of its clock, or older than what had been read already."""
+
+    reason: ClassVar[str] = "forged_id"
+
+
 class ClockInFuture(FrameRefused):
     """A capture time far ahead of the server's clock, where the stream's settings forbid it."""
 

@@ -29,6 +29,7 @@ class Cause(StrEnum):
     REDIS_FULL = "redis_full"
     REDIS_REFUSES = "redis_refuses"
     INSTALL_DIFFERS = "install_differs"
+    REDIS_CLOCK_SET = "redis_clock_set"
     LEASE_LOST = "lease_lost"
     KEYS_UNREADABLE = "keys_unreadable"
 

@@ -67,6 +67,9 @@ class Metrics:
         self.isolated_streams = gauge(
             "narrows_isolated_streams", "Streams read apart from the others: they sent too much"
         )
+        self.redis_clock_set_back = gauge(
+            "narrows_redis_clock_set_back_seconds", "How far Redis' clock is behind what it has shown before"
+        )
         self.clock_future = counter("narrows_clock_future_total", "Frames with a capture time ahead of the server")
         self.dead_letters = counter("narrows_dead_letters_total", "Entries written to dead-letter streams", ["reason"])
         self.service_errors = counter("narrows_service_errors_total", "Troubles with a service", ["service"])

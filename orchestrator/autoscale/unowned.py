@@ -15,6 +15,7 @@ from narrows.errors import RecordError, StreamIdInvalid
 from narrows.wire.install import Install
 from narrows.wire.keys import GROUP, INSTALL_KEY, ShardKeys
 from orchestrator.dispatch.discovery import place_key
+from orchestrator.dispatch.entry_id import IdRange, entry_ms
 from orchestrator.dispatch.scripts import BACKLOG, FIRST_ENTRY_BYTES, MOST_BACKLOG_FRAMES
 from orchestrator.dispatch.store import ReplyRefused, Store
 
@@ -69,7 +70,8 @@ class UnownedBacklog:
         replies = await self._store.run_many([(BACKLOG, part, (GROUP, FIRST_ENTRY_BYTES)) for part in parts])
         now_ms = await self._store.time_ms()
         answers = [each for reply in replies if not isinstance(reply, ReplyRefused) for each in reply]
-        ages = [(now_ms - int(first.partition(b"-")[0])) / 1000 for _, first, _ in answers if first]
+        ids = IdRange(now_ms)
+        ages = [ids.age_ms(entry_ms(first)) / 1000 for _, first, _ in answers if first]
         return Backlog(sum(min(int(length), MOST_BACKLOG_FRAMES) for length, _, _ in answers), max([0.0, *ages]))
 
     async def _shards(self) -> int:

@@ -60,20 +60,20 @@ def choose_bundle(packet: FeaturePacket, settings: StreamSettings, served: Mappi
     return bundle
 
 
-def clock_ahead(packet: FeaturePacket, entry_ms: int, settings: StreamSettings, future_ms: int) -> bool:
+def clock_ahead(packet: FeaturePacket, arrived_ms: float, settings: StreamSettings, future_ms: int) -> bool:
     """Whether a capture time lies ahead of the server's clock by more than ``future_ms``.
 
     Raises:
         ClockInFuture: it does, and the stream's settings refuse such frames.
     """
-    ahead_ms = packet.capture_ms - entry_ms
+    ahead_ms = packet.capture_ms - arrived_ms
     if ahead_ms <= future_ms:
         return False
     if settings.refuse_future_clock:
-        raise ClockInFuture(f"captured {ahead_ms} ms after the server took it; set the camera's clock (NTP)")
+        raise ClockInFuture(f"captured {ahead_ms:.0f} ms after the server took it; set the camera's clock (NTP)")
     return True
 
 
-def stale_at_ms(entry_ms: int, settings: StreamSettings) -> float | None:
-    """When a frame is too old for the network, on the server's clock; ``None`` for never."""
-    return entry_ms + settings.stale_ms if settings.policy is Policy.REALTIME else None
+def stale_at_s(arrived_s: float, settings: StreamSettings) -> float | None:
+    """When a frame is too old for the network, on the clock of its arrival; ``None`` for never."""
+    return arrived_s + settings.stale_ms / 1000 if settings.policy is Policy.REALTIME else None

@@ -71,17 +71,15 @@ class Dispatcher:
         self.health = Health(shards_due=1)
         self.shards: dict[int, Shard] = {}
         self._store, self._settings = store, settings
-        self._clock = ServerClock()
+        self._clock = ServerClock(stepped=self._clock_was_set)
         self.lanes = {
-            bundle_id: Lane(bundle, connect, self._clock, self.metrics, settings)
-            for bundle_id, (bundle, connect) in served.items()
+            bundle_id: Lane(bundle, connect, self.metrics, settings) for bundle_id, (bundle, connect) in served.items()
         }
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="symbols")
         self._path = FramePath(
             store,
             self.lanes,
             self._pool,
-            self._clock,
             self.metrics,
             settings,
             self.name,
@@ -101,6 +99,7 @@ class Dispatcher:
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._departing: set[asyncio.Task[None]] = set()
         self._gained = asyncio.Event()
+        self._set_back = False
         self._beating = asyncio.Lock()
         self._tasks = asyncio.TaskGroup()
 
@@ -232,10 +231,12 @@ class Dispatcher:
             begun_s = time.monotonic()
             try:
                 await self._clock.look(self._store)
+                if self._set_back:
+                    await self._read_anew()
                 shards = dict(self.shards)
                 for number, names in (await self._discovery.look(shards.keys())).items():
                     with self._guard.one("discovery", f"shard {number}", passing=concerns_all):
-                        await shards[number].adopt(names)
+                        await shards[number].adopt(names, begun_s)
             except ServiceError as error:
                 self._trouble("streams are not looked for", error)
             with suppress(TimeoutError):
@@ -290,9 +291,28 @@ class Dispatcher:
         except ServiceError as error:
             self._trouble("a shard is left to its lease", error)
 
+    def _clock_was_set(self, step_s: float) -> None:
+        self._set_back = self._set_back or step_s < 0
+        how = "back" if step_s < 0 else "ahead"
+        self._faults.happened(
+            Cause.REDIS_CLOCK_SET, f"Redis' clock was set {how} by {abs(step_s):.1f} s; see to its NTP"
+        )
+
+    async def _read_anew(self) -> None:
+        """A read that waits in Redis waits until its clock is where it was: break it off, and claim what it brought."""
+        self._set_back = False
+        for number, reader in list(self._readers.items()):
+            await cancel_all([reader])
+            shard = self.shards.get(number)
+            if shard is not None and self._readers.get(number) is reader:
+                shard.begin_anew()
+                self._readers[number] = self._tasks.create_task(self._read(shard))
+
     def _trouble(self, what: str, error: ServiceError) -> None:
         self.health.redis_ok = False
         self.metrics.service_errors.labels("redis").inc()
+        for shard in self.shards.values():
+            shard.doubt()
         self._faults.begin(cause_of(error), f"{what}: {error}")
 
 

@@ -29,6 +29,7 @@ from narrows.bundle import Bundle
 from narrows.codec import Memory, decode_symbols, symbol_digest
 from narrows.errors import (
     DigestMismatch,
+    EntryIdForged,
     EpochStale,
     FramePoison,
     FrameRefused,
@@ -40,14 +41,14 @@ from narrows.wire.feature import FeaturePacket, FrameIdentity
 from narrows.wire.keys import GROUP
 from narrows.wire.mask import MaskPacket, Timings, class_areas, pack_labels, seal_mask
 from narrows.wire.outcome import MASK, SKIPPED
-from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
-from orchestrator.dispatch.clock import ServerClock, entry_ms
+from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_s
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.finish import Ending, Finisher, Verdict
 from orchestrator.dispatch.key_request import KeyRequests
 from orchestrator.dispatch.lane import Inferred, Lane
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import ReplyRefused, Store
 from orchestrator.dispatch.stream import Frame, Stream
@@ -69,7 +70,7 @@ class Decoded:
     packet: FeaturePacket
     bundle: Bundle
     symbols: NDArray[np.int8]
-    stale_at_ms: float | None
+    stale_at_s: float | None
     decode_s: float
 
 
@@ -81,7 +82,6 @@ class FramePath:
         store: Store,
         lanes: Mapping[int, Lane],
         pool: Executor,
-        clock: ServerClock,
         metrics: Metrics,
         settings: DispatchSettings,
         consumer: str,
@@ -91,7 +91,7 @@ class FramePath:
         self.finisher = Finisher(store, settings, faults)
         self.objective = Objective(settings.slo_ms, metrics)
         self._store, self._lanes, self._pool, self._faults = store, lanes, pool, faults
-        self._clock, self._metrics, self._settings = clock, metrics, settings
+        self._metrics, self._settings = metrics, settings
         self._consumer, self._unsealing = consumer, unsealing
         self._served = {bundle_id: lane.bundle for bundle_id, lane in lanes.items()}
         self.control_records = ControlRecords(store)
@@ -171,28 +171,31 @@ class FramePath:
             await self._set_deliveries(frame, frame.deliveries - 1)
 
     def _admit(self, frame: Frame) -> tuple[FeaturePacket, Bundle]:
-        settings, arrived_ms = frame.stream.settings, entry_ms(frame.entry.id)
+        settings, taken = frame.stream.settings, frame.taken
         data = packet_bytes(frame.entry)
         frame.size_bytes, frame.head = len(data), data[:_HEAD_BYTES]
         self._metrics.payload_bytes.inc(len(data))
-        self._metrics.took("redis", (frame.read_ms - arrived_ms) / 1000)
+        if taken.forged is None:
+            self._metrics.took("redis", taken.read_s - taken.arrived_s)
         packet = self._unsealing.opened(FeaturePacket.parse(data), frame.stream.id)
         frame.identity = packet.identity
+        if taken.forged is not None:
+            raise EntryIdForged(taken.forged)
         if frame.deliveries > self._settings.deliveries:
             raise FramePoison(f"taken up {frame.deliveries - 1} times without an end; see the dispatchers' logs")
         bundle = choose_bundle(packet, settings, self._served)
-        if clock_ahead(packet, arrived_ms, settings, self._settings.future_ms):
+        if clock_ahead(packet, taken.arrived_ms, settings, self._settings.future_ms):
             self._metrics.clock_future.inc()
         else:
-            self._metrics.took("uplink", (arrived_ms - packet.capture_ms) / 1000)
+            self._metrics.took("uplink", (taken.arrived_ms - packet.capture_ms) / 1000)
         return packet, bundle
 
     async def _decode(self, frame: Frame, packet: FeaturePacket, bundle: Bundle) -> Decoded | Ending:
         """The symbols; or the end of a frame that is stale, or that ended before so that any ending will do."""
         self._lanes[bundle.id].observe_offered(packet.level)
         planes = frame.stream.planes
-        too_old_ms = stale_at_ms(entry_ms(frame.entry.id), frame.stream.settings)
-        stale = too_old_ms is not None and self._clock.now_ms() > too_old_ms
+        too_old_s = stale_at_s(frame.taken.arrived_s, frame.stream.settings)
+        stale = too_old_s is not None and time.monotonic() > too_old_s
         if stale or await self._has_ended(frame.stream, packet.identity):
             planes.postpone(packet)
             return Ending.skipped("stale", packet.identity)
@@ -206,7 +209,7 @@ class FramePath:
         planes.remember(packet, symbols)
         decode_s = time.monotonic() - begun_s
         self._metrics.took("decode", decode_s)
-        return Decoded(packet, bundle, symbols, too_old_ms, decode_s)
+        return Decoded(packet, bundle, symbols, too_old_s, decode_s)
 
     async def _has_ended(self, stream: Stream, identity: FrameIdentity) -> bool:
         """Whether a frame ended before, by what Redis says now: it may have lost its last second since it was read."""
@@ -221,14 +224,14 @@ class FramePath:
     async def _infer(self, frame: Frame, decoded: Decoded) -> Inferred | None:
         """The label map; ``None`` if the frame became stale while it waited."""
         lane = self._lanes[decoded.bundle.id]
-        inferred = await lane.labels(frame.stream, decoded.symbols, decoded.packet.level, decoded.stale_at_ms)
+        inferred = await lane.labels(frame.stream, decoded.symbols, decoded.packet.level, decoded.stale_at_s)
         if inferred is not None:
             self._metrics.took("batch", inferred.batch_s)
             self._metrics.took("infer", inferred.infer_s)
         return inferred
 
     async def _pack(self, frame: Frame, decoded: Decoded, inferred: Inferred) -> Ending:
-        redis_s = (frame.read_ms - entry_ms(frame.entry.id)) / 1000
+        redis_s = frame.taken.read_s - frame.taken.arrived_s
         work = partial(_packed, decoded, inferred, redis_s, frame.size_bytes)
         async with self._counted(frame):
             body, pack_s = await self._done(work, inferred.labels.size, _INLINE_PIXELS)
@@ -248,6 +251,8 @@ class FramePath:
             frame.stream.lease.lost = True
             return
         self._count(frame, ending, verdict, time.monotonic() - begun_s)
+        if frame.taken.forged is not None and len(frame.stream.held) == 1:
+            await set_back(self._store, frame.stream.lease, [frame.stream.keys])
 
     def _count(self, frame: Frame, ending: Ending, verdict: Verdict, publish_s: float) -> None:
         metrics = self._metrics
@@ -259,10 +264,10 @@ class FramePath:
         frame.stream.count_end(skipped=ending.kind == SKIPPED)
         metrics.frames.labels(ending.kind.decode(), ending.reason, group).inc()
         metrics.took("publish", publish_s)
-        took_ms = self._clock.now_ms() - entry_ms(frame.entry.id)
-        self.objective.count(frame.stream.settings.policy, ending, took_ms)
+        took_s = time.monotonic() - frame.taken.arrived_s
+        self.objective.count(frame.stream.settings.policy, ending, took_s * 1000)
         if ending.kind == MASK:
-            metrics.took("total", took_ms / 1000)
+            metrics.took("total", took_s)
         elif ending.kind == b"refused":
             metrics.dead_letters.labels(ending.reason).inc()
             _log.debug("refused", stream=frame.stream.id, reason=ending.reason, detail=ending.detail)

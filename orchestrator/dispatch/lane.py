@@ -17,7 +17,6 @@ from narrows.backoff import Backoff
 from narrows.bundle import Bundle
 from narrows.errors import InferenceFailed, ServiceError
 from orchestrator.dispatch.cancelling import cancel_all
-from orchestrator.dispatch.clock import ServerClock
 from orchestrator.dispatch.demand import Demand
 from orchestrator.dispatch.fairness import FairPicker, lone_frames
 from orchestrator.dispatch.service_time import ServiceTime
@@ -79,7 +78,7 @@ class Waiting:
     stream: Stream
     symbols: NDArray[np.int8]
     level: int
-    stale_at_ms: float | None
+    stale_at_s: float | None
     since_s: float
     answer: asyncio.Future[Inferred | None]
     tries: int = 0
@@ -105,7 +104,6 @@ class Lane:
         self,
         bundle: Bundle,
         connect: Connect,
-        clock: ServerClock,
         metrics: Metrics,
         settings: DispatchSettings,
         monotonic: Callable[[], float] = time.monotonic,
@@ -116,7 +114,7 @@ class Lane:
         self.reading: LoadReading | None = None
         self.wait_s = 0.0
         self._connect = connect
-        self._clock, self._metrics, self._settings, self._monotonic = clock, metrics, settings, monotonic
+        self._metrics, self._settings, self._monotonic = metrics, settings, monotonic
         self.demand = Demand(monotonic)
         self._faults = Faults(metrics)
         self._picker: FairPicker[Waiting] = FairPicker()
@@ -127,7 +125,7 @@ class Lane:
         self._trouble: ServiceError | None = None
 
     async def labels(
-        self, stream: Stream, symbols: NDArray[np.int8], level: int, stale_at_ms: float | None
+        self, stream: Stream, symbols: NDArray[np.int8], level: int, stale_at_s: float | None
     ) -> Inferred | None:
         """The label map of a frame; ``None`` if it became stale while it waited.
 
@@ -135,7 +133,7 @@ class Lane:
             InferenceFailed: the decoder failed this frame on every try.
         """
         answer: asyncio.Future[Inferred | None] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(stream, symbols, level, stale_at_ms, self._monotonic(), answer)
+        waiting = Waiting(stream, symbols, level, stale_at_s, self._monotonic(), answer)
         self._picker.push(stream.id, stream.settings.weight, waiting)
         self._changed.set()
         return await answer
@@ -255,8 +253,8 @@ class Lane:
 
     def drop_stale(self) -> None:
         """Answer those that cannot be done in time, and forget those whose shard is no longer ours."""
-        now_ms, needed_ms = self._clock.now_ms(), self._service.expected_s * 1000
-        for waiting in self._picker.take_out(lambda waiting: _unwanted(waiting, now_ms, needed_ms)):
+        now_s, needed_s = self._monotonic(), self._service.expected_s
+        for waiting in self._picker.take_out(lambda waiting: _unwanted(waiting, now_s, needed_s)):
             if not waiting.answer.done():
                 waiting.answer.set_result(None)
 
@@ -309,12 +307,12 @@ class Lane:
                 waiting.answer.set_result(Inferred(labels[i].copy(), begun_s - waiting.since_s, infer_s))
 
 
-def _unwanted(waiting: Waiting, now_ms: float, needed_ms: float) -> bool:
+def _unwanted(waiting: Waiting, now_s: float, needed_s: float) -> bool:
     """Whether a frame would be stale by the time its mask is there.
 
     A frame in the first half of its time is always tried, however slow the decoder was: else nothing would ever be
     decoded again to learn that it is faster now.
     """
-    needed_ms = min(needed_ms, waiting.stream.settings.stale_ms / 2)
-    stale = waiting.stale_at_ms is not None and now_ms + needed_ms > waiting.stale_at_ms
+    needed_s = min(needed_s, waiting.stream.settings.stale_ms / 2000)
+    stale = waiting.stale_at_s is not None and now_s + needed_s > waiting.stale_at_s
     return stale or waiting.stream.lease.lost or waiting.answer.done()

@@ -68,6 +68,8 @@ FIRST_ENTRY_BYTES = 1 << 20
 MOST_BACKLOG_FRAMES = 256
 """What one stream adds to the backlog at most: about what a camera of ours leaves in Redis (``--maxlen``)."""
 BACKLOG = Script(_read("size.lua") + _read("backlog.lua"), (), _READS_ONLY)
+LAST_IDS = Script(_read("last_ids.lua"), (), _READS_ONLY)
+SET_BACK = Script(_read("set_back.lua"), (), _ON_A_FULL_SERVER)
 TRIM = Script(
     _read("size.lua") + _read("ledger.lua") + _read("trim.lua"),
     ("string", "stream", "stream", "hash", "stream"),

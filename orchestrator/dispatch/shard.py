@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
@@ -12,18 +13,20 @@ from typing import Any
 import structlog
 
 from narrows.broker.replies import Remedy
+from narrows.errors import ServiceError
 from narrows.wire.keys import GROUP, ShardKeys, StreamKeys
 from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, beyond_a_packet
 from orchestrator.dispatch.cancelling import cancel_all
 from orchestrator.dispatch.clock import ServerClock
 from orchestrator.dispatch.control_records import MAX_TTL_MS
+from orchestrator.dispatch.entry_id import IdRange, entry_ms, entry_order
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.planes import Planes
-from orchestrator.dispatch.scripts import FORGET_CONSUMERS
+from orchestrator.dispatch.scripts import FORGET_CONSUMERS, LAST_IDS
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.silence import silences_s
 from orchestrator.dispatch.store import Pending, RawEntry, ReplyRefused, ReplyTooLarge, Store, pack_read
-from orchestrator.dispatch.stream import Frame, Stream
+from orchestrator.dispatch.stream import Frame, Stream, Taken
 from orchestrator.dispatch.stream_settings import read_settings
 from orchestrator.dispatch.trim import Trimmer
 from orchestrator.metrics import Metrics
@@ -32,6 +35,7 @@ _log = structlog.get_logger(__name__)
 _BLOCK_MS, _BLOCK_WHILE_FULL_MS, _PAUSE_S, _ISOLATED_PAUSE_S = 100, 10, 0.005, 0.02
 _RECOVER_AT_ONCE = 256
 _MOST_DOUBLINGS = 6
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Shard:
         self._isolated: dict[Stream, float] = {}
         self._being_read: list[Stream] = []
         self._trimmer = Trimmer(store, metrics, settings)
+        self._looked_s = self._looked_ms = -math.inf
 
     @property
     def isolated(self) -> int:
@@ -78,8 +83,8 @@ class Shard:
         """Frames of the shard in this process."""
         return sum(len(stream.held) for stream in self.streams.values())
 
-    async def adopt(self, found: Iterable[str]) -> None:
-        """Take up streams that are new, drop those whose key is gone."""
+    async def adopt(self, found: Iterable[str], looked_s: float = -math.inf) -> None:
+        """Take up streams that are new, drop those whose key is gone; ``looked_s``: when the look for them began."""
         names = set(found)
         for name in [name for name, stream in self.streams.items() if name not in names and not stream.held]:
             del self.streams[name]
@@ -89,8 +94,21 @@ class Shard:
             # a record that was written before the clock was set back would outlive who wrote it by as much
             await self._store.many([("PEXPIRE", keys.control, MAX_TTL_MS, "XX", "LT") for keys in readable])
             silent_s = await silences_s(self._store, readable, self._clock.now_ms())
+            await self._learn_the_clock(readable)
             for keys, since_s in zip(readable, silent_s, strict=True):
                 self._add(keys, records.get(keys.stream.encode()), time.monotonic() - since_s)
+        self._looked_s, self._looked_ms = looked_s, self._clock.at_ms(looked_s)
+
+    def begin_anew(self) -> None:
+        """Reading was broken off, so what was delivered meanwhile must be claimed."""
+        for stream in self.streams.values():
+            stream.recover_idle_ms = 0
+
+    def doubt(self) -> None:
+        """Redis was away, and may have lost what was known of it."""
+        self._looked_s = self._looked_ms = -math.inf
+        for stream in self.streams.values():
+            stream.doubt()
 
     async def _settings_records(self) -> dict[bytes, bytes]:
         """What operators set; nothing where that key is amiss, which the sweep says: streams are read all the same."""
@@ -191,19 +209,20 @@ class Shard:
             for stream in read.streams:
                 stream.recover_idle_ms = 0
             raise
-        brought = [(read.by_key[key], entries) for key, entries in found.items()]
-        behind = [
-            (stream, stream.drained_s) for stream, entries in brought if len(entries) >= self._settings.read_count
-        ]
-        for stream in read.streams:
-            stream.drained_s = begun_s
-        for stream, before_s in behind:
-            stream.drained_s = before_s
+        brought = [(read.by_key[key], entries) for key, entries in found.items() if entries]
+        await self._look_where_ids_are_odd(brought)
         for stream, entries in brought:
+            if entry_order(entries[0].id) <= stream.read_to:
+                stream.doubt()  # it was given out before: Redis lost its last second, or was restored
             for entry in entries:
                 self._take_in(stream, entry, 1)
                 if beyond_a_packet(entry):
                     self.isolate(stream)
+        behind = {stream for stream, entries in brought if len(entries) >= self._settings.read_count}
+        begun_ms = self._clock.at_ms(begun_s)
+        for stream in read.streams:
+            if stream not in behind:
+                stream.drained_s, stream.drained_ms = begun_s, begun_ms
 
     async def _isolate_largest(self, streams: list[Stream]) -> None:
         """Some stream made a reply too large: find out which without looking into any."""
@@ -277,11 +296,43 @@ class Shard:
         return rested and self._settings.room - len(stream.held) >= self._settings.read_count
 
     def _take_in(self, stream: Stream, entry: RawEntry, deliveries: int) -> None:
-        stream.active_s = time.monotonic()
-        frame = stream.take_in(entry, deliveries, self._clock.now_ms())
+        taken = self._taken(stream, entry, deliveries)
+        if taken.forged is None:
+            stream.active_s, stream.read_to = taken.read_s, max(stream.read_to, entry_order(entry.id))
+        frame = stream.take_in(entry, deliveries, taken)
         task = asyncio.create_task(self._live(frame))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _taken(self, stream: Stream, entry: RawEntry, deliveries: int) -> Taken:
+        """When an entry came; what was delivered before may be older than what was read since."""
+        at_ms, read_s = entry_ms(entry.id), time.monotonic()
+        now_ms = self._clock.at_ms(read_s)
+        read_ms = self._read_ms(stream) if deliveries == 1 else -math.inf
+        forged = IdRange(now_ms, self._clock.highest_ms, read_ms).forged(at_ms)
+        arrived_ms = now_ms if forged else min(at_ms, now_ms)
+        return Taken(arrived_ms, read_s - (now_ms - arrived_ms) / 1000, read_s, forged)
+
+    def _read_ms(self, stream: Stream) -> float:
+        """When the stream had nothing more to read, by a clock that may have been set since."""
+        return min(stream.drained_ms, self._clock.at_ms(stream.drained_s))
+
+    async def _look_where_ids_are_odd(self, found: Iterable[tuple[Stream, list[RawEntry]]]) -> None:
+        """Before an id is called forged, look whether Redis' clock was set."""
+        for stream, entries in found:
+            ids = IdRange(self._clock.now_ms(), self._clock.highest_ms, self._read_ms(stream))
+            if ids.forged(entry_ms(entries[0].id)) or ids.forged(entry_ms(entries[-1].id)):
+                with suppress(ServiceError):
+                    await self._clock.look(self._store)
+                return
+
+    async def _learn_the_clock(self, streams: list[StreamKeys]) -> None:
+        """What ended last says what Redis' clock has shown: nobody chooses the ids of outcomes."""
+        for first in range(0, len(streams), _AT_ONCE):
+            keys = [each.outcomes for each in streams[first : first + _AT_ONCE]]
+            for last in await self._store.run(LAST_IDS, keys):
+                if last:
+                    self._clock.was_at(entry_ms(last))
 
     async def _make_groups(self, keys: list[StreamKeys]) -> list[StreamKeys]:
         """Make the groups where they are missing; answers the streams that can be read, and drops the others."""
@@ -299,7 +350,15 @@ class Shard:
         default = self._settings.unregistered
         settings = read_settings(keys.stream, record, default, default)
         planes = Planes(self._settings.planes)
-        self.streams[keys.stream] = Stream(keys, self.lease, planes, settings, active_s=active_s)
+        self.streams[keys.stream] = Stream(
+            keys,
+            self.lease,
+            planes,
+            settings,
+            active_s=active_s,
+            drained_s=self._looked_s,  # it was not there yet, so nothing was to be read
+            drained_ms=self._looked_ms,
+        )
 
     async def _heal(self, refused: ReplyRefused) -> None:
         """A group or key vanished: make groups anew, at the beginning; neighbours are read on."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from narrows.wire.keys import GROUP, StreamKeys
-from orchestrator.dispatch.clock import entry_ms
+from orchestrator.dispatch.entry_id import entry_ms
 from orchestrator.dispatch.store import Reply, ReplyRefused, Store, pairs
 from orchestrator.dispatch.stream import Stream
 from orchestrator.metrics import Metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 from narrows.wire.feature import FrameIdentity
@@ -25,8 +26,10 @@ class Stream:
         held: the frames of it in this process, by entry id.
         seen: the window of ended identities as Redis last had it.
         drained_s: when it was last read to its end.
+        drained_ms: the same by the server's clock as it was set then.
+        read_to: the last entry that was read here, as Redis orders ids.
         active_s: when its last frame came.
-        taken_in: frames that were taken in here so far.
+        taken_in: frames that were taken in here so far, forged ones left out.
         isolations: how often it had to be read apart from its neighbours.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
         rests_until_s: it is not read before, monotonic: Redis refused to end its frames.
@@ -39,12 +42,14 @@ class Stream:
     recover_idle_ms: int | None = 0
     held: dict[bytes, Frame] = field(default_factory=dict)
     seen: SeenWindow = field(default_factory=SeenWindow)
-    drained_s: float = float("-inf")
-    active_s: float = float("-inf")
+    drained_s: float = -math.inf
+    drained_ms: float = -math.inf
+    read_to: tuple[int, int] = (0, 0)
+    active_s: float = -math.inf
     taken_in: int = 0
     isolations: int = 0
     skipped_share: float = 0.0
-    rests_until_s: float = float("-inf")
+    rests_until_s: float = -math.inf
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: Frame | None = None
 
@@ -68,15 +73,19 @@ class Stream:
         self.rests_until_s = until_s
         self.recover_idle_ms = 0
 
+    def doubt(self) -> None:
+        """Forget what Redis was known to hold: it may have lost its last second, or be another."""
+        self.seen, self.drained_s, self.drained_ms, self.read_to = SeenWindow(), -math.inf, -math.inf, (0, 0)
+
     def count_end(self, *, skipped: bool) -> None:
         """One more frame ended."""
         self.skipped_share += (skipped - self.skipped_share) / _LATEST
 
-    def take_in(self, entry: RawEntry, deliveries: int, read_ms: float) -> Frame:
+    def take_in(self, entry: RawEntry, deliveries: int, taken: Taken) -> Frame:
         """Hold a frame; it will end after those that were taken in before."""
-        frame = Frame(self, entry, deliveries, read_ms, self.last.in_line if self.last else None)
+        frame = Frame(self, entry, deliveries, taken, self.last.in_line if self.last else None)
         self.held[entry.id] = frame
-        self.taken_in += 1
+        self.taken_in += taken.forged is None
         self.last = frame
         return frame
 
@@ -86,6 +95,23 @@ class Stream:
         frame.in_line.set()
         if self.last is frame:
             self.last = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """When an entry came, as far as its id can be believed: with one ahead of the clock, when it was read.
+
+    Attributes:
+        arrived_ms: when Redis took it, Unix milliseconds of its clock.
+        arrived_s: the same on this process's monotonic clock: ages are measured there.
+        read_s: when it was read, on that clock.
+        forged: why its id is none that Redis gave.
+    """
+
+    arrived_ms: float
+    arrived_s: float
+    read_s: float
+    forged: str | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -101,7 +127,7 @@ class Frame:
     stream: Stream
     entry: RawEntry
     deliveries: int
-    read_ms: float
+    taken: Taken
     before: asyncio.Event | None
     in_line: asyncio.Event = field(default_factory=asyncio.Event)
     identity: FrameIdentity | None = None

@@ -15,10 +15,12 @@ from narrows.errors import ServiceError
 from narrows.loop_guard import LoopGuard, is_service_error
 from narrows.wire.feature import FrameIdentity
 from narrows.wire.keys import GROUP
-from orchestrator.dispatch.clock import ServerClock, entry_ms
+from orchestrator.dispatch.clock import ServerClock
+from orchestrator.dispatch.entry_id import IdRange, entry_ms
 from orchestrator.dispatch.gaps import GapWatch
 from orchestrator.dispatch.lane import Lane
 from orchestrator.dispatch.scripts import BACKLOG, CLOSE_GAPS, FIRST_ENTRY_BYTES, MOST_BACKLOG_FRAMES
+from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.silence import show_streams
@@ -32,6 +34,8 @@ from orchestrator.metrics import Metrics
 _log = structlog.get_logger(__name__)
 _ACTIVE_WITHIN_S = 10.0
 _LATELY_S = 3.0
+_SET_BACK_ROUNDS = 10
+_SET_BACK_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class Sweep:
         self._gaps: dict[Stream, GapWatch] = {}
         self._records: dict[Stream, bytes | None] = {}
         self._held: set[Stream] = set()
+        self._first: dict[Stream, tuple[bytes, float]] = {}
+        self._rounds = 0
         self.seen = Seen()
 
     async def round(self, shards: Mapping[int, Shard]) -> None:
@@ -75,6 +81,7 @@ class Sweep:
             with self._guard.one("housekeeping", f"settings of shard {shard.lease.shard}", passing=is_service_error):
                 await self._read_settings(shard)
         await self._close_gaps(streams)
+        await self._set_back(shards.values())
         frames, age_s = await self._measure_backlog(shards.values())
         now_s = time.monotonic()
         active = sum(1 for stream in streams if now_s - stream.active_s < _ACTIVE_WITHIN_S)
@@ -182,8 +189,17 @@ class Sweep:
             self._metrics.lost_frames.labels(self._metrics.group(stream.settings.group)).inc(closed)
             _log.info("frames were lost in transit", stream=stream.id, frames=closed)
 
+    async def _set_back(self, shards: Iterable[Shard]) -> None:
+        """Look for streams whose ids ran away from the clock; a frame with such an id has its own look at once."""
+        self._metrics.redis_clock_set_back.set(self._clock.set_back_s)
+        self._rounds += 1
+        if not self._clock.set_back_s and self._rounds % _SET_BACK_ROUNDS != 1:
+            return
+        for shard in shards:
+            await set_back(self._store, shard.lease, [stream.keys for stream in shard.streams.values()])
+
     async def _measure_backlog(self, shards: Collection[Shard]) -> tuple[int, float]:
-        frames, oldest_ms, now_ms = 0, math.inf, self._clock.now_ms()
+        frames, oldest_s, now_s = 0, 0.0, time.monotonic()
         for shard in shards:
             streams = list(shard.streams.values())
             keys = [stream.keys.features for stream in streams]
@@ -193,21 +209,35 @@ class Sweep:
                 if length > self._settings.stream_entries or size > self._settings.stream_bytes:
                     shard.isolate(stream)  # there it is trimmed
                 if first:
-                    oldest_ms = min(oldest_ms, entry_ms(first))
-                    self._look_for_abandoned(stream, first, now_ms)
-        age_s = max(0.0, (now_ms - oldest_ms) / 1000) if frames and oldest_ms < math.inf else 0.0
+                    oldest_s = max(oldest_s, self._age_s(stream, first, now_s))
+                    self._look_for_abandoned(stream, first, now_s)
         self._metrics.isolated_streams.set(sum(shard.isolated for shard in shards))
         self._metrics.backlog_frames.set(frames)
-        self._metrics.backlog_age.set(age_s)
-        return frames, age_s
+        self._metrics.backlog_age.set(oldest_s)
+        return frames, oldest_s
 
-    def _look_for_abandoned(self, stream: Stream, first: bytes, now_ms: float) -> None:
-        """An old entry that is not here was given up, by us or by an owner before us."""
+    def _age_s(self, stream: Stream, first: bytes, now_s: float) -> float:
+        """How long a frame has waited, as far as its id can be believed."""
+        held = stream.held.get(first)
+        if held is not None:
+            return now_s - held.taken.arrived_s
+        return IdRange(self._clock.at_ms(now_s), self._clock.highest_ms).age_ms(entry_ms(first)) / 1000
+
+    def _look_for_abandoned(self, stream: Stream, first: bytes, now_s: float) -> None:
+        """What is the first for long and not here was given up, by us or by an owner before us."""
+        _, since_s = self._first[stream] = _since(self._first.get(stream), first, now_s)
         idle_ms = self._settings.claim_idle_ms
-        if stream.recover_idle_ms is None and first not in stream.held and now_ms - entry_ms(first) > idle_ms:
-            stream.recover_idle_ms = idle_ms
+        if stream.recover_idle_ms is None and first not in stream.held and (now_s - since_s) * 1000 > idle_ms:
+            # Redis counts an idle time from below 0 after its clock was set back
+            stream.recover_idle_ms = 0 if self._clock.set_back_s else idle_ms
 
     def _forget(self, streams: list[Stream]) -> None:
         present = set(streams)
         self._gaps = {stream: watch for stream, watch in self._gaps.items() if stream in present}
         self._records = {stream: record for stream, record in self._records.items() if stream in present}
+        self._first = {stream: first for stream, first in self._first.items() if stream in present}
+
+
+def _since(known: tuple[bytes, float] | None, first: bytes, now_s: float) -> tuple[bytes, float]:
+    """Since when an entry is its stream's first."""
+    return known if known is not None and known[0] == first else (first, now_s)

@@ -15,7 +15,7 @@ from orchestrator.dispatch.finish import Ended, Ending, Finisher, Verdict
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.store import RawEntry, ReplyRefused, pairs
-from orchestrator.dispatch.stream import Frame, Stream
+from orchestrator.dispatch.stream import Frame, Stream, Taken
 from orchestrator.faults import Cause, Faults
 from orchestrator.metrics import Metrics
 from orchestrator.supervise import LocalRedis
@@ -57,7 +57,7 @@ async def taken_in(store: Store, stream: Stream) -> Frame:
     await store.many([("XGROUP", "CREATE", stream.keys.features, GROUP, "0", "MKSTREAM")])
     entry = await store.call("XADD", stream.keys.features, "*", "p", "x")
     await store.call("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", stream.keys.features, ">")
-    return stream.take_in(RawEntry(entry, [b"p", b"x"]), 1, 0.0)
+    return stream.take_in(RawEntry(entry, [b"p", b"x"]), 1, Taken(0.0, 0.0, 0.0))
 
 
 async def at_once(store: Store, finisher: Finisher, sizes: dict[Stream, list[int]]) -> dict[str, list[Ended]]:

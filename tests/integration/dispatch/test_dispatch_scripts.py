@@ -20,8 +20,10 @@ from orchestrator.dispatch.scripts import (
     FINISH,
     FORGET_CONSUMERS,
     HEARTBEAT,
+    LAST_IDS,
     RELEASE,
     RENEW,
+    SET_BACK,
     TRIM,
     Script,
 )
@@ -162,6 +164,19 @@ async def test_the_backlog_leaves_out_a_key_of_a_wrong_type_and_counts_its_neigh
     ]
 
 
+async def test_what_has_no_types_leaves_out_a_key_of_a_wrong_type_and_sees_to_its_neighbours(store: Store) -> None:
+    neighbour = StreamKeys("neighbour", 0)
+    await store.call("SET", SHARD.fence, "1")
+    await store.call("SET", KEYS.features, "1")
+    await store.call("XADD", neighbour.features, "MAXLEN", 0, "99999999999999-1", "p", "x")
+    assert await store.run(LAST_IDS, [KEYS.features, neighbour.features]) == [b"", b""]
+    assert await store.run(SET_BACK, [SHARD.fence, KEYS.features, neighbour.features], "2", GROUP, 1000) == 0
+    assert await store.run(SET_BACK, [SHARD.fence, KEYS.features, neighbour.features], "1", GROUP, 1000) == 1
+    entry = await store.call("XADD", neighbour.features, "*", "p", "x")
+    assert await store.run(LAST_IDS, [neighbour.features]) == [entry]
+    assert int(entry.partition(b"-")[0]) <= await store.time_ms()
+
+
 async def test_the_page_leaves_out_a_key_of_a_wrong_type_and_shows_its_neighbours(
     store: Store, server: LocalRedis
 ) -> None:
@@ -182,7 +197,7 @@ async def test_the_page_leaves_out_a_key_of_a_wrong_type_and_shows_its_neighbour
 
 def test_every_script_of_the_cloud_is_among_those_tried() -> None:
     declared = scripts_of_the_cloud()
-    assert {use.script for use in _changing()} | {BACKLOG} == set(declared.values())
+    assert {use.script for use in _changing()} | {BACKLOG, LAST_IDS, SET_BACK} == set(declared.values())
     written = {path.name for path in _ROOT.rglob("*.lua")} - {"pulse.lua", "newest.lua"}
     texts = [path.read_text() for path in _ROOT.rglob("*.lua") if path.name in written]
     assert [text for text in texts if not any(text in script.body for script in declared.values())] == []

@@ -1,12 +1,23 @@
 """Redis' clock was set back: what was written while it was ahead outlives nobody by as much."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
+import pytest
+
+from narrows.bundle import Bundle
 from narrows.wire import Control, ShardKeys
 from narrows.wire.keys import DISPATCHERS_KEY, ScaleKeys
 from orchestrator.autoscale.leader import Leadership
-from orchestrator.dispatch import Store
-from tests.integration.dispatch.rig import SHARDS, MakeCamera, Start, until
+from orchestrator.dispatch import Connected, Dispatcher, Store
+from orchestrator.dispatch.entry_id import entry_ms
+from orchestrator.dispatch.store import pairs
+from orchestrator.supervise import LocalRedis
+from tests.integration.dispatch.conftest import closing
+from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
+from tests.integration.dispatch.set_clock import SetClock, redis_with_a_clock
 
 AN_HOUR_MS = 3_600_000
 
@@ -63,6 +74,123 @@ async def test_a_control_record_of_a_dead_owner_lapses_likewise_and_an_operators
         await operated.ended(mask=1)
         assert 0 < await store.call("PTTL", dead.keys.control) <= 30_000
         assert await store.call("PTTL", operated.keys.control) == -1
+
+
+@pytest.fixture
+def clocked(tmp_path: Path) -> Iterator[tuple[LocalRedis, SetClock]]:
+    with redis_with_a_clock(tmp_path, ahead_s=3600) as pair:
+        yield pair
+
+
+@asynccontextmanager
+async def connected(server: LocalRedis) -> AsyncIterator[Store]:
+    store = Store.connect(server.url)
+    async with closing(store):
+        yield store
+
+
+@asynccontextmanager
+async def a_dispatcher(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder) -> AsyncIterator[Dispatcher]:
+    async def connect() -> Connected:
+        return Connected(decoder)
+
+    stop = asyncio.Event()
+    async with connected(server) as store:
+        dispatcher = await Dispatcher.create(store, {bundle.id: (bundle, connect)}, QUICK, shards=SHARDS)
+        running = asyncio.create_task(dispatcher.run(stop))
+        try:
+            yield dispatcher
+        finally:
+            stop.set()
+            await running
+
+
+async def test_while_ids_stand_still_ages_count_from_reading_and_what_waits_becomes_stale(
+    clocked: tuple[LocalRedis, SetClock], bundle: Bundle, decoder: RuleDecoder
+) -> None:
+    server, clock = clocked
+    async with connected(server) as store, a_dispatcher(server, bundle, decoder) as dispatcher:
+        cam, held = Camera(store, bundle, "cam"), Camera(store, bundle, "held")
+        await held.settings(b'{"policy": "realtime", "stale_ms": 400}')
+        await cam.frames(1)
+        await held.frames(1)
+        await cam.ended(mask=1)
+        await held.ended(mask=1)
+        decoder.gate.clear()
+        clock.ahead(0)
+        (entry,) = await held.send(held.packet())
+        assert entry_ms(entry) > await store.time_ms() + AN_HOUR_MS / 2
+        await held.frames(1)
+        lane = next(iter(dispatcher.lanes.values()))
+        await until(_true(lambda: len(lane._picker) == 1))  # one is in the batch that hangs, and the other waits for it
+        await until(_true(lambda: len(lane._picker) == 0))  # no longer: it is too old
+        decoder.gate.set()
+        await held.ended(mask=2, skipped=1)
+        assert _metric(dispatcher, "narrows_faults_total", cause="redis_clock_set") == 1
+        assert _metric(dispatcher, "narrows_redis_clock_set_back_seconds") > 3000
+        assert _metric(dispatcher, "narrows_stage_seconds_sum", stage="total") < 60
+        assert dispatcher._sweep.seen.age_s < 60
+
+
+async def test_a_stream_that_is_empty_after_the_clock_was_set_back_gets_ids_of_that_clock_again(
+    clocked: tuple[LocalRedis, SetClock], bundle: Bundle, decoder: RuleDecoder
+) -> None:
+    server, clock = clocked
+    async with connected(server) as store, a_dispatcher(server, bundle, decoder):
+        cam = Camera(store, bundle, "cam")
+        await cam.frames(2)
+        await cam.ended(mask=2)
+        clock.ahead(0)
+
+        async def is_right() -> bool:
+            info = pairs(await store.call("XINFO", "STREAM", cam.keys.features))
+            return entry_ms(info[b"last-generated-id"]) <= await store.time_ms()
+
+        await until(is_right)
+        await cam.frames(2)
+        await cam.ended(mask=4)
+        assert await cam.ledger() == {"mask": 4}
+
+
+async def test_who_takes_over_after_it_was_set_back_takes_what_waits_for_no_forgery(
+    clocked: tuple[LocalRedis, SetClock], bundle: Bundle, decoder: RuleDecoder
+) -> None:
+    server, clock = clocked
+    async with connected(server) as store:
+        cam = Camera(store, bundle, "cam")
+        await cam.settings(b'{"policy": "complete"}')
+        async with a_dispatcher(server, bundle, decoder):
+            await cam.frames(2)
+            await cam.ended(mask=2)
+        await cam.frames(2)
+        clock.ahead(0)
+        await cam.frames(2)
+        async with a_dispatcher(server, bundle, decoder):
+            await cam.ended(mask=6)
+        assert await cam.ledger() == {"mask": 6}
+
+
+async def test_a_clock_that_is_set_ahead_is_said_and_makes_nothing_stale_that_is_held(
+    clocked: tuple[LocalRedis, SetClock], bundle: Bundle, decoder: RuleDecoder
+) -> None:
+    server, clock = clocked
+    async with connected(server) as store, a_dispatcher(server, bundle, decoder) as dispatcher:
+        cam = Camera(store, bundle, "cam")
+        await cam.frames(1)
+        await cam.ended(mask=1)
+        decoder.gate.clear()
+        await cam.frames(2)
+        await until(_true(lambda: len(dispatcher.shards[cam.keys.shard].streams["cam"].held) == 2))
+        clock.ahead(7200)
+        await until(_true(lambda: _metric(dispatcher, "narrows_faults_total", cause="redis_clock_set") == 1))
+        decoder.gate.set()
+        await cam.ended(mask=3)
+        await cam.frames(1)
+        await cam.ended(mask=4)
+
+
+def _metric(dispatcher: Dispatcher, name: str, **labels: str) -> float:
+    return dispatcher.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 def _true(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:

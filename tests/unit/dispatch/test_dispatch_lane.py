@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from narrows.bundle import Bundle
 from narrows.errors import InferenceFailed, ServiceError
 from narrows.wire import StreamKeys, StreamSettings
-from orchestrator.dispatch.clock import ServerClock
 from orchestrator.dispatch.lane import Connected, Lane
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.planes import Planes
@@ -24,13 +23,13 @@ from orchestrator.metrics import Metrics
 PLANE = np.ones((1, 2, 2), np.int8)
 
 
-class TurnedClock(ServerClock):
-    """A server's clock that stands where the test puts it."""
+class TurnedClock:
+    """A monotonic clock that stands where the test puts it."""
 
-    present_ms = 1000.0
+    present_s = 1.0
 
-    def now_ms(self) -> float:
-        return self.present_ms
+    def __call__(self) -> float:
+        return self.present_s
 
 
 class Echo:
@@ -38,8 +37,8 @@ class Echo:
 
     max_batch = 4
 
-    def __init__(self, failures: int = 0, clock: TurnedClock | None = None, takes_ms: float = 0.0) -> None:
-        self.clock, self.takes_ms = clock, takes_ms
+    def __init__(self, failures: int = 0, clock: TurnedClock | None = None, takes_s: float = 0.0) -> None:
+        self.clock, self.takes_s = clock, takes_s
         self.symbols = np.zeros((self.max_batch, 1, 2, 2), np.int8)
         self.levels = np.zeros((self.max_batch, 1), np.int32)
         self.failures = failures
@@ -58,7 +57,7 @@ class Echo:
             self.failures -= 1
             raise InferenceFailed("not this time")
         if self.clock is not None:
-            self.clock.present_ms += self.takes_ms
+            self.clock.present_s += self.takes_s
         return self.symbols[:n, 0].astype(np.uint8)
 
     async def ready(self) -> bool:
@@ -77,12 +76,12 @@ class _NamedBundle:
 
 
 @asynccontextmanager
-async def _lane(decoder: Echo, clock: ServerClock) -> AsyncIterator[Lane]:
+async def _lane(decoder: Echo, clock: TurnedClock) -> AsyncIterator[Lane]:
     async def connect() -> Connected:
         return Connected(decoder)
 
     chosen = DispatchSettings(max_batch=4)
-    lane = Lane(cast("Bundle", _NamedBundle()), connect, clock, Metrics(), chosen, lambda: clock.now_ms() / 1000)
+    lane = Lane(cast("Bundle", _NamedBundle()), connect, Metrics(), chosen, clock)
     running = asyncio.create_task(lane.run())
     try:
         yield lane
@@ -93,17 +92,17 @@ async def _lane(decoder: Echo, clock: ServerClock) -> AsyncIterator[Lane]:
 async def test_a_frame_that_became_stale_while_it_waited_is_not_decoded() -> None:
     decoder, clock = Echo(), TurnedClock()
     async with _lane(decoder, clock) as lane:
-        waiting = asyncio.ensure_future(lane.labels(_stream("a"), PLANE, 0, stale_at_ms=1500))
-        clock.present_ms = 1501
+        waiting = asyncio.ensure_future(lane.labels(_stream("a"), PLANE, 0, stale_at_s=1.5))
+        clock.present_s = 1.501
         assert await waiting is None
     assert decoder.batches == []
 
 
 async def test_a_frame_that_never_becomes_stale_is_decoded_however_late() -> None:
     decoder, clock = Echo(), TurnedClock()
-    clock.present_ms = 10**12
+    clock.present_s = 1e9
     async with _lane(decoder, clock) as lane:
-        inferred = await lane.labels(_stream("a"), PLANE, 0, stale_at_ms=None)
+        inferred = await lane.labels(_stream("a"), PLANE, 0, stale_at_s=None)
     assert inferred is not None
     np.testing.assert_array_equal(inferred.labels, PLANE[0])
 
@@ -134,26 +133,26 @@ async def test_a_frame_that_fails_three_times_is_given_up() -> None:
 
 async def test_a_frame_that_cannot_be_done_in_time_is_not_begun() -> None:
     clock = TurnedClock()
-    decoder = Echo(clock=clock, takes_ms=100)
+    decoder = Echo(clock=clock, takes_s=0.1)
     async with _lane(decoder, clock) as lane:
-        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms=None) is not None
-        now_ms = clock.now_ms()
-        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms=now_ms + 99) is None
-        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms=now_ms + 201) is not None
+        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_s=None) is not None
+        now_s = clock()
+        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.099) is None
+        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.201) is not None
 
 
 async def test_a_slow_decoder_still_gets_young_frames() -> None:
     clock = TurnedClock()
-    decoder = Echo(clock=clock, takes_ms=10_000)
+    decoder = Echo(clock=clock, takes_s=10.0)
     async with _lane(decoder, clock) as lane:
         for _ in range(3):
-            stale_at_ms = clock.now_ms() + 400  # of 500
-            assert await lane.labels(_stream("a"), PLANE, 0, stale_at_ms) is not None
+            stale_at_s = clock() + 0.4  # of 500
+            assert await lane.labels(_stream("a"), PLANE, 0, stale_at_s) is not None
 
 
 async def test_a_flood_rests_as_long_as_its_batch_took_and_others_go_meanwhile() -> None:
     clock = TurnedClock()
-    decoder = Echo(clock=clock, takes_ms=60_000)
+    decoder = Echo(clock=clock, takes_s=60.0)
     flood, quiet = _stream("flood"), _stream("quiet")
     flood.skipped_share = 1.0
     async with _lane(decoder, clock) as lane:
@@ -207,12 +206,11 @@ class Stubborn(Echo):
 
 async def test_a_batch_that_swallows_cancellations_holds_neither_the_lane_nor_its_closing_up() -> None:
     decoder = Stubborn(swallow=3)
-    clock = TurnedClock()
 
     async def connect() -> Connected:
         return Connected(decoder)
 
-    lane = Lane(cast("Bundle", _NamedBundle()), connect, clock, Metrics(), DispatchSettings(max_batch=4))
+    lane = Lane(cast("Bundle", _NamedBundle()), connect, Metrics(), DispatchSettings(max_batch=4))
     running = asyncio.create_task(lane.run())
     waiting = asyncio.create_task(lane.labels(_stream("a"), PLANE, 0, None))
     await decoder.begun.wait()

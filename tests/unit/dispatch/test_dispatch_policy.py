@@ -19,9 +19,9 @@ from narrows.errors import (
 )
 from narrows.listening import parse_address
 from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape, Policy, StreamKeys, StreamSettings, shard_of
-from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_ms
-from orchestrator.dispatch.clock import entry_ms
+from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_s
 from orchestrator.dispatch.discovery import place_key
+from orchestrator.dispatch.entry_id import entry_ms
 from orchestrator.dispatch.gaps import GapWatch
 from orchestrator.dispatch.health import Health
 from orchestrator.dispatch.lease import Lease, fair_share
@@ -113,8 +113,8 @@ def test_a_clock_is_ahead_beyond_five_seconds(ahead_ms: int, ahead: bool) -> Non
 
 
 def test_only_realtime_frames_become_stale() -> None:
-    assert stale_at_ms(1000, StreamSettings(stale_ms=500)) == 1500
-    assert stale_at_ms(1000, StreamSettings(policy=Policy.COMPLETE, stale_ms=500)) is None
+    assert stale_at_s(1.0, StreamSettings(stale_ms=500)) == 1.5
+    assert stale_at_s(1.0, StreamSettings(policy=Policy.COMPLETE, stale_ms=500)) is None
 
 
 def _same(memory: Memory | None, wanted: Memory) -> bool:
