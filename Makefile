@@ -73,6 +73,10 @@ bench-inversion: setup-train ## How much of a picture an open packet gives away;
 chaos: setup-dev ## Kill parts of the running system at random and balance the books; ARGS="--kills 50 --seed 1"
 	@$(RUN) -m benchmarks.chaos $(ARGS)
 
+.PHONY: mutants
+mutants: setup-dev ## Plant known faults one at a time in a copy of the tree; each must fail its test; ARGS="--only spool"
+	@$(RUN) -m benchmarks.mutants $(ARGS)
+
 .PHONY: e2e
 e2e: setup ## The compose stack in real containers: load, kills, an outage, a canary; as root, installs Docker if need be
 	@$(RUN) -m benchmarks.e2e $(ARGS)

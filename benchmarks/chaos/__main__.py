@@ -102,6 +102,9 @@ async def _run(options: argparse.Namespace, folder: Path, console: Console) -> T
                     back = await fleet.back_after(max(backs))
                     for name in wave:
                         back_s[name].append(back)
+                    if not console.is_terminal:  # where no bar is drawn
+                        done = sum(map(len, back_s.values()))
+                        console.print(f"{done} of {options.kills}: {' + '.join(wave)}: back after {back:.1f} s")
                     await asyncio.sleep(chance.uniform(0.0, 0.5))
                     progress.advance(task, len(wave))
             console.print("waiting until everything that was sent has ended", style="dim")

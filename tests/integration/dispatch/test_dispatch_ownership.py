@@ -419,3 +419,13 @@ def _metric(dispatcher: Dispatcher, name: str, **labels: str) -> float:
 
 async def _is(check: Callable[[], bool]) -> bool:
     return check()
+
+
+async def test_a_lease_is_not_renewed_once_a_newer_token_was_given_out(store: Store) -> None:
+    first, second = Leases(store, "first", 1, 1000), Leases(store, "second", 1, 1000)
+    (old,) = await first.acquire(1)
+    await store.call("DEL", ShardKeys(0).lease)  # it lapsed
+    (newer,) = await second.acquire(1)
+    await second.release(newer)  # free again, and the first never noticed
+    assert await first.renew() == [old]
+    assert await store.call("EXISTS", ShardKeys(0).lease) == 0

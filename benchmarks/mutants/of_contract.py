@@ -1,0 +1,134 @@
+"""Faults of what both ends agree on: packets, symbols, seals."""
+
+from __future__ import annotations
+
+from benchmarks.mutants.mutant import Mutant
+
+_KERNEL = "narrows/codec/kernel.c"
+_UNSEALING = "orchestrator/dispatch/unsealing.py"
+_T = "tests/integration/dispatch/test_dispatch"
+_U = "tests/unit"
+
+WIRE = (
+    Mutant(
+        "a feature packet's CRC is not checked",
+        "narrows/wire/feature.py",
+        "if zlib.crc32(payload, zlib.crc32(data[:_CRC_OFFSET])) != claimed:",
+        "if claimed < 0:",
+        f"{_U}/wire/test_wire_feature.py::test_changed_bytes_are_corrupt",
+    ),
+    Mutant(
+        "a packet of any size is parsed",
+        "narrows/wire/feature.py",
+        "        if len(data) > MAX_PACKET_BYTES:\n",
+        "        if len(data) > 1 << 40:\n",
+        f"{_U}/wire/test_wire_feature.py::test_a_packet_of_100_megabytes_is_too_large_before_anything_is_read_of_it",
+    ),
+    Mutant(
+        "reserved flags are read as nothing",
+        "narrows/wire/feature.py",
+        "if flags & 0x0E:",
+        "if flags & 0x00:",
+        f"{_U}/wire/test_wire_feature.py::test_reserved_flag_bits_are_refused",
+    ),
+    Mutant(
+        "a shape of any size is believed",
+        "narrows/wire/feature.py",
+        "if shape.symbols > MAX_SYMBOLS:",
+        "if shape.symbols > 1 << 40:",
+        f"{_U}/wire/test_wire_feature.py::test_the_largest_claimed_shape_is_beyond_the_limits",
+    ),
+    Mutant(
+        "a mask's CRC is not checked",
+        "narrows/wire/mask.py",
+        "if zlib.crc32(memoryview(data)[: -_CRC.size]) != _CRC.unpack_from(data, len(data) - _CRC.size)[0]:",
+        "if not data:",
+        f"{_U}/wire/test_wire_mask.py::test_a_mutated_mask_is_itself_or_refused",
+    ),
+)
+
+CODEC = (
+    Mutant(
+        "an escape's prefix has no bound",
+        _KERNEL,
+        "while (k < longest) {",
+        "while (k < 31) {",
+        f"{_U}/codec/test_codec_roundtrip.py::test_the_extremes_pass_through_the_escape",
+    ),
+    Mutant(
+        "an escape beyond the last index is clipped",
+        _KERNEL,
+        "return tail - 1 > most ? BAD_ESCAPE : (int32_t)(escape + tail - 1);",
+        "return tail - 1 > most ? (int32_t)LAST_INDEX : (int32_t)(escape + tail - 1);",
+        f"{_U}/codec/test_codec_corruption.py::test_arbitrary_bytes_decode_as_the_specification_says",
+    ),
+    Mutant(
+        "the coder's last state is not checked",
+        _KERNEL,
+        "if (reader.state != STATE_LOW) return BAD_STATE;",
+        "",
+        f"{_U}/codec/test_codec_corruption.py::test_arbitrary_bytes_decode_as_the_specification_says",
+    ),
+    Mutant(
+        "bytes behind the last symbol are ignored",
+        _KERNEL,
+        "return reader.at == reader.end ? OK : LEFT_OVER;",
+        "return OK;",
+        f"{_U}/codec/test_codec_corruption.py::test_an_extended_payload_is_refused",
+    ),
+    Mutant(
+        "symbols are cut off instead of rounded",
+        "narrows/codec/symbols.py",
+        "np.rint(",
+        "np.trunc(",
+        f"{_U}/codec/test_codec_quantise.py::test_values_are_scaled_rounded_and_clipped",
+    ),
+)
+
+SEAL = (
+    Mutant(
+        "a key outlives its grace once it was used",
+        _UNSEALING,
+        "        self._ring.check(stream, key_id, self._now_s() * 1000)\n",
+        "        if (stream, key_id) not in self._keys:\n"
+        "            self._ring.check(stream, key_id, self._now_s() * 1000)\n",
+        f"{_U}/dispatch/test_dispatch_unsealing.py::test_a_key_that_was_used_within_its_grace_is_refused_once_it_is_over",
+    ),
+    Mutant(
+        "keys are kept for all streams alike",
+        _UNSEALING,
+        "key = self._keys.get((stream, key_id))",
+        "key = next((key for (_, each), key in self._keys.items() if each == key_id), None)",
+        f"{_U}/dispatch/test_dispatch_unsealing.py::test_a_key_derived_for_one_stream_opens_no_packet_of_another",
+    ),
+    Mutant(
+        "two streams of one root share a key",
+        "narrows/seal/keyring.py",
+        "info = _CONTEXT + bytes([key_id]) + stream.encode()",
+        "info = _CONTEXT + bytes([key_id])",
+        f"{_U}/seal/test_seal_keyring.py::test_no_two_streams_or_roots_share_a_key",
+    ),
+    Mutant(
+        "a revoked key is good",
+        "narrows/seal/keyring.py",
+        "        if (stream, key_id) in self.revoked:\n",
+        "        if (stream, key_id) in ():\n",
+        f"{_U}/seal/test_seal_keyring.py::test_a_revoked_stream_gets_no_key_of_the_same_root",
+    ),
+    Mutant(
+        "a boot's frames share a nonce",
+        "narrows/seal/suite.py",
+        "_NONCE = slice(12, 24)",
+        "_NONCE = slice(8, 20)",
+        f"{_U}/seal/test_seal_suite.py::test_an_implementation_from_the_page_alone_makes_the_same_bytes",
+    ),
+    Mutant(
+        "an open packet passes where seals are required",
+        _UNSEALING,
+        "            if self._required:\n",
+        "            if False:\n",
+        f"{_T}_sealed.py::test_a_forgery_is_refused_by_name_and_takes_nothing_from_the_true_frame[an open packet]",
+    ),
+)
+
+CONTRACT = (*WIRE, *CODEC, *SEAL)

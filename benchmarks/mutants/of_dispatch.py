@@ -1,0 +1,206 @@
+"""Faults of the dispatcher: how frames end, who owns them, what becomes of them in between."""
+
+from __future__ import annotations
+
+from benchmarks.mutants.mutant import Mutant
+
+_DISPATCH, _LUA = "orchestrator/dispatch", "orchestrator/dispatch/lua"
+_T = "tests/integration/dispatch/test_dispatch"
+_HERE = "if tonumber(ARGV[8]) % 500 ~= 499 then"
+_PUBLISH = "redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[9], '*', 'k', ARGV[4], 'p', ARGV[5])"
+_BOOKS = f"{_T}_books.py::test_the_books_of_two_thousand_frames_and_an_epoch_change_hold_one_by_one"
+_GAPS = f"{_T}_window.py::test_the_books_of_two_thousand_frames_with_gaps_and_epochs_are_those_of_the_model"
+
+ENDINGS = (
+    Mutant(
+        "an ended frame is not acknowledged",
+        f"{_LUA}/finish.lua",
+        "redis.call('XACK', KEYS[2], ARGV[2], ARGV[3]) + redis.call('XDEL'",
+        "redis.call('XDEL'",
+        f"{_T}_books.py::test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches_end",
+    ),
+    Mutant("one mask in 500 is not published", f"{_LUA}/finish.lua", _PUBLISH, f"{_HERE} {_PUBLISH} end", _BOOKS),
+    Mutant(
+        "outcomes come in the order in which batches end",
+        f"{_DISPATCH}/frame_path.py",
+        "            await frame.turn()\n",
+        "",
+        f"{_T}_books.py::test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches_end",
+    ),
+    Mutant(
+        "losses at the window's edge are not counted",
+        f"{_LUA}/window.lua",
+        "if entering >= SPAN and not ended(window, entering - SPAN) then lost = lost + 1 end",
+        "",
+        _GAPS,
+    ),
+    Mutant(
+        "losses in a leap over the window are not counted",
+        f"{_LUA}/window.lua",
+        "lost = count_open(window) + math.max(0, sequence - SPAN - window.high)",
+        "lost = count_open(window)",
+        _GAPS,
+    ),
+    Mutant(
+        "losses of an epoch that leaves the window are not counted",
+        f"{_LUA}/window.lua",
+        "lost = count_open(load_window(key, evicted))",
+        "lost = 0",
+        _GAPS,
+    ),
+    Mutant(
+        "a duplicate within the window is published again",
+        f"{_LUA}/window.lua",
+        "elseif sequence <= window.high - SPAN or ended(window, sequence) then",
+        "elseif sequence <= window.high - SPAN then",
+        f"{_T}_window.py::test_every_identity_ends_once_and_the_ledger_counts_each",
+    ),
+    Mutant(
+        "losses in transit are closed and not counted",
+        f"{_LUA}/close.lua",
+        "redis.call('HINCRBY', KEYS[3], 'lost', closed)",
+        "redis.call('HINCRBY', KEYS[3], 'lost', 0)",
+        f"{_T}_ownership.py::test_gaps_are_lost_after_their_time_and_what_comes_late_is_not",
+    ),
+    Mutant(
+        "an owner that was replaced still ends frames",
+        f"{_LUA}/finish.lua",
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'fenced', 0} end",
+        "",
+        f"{_T}_window.py::test_an_older_token_changes_nothing",
+    ),
+    Mutant(
+        "scripts do not look at their keys' types first",
+        f"{_DISPATCH}/scripts.py",
+        'if self.types else ""',
+        'if not self.types else ""',
+        f"{_T}_scripts.py::test_a_key_of_a_wrong_type_is_named_and_nothing_is_changed",
+    ),
+    Mutant(
+        "a ledger's field that counts nothing stops a script half way",
+        f"{_LUA}/ledger.lua",
+        "if value and (",
+        "if false and (",
+        f"{_T}_scripts.py::test_a_value_that_cannot_be_counted_is_named_and_nothing_is_changed",
+    ),
+    Mutant(
+        "a batch that breaks the connection is not halved",
+        f"{_DISPATCH}/finish.py",
+        "        if len(batch) > 1:\n",
+        "        if len(batch) > 1000:\n",
+        f"{_T}_endings.py::test_one_mask_over_the_limit_is_refused_by_name_in_its_place",
+    ),
+    Mutant(
+        "a server that is away counts as one that refuses",
+        f"{_DISPATCH}/finish.py",
+        "                waits = not await self._lives()\n",
+        "                waits = False\n",
+        f"{_T}_endings.py::test_a_server_that_is_away_is_waited_for_and_nothing_is_refused",
+    ),
+    Mutant(
+        "a stream whose keys are amiss is read on",
+        f"{_DISPATCH}/stream.py",
+        "        self.rests_until_s = until_s\n",
+        "        pass\n",
+        f"{_T}_endings.py::test_a_key_of_a_wrong_type_stops_its_own_streams_alone_and_only_until_it_is_mended",
+    ),
+)
+
+OWNERS = (
+    Mutant(
+        "tokens do not grow with the clock",
+        f"{_LUA}/acquire.lua",
+        "math.max(tonumber(fence) + 1, now_ms)",
+        "tonumber(fence) + 1",
+        f"{_T}_ownership.py::test_tokens_grow_even_if_the_counter_was_lost",
+    ),
+    Mutant(
+        "a lease is renewed although a newer one was given out",
+        f"{_LUA}/renew.lua",
+        "if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end\n",
+        "",
+        f"{_T}_ownership.py::test_a_lease_is_not_renewed_once_a_newer_token_was_given_out",
+    ),
+    Mutant(
+        "a frame may be taken up for ever",
+        f"{_DISPATCH}/frame_path.py",
+        "if frame.deliveries > self._settings.deliveries:",
+        "if frame.deliveries > 99:",
+        f"{_T}_ownership.py::test_an_entry_taken_up_three_times_without_an_end_is_poison_and_its_neighbours_are_not",
+    ),
+    Mutant(
+        "a fence of any length is believed",
+        f"{_LUA}/acquire.lua",
+        "if not string.match(fence, '^%d+$') or #fence > 15 then",
+        "if not string.match(fence, '^%d+$') then",
+        f"{_T}_junk_records.py::test_a_fence_that_holds_no_token_is_replaced_and_named",
+    ),
+    Mutant(
+        "a lease from before the clock was set back outlives its owner",
+        f"{_LUA}/acquire.lua",
+        "  redis.call('PEXPIRE', KEYS[1], ARGV[2], 'LT')\n",
+        "",
+        f"{_T}_set_back.py::test_the_leases_of_owners_that_died_while_the_clock_was_ahead_lapse_in_their_usual_time",
+    ),
+    Mutant(
+        "a heartbeat from the future counts",
+        f"{_LUA}/heartbeat.lua",
+        "redis.call('ZREMRANGEBYSCORE', KEYS[1], string.format('(%.0f', now_ms), '+inf')\n",
+        "",
+        f"{_T}_set_back.py::test_a_heartbeat_from_the_future_counts_as_nobodys",
+    ),
+)
+
+FRAMES = (
+    Mutant(
+        "symbols are not held against their digest",
+        f"{_DISPATCH}/frame_path.py",
+        "if digest != packet.own_digest:",
+        "if digest == -1:",
+        f"{_T}_bad_input.py::test_a_spoiled_frame_ends_by_name_and_its_neighbours_in_masks[digest mismatch]",
+    ),
+    Mutant(
+        "any reference will do",
+        f"{_DISPATCH}/planes.py",
+        "known.own_digest != packet.reference_digest",
+        "known.own_digest == -1",
+        f"{_T}_bad_input.py::test_a_predicted_packet_against_another_reference_is_refused",
+    ),
+    Mutant(
+        "a complete stream's late frames are skipped",
+        f"{_DISPATCH}/admission.py",
+        "settings.policy is Policy.REALTIME",
+        "settings.policy is not None",
+        f"{_T}_frames.py::test_a_complete_stream_is_never_skipped",
+    ),
+    Mutant(
+        "a clock ahead is not counted",
+        f"{_DISPATCH}/frame_path.py",
+        "            self._metrics.clock_future.inc()\n",
+        "            pass\n",
+        f"{_T}_bad_input.py::test_a_clock_in_the_future_is_counted_and_its_frame_decoded",
+    ),
+    Mutant(
+        "what ended before Redis lost its last second counts as ended",
+        f"{_DISPATCH}/frame_path.py",
+        "        if stream.seen.has_ended(identity):\n",
+        "        if False:\n",
+        f"{_T}_rollback.py::test_frames_that_come_back_with_a_lost_second_end_in_masks",
+    ),
+    Mutant(
+        "what is trimmed is not counted",
+        f"{_LUA}/trim.lua",
+        "if trimmed > 0 then redis.call('HINCRBY', KEYS[4], 'trimmed', trimmed) end",
+        "",
+        f"{_T}_sizes.py::test_a_flood_is_trimmed_to_the_cap_and_counted_to_the_entry",
+    ),
+    Mutant(
+        "an entry of any size is looked at for the backlog's age",
+        f"{_LUA}/backlog.lua",
+        "elseif size <= tonumber(ARGV[2]) then",
+        "else",
+        f"{_T}_sizes.py::test_the_backlog_is_measured_without_looking_at_a_large_entry",
+    ),
+)
+
+DISPATCH = (*ENDINGS, *OWNERS, *FRAMES)
