@@ -17,6 +17,10 @@ _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1
 _BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 MOST_GROUPS = 64
 RECORDS = ("fence", "window")
+LOOPS = (
+    *("batches", "decoders", "discovery", "finishing", "handing over", "health", "housekeeping", "keys", "leases"),
+    *("names of servers", "rates", "reading", "reporting", "servers", "servers in Redis"),
+)
 OTHER_GROUPS = "other"
 
 
@@ -87,6 +91,8 @@ class Metrics:
         self._groups: set[str] = set()
         for reason in refusal_reasons():
             self.dead_letters.labels(reason)
+        for loop in LOOPS:
+            self.loop_crashes.labels(loop)
         for record in RECORDS:
             self.records_refused.labels(record)
         for service in ("redis", "triton"):

@@ -5,6 +5,7 @@ script may touch it. A camera's ACL needs its own two keys and ``narrows:install
 
     narrows:install                    JSON: how many shards, fixed at install
     narrows:dispatchers                sorted set: living dispatchers by last heartbeat (Unix ms)
+    narrows:dispatchers:unready        hash: dispatcher -> how many of its bundles it cannot decode now
     narrows:audit                      stream: who changed a stream's settings, and how
     narrows:{scale}:reports            hash: dispatcher -> what it measured, JSON, once a second
     narrows:{scale}:servers            hash: server id -> address and slot, JSON; for servers that register themselves
@@ -38,6 +39,7 @@ from narrows.errors import StreamIdInvalid
 
 INSTALL_KEY = "narrows:install"
 DISPATCHERS_KEY = "narrows:dispatchers"
+UNREADY_KEY = "narrows:dispatchers:unready"
 AUDIT_KEY = "narrows:audit"
 
 

@@ -16,6 +16,7 @@ from orchestrator.autoscale.signals import SIGNALS
 BATCHES = (1, 2, 4, 8, 16)
 ACTIONS = ("scale_up", "scale_down", "add_instances", "remove_instances", "keep")
 OUTCOMES = ("ok", "redis", "engine", "crash")
+LOOPS = ("lead", "rounds")
 FAILURES = ("observe", "failed", "exhausted", "stale")
 
 
@@ -47,6 +48,8 @@ class ScaleMetrics:
         self.loop_crashes = counter(
             "narrows_loop_crashes_total", "Unforeseen errors in a loop, which went on after it", ["loop"]
         )
+        for loop in LOOPS:
+            self.loop_crashes.labels(loop)
         self.offered = gauge("narrows_scale_offered_frames_per_second", "Frames offered each second", ["bundle"])
         self.reports = gauge("narrows_scale_dispatchers", "Dispatchers with a fresh report")
         self.load = gauge("narrows_scale_load_ratio", "Offered work over the capacity of the servers that are ready")

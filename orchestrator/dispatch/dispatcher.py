@@ -27,6 +27,7 @@ from orchestrator.dispatch.install import agree_on_shards, disagreement
 from orchestrator.dispatch.lane import Connect, Lane
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.rate_requests import RateRequests
+from orchestrator.dispatch.readiness import Readiness
 from orchestrator.dispatch.reporting import Reporting
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
@@ -86,6 +87,7 @@ class Dispatcher:
             self._faults,
             self._unsealing,
         )
+        self._readiness = Readiness(settings.readiness_s)
         self._leases = Leases(store, self.name, shards, settings.lease_ttl_ms)
         self._leases.replaced = self.metrics.records_refused.labels("fence").inc
         self._discovery = Discovery(store, shards, self.metrics, settings.dead_letters)
@@ -124,20 +126,21 @@ class Dispatcher:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish what is in flight, give the leases back and return."""
-        loops = {
-            "leases": self._keep_leases,
-            "discovery": self._discover,
-            "housekeeping": self._keep_house,
-            "decoders": self._watch_decoders,
-            "finishing": self._path.finisher.run,
-            "reporting": self._reporting.run,
-            "keys": self._unsealing.run,
-            "rates": self._rate_requests.run,
-            "health": self.health.watch_loop,
-        } | {f"batches of {lane.bundle.hex_id}": lane.run for lane in self.lanes.values()}
+        loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("leases", self._keep_leases),
+            ("discovery", self._discover),
+            ("housekeeping", self._keep_house),
+            ("decoders", self._watch_decoders),
+            ("finishing", self._path.finisher.run),
+            ("reporting", self._reporting.run),
+            ("keys", self._unsealing.run),
+            ("rates", self._rate_requests.run),
+            ("health", self.health.watch_loop),
+            *(("batches", lane.run) for lane in self.lanes.values()),
+        ]
         try:
             async with self._tasks:
-                running = [self._tasks.create_task(self._guard.keep(name, loop)) for name, loop in loops.items()]
+                running = [self._tasks.create_task(self._guard.keep(name, loop)) for name, loop in loops]
                 await stop.wait()
                 self.health.stopping = True
                 await self._leave()
@@ -180,7 +183,8 @@ class Dispatcher:
         self.health.install = await disagreement(self._store, self._leases.shards)
         if not self.health.install:
             self._faults.end(Cause.INSTALL_DIFFERS)
-            return await self._leases.heartbeat()
+            ready = {lane.bundle.hex_id: lane.ready for lane in self.lanes.values()}
+            return await self._leases.heartbeat(self._readiness.missing(ready))
         self._faults.begin(Cause.INSTALL_DIFFERS, self.health.install)
         await self._leases.leave()
         return 0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from narrows.broker.replies import Remedy
-from narrows.wire.keys import DISPATCHERS_KEY, ShardKeys
+from narrows.wire.keys import DISPATCHERS_KEY, UNREADY_KEY, ShardKeys
 from orchestrator.dispatch.scripts import ACQUIRE, HEARTBEAT, RELEASE, RENEW
-from orchestrator.dispatch.store import Reply, ReplyRefused, Store
+from orchestrator.dispatch.store import Reply, ReplyRefused, Store, pairs
 
 _log = structlog.get_logger(__name__)
 
@@ -37,12 +37,19 @@ class Lease:
         return not self.lost and now_s < self.good_until_s
 
 
-def fair_share(shards: int, living: Sequence[str], me: str) -> int:
-    """How many shards ``me`` should own: all are owned, and no two dispatchers differ by more than one."""
+def fair_share(shards: int, living: Sequence[str], me: str, missing: Mapping[str, int] | None = None) -> int:
+    """How many shards ``me`` should own: all are owned, and no two who share them differ by more than one.
+
+    They are shared among those who can decode the most: ``missing`` says how many bundles each cannot decode now.
+    """
     if me not in living:
         return 0
-    rank = sorted(living).index(me)
-    return shards // len(living) + (rank < shards % len(living))
+    lacks = missing or {}
+    least = min(lacks.get(name, 0) for name in living)
+    able = sorted(name for name in living if lacks.get(name, 0) == least)
+    if me not in able:
+        return 0
+    return shards // len(able) + (able.index(me) < shards % len(able))
 
 
 @dataclass
@@ -62,10 +69,24 @@ class Leases:
     refused: dict[int, ReplyRefused] = field(default_factory=dict)
     replaced: Callable[[], None] = _uncounted
 
-    async def heartbeat(self) -> int:
-        """Say that we live; answers how many shards we should own."""
-        living = await self.store.run(HEARTBEAT, [DISPATCHERS_KEY], self.owner, self.ttl_ms)
-        return fair_share(self.shards, [name.decode("utf-8", "replace") for name in living], self.owner)
+    async def heartbeat(self, missing: int = 0) -> int:
+        """Say that we live, and how many bundles we cannot decode; answers how many shards we should own."""
+        names = await self.store.run(HEARTBEAT, [DISPATCHERS_KEY], self.owner, self.ttl_ms)
+        living = [_text(name) for name in names]
+        return fair_share(self.shards, living, self.owner, await self._missing(living, missing))
+
+    async def _missing(self, living: Sequence[str], own: int) -> dict[str, int]:
+        """What every living dispatcher lacks; those that are gone are forgotten."""
+        say = ("HSET", UNREADY_KEY, self.owner, own) if own else ("HDEL", UNREADY_KEY, self.owner)
+        _, stored = await self.store.many([say, ("HGETALL", UNREADY_KEY)])
+        if isinstance(stored, ReplyRefused):
+            if stored.remedy is not Remedy.NONE:
+                raise stored
+            return {}
+        found = {name: _count(count) for name, count in pairs(stored).items()}
+        if gone := [name for name in found if _text(name) not in living]:
+            await self.store.call("HDEL", UNREADY_KEY, *gone)
+        return {_text(name): count for name, count in found.items()}
 
     async def renew(self) -> list[Lease]:
         """Renew what is held; answers what was lost to others."""
@@ -110,6 +131,7 @@ class Leases:
     async def leave(self) -> None:
         """Stop counting as a living dispatcher."""
         await self.store.call("ZREM", DISPATCHERS_KEY, self.owner)
+        await self.store.call("HDEL", UNREADY_KEY, self.owner)
 
     def drop(self, lease: Lease) -> Lease:
         """Forget a lease that another has, or that a script refused."""
@@ -133,6 +155,15 @@ def token_of(reply: Reply, fence: str, replaced: Callable[[], None] = _uncounted
         replaced()
         _log.warning("a fence held no token and was replaced", key=fence, held=junk)
     return str(token.decode())
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
+
+
+def _count(field: bytes) -> int:
+    """What is no number lacks nothing: the dispatcher itself says it again at its next heartbeat."""
+    return int(field) if field.isdigit() and len(field) < 10 else 0
 
 
 def _lease_keys(shard: int) -> list[str]:

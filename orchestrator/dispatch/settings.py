@@ -34,6 +34,7 @@ class DispatchSettings:
         dead_letters: refused entries kept per shard, about.
         future_ms: a capture time so far ahead of the server's clock is no capture time.
         drain_s: at the end, what is in flight has so long to finish.
+        readiness_s: a decoder that is lost, or is back, changes what this dispatcher is given after so long.
         rest_s: a stream whose keys are amiss, so that its frames cannot be ended, is left alone for so long.
         slo_ms: a mask that comes within so long of its entry id meets the objective.
         threads: threads that decode symbols and pack masks.
@@ -62,6 +63,7 @@ class DispatchSettings:
     dead_letters: int = 1000
     future_ms: int = 5000
     drain_s: float = 5.0
+    readiness_s: float = 5.0
     rest_s: float = 5.0
     slo_ms: int = 500
     threads: int = 2

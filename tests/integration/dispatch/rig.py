@@ -41,6 +41,7 @@ QUICK = DispatchSettings(
     claim_idle_ms=300,
     gap_s=0.3,
     drain_s=1.0,
+    readiness_s=0.2,
     rest_s=0.1,
     unregistered=StreamSettings(stale_ms=60_000),  # what is stale is said where it is tested, not by a busy machine
 )

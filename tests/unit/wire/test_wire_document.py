@@ -32,7 +32,7 @@ from narrows.wire import (
     Timings,
     shard_of,
 )
-from narrows.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
+from narrows.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, UNREADY_KEY, ScaleKeys
 from narrows.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
 from orchestrator.dispatch.settings import DispatchSettings
 
@@ -138,7 +138,7 @@ def test_every_key_is_in_the_table() -> None:
     own += [shard.streams, shard.lease, shard.fence, shard.dead]
     scaling = {key for name, key in vars(ScaleKeys).items() if name.isupper()}
     assert scaling
-    assert documented == {INSTALL_KEY, DISPATCHERS_KEY, AUDIT_KEY, *scaling} | {
+    assert documented == {INSTALL_KEY, DISPATCHERS_KEY, UNREADY_KEY, AUDIT_KEY, *scaling} | {
         key.replace("{7}", "{S}") for key in own
     }
 
