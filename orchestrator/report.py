@@ -15,6 +15,8 @@ from narrows.wire.record import Count, PerSecond, Record, Seconds, UnixMs
 
 MAX_REPORT_BYTES = 1 << 20
 FRESH_MS = 5_000
+MOST_TOP_STREAMS = 10
+"""Streams that a report names by each rate."""
 _Level = Annotated[str, Meta(pattern=r"^[0-9]{1,3}\Z")]
 
 
@@ -60,6 +62,21 @@ class ServerReport(Struct, frozen=True):
     failures: Count = 0
 
 
+class StreamRates(Struct, frozen=True):
+    """Frames a second of one stream over the last seconds.
+
+    Attributes:
+        offered_per_s: that came, as far as the dispatcher saw them.
+        skipped_per_s: that were skipped as stale, or trimmed unread.
+        clock_ahead_per_s: whose capture time was ahead of the server's clock.
+    """
+
+    stream: str
+    offered_per_s: PerSecond = 0.0
+    skipped_per_s: PerSecond = 0.0
+    clock_ahead_per_s: PerSecond = 0.0
+
+
 class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
     """One dispatcher at a moment.
 
@@ -72,6 +89,7 @@ class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
             SLO (later than 500 ms after their entry id, or skipped).
         bundles: by bundle id (16 hex digits).
         servers: by gRPC address.
+        top_streams: the streams that are first by one of their rates, ``MOST_TOP_STREAMS`` by each.
     """
 
     what: ClassVar[str] = "a dispatcher's report"
@@ -87,3 +105,4 @@ class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
     realtime_late: Count = 0
     bundles: Mapping[str, BundleReport] = {}
     servers: Mapping[str, ServerReport] = {}
+    top_streams: tuple[StreamRates, ...] = ()

@@ -159,7 +159,8 @@ def _frames(made: Dashboard) -> Dashboard:
                     Query('sum(group:narrows_lost_frames:rate1m{group=~"$group"})', "lost"),
                 ],
                 unit=FRAMES_PER_S,
-                about="Frames by their outcome; lost are gaps in a sequence, closed after 30 s.",
+                about="Frames by their outcome; lost are gaps in a sequence, closed after 30 s. "
+                "Who sends or loses most: `narrows streams list --sort offered`, or skipped.",
             )
         )
         .with_panel(
@@ -234,7 +235,8 @@ def _stores(made: Dashboard) -> Dashboard:
                     )
                 ],
                 unit=FRAMES_PER_S,
-                about="Frames with a capture time ahead of the server's clock.",
+                about="Frames with a capture time ahead of the server's clock. Whose: "
+                "`narrows streams list --sort clock-ahead`.",
             )
         )
         .with_panel(

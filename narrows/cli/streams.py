@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec import json
+from msgspec import json, to_builtins
 from msgspec.structs import replace
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
@@ -15,12 +16,29 @@ from narrows.surroundings import caller
 from narrows.wire.streams import Policy, StreamSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from narrows.registry import StreamOverview, StreamRegistry
+    from orchestrator.report import StreamRates
 
 _PIPED_WIDTH = 160
+_RATES = ("offered/s", "skipped/s", "ahead/s")
+
+
+class Sort(StrEnum):
+    """What comes first in the list."""
+
+    NAME = "name"
+    OFFERED = "offered"
+    SKIPPED = "skipped"
+    CLOCK_AHEAD = "clock-ahead"
+
+    @property
+    def rate(self) -> str:
+        """The rate of that name in :class:`~orchestrator.report.StreamRates`."""
+        return f"{self.replace('-', '_')}_per_s"
+
 
 streams = typer.Typer(
     help="List, set and remove the settings of streams.",
@@ -36,6 +54,13 @@ By = Annotated[str | None, typer.Option("--by", help="Who asks, for the audit.",
 @streams.command("list")
 def list_streams(
     *,
+    sort: Annotated[
+        Sort,
+        typer.Option(
+            help="offered, skipped, clock-ahead: the first ten of each dispatcher by frames a second that came, that "
+            "were skipped or trimmed, that were captured ahead of the server's clock; name: all streams."
+        ),
+    ] = Sort.NAME,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a stream instead of a table.")] = False,
     redis_url: RedisUrl = DEFAULT_REDIS_URL,
 ) -> None:
@@ -43,17 +68,27 @@ def list_streams(
 
     Example: narrows streams list
 
+    Example: narrows streams list --sort offered
+
     Example: narrows streams list --json | jq 'select(.backlog > 10)'
     """
     from narrows.registry import overviews
+    from narrows.registry.rates import by_rate, top_streams
 
     with _registry(redis_url) as registry:
-        found = overviews(registry)
+        if sort is Sort.NAME:
+            rates: dict[str, StreamRates] = {}
+            found = overviews(registry)
+        else:
+            rates = {each.stream: each for each in by_rate(top_streams(registry.client).values(), sort.rate)}
+            named = {overview.stream: overview for overview in overviews(registry, rates)}
+            found = [named[stream] for stream in rates]
     if as_json:
         for overview in found:
-            print(json.encode(overview).decode())
+            extra = to_builtins(rates[overview.stream]) if overview.stream in rates else {}
+            print(json.encode(to_builtins(overview) | extra).decode())
         return
-    _print_table(found)
+    _print_table(found, rates)
 
 
 @streams.command("set")
@@ -141,27 +176,22 @@ def _in_words(settings: StreamSettings) -> str:
     )
 
 
-def _print_table(found: list[StreamOverview]) -> None:
+def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{len(found)} streams", caption="* not registered: the defaults apply")
-    for heading in (
-        "stream",
-        "policy",
-        "weight",
-        "group",
-        "bundle",
-        "stale ms",
-        "backlog",
-        "frames ended",
-        "last seen",
-    ):
-        table.add_column(heading, justify="right" if heading in {"weight", "stale ms", "backlog"} else "left")
+    headings = ["stream", "policy", "weight", "group", "bundle", "stale ms", "backlog", "frames ended", "last seen"]
+    if rates:
+        headings[1:1] = _RATES
+    for heading in headings:
+        right = heading in {"weight", "stale ms", "backlog", *_RATES}
+        table.add_column(heading, justify="right" if right else "left")
     for overview in found:
         settings = overview.settings
         table.add_row(
             overview.stream + ("" if overview.registered else " *"),
+            *_shown(rates.get(overview.stream)),
             settings.policy.value,
             f"{settings.weight:g}",
             settings.group,
@@ -172,6 +202,12 @@ def _print_table(found: list[StreamOverview]) -> None:
             _ago(overview.seen_ms),
         )
     Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+
+
+def _shown(rates: StreamRates | None) -> tuple[str, ...]:
+    if rates is None:
+        return ()
+    return tuple(f"{each:.1f}" for each in (rates.offered_per_s, rates.skipped_per_s, rates.clock_ahead_per_s))
 
 
 def _ago(seen_ms: int) -> str:

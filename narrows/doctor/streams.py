@@ -9,17 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 
 from narrows.bundle import format_id
 from narrows.errors import PacketError, StreamIdInvalid
 from narrows.finding import Finding, ok, warn
+from narrows.registry.rates import by_rate, top_streams
 from narrows.wire import FeaturePacket, Install, ShardKeys, shard_of
 from narrows.wire.keys import PACKET_FIELD, parse_feature_key
 
+if TYPE_CHECKING:
+    from orchestrator.report import StreamRates
+
 LOOK_AGAIN_S = 1.0
+SKIPPED_SHARE = 0.1
 MANY_WAITING = 10
 MOST_BYTES = 4 << 20
 LETTERS_A_SHARD, RECENT_S = 200, 600
@@ -56,6 +61,7 @@ class StreamFacts:
         strange: keys that look like a stream's and belong to none.
         sent: bundle ids by stream, of the newest packet that waits where not too much does.
         letters: dead letters of the last ten minutes; ``older`` counts those before.
+        rates: of the streams that are first by one of their rates, as dispatchers report.
     """
 
     before: Mapping[str, int]
@@ -64,6 +70,7 @@ class StreamFacts:
     sent: Mapping[str, int]
     letters: tuple[Letter, ...]
     older: int
+    rates: tuple[StreamRates, ...] = ()
 
 
 def gather(client: redis.Redis, install: Install) -> StreamFacts:
@@ -76,12 +83,18 @@ def gather(client: redis.Redis, install: Install) -> StreamFacts:
     before = _lengths(client, keys)
     time.sleep(LOOK_AGAIN_S)
     letters, older = _letters(client, install)
-    return StreamFacts(before, _lengths(client, keys), strange, _bundles_sent(client, keys), letters, older)
+    rates: tuple[StreamRates, ...] = ()
+    with suppress(ModuleNotFoundError):
+        rates = tuple(top_streams(client).values())
+    sent = _bundles_sent(client, keys)
+    return StreamFacts(before, _lengths(client, keys), strange, sent, letters, older, rates)
 
 
 def judge(facts: StreamFacts, served: AbstractSet[int] | None) -> Iterator[Finding]:
     """Backlog, strange keys, bundles and dead letters; ``served`` is ``None`` where nobody could say."""
     yield judge_backlog(facts.before, facts.after)
+    yield judge_rates(facts.rates)
+    yield from judge_clocks(facts.rates)
     if facts.strange:
         shown = ", ".join(facts.strange[:3])
         yield warn(
@@ -101,6 +114,29 @@ def judge_backlog(before: Mapping[str, int], after: Mapping[str, int]) -> Findin
         remedy = "start more dispatchers or Triton instances, or lower the cameras' rate"
         return warn("backlog", f"{detail}, {waits - was} more than a second ago, most in {worst}", remedy)
     return ok("backlog", detail)
+
+
+def judge_rates(rates: Sequence[StreamRates]) -> Finding:
+    """Who sends most, and whose frames are skipped."""
+    losing = by_rate(
+        (each for each in rates if each.skipped_per_s > SKIPPED_SHARE * each.offered_per_s), "skipped_per_s"
+    )
+    if losing:
+        who = ", ".join(f"{each.stream} {each.skipped_per_s:.1f} of {each.offered_per_s:.1f}" for each in losing[:3])
+        remedy = (
+            "one that sends far more than the others floods: lower its --fps, or give it a smaller --weight "
+            "(`narrows streams set`); else more decoders are needed. All: narrows streams list --sort skipped"
+        )
+        return warn("busiest streams", f"frames/s skipped of those offered: {who}", remedy)
+    most = ", ".join(f"{each.stream} {each.offered_per_s:.1f}" for each in by_rate(rates, "offered_per_s")[:3])
+    return ok("busiest streams", f"frames/s offered: {most}" if most else "no dispatcher names any")
+
+
+def judge_clocks(rates: Sequence[StreamRates]) -> Iterator[Finding]:
+    """Cameras whose clocks are ahead, if there are any."""
+    if ahead := by_rate(rates, "clock_ahead_per_s"):
+        who = ", ".join(each.stream for each in ahead[:3])
+        yield warn("camera clocks", f"{len(ahead)} ahead of the server's: {who}", _REMEDIES["clock_future"])
 
 
 def judge_bundles(sent: Mapping[str, int], letters: Sequence[Letter], served: AbstractSet[int]) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +27,14 @@ class StreamOverview:
     seen_ms: int
 
 
-def overviews(registry: StreamRegistry) -> list[StreamOverview]:
-    """All streams that are registered or have a ledger, by name.
+def overviews(registry: StreamRegistry, only: Collection[str] | None = None) -> list[StreamOverview]:
+    """The streams named, or all that are registered or have a ledger; by name.
 
     Raises:
         RecordError: stored settings cannot be read.
     """
     registered = registry.registered()
-    names = sorted(registered.keys() | set(_with_ledger(registry)))
+    names = sorted(registered.keys() | set(_with_ledger(registry)) if only is None else only)
     return [_overview(registry, name, registered.get(name)) for name in names]
 
 

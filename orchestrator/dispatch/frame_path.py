@@ -186,6 +186,7 @@ class FramePath:
         bundle = choose_bundle(packet, settings, self._served)
         if clock_ahead(packet, taken.arrived_ms, settings, self._settings.future_ms):
             self._metrics.clock_future.inc()
+            frame.stream.clocks_ahead += 1
         else:
             self._metrics.took("uplink", (taken.arrived_ms - packet.capture_ms) / 1000)
         return packet, bundle

@@ -83,6 +83,7 @@ class Reporting:
             realtime_late=self._objective.realtime_late,
             bundles={lane.bundle.hex_id: lane.demand.read() for lane in self._lanes},
             servers=merged(lane.servers() for lane in self._lanes),
+            top_streams=self._sweep.top.rates,
         )
 
     async def _write(self, report: DispatcherReport) -> None:

@@ -30,6 +30,8 @@ class Stream:
         read_to: the last entry that was read here, as Redis orders ids.
         active_s: when its last frame came.
         taken_in: frames that were taken in here so far, forged ones left out.
+        forged, trimmed: entries whose id Redis did not give, and entries that were trimmed unread, so far.
+        skipped, clocks_ahead: frames that were skipped, and those captured ahead of the server's clock, so far.
         isolations: how often it had to be read apart from its neighbours.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
         rests_until_s: it is not read before, monotonic: Redis refused to end its frames.
@@ -47,6 +49,10 @@ class Stream:
     read_to: tuple[int, int] = (0, 0)
     active_s: float = -math.inf
     taken_in: int = 0
+    forged: int = 0
+    trimmed: int = 0
+    skipped: int = 0
+    clocks_ahead: int = 0
     isolations: int = 0
     skipped_share: float = 0.0
     rests_until_s: float = -math.inf
@@ -79,6 +85,7 @@ class Stream:
 
     def count_end(self, *, skipped: bool) -> None:
         """One more frame ended."""
+        self.skipped += skipped
         self.skipped_share += (skipped - self.skipped_share) / _LATEST
 
     def take_in(self, entry: RawEntry, deliveries: int, taken: Taken) -> Frame:
@@ -86,6 +93,7 @@ class Stream:
         frame = Frame(self, entry, deliveries, taken, self.last.in_line if self.last else None)
         self.held[entry.id] = frame
         self.taken_in += taken.forged is None
+        self.forged += taken.forged is not None
         self.last = frame
         return frame
 

@@ -27,6 +27,7 @@ from orchestrator.dispatch.silence import show_streams
 from orchestrator.dispatch.store import ReplyRefused, Store, pairs
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.stream_settings import read_settings
+from orchestrator.dispatch.top_streams import TopStreams
 from orchestrator.dispatch.window import SeenWindow, epoch_field
 from orchestrator.faults import Cause, Faults
 from orchestrator.metrics import Metrics
@@ -68,6 +69,7 @@ class Sweep:
         self._first: dict[Stream, tuple[bytes, float]] = {}
         self._rounds = 0
         self.seen = Seen()
+        self.top = TopStreams()
 
     async def round(self, shards: Mapping[int, Shard]) -> None:
         """One round over the owned shards.
@@ -88,6 +90,7 @@ class Sweep:
         show_streams(self._metrics, streams, now_s)
         self.seen = Seen(active, frames, age_s)
         self._metrics.active_streams.set(active)
+        self.top.look(streams)
         self._forget(streams)
 
     async def look_at_decoders(self) -> None:

@@ -53,6 +53,7 @@ class Trimmer:
         return True
 
     def _count(self, stream: Stream, trimmed: int, too_large: int) -> None:
+        stream.trimmed += trimmed + too_large
         group = self._metrics.group(stream.settings.group)
         self._metrics.trimmed.labels(group).inc(trimmed)
         if too_large:

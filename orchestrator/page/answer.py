@@ -52,6 +52,7 @@ def row_json(row: Row, glimpse: Glimpse, now_ms: float, *, filmed: bool) -> dict
         "silent_s": _rounded(row.silent_s, 1),
         "masks_per_s": _rounded(row.masks_per_s, 2) if alive else 0.0,
         "frames_per_s": _rounded(row.frames_per_s, 2) if alive else 0.0,
+        "skipped_per_s": _rounded(row.skipped_per_s, 2),
         "kbit_per_s": _rounded(glimpse.kbit_per_s(row.frames_per_s if alive else 0.0), 2),
         "latency_ms": _rounded(glimpse.latency_ms, 1),
         "policy": row.settings.policy,

@@ -62,6 +62,7 @@ class Directory:
             silent_s=track.silent_s(now_ms),
             frames_per_s=track.frames_per_s,
             masks_per_s=track.masks_per_s,
+            skipped_per_s=track.skipped_per_s,
             settings=settings or StreamSettings(),
             registered=settings is not None,
             pulse=track.pulse or _NO_PULSE,

@@ -26,6 +26,7 @@ class Row:
     silent_s: float | None
     frames_per_s: float
     masks_per_s: float
+    skipped_per_s: float
     settings: StreamSettings
     registered: bool
     pulse: Pulse
@@ -40,6 +41,10 @@ class Order(StrEnum):
     NAME = "name"
     RATE = "rate"
     """The most masks a second."""
+    OFFERED = "offered"
+    """The most frames a second that came: who floods."""
+    SKIPPED = "skipped"
+    """The most frames a second that were skipped."""
     WAITING = "waiting"
     """The most frames without an end."""
 
@@ -90,9 +95,13 @@ def _rank(row: Row, order: Order) -> tuple[float, list[tuple[int, int, str]]]:
     name = natural(row.stream)
     if order is Order.TROUBLE:
         return float(list(State).index(row.state)), name
-    if order is Order.RATE:
-        return -row.masks_per_s, name
-    return (-float(row.pulse.waiting), name) if order is Order.WAITING else (0.0, name)
+    most = {
+        Order.RATE: row.masks_per_s,
+        Order.OFFERED: row.frames_per_s,
+        Order.SKIPPED: row.skipped_per_s,
+        Order.WAITING: float(row.pulse.waiting),
+    }
+    return -most.get(order, 0.0), name
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

@@ -41,7 +41,7 @@ class Track:
     pulse: Pulse | None = None
     _interval_s: float | None = None
     _ended_at_ms: float = 0.0
-    _steps: deque[tuple[float, int, int]] = field(default_factory=deque)
+    _steps: deque[tuple[float, int, int, int]] = field(default_factory=deque)
 
     def take(self, pulse: Pulse, now_ms: float) -> None:
         """A pulse, read at ``now_ms`` of the server's clock."""
@@ -51,7 +51,7 @@ class Track:
         if before is None or pulse.ended != before.ended or pulse.waiting == 0:
             self._ended_at_ms = now_ms
         self.pulse = pulse
-        self._steps.append((now_ms, pulse.arrived, pulse.masks))
+        self._steps.append((now_ms, pulse.arrived, pulse.masks, pulse.skipped))
         while self._steps[0][0] < now_ms - _RATE_S * 1000:
             self._steps.popleft()
 
@@ -85,6 +85,11 @@ class Track:
     def masks_per_s(self) -> float:
         """Masks a second, lately."""
         return self._rate(2)
+
+    @property
+    def skipped_per_s(self) -> float:
+        """Frames that were skipped, a second, lately."""
+        return self._rate(3)
 
     def _rate(self, which: int) -> float:
         if len(self._steps) < 2:

@@ -39,7 +39,7 @@ from narrows.wire.scale_order import ScaleOrder
 from orchestrator.autoscale.journal import JournalEntry
 from orchestrator.autoscale.status import ServerLine, Status
 from orchestrator.replicas.record import ServerRecord
-from orchestrator.report import BundleReport, DispatcherReport, ServerReport
+from orchestrator.report import BundleReport, DispatcherReport, ServerReport, StreamRates
 from orchestrator.supervise.host_record import HostState, Wanted
 
 RING = Keyring({1: Root(1, 0, None, bytes(range(32))), 2: Root(2, 0, 5, bytes(32))}, frozenset({("cam-2", 1)}))
@@ -152,6 +152,7 @@ REPORT = DispatcherReport(
     saturation=0.25,
     bundles={"0123456789abcdef": BundleReport({"0": 8.0, "12": 4.5}, {"0": 0.002})},
     servers={"10.0.0.1:8001": ServerReport(ready=True, outstanding=2)},
+    top_streams=(StreamRates("gate-3", 12.5, 2.0, 0.5),),
 )
 STATUS = Status(
     at_ms=1767225600123,

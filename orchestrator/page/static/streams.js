@@ -81,6 +81,7 @@ function fill(tile, row) {
     group: row.group,
     weight: String(row.weight),
     frames: short(row.frames_per_s),
+    skipping: short(row.skipped_per_s),
     waiting: number(row.waiting),
     masks: number(row.ledger.masks),
     skipped: number(row.ledger.skipped),

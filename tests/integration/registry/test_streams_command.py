@@ -11,6 +11,8 @@ import redis
 
 from narrows.registry import StreamRegistry, read_audit
 from narrows.wire import Install, Policy, StreamSettings
+from narrows.wire.keys import ScaleKeys
+from orchestrator.report import DispatcherReport, StreamRates
 from orchestrator.supervise import LocalRedis
 
 
@@ -48,6 +50,36 @@ def test_list_shows_every_stream_in_a_table_and_as_json(server: LocalRedis, clie
     assert all(word in shown.stdout for word in ("gate-3", "gates", "realtime", "never"))
     record = json.loads(streams(server, "list", "--json").stdout)
     assert (record["stream"], record["settings"]["weight"], record["backlog"]) == ("gate-3", 4.0, 0)
+
+
+def report(server: LocalRedis, name: str, *rates: StreamRates, ago_ms: int = -4000) -> None:
+    """Have a dispatcher say this."""
+    with redis.Redis.from_url(server.url) as said:
+        seconds, micros = said.time()
+        at_ms = seconds * 1000 + micros // 1000 - ago_ms
+        said.hset(ScaleKeys.REPORTS, name, DispatcherReport(name, at_ms, top_streams=rates).to_json())
+
+
+def test_list_names_who_offers_most_who_loses_most_and_whose_clock_is_ahead(
+    server: LocalRedis, client: redis.Redis
+) -> None:
+    client.hset(ScaleKeys.REPORTS, "odd", b"no report")
+
+    def listed(*words: str) -> str:
+        report(server, "d1", StreamRates("flood", 512.0, 480.0), StreamRates("quiet", 5.0))
+        report(server, "d2", StreamRates("late", 10.0, 2.5), StreamRates("ahead", 9.0, 0.0, 9.0))
+        report(server, "dead", StreamRates("gone", 900.0, 900.0), ago_ms=60_000)
+        return streams(server, "list", "--sort", *words).stdout
+
+    def sorted_by(rate: str) -> list[str]:
+        return [json.loads(line)["stream"] for line in listed(rate, "--json").splitlines()]
+
+    assert sorted_by("offered") == ["flood", "late", "ahead", "quiet"]
+    assert sorted_by("skipped") == ["flood", "late"]
+    assert sorted_by("clock-ahead") == ["ahead"]
+    shown = listed("offered")
+    assert all(word in shown for word in ("offered/s", "512.0", "480.0", "9.0"))
+    assert "gone" not in shown
 
 
 def test_remove_says_whether_there_was_something(server: LocalRedis, client: redis.Redis) -> None:

@@ -11,8 +11,9 @@ from narrows.configuration import Configuration, read
 from narrows.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
 from narrows.doctor.machine import Machine
 from narrows.errors import ConfigError
-from narrows.finding import Finding, Level
+from narrows.finding import Finding, Level, ok
 from narrows.wire import Install
+from orchestrator.report import StreamRates
 
 GIB, MIB = 1 << 30, 1 << 20
 GOOD_VALUES = {
@@ -238,3 +239,25 @@ def test_a_file_that_tells_everyone_its_password_is_named(tmp_path: Path) -> Non
 def test_a_wrong_file_is_a_line_not_an_end() -> None:
     finding = settings.judge_file(ConfigError("narrows.toml:2: there is no key 'fsp'"))
     assert (finding.level, finding.detail) == (Level.FAIL, "narrows.toml:2: there is no key 'fsp'")
+
+
+def test_who_floods_is_named_with_what_it_loses() -> None:
+    finding = streams.judge_rates(
+        [StreamRates("flood", 512.0, 480.0), StreamRates("quiet", 5.0, 0.4), StreamRates("late", 10.0, 2.5)]
+    )
+    assert finding.level is Level.WARN
+    assert finding.detail == "frames/s skipped of those offered: flood 480.0 of 512.0, late 2.5 of 10.0"
+    assert "narrows streams list --sort skipped" in finding.remedy
+
+
+def test_where_nothing_is_lost_the_busiest_are_named() -> None:
+    rates = [StreamRates(f"cam-{number}", float(number)) for number in range(5)]
+    assert streams.judge_rates(rates) == ok("busiest streams", "frames/s offered: cam-4 4.0, cam-3 3.0, cam-2 2.0")
+    assert streams.judge_rates([]).level is Level.OK
+
+
+def test_a_camera_whose_clock_is_ahead_is_named() -> None:
+    (finding,) = streams.judge_clocks([StreamRates("one", 5.0, 0.0, 5.0), StreamRates("two", 5.0)])
+    assert (finding.level, finding.detail) == (Level.WARN, "1 ahead of the server's: one")
+    assert "NTP" in finding.remedy
+    assert list(streams.judge_clocks([StreamRates("two", 5.0)])) == []

@@ -19,10 +19,19 @@ from orchestrator.page.states import State
 from orchestrator.page.verdict import Level, judge
 
 
-def row(stream: str, state: State = State.LIVE, *, group: str = "default", rate: float = 5.0, waiting: int = 0) -> Row:
+def row(
+    stream: str,
+    state: State = State.LIVE,
+    *,
+    group: str = "default",
+    rate: float = 5.0,
+    waiting: int = 0,
+    offered: float = 5.0,
+    skipped: float = 0.0,
+) -> Row:
     silent_s = {State.NEW: None, State.DEAD: 30.0}.get(state, 0.1)
     pulse = Pulse(waiting, 0, 0, 0, 0, 0, 0, 0)
-    return Row(stream, state, silent_s, rate, rate, StreamSettings(group=group), True, pulse, None)
+    return Row(stream, state, silent_s, offered, rate, skipped, StreamSettings(group=group), True, pulse, None)
 
 
 FLEET = [row(f"cam-{n}", group=f"site-{n % 7}") for n in range(2000)]
@@ -78,6 +87,12 @@ def test_order_by_rate_and_by_waiting() -> None:
     rows = [row("a", rate=1, waiting=3), row("b", rate=9), row("c", rate=4, waiting=8)]
     assert names(Query(order=Order.RATE), rows) == ["b", "c", "a"]
     assert names(Query(order=Order.WAITING), rows) == ["c", "a", "b"]
+
+
+def test_who_floods_and_who_loses_comes_first_if_asked_for() -> None:
+    rows = [row("a", offered=5), row("b", offered=500, skipped=3), row("c", offered=50, skipped=40)]
+    assert names(Query(order=Order.OFFERED), rows) == ["b", "c", "a"]
+    assert names(Query(order=Order.SKIPPED), rows) == ["c", "b", "a"]
 
 
 def test_a_query_is_read_from_an_address_and_nonsense_is_refused() -> None:

@@ -86,3 +86,10 @@ def test_frames_that_come_and_do_not_end_are_a_stalled_stream() -> None:
     assert track.state(now_ms) is State.STALLED
     track.take(pulse(85, now_ms + 1000), now_ms + 1000)
     assert track.state(now_ms + 1000) is State.LIVE
+
+
+def test_skipped_frames_have_a_rate() -> None:
+    track = Track()
+    for second in range(6):
+        track.take(Pulse(0, BEGIN_MS, 10 * second, 2 * second, 10 * second, 8 * second, 0, 0), BEGIN_MS + 1000 * second)
+    assert (track.frames_per_s, track.masks_per_s, track.skipped_per_s) == (10, 2, 8)
