@@ -15,6 +15,7 @@ import typer
 from narrows import __version__
 from narrows.cli.commands import COMMANDS, Command
 from narrows.cli.secret_options import resolved
+from narrows.cli.termination import unwind_on_signals
 from narrows.direct import ignore_proxies
 from narrows.errors import ConfigError, NarrowsError
 from narrows.redact import redact_stderr
@@ -53,7 +54,8 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line; named errors end as one line on stderr and exit code 1, Ctrl-C as 130."""
+    """Run the command line; named errors end as one line on stderr and exit code 1, Ctrl-C as 130, SIGTERM as 143."""
+    unwind_on_signals()
     ignore_proxies()
     redact_stderr()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))  # stdout is for results

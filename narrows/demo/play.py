@@ -45,8 +45,8 @@ def play(options: DemoOptions, console: Console) -> int:
     bundle, reel = Bundle.open(options.bundle), Reel.open(options.samples)
     if bundle.manifest.classes != reel.dataset.classes.names:
         raise DatasetError(f"{options.samples} has other classes than {options.bundle}: its labels cannot score it")
-    out = prepare_folder(options.out)
-    with Stack.start(bundle, out, console) as stack:
+    with Stack.start(bundle, options.out, console) as stack:
+        prepare_folder(options.out)
         show = Show(options, stack, reel, console)
         interrupted = show.run()
         report = make_report(

@@ -23,6 +23,8 @@ from narrows.direct import open_url
 from narrows.errors import ServiceError
 from narrows.triton_config import fill_repository, model_name
 from orchestrator.supervise import Guarded, Keeper, LocalRedis, LocalTriton
+from orchestrator.supervise.guarded import clear_shared_memory
+from orchestrator.supervise.own_folder import own_folder
 from orchestrator.supervise.ports import LOOPBACK, free_ports
 
 _READY_S = 60.0
@@ -57,8 +59,21 @@ class Stack:
         Raises:
             ServiceError: a part is missing or does not start; the message has the end of its log.
         """
-        folder = new_folder(out)
-        with ExitStack() as stack:
+        with ExitStack() as held:
+            held.enter_context(own_folder(out, "another demo", "--out"))
+            folder = new_folder(out)
+            try:
+                return cls._start(bundle, folder, console, held)
+            except Exception:
+                raise  # its logs are wanted
+            except BaseException:
+                held.close()
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+
+    @classmethod
+    def _start(cls, bundle: Bundle, folder: Path, console: Console, held: ExitStack) -> Self:
+        with held.pop_all() as stack:
             with step(console, "Redis"):
                 redis = stack.enter_context(LocalRedis.start(folder))
                 stack.enter_context(Keeper("Redis", redis, console.print))
@@ -86,7 +101,7 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-        if kind is None and not self.keep_folder:
+        if not (self.keep_folder or isinstance(error, Exception)):  # whoever asked us to end wants nothing to stay
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def check(self) -> None:
@@ -214,11 +229,12 @@ def _get_json(url: str) -> dict[str, Any]:
 
 
 def new_folder(out: Path) -> Path:
-    """A folder of this run; those of demos that were killed are removed."""
+    """A folder of this run in ``out``, which is ours alone: folders of other runs there are of killed ones, and go."""
     for old in out.glob(f"{_FOLDER_PREFIX}*"):
-        owner = old.name.removeprefix(_FOLDER_PREFIX)
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            shutil.rmtree(old, ignore_errors=True)
+        if not old.name.removeprefix(_FOLDER_PREFIX).isdigit():
+            continue
+        clear_shared_memory(old)
+        shutil.rmtree(old, ignore_errors=True)
     folder = out.absolute() / f"{_FOLDER_PREFIX}{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from orchestrator.supervise import guardian
 
 SHM_PREFIX_VARIABLE = "NARROWS_SHM_PREFIX"
 _TAIL_BYTES = 16_384
+_PREFIX_SUFFIX = ".shm"
+_PREFIX = re.compile(r"narrows-[0-9a-f]{12}-")
 _living: WeakSet[Guarded] = WeakSet()
 
 
@@ -67,6 +70,7 @@ class Guarded:
         prefix = shm_prefix or new_shm_prefix()
         variables = dict(environment or {}) | {SHM_PREFIX_VARIABLE: prefix}
         log.parent.mkdir(parents=True, exist_ok=True)
+        _remember(log.with_suffix(_PREFIX_SUFFIX), prefix)
         report_fd, their_fd = os.pipe()
         try:
             with log.open("ab") as output:
@@ -129,6 +133,24 @@ class Guarded:
 def new_shm_prefix() -> str:
     """A prefix for shared memory names that no other process has."""
     return f"narrows-{secrets.token_hex(6)}-"
+
+
+def clear_shared_memory(folder: Path) -> None:
+    """Unlink what processes left whose logs lie in ``folder``, and whose guardians were killed too."""
+    for path in folder.rglob(f"*{_PREFIX_SUFFIX}"):
+        _clear(path)
+
+
+def _remember(path: Path, prefix: str) -> None:
+    """Write down how this process's shared memory is named, for the next one if even the guardian is killed."""
+    _clear(path)
+    path.write_text(prefix)
+
+
+def _clear(path: Path) -> None:
+    left = path.read_text(errors="replace") if path.is_file() else ""
+    if _PREFIX.fullmatch(left):
+        guardian.unlink_shared_memory(left)
 
 
 def _guardian_command(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import re
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from orchestrator.logs import configure_logs
 from orchestrator.supervise.cpu_quota import find_hierarchy
 from orchestrator.supervise.host_registry import HostRegistry
 from orchestrator.supervise.local_triton import LocalTriton
+from orchestrator.supervise.own_folder import own_folder
 from orchestrator.supervise.slot_server import SlotServer
 from orchestrator.supervise.supervisor import Supervisor
 from orchestrator.supervise.triton_environment import TritonEnvironment
@@ -70,7 +70,7 @@ def run_host(options: HostOptions) -> None:
     _check(options)
     TritonEnvironment.find()
     folder = options.run_folder / options.name
-    with _locked(folder), ExitStack() as groups:
+    with own_folder(folder, "another supervisor", "--name or --run-folder"), ExitStack() as groups:
         repository, models = _models(options, folder)
         slots = [_slot(options, folder, repository, models, i, groups) for i in range(options.slots)]
         uvloop.run(_run(options, slots))
@@ -87,27 +87,6 @@ def _check(options: HostOptions) -> None:
         raise ServiceError("nothing to serve: give --bundle, or --model-repository and --model")
     if options.first_port and options.first_port + _PORTS_EACH * options.slots - 1 > _LAST_PORT:
         raise ServiceError(f"--first-port {options.first_port}: {options.slots} slots need {_PORTS_EACH} ports each")
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Have the folder alone; the lock goes with the process.
-
-    Raises:
-        ServiceError: another process has it, or it cannot be written.
-    """
-    with ExitStack() as held:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = held.enter_context((folder / "lock").open("w"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ServiceError(
-                f"{folder} is another supervisor's: give this one another --name or --run-folder"
-            ) from None
-        except OSError as error:
-            raise ServiceError(f"{folder} cannot be written: {error}; give another with --run-folder") from None
-        yield
 
 
 def _models(options: HostOptions, folder: Path) -> tuple[Path, Sequence[str]]:

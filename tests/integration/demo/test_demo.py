@@ -31,6 +31,7 @@ class Demo:
 
     def __init__(self, out: Path, *arguments: str, **variables: str) -> None:
         self.tag = secrets.token_hex(8)
+        out.mkdir(exist_ok=True)
         self.output = out / "demo.txt"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
@@ -136,6 +137,49 @@ def test_ctrl_c_ends_the_demo_with_a_summary_and_leaves_no_process(endless: Demo
     assert "mIoU" in summary
     assert "Traceback" not in summary
     assert endless.nothing_is_left(), endless.living()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_told_to_end_leaves_neither_process_nor_folder(endless: Demo, number: int) -> None:
+    endless.process.send_signal(number)
+    assert endless.process.wait(timeout=120) == 128 + number, endless.output.read_text()
+    assert "Traceback" not in endless.output.read_text()
+    assert endless.nothing_is_left(), endless.living()
+    assert stack_folders(endless) == []
+
+
+def test_a_demo_that_is_told_to_end_while_it_starts_leaves_nothing_either(tmp_path: Path) -> None:
+    demo = Demo(tmp_path)
+    give_up_s = time.monotonic() + 60
+    while not list(tmp_path.glob("overlays/stack-*/redis/redis.log")):
+        assert time.monotonic() < give_up_s, demo.output.read_text()
+        time.sleep(0.01)
+    demo.process.send_signal(signal.SIGTERM)
+    assert demo.process.wait(timeout=120) == 128 + signal.SIGTERM, demo.output.read_text()
+    assert demo.nothing_is_left(), demo.living()
+    assert stack_folders(demo) == []
+
+
+def test_a_second_demo_in_the_same_folder_is_refused_and_a_killed_ones_remains_go_with_the_next(
+    endless: Demo, tmp_path: Path
+) -> None:
+    (living,) = stack_folders(endless)
+    second = Demo(tmp_path / "second", "--out", str(tmp_path / "overlays"))
+    assert second.process.wait(timeout=60) == 1
+    assert "another demo's: give this one another --out" in second.output.read_text()
+    assert stack_folders(endless) == [living]
+    endless.process.send_signal(signal.SIGKILL)
+    endless.process.wait(timeout=60)
+    assert endless.nothing_is_left(), endless.living()
+    assert stack_folders(endless) == [living]
+    third = Demo(tmp_path / "third", "--frames", "1", "--streams", "1", "--out", str(tmp_path / "overlays"))
+    assert third.process.wait(timeout=120) == 0, third.output.read_text()
+    assert stack_folders(endless) == []
+
+
+def stack_folders(demo: Demo) -> list[str]:
+    """The folders of running stacks in the demo's folder, and of those that were left."""
+    return [path.name for path in (demo.output.parent / "overlays").glob("stack-*")]
 
 
 def test_a_bundle_that_is_none_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
