@@ -1,13 +1,17 @@
 """Frames behind an address that moves to the replica: those that it has end there, and so do those that come."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from narrows.broker import connect
 from narrows.bundle import Bundle
 from orchestrator.dispatch import Connected, Dispatcher, Store
+from orchestrator.dispatch import store as store_module
+from orchestrator.dispatch.store import StoreAway
 from tests.integration.dispatch.conftest import closing
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, RuleDecoder
 from tests.integration.moving_address import Pair, redis_pair
@@ -57,3 +61,49 @@ async def test_a_pool_leaves_a_demoted_server_at_its_first_refusal(pair: Pair) -
         pair.new.set("a", "newest")
         found = await asyncio.gather(*(store.call("GET", "a") for _ in range(8)))
         assert found == [b"newest"] * 8
+
+
+async def test_a_store_leaves_a_primary_that_was_cut_off_and_never_says_so(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.connect(pair.url)
+    async with closing(store):
+        await store.call("SET", "a", "old")
+        pair.new.replicaof("NO", "ONE")
+        pair.address.target = pair.second.port
+        assert await store.call("GET", "a") == b"old"
+        monkeypatch.setattr(store_module, "LONGEST_CONNECTION_S", 0.0)
+        await store.call("SET", "a", "new")
+        assert pair.new.get("a") == b"new"
+
+
+async def test_a_store_whose_connections_are_of_a_dead_server_makes_all_anew_at_the_first_silence(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them would be silent for ten seconds else, one behind the other."""
+    monkeypatch.setattr(store_module, "_REPLY_TIMEOUT_S", 1.0)
+    store = Store.connect(pair.url)
+    async with closing(store):
+        await asyncio.gather(*(store.call("PING") for _ in range(4)))
+        await asyncio.to_thread(pair.lose_power)
+        with pytest.raises(StoreAway, match="no answer"):
+            await store.call("PING")
+        assert await asyncio.gather(*(store.call("PING") for _ in range(4))) == [b"PONG"] * 4
+
+
+async def test_idle_connections_find_out_that_their_peer_is_gone(pair: Pair) -> None:
+    store = Store.connect(pair.url)
+    async with closing(store):
+        await store.call("PING")
+        (made,) = store._redis.connection_pool._available_connections
+        assert made._writer is not None
+        own = made._writer.get_extra_info("socket")
+        with connect(pair.url) as client:
+            client.ping()
+            (other,) = client.connection_pool._available_connections
+            for each in (own, other._sock):
+                assert each.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                idle_s = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+                probe_s = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+                probes = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
+                assert idle_s + probe_s * probes <= 15

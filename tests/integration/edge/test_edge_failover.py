@@ -86,6 +86,18 @@ def test_a_camera_that_waits_for_the_install_record_reads_it_at_the_new_primary(
     assert {line["cause"].partition(" ")[0] for line in said} == {"MASTERDOWN"}
 
 
+def test_a_camera_that_has_nothing_to_send_leaves_a_replica_by_what_it_asks(pair: Pair, moved: Camera) -> None:
+    pair.old.config_set("replica-serve-stale-data", "no")
+    pair.new.replicaof("NO", "ONE")
+    pair.address.target = pair.second.port
+    pair.old.replicaof("127.0.0.1", "1")
+    eventually(moved.failed("read_only"))
+    moved.put(1)
+    assert moved.outbox.wait_empty(PATIENCE_S)
+    assert 1 in arrived(pair.new)
+    assert "control_read_only" not in moved.tally.snapshot().link_failures
+
+
 def causes_while(camera: Camera, reason: str) -> set[str]:
     with capture_logs() as said:
         camera.put(0)
