@@ -18,7 +18,7 @@ from narrows.cli.secret_options import resolved
 from narrows.cli.termination import unwind_on_signals
 from narrows.direct import ignore_proxies
 from narrows.errors import ConfigError, NarrowsError
-from narrows.redact import redact_stderr
+from narrows.redact import redact, redact_stderr
 
 INTERRUPTED = 130
 _HELP = {"-h", "--help"}
@@ -41,6 +41,7 @@ _EXTRAS = {
     "onnxscript": "train",
     "tensorrt": "tensorrt",
 }
+_USAGE_ERROR: Any = typer.BadParameter.__base__  # click's UsageError; Typer has a click of its own in newer versions
 
 
 app = typer.Typer(
@@ -84,7 +85,14 @@ def _register(command: Command) -> None:
     def forward(context: typer.Context, config: ConfigFile = None) -> None:
         loaded = typer.main.get_command(_load(command))
         extra = {} if _HELP.intersection(context.args) else _from_file(command, config)
-        loaded.main(args=context.args, prog_name=context.command_path, **_environment(command), **extra)
+        prog_name = context.command_path
+        try:
+            code = loaded.main(context.args, prog_name, **_environment(command), **extra, standalone_mode=False)
+        except _USAGE_ERROR as error:  # it repeats what was written, and is shown wrapped: no line has all of a secret
+            error.message = redact(error.message)
+            raise
+        if isinstance(code, int):
+            raise typer.Exit(code)
 
 
 def _environment(command: Command) -> dict[str, Any]:

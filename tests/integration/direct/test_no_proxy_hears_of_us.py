@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -104,8 +105,9 @@ async def _doctor(address: str) -> None:
 async def _probe(address: str) -> None:
     """By an interpreter of its own: what is there when the module is loaded counts."""
     ask = f"from narrows.direct import open_url; print(open_url('http://{address}/readyz', 5.0).read())"
-    answer = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, check=True, timeout=60)
-    assert answer.stdout.strip() == b"b'{}'"
+    program = await asyncio.create_subprocess_exec(sys.executable, "-c", ask, cwd=ROOT, stdout=subprocess.PIPE)
+    said, _ = await program.communicate()
+    assert said.strip() == b"b'{}'"
 
 
 async def _triton_metrics(address: str) -> None:
