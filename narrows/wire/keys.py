@@ -167,6 +167,11 @@ class StreamKeys:
         return self._key("seen")
 
     @cached_property
+    def chain(self) -> str:
+        """Packets that ended since the last key frame: what later ones are coded against."""
+        return self._key("chain")
+
+    @cached_property
     def ledger(self) -> str:
         """Frames by outcome."""
         return self._key("ledger")

@@ -22,6 +22,10 @@ from orchestrator.dispatch.window import epoch_field
 from orchestrator.faults import Faults
 
 _MAX_PIPELINE = 128
+MOST_CHAIN_PACKETS = 512
+"""Kept of a `complete` stream between two key frames: 17 s at 30 frames/s, where cameras send one every 10 s."""
+MOST_CHAIN_PACKET_BYTES = 4096
+"""Several times what a packet has; so a camera keeps 2 MB at the most."""
 _PAUSES_S = (0.05, 1.0)
 _BREAKS_ALONE = 3
 """A connection may break once for a reason of its own; not thrice over one ending to a server that answers between."""
@@ -224,7 +228,15 @@ class Finisher:
         keys = stream.keys
         return (
             FINISH,
-            [stream.shard_keys.fence, keys.features, keys.outcomes, keys.seen, keys.ledger, stream.shard_keys.dead],
+            [
+                stream.shard_keys.fence,
+                keys.features,
+                keys.outcomes,
+                keys.seen,
+                keys.ledger,
+                stream.shard_keys.dead,
+                keys.chain,
+            ],
             [
                 stream.lease.token,
                 GROUP,
@@ -242,6 +254,9 @@ class Finisher:
                 frame.head,
                 frame.size_bytes,
                 frame.deliveries,
+                frame.link,
+                MOST_CHAIN_PACKETS,
+                MOST_CHAIN_PACKET_BYTES,
             ],
         )
 

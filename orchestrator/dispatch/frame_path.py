@@ -37,10 +37,11 @@ from narrows.errors import (
     SequenceJump,
     ServiceError,
 )
-from narrows.wire.feature import FeaturePacket, FrameIdentity
+from narrows.wire.feature import FeaturePacket, FrameIdentity, Kind
 from narrows.wire.keys import GROUP
 from narrows.wire.mask import MaskPacket, Timings, class_areas, pack_labels, seal_mask
 from narrows.wire.outcome import MASK, SKIPPED
+from narrows.wire.streams import Policy
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_s
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.finish import Ending, Finisher, Verdict
@@ -201,6 +202,8 @@ class FramePath:
             planes.postpone(packet)
             return Ending.skipped("stale", packet.identity)
         begun_s = time.monotonic()
+        if packet.kind is Kind.PREDICTED and not frame.stream.chain_read and not planes.has_reference(packet):
+            await self._resume_chain(frame.stream, bundle)
         for earlier in planes.postponed_for(packet):
             try:
                 planes.remember(earlier, await self._symbols(planes, earlier, bundle))
@@ -208,9 +211,25 @@ class FramePath:
                 raise ReferenceLost(f"frame {packet.sequence} needs {earlier.sequence}, and it has {refusal}") from None
         symbols = await self._symbols(planes, packet, bundle)
         planes.remember(packet, symbols)
+        if frame.stream.settings.policy is Policy.COMPLETE:
+            frame.link = "key" if packet.kind is Kind.KEY else "next"
         decode_s = time.monotonic() - begun_s
         self._metrics.took("decode", decode_s)
         return Decoded(packet, bundle, symbols, too_old_s, decode_s)
+
+    async def _resume_chain(self, stream: Stream, bundle: Bundle) -> None:
+        """Decode again what an earlier owner ended since the last key frame: this one's frames are coded against it."""
+        stream.chain_read = True
+        for data in await self._store.call("LRANGE", stream.keys.chain, 0, -1):
+            try:
+                packet = self._unsealing.opened(FeaturePacket.parse(data), stream.id)
+                if packet.bundle_id != bundle.id:
+                    return
+                stream.planes.remember(packet, await self._symbols(stream.planes, packet, bundle))
+            except FrameRefused as refusal:
+                _log.warning("a chain breaks off", stream=stream.id, reason=refusal.reason, detail=str(refusal))
+                return
+            await asyncio.sleep(0)  # other streams' frames come between
 
     async def _has_ended(self, stream: Stream, identity: FrameIdentity) -> bool:
         """Whether a frame ended before, by what Redis says now: it may have lost its last second since it was read."""

@@ -58,6 +58,10 @@ class Planes:
             plane = self._reference(plane.packet)
         return first[::-1]
 
+    def has_reference(self, packet: FeaturePacket) -> bool:
+        """Whether the frame that a P packet is coded against is here."""
+        return FrameIdentity(packet.epoch, packet.sequence - packet.reference_distance) in self._planes
+
     def memory_for(self, packet: FeaturePacket) -> Memory | None:
         """The memory that a packet is coded with; ``None`` for a K packet.
 

@@ -77,7 +77,7 @@ TRIM = Script(
 )
 FINISH = Script(
     _read("ledger.lua") + _read("window.lua") + _read("finish.lua"),
-    ("string", "stream", "stream", "hash", "hash", "stream"),
+    ("string", "stream", "stream", "hash", "hash", "stream", "list"),
     _ON_A_FULL_SERVER,
 )
 CLOSE_GAPS = Script(

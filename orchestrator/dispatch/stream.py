@@ -26,6 +26,7 @@ class Stream:
         held: the frames of it in this process, by entry id.
         seen: the window of ended identities as Redis last had it.
         drained_s: when it was last read to its end.
+        chain_read: the chain that an earlier owner left was looked for.
         drained_ms: the same by the server's clock as it was set then.
         read_to: the last entry that was read here, as Redis orders ids.
         active_s: when its last frame came.
@@ -58,6 +59,7 @@ class Stream:
     rests_until_s: float = -math.inf
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: Frame | None = None
+    chain_read: bool = False
 
     @property
     def id(self) -> str:
@@ -130,6 +132,7 @@ class Frame:
         deliveries: how often it was taken up, this time too.
         in_line: set when the frame's end was asked for, so that the next one's is asked for after it.
         identity: known once its packet is parsed.
+        link: ``key`` or ``next`` once it was decoded and others of a `complete` stream may be coded against it.
     """
 
     stream: Stream
@@ -139,6 +142,7 @@ class Frame:
     before: asyncio.Event | None
     in_line: asyncio.Event = field(default_factory=asyncio.Event)
     identity: FrameIdentity | None = None
+    link: str = ""
     size_bytes: int = 0
     head: bytes = b""
 

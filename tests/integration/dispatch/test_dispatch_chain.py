@@ -1,10 +1,11 @@
 """P packets through a real server: whatever is lost, late, doubled or taken over, a mask is right or there is none."""
 
 import numpy as np
+import pytest
 
 from narrows.wire import Control, FeaturePacket, MaskPacket, Refusal
 from orchestrator.dispatch import Store
-from tests.integration.dispatch.rig import Camera, MakeCamera, Start, rule, until
+from tests.integration.dispatch.rig import Camera, MakeCamera, RuleDecoder, Start, rule, until
 
 
 def chain(cam: Camera, count: int) -> list[FeaturePacket]:
@@ -92,3 +93,88 @@ async def test_who_takes_a_stream_over_asks_for_a_key(camera: MakeCamera, dispat
 
 async def _is_read(cam: Camera) -> bool:
     return await cam.unfinished() == 0
+
+
+COMPLETE = b'{"policy": "complete"}'
+
+
+@pytest.mark.parametrize("planned", [True, False])
+async def test_the_next_owner_of_a_complete_stream_finds_its_references(
+    camera: MakeCamera, dispatching: Start, dying: Start, *, planned: bool
+) -> None:
+    cam = camera()
+    await cam.settings(COMPLETE)
+    for owner in range(1, 4):
+        async with (dispatching if planned else dying)():
+            await cam.send(*(chain(cam, 12) if owner == 1 else [cam.predicted() for _ in range(12)]))
+            await cam.ended(mask=12 * owner)
+    assert await masks(cam) == list(range(36))
+    assert await cam.ledger() == {"mask": 36}
+
+
+async def test_so_it_does_for_what_was_in_hand_when_the_owner_died(
+    camera: MakeCamera, dispatching: Start, dying: Start, decoder: RuleDecoder, store: Store
+) -> None:
+    cam = camera()
+    await cam.settings(COMPLETE)
+    async with dying() as dispatcher:
+        await cam.send(*chain(cam, 5))
+        await cam.ended(mask=5)
+        decoder.gate.clear()
+        await cam.send(*(cam.predicted() for _ in range(9)))
+        held = dispatcher.shards[cam.keys.shard].streams[cam.stream].held
+
+        async def in_hand() -> bool:
+            return len(held) == 9
+
+        await until(in_hand)
+    decoder.gate.set()
+    async with dispatching():
+        await cam.ended(mask=14)
+    assert await masks(cam) == list(range(14))
+
+
+async def test_a_key_frame_begins_the_chain_anew_and_a_realtime_stream_has_none(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam, realtime = camera("cam"), camera("realtime")
+    await cam.settings(COMPLETE)
+    async with dispatching():
+        await cam.send(*chain(cam, 5), *(last := chain(cam, 3)))
+        await realtime.send(*chain(realtime, 3))
+        await cam.ended(mask=8)
+        await realtime.ended(mask=3)
+    assert await store.call("LRANGE", cam.keys.chain, 0, -1) == [packet.to_bytes() for packet in last]
+    assert 0 < await store.call("PTTL", cam.keys.chain) <= 3_600_000
+    assert await store.call("EXISTS", realtime.keys.chain) == 0
+
+
+async def test_a_chain_that_grew_too_long_is_dropped_and_a_key_is_asked_for(
+    camera: MakeCamera, dispatching: Start, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.dispatch.finish.MOST_CHAIN_PACKETS", 4)
+    cam = camera()
+    await cam.settings(COMPLETE)
+    async with dispatching():
+        await cam.send(*chain(cam, 6))
+        await cam.ended(mask=6)
+    assert await store.call("EXISTS", cam.keys.chain) == 0
+    async with dispatching():
+        await cam.send(cam.predicted())
+        await cam.ended(mask=6, **{"refused:reference_lost": 1})
+        assert await asked(cam, store) == 1
+
+
+async def test_a_chain_that_somebody_altered_makes_no_wrong_mask(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam = camera()
+    await cam.settings(COMPLETE)
+    async with dispatching():
+        await cam.send(*chain(cam, 4))
+        await cam.ended(mask=4)
+    await store.call("LSET", cam.keys.chain, 2, b"no packet")
+    async with dispatching():
+        await cam.send(cam.predicted(), cam.packet())
+        await cam.ended(mask=5, **{"refused:reference_lost": 1})
+    assert await masks(cam) == [0, 1, 2, 3, 5]

@@ -53,10 +53,29 @@ class Use:
 
 
 def _finish(kind: str, reason: str, place: Sequence[Encodable]) -> tuple[Encodable, ...]:
-    return ("1", GROUP, "1-1", kind, "body", reason, *place, 10, 60_000, 10, "cam", "detail", "head", 4, 1)
+    return (
+        "1",
+        GROUP,
+        "1-1",
+        kind,
+        "body",
+        reason,
+        *place,
+        10,
+        60_000,
+        10,
+        "cam",
+        "detail",
+        "head",
+        4,
+        1,
+        "next",
+        9,
+        9,
+    )
 
 
-_FINISHING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead)
+_FINISHING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain)
 _TRIMMING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.ledger, SHARD.dead)
 _PLACE = (epoch_field(1), 5)
 _USES = {
@@ -111,7 +130,8 @@ async def test_a_key_of_a_wrong_type_is_named_and_nothing_is_changed(store: Stor
     for wrong, key in enumerate(use.keys):
         await store.call("FLUSHALL")
         for place, (each, kind) in enumerate(zip(use.keys, use.script.types, strict=True)):
-            await _make(store, each, "list" if place == wrong else kind)
+            wrong_kind = "zset" if kind == "list" else "list"
+            await _make(store, each, wrong_kind if place == wrong else kind)
         refused = await _refused(store, use)
         assert refused.code == "WRONGTYPE"
         assert key in str(refused)
