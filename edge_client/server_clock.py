@@ -20,6 +20,8 @@ _SAMPLES = 8
 _DRIFT = 15e-6
 _TICK_S = 0.5e-3
 _WRONG_S = 1.0
+_SET_S = 0.128
+"""A clock that is off by less is slewed, not set: ntpd's step threshold."""
 _EAGER_PERIOD_S, _PERIOD_S = 1.0, 16.0
 
 
@@ -47,6 +49,10 @@ class Sample:
         """The error, grown by what two clocks may drift apart."""
         return self.error_s + _DRIFT * (now_s - self.at_s)
 
+    def contradicts(self, other: Sample, now_s: float) -> bool:
+        """Whether both cannot be true of one clock, unless it was set in between."""
+        return abs(self.offset_s - other.offset_s) > self.error_at(now_s) + other.error_at(now_s) + _SET_S
+
 
 class ServerClock:
     """Says when to ask; answers with estimates. One thread tells it what was answered, any may read."""
@@ -55,7 +61,7 @@ class ServerClock:
         self._monotonic_s = monotonic_s
         self._unix_s = unix_s
         self._samples: deque[Sample] = deque(maxlen=_SAMPLES)
-        self._due_s = monotonic_s()
+        self._due_s = self._asked_s = monotonic_s()
         self._forbidden = False
         self._wrong = False
 
@@ -64,12 +70,18 @@ class ServerClock:
         now_s = self._monotonic_s()
         if self._forbidden or now_s < self._due_s:
             return False
+        self._asked_s = now_s
         self._due_s = now_s + (_EAGER_PERIOD_S if len(self._samples) < _SAMPLES else _PERIOD_S)
         return True
 
     def answered(self, asked_s: float, server_s: float, answered_s: float) -> None:
         """The server said what time it is."""
-        self._samples.append(Sample.of(asked_s, server_s, answered_s))
+        sample, best = Sample.of(asked_s, server_s, answered_s), self._best(answered_s)
+        if best is not None and sample.contradicts(best, answered_s):
+            set_by_s = round(sample.offset_s - best.offset_s, 1)
+            _LOG.warning("server_clock_set", by_s=set_by_s, remedy="let NTP slew Redis's clock")
+            self._samples.clear()
+        self._samples.append(sample)
         self._warn(self.local_offset())
 
     def refused(self) -> None:
@@ -89,13 +101,22 @@ class ServerClock:
         return None if best is None else Estimate(self._unix_s() - now_s - best.offset_s, best.error_at(now_s))
 
     def latency(self, taken_s: float | None, entry_ms: int) -> Estimate | None:
-        """From a capture, by the monotonic clock, to an entry id; ``None``: not known."""
-        best = self._best(self._monotonic_s())
+        """From a capture, by the monotonic clock, to an entry id of an answer that has come; ``None``: not known.
+
+        An id from before the capture, or from after the answer, says nothing: the server's clock was set. Where it was
+        set back, ids stand still until it is there again.
+        """
+        now_s = self._monotonic_s()
+        best = self._best(now_s)
         if best is None or taken_s is None:
             return None
         # an entry id is a whole millisecond, cut off
         latency_s = entry_ms * 1e-3 + _TICK_S - best.offset_s - taken_s
-        return Estimate(latency_s, best.error_at(self._monotonic_s()) + _TICK_S)
+        error_s = best.error_at(now_s) + _TICK_S
+        if not -error_s - _SET_S <= latency_s <= now_s - taken_s + error_s + _SET_S:
+            self._due_s = min(self._due_s, self._asked_s + _EAGER_PERIOD_S)
+            return None
+        return Estimate(latency_s, error_s)
 
     def _warn(self, offset: Estimate | None) -> None:
         wrong = offset is not None and abs(offset.value_s) - offset.error_s > _WRONG_S

@@ -10,6 +10,7 @@ import structlog
 
 from narrows.reminder import Reminder
 from orchestrator.metrics import Metrics
+from orchestrator.pause import PROCESS
 
 _log = structlog.get_logger(__name__)
 _SAME_S = 1.0
@@ -31,10 +32,15 @@ class Cause(StrEnum):
     INSTALL_DIFFERS = "install_differs"
     REDIS_CLOCK_SET = "redis_clock_set"
     LEASE_LOST = "lease_lost"
+    PROCESS_PAUSED = "process_paused"
     KEYS_UNREADABLE = "keys_unreadable"
 
 
 Report = Callable[[Cause, str], None]
+
+
+_LATE_ANSWERS = frozenset({Cause.REDIS_AWAY, Cause.TRITON_AWAY, Cause.TRITON_HUNG, Cause.TRITON_SERVER_LOST})
+"""What a process that stood still would say of others."""
 
 
 def unreported(_cause: Cause, _detail: str) -> None:
@@ -44,8 +50,14 @@ def unreported(_cause: Cause, _detail: str) -> None:
 class Faults:
     """Knows which faults are present."""
 
-    def __init__(self, metrics: Metrics, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._metrics, self._monotonic = metrics, monotonic
+    def __init__(
+        self,
+        metrics: Metrics,
+        monotonic: Callable[[], float] = time.monotonic,
+        paused: Callable[[], bool] = PROCESS.lately,
+    ) -> None:
+        """``paused``: whether this process stood still until a moment ago, so that any answer would be late."""
+        self._metrics, self._monotonic, self._paused = metrics, monotonic, paused
         self._since_s: dict[Cause, float] = {}
         self._reminders = {cause: Reminder(clock=monotonic) for cause in Cause}
         self._last_s: dict[Cause, float] = {}
@@ -54,6 +66,8 @@ class Faults:
 
     def begin(self, cause: Cause, detail: str) -> None:
         """A fault that lasts: counted when it begins, and said then and now and again until :meth:`end`."""
+        if cause in _LATE_ANSWERS and cause not in self._since_s and self._paused():
+            return
         due = self._reminders[cause].due(cause)
         if cause not in self._since_s:
             self._since_s[cause] = self._monotonic()
@@ -70,6 +84,8 @@ class Faults:
 
     def happened(self, cause: Cause, detail: str) -> None:
         """A fault that was met and mended; what repeats it within a second belongs to it."""
+        if cause in _LATE_ANSWERS and self._paused():
+            return
         now_s = self._monotonic()
         if now_s - self._last_s.get(cause, float("-inf")) > _SAME_S:
             self._say(cause, detail)

@@ -135,7 +135,7 @@ class Dispatcher:
             ("reporting", self._reporting.run),
             ("keys", self._unsealing.run),
             ("rates", self._rate_requests.run),
-            ("health", self.health.watch_loop),
+            ("health", partial(self.health.watch_loop, self._stood_still)),
             *(("batches", lane.run) for lane in self.lanes.values()),
         ]
         try:
@@ -294,6 +294,10 @@ class Dispatcher:
                 await work
         except ServiceError as error:
             self._trouble("a shard is left to its lease", error)
+
+    def _stood_still(self, length_s: float) -> None:
+        detail = f"this process stood still for {length_s:.1f} s: what it waited for is late, and nobody else's fault"
+        self._faults.happened(Cause.PROCESS_PAUSED, detail)
 
     def _clock_was_set(self, step_s: float) -> None:
         self._set_back = self._set_back or step_s < 0

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from orchestrator.pause import PERIOD_S, PROCESS, PauseWatch
 
 
 @dataclass
@@ -29,13 +32,15 @@ class Health:
     install: str = ""
     stopping: bool = False
 
-    async def watch_loop(self, period_s: float = 0.25) -> None:
-        """Measure how late the event loop is, for ever."""
+    async def watch_loop(self, stood_still: Callable[[float], None], pause: PauseWatch = PROCESS) -> None:
+        """Measure how late the event loop is, for ever; ``stood_still`` is told for how many seconds it did."""
         while True:
+            if still_s := pause.tick():
+                stood_still(still_s)
             before_s = time.monotonic()
-            await asyncio.sleep(period_s)
+            await asyncio.sleep(PERIOD_S)
             self.ticked_s = time.monotonic()
-            self.loop_lag_s = max(0.0, self.ticked_s - before_s - period_s)
+            self.loop_lag_s = max(0.0, self.ticked_s - before_s - PERIOD_S)
 
     def alive(self) -> dict[str, object]:
         """The body of ``/healthz``: that it is answered at all says that the loop runs."""
