@@ -48,6 +48,20 @@ def orchestrate(
         float,
         typer.Option(min=0.0, envvar="NARROWS_GAP_S", help="A gap in a sequence is called lost after so long."),
     ] = 30.0,
+    stream_entries: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            envvar="NARROWS_STREAM_ENTRIES",
+            help="Frames that one stream may have in Redis: above the cameras' --maxlen. More are trimmed and counted.",
+        ),
+    ] = 4096,
+    stream_mib: Annotated[
+        int,
+        typer.Option(
+            min=4, envvar="NARROWS_STREAM_MIB", help="What they may take, MiB; at most an eighth of Redis's maxmemory."
+        ),
+    ] = 16,
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -89,6 +103,8 @@ def orchestrate(
             slots=slots,
             retention=retention,
             gap_s=gap_s,
+            stream_entries=stream_entries,
+            stream_mib=stream_mib,
             log_level=log_level,
             keys=KeySettings(keys, require_sealed),
         )

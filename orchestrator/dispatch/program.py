@@ -56,6 +56,8 @@ class ProgramOptions:
     slots: int
     retention: int
     gap_s: float
+    stream_entries: int
+    stream_mib: int
     log_level: str
     keys: KeySettings
 
@@ -109,7 +111,13 @@ async def _run(options: ProgramOptions) -> None:
     bundles = [Bundle.open(folder) for folder in options.bundles]
     sources = parse_sources(options.triton)
     metrics = Metrics()
-    settings = DispatchSettings(max_batch=options.max_batch, retention=options.retention, gap_s=options.gap_s)
+    settings = DispatchSettings(
+        max_batch=options.max_batch,
+        retention=options.retention,
+        gap_s=options.gap_s,
+        stream_entries=options.stream_entries,
+        stream_bytes=options.stream_mib << 20,
+    )
     store = Store.connect(options.redis_url)
     stop = asyncio.Event()
     try:

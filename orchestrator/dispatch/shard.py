@@ -64,6 +64,7 @@ class Shard:
         self.keys = ShardKeys(lease.shard)
         self.streams: dict[str, Stream] = {}
         self.draining = False
+        self.stream_bytes = settings.stream_bytes
         self._store, self._consumer, self._live = store, consumer, live
         self._clock, self._metrics, self._settings = clock, metrics, settings
         self._tasks: set[asyncio.Task[None]] = set()
@@ -239,7 +240,7 @@ class Shard:
             del self._isolated[stream]
             return
         try:
-            if await self._trimmer.trim(stream):
+            if await self._trimmer.trim(stream, self.stream_bytes):
                 self.isolate(stream)
         except ReplyRefused as refused:
             if refused.remedy is not Remedy.NONE:
@@ -270,7 +271,7 @@ class Shard:
                 settled.append(stream.keys.features)
         sizes = await self._store.sizes_bytes([stream.keys.features for stream in left])
         for (stream, entries), size in zip(left.items(), sizes, strict=True):
-            if size > self._settings.stream_bytes and stream not in self._isolated:
+            if size > self.stream_bytes and stream not in self._isolated:
                 self.isolate(stream)  # there it is trimmed first: a server may close a connection over a large reply
             else:
                 await self._claim(stream, entries)

@@ -226,12 +226,11 @@ class Store:
             replies[i] = reply
         return replies
 
-    async def full(self) -> str | None:
-        """How full the server is if it takes nothing more, else ``None``."""
+    async def memory_bytes(self) -> tuple[int, int]:
+        """How much memory the server uses, and its ``maxmemory``: 0 for no limit."""
         info = (await self.call("INFO", "memory")).decode()
         values = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        used, most = int(values["used_memory"]), int(values["maxmemory"])
-        return f"{used} bytes of maxmemory {most}" if 0 < most < used else None
+        return int(values["used_memory"]), int(values["maxmemory"])
 
     async def time_ms(self) -> float:
         """The server's clock, Unix milliseconds."""

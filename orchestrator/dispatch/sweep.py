@@ -28,6 +28,7 @@ from orchestrator.dispatch.store import ReplyRefused, Store, pairs
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.stream_settings import read_settings
 from orchestrator.dispatch.top_streams import TopStreams
+from orchestrator.dispatch.trim import byte_cap
 from orchestrator.dispatch.window import SeenWindow, epoch_field
 from orchestrator.faults import Cause, Faults
 from orchestrator.metrics import Metrics
@@ -78,7 +79,11 @@ class Sweep:
             ServiceError: Redis is away.
         """
         streams = [stream for shard in shards.values() for stream in shard.streams.values()]
-        await self._look_at_memory()
+        most_bytes = await self._look_at_memory()
+        isolated = sum(shard.isolated for shard in shards.values())
+        self._metrics.isolated_streams.set(isolated)
+        for shard in shards.values():
+            shard.stream_bytes = byte_cap(self._settings.stream_bytes, most_bytes, isolated)
         for shard in shards.values():
             with self._guard.one("housekeeping", f"settings of shard {shard.lease.shard}", passing=is_service_error):
                 await self._read_settings(shard)
@@ -114,13 +119,18 @@ class Sweep:
             self._metrics.replicas.labels(bundle).set(reading.replicas)
             self._metrics.capacity.labels(bundle).set(reading.capacity_frames_per_s)
 
-    async def _look_at_memory(self) -> None:
-        """A full server takes nothing of the cameras, while frames go on ending: only this look tells."""
-        full = await self._store.full()
-        if full is None:
-            self._faults.end(Cause.REDIS_FULL)
-        else:
+    async def _look_at_memory(self) -> int:
+        """A full server takes nothing of the cameras, while frames go on ending: only this look tells.
+
+        Answers its ``maxmemory``, bytes.
+        """
+        used, most = await self._store.memory_bytes()
+        if 0 < most < used:
+            full = f"{used} bytes of maxmemory {most}"
             self._faults.begin(Cause.REDIS_FULL, f"{full}: cameras are refused; give it more, or shorten retention")
+        else:
+            self._faults.end(Cause.REDIS_FULL)
+        return most
 
     async def _read_settings(self, shard: Shard) -> None:
         try:
@@ -209,12 +219,11 @@ class Sweep:
             replies = await self._store.run(BACKLOG, keys, GROUP, FIRST_ENTRY_BYTES) if streams else []
             for stream, (length, first, size) in zip(streams, replies, strict=True):
                 frames += min(int(length), MOST_BACKLOG_FRAMES)
-                if length > self._settings.stream_entries or size > self._settings.stream_bytes:
+                if length > self._settings.stream_entries or size > shard.stream_bytes:
                     shard.isolate(stream)  # there it is trimmed
                 if first:
                     oldest_s = max(oldest_s, self._age_s(stream, first, now_s))
                     self._look_for_abandoned(stream, first, now_s)
-        self._metrics.isolated_streams.set(sum(shard.isolated for shard in shards))
         self._metrics.backlog_frames.set(frames)
         self._metrics.backlog_age.set(oldest_s)
         return frames, oldest_s

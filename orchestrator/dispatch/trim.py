@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from narrows.errors import PacketTooLarge
+from narrows.wire.feature import MAX_PACKET_BYTES
 from narrows.wire.outcome import Refusal, outcome_to_json
 from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, TOO_LARGE
 from orchestrator.dispatch.scripts import TRIM
@@ -16,6 +17,22 @@ from orchestrator.metrics import Metrics
 _log = structlog.get_logger(__name__)
 _REASON = PacketTooLarge.reason
 _BODY = outcome_to_json(Refusal(_REASON, TOO_LARGE))
+_SHARE, _ISOLATED_SHARE = 8, 4
+_LEAST_CAP_BYTES = 4 * MAX_PACKET_BYTES
+
+
+def byte_cap(stream_bytes: int, most_bytes: int, isolated: int) -> int:
+    """What a stream may hold, in bytes: those that send too much leave the others room.
+
+    Args:
+        stream_bytes: what the settings allow.
+        most_bytes: the server's ``maxmemory``, 0 for none: a stream gets an eighth of it.
+        isolated: streams that send too much: together they get a quarter.
+    """
+    if most_bytes <= 0:
+        return stream_bytes
+    share = min(most_bytes // _SHARE, most_bytes // _ISOLATED_SHARE // max(1, isolated))
+    return min(stream_bytes, max(_LEAST_CAP_BYTES, share))
 
 
 class Trimmer:
@@ -24,7 +41,7 @@ class Trimmer:
     def __init__(self, store: Store, metrics: Metrics, settings: DispatchSettings) -> None:
         self._store, self._metrics, self._settings = store, metrics, settings
 
-    async def trim(self, stream: Stream) -> bool:
+    async def trim(self, stream: Stream, most_bytes: int) -> bool:
         """Trim one stream; answers whether there was anything beyond its caps.
 
         Raises:
@@ -36,7 +53,7 @@ class Trimmer:
             [shard_keys.fence, keys.features, keys.outcomes, keys.ledger, shard_keys.dead],
             stream.lease.token,
             settings.stream_entries,
-            settings.stream_bytes,
+            most_bytes,
             MOST_ENTRY_BYTES,
             settings.retention,
             settings.retention_s * 1000,

@@ -12,6 +12,7 @@ from orchestrator.dispatch.scripts import BACKLOG, FIRST_ENTRY_BYTES, MOST_BACKL
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
 
 MIB = 1 << 20
+LIMITED = replace(QUICK, read_bytes=4 * MIB, isolated_s=60.0)
 CAPPED = replace(QUICK, stream_entries=20, isolated_s=60.0)
 
 
@@ -21,9 +22,9 @@ def fields(count: int, size: int) -> list[bytes]:
 
 # more than a stream may hold; more than one read may bring; small bytes that become many objects
 HUGE: dict[str, Sequence[bytes]] = {
-    "48 fields of a megabyte": fields(48, MIB - 64),
-    "a field of 40 megabytes": [b"p", bytes(40 * MIB)],
-    "2.5 million fields": [b"f", b"1"] * 2_500_000,
+    "20 fields of a megabyte": fields(20, MIB - 64),
+    "a field of 20 megabytes": [b"p", bytes(20 * MIB)],
+    "400,000 fields": [b"f", b"1"] * 400_000,
 }
 
 
@@ -51,7 +52,7 @@ async def test_an_entry_too_large_to_read_ends_by_name_and_its_neighbours_in_mas
     same, other = (camera(name) for name in beside(evil))
     if when.startswith("before"):
         await add(store, evil, words)
-    async with dispatching(replace(QUICK, isolated_s=60.0)) as dispatcher:
+    async with dispatching(LIMITED) as dispatcher:
         await same.frames(2)
         await other.frames(2)
         if not when.startswith("before"):
@@ -79,12 +80,12 @@ async def test_a_stream_that_sent_too_much_once_is_read_apart_and_stops_nobody_a
 ) -> None:
     evil = camera("evil")
     same = camera(beside(evil)[0])
-    async with dispatching(replace(QUICK, isolated_s=60.0)) as dispatcher:
-        await add(store, evil, HUGE["48 fields of a megabyte"])
+    async with dispatching(LIMITED) as dispatcher:
+        await add(store, evil, HUGE["20 fields of a megabyte"])
         await evil.ended(outside=1)
         before = dispatcher.metrics.claimed._value.get()
         for count in range(2, 5):
-            await add(store, evil, HUGE["48 fields of a megabyte"])
+            await add(store, evil, HUGE["20 fields of a megabyte"])
             await same.frames(3)
             await same.ended(mask=3 * count - 3)
             await evil.ended(outside=count)
@@ -188,6 +189,32 @@ async def test_one_stream_is_a_capped_share_of_the_backlog(
 
         await until(counted)
         decoder.gate.set()
+
+
+async def test_beside_a_flood_on_a_small_server_a_complete_camera_loses_nothing(
+    store: Store, camera: MakeCamera, dispatching: Start
+) -> None:
+    """64 MB, and six times that by one camera. In each round of 10 MB the honest one's frame has its mask."""
+    honest, evil = camera("honest"), camera("evil")
+    await honest.settings(b'{"policy": "complete"}')
+    junk, taken = fields(1, 100_000), 0
+    await store.call("CONFIG", "SET", "maxmemory", 64 * MIB)
+    try:
+        async with dispatching():
+            for n in range(1, 41):
+                replies = await store.many([("XADD", evil.keys.features, "*", *junk)] * 100)
+                taken += sum(isinstance(reply, bytes) for reply in replies)
+                await honest.frames(1)  # raises where Redis is out of memory
+                await honest.ended(mask=n)
+        outcomes = await honest.outcomes()
+        assert [each.identity.sequence for each in outcomes if isinstance(each, MaskPacket)] == list(range(40))[
+            -len(outcomes) :
+        ]
+        assert set(await honest.ledger()) == {"mask"}
+        ledger = await evil.ledger()
+        assert ledger["outside"] + ledger["trimmed"] + await evil.unfinished() == taken
+    finally:
+        await store.call("CONFIG", "SET", "maxmemory", 0)
 
 
 async def test_the_backlog_is_measured_without_looking_at_a_large_entry(store: Store, camera: MakeCamera) -> None:

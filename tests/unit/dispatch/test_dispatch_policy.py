@@ -29,6 +29,7 @@ from orchestrator.dispatch.planes import Planes
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.store import RawEntry
 from orchestrator.dispatch.stream import Stream
+from orchestrator.dispatch.trim import byte_cap
 from orchestrator.dispatch.window import SPAN, EpochWindow
 
 PACKET = FeaturePacket(
@@ -91,6 +92,26 @@ def test_the_packet_is_the_field_p_among_others() -> None:
     for fields in ([], [b"q", b"1"], None, [b"q", b"1"] * 100_000 + [b"p", b"2"]):
         with pytest.raises(EntryMalformed):
             packet_bytes(RawEntry(b"1-1", fields))
+
+
+@pytest.mark.parametrize(
+    ("maxmemory_mib", "isolated", "cap_mib"),
+    [
+        (0, 0, 16),
+        (0, 50, 16),
+        (1024, 0, 16),
+        (1024, 16, 16),
+        (1024, 32, 8),
+        (64, 0, 8),
+        (64, 4, 4),
+        (64, 40, 4),
+        (1, 1, 4),
+    ],
+)
+def test_streams_that_send_too_much_share_a_quarter_of_the_memory(
+    maxmemory_mib: int, isolated: int, cap_mib: int
+) -> None:
+    assert byte_cap(16 << 20, maxmemory_mib << 20, isolated) == cap_mib << 20
 
 
 def test_an_entry_that_was_left_unread_is_too_large() -> None:
