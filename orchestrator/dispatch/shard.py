@@ -71,7 +71,7 @@ class Shard:
         self._read = _Read([], b"", {})
         self._isolated: dict[Stream, float] = {}
         self._being_read: list[Stream] = []
-        self._trimmer = Trimmer(store, metrics, settings)
+        self._trimmer = Trimmer(store, consumer, metrics, settings)
         self._looked_s = self._looked_ms = -math.inf
 
     @property

@@ -6,6 +6,7 @@ import structlog
 
 from narrows.errors import PacketTooLarge
 from narrows.wire.feature import MAX_PACKET_BYTES
+from narrows.wire.keys import GROUP
 from narrows.wire.outcome import Refusal, outcome_to_json
 from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, TOO_LARGE
 from orchestrator.dispatch.scripts import TRIM
@@ -38,8 +39,8 @@ def byte_cap(stream_bytes: int, most_bytes: int, isolated: int) -> int:
 class Trimmer:
     """Removes what a stream holds beyond its caps, unread and counted."""
 
-    def __init__(self, store: Store, metrics: Metrics, settings: DispatchSettings) -> None:
-        self._store, self._metrics, self._settings = store, metrics, settings
+    def __init__(self, store: Store, consumer: str, metrics: Metrics, settings: DispatchSettings) -> None:
+        self._store, self._consumer, self._metrics, self._settings = store, consumer, metrics, settings
 
     async def trim(self, stream: Stream, most_bytes: int) -> bool:
         """Trim one stream; answers whether there was anything beyond its caps.
@@ -62,6 +63,8 @@ class Trimmer:
             _REASON,
             _BODY,
             TOO_LARGE,
+            GROUP,
+            self._consumer,
             *stream.held,
         )
         if trimmed <= 0 and too_large <= 0:

@@ -87,7 +87,7 @@ _USES = {
     "renew": Use(RENEW, (SHARD.lease, SHARD.fence), ("1", "me", 1000)),
     "release": Use(RELEASE, (SHARD.lease,), ("1", "me")),
     "heartbeat": Use(HEARTBEAT, ("narrows:dispatchers",), ("me", 1000)),
-    "trim": Use(TRIM, _TRIMMING, ("1", 10, 0, 0, 10, 60_000, 10, "cam", "too_large", "body", "detail")),
+    "trim": Use(TRIM, _TRIMMING, ("1", 10, 0, 0, 10, 60_000, 10, "cam", "too_large", "body", "detail", GROUP, "me")),
     "forget": Use(FORGET_CONSUMERS, (KEYS.features,), (GROUP, "me", 0)),
 }
 
