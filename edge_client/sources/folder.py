@@ -26,7 +26,10 @@ class PictureFolder:
 
     def __init__(self, folder: Path, now_ms: Callable[[], int], *, loop: bool) -> None:
         self._folder = folder
-        files = folder.iterdir() if folder.is_dir() else [folder]
+        try:
+            files = list(folder.iterdir()) if folder.is_dir() else [folder]
+        except OSError as error:
+            raise SourceError(f"{folder} cannot be read ({error.strerror})") from None
         self._paths = sorted(path for path in files if path.suffix.lower() in PICTURE_SUFFIXES)
         if not self._paths:
             raise SourceError(f"{folder} holds no picture: {', '.join(PICTURE_SUFFIXES)} are read")

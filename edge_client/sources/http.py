@@ -29,20 +29,19 @@ MOST_BYTES = 32 << 20
 """Of one snapshot: a sensor of 50 million pixels makes JPEGs of about 20 MB."""
 _CHUNK, _SNIFFED = 1 << 16, 16
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
-_NO_PROXY = {"http_proxy": ""}
 
 
 class HttpFeed:
     """A camera behind an HTTP URL; what it gives at first decides what it is.
 
-    It is spoken to directly, whatever proxy the environment names: a camera stands in the same network. A name and
-    password in the URL answer a Basic or Digest challenge (RFC 7617, RFC 7616) of that server and of no other.
+    It is spoken to directly, as everything is (:mod:`narrows.direct`). A name and password in the URL answer a Basic or
+    Digest challenge (RFC 7617, RFC 7616) of that server and of no other.
     """
 
     def __init__(self, address: str, frames_per_s: float) -> None:
         self.address = address
         self._period_s = 1.0 / frames_per_s
-        self._stream = StreamFeed(address, options=_NO_PROXY)
+        self._stream = StreamFeed(address)
         self._is_stream = False
 
     def pictures(self, ended: Event, damaged: Callable[[str], None]) -> Pictures:

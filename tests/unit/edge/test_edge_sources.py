@@ -78,6 +78,15 @@ def test_a_folder_of_which_nothing_can_be_read_is_named_with_a_cause(tmp_path: P
         source.read()
 
 
+def test_a_folder_that_may_not_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(SourceError, match=r"cannot be read \(Permission denied\)"):
+        open_source(str(tmp_path), loop=False, stop=Event())
+
+
 def test_one_picture_is_a_source_too(pictures: Path) -> None:
     source = open_source(str(pictures / "b.bmp"), loop=False, stop=Event())
     assert (frame := source.read()) is not None

@@ -23,6 +23,13 @@ def test_a_map_of_twice_the_size_repeats_each_label() -> None:
     ]
 
 
+@pytest.mark.parametrize(("size", "expected"), [(2, [2, 4]), (3, [1, 3, 4]), (5, [1, 2, 3, 3, 4]), (1, [3])])
+def test_a_pixel_has_the_label_under_its_centre(size: int, expected: list[int]) -> None:
+    row = np.array([[1, 2, 3, 4]], np.uint8)
+    assert narrows.labels_at_source_size(row, size, 1).tolist() == [expected]
+    assert narrows.labels_at_source_size(row.T, 1, size).T.tolist() == [expected]
+
+
 def test_the_aspect_that_the_encoder_squeezed_is_given_back() -> None:
     labels = np.array([[1, 2, 3]], np.uint8)
     assert narrows.labels_at_source_size(labels, 6, 2).tolist() == [[1, 1, 2, 2, 3, 3]] * 2
