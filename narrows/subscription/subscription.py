@@ -18,6 +18,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,6 +41,7 @@ _BLOCK_MS = 1000
 _ENTRY_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 _NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM")  # an operator may mend these; who waits is told at once
 _LOOK_AT_END_S = 10.0
+_NOTHING = "0-0"
 _KEPT = 256  # outcomes that Redis keeps of a stream, about
 
 
@@ -168,15 +170,22 @@ class Subscription(Iterator[Outcome]):
         Raises:
             ServiceError: the install has another number of shards by now, so the stream lies elsewhere.
         """
-        install = self._client.get(INSTALL_KEY)
-        if isinstance(install, bytes) and self._keys != StreamKeys.of(self._keys.stream, Install.parse(install).shards):
+        if self._lies_elsewhere(self._client.get(INSTALL_KEY)):
             raise ServiceError(f"{INSTALL_KEY} says another number of shards than before: subscribe anew")
         end = _end_of(self._client, self._keys.outcomes)
-        if _order_of(end) < _order_of(self.last_id):
+        if end != _NOTHING and _order_of(end) < _order_of(self.last_id):  # a stream that is gone begins with larger ids
             back = self._newest_left(end)
             _LOG.warning("the stream ends before what was read", stream=self._keys.stream, read=self.last_id, back=back)
             self.last_id = back
         self._looked_at_end_s = self._clock()
+
+    def _lies_elsewhere(self, record: object) -> bool:
+        """Whether the install has the stream in another shard; what is lost or junk is the dispatchers' matter."""
+        with suppress(RecordError):
+            return isinstance(record, bytes) and self._keys != StreamKeys.of(
+                self._keys.stream, Install.parse(record).shards
+            )
+        return False
 
     def _newest_left(self, end: str) -> str:
         """The newest of what was read that the server has yet, or where reading began."""
@@ -186,7 +195,7 @@ class Subscription(Iterator[Outcome]):
                 if left:
                     return entry_id
         first = self._read_ids[0]
-        return first if _order_of(first) <= _order_of(end) else "0-0"
+        return first if _order_of(first) <= _order_of(end) else _NOTHING
 
     def _sit_out(self, error: redis.RedisError, left_s: float | None) -> None:
         delay_s = self._backoff.next_delay_s()
@@ -222,7 +231,7 @@ def _first_id(client: redis.Redis, key: str, from_id: str) -> str:
 def _end_of(client: redis.Redis, key: str) -> str:
     """The newest id that a stream has given out."""
     if not client.exists(key):
-        return "0-0"
+        return _NOTHING
     info: Any = client.xinfo_stream(key)
     return bytes(info["last-generated-id"]).decode()
 

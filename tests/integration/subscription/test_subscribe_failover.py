@@ -107,6 +107,19 @@ def test_another_number_of_shards_ends_it_by_name(
         next(outcomes)
 
 
+@pytest.mark.parametrize("record", [b"junk", None])
+def test_an_install_record_that_is_junk_or_lost_is_not_the_subscribers_matter(
+    pair: Pair, outcomes: Subscription, monkeypatch: pytest.MonkeyPatch, record: bytes | None
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_AT_END_S", -1.0)
+    if record is None:
+        pair.old.flushall()
+    else:
+        pair.old.set(INSTALL_KEY, record)
+    publish(pair.old, mask(1))
+    assert sequences([next(outcomes)]) == [1]
+
+
 def test_a_user_without_the_right_is_told_at_once(pair: Pair) -> None:
     pair.old.execute_command("ACL", "SETUSER", "viewer", "on", ">pw", "~*", "+get", "+exists", "+xinfo")  # type: ignore[no-untyped-call]
     url = pair.url.replace("//", "//viewer:pw@")
