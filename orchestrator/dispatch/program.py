@@ -19,7 +19,7 @@ from narrows.backoff import Backoff
 from narrows.bundle import Bundle
 from narrows.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
 from narrows.loop_guard import LoopGuard
-from orchestrator.dispatch.cancelling import cancel_all
+from orchestrator.dispatch.cancelling import cancel_all, unless_stopped
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.install import agree_on_shards
 from orchestrator.dispatch.lane import Connect, Connected
@@ -121,10 +121,13 @@ async def _run(options: ProgramOptions) -> None:
     store = Store.connect(options.redis_url)
     stop = asyncio.Event()
     try:
-        shards = await _agree_patiently(store, options.shards)
-        say(await server_options(store))
-        for number in (signal.SIGTERM, signal.SIGINT):  # until here nothing is held that would have to be given back
+        for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        shards = await unless_stopped(stop, _agree_patiently(store, options.shards))
+        if shards is None:
+            _log.info("stopped before it began")
+            return
+        say(await server_options(store))
         roster = Roster(sources, store)
         report = Faults(metrics).happened
         guard = LoopGuard(metrics.crashed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,10 @@ _LONGEST_S, _WORDS = 3600, 3
 
 
 def main() -> int:
-    """Say a line a model; answers 1 only if the folders cannot be used."""
+    """Say a line a model; answers 1 only if the folders cannot be used. SIGTERM ends it, and ``trtexec`` with it."""
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # as the first process it is not the default
     try:
         for line in fill(_MODELS, _CACHE, _look(), os.environ.get("PRECISION", "fp16"), _build):
             print(line, flush=True)  # noqa: T201 - the container's log

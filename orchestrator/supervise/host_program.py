@@ -8,8 +8,8 @@ import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from threading import Event
 
 import structlog
 import uvloop
@@ -111,12 +111,13 @@ def _slot(
         groups.callback(group.remove)
         launcher = group.launcher
     first = None if options.first_port is None else options.first_port + _PORTS_EACH * number
-    launch = partial(
-        LocalTriton.start,
-        *(repository, folder / f"slot-{number}", models),
-        ports=None if first is None else (first, first + 1, first + 2),
-        launcher=launcher,
-    )
+    ports = None if first is None else (first, first + 1, first + 2)
+
+    def launch(given_up: Event) -> LocalTriton:
+        return LocalTriton.start(
+            repository, folder / f"slot-{number}", models, ports=ports, launcher=launcher, given_up=given_up
+        )
+
     return SlotServer(f"{options.name}/{number}", launch, group)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Self
 
@@ -31,13 +32,16 @@ class LocalTriton:
         shm_prefix: how the names of its shared memory begin.
     """
 
-    def __init__(self, process: Guarded, ports: Sequence[int], again: Callable[[], LocalTriton]) -> None:
+    def __init__(
+        self, process: Guarded, ports: Sequence[int], again: Callable[[], LocalTriton], given_up: Event
+    ) -> None:
         self.grpc_address, self.http_address, self.metrics_address = (f"{LOOPBACK}:{port}" for port in ports)
         self.pid = process.pid
         self.log = process.log
         self.shm_prefix = process.shm_prefix
         self._process = process
         self._again = again
+        self._given_up = given_up
 
     @classmethod
     def start(
@@ -50,6 +54,7 @@ class LocalTriton:
         ready_s: float = 60.0,
         ports: tuple[int, int, int] | None = None,
         launcher: Sequence[str] = (),
+        given_up: Event | None = None,
     ) -> Self:
         """Start the server and wait until it and its models are ready.
 
@@ -61,10 +66,11 @@ class LocalTriton:
             ready_s: how long to wait.
             ports: for gRPC, HTTP and metrics; by default free ones.
             launcher: a command that ends by executing its arguments, the server and its options.
+            given_up: set by another thread, it ends this start, and any restart, without a server.
 
         Raises:
-            ServiceError: the environment is missing, the disk is full, or the server does not get ready; the message
-                has its log's end.
+            ServiceError: the environment is missing, the disk is full, the server does not get ready (the message has
+                its log's end), or it was given up.
         """
         environment = TritonEnvironment.find()
         folder = run_folder.absolute() / "triton"
@@ -72,6 +78,7 @@ class LocalTriton:
             environment.lay_out(folder, model_repository)
         except OSError as error:
             raise ServiceError(f"tritonserver's backends cannot be laid out in {folder}: {error}") from None
+        stop = given_up or Event()
         for _ in range(_ATTEMPTS):
             chosen = ports or _three_ports()
             prefix = new_shm_prefix()
@@ -91,11 +98,14 @@ class LocalTriton:
                 ready_s=ready_s,
                 ports=chosen,
                 launcher=launcher,
+                given_up=stop,
             )
-            server = cls(process, chosen, again)
+            server = cls(process, chosen, again, stop)
             if server._gets_ready(models, ready_s):
                 return server
             process.stop()
+            if stop.is_set():
+                raise ServiceError("the start of the local Triton was given up")
             if not any(sign in process.tail() for sign in _PORT_TAKEN):
                 break
         raise ServiceError(f"the local Triton does not get ready; the end of {process.log}:\n{process.tail(30)}")
@@ -122,6 +132,10 @@ class LocalTriton:
         fresh = self._again()
         self._process, self.pid, self.shm_prefix = fresh._process, fresh.pid, fresh.shm_prefix  # noqa: SLF001
 
+    def give_up(self) -> None:
+        """Have a restart that is under way end without a server. There is no other one after it."""
+        self._given_up.set()
+
     def stop(self) -> None:
         """End it, its stubs and their shared memory. May be repeated."""
         self._process.stop()
@@ -130,7 +144,7 @@ class LocalTriton:
         wanted = ["/health/ready", *(f"/models/{model}/ready" for model in models)]
         name = f'"name":"{self.shm_prefix}"'.encode()
         give_up = time.monotonic() + ready_s
-        while time.monotonic() < give_up and self.running():
+        while time.monotonic() < give_up and self.running() and not self._given_up.is_set():
             if name in (self._get("") or b"") and all(self._get(path) is not None for path in wanted):
                 return True
             time.sleep(0.05)

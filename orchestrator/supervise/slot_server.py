@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from threading import Event
 
 import structlog
 
@@ -33,7 +34,7 @@ class SlotServer:
         group: what limits its share of the processor; ``None``: nothing does.
     """
 
-    def __init__(self, label: str, launch: Callable[[], LocalTriton], group: CpuGroup | None = None) -> None:
+    def __init__(self, label: str, launch: Callable[[Event], LocalTriton], group: CpuGroup | None = None) -> None:
         self.label, self.group = label, group
         self.phase = Phase.FREE
         self.address = self.metrics_address = ""
@@ -44,6 +45,7 @@ class SlotServer:
         self._server: LocalTriton | None = None
         self._keeper: Keeper | None = None
         self._task: asyncio.Task[None] | None = None
+        self._given_up = Event()
 
     def record(self) -> ServerRecord:
         """What others need to know of the server."""
@@ -53,6 +55,7 @@ class SlotServer:
     def start(self) -> None:
         """Have a server here."""
         self.phase = Phase.STARTING
+        self._given_up = Event()
         self._task = asyncio.create_task(self._start())
 
     def look(self) -> None:
@@ -78,6 +81,7 @@ class SlotServer:
         if self.phase is Phase.FREE:
             return
         self.phase = Phase.STOPPING
+        self._given_up.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._stop())
 
@@ -104,7 +108,7 @@ class SlotServer:
     async def _start(self) -> None:
         _log.info("starting", slot=self.label)
         try:
-            server = await asyncio.to_thread(self._launch)
+            server = await asyncio.to_thread(self._launch, self._given_up)
         except (ServiceError, OSError) as error:  # no process may be had, or no space for its log
             await self._failed(error)
             return
@@ -139,7 +143,8 @@ class SlotServer:
         self.phase, self.trouble = Phase.FREE, ""
 
     def _end(self) -> None:
-        if self._keeper is not None:
+        if self._keeper is not None and self._server is not None:
+            self._server.give_up()  # the keeper may be starting it again
             self._keeper.__exit__(None, None, None)
         if self._server is not None:
             self._server.stop()

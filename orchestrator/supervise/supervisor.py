@@ -22,6 +22,7 @@ import structlog
 from narrows.errors import ServiceError
 from narrows.loop_guard import LoopGuard
 from narrows.reminder import Reminder
+from orchestrator.dispatch.cancelling import unless_stopped
 from orchestrator.report import FRESH_MS, is_fresh
 from orchestrator.supervise.drained import who_holds
 from orchestrator.supervise.host_record import HostState
@@ -67,7 +68,8 @@ class Supervisor:
         Raises:
             ServiceError: another supervisor of this name is alive.
         """
-        await self._claim(stop)
+        if not await unless_stopped(stop, self._claim()):
+            return  # nothing was begun
         guard = LoopGuard()
         while not stop.is_set():
             with guard.one("supervising", "a look at the slots"):
@@ -75,20 +77,20 @@ class Supervisor:
             await _pause(stop)
         await self._end(hurry)
 
-    async def _claim(self, stop: asyncio.Event) -> None:
-        """Wait for Redis, and until nobody of our name is alive; remove what a killed one left.
+    async def _claim(self) -> bool:
+        """Wait for Redis, and until nobody of our name is alive; remove what a killed one left. Answers ``True``.
 
         Raises:
             ServiceError: somebody is.
         """
         first: HostState | None = None
-        while not stop.is_set():
+        while True:
             try:
                 heard = await self._registry.hear()
                 last = heard.hosts.get(self._registry.name)
                 if last is None or not is_fresh(last.at_ms, heard.now_ms):
                     await self._registry.clear()
-                    return
+                    return True
             except ServiceError as error:
                 self._say_away(error)
             else:
@@ -97,7 +99,7 @@ class Supervisor:
                     raise ServiceError(
                         f"a supervisor with the name {self._registry.name} is alive: give this one another with --name"
                     )
-            await _pause(stop)
+            await asyncio.sleep(_LOOK_S)
 
     async def _look(self, *, leaving: bool = False) -> None:
         """Look at Redis and at the slots, and change what has to be changed."""

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+from threading import Event
 
 import redis
 
@@ -36,7 +36,9 @@ class LateAnswers(Store):
 async def test_a_server_that_is_gone_while_redis_is_told_leaves_no_mark(
     server: LocalRedis, client: redis.Redis, demo_bundle: Bundle, model_repository: Path, tmp_path: Path
 ) -> None:
-    launch = partial(LocalTriton.start, model_repository, tmp_path, [model_name(demo_bundle.id)])
+    def launch(given_up: Event) -> LocalTriton:
+        return LocalTriton.start(model_repository, tmp_path, [model_name(demo_bundle.id)], given_up=given_up)
+
     slot = SlotServer("host/0", launch)
     store = LateAnswers.connect(server.url)
     supervisor = Supervisor(HostRegistry(store, "host"), [slot], initial=1, drain_s=5)
