@@ -60,7 +60,8 @@ def check_encoding(url: str, what: str) -> SplitResult:
     except ValueError:  # it quotes the authority: brackets that do not match, or letters that NFKC turns into / ? # @ :
         raise ServiceError(f"{what} cannot be read: {ENCODE}, and every letter that is not ASCII") from None
     behind = f"{parts.path}?{parts.query}#{parts.fragment}"
-    cut_short = "@" in behind and "@" not in parts.netloc and _HOST.fullmatch(parts.netloc) is None
+    no_host = _HOST.fullmatch(parts.netloc) is None or "@" in parts.fragment
+    cut_short = "@" in behind and "@" not in parts.netloc and no_host
     userinfo = parts.netloc.rpartition("@")[0]
     if cut_short or _CONTROL.search(url) or _BROKEN_ESCAPE.search(userinfo):
         raise ServiceError(f"{what} has a user or password with characters as they are: {ENCODE}")

@@ -167,6 +167,13 @@ def test_an_at_sign_behind_the_host_is_no_password(url: str) -> None:
     assert check_encoding(url, "--source").scheme
 
 
+@pytest.mark.parametrize("password", ["pa/ss", "pa?ss", "pa#ss", "12#ss", "p%ss"])
+def test_a_cameras_address_whose_password_is_not_encoded_is_told_so(password: str) -> None:
+    with pytest.raises(ServiceError, match=r"--source .*percent-encode") as caught:
+        check_encoding(f"rtsp://admin:{password}@cam/1", "--source")
+    assert "ss@" not in str(caught.value)
+
+
 def test_what_a_library_says_of_a_password_is_hidden() -> None:
     url = with_credentials("redis://h:1/0", "u", "hunter2/x")
     connect(url)
