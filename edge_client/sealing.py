@@ -9,7 +9,7 @@ import structlog
 
 from narrows.errors import SecretError
 from narrows.seal import CameraKey, seal_packet
-from narrows.seal.files import read_secret
+from narrows.secret_files import read_secret
 from narrows.wire import FeaturePacket, FrameIdentity
 
 _LOG = structlog.get_logger("edge.seal")

@@ -18,7 +18,7 @@ from narrows.errors import ServiceError
 from narrows.listening import Limits, brings, limits, parse_address
 from orchestrator.connections import Connection, Connections
 
-_UNIX = "unix://"
+UNIX = "unix://"
 _SWEEP_S = 0.5
 _LINGER_S = 1.0
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -147,8 +147,8 @@ async def _sweep(connections: Connections) -> None:
 
 async def _listen(make: Callable[[], Connection], address: str) -> tuple[asyncio.Server, str]:
     loop = asyncio.get_running_loop()
-    if address.startswith(_UNIX):
-        return await _listen_at_path(make, Path(address.removeprefix(_UNIX))), address
+    if address.startswith(UNIX):
+        return await _listen_at_path(make, Path(address.removeprefix(UNIX))), address
     host, port = parse_address(address)
     listener = await loop.create_server(make, host, port, backlog=1024)
     return listener, f"{host}:{listener.sockets[0].getsockname()[1]}"

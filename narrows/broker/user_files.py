@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from narrows.broker.url import check_url, with_credentials
 from narrows.broker.users import User
 from narrows.errors import SecretError, ServiceError
-from narrows.seal.files import make_secret_folder, read_secret, write_secret
+from narrows.secret_files import make_secret_folder, read_secret, write_secret
 
 _PASSWORD_BYTES = 24
 

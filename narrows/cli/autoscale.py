@@ -78,6 +78,10 @@ def autoscale(
     docker_url: Annotated[
         str, typer.Option(help="Docker's socket, or the proxy before it (`narrows engine-proxy`).")
     ] = "unix:///var/run/docker.sock",
+    docker_token: Annotated[
+        str | None,
+        typer.Option(help="What the proxy asks for (its --token); file:PATH reads it.", show_default="none"),
+    ] = None,
     grpc_port: Annotated[int, typer.Option(min=1, max=65535, help="Triton's gRPC port in each container.")] = 8001,
     metrics_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Triton's metrics port on the servers' hosts; 0: not asked.")
@@ -139,6 +143,7 @@ def autoscale(
                 network=network,
                 namespace=namespace,
                 docker_url=docker_url,
+                docker_token=docker_token,
                 port=grpc_port,
                 slots=slots,
                 gpus=tuple(gpu or ()),

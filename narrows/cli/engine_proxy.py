@@ -19,9 +19,14 @@ def engine_proxy(
             show_default="that of the copied replica",
         ),
     ] = None,
-    listen: Annotated[
-        str, typer.Option(help="Where to serve, HOST:PORT or unix:///PATH; whoever reaches it may scale.")
-    ] = "127.0.0.1:2375",
+    listen: Annotated[str, typer.Option(help="Where to serve, HOST:PORT or unix:///PATH.")] = "127.0.0.1:2375",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="What the autoscaler must know (its --docker-token); file:PATH reads it. Needed beyond loopback.",
+            show_default="none",
+        ),
+    ] = None,
     docker: Annotated[str, typer.Option(help="The engine's own socket.")] = "unix:///var/run/docker.sock",
     log_level: Annotated[str, typer.Option(envvar="NARROWS_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -31,9 +36,9 @@ def engine_proxy(
 
     Example: narrows engine-proxy --project narrows --service triton
 
-    Example: narrows engine-proxy --swarm-service narrows_triton --listen 0.0.0.0:2375
+    Example: narrows engine-proxy --swarm-service narrows_triton --listen 0.0.0.0:2375 --token file:engine-token
     """
     from orchestrator.engine_proxy.gate import Allowed
     from orchestrator.engine_proxy.program import run_engine_proxy
 
-    run_engine_proxy(Allowed(project, service, swarm_service, tuple(gpu or ())), docker, listen, log_level)
+    run_engine_proxy(Allowed(project, service, swarm_service, tuple(gpu or ())), docker, listen, token, log_level)

@@ -51,8 +51,8 @@ def issue(
 
     Example: narrows keys issue gate-3 --out gate-3.key
     """
-    from narrows.seal.files import write_secret
     from narrows.seal.key_folder import KeyFolder
+    from narrows.secret_files import write_secret
 
     key = KeyFolder(folder).read().issue(stream, _now_ms())
     path = out or Path(f"{stream}.key")
@@ -148,7 +148,7 @@ def acl(
     """
     from narrows.broker.user_files import credentials
     from narrows.broker.users import ROLES, acl_lines, camera_user
-    from narrows.seal.files import write_secret
+    from narrows.secret_files import write_secret
 
     users = [*ROLES, *(camera_user(stream, shards) for stream in cameras or ())]
     lines = acl_lines(credentials(passwords, users, address))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-SECRETS = frozenset({"redis_url", "token", "http_token"})
+SECRETS = frozenset({"redis_url", "token", "http_token", "docker_token"})
 """Parameters whose value is a secret, or has one in it."""
 _FROM_FILE = "file:"
 _ADDRESSES = frozenset({"redis_url"})
@@ -34,7 +34,6 @@ def _hide(name: str, value: object) -> None:
     Raises:
         ServiceError: the password in an address is not encoded.
     """
-    from narrows.broker.url import check_encoding
     from narrows.redact import keep_secret, keep_url
 
     if isinstance(value, list | tuple):
@@ -42,7 +41,10 @@ def _hide(name: str, value: object) -> None:
             _hide(name, each)
     elif isinstance(value, str) and "://" in value:
         keep_url(value)
-        check_encoding(value, f"--{name.replace('_', '-')}")
+        if "@" in value:  # who is given no password, as the engine proxy, does not load the client of Redis for it
+            from narrows.broker.url import check_encoding
+
+            check_encoding(value, f"--{name.replace('_', '-')}")
     elif isinstance(value, str) and name in SECRETS - _ADDRESSES:
         keep_secret(value)
 
@@ -51,7 +53,7 @@ def _value(name: str, given: object) -> object:
     if not isinstance(given, str) or not given.startswith(_FROM_FILE):
         return given
     from narrows.errors import SecretError
-    from narrows.seal.files import read_secret
+    from narrows.secret_files import read_secret
 
     path = Path(given.removeprefix(_FROM_FILE))
     value = read_secret(path).decode("utf-8", "replace").strip()

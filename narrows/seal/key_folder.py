@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from narrows.errors import SecretError
-from narrows.seal.files import check_secret_folder, make_secret_folder, read_secret, write_secret
 from narrows.seal.keyring import Keyring
+from narrows.secret_files import check_secret_folder, make_secret_folder, read_secret, write_secret
 
 KEYRING_FILE = "keyring.json"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from narrows.broker.users import CAMERA
 from narrows.errors import SecretError
 from narrows.seal import CameraKey, Keyring
-from narrows.seal.files import make_secret_folder, read_secret
+from narrows.secret_files import make_secret_folder, read_secret
 
 KEY_FILE = "camera.key"
 

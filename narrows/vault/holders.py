@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from narrows.errors import SecretError
-from narrows.seal.files import check_secret_folder, make_secret_folder, read_secret, write_secret
+from narrows.secret_files import check_secret_folder, make_secret_folder, read_secret, write_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,13 @@ VAULT = Holder("vault", 0, 0)
 REDIS = Holder("redis", 999, 999)
 DISPATCHER = Holder("dispatcher", 1000, 1000)
 AUTOSCALER = Holder("autoscaler", 1000, 1000)
+ENGINE_PROXY = Holder("engine-proxy", 0, 0)
 PAGE = Holder("page", 1000, 1000)
 CAMERAS = Holder("cameras", 1000, 1000)
 EXPORTER = Holder("redis-exporter", 59000, 59000)
 PROMETHEUS = Holder("prometheus", 65534, 65534)
 GRAFANA = Holder("grafana", 472, 0)
-HOLDERS = (VAULT, REDIS, DISPATCHER, AUTOSCALER, PAGE, CAMERAS, EXPORTER, PROMETHEUS, GRAFANA)
+HOLDERS = (VAULT, REDIS, DISPATCHER, AUTOSCALER, ENGINE_PROXY, PAGE, CAMERAS, EXPORTER, PROMETHEUS, GRAFANA)
 """All of them; but for the vault, each is named like its service in ``docker-compose.yml``."""
 
 

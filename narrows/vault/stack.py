@@ -13,14 +13,15 @@ from urllib.parse import urlsplit
 from narrows.broker.user_files import passwords, with_user
 from narrows.broker.users import CAMERA, ROLES, User, acl_lines, camera_user
 from narrows.seal import CameraKey, Keyring
-from narrows.seal.files import read_secret, write_secret
 from narrows.seal.key_folder import KeyFolder
+from narrows.secret_files import read_secret, write_secret
 from narrows.vault.authority import Authority
 from narrows.vault.cameras import KEY_FILE, CameraFolders
 from narrows.vault.holders import (
     AUTOSCALER,
     CAMERAS,
     DISPATCHER,
+    ENGINE_PROXY,
     EXPORTER,
     GRAFANA,
     HOLDERS,
@@ -95,10 +96,11 @@ def deal(plan: Plan) -> Dealt:
     keys = at_work.keys(_wanted(plan, at_work.streams(), ring), ring, _unix_ms(now))
     users = passwords(vault / "redis", [*ROLES, *(camera_user(stream, plan.shards) for stream in keys)])
     secret = _Secrets(authority.certificate_pem, keys, {user.name: (user, word) for user, word in users.items()})
-    http_token = _kept(vault / "http-token")
+    http_token, engine_token = _kept(vault / "http-token"), {"engine-token": _kept(vault / "engine-token")}
     written = [
         settle(folders[REDIS], _of_redis(plan, authority, users, folders[REDIS], now)),
         *(settle(folders[holder], secret.of_service(plan, holder, http_token)) for holder in _SERVICES),
+        *(settle(folders[holder], engine_token) for holder in (AUTOSCALER, ENGINE_PROXY)),
         settle(folders[EXPORTER], secret.of_exporter(plan)),
         settle(folders[PROMETHEUS], {"http-token": http_token}),
         *(settle(vault / "people" / name, secret.of_person(plan, name)) for name in _PEOPLE),

@@ -9,34 +9,37 @@ import structlog
 import uvloop
 
 from narrows.errors import ServiceError
+from narrows.listening import check_exposure
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import DockerSocket
-from orchestrator.http import serve
+from orchestrator.http import UNIX, serve
 from orchestrator.logs import configure_logs
 
 _log = structlog.get_logger(__name__)
 
 
-def run_engine_proxy(allowed: Allowed, docker_url: str, listen: str, log_level: str) -> None:
+def run_engine_proxy(allowed: Allowed, docker_url: str, listen: str, token: str | None, log_level: str) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ServiceError: nothing is allowed, or the address cannot be bound.
+        ServiceError: nothing is allowed, the address is open to others without a token, or it cannot be bound.
     """
     if not (allowed.project and allowed.service) and not allowed.swarm_service:
         raise ServiceError("nothing may pass: give --project and --service (compose), or --swarm-service")
+    if not listen.startswith(UNIX):  # a socket's path is open to its owner and group alone
+        check_exposure(listen, token, "--listen", "--token or NARROWS_ENGINE_PROXY_TOKEN")
     configure_logs(log_level)
-    uvloop.run(_run(allowed, docker_url, listen))
+    uvloop.run(_run(allowed, docker_url, listen, token))
 
 
-async def _run(allowed: Allowed, docker_url: str, listen: str) -> None:
+async def _run(allowed: Allowed, docker_url: str, listen: str, token: str | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     socket = DockerSocket(docker_url)
     try:
-        async with serve(Door(Gate(socket, allowed)).handle, listen) as address:
+        async with serve(Door(Gate(socket, allowed), token).handle, listen) as address:
             _log.info("serving", address=address, project=allowed.project, service=allowed.service,
                       swarm_service=allowed.swarm_service, gpus=allowed.gpus)  # fmt: skip
             await stop.wait()

@@ -8,19 +8,21 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 
+from narrows.listening import brings
 from orchestrator.engine_proxy.asked import Denied, read_line
 from orchestrator.engine_proxy.gate import Gate
+from orchestrator.http import token_needed
 
 MOST_BODY_BYTES = 256 << 10
-_METRICS = "/metrics"
+_METRICS, _PING = "/metrics", "/_ping"  # the latter is how a health check asks whether it lives
 _log = structlog.get_logger(__name__)
 
 
 class Door:
     """Takes requests in, and has its own ``/metrics``; :func:`orchestrator.http.serve` serves it."""
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, gate: Gate, token: str | None = None) -> None:
+        self._gate, self._token = gate, token
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "narrows_engine_proxy_requests",
@@ -32,6 +34,9 @@ class Door:
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
         target = request.raw_path
+        if target != _PING and not brings(request.headers.get("Authorization", ""), self._token):
+            self._requests.labels("other", "token").inc()
+            raise token_needed()
         if request.method == "GET" and target == _METRICS:
             return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
         action = "other"

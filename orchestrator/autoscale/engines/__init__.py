@@ -49,6 +49,7 @@ def _make(name: EngineName, options: EngineOptions, store: Store) -> Replicas:
                 options.service,
                 store,
                 docker_url=options.docker_url,
+                docker_token=options.docker_token,
                 port=options.port,
                 network=options.network,
                 slots=options.slots,
@@ -58,7 +59,13 @@ def _make(name: EngineName, options: EngineOptions, store: Store) -> Replicas:
         case EngineName.SWARM:
             from orchestrator.autoscale.engines.swarm import SwarmService  # noqa: PLC0415
 
-            return SwarmService(options.service, store, docker_url=options.docker_url, port=options.port)
+            return SwarmService(
+                options.service,
+                store,
+                docker_url=options.docker_url,
+                docker_token=options.docker_token,
+                port=options.port,
+            )
         case EngineName.KUBERNETES:
             import kubernetes  # noqa: F401, PLC0415 - asked for now, or the first look would fail
 

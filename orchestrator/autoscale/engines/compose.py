@@ -53,6 +53,7 @@ class ComposeService:
         store: Store,
         *,
         docker_url: str = DEFAULT_DOCKER_URL,
+        docker_token: str | None = None,
         port: int = 8001,
         network: str = "default",
         slots: int | None = None,
@@ -66,6 +67,7 @@ class ComposeService:
             service: of the compose file.
             store: the Redis in which servers are marked.
             docker_url: the engine's socket, or the proxy before it (`narrows engine-proxy`).
+            docker_token: what that proxy asks for.
             port: of gRPC, in each container.
             network: of the compose file, on which servers are reached.
             slots: servers that the host can hold; the number of GPUs where they are given.
@@ -77,7 +79,7 @@ class ComposeService:
         self._network = f"{project}_{network}"
         self._gpus = tuple(gpus)
         self._slots = len(self._gpus) if self._gpus else slots
-        self._engine = DockerEngine(docker_url)
+        self._engine = DockerEngine(docker_url, docker_token)
         self._draining = Draining(store, drain_s)
         self._changing = asyncio.Lock()
         self._removing = asyncio.Lock()

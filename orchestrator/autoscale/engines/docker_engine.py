@@ -30,7 +30,19 @@ class Refused(ActuationFailed):
 
 
 class _Direct(docker.APIClient):  # type: ignore[misc]  # it has no types
-    """The SDK's client, which obeys no proxy variable and no ``.netrc``: it asks the address that was named."""
+    """The SDK's client, which obeys no proxy variable and no ``.netrc``: it asks the address that was named.
+
+    With every request, its first one too, it brings the token that `narrows engine-proxy` asks for.
+    """
+
+    def __init__(self, token: str | None, **options: object) -> None:
+        self._token_headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        super().__init__(**options)
+
+    def request(self, method: str, url: str, **options: Any) -> Any:  # noqa: ANN401 - as the library has it
+        """One request; see :meth:`requests.Session.request`."""
+        headers = {**self._token_headers, **(options.pop("headers", None) or {})}
+        return super().request(method, url, headers=headers, **options)
 
     @property
     def trust_env(self) -> bool:
@@ -45,8 +57,9 @@ class _Direct(docker.APIClient):  # type: ignore[misc]  # it has no types
 class DockerEngine:
     """One Docker engine (or the proxy before it); connects when first asked."""
 
-    def __init__(self, url: str = DEFAULT_DOCKER_URL, timeout_s: int = _TIMEOUT_S) -> None:
+    def __init__(self, url: str = DEFAULT_DOCKER_URL, token: str | None = None, timeout_s: int = _TIMEOUT_S) -> None:
         self.url = url
+        self._token = token
         self._timeout_s = timeout_s
         self._client: docker.APIClient | None = None
         self._making = threading.Lock()
@@ -83,5 +96,5 @@ class DockerEngine:
     def _connected(self) -> docker.APIClient:
         with self._making:
             if self._client is None:
-                self._client = _Direct(base_url=self.url, version="auto", timeout=self._timeout_s)
+                self._client = _Direct(self._token, base_url=self.url, version="auto", timeout=self._timeout_s)
             return self._client

@@ -26,6 +26,7 @@ class EngineOptions:
         network: of the compose file, on which servers are reached.
         namespace: of Kubernetes.
         docker_url: the engine's socket, or the proxy before it.
+        docker_token: what that proxy asks for.
         port: of gRPC in each server.
         slots: servers that the compose host can hold.
         gpus: of the compose host, one to a server.
@@ -37,6 +38,7 @@ class EngineOptions:
     network: str = "default"
     namespace: str = "default"
     docker_url: str = "unix:///var/run/docker.sock"
+    docker_token: str | None = None
     port: int = 8001
     slots: int | None = None
     gpus: tuple[str, ...] = ()

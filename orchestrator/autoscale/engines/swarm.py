@@ -28,17 +28,26 @@ class SwarmService:
 
     name = "swarm"
 
-    def __init__(self, service: str, store: Store, *, docker_url: str = DEFAULT_DOCKER_URL, port: int = 8001) -> None:
+    def __init__(
+        self,
+        service: str,
+        store: Store,
+        *,
+        docker_url: str = DEFAULT_DOCKER_URL,
+        docker_token: str | None = None,
+        port: int = 8001,
+    ) -> None:
         """Scale ``service``, named with its stack: ``narrows_triton``.
 
         Args:
             service: as Swarm names it.
             store: the Redis that knows the last leader.
             docker_url: the socket of a manager, or the proxy before it (`narrows engine-proxy`).
+            docker_token: what that proxy asks for.
             port: of gRPC, in each task.
         """
         self._service, self._port = service, port
-        self._engine = DockerEngine(docker_url)
+        self._engine = DockerEngine(docker_url, docker_token)
         self._leaders = Draining(store)
         self._slots = LearnedSlots()
 

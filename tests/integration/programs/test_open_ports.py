@@ -15,6 +15,7 @@ PROGRAMS = {
     "orchestrate": ["--bundle", "bundles/demo", *NOWHERE, "--http", "0.0.0.0:0"],
     "autoscale": ["--engine", "none", *NOWHERE, "--http", "0.0.0.0:0"],
     "edge": ["--source", "samples", "--stream-id", "a", "--bundle", "bundles/demo", *NOWHERE, "--http", "0.0.0.0:0"],
+    "engine-proxy": ["--project", "a", "--service", "b", "--listen", "0.0.0.0:0"],
     "page": [*NOWHERE, "--orchestrator", "http://127.0.0.1:1", "--listen", "0.0.0.0:0"],
 }
 

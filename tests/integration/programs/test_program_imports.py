@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from narrows.secret_files import write_secret
+
 READS_CAMERA_BYTES = {
     *("numpy", "PIL", "av", "onnxruntime", "tritonclient", "grpc", "redis", "hiredis", "cryptography", "ml_dtypes"),
     *("narrows.codec", "narrows.wire", "narrows.bundle", "narrows.seal", "narrows.subscription", "narrows.painting"),
     *("edge_client", "orchestrator.dispatch", "orchestrator.inference", "orchestrator.page", "orchestrator.supervise"),
 }
 ENGINE_PROXY = {
-    *("narrows", "narrows.cli", "narrows.configuration", "narrows.errors", "narrows.listening"),
+    *("narrows", "narrows.cli", "narrows.configuration", "narrows.errors"),
+    *("narrows.direct", "narrows.listening", "narrows.redact", "narrows.secret_files"),
     *(
         "orchestrator",
         "orchestrator.engine_proxy",
@@ -56,7 +59,8 @@ def within(names: set[str], packages: set[str]) -> set[str]:
 def test_who_holds_the_docker_socket_loads_nothing_that_reads_camera_bytes(tmp_path: Path, configuration: str) -> None:
     if configuration:
         (tmp_path / "narrows.toml").write_text(configuration)
-    arguments = ["engine-proxy", "--project", "a", "--service", "b", "--listen", "127.0.0.1:0"]
+    write_secret(tmp_path / "token", b"a token that is long enough")
+    arguments = ["engine-proxy", "--project", "a", "--service", "b", "--listen", "127.0.0.1:0", "--token", "file:token"]
     names = loaded_by(arguments, "event=serving", tmp_path)
     assert within(names, READS_CAMERA_BYTES) == set()
     packages = {"narrows.cli", "narrows.configuration", "orchestrator.engine_proxy"}

@@ -14,8 +14,8 @@ import redis
 
 from narrows.bundle import Bundle
 from narrows.seal import Keyring
-from narrows.seal.files import write_secret
 from narrows.seal.key_folder import KeyFolder
+from narrows.secret_files import write_secret
 from narrows.wire import FeaturePacket, StreamKeys
 from narrows.wire.keys import PACKET_FIELD
 from orchestrator.supervise import LocalRedis

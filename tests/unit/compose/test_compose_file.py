@@ -10,7 +10,17 @@ from tests.unit.compose.stack_file import ROOT, knobs, read, services
 
 OURS = {"secrets", "models", "dispatcher", "autoscaler", "engine-proxy", "page"}
 ONCE = {"secrets", "models", "engines"}
-HOLDERS = {"redis", "dispatcher", "autoscaler", "page", "cameras", "redis-exporter", "prometheus", "grafana"}
+HOLDERS = {
+    "redis",
+    "dispatcher",
+    "autoscaler",
+    "engine-proxy",
+    "page",
+    "cameras",
+    "redis-exporter",
+    "prometheus",
+    "grafana",
+}
 PROGRAMS = {"dispatcher", "autoscaler", "page"}
 
 
@@ -97,6 +107,12 @@ def test_a_programs_address_and_tokens_are_files(name: str) -> None:
     environment = services()[name]["environment"]
     assert environment["NARROWS_REDIS_URL"] == "file:/run/secrets/redis.url"
     assert environment["NARROWS_HTTP_TOKEN"] == "file:/run/secrets/http-token"
+
+
+def test_the_engine_proxy_and_the_autoscaler_alone_have_its_token() -> None:
+    proxy, autoscaler = services()["engine-proxy"]["environment"], services()["autoscaler"]["environment"]
+    token = "file:/run/secrets/engine-token"
+    assert proxy["NARROWS_ENGINE_PROXY_TOKEN"] == autoscaler["NARROWS_AUTOSCALE_DOCKER_TOKEN"] == token
 
 
 def test_dispatchers_refuse_open_packets_and_the_demos_cameras_seal() -> None:

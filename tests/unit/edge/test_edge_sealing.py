@@ -11,7 +11,7 @@ from edge_client.sealing import Sealing
 from edge_client.state import StateFolder
 from narrows.errors import SecretError, StateError
 from narrows.seal import Keyring, open_packet
-from narrows.seal.files import write_secret
+from narrows.secret_files import write_secret
 from narrows.wire import FeaturePacket, LatentShape
 
 RING = Keyring().rotated(0, None).rotated(0, None)

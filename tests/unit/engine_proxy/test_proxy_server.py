@@ -12,12 +12,17 @@ import aiohttp
 import pytest
 
 from narrows.errors import ServiceError
+from orchestrator.autoscale.engines.clone import label_filters
+from orchestrator.autoscale.engines.docker_engine import DockerEngine
+from orchestrator.autoscale.replicas import ActuationFailed
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.server import MOST_BODY_BYTES, Door
 from orchestrator.engine_proxy.upstream import MOST_ANSWER_BYTES, DockerSocket
 from orchestrator.http import serve
 from tests.unit.autoscale.recorded_docker import RecordedDocker
 from tests.unit.autoscale.recorded_docker import served as engine_served
+
+LABELS = label_filters("narrows", "triton")
 
 
 @pytest.fixture
@@ -67,6 +72,25 @@ async def test_an_answer_without_an_end_is_not_passed_on(url: str, docker: Recor
     identity = next(iter(docker.containers))
     docker.containers[identity]["Padding"] = "x" * MOST_ANSWER_BYTES
     assert (await _ask("GET", f"{url}/containers/{identity}/json"))[0] == 502
+
+
+async def test_who_does_not_bring_the_token_passes_nothing_and_may_ask_whether_it_lives(docker: RecordedDocker) -> None:
+    token = "a token that is long enough"
+    async with engine_served(docker) as behind:
+        socket = DockerSocket(behind)
+        async with serve(Door(Gate(socket, Allowed("narrows", "triton")), token).handle, "127.0.0.1:0") as at:
+            for path in ("/version", "/metrics", "/containers/json", "/v1.41/_ping"):
+                assert (await _ask("GET", f"http://{at}{path}"))[0] == 401
+            assert docker.asked == []
+            assert (await _ask("GET", f"http://{at}/_ping"))[0] != 401
+            engine = DockerEngine(f"tcp://{at}", token)
+            assert len(await engine.ask("containers", filters={"label": LABELS})) == 1
+            await engine.close()
+            stranger = DockerEngine(f"tcp://{at}", token + "x")
+            with pytest.raises(ActuationFailed, match="Authorization"):
+                await stranger.ask("containers", filters={"label": LABELS})
+            await stranger.close()
+        await socket.close()
 
 
 async def test_a_raw_path_is_read_as_it_stands(url: str, docker: RecordedDocker) -> None:

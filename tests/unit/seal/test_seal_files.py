@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from narrows.errors import SecretError
-from narrows.seal.files import read_secret
+from narrows.secret_files import read_secret
 
 
 def secret(folder: Path, mode: int) -> Path:

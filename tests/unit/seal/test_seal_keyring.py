@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from narrows.errors import SealKeyRevoked, SealKeyUnknown, SecretError
 from narrows.seal import CameraKey, Keyring
-from narrows.seal.files import read_secret, write_secret
 from narrows.seal.key_folder import KeyFolder
+from narrows.secret_files import read_secret, write_secret
 
 HOUR_MS = 3_600_000
 FIRST = Keyring().rotated(0, None)

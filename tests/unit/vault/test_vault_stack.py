@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from narrows.cli.root import app
 from narrows.errors import SecretError
 from narrows.seal import CameraKey
-from narrows.seal.files import write_secret
 from narrows.seal.key_folder import KeyFolder
+from narrows.secret_files import write_secret
 from narrows.vault import Dealt, Plan, deal
 from narrows.vault.holders import HOLDERS
 
@@ -54,7 +54,8 @@ def test_each_folder_has_what_its_service_needs_and_no_more(tmp_path: Path) -> N
     assert {name: {path.partition("/")[2] for path in found if path.startswith(f"{name}/")} for name in FOLDERS} == {
         "redis": {"ca.pem", "redis.pem", "redis.key", "users.acl", "maintainer.password"},
         "dispatcher": service | {"keyring/keyring.json"},
-        "autoscaler": service,
+        "autoscaler": service | {"engine-token"},
+        "engine-proxy": {"engine-token"},
         "page": service | {"page-token"},
         "cameras": {"ca.pem", "demo-1.key", "demo-1.url", "demo-2.key", "demo-2.url"},
         "redis-exporter": {"ca.pem", "passwords.json"},
