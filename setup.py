@@ -48,9 +48,11 @@ class BuildWithCoder(build_py):
         shutil.rmtree(self.build_lib, ignore_errors=True)  # of an earlier build: modules that are gone by now
         super().run()
         build = codec_module("build")
-        source = ROOT / "narrows" / "codec"
-        build.build(zig_target(PLATFORM), Path(self.build_lib, build.object_path().relative_to(ROOT)).absolute())
-        sys.stdout.write(f"compiled {source / 'kernel.c'} for {PLATFORM or 'this machine'}\n")
+        compiled = Path(self.build_lib, build.object_path().relative_to(ROOT)).absolute()
+        try:
+            build.build(zig_target(PLATFORM), compiled)
+        except build.KernelMissing as error:
+            sys.exit(f"the symbol coder is not compiled, and without it no camera runs: {error}")
 
 
 def codec_module(name: str) -> ModuleType:

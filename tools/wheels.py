@@ -6,7 +6,6 @@ Example: python -m tools.wheels --to dist
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import struct
 import sys
@@ -84,8 +83,7 @@ def _one(folder: Path, pattern: str, label: str, command: list[str], platform: s
     """Run a module of this Python that makes one file."""
     for old in folder.glob(pattern):
         old.unlink()
-    os.environ["NARROWS_WHEEL_PLATFORM"] = platform
-    run_step(label, [sys.executable, "-m", *command], ROOT)
+    run_step(label, ["env", f"NARROWS_WHEEL_PLATFORM={platform}", sys.executable, "-m", *command], ROOT)
     (made,) = folder.glob(pattern)
     return made
 

@@ -22,7 +22,8 @@ OLD = ("2.7", "3.6", "3.7", "3.8", "3.9", "3.10")
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The real Makefile and set-up, with one small environment."""
+    """The real Makefile and set-up, with one small environment, in a folder with a space and a letter beyond ASCII."""
+    tmp_path = tmp_path / "une caméra"
     for name in ("tools/__init__.py", "tools/setup.py", "tools/setup_environment.py", "tools/step_runner.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)

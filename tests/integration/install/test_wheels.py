@@ -119,6 +119,16 @@ def test_a_wheel_without_a_coder_is_refused(tmp_path: Path) -> None:
         check(pure)
 
 
+def test_a_wheel_whose_coder_cannot_be_compiled_is_not_built(built: dict[str, Path], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", tmp_path, built["tar.gz"]],
+        capture_output=True, text=True, check=False, env=os.environ | {"CC": "/no/compiler"},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "without it no camera runs: /no/compiler cannot be run" in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_camera_runs_from_the_wheel_without_a_compiler(installed: Path, server: LocalRedis, tmp_path: Path) -> None:
     with redis.Redis.from_url(server.url) as client:
         client.set(INSTALL_KEY, Install(4).to_json())
