@@ -181,7 +181,19 @@ def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) 
     from rich.table import Table
 
     table = Table(title=f"{len(found)} streams", caption="* not registered: the defaults apply")
-    headings = ["stream", "policy", "weight", "group", "bundle", "stale ms", "backlog", "frames ended", "last seen"]
+    headings = [
+        "stream",
+        "policy",
+        "weight",
+        "group",
+        "bundle",
+        "stale ms",
+        "backlog",
+        "frames ended",
+        "last seen",
+        "last mask",
+        "state",
+    ]
     if rates:
         headings[1:1] = _RATES
     for heading in headings:
@@ -200,6 +212,8 @@ def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) 
             str(overview.backlog),
             ", ".join(f"{name} {count}" for name, count in sorted(overview.ledger.items())) or "-",
             _ago(overview.seen_ms),
+            _ago(overview.mask_ms),
+            overview.state.replace("_", " "),
         )
     Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
 

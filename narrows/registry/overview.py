@@ -10,14 +10,25 @@ import redis
 
 from narrows.registry.registry import StreamRegistry
 from narrows.wire import ShardKeys, StreamKeys, StreamSettings
-from narrows.wire.keys import check_stream_id
+from narrows.wire.keys import KIND_FIELD, check_stream_id
+from narrows.wire.outcome import MASK
 
 _MOST_BYTES = 4 << 20
+_LONG_MS = 30_000
+_NEWEST_OUTCOMES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOverview:
-    """One stream. ``backlog`` counts frames that have not ended; ``seen_ms`` is the server's clock, 0 for never."""
+    """One stream.
+
+    Attributes:
+        backlog: frames that have not ended.
+        seen_ms: when it was last heard of, the server's clock; 0 for never.
+        mask_ms: when its last mask was written, the same clock; 0: none is among its newest outcomes.
+        state: ``new`` (never heard of), ``silent`` (for half a minute), ``no_masks`` (it sends, and got no mask for as
+            long), else ``live``.
+    """
 
     stream: str
     settings: StreamSettings
@@ -25,6 +36,8 @@ class StreamOverview:
     backlog: int
     ledger: dict[str, int]
     seen_ms: int
+    mask_ms: int = 0
+    state: str = "new"
 
 
 def overviews(registry: StreamRegistry, only: Collection[str] | None = None) -> list[StreamOverview]:
@@ -35,7 +48,9 @@ def overviews(registry: StreamRegistry, only: Collection[str] | None = None) -> 
     """
     registered = registry.registered()
     names = sorted(registered.keys() | set(_with_ledger(registry)) if only is None else only)
-    return [_overview(registry, name, registered.get(name)) for name in names]
+    seconds, micros = registry.client.time()
+    now_ms = seconds * 1000 + micros // 1000
+    return [_overview(registry, name, registered.get(name), now_ms) for name in names]
 
 
 def _with_ledger(registry: StreamRegistry) -> Iterator[str]:
@@ -45,19 +60,37 @@ def _with_ledger(registry: StreamRegistry) -> Iterator[str]:
             yield check_stream_id(key.decode("utf-8", "replace").removeprefix(prefix))
 
 
-def _overview(registry: StreamRegistry, stream: str, settings: StreamSettings | None) -> StreamOverview:
+def _overview(registry: StreamRegistry, stream: str, settings: StreamSettings | None, now_ms: int) -> StreamOverview:
     keys = StreamKeys.of(stream, registry.install.shards)
     client = registry.client
     backlog: Any = client.xlen(keys.features)
     ledger: Any = client.hgetall(keys.ledger)
+    seen_ms = max(last_entry_ms(client, keys.features), last_entry_ms(client, keys.outcomes))
+    mask_ms = _last_mask_ms(client, keys.outcomes)
     return StreamOverview(
         stream=stream,
         settings=settings or StreamSettings(),
         registered=settings is not None,
         backlog=int(backlog),
         ledger={name.decode("utf-8", "replace"): int(count) for name, count in ledger.items()},
-        seen_ms=max(last_entry_ms(client, keys.features), last_entry_ms(client, keys.outcomes)),
+        seen_ms=seen_ms,
+        mask_ms=mask_ms,
+        state=state_of(now_ms, seen_ms, mask_ms),
     )
+
+
+def state_of(now_ms: int, seen_ms: int, mask_ms: int) -> str:
+    """How a stream stands, by when it was heard of and got a mask (the server's clock); see :class:`StreamOverview`."""
+    if seen_ms == 0:
+        return "new"
+    if now_ms - seen_ms > _LONG_MS:
+        return "silent"
+    return "no_masks" if now_ms - mask_ms > _LONG_MS else "live"
+
+
+def _last_mask_ms(client: redis.Redis, key: str) -> int:
+    entries: Any = client.xrevrange(key, count=_NEWEST_OUTCOMES)
+    return next((_ms(entry) for entry, fields in entries if fields.get(KIND_FIELD) == MASK), 0)
 
 
 def last_entry_ms(client: redis.Redis, key: str) -> int:

@@ -50,6 +50,7 @@ def row_json(row: Row, glimpse: Glimpse, now_ms: float, *, filmed: bool) -> dict
         "id": row.stream,
         "state": row.state,
         "silent_s": _rounded(row.silent_s, 1),
+        "mask_age_s": _rounded(row.mask_age_s, 1),
         "masks_per_s": _rounded(row.masks_per_s, 2) if alive else 0.0,
         "frames_per_s": _rounded(row.frames_per_s, 2) if alive else 0.0,
         "skipped_per_s": _rounded(row.skipped_per_s, 2),

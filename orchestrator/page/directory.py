@@ -60,6 +60,7 @@ class Directory:
             stream=stream,
             state=track.state(now_ms),
             silent_s=track.silent_s(now_ms),
+            mask_age_s=track.mask_age_s(now_ms),
             frames_per_s=track.frames_per_s,
             masks_per_s=track.masks_per_s,
             skipped_per_s=track.skipped_per_s,

@@ -24,6 +24,7 @@ class Row:
     stream: str
     state: State
     silent_s: float | None
+    mask_age_s: float | None
     frames_per_s: float
     masks_per_s: float
     skipped_per_s: float
@@ -37,7 +38,7 @@ class Order(StrEnum):
     """What comes first."""
 
     TROUBLE = "trouble"
-    """Stalled and dead streams, then by name."""
+    """Streams that stand still, get no masks or are dead, then by name."""
     NAME = "name"
     RATE = "rate"
     """The most masks a second."""

@@ -14,6 +14,7 @@ SILENT_S = 2.5
 _INTERVALS = 2.5
 _LONGEST_SILENT_S = 30.0
 _STALLED_S = 4.0
+_NO_MASKS_S = 10.0
 _RATE_S = 8.0
 _NEW_SHARE = 0.5
 
@@ -23,6 +24,8 @@ class State(StrEnum):
 
     STALLED = "stalled"
     """Its frames come, and none has ended for some seconds."""
+    NO_MASKS = "no_masks"
+    """Its frames come and end, and none of them in a mask for some seconds: all are skipped or refused."""
     DEAD = "dead"
     """Its frames came, and come no longer."""
     LIVE = "live"
@@ -41,6 +44,7 @@ class Track:
     pulse: Pulse | None = None
     _interval_s: float | None = None
     _ended_at_ms: float = 0.0
+    _masked: tuple[float, int] = (0.0, 0)
     _steps: deque[tuple[float, int, int, int]] = field(default_factory=deque)
 
     def take(self, pulse: Pulse, now_ms: float) -> None:
@@ -50,6 +54,8 @@ class Track:
             self._learn_interval((pulse.last_ms - before.last_ms) / 1000 / (pulse.arrived - before.arrived))
         if before is None or pulse.ended != before.ended or pulse.waiting == 0:
             self._ended_at_ms = now_ms
+        if before is None or pulse.masks != before.masks:
+            self._masked = (now_ms, pulse.arrived)
         self.pulse = pulse
         self._steps.append((now_ms, pulse.arrived, pulse.masks, pulse.skipped))
         while self._steps[0][0] < now_ms - _RATE_S * 1000:
@@ -63,7 +69,20 @@ class Track:
         if silent_s > self.allowed_silence_s:
             return State.DEAD
         stands_still = now_ms - self._ended_at_ms > _STALLED_S * 1000
-        return State.STALLED if stands_still and self.pulse is not None and self.pulse.waiting else State.LIVE
+        if stands_still and self.pulse is not None and self.pulse.waiting:
+            return State.STALLED
+        return State.NO_MASKS if self._sends_in_vain(now_ms) else State.LIVE
+
+    def mask_age_s(self, now_ms: float) -> float | None:
+        """Seconds since it got a mask, or since it is watched, if that is less; ``None`` if it never got one."""
+        if self.pulse is None or self.pulse.masks == 0:
+            return None
+        return max(0.0, (now_ms - self._masked[0]) / 1000)
+
+    def _sends_in_vain(self, now_ms: float) -> bool:
+        since_ms, arrived = self._masked
+        patience_s = max(_NO_MASKS_S, 2 * self.allowed_silence_s)
+        return self.pulse is not None and self.pulse.arrived > arrived and now_ms - since_ms > patience_s * 1000
 
     def silent_s(self, now_ms: float) -> float | None:
         """Seconds since its last frame came; ``None`` if there never was one."""

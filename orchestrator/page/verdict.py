@@ -97,6 +97,8 @@ def _of_streams(rows: Sequence[Row]) -> list[Finding]:
     found = []
     if stalled:
         found.append(Finding(Level.ILL, f"{_streams(stalled)}: frames come and none ends"))
+    if maskless := [row for row in rows if row.state is State.NO_MASKS]:
+        found.append(Finding(Level.ILL, f"{_streams(maskless)}: frames come and end, and none in a mask"))
     if dead:
         found.append(Finding(Level.WATCH, f"{_streams(dead)}: no frame comes any more"))
     return found

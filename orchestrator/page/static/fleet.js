@@ -35,9 +35,9 @@ export function showFleet(fleet, streams) {
   figure("masks", short(fleet.masks_per_s), `from ${count(dispatchers, "dispatcher", "dispatchers")}`, "", fleet.trends.masks_per_s);
   const each = fleet.streams ? `${short(fleet.kbit_per_s / fleet.streams)} a stream` : "";
   figure("uplink", `${short(fleet.kbit_per_s)} kbit/s`, each, "", fleet.trends.kbit_per_s);
-  const { live, stalled, dead } = streams.states;
-  const rest = [stalled && `${number(stalled)} stalled`, dead && `${number(dead)} dead`].filter(Boolean).join(", ");
-  figure("streams", `${number(live)} live`, rest ? `${rest} of ${number(streams.all)}` : `of ${number(streams.all)}`, stalled ? "ill" : dead ? "watch" : "");
+  const { live, stalled, no_masks: maskless, dead } = streams.states;
+  const rest = [stalled && `${number(stalled)} stalled`, maskless && `${number(maskless)} without masks`, dead && `${number(dead)} dead`].filter(Boolean).join(", ");
+  figure("streams", `${number(live)} live`, rest ? `${rest} of ${number(streams.all)}` : `of ${number(streams.all)}`, stalled || maskless ? "ill" : dead ? "watch" : "");
 }
 
 function levelOfLoad(load) {

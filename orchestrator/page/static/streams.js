@@ -2,7 +2,8 @@
 
 import { count, number, percent, say, short, span } from "./words.js";
 
-const STATES = { live: "live", dead: "dead", stalled: "stalled", new: "never sent" };
+const STATES = { live: "live", dead: "dead", stalled: "stalled", no_masks: "no masks", new: "never sent" };
+const SINCE = { dead: (row) => row.silent_s, no_masks: (row) => row.mask_age_s };
 const tiles = new Map();
 const onScreen = new WeakSet();
 let classNames = new Map();
@@ -72,7 +73,8 @@ function forget(id, tile) {
 function fill(tile, row) {
   const { element } = tile;
   element.dataset.state = row.state;
-  say(element.querySelector(".state"), row.state === "dead" ? `dead, ${span(row.silent_s)}` : STATES[row.state]);
+  const since = SINCE[row.state]?.(row) ?? null;
+  say(element.querySelector(".state"), since === null ? STATES[row.state] : `${STATES[row.state]}, ${span(since)}`);
   const values = {
     rate: short(row.masks_per_s),
     kbit: short(row.kbit_per_s),
@@ -82,6 +84,7 @@ function fill(tile, row) {
     weight: String(row.weight),
     frames: short(row.frames_per_s),
     skipping: short(row.skipped_per_s),
+    age: row.mask_age_s === null ? "never" : `${span(row.mask_age_s)} ago`,
     waiting: number(row.waiting),
     masks: number(row.ledger.masks),
     skipped: number(row.ledger.skipped),

@@ -91,5 +91,5 @@ def test_remove_says_whether_there_was_something(server: LocalRedis, client: red
 def test_a_value_out_of_range_is_one_line_and_exit_code_1(server: LocalRedis, client: redis.Redis) -> None:
     shown = streams(server, "set", "cam-1", "--weight", "0")
     assert (shown.returncode, shown.stdout) == (1, "")
-    assert shown.stderr == "narrows: stream weight 0.0: it lies above 0 and at most at 1000\n"
+    assert shown.stderr == "narrows: stream settings: weight is 0.0: Expected `float` > 0.0\n"
     assert StreamRegistry(client, Install(4)).registered() == {}

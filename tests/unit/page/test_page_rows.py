@@ -31,7 +31,7 @@ def row(
 ) -> Row:
     silent_s = {State.NEW: None, State.DEAD: 30.0}.get(state, 0.1)
     pulse = Pulse(waiting, 0, 0, 0, 0, 0, 0, 0)
-    return Row(stream, state, silent_s, offered, rate, skipped, StreamSettings(group=group), True, pulse, None)
+    return Row(stream, state, silent_s, None, offered, rate, skipped, StreamSettings(group=group), True, pulse, None)
 
 
 FLEET = [row(f"cam-{n}", group=f"site-{n % 7}") for n in range(2000)]
@@ -80,7 +80,7 @@ def test_trouble_comes_first() -> None:
     rows = [row("a"), row("b", State.NEW), row("c", State.DEAD), row("d", State.STALLED)]
     assert names(Query(), rows) == ["d", "c", "a", "b"]
     assert names(Query(state=State.DEAD), rows) == ["c"]
-    assert count_states(rows) == {State.STALLED: 1, State.DEAD: 1, State.LIVE: 1, State.NEW: 1}
+    assert count_states(rows) == {State.STALLED: 1, State.NO_MASKS: 0, State.DEAD: 1, State.LIVE: 1, State.NEW: 1}
 
 
 def test_order_by_rate_and_by_waiting() -> None:

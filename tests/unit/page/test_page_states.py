@@ -93,3 +93,24 @@ def test_skipped_frames_have_a_rate() -> None:
     for second in range(6):
         track.take(Pulse(0, BEGIN_MS, 10 * second, 2 * second, 10 * second, 8 * second, 0, 0), BEGIN_MS + 1000 * second)
     assert (track.frames_per_s, track.masks_per_s, track.skipped_per_s) == (10, 2, 8)
+
+
+def test_a_stream_whose_frames_all_end_without_a_mask_gets_no_masks_and_lives_with_the_next() -> None:
+    track = Track()
+    play(track, 5, 20)
+    begin_ms = BEGIN_MS + 20_000
+    for second in range(1, 31):
+        now_ms = begin_ms + 1000 * second
+        track.take(Pulse(0, int(now_ms), 100 + 5 * second, 100, 100 + 5 * second, 5 * second, 0, 0), now_ms)
+        assert track.state(now_ms) is (State.LIVE if second <= 10 else State.NO_MASKS)
+        assert track.mask_age_s(now_ms) == second
+    track.take(Pulse(0, int(now_ms) + 1000, 255, 101, 255, 154, 0, 0), now_ms + 1000)
+    assert track.state(now_ms + 1000) is State.LIVE
+    assert track.mask_age_s(now_ms + 1000) == 0
+
+
+def test_a_stream_that_is_silent_since_its_last_mask_is_not_one_without_masks() -> None:
+    track = Track()
+    last_ms = play(track, 5, 20)
+    track.take(pulse(100, last_ms), last_ms + 60_000)
+    assert track.state(last_ms + 60_000) is State.DEAD
