@@ -15,20 +15,24 @@ MOST_ENTRY_BYTES = 2 * MAX_PACKET_BYTES
 """An entry whose reply has more is ended unread: the largest packet leaves as much again for the frame around it."""
 TOO_LARGE = f"an entry of more than {MOST_ENTRY_BYTES} bytes was not read; a packet has at most {MAX_PACKET_BYTES}"
 _FIELDS = 8
+_ONE_FIELD = f"a camera's has one field, of {MAX_PACKET_BYTES} bytes at most"
 
 
 def packet_bytes(entry: RawEntry) -> bytes:
-    """The packet of a stream entry: its field ``p``, which is among the first few.
+    """The packet of a stream entry: its field ``p``.
 
     Raises:
-        PacketTooLarge: the entry is so large that it was not read.
+        PacketTooLarge: the entry is so large that it was not read, or has more in it than any camera of ours sends: no
+            script shall look at it.
         EntryMalformed: the entry has no field ``p``, or was deleted while it was pending.
     """
     if entry.too_large:
         raise PacketTooLarge(TOO_LARGE)
     if entry.fields is None:
         raise EntryMalformed("the entry was deleted while it was pending")
-    fields = entry.fields[: 2 * _FIELDS]
+    fields = entry.fields
+    if beyond_a_packet(entry):
+        raise PacketTooLarge(f"an entry of {len(fields) // 2} fields, {sum(map(len, fields))} bytes: {_ONE_FIELD}")
     for name, value in zip(fields[::2], fields[1::2], strict=False):
         if name == PACKET_FIELD:
             return value

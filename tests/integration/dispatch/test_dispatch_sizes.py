@@ -92,14 +92,18 @@ async def test_a_stream_that_sent_too_much_once_is_read_apart_and_stops_nobody_a
         assert dispatcher.metrics.claimed._value.get() == before, "no read of the neighbours was broken off"
 
 
-@pytest.mark.parametrize("words", [fields(3, MIB - 64), [b"f", b"1"] * 10_000], ids=["bytes", "fields"])
+@pytest.mark.parametrize(
+    "words",
+    [fields(3, MIB - 64), [b"f", b"1"] * 10_000, [b"p", b"x", *[b"f", b"1"] * 10_000]],
+    ids=["bytes", "fields", "fields behind p"],
+)
 async def test_a_stream_whose_entries_are_no_packets_is_read_apart_before_one_is_too_large(
     words: Sequence[bytes], store: Store, camera: MakeCamera, dispatching: Start
 ) -> None:
     evil = camera("evil")
     async with dispatching() as dispatcher:
         await add(store, evil, words)
-        await evil.ended(outside=1, **{"refused:missing_field": 1})
+        await evil.ended(outside=1, **{"refused:too_large": 1})
 
         async def isolated() -> bool:
             return bool(dispatcher.metrics.isolated_streams._value.get() == 1)
