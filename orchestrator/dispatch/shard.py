@@ -183,9 +183,8 @@ class Shard:
             self._read = self._pack(streams, block_ms)
         self._being_read = streams
         try:
-            await self._take_in_new(self._read, self._settings.read_bytes)
-        except ReplyTooLarge:
-            await self._isolate_largest(streams)
+            with suppress(ReplyTooLarge):  # who made it so shows as entries are claimed
+                await self._take_in_new(self._read, self._settings.read_bytes)
         finally:
             self._being_read = []
 
@@ -217,21 +216,11 @@ class Shard:
                 stream.doubt()  # it was given out before: Redis lost its last second, or was restored
             for entry in entries:
                 self._take_in(stream, entry, 1)
-                if beyond_a_packet(entry):
-                    self.isolate(stream)
         behind = {stream for stream, entries in brought if len(entries) >= self._settings.read_count}
         begun_ms = self._clock.at_ms(begun_s)
         for stream in read.streams:
             if stream not in behind:
                 stream.drained_s, stream.drained_ms = begun_s, begun_ms
-
-    async def _isolate_largest(self, streams: list[Stream]) -> None:
-        """Some stream made a reply too large: find out which without looking into any."""
-        sizes = await self._store.sizes_bytes([stream.keys.features for stream in streams])
-        largest = max(sizes, default=0)
-        for stream, size in zip(streams, sizes, strict=True):
-            if size >= min(largest, MOST_ENTRY_BYTES):
-                self.isolate(stream)
 
     async def _read_alone(self, stream: Stream) -> None:
         if stream in self._being_read:  # from before it was isolated; what this brings is not known yet
@@ -300,6 +289,8 @@ class Shard:
         taken = self._taken(stream, entry, deliveries)
         if taken.forged is None:
             stream.active_s, stream.read_to = taken.read_s, max(stream.read_to, entry_order(entry.id))
+        if beyond_a_packet(entry):
+            self.isolate(stream)
         frame = stream.take_in(entry, deliveries, taken)
         task = asyncio.create_task(self._live(frame))
         self._tasks.add(task)
