@@ -14,6 +14,7 @@ from narrows.bundle import parse_id
 from narrows.direct import GRPC_DIRECT
 from narrows.errors import BundleError
 from narrows.finding import Finding, fail, ok, warn
+from narrows.triton_config.control import PROBE_MODEL, REMEDY, refuses_control
 
 ANSWER_S = 5.0
 MOST_PROBES = 64
@@ -32,11 +33,15 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class TritonFacts:
-    """What the server says of itself: its version, the state of each decoder, what came of probing the ready ones."""
+    """What the server says of itself: its version, the state of each decoder, what came of probing the ready ones.
+
+    ``explicit`` says whether it loads models by request.
+    """
 
     version: str
     states: Mapping[str, str]
     probes: Mapping[str, Probe]
+    explicit: bool = True
 
     @property
     def served(self) -> frozenset[int]:
@@ -58,12 +63,15 @@ def gather(address: str) -> TritonFacts:
         index = client.get_model_repository_index(client_timeout=ANSWER_S).models
         states = {str(model.name): str(model.state) for model in index if _bundle_of(str(model.name)) is not None}
         probes = {name: _probe(client, name) for name, state in states.items() if state == "READY"}
-    return TritonFacts(version, states, probes)
+        explicit = _takes_loads(client)
+    return TritonFacts(version, states, probes, explicit)
 
 
 def judge(facts: TritonFacts, wanted: Sequence[str]) -> Iterator[Finding]:
     """A line for the server and one for each decoder; ``wanted`` are the models of the bundles named."""
     yield ok("Triton", f"version {facts.version}")
+    if not facts.explicit:
+        yield warn("Triton", "it loads no model by request (no explicit model control)", REMEDY)
     for name in sorted({*wanted, *facts.probes}):
         if name in facts.probes:
             yield judge_probe(name, facts.probes[name])
@@ -89,6 +97,16 @@ def judge_probe(name: str, probe: Probe) -> Finding:
         detail = f"{name} is READY, but {probe.silent} of {asked} frames got no answer in {ANSWER_S:g} s"
         return fail("decoder", detail, "it hangs or is far over its capacity: look at Triton's log, else restart it")
     return ok("decoder", f"{name} ready, {probe.instances} instances answer")
+
+
+def _takes_loads(client: Any) -> bool:  # noqa: ANN401
+    from tritonclient.utils import InferenceServerException  # noqa: PLC0415
+
+    try:
+        client.unload_model(PROBE_MODEL, client_timeout=ANSWER_S)
+    except InferenceServerException as error:
+        return not refuses_control(str(error.message()))
+    return True
 
 
 def _probe(client: Any, name: str) -> Probe:  # noqa: ANN401

@@ -66,6 +66,7 @@ class TritonDecoder:
         model = TritonModel(url, model_name(bundle.id), report=report)
         try:
             await model.ensure_loaded()
+            await model.check_control()
             config = await model.config()
             shape = BatchShape.of(bundle, min(max_batch, config.max_batch_size))
             _check_shapes(config, shape)

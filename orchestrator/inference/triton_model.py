@@ -9,16 +9,19 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from narrows.direct import GRPC_DIRECT
 from narrows.errors import InferenceFailed, NarrowsError, ServiceError
+from narrows.triton_config.control import PROBE_MODEL, REMEDY, refuses_control
 from orchestrator.faults import Cause, Report, unreported
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.patience import Patience
 
+_log = structlog.get_logger(__name__)
 _ABSENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "NOT_FOUND", "UNIMPLEMENTED")
 _CHANNEL = [
     GRPC_DIRECT,
@@ -45,6 +48,10 @@ class Overdue(Unanswered):
 
 class ModelMissing(ServiceError):
     """The server is there and does not serve the model."""
+
+
+class ControlRefused(ServiceError):
+    """The server loads and unloads no model by request: it does not run with explicit model control."""
 
 
 class InstanceLost(ServiceError):
@@ -95,6 +102,16 @@ class TritonModel:
             return bool(await self._client.is_model_ready(self.name, client_timeout=_CONTROL_S))
         except InferenceServerException:
             return False
+
+    async def check_control(self) -> bool:
+        """Whether the server loads models by request; where it does not, that is said, and inference goes on."""
+        try:
+            await self._client.unload_model(PROBE_MODEL, client_timeout=_CONTROL_S)
+        except InferenceServerException as error:
+            if refuses_control(str(error.message())):
+                _log.warning("triton has no explicit model control", server=self.address, remedy=REMEDY)
+                return False
+        return True
 
     async def ensure_loaded(self) -> None:
         """Have the server load the model if it has not.
@@ -209,7 +226,10 @@ class TritonModel:
         async with self._reloading:
             if self._reloads == reloads:
                 self.report(cause, detail)
-                await self._reload()
+                try:
+                    await self._reload()
+                except ControlRefused as error:  # other instances may live: the batch is tried once more
+                    _log.warning("instances are not made anew", server=self.address, error=str(error), remedy=REMEDY)
 
     async def _reload(self) -> None:
         """Load the model with the configuration that it has; a parameter that changes makes Triton start it anew.
@@ -237,6 +257,8 @@ class TritonModel:
 
 def _ours(error: InferenceServerException, address: str) -> NarrowsError:
     code, message = _code(error), str(error.message())
+    if refuses_control(message):
+        return ControlRefused(f"Triton at {address} has no explicit model control: {message}")
     if "unable to find shared memory region" in message.lower():
         return RegionUnknown(message)
     if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"}:

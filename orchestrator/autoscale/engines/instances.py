@@ -17,6 +17,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from narrows.direct import GRPC_DIRECT
+from narrows.triton_config.control import REMEDY, refuses_control
 from orchestrator.autoscale.replicas import ActuationFailed
 
 _ASK_S, _LOAD_S = 5.0, 300.0
@@ -88,7 +89,10 @@ class TritonInstances:
         found: list[T] = []
         for address, answer in zip(clients, answers, strict=True):
             if isinstance(answer, InferenceServerException):
-                raise ActuationFailed(f"Triton at {address} does not tell or change its instances: {answer.message()}")
+                remedy = f": {REMEDY}" if refuses_control(str(answer.message())) else ""
+                raise ActuationFailed(
+                    f"Triton at {address} does not tell or change its instances: {answer.message()}{remedy}"
+                )
             if isinstance(answer, BaseException):
                 raise answer
             found.append(answer)
