@@ -87,7 +87,7 @@ AUTOSCALE = (
         "orchestrator/autoscale/server_rule.py",
         "room = min(math.inf if slots is None else slots,",
         "room = min(math.inf,",
-        f"{_U}/autoscale/test_policy_properties.py::test_it_stays_within_bounds_and_slots",
+        f"{_U}/autoscale/test_policy_servers.py::test_bounds_hold_and_are_named",
     ),
     Mutant(
         "the last server goes before the idle time is over",

@@ -145,6 +145,7 @@ def test_newest_says_when_no_key_frame_is_left(tmp_path: Path) -> None:
 def test_oldest_takes_nothing_in_when_it_is_full(tmp_path: Path) -> None:
     spool = open_spool(tmp_path, 8000, Keep.OLDEST)
     refused = [item.record.sequence for n in range(200) for item in spool.append(frame(n, size_bytes=40))]
+    assert refused, "8,000 bytes do not hold 200 frames"
     assert refused == list(range(refused[0], 200))
     assert spool.size_bytes <= 8000
     assert drain(spool) == list(range(refused[0]))

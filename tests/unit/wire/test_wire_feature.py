@@ -122,8 +122,9 @@ def test_a_header_alone_has_an_empty_payload() -> None:
 
 
 def test_a_packet_of_100_megabytes_is_too_large_before_anything_is_read_of_it() -> None:
-    with pytest.raises(PacketTooLarge):
+    with pytest.raises(PacketError) as refused:
         FeaturePacket.parse(bytes(100_000_000))
+    assert refused.type is PacketTooLarge
 
 
 def test_the_largest_packet_passes_and_one_byte_more_does_not() -> None:
