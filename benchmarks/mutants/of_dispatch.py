@@ -102,7 +102,7 @@ ENDINGS = (
         f"{_DISPATCH}/stream.py",
         "        self.rests_until_s = until_s\n",
         "        pass\n",
-        f"{_T}_endings.py::test_a_key_of_a_wrong_type_stops_its_own_streams_alone_and_only_until_it_is_mended",
+        f"{_T}_endings.py::test_a_stream_whose_keys_are_amiss_rests_between_tries",
     ),
 )
 
@@ -181,13 +181,6 @@ FRAMES = (
         f"{_T}_bad_input.py::test_a_clock_in_the_future_is_counted_and_its_frame_decoded",
     ),
     Mutant(
-        "what ended before Redis lost its last second counts as ended",
-        f"{_DISPATCH}/frame_path.py",
-        "        if stream.seen.has_ended(identity):\n",
-        "        if False:\n",
-        f"{_T}_rollback.py::test_frames_that_come_back_with_a_lost_second_end_in_masks",
-    ),
-    Mutant(
         "what is trimmed is not counted",
         f"{_LUA}/trim.lua",
         "if trimmed > 0 then redis.call('HINCRBY', KEYS[4], 'trimmed', trimmed) end",
@@ -200,6 +193,13 @@ FRAMES = (
         "elseif size <= tonumber(ARGV[2]) then",
         "else",
         f"{_T}_sizes.py::test_the_backlog_is_measured_without_looking_at_a_large_entry",
+    ),
+    Mutant(
+        "an id that Redis did not give is believed",
+        f"{_DISPATCH}/frame_path.py",
+        "            raise EntryIdForged(taken.forged)\n",
+        "            pass\n",
+        f"{_T}_forged_ids.py::test_a_chosen_id_is_refused_by_name_and_counts_as_nothing_else",
     ),
 )
 

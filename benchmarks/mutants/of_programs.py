@@ -84,10 +84,10 @@ AUTOSCALE = (
     ),
     Mutant(
         "slots are no limit",
-        "orchestrator/autoscale/server_rule.py",
-        "room = min(math.inf if slots is None else slots,",
-        "room = min(math.inf,",
-        f"{_U}/autoscale/test_policy_servers.py::test_bounds_hold_and_are_named",
+        "orchestrator/autoscale/policy.py",
+        "    if slots is not None and number > slots:\n",
+        "    if slots is not None and number > 1000 * slots:\n",
+        f"{_U}/autoscale/test_policy_properties.py::test_it_stays_within_bounds_and_slots",
     ),
     Mutant(
         "the last server goes before the idle time is over",
