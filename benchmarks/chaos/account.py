@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 from benchmarks.chaos.fleet import Camera, Fleet
 
-EXCUSED = frozenset({"reference_lost"})
-"""Why a ``complete`` frame may be refused: a successor has not the references that its predecessor held in memory."""
-
 
 @dataclass(frozen=True)
 class Line:
@@ -75,7 +72,7 @@ def _line(camera: Camera, ledger: dict[str, int], left: int, pending: int) -> Li
 
 def _without_mask(camera: Camera) -> str:
     """Ends of a ``complete`` stream that are no masks."""
-    ends = {f"refused as {reason}": count for reason, count in camera.refusals.items() if reason not in EXCUSED}
+    ends = {f"refused as {reason}": count for reason, count in camera.refusals.items()}
     ends |= {"skipped": camera.kinds()["skipped"]} if camera.kinds()["skipped"] else {}
     return ", ".join(f"{count} {how}" for how, count in ends.items())
 

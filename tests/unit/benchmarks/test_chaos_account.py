@@ -65,6 +65,6 @@ def test_a_complete_stream_without_a_mask_for_each_frame_is_a_trouble() -> None:
     camera.complete = True
     assert _line(camera, BALANCED, left=0, pending=0).troubles == ("complete, and 1 skipped",)
     camera.ends[1] = ["refused"]
-    camera.refusals["outcome_refused"] += 1
+    camera.refusals["reference_lost"] += 1
     (trouble,) = _line(camera, {"mask": 2, "refused": 1}, left=0, pending=0).troubles
-    assert trouble == "complete, and 1 refused as outcome_refused"
+    assert trouble == "complete, and 1 refused as reference_lost"
