@@ -98,7 +98,9 @@ class Shard:
             await self._learn_the_clock(readable)
             for keys, since_s in zip(readable, silent_s, strict=True):
                 self._add(keys, records.get(keys.stream.encode()), time.monotonic() - since_s)
-        self._looked_s, self._looked_ms = looked_s, self._clock.at_ms(looked_s)
+        # what is there and cannot be read yet (Redis is full, or a replica) waits, with ids from before this look
+        since_s = looked_s if names <= self.streams.keys() else -math.inf
+        self._looked_s, self._looked_ms = since_s, self._clock.at_ms(since_s)
 
     def begin_anew(self) -> None:
         """Reading was broken off, so what was delivered meanwhile must be claimed."""
@@ -333,6 +335,7 @@ class Shard:
         for each, reply in zip(keys, replies, strict=True):
             if isinstance(reply, ReplyRefused) and reply.code != "BUSYGROUP":
                 self.streams.pop(each.stream, None)
+                self._looked_s = self._looked_ms = -math.inf
                 _log.warning("a stream cannot be read", stream=each.stream, error=str(reply))
             else:
                 readable.append(each)

@@ -157,3 +157,22 @@ def _holds(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
         return condition()
 
     return look
+
+
+async def test_what_waited_while_its_stream_could_not_be_read_is_no_forgery(
+    store: Store, camera: MakeCamera, dispatching: Start
+) -> None:
+    cam = camera()
+    await cam.frames(3)
+    await store.call("RENAME", cam.keys.features, "elsewhere")
+    try:
+        async with dispatching():
+            await asyncio.sleep(0.2)
+            await store.call("CONFIG", "SET", "maxmemory", 1)  # no group can be made: the stream is found and not read
+            await store.call("RENAME", "elsewhere", cam.keys.features)
+            await asyncio.sleep(2.5)
+            await store.call("CONFIG", "SET", "maxmemory", 0)
+            await cam.ended(mask=3)
+    finally:
+        await store.call("CONFIG", "SET", "maxmemory", 0)
+    assert await cam.ledger() == {"mask": 3}
