@@ -106,13 +106,14 @@ def test_ids_that_stand_still_after_the_servers_clock_was_set_back_are_no_latenc
     world.now_s += 2.0
     taken_s = world.now_s - 0.1
     assert world.clock.latency(taken_s, stood_ms) is None, "before the capture, by the clock as it was known"
+    world.there_s = world.back_s = 0.1  # slower than what it must replace
     world.ask()
     assert world.asked == 2, "the clock is asked for at once"
     assert world.clock.latency(taken_s, stood_ms) is None, "an hour after the answer, by the clock as it is"
     right = world.clock.latency(taken_s, int((taken_s + 0.05 + world.ahead_s) * 1000))
     assert right is not None
-    assert right.value_s == pytest.approx(0.05, abs=0.002)
-    assert right.error_s < 0.01
+    assert right.value_s == pytest.approx(0.05, abs=right.error_s)
+    assert right.error_s < 0.2
 
 
 def test_so_are_those_of_a_clock_that_was_set_ahead_until_it_was_asked() -> None:
