@@ -88,8 +88,8 @@ class FrameLoop:
     def _encode_until_enough(self) -> bool:
         """Whether there is more to encode, should what waits be given up after all."""
         while not self._has_enough():
-            choice = self.governor.choose(self.questions.control)
-            if self._stopped_within(self.pacer.delay_s(choice.frames_per_s)):
+            rate = self.governor.choose(self.questions.control).frames_per_s
+            if self._stopped_within(self.pacer.delay_s(rate)):
                 return False
             if not self._link_keeps_up():
                 self.governor.held_back()
@@ -100,7 +100,8 @@ class FrameLoop:
                 self._report()
                 return False
             self.vitals.camera.saw(frame.picture)
-            self.outbox.put(self._encode(frame, FrameIdentity(self.epoch, self.sequence), choice.level))
+            level = self.governor.choose(self.questions.control).level  # by what was acknowledged meanwhile
+            self.outbox.put(self._encode(frame, FrameIdentity(self.epoch, self.sequence), level))
             self.sequence += 1
             self._report()
         return True
