@@ -37,6 +37,11 @@ test: setup-train lint ## Lint, types, import contracts and the whole suite
 	$(WORKSHOP)/python -m pytest tests/workshop $(ARGS) || status=1; \
 	exit $$status
 
+.PHONY: test-lowest
+test-lowest: setup-dev ## The unit tests with the lowest version of every dependency that pyproject.toml admits
+	@$(PYTHON) -m tools.setup_environment $(KEEP) --lowest
+	@.venv-lowest/bin/python -m pytest -p no:cacheprovider tests/unit $(ARGS)
+
 .PHONY: test-docker
 test-docker: setup-dev ## The tests against the Docker engine that is there (Swarm's too after `docker swarm init`)
 	@$(RUN) -m pytest -m docker tests/integration/engines $(ARGS)

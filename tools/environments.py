@@ -54,8 +54,8 @@ class Environment:
         (root / self.name / self.stamp).write_text(self.digest(root))
 
 
-def planned(*, dev: bool, train: bool, compiler: bool) -> list[Environment]:
-    """The environments to make: the program's, Triton's; if asked for, the tools of tests and the workshop with torch.
+def planned(*, dev: bool, train: bool, compiler: bool, lowest: bool = False) -> list[Environment]:
+    """The environments to make: the program's, Triton's; if asked for, tests' tools, the workshop, the lowest versions.
 
     Triton's is apart because the stub of its python backend silently returns empty outputs under NumPy 2.
     """
@@ -64,6 +64,7 @@ def planned(*, dev: bool, train: bool, compiler: bool) -> list[Environment]:
         _triton(),
         *([_tools(".venv")] if dev else []),
         *([_ours(".venv-train", "edge,video,cloud,local,train,dev", compiler=compiler)] if train else []),
+        *([_lowest(".venv-lowest")] if lowest else []),
     ]
 
 
@@ -86,6 +87,31 @@ def _tools(name: str) -> Environment:
     return Environment(name, (install,), ("pyproject.toml", "constraints.txt"), stamp=TOOLS_STAMP)
 
 
+def _lowest(name: str) -> Environment:
+    """The lowest version of each dependency that ``pyproject.toml`` names, so that its bounds are known to be true.
+
+    What those depend on is as new as they allow: that is what an installer takes beside an old one. The tests' own
+    tools are the usual ones.
+    """
+    install = ("-m", "uv", "pip", "install", "--quiet")
+    lowest = ("--upgrade", "--resolution", "lowest-direct", "-e", ".[edge,video,cloud,local,docker,kubernetes]")
+    return Environment(
+        name,
+        (
+            Step("install uv", (*_PIP, "uv")),
+            Step("install the lowest versions", (*install, *lowest)),
+            Step("install what the unit tests need", (*install, *_pinned(_TEST_TOOLS))),
+        ),
+        ("pyproject.toml", "constraints.txt"),
+    )
+
+
+def _pinned(names: frozenset[str]) -> list[str]:
+    """The lines of ``constraints.txt`` for these packages."""
+    lines = (Path(__file__).parents[1] / "constraints.txt").read_text().splitlines()
+    return [line for line in lines if line.partition("==")[0].lower() in names]
+
+
 def _triton() -> Environment:
     limits = ("-c", "constraints-triton.txt")
     return Environment(
@@ -98,4 +124,18 @@ def _triton() -> Environment:
     )
 
 
+_TEST_TOOLS = frozenset(
+    {
+        "pytest",
+        "pytest-asyncio",
+        "pytest-timeout",
+        "hypothesis",
+        "import-linter",
+        "constriction",
+        "zstandard",
+        "playwright",
+        "pyyaml",
+        "grafana-foundation-sdk",
+    }
+)
 _PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")

@@ -64,6 +64,16 @@ def test_who_only_runs_it_does_not_wait_for_the_tools_of_tests() -> None:
     assert [each.name for each in tests] == [*[each.name for each in runs], ".venv"]
 
 
+def test_the_lowest_versions_have_an_environment_of_their_own_beside_the_usual_test_tools() -> None:
+    added = planned(dev=True, train=False, compiler=True, lowest=True)[-1]
+    assert (added.name, added.inputs) == (".venv-lowest", ("pyproject.toml", "constraints.txt"))
+    *_, lowest, tools = (each.arguments for each in added.steps)
+    assert "lowest-direct" in lowest
+    assert not any("==" in each for each in lowest)
+    assert [each.partition("==")[0] for each in tools if "pytest==" in each or "hypothesis==" in each]
+    assert ".venv-lowest" not in [each.name for each in planned(dev=True, train=True, compiler=True)]
+
+
 def test_the_tools_have_a_stamp_of_their_own() -> None:
     stamps = [(each.name, each.stamp) for each in planned(dev=True, train=True, compiler=True)]
     assert len(set(stamps)) == len(stamps)
