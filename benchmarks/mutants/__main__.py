@@ -7,8 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from queue import Queue
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -45,6 +49,7 @@ def main() -> int:
     """Try all, or those that ``--only`` names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__)
     parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose name or file has this text")
+    parser.add_argument("--jobs", type=int, default=3, help="how many at once (default 3: most of a test is waiting)")
     parser.add_argument("--list", action="store_true", help="name them and end")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy is removed
@@ -55,7 +60,7 @@ def main() -> int:
             console.print(f"{mutant.file}: {mutant.name}", highlight=False)
         return 0
     try:
-        rows = try_all(chosen, console)
+        rows = try_all(chosen, options.jobs, console)
     except NarrowsError as error:
         console.print(f"[red]{error}[/]")
         return 1
@@ -71,8 +76,8 @@ def main() -> int:
     return 1 if survivors else 0
 
 
-def try_all(mutants: Sequence[Mutant], console: Console) -> list[Row]:
-    """Try each.
+def try_all(mutants: Sequence[Mutant], jobs: int, console: Console) -> list[Row]:
+    """Try each, in ``jobs`` copies of the tree at once.
 
     Raises:
         MutantRotten: one cannot be planted any more.
@@ -81,25 +86,41 @@ def try_all(mutants: Sequence[Mutant], console: Console) -> list[Row]:
     for mutant in mutants:
         mutant.applied_to((ROOT / mutant.file).read_text())
     rows: list[Row] = []
-    with Scratch.of(ROOT) as scratch, _progress(console) as progress:
-        task = progress.add_task("the tests without a fault", total=len(mutants) + 1)
-        whole = scratch.test(*sorted({mutant.test for mutant in mutants}))
-        if whole.failed or whole.broken or not whole.passed:
-            raise ServiceError(f"without any fault: {_said(whole)}; mend that first")
-        for mutant in mutants:
-            progress.update(task, description=mutant.name[:50], advance=1)
-            begun_s = time.monotonic()
-            said = scratch.try_mutant(mutant)
-            caught = bool(said.failed)
-            rows.append(
-                Row(mutant.name, mutant.file, mutant.test, caught, _said(said), round(time.monotonic() - begun_s, 1))
-            )
-            if not caught or not console.is_terminal:  # where no bar is drawn
-                left_s = sum(row.seconds for row in rows) / len(rows) * (len(mutants) - len(rows))
-                verdict = "caught" if caught else f"[red]survived[/] ({_said(said)})"
-                console.print(f"{len(rows)} of {len(mutants)}, {left_s:.0f} s left: {mutant.name}: {verdict}")
-        progress.advance(task)
+    begun_s = time.monotonic()
+    with ExitStack() as stack:
+        copies, scratches = [stack.enter_context(Scratch.of(ROOT)) for _ in range(jobs)], Queue[Scratch]()
+        for scratch in copies:
+            scratches.put(scratch)
+        progress = stack.enter_context(_progress(console))
+        task = progress.add_task("each test without its fault, then with it", total=len(mutants))
+        pool = stack.enter_context(ThreadPoolExecutor(jobs))
+        for scratch in copies:
+            stack.callback(scratch.end)
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        for row in pool.map(partial(_try_in_one, scratches, set()), mutants):
+            rows.append(row)
+            progress.advance(task)
+            if not row.caught or not console.is_terminal:  # where no bar is drawn
+                left_s = (time.monotonic() - begun_s) / len(rows) * (len(mutants) - len(rows))
+                verdict = "caught" if row.caught else f"[red]survived[/] ({row.by})"
+                console.print(f"{len(rows)} of {len(mutants)}, {left_s:.0f} s left: {row.name}: {verdict}")
     return rows
+
+
+def _try_in_one(scratches: Queue[Scratch], sound: set[str], mutant: Mutant) -> Row:
+    """Try one where there is a copy free; ``sound`` are the tests that pass without any fault."""
+    scratch, begun_s = scratches.get(), time.monotonic()
+    try:
+        if mutant.test not in sound:
+            whole = scratch.test(mutant.test)
+            if whole.failed or whole.broken or not whole.passed:
+                raise ServiceError(f"without any fault, {mutant.test}: {_said(whole)}; mend that first")
+            sound.add(mutant.test)
+        said = scratch.try_mutant(mutant)
+        seconds = round(time.monotonic() - begun_s, 1)
+        return Row(mutant.name, mutant.file, mutant.test, bool(said.failed), _said(said), seconds)
+    finally:
+        scratches.put(scratch)
 
 
 def _said(said: Said) -> str:

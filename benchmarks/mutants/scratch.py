@@ -22,7 +22,7 @@ from narrows.errors import ServiceError
 _LEFT_OUT = shutil.ignore_patterns(
     *(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "node_modules", "runs", "build", "dist")
 )
-_LONGEST_S, _LONGEST_ALL_S = 180.0, 900.0
+_LONGEST_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Scratch:
 
     def __init__(self, tree: Path) -> None:
         self.tree = tree
+        self._running: subprocess.Popen[bytes] | None = None
+        self._ended = False
 
     @classmethod
     @contextmanager
@@ -55,15 +57,14 @@ class Scratch:
             shutil.copytree(root, tree, ignore=_LEFT_OUT, symlinks=True)
             yield cls(tree)
 
-    def test(self, *tests: str) -> Said:
-        """Run tests; what they leave behind goes with them."""
-        longest_s = _LONGEST_ALL_S if len(tests) > 1 else _LONGEST_S
+    def test(self, test: str) -> Said:
+        """Run a test; what it leaves behind goes with it."""
         answer = self.tree.parent / "verdict.json"
         answer.unlink(missing_ok=True)
         options = ("-q", "-x", "-p", "benchmarks.mutants.verdict", "-p", "no:cacheprovider")
-        self._run(longest_s, "pytest", *options, *tests, **{verdict.VARIABLE: str(answer)})
+        self._run("pytest", *options, test, **{verdict.VARIABLE: str(answer)})
         if not answer.is_file():
-            return Said(0, (), (f"no verdict: pytest did not start, or took over {longest_s:g} s",))
+            return Said(0, (), (f"no verdict: pytest did not start, or took over {_LONGEST_S:g} s",))
         found = json.loads(answer.read_text())
         return Said(found["passed"], tuple(found["failed"]), tuple(found["broken"]))
 
@@ -86,11 +87,18 @@ class Scratch:
             if compiled:
                 self._compile()
 
+    def end(self) -> None:
+        """End what runs, from another thread; whatever begins after it ends at once."""
+        self._ended, running = True, self._running
+        if running is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+
     def _compile(self) -> None:
-        if self._run(_LONGEST_S, "narrows.codec.build"):
+        if self._run("narrows.codec.build"):
             raise ServiceError("the symbol coder does not compile: python -m narrows.codec.build says why")
 
-    def _run(self, longest_s: float, module: str, *arguments: str, **variables: str) -> int:
+    def _run(self, module: str, *arguments: str, **variables: str) -> int:
         """Run a module of the copy, in a session that is ended in any case: a fault may leave processes behind."""
         environment = {**os.environ, "PYTHONPATH": str(self.tree), "PYTHONDONTWRITEBYTECODE": "1", **variables}
         command = [sys.executable, "-m", module, *arguments]
@@ -98,11 +106,15 @@ class Scratch:
         with subprocess.Popen(
             command, cwd=self.tree, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
         ) as process:
+            self._running = process
+            if self._ended:
+                self.end()
             try:
                 with suppress(subprocess.TimeoutExpired):
-                    return process.wait(longest_s)
+                    return process.wait(_LONGEST_S)
                 return -1
             finally:
+                self._running = None
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
