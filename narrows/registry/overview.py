@@ -72,7 +72,7 @@ def _overview(registry: StreamRegistry, stream: str, settings: StreamSettings | 
         settings=settings or StreamSettings(),
         registered=settings is not None,
         backlog=int(backlog),
-        ledger={name.decode("utf-8", "replace"): int(count) for name, count in ledger.items()},
+        ledger={name.decode("utf-8", "replace"): int(count) for name, count in ledger.items() if count.isdigit()},
         seen_ms=seen_ms,
         mask_ms=mask_ms,
         state=state_of(now_ms, seen_ms, mask_ms),

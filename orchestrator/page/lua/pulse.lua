@@ -17,7 +17,7 @@ for i = 1, #KEYS, 2 do
   end
   local counted = redis.call('TYPE', KEYS[i + 1]).ok == 'hash'
   local ended = counted and redis.call('HMGET', KEYS[i + 1], 'mask', 'skipped', 'refused', 'lost', 'outside') or {}
-  for j = 1, 5 do stream[j + 3] = tonumber(ended[j] or 0) end
+  for j = 1, 5 do stream[j + 3] = tonumber(string.match(ended[j] or '', '^%d+$') or 0) end
   answer[#answer + 1] = stream
 end
 return cjson.encode(answer)

@@ -114,3 +114,11 @@ def test_a_key_of_another_type_is_a_named_refusal(registry: StreamRegistry) -> N
     registry.client.set(AUDIT_KEY, "text")
     with pytest.raises(ServiceError, match="refuses"), named_errors("redis://h/0"):
         registry.set("cam-1", SETTINGS, who="a test")
+
+
+def test_a_ledger_field_that_counts_nothing_is_left_out_and_the_others_are_read(registry: StreamRegistry) -> None:
+    keys = StreamKeys.of("odd", registry.install.shards)
+    for name, count in (("mask", "7"), ("lost", "junk"), ("refused", "1e999")):
+        registry.client.hset(keys.ledger, name, count)
+    (overview,) = [each for each in overviews(registry) if each.stream == "odd"]
+    assert overview.ledger == {"mask": 7}
