@@ -73,11 +73,11 @@ async def test_streams_share_batches_when_frames_wait(
 ) -> None:
     cameras = [camera(f"cam-{n}") for n in range(6)]
     decoder.gate.clear()
-    async with dispatching():
+    async with dispatching() as dispatcher:
         for cam in cameras:
             await cam.frames(4)
-        decoder_waits = asyncio.create_task(asyncio.sleep(0.3))
-        await decoder_waits
+        await until(lambda: _holds(dispatcher, 24))
+        await asyncio.sleep(0.1)  # what is held is decoded, and waits
         decoder.gate.set()
         for cam in cameras:
             await cam.ended(mask=4)
@@ -193,6 +193,10 @@ async def _service_errors(dispatcher: Dispatcher, service: str, *, at_least: int
 
 async def _is_ready(dispatcher: Dispatcher) -> bool:
     return not dispatcher.health.reasons_not_ready()
+
+
+async def _holds(dispatcher: Dispatcher, frames: int) -> bool:
+    return sum(shard.held for shard in dispatcher.shards.values()) == frames
 
 
 async def _stale_ms(dispatcher: Dispatcher, stream: str, value: int) -> bool:

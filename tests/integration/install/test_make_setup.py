@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SMALL = """
 
-def planned(*, dev: bool, train: bool, compiler: bool) -> list[Environment]:
+def planned(*, dev: bool, train: bool, compiler: bool, lowest: bool) -> list[Environment]:
     return [Environment(".venv", (Step("one step", ("-c", "import time; time.sleep(%s)")),), ("limits.txt",))]
 """
 OLD = ("2.7", "3.6", "3.7", "3.8", "3.9", "3.10")

@@ -27,7 +27,7 @@ async def test_registered_servers_are_known_and_records_that_cannot_be_read_are_
     await roster.look()
     assert not roster.looking
     assert roster.addresses == {"10.0.0.9:1"}
-    assert roster.gaps() == ["none has registered in Redis"]
+    assert roster.gaps() == ["none has registered in Redis: start `narrows supervise` with the same --redis-url"]
     client.hset(ScaleKeys.SERVERS, "one", ServerRecord("10.0.0.1:8001", "gpu-0").to_json())
     client.hset(ScaleKeys.SERVERS, "two", b'{"v":1,"address":"[::1]:8001","slot":"gpu-1"}')
     client.hset(ScaleKeys.SERVERS, "broken", b"{")

@@ -19,7 +19,7 @@ from narrows.seal.key_folder import KeyFolder
 from narrows.vault import Plan, deal
 from orchestrator.supervise.ports import free_ports
 from tests.integration.seal.tls_redis import wait_for
-from tests.unit.compose.stack_file import services
+from tests.unit.compose.stack_file import by_default, services
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         pytest.skip("no redis-server with TLS here: apt-get install redis-server")
     folder, (port,) = tmp_path, free_ports(1)
     deal(Plan(folder, 16, 2, (), "rediss://redis:6379/0", f"rediss://localhost:{port}/0", ()))
-    command = [word.replace("/run/secrets", str(folder / "redis")) for word in services()["redis"]["command"]]
+    command = [
+        by_default(word).replace("/run/secrets", str(folder / "redis")) for word in services()["redis"]["command"]
+    ]
     command[command.index("--tls-port") + 1] = str(port)
     command[command.index("--maxmemory") + 1] = "100mb"
     found = Stack(folder, port, [*command, "--dir", str(folder)])

@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 _KNOB = re.compile(r"\$\{([A-Z_]+)")
+_DEFAULT = re.compile(r"\$\{[A-Z_]+:-([^}]*)\}")
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # untyped base
@@ -35,6 +36,11 @@ def services() -> dict[str, dict[str, Any]]:
     """The services of ``docker-compose.yml``."""
     found: dict[str, dict[str, Any]] = read("docker-compose.yml")["services"]
     return found
+
+
+def by_default(word: str) -> str:
+    """A word of a command with the defaults of its variables, as compose has it where nobody sets them."""
+    return _DEFAULT.sub(r"\1", word)
 
 
 def knobs(name: str) -> set[str]:
