@@ -84,6 +84,7 @@ class Stream:
     def doubt(self) -> None:
         """Forget what Redis was known to hold: it may have lost its last second, or be another."""
         self.seen, self.drained_s, self.drained_ms, self.read_to = SeenWindow(), -math.inf, -math.inf, (0, 0)
+        self.chain_read = False  # frames that come back are older than the references that are cached here
 
     def count_end(self, *, skipped: bool) -> None:
         """One more frame ended."""

@@ -34,6 +34,29 @@ async def test_frames_that_come_back_with_a_lost_second_end_in_masks(
     assert await cam.ledger() == {"mask": 8}
 
 
+async def test_predicted_frames_that_come_back_find_their_references_though_others_are_cached(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam = camera()
+    await cam.settings(b'{"policy": "complete"}')
+    async with dispatching():
+        await cam.send(cam.packet(), cam.predicted())
+        await cam.ended(mask=2)
+    async with dispatching():
+        await cam.send(cam.predicted())  # the chain of the former owner is read for it
+        await cam.ended(mask=3)
+        kept = (cam.keys.seen, cam.keys.ledger, cam.keys.outcomes, cam.keys.chain)
+        disk = {key: await store.call("DUMP", key) for key in kept}
+        packets = [cam.predicted() for _ in range(12)]  # more than are cached
+        entries = await cam.send(*packets)
+        disk[cam.keys.features] = await _undelivered(store, cam, entries, [each.to_bytes() for each in packets])
+        await cam.ended(mask=15)
+        await store.many([("RESTORE", key, 0, value, "REPLACE") for key, value in disk.items()])
+        await cam.ended(mask=15)
+    assert [mask.identity.sequence for mask in await cam.outcomes() if isinstance(mask, MaskPacket)] == list(range(15))
+    assert await cam.ledger() == {"mask": 15}
+
+
 async def test_a_key_that_is_asked_for_after_the_count_was_lost_is_a_new_value_to_the_camera(
     camera: MakeCamera, dispatching: Start, store: Store
 ) -> None:
