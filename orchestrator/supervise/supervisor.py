@@ -35,6 +35,8 @@ _log = structlog.get_logger(__name__)
 _LOOK_S = 0.5
 _PROMPT_S = 1.0  # an answer of Redis that took longer came after a time in which nobody could report
 _SPARE_S = 10.0
+_AWAY_AT_THE_END_S = 3.0
+"""Without Redis nobody can be seen to let a server go, and dispatchers get no frames; a restart of it takes less."""
 
 
 class Supervisor:
@@ -110,7 +112,7 @@ class Supervisor:
         try:
             heard = await self._registry.hear()
         except ServiceError as error:
-            self._say_away(error)
+            self._say_away(error, leaving=leaving)
             return
         if self._away or time.monotonic() - asked_s > _PROMPT_S:
             self._steady_since_s = time.monotonic()
@@ -122,7 +124,7 @@ class Supervisor:
             await self._tell(heard.now_ms)
             await self._bury(heard)
         except ServiceError as error:
-            self._say_away(error)
+            self._say_away(error, leaving=leaving)
         for slot in let_go:  # only now, for nobody shall find it any more when it ends
             slot.stop()
 
@@ -196,11 +198,17 @@ class Supervisor:
         return [slot for slot in self._slots if slot.phase in phases]
 
     async def _end(self, hurry: asyncio.Event) -> None:
-        """Drain and stop all, and leave no record."""
+        """Drain and stop all, and leave no record; stop them at once where Redis went too."""
         give_up_s = time.monotonic() + self._drain_s + _SPARE_S
+        heard_s = time.monotonic()
         while not hurry.is_set() and time.monotonic() < give_up_s:
             await self._look(leaving=True)
             if len(self._in(Phase.FREE)) == len(self._slots):
+                break
+            if not self._away:
+                heard_s = time.monotonic()
+            elif time.monotonic() - heard_s > _AWAY_AT_THE_END_S:
+                _log.warning("servers are stopped without being let go, for Redis is away")
                 break
             await _pause(hurry)
         for slot in self._slots:
@@ -213,9 +221,10 @@ class Supervisor:
         except ServiceError as error:
             _log.warning("the records stay behind; the next supervisor of this name removes them", error=str(error))
 
-    def _say_away(self, error: ServiceError) -> None:
+    def _say_away(self, error: ServiceError, *, leaving: bool = False) -> None:
         if self._reminder.due(str(error)):
-            _log.warning("all stays as it is until Redis is back", error=str(error))
+            what = "Redis is away while servers are let go" if leaving else "all stays as it is until Redis is back"
+            _log.warning(what, error=str(error))
         self._away = True
         self._silent.begin_anew()
 

@@ -189,6 +189,17 @@ def test_while_redis_is_away_the_servers_stay(tmp_path: Path, options: tuple[str
         assert list(host.servers().values()) == [address]
 
 
+def test_told_to_end_without_redis_it_does_not_wait_for_what_nobody_can_say(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with LocalRedis.start(tmp_path) as server, supervising(server.url, tmp_path, *options, "--drain-s", "600") as host:
+        host.comes_to(ready=1)
+        server.stop()
+        host.process.send_signal(signal.SIGTERM)
+        host.process.wait(WAIT_S)
+        assert "without being let go, for Redis is away" in host.told()
+
+
 def test_two_of_a_name_are_refused(host: Host, server: LocalRedis, tmp_path: Path, options: tuple[str, ...]) -> None:
     with supervising(server.url, tmp_path / "elsewhere", *options) as other:
         assert other.process.wait(WAIT_S) == 1
