@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-bundle = typer.Typer(help="Look into a bundle.", no_args_is_help=True)
+from narrows.cli.group import command_group
+
+bundle = command_group("Look into a bundle.")
 
 
 @bundle.command()

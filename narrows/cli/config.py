@@ -9,13 +9,9 @@ from typing import Annotated
 
 import typer
 
-config = typer.Typer(
-    help="Show what the configuration file and the environment say.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+from narrows.cli.group import command_group
+
+config = command_group("Show what the configuration file and the environment say.")
 
 
 @config.command()

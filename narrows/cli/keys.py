@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.group import command_group
+
 if TYPE_CHECKING:
     from narrows.seal import Keyring, Root
 
-keys = typer.Typer(
-    help="The keys that packets are sealed with, and Redis's users.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+keys = command_group("The keys that packets are sealed with, and Redis's users.")
 Folder = Annotated[
     Path, typer.Option("--keys", envvar="NARROWS_KEYS", help="Key folder; who holds it opens every camera's packets.")
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.errors import RecordError, ServiceUnavailable
 from narrows.reminder import Reminder
@@ -27,13 +28,7 @@ if TYPE_CHECKING:
 _TRY_AGAIN_S = 0.5
 _SILENT_S = 3.0
 
-masks = typer.Typer(
-    help="Follow a stream's masks.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+masks = command_group("Follow a stream's masks.")
 
 
 class Format(StrEnum):

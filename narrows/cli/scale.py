@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.surroundings import caller
 
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
     from narrows.registry import ScaleDesk
     from narrows.wire.scale_order import ScaleOrder
 
-scale = typer.Typer(
-    help="What the autoscaler does, and telling it otherwise.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+scale = command_group("What the autoscaler does, and telling it otherwise.")
 By = Annotated[str | None, typer.Option("--by", help="Who orders, for the audit.", show_default="USER@HOST")]
 
 

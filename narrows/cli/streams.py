@@ -11,6 +11,7 @@ import typer
 from msgspec import json, to_builtins
 from msgspec.structs import replace
 
+from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.surroundings import caller
 from narrows.wire.streams import Policy, StreamSettings
@@ -40,13 +41,7 @@ class Sort(StrEnum):
         return f"{self.replace('-', '_')}_per_s"
 
 
-streams = typer.Typer(
-    help="List, set and remove the settings of streams.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+streams = command_group("List, set and remove the settings of streams.")
 Stream = Annotated[str, typer.Argument(help="Stream id, for example cam-1.")]
 By = Annotated[str | None, typer.Option("--by", help="Who asks, for the audit.", show_default="USER@HOST")]
 

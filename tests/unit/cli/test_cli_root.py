@@ -37,6 +37,13 @@ def test_help_names_every_command() -> None:
     assert all(command.name in shown.stdout for command in COMMANDS)
 
 
+@pytest.mark.parametrize("group", ["bundle", "config", "keys", "masks", "scale", "streams"])
+def test_every_group_answers_to_both_words_for_help_with_the_same(group: str) -> None:
+    short, long = narrows(group, "-h"), narrows(group, "--help")
+    assert (short.returncode, short.stdout) == (0, long.stdout)
+    assert "--install-completion" not in short.stdout
+
+
 def test_help_imports_nothing_heavy() -> None:
     report = "import atexit\natexit.register(lambda: print('LOADED', *sorted(sys.modules)))"
     loaded = narrows("--help", before=report).stdout.partition("LOADED")[2].split()
