@@ -84,6 +84,11 @@ def list_streams(
             print(json.encode(to_builtins(overview) | extra).decode())
         return
     _print_table(found, rates)
+    for overview in found:
+        if overview.unreadable:
+            print(
+                f"{overview.stream}: {overview.unreadable}; `narrows streams set` or `remove` mends it", file=sys.stderr
+            )
 
 
 @streams.command("set")
@@ -113,7 +118,7 @@ def set_stream(
     if bundle is not None:
         changes["bundle"] = None if bundle == "any" else bundle
     with _registry(redis_url) as registry:
-        current = registry.get(stream) or StreamSettings()
+        current = registry.get_if_readable(stream) or StreamSettings()
         stored = registry.set(stream, replace(current, **changes), who=by or caller())
     print(f"{stream}: {_in_words(stored)}")
 

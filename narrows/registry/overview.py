@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
+from narrows.errors import RecordError, StreamIdInvalid
 from narrows.registry.registry import StreamRegistry
 from narrows.wire import ShardKeys, StreamKeys, StreamSettings
 from narrows.wire.keys import KIND_FIELD, check_stream_id
@@ -28,6 +30,7 @@ class StreamOverview:
         mask_ms: when its last mask was written, the same clock; 0: none is among its newest outcomes.
         state: ``new`` (never heard of), ``silent`` (for half a minute), ``no_masks`` (it sends, and got no mask for as
             long), else ``live``.
+        unreadable: why what is stored of its settings cannot be read; ``settings`` are the defaults then.
     """
 
     stream: str
@@ -38,16 +41,13 @@ class StreamOverview:
     seen_ms: int
     mask_ms: int = 0
     state: str = "new"
+    unreadable: str = ""
 
 
 def overviews(registry: StreamRegistry, only: Collection[str] | None = None) -> list[StreamOverview]:
-    """The streams named, or all that are registered or have a ledger; by name.
-
-    Raises:
-        RecordError: stored settings cannot be read.
-    """
+    """The streams named, or by name all that are registered or have a ledger, as far as a stream may be called so."""
     registered = registry.registered()
-    names = sorted(registered.keys() | set(_with_ledger(registry)) if only is None else only)
+    names = sorted(_valid(registered) | set(_with_ledger(registry)) if only is None else only)
     seconds, micros = registry.client.time()
     now_ms = seconds * 1000 + micros // 1000
     return [_overview(registry, name, registered.get(name), now_ms) for name in names]
@@ -57,10 +57,21 @@ def _with_ledger(registry: StreamRegistry) -> Iterator[str]:
     for shard in range(registry.install.shards):
         prefix = f"{ShardKeys(shard).prefix}:ledger:"
         for key in registry.client.scan_iter(match=f"{prefix}*", count=1000):
-            yield check_stream_id(key.decode("utf-8", "replace").removeprefix(prefix))
+            with suppress(StreamIdInvalid):
+                yield check_stream_id(key.decode("utf-8", "replace").removeprefix(prefix))
 
 
-def _overview(registry: StreamRegistry, stream: str, settings: StreamSettings | None, now_ms: int) -> StreamOverview:
+def _valid(streams: Iterable[str]) -> set[str]:
+    found = set()
+    for stream in streams:
+        with suppress(StreamIdInvalid):
+            found.add(check_stream_id(stream))
+    return found
+
+
+def _overview(
+    registry: StreamRegistry, stream: str, stored: StreamSettings | RecordError | None, now_ms: int
+) -> StreamOverview:
     keys = StreamKeys.of(stream, registry.install.shards)
     client = registry.client
     backlog: Any = client.xlen(keys.features)
@@ -69,13 +80,14 @@ def _overview(registry: StreamRegistry, stream: str, settings: StreamSettings | 
     mask_ms = _last_mask_ms(client, keys.outcomes)
     return StreamOverview(
         stream=stream,
-        settings=settings or StreamSettings(),
-        registered=settings is not None,
+        settings=stored if isinstance(stored, StreamSettings) else StreamSettings(),
+        registered=stored is not None,
         backlog=int(backlog),
         ledger={name.decode("utf-8", "replace"): int(count) for name, count in ledger.items() if count.isdigit()},
         seen_ms=seen_ms,
         mask_ms=mask_ms,
         state=state_of(now_ms, seen_ms, mask_ms),
+        unreadable=str(stored) if isinstance(stored, RecordError) else "",
     )
 
 

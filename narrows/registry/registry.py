@@ -7,6 +7,7 @@ from typing import Any
 
 import redis
 
+from narrows.errors import RecordError
 from narrows.registry.audit import AuditEvent, write_audit
 from narrows.wire import Install, ShardKeys, StreamKeys, StreamSettings
 
@@ -32,15 +33,26 @@ class StreamRegistry:
         stored: Any = self.client.hget(self._hash(stream), stream)
         return None if stored is None else StreamSettings.parse(stored)
 
-    def set(self, stream: str, settings: StreamSettings, *, who: str) -> StreamSettings:
-        """Register a stream, or change it; answers with what is now stored.
+    def get_if_readable(self, stream: str) -> StreamSettings | None:
+        """As :meth:`get`; ``None`` too for what cannot be read, which may then be set anew or removed.
 
         Raises:
             StreamIdInvalid: the id cannot be used.
-            RecordError: a setting is out of its range, or what was stored cannot be read.
+        """
+        try:
+            return self.get(stream)
+        except RecordError:
+            return None
+
+    def set(self, stream: str, settings: StreamSettings, *, who: str) -> StreamSettings:
+        """Register a stream, or change it, also where what was stored cannot be read; answers with what is now stored.
+
+        Raises:
+            StreamIdInvalid: the id cannot be used.
+            RecordError: a setting is out of its range.
         """
         checked = StreamSettings.parse(settings.to_json())
-        write_audit(self.client, AuditEvent(who, "set", stream, self.get(stream), checked))
+        write_audit(self.client, AuditEvent(who, "set", stream, self.get_if_readable(stream), checked))
         self.client.hset(self._hash(stream), stream, checked.to_json())
         return checked
 
@@ -49,26 +61,29 @@ class StreamRegistry:
 
         Raises:
             StreamIdInvalid: the id cannot be used.
-            RecordError: what was stored cannot be read.
         """
-        before = self.get(stream)
-        if before is None:
+        before = self.get_if_readable(stream)
+        if before is None and not self.client.hexists(self._hash(stream), stream):
             return False
         write_audit(self.client, AuditEvent(who, "remove", stream, before, None))
         self.client.hdel(self._hash(stream), stream)
         return True
 
-    def registered(self) -> dict[str, StreamSettings]:
-        """All registered streams.
-
-        Raises:
-            RecordError: what is stored cannot be read; the message names the stream's fault.
-        """
-        found: dict[str, StreamSettings] = {}
+    def registered(self) -> dict[str, StreamSettings | RecordError]:
+        """All registered streams; where what is stored cannot be read, why."""
+        found: dict[str, StreamSettings | RecordError] = {}
         for shard in range(self.install.shards):
             stored: Any = self.client.hgetall(ShardKeys(shard).streams)
-            found |= {name.decode("utf-8", "replace"): StreamSettings.parse(value) for name, value in stored.items()}
+            for name, value in stored.items():
+                found[name.decode("utf-8", "replace")] = _read(value)
         return found
 
     def _hash(self, stream: str) -> str:
         return ShardKeys(StreamKeys.of(stream, self.install.shards).shard).streams
+
+
+def _read(stored: bytes) -> StreamSettings | RecordError:
+    try:
+        return StreamSettings.parse(stored)
+    except RecordError as error:
+        return error

@@ -76,6 +76,21 @@ def test_stored_settings_that_cannot_be_read_are_a_named_error(registry: StreamR
         registry.get("cam-1")
 
 
+def test_settings_that_cannot_be_read_hide_no_other_stream_and_can_be_set_or_removed(registry: StreamRegistry) -> None:
+    for stream in ("cam-1", "cam-2"):
+        registry.client.hset(ShardKeys(StreamKeys.of(stream, 4).shard).streams, stream, '{"weight": 1e999}')
+    registry.client.hset(ShardKeys(0).streams, "no stream's name", "{}")
+    registry.client.hset(ShardKeys(0).prefix + ":ledger:nor this", "mask", 1)
+    registry.set("cam-3", SETTINGS, who="a test")
+    found = {each.stream: each for each in overviews(registry)}
+    assert set(found) == {"cam-1", "cam-2", "cam-3"}
+    assert "weight" in found["cam-1"].unreadable
+    assert (found["cam-3"].settings, found["cam-3"].unreadable) == (SETTINGS, "")
+    registry.set("cam-1", SETTINGS, who="a test")
+    assert registry.remove("cam-2", who="a test")
+    assert {each.stream: each.unreadable for each in overviews(registry)} == {"cam-1": "", "cam-3": ""}
+
+
 def test_an_overview_has_backlog_ledger_and_when_a_stream_was_last_heard_of(registry: StreamRegistry) -> None:
     registry.set("quiet", SETTINGS, who="a test")
     keys = StreamKeys.of("busy", 4)
