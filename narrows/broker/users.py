@@ -18,7 +18,7 @@ _READ = (
     "ping time info type exists get mget hget hmget hgetall hkeys hvals zrange zrangebyscore scan "
     "xlen xrange xrevrange xread xpending xinfo|stream xinfo|groups memory|usage"
 )
-_SCRIPTS = "eval evalsha script|load"
+_SCRIPTS = "eval evalsha eval_ro evalsha_ro script|load"
 _SERVICE = "client|no-evict"
 """For programs that go on for ever: the server does not cut them for room."""
 _TRANSACTION = "multi exec discard watch unwatch"

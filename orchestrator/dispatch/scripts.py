@@ -47,6 +47,11 @@ class Script:
         check = _CHECK_TYPES % ", ".join(f"'{each}'" for each in self.types) if self.types else ""
         return self.shebang + check + self.body
 
+    @property
+    def reads_only(self) -> bool:
+        """Whether the server refuses it every write; then the right to read its keys is enough to run it."""
+        return self.shebang == _READS_ONLY
+
     @cached_property
     def sha(self) -> str:
         """SHA-1 of the text, as EVALSHA wants it."""

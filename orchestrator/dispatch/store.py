@@ -219,9 +219,14 @@ class Store:
 
     async def run_many(self, calls: Sequence[tuple[Script, Sequence[str | bytes], Sequence[Encodable]]]) -> list[Reply]:
         """Run scripts in one round trip, by their hash; what the server has not seen yet is sent whole."""
-        replies = await self.many([("EVALSHA", script.sha, len(keys), *keys, *args) for script, keys, args in calls])
+        replies = await self.many(
+            [(_variant("EVALSHA", script), script.sha, len(keys), *keys, *args) for script, keys, args in calls]
+        )
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, ReplyRefused) and reply.code == "NOSCRIPT"]
-        again = [("EVAL", calls[i][0].text, len(calls[i][1]), *calls[i][1], *calls[i][2]) for i in unknown]
+        again = [
+            (_variant("EVAL", script), script.text, len(keys), *keys, *args)
+            for script, keys, args in (calls[i] for i in unknown)
+        ]
         for i, reply in zip(unknown, await self.many(again), strict=True):
             replies[i] = reply
         return replies
@@ -288,6 +293,11 @@ class Store:
     async def hash_of(self, key: str) -> dict[bytes, bytes]:
         """All fields of a hash."""
         return pairs(await self.call("HGETALL", key))
+
+
+def _variant(command: str, script: Script) -> str:
+    """How a script is run: one that only reads asks for no right to write its keys."""
+    return f"{command}_RO" if script.reads_only else command
 
 
 def pack_read(group: str, consumer: str, keys: Sequence[str], *, count: int, block_ms: int) -> bytes:

@@ -19,6 +19,8 @@ from narrows.bundle import Bundle
 from narrows.errors import ServiceError
 from narrows.wire import Install, StreamKeys
 from narrows.wire.keys import INSTALL_KEY, ShardKeys
+from orchestrator.autoscale.unowned import UnownedBacklog
+from orchestrator.dispatch import Store
 from tests.integration.seal import tls_redis
 from tests.integration.seal.programs import ROOT, program, until
 from tests.integration.seal.tls_redis import TlsRedis
@@ -170,6 +172,18 @@ def test_nobody_without_a_password_or_without_the_authority_comes_in(tls: TlsRed
         client.ping()
     with pytest.raises(ServiceError, match="certificate"):
         narrows.subscribe("cam-1", redis_url=bare)
+
+
+async def test_the_autoscaler_counts_what_waits_where_no_dispatcher_is(tls: TlsRedis) -> None:
+    with tls.client("admin") as admin:
+        admin.flushall()
+        admin.set(INSTALL_KEY, Install(4).to_json())
+        admin.xadd(OWN.features, {"p": b"x"})
+        ask(admin, ("ACL", "LOG", "RESET"))
+        store = Store.connect(tls.url("autoscaler"))
+        assert (await UnownedBacklog(store).count(())).frames == 1
+        await store.close()
+        assert ask(admin, ("ACL", "LOG")) == []
 
 
 def test_the_programs_work_over_tls_with_their_own_users_and_ask_for_no_more(
