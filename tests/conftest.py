@@ -1,9 +1,13 @@
 """Which tests this environment can run: those of the workshop need torch, which no running service has."""
 
 import signal
+from collections.abc import Iterator
 from importlib.util import find_spec
 
+import pytest
 from hypothesis import settings
+
+from narrows import redact
 
 settings.register_profile("narrows", deadline=None)  # what a busy machine takes is no claim of a test
 settings.load_profile("narrows")
@@ -19,3 +23,10 @@ def pytest_configure() -> None:
     """Let Ctrl-C mean Ctrl-C to the programs under test, also where a shell started us in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> Iterator[None]:
+    """A password that another test made known is an ordinary word in the next one."""
+    yield
+    redact._Known.values, redact._Known.found = frozenset(), None

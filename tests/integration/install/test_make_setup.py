@@ -17,6 +17,8 @@ SMALL = """
 def planned(*, dev: bool, train: bool, compiler: bool, lowest: bool) -> list[Environment]:
     return [Environment(".venv", (Step("one step", ("-c", "import time; time.sleep(%s)")),), ("limits.txt",))]
 """
+_OF_THE_CALLER = {"PYTHON", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+"""What a `make test` around this would tell the `make setup` here."""
 OLD = ("2.7", "3.6", "3.7", "3.8", "3.9", "3.10")
 
 
@@ -41,7 +43,7 @@ def plan(checkout: Path, sleep_s: float) -> None:
 
 def setup(checkout: Path, *words: str, path: str = "") -> tuple[int, str]:
     """The exit status and what a pipe gets of both outputs."""
-    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHON", "PYTHONPATH"}}
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_THE_CALLER}
     environment["PATH"] = os.pathsep.join(filter(None, [path, environment["PATH"]]))
     done = subprocess.run(
         ["make", "setup", *words], cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -15,7 +15,10 @@ ROUND_TRIP_S = 0.1
 
 
 def metered(sizes: Sequence[int], bytes_per_s: float, period_s: float, window: int) -> LinkMeter:
-    """Packets coded once a period, so many of them on their way at most, on a link of a given rate."""
+    """Packets coded once a period, so many of them on their way at most, on a link of a given rate.
+
+    The camera asks Redis something small now and then, so a bare round trip is measured within the meter's memory.
+    """
     meter = LinkMeter()
     meter.probe(ROUND_TRIP_S, 0.0)
     acked_s: list[float] = []
@@ -26,6 +29,7 @@ def metered(sizes: Sequence[int], bytes_per_s: float, period_s: float, window: i
         free_s = max(free_s, sent_s) + size / bytes_per_s
         acked_s.append(free_s + ROUND_TRIP_S)
         meter.deliver(Delivery(coded_s, sent_s, acked_s[-1], size))
+        meter.probe(ROUND_TRIP_S, acked_s[-1])
     return meter
 
 

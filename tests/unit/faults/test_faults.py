@@ -24,7 +24,7 @@ def count(metrics: Metrics, cause: Cause) -> float:
 
 
 def test_a_lasting_fault_is_one_line_and_one_count_however_often_it_is_met(clock: Clock) -> None:
-    faults = Faults(metrics := Metrics(), clock)
+    faults = Faults(metrics := Metrics(), clock, paused=lambda: False)
     with capture_logs() as lines:
         for _ in range(5):
             faults.begin(Cause.REDIS_AWAY, "refused")
@@ -40,7 +40,7 @@ def test_a_lasting_fault_is_one_line_and_one_count_however_often_it_is_met(clock
 
 
 def test_what_lasts_is_said_again_every_half_minute_and_counted_once(clock: Clock) -> None:
-    faults = Faults(metrics := Metrics(), clock)
+    faults = Faults(metrics := Metrics(), clock, paused=lambda: False)
     with capture_logs() as lines:
         for _ in range(7):
             faults.begin(Cause.TRITON_AWAY, "none has registered")
@@ -54,7 +54,7 @@ def test_what_lasts_is_said_again_every_half_minute_and_counted_once(clock: Cloc
 
 
 def test_it_counts_again_when_it_comes_back(clock: Clock) -> None:
-    faults = Faults(metrics := Metrics(), clock)
+    faults = Faults(metrics := Metrics(), clock, paused=lambda: False)
     for _ in range(2):
         faults.begin(Cause.TRITON_AWAY, "refused")
         faults.end(Cause.TRITON_AWAY)
@@ -62,7 +62,7 @@ def test_it_counts_again_when_it_comes_back(clock: Clock) -> None:
 
 
 def test_a_mended_fault_that_several_batches_meet_is_one(clock: Clock) -> None:
-    faults = Faults(metrics := Metrics(), clock)
+    faults = Faults(metrics := Metrics(), clock, paused=lambda: False)
     for pause_s in (0.0, 0.5, 0.9, 1.5):
         clock.now_s += pause_s
         faults.happened(Cause.TRITON_REGIONS_LOST, "unknown region")
