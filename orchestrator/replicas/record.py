@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
+from msgspec import Meta
 from msgspec.structs import replace
 
 from narrows.errors import RecordError, ServiceError
@@ -11,6 +12,8 @@ from narrows.wire.record import Record, Seconds
 from orchestrator.replicas.address import Address
 
 MAX_RECORD_BYTES = 4096
+_Cores = Annotated[float, Meta(ge=0.01, le=1e6)]
+"""A supervisor gives a twentieth of a core at least; what is next to nothing would make a rate of no number."""
 
 
 class ServerRecord(Record, frozen=True, tag_field="v", tag=1):
@@ -30,7 +33,7 @@ class ServerRecord(Record, frozen=True, tag_field="v", tag=1):
     address: str
     slot: str = ""
     metrics: str = ""
-    cores: Seconds | None = None
+    cores: _Cores | None = None
     cpu_s: Seconds | None = None
 
     @classmethod

@@ -213,7 +213,7 @@ LOOKS = st.builds(
         st.dictionaries(st.integers(1, 64), st.builds(BatchTotals, st.integers(1, 500), st.floats(1e-6, 50))),
     ),
     max_batch=st.just({"aa": 16, "bb": 0}),
-    cores=st.none() | st.floats(0, 64),
+    cores=st.none() | st.floats(0.01, 64),
     cpu_s=st.none() | st.floats(0, 1e5),
 )
 

@@ -82,6 +82,12 @@ def test_any_json_is_a_record_or_refused_by_name(raw: object) -> None:
     assert Address.parse(record.address)
 
 
+@pytest.mark.parametrize("cores", ["5e-324", "0.0", "-1.0", "1e300"])
+def test_a_share_of_a_processor_that_none_can_give_is_refused(cores: str) -> None:
+    with pytest.raises(RecordError, match="cores"):
+        ServerRecord.parse(f'{{"v":1,"address":"10.0.0.1:8001","cores":{cores}}}'.encode())
+
+
 def test_a_newer_record_may_have_more_fields_but_not_another_version() -> None:
     assert ServerRecord.parse(b'{"v":1,"address":"a:1","zone":"b"}') == ServerRecord("a:1")
     with pytest.raises(RecordError, match="version 2"):
