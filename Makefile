@@ -170,5 +170,5 @@ fuzz: setup-dev ## Ten million inputs to parsers, seals and the symbol coder; AR
 
 .PHONY: clean
 clean: ## Remove the environments and what was compiled (bundles and runs stay)
-	@rm -rf .venv .venv-triton .venv-train build dist *.egg-info narrows/codec/*.so
+	@rm -rf .venv .venv-triton .venv-train build dist *.egg-info narrows/contract/codec/*.so
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

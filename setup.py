@@ -41,7 +41,7 @@ class BuildWithCoder(build_py):
     """Copies the packages, then compiles the coder beside its copied source."""
 
     def run(self) -> None:
-        """As setuptools asks; an editable install gets its coder from ``python -m narrows.codec.build``."""
+        """As setuptools asks; an editable install gets its coder from ``python -m narrows.contract.codec.build``."""
         if self.editable_mode:
             super().run()
             return
@@ -56,12 +56,12 @@ class BuildWithCoder(build_py):
 
 
 def codec_module(name: str) -> ModuleType:
-    """A module of ``narrows.codec`` without the package's own imports: its use needs NumPy, its build does not."""
+    """A module of ``narrows.contract.codec`` without its package's imports: they need NumPy, building does not."""
     sys.path.insert(0, str(ROOT))
-    package = ModuleType("narrows.codec")
-    package.__path__ = [str(ROOT / "narrows" / "codec")]
-    sys.modules["narrows.codec"] = package
-    return import_module(f"narrows.codec.{name}")
+    package = ModuleType("narrows.contract.codec")
+    package.__path__ = [str(ROOT / "narrows" / "contract" / "codec")]
+    sys.modules["narrows.contract.codec"] = package
+    return import_module(f"narrows.contract.codec.{name}")
 
 
 def zig_target(platform: str) -> str | None:

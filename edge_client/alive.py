@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from narrows.errors import StateError
+from narrows.contract.errors import StateError
 
 _PERIOD_S = 1.0
 

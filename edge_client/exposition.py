@@ -12,9 +12,9 @@ import structlog
 from prometheus_client import CollectorRegistry, write_to_textfile
 
 from edge_client.metrics_server import MetricsServer
-from narrows.errors import ServiceError, StateError
-from narrows.listening import HTTP_OPTION, TOKEN_OPTION, Limits, check_exposure, parse_address
-from narrows.loop_guard import LoopGuard
+from narrows.contract.errors import ServiceError, StateError
+from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, Limits, check_exposure, parse_address
+from narrows.runtime.loop_guard import LoopGuard
 
 _LOG = structlog.get_logger("edge.metrics")
 _FILE_PERIOD_S = 15.0

@@ -6,23 +6,23 @@ import time
 from dataclasses import dataclass, field
 from threading import Event
 
-from edge_client.camera_watch import CameraWatch
+from edge_client.capture.camera_watch import CameraWatch
+from edge_client.capture.pacer import Pacer
+from edge_client.capture.sources import CameraFrame, CameraSource
 from edge_client.clock import unix_ms
-from edge_client.coding import FrameCoder, KeyRequests
-from edge_client.encoder import Encoder
-from edge_client.governor import Governor
-from edge_client.outbox import FrameRecord, Outbox, Outgoing
-from edge_client.pacer import Pacer
+from edge_client.encode.coding import FrameCoder, KeyframeTriggers
+from edge_client.encode.encoder import OnnxEncoder
+from edge_client.encode.sealing import Sealing
 from edge_client.progress import Progress
-from edge_client.questions import Questions
+from edge_client.rate.governor import Governor
 from edge_client.sd_notify import READY, STOPPING, notify
-from edge_client.sealing import Sealing
 from edge_client.settings import EdgeSettings
-from edge_client.sources import Frame, Source
 from edge_client.stats import Tally
-from edge_client.uplink import Uplink
+from edge_client.transport.outbox import FrameRecord, Outbox, Outgoing
+from edge_client.transport.questions import Questions
+from edge_client.transport.uplink import Uplink
 from edge_client.watchdog import Watchdog
-from narrows.wire import FrameIdentity, Kind
+from narrows.contract.wire import FrameIdentity, PacketKind
 
 FLUSH_S = 1.6
 """After a request to stop; with what follows it keeps within two seconds."""
@@ -32,7 +32,7 @@ _MAIN_BEAT_S, _PAUSE_S = 30.0, 5.0
 
 
 @dataclass(frozen=True)
-class Vitals:
+class LoopWatch:
     """What says that the main loop goes round, and that pictures come."""
 
     watchdog: Watchdog
@@ -54,8 +54,8 @@ class FrameLoop:
 
     settings: EdgeSettings
     stop: Event
-    source: Source
-    encoder: Encoder
+    source: CameraSource
+    encoder: OnnxEncoder
     coder: FrameCoder
     governor: Governor
     epoch: int
@@ -63,10 +63,10 @@ class FrameLoop:
     uplink: Uplink
     questions: Questions
     tally: Tally
-    vitals: Vitals
+    watch: LoopWatch
     sealing: Sealing | None = None
     sequence: int = 0
-    key_requests: KeyRequests = field(default_factory=KeyRequests)
+    key_requests: KeyframeTriggers = field(default_factory=KeyframeTriggers)
     pacer: Pacer = field(default_factory=lambda: Pacer(time.monotonic))
     progress: Progress = field(default_factory=lambda: Progress(time.monotonic))
 
@@ -99,7 +99,7 @@ class FrameLoop:
             if frame is None:
                 self._report()
                 return False
-            self.vitals.camera.saw(frame.picture)
+            self.watch.camera.saw(frame.picture)
             level = self.governor.choose(self.questions.control).level  # by what was acknowledged meanwhile
             self.outbox.put(self._encode(frame, FrameIdentity(self.epoch, self.sequence), level))
             self.sequence += 1
@@ -117,10 +117,10 @@ class FrameLoop:
         """Wait for the next frame's time, beating meanwhile."""
         while delay_s > _PAUSE_S and not self.stop.wait(_PAUSE_S):
             delay_s -= _PAUSE_S
-            self.vitals.beat()
+            self.watch.beat()
         return self.stop.wait(delay_s)
 
-    def _encode(self, frame: Frame, identity: FrameIdentity, level: int) -> Outgoing:
+    def _encode(self, frame: CameraFrame, identity: FrameIdentity, level: int) -> Outgoing:
         taken_s = time.monotonic() - max(0, unix_ms() - frame.capture_ms) * 1e-3
         begun_s = time.perf_counter()
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
@@ -144,14 +144,14 @@ class FrameLoop:
             coder_ms=coder_s * 1e3,
             taken_s=taken_s,
         )
-        return Outgoing(record, packet, predicted=coded.kind is Kind.PREDICTED)
+        return Outgoing(record, packet, predicted=coded.kind is PacketKind.PREDICTED)
 
     def _has_enough(self) -> bool:
         """Whether ``--frames`` will be met by what is sent and waiting: a frame that is given up is made up for."""
         return self.settings.frames is not None and self.outbox.sent_or_hopeful >= self.settings.frames
 
     def _report(self) -> None:
-        self.vitals.beat()
+        self.watch.beat()
         self.uplink.check()
         befell = {"broken_off": self.source.broken_off, "unreadable": self.source.unreadable}
         self.tally.source(self.source.passed_over, self.pacer.behind_s, befell)
@@ -159,6 +159,6 @@ class FrameLoop:
 
     def _drain(self) -> None:
         while not (self.stop.is_set() or self.outbox.wait_empty(_DRAIN_POLL_S)):
-            self.vitals.beat()
+            self.watch.beat()
             self.uplink.check()
             self.progress.tick(self.tally.snapshot())

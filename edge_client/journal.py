@@ -8,14 +8,14 @@ from typing import Self, TextIO
 
 import structlog
 
-from edge_client.outbox import FrameRecord
 from edge_client.stats import EdgeStats, Tally
-from narrows.errors import StateError
+from edge_client.transport.outbox import FrameRecord
+from narrows.contract.errors import StateError
 
 _LOG = structlog.get_logger("edge.journal")
 
 
-class Journal:
+class EdgeJournal:
     """Appends to a file; without a path it writes nothing. A disk that fills up ends the journal, not the frames."""
 
     def __init__(self, path: Path | None, tally: Tally) -> None:

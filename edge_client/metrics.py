@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from edge_client.camera_watch import CameraState
+from edge_client.capture.camera_watch import CameraState
 from edge_client.reading import Reading
 from edge_client.stats import LATENCY_BOUNDS_S, EdgeStats
 

@@ -12,7 +12,7 @@ from threading import Lock
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from narrows.listening import HEADERS, Held, Limits, brings, to_give_up
+from narrows.runtime.listening import HEADERS, Held, Limits, brings, to_give_up
 
 _LOG = structlog.get_logger("edge.metrics")
 

@@ -21,35 +21,35 @@ from threading import Event
 import structlog
 
 from edge_client.alive import Alive
-from edge_client.backpressure import Room
-from edge_client.camera_watch import CameraWatch
+from edge_client.capture.camera_watch import CameraWatch
+from edge_client.capture.sources import CameraSource, is_live, open_source
 from edge_client.clock import unix_ms
-from edge_client.coding import FrameCoder
-from edge_client.encoder import Encoder
-from edge_client.frame_loop import FLUSH_S, FrameLoop, Vitals
-from edge_client.governor import Governor
-from edge_client.install import wait_for_shards
-from edge_client.journal import Journal
-from edge_client.link import AWAY_S, connect
-from edge_client.outbox import Fate, FrameRecord, Outbox
-from edge_client.questions import Questions
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
+from edge_client.encode.sealing import Sealing
+from edge_client.frame_loop import FLUSH_S, FrameLoop, LoopWatch
+from edge_client.journal import EdgeJournal
+from edge_client.rate.backpressure import Room
+from edge_client.rate.governor import Governor
+from edge_client.rate.steering import Choice
 from edge_client.reading import Reading
-from edge_client.sealing import Sealing
-from edge_client.server_clock import ServerClock
 from edge_client.settings import EdgeSettings
-from edge_client.sources import Source, is_live, open_source
 from edge_client.spool import Spool
-from edge_client.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.state import StateFolder
 from edge_client.stats import EdgeStats, Tally
-from edge_client.steering import Choice
-from edge_client.uplink import BEAT_S, Uplink
+from edge_client.transport.install import wait_for_shards
+from edge_client.transport.link import AWAY_S, connect
+from edge_client.transport.outbox import Fate, FrameRecord, Outbox
+from edge_client.transport.questions import Questions
+from edge_client.transport.server_clock import ServerClockEstimate
+from edge_client.transport.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
+from edge_client.transport.uplink import BEAT_S, Uplink
 from edge_client.watchdog import systemd_watchdog
-from narrows.bundle import Bundle
-from narrows.errors import BundleError
-from narrows.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
-from narrows.wire import StreamKeys
-from narrows.wire.keys import check_stream_id
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import BundleError
+from narrows.contract.wire import StreamKeys
+from narrows.contract.wire.keys import check_stream_id
+from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
 
 _LOG = structlog.get_logger("edge")
 DEFAULT_BITS_PER_PIXEL = 0.1
@@ -69,18 +69,18 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     sealing = None if settings.key_file is None else Sealing(settings.key_file, settings.stream, time.monotonic)
     own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
     governor = Governor(bundle.manifest, own, adaptive=settings.level is None, monotonic_s=time.monotonic)
-    encoder = Encoder(bundle, settings.threads)
+    encoder = OnnxEncoder(bundle, settings.threads)
     tally, watchdog = Tally(), systemd_watchdog(time.monotonic)
     camera = CameraWatch(time.monotonic, tally.camera, live=is_live(settings.source))
-    vitals = Vitals(watchdog, camera)
+    watch = LoopWatch(watchdog, camera)
     with (
-        closing(_source(settings, stop, vitals)) as source,
+        closing(_source(settings, stop, watch)) as source,
         StateFolder(settings.state_folder) as state,
-        Journal(settings.journal, tally) as journal,
+        EdgeJournal(settings.journal, tally) as journal,
         ExitStack() as exits,
     ):
         epoch = state.next_epoch(unix_ms(), 0 if sealing is None else sealing.issued_ms)
-        shards = settings.shards or _ask_for_shards(settings.redis_url, stop, vitals.beat)
+        shards = settings.shards or _ask_for_shards(settings.redis_url, stop, watch.beat)
         if shards is not None:
             keys = StreamKeys.of(settings.stream, shards)
             client = connect(settings.redis_url, away_s=None if settings.keeps_all else AWAY_S)
@@ -88,7 +88,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             outbox = _outbox(settings, _fates(journal, tally, Alive(settings.alive)), spool)
             room = Room(keys.features, settings.maxlen) if spool is not None else None
             beat = watchdog.loop("uplink", BEAT_S)
-            clock = ServerClock(time.monotonic, time.time)
+            clock = ServerClockEstimate(time.monotonic, time.time)
             follows = settings.shards is None
             questions = Questions(keys, clock, tally, time.monotonic, room, follows_install=follows)
             uplink = Uplink(client, keys, settings.maxlen, outbox, questions, governor, tally, time.monotonic, beat)
@@ -108,15 +108,15 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
                 uplink,
                 questions,
                 tally,
-                vitals,
+                watch,
                 sealing,
             ).play()
     return tally.snapshot()
 
 
-def _source(settings: EdgeSettings, stop: Event, vitals: Vitals) -> Source:
+def _source(settings: EdgeSettings, stop: Event, watch: LoopWatch) -> CameraSource:
     rate = settings.frames_per_s
-    return open_source(settings.source, loop=settings.loop, stop=stop, waiting=vitals.waits, frames_per_s=rate)
+    return open_source(settings.source, loop=settings.loop, stop=stop, waiting=watch.waits, frames_per_s=rate)
 
 
 def _ask_for_shards(redis_url: str, stop: Event, beat: Callable[[], None]) -> int | None:
@@ -124,7 +124,7 @@ def _ask_for_shards(redis_url: str, stop: Event, beat: Callable[[], None]) -> in
         return wait_for_shards(client, stop, beat)
 
 
-def _reading(tally: Tally, uplink: Uplink, outbox: Outbox, clock: ServerClock, governor: Governor) -> Reading:
+def _reading(tally: Tally, uplink: Uplink, outbox: Outbox, clock: ServerClockEstimate, governor: Governor) -> Reading:
     frames, size_bytes = outbox.on_disk
     link = governor.reading
     return Reading(
@@ -181,7 +181,7 @@ def _own_level(bundle: Bundle, level: int | None) -> int:
     return level
 
 
-def _fates(journal: Journal, tally: Tally, alive: Alive) -> Callable[[FrameRecord, str | None], None]:
+def _fates(journal: EdgeJournal, tally: Tally, alive: Alive) -> Callable[[FrameRecord, str | None], None]:
     def fate(record: FrameRecord, reason: str | None) -> None:
         if reason is None:
             tally.sent(record.size_bytes)

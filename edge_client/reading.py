@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_client.server_clock import Estimate
 from edge_client.stats import EdgeStats
+from edge_client.transport.server_clock import Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,9 @@ from typing import Self
 
 import structlog
 
-from narrows.errors import StateError
-from narrows.surroundings import state_home
-from narrows.wire.keys import check_stream_id
+from narrows.contract.errors import StateError
+from narrows.contract.wire.keys import check_stream_id
+from narrows.runtime.surroundings import state_home
 
 _LOG = structlog.get_logger("edge.state")
 _RANDOM_BITS, _HIGH_MOST = 32, (1 << 32) - 1

@@ -3,13 +3,21 @@
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "labels_at_source_size", "subscribe"]
+__all__ = ["MaskPacket", "Refusal", "Skip", "__version__", "labels_at_source_size", "subscribe"]
 
 if TYPE_CHECKING:
-    from narrows.pictures import labels_at_source_size
-    from narrows.subscription import subscribe
+    from narrows.client.subscription import subscribe
+    from narrows.contract.wire.mask import MaskPacket
+    from narrows.contract.wire.outcome import Refusal, Skip
+    from narrows.runtime.pictures import labels_at_source_size
 else:
-    _MODULES = {"labels_at_source_size": "narrows.pictures.source_size", "subscribe": "narrows.subscription"}
+    _MODULES = {
+        "MaskPacket": "narrows.contract.wire.mask",
+        "Refusal": "narrows.contract.wire.outcome",
+        "Skip": "narrows.contract.wire.outcome",
+        "labels_at_source_size": "narrows.runtime.pictures.source_size",
+        "subscribe": "narrows.client.subscription",
+    }
 
     def __getattr__(name: str) -> object:
         """Load what is asked for when it is asked for: the contract imports without Redis or Pillow."""

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 from hypothesis import settings
 
-from narrows import redact
+from narrows.runtime import redact
 
 settings.register_profile("narrows", deadline=None)  # what a busy machine takes is no claim of a test
 settings.load_profile("narrows")

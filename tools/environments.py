@@ -74,10 +74,10 @@ def _ours(name: str, extras: str, *, compiler: bool) -> Environment:
         name,
         (
             Step(f"install narrows[{extras}]", (*_PIP, "-c", "constraints.txt", *wanted)),
-            Step("compile the symbol coder", ("-m", "narrows.codec.build")),
+            Step("compile the symbol coder", ("-m", "narrows.contract.codec.build")),
         ),
-        ("pyproject.toml", "constraints.txt", "narrows/codec/kernel.c", "narrows/codec/build.py"),
-        ("narrows/codec/_kernel_*.so",),
+        ("pyproject.toml", "constraints.txt", "narrows/contract/codec/kernel.c", "narrows/contract/codec/build.py"),
+        ("narrows/contract/codec/_kernel_*.so",),
     )
 
 

@@ -19,9 +19,9 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
-from narrows.bundle import Bundle
-from narrows.demo.reel import Reel
-from narrows.demo.stack import Camera, Stack
+from narrows.contract.bundle import Bundle
+from narrows.ops.demo.reel import Reel
+from narrows.ops.demo.stack import Camera, Stack
 
 ROOT = Path(__file__).resolve().parents[1]
 CAMERAS = ("bridge-east", "bridge-west", "market-1", "market-2", "school-gate", "station-1", "station-2", "tunnel-3")

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from narrows.doctor.machine import Machine, dotted, problems
+from narrows.ops.doctor.machine import HostMachine, dotted, problems
 from tools.environments import Environment, planned
 from tools.step_runner import StepFailed, run_step
 
@@ -45,7 +45,7 @@ def main() -> int:
         "--keep-python", action="store_true", help="leave environments as they are that another Python made"
     )
     options = parser.parse_args()
-    machine = Machine.look()
+    machine = HostMachine.look()
     environments = planned(
         dev=options.dev, train=options.train, compiler=machine.compiler is not None, lowest=options.lowest
     )

@@ -19,7 +19,7 @@ PLATFORMS = ("manylinux_2_17_x86_64", "manylinux_2_17_aarch64")
 """With the oldest glibc that any manylinux names for aarch64 (PEP 599)."""
 ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
 _MACHINE_AT = 18
-_CODER = re.compile(r"narrows/codec/_kernel_[0-9a-f]{12}\.so")
+_CODER = re.compile(r"narrows/contract/codec/_kernel_[0-9a-f]{12}\.so")
 
 
 class WheelWrong(Exception):

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import write_result
-from narrows.bundle import Bundle
 from narrows.cli.evaluate import evaluate_bundle
-from narrows.dataset import FolderDataset
+from narrows.contract.bundle import Bundle
+from narrows.models.dataset import FolderDataset
 
 
 def main() -> None:

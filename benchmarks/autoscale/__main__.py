@@ -26,10 +26,10 @@ from benchmarks.autoscale.pictures import draw_courses, draw_fronts
 from benchmarks.autoscale.traces import MAKERS
 from benchmarks.autoscale.trials import Points, run_trials
 from benchmarks.record import write_result
-from orchestrator.autoscale.simulate.policy_name import PolicyName
-from orchestrator.autoscale.simulate.run import Outcome, simulate
-from orchestrator.autoscale.simulate.scalers import make_scaler
-from orchestrator.autoscale.simulate.world import World
+from orchestrator.scaling.simulate.policy_name import PolicyName
+from orchestrator.scaling.simulate.run import SimulationResult, simulate
+from orchestrator.scaling.simulate.scalers import make_scaler
+from orchestrator.scaling.simulate.world import World
 
 _PICTURES = Path("docs/pictures")
 _COURSE_EVERY_S = 15.0
@@ -177,7 +177,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _course(name: str, world: World, seed: int) -> tuple[str, Outcome]:
+def _course(name: str, world: World, seed: int) -> tuple[str, SimulationResult]:
     scaler = make_scaler(PolicyName.NARROWS, world, {})
     return name, simulate(MAKERS[name](seed), world, scaler, course_every_s=_COURSE_EVERY_S)
 

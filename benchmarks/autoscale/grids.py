@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from orchestrator.autoscale.simulate.policy_name import PolicyName
-from orchestrator.autoscale.simulate.world import World
+from orchestrator.scaling.simulate.policy_name import PolicyName
+from orchestrator.scaling.simulate.world import World
 
 Parameters = dict[str, float | int | str]
 

@@ -10,8 +10,8 @@ from benchmarks.autoscale.curves import Point, front
 from benchmarks.autoscale.grids import RIVALS
 from benchmarks.autoscale.svg import Panel, write_panels
 from benchmarks.autoscale.traces import MAKERS
-from orchestrator.autoscale.simulate.policy_name import PolicyName
-from orchestrator.autoscale.simulate.run import Outcome
+from orchestrator.scaling.simulate.policy_name import PolicyName
+from orchestrator.scaling.simulate.run import SimulationResult
 
 _COLOURS = {
     PolicyName.NARROWS: "#d62728",
@@ -45,7 +45,7 @@ def draw_fronts(path: Path, points: dict[tuple[str, PolicyName], list[Point]]) -
     write_panels(path, panels)
 
 
-def draw_courses(path: Path, courses: Sequence[tuple[str, Outcome]]) -> None:
+def draw_courses(path: Path, courses: Sequence[tuple[str, SimulationResult]]) -> None:
     """A panel a trace: frames/s offered, and frames/s that the ready servers could do, under our policy."""
     panels = []
     for name, outcome in courses:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.autoscale.simulate.trace import Trace, read_trace
+from orchestrator.scaling.simulate.trace import Trace, read_trace
 
 FPS = 5.0
 _HOUR_S = 3600.0

@@ -9,10 +9,10 @@ from multiprocessing import get_context
 from benchmarks.autoscale.curves import Point
 from benchmarks.autoscale.grids import RIVALS, Parameters, settings_of
 from benchmarks.autoscale.traces import MAKERS
-from orchestrator.autoscale.simulate.policy_name import PolicyName
-from orchestrator.autoscale.simulate.run import simulate
-from orchestrator.autoscale.simulate.scalers import make_scaler
-from orchestrator.autoscale.simulate.world import World
+from orchestrator.scaling.simulate.policy_name import PolicyName
+from orchestrator.scaling.simulate.run import simulate
+from orchestrator.scaling.simulate.scalers import make_scaler
+from orchestrator.scaling.simulate.world import World
 
 Trial = tuple[str, PolicyName, Parameters, int]
 Points = dict[tuple[str, PolicyName], list[Point]]

@@ -24,9 +24,9 @@ from benchmarks.chaos.fleet import Fleet
 from benchmarks.chaos.parts import Parts
 from benchmarks.chaos.reel import Reel
 from benchmarks.record import write_result
-from narrows.bundle import Bundle
-from narrows.errors import NarrowsError
-from orchestrator.faults import Cause
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import NarrowsError
+from orchestrator.telemetry.faults import Cause
 
 _ROOT = Path(__file__).parents[2]
 _AIM_S = 5.0

@@ -16,12 +16,12 @@ from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from benchmarks.chaos.parts import DispatcherProcess, Parts
-from narrows.direct import GRPC_DIRECT
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
+from narrows.runtime.direct import GRPC_DIRECT
 from orchestrator.dispatch import Store
-from orchestrator.faults import Cause
 from orchestrator.inference.region import FOLDER
-from orchestrator.supervise.ports import free_ports
+from orchestrator.servers.ports import free_ports
+from orchestrator.telemetry.faults import Cause
 
 LEASE_S = 3.0
 _FROZEN_S = 1.0

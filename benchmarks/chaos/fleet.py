@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 from benchmarks.chaos.parts import SHARDS
 from benchmarks.chaos.reel import CHAIN, Reel
-from narrows.errors import ServiceError
-from narrows.wire import Control, FrameIdentity, MaskPacket, Refusal, ShardKeys, StreamKeys
-from narrows.wire.keys import GROUP, PACKET_FIELD
-from narrows.wire.outcome import outcome_from_json
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import Control, FrameIdentity, MaskPacket, Refusal, ShardKeys, StreamKeys
+from narrows.contract.wire.keys import GROUP, PACKET_FIELD
+from narrows.contract.wire.outcome import outcome_from_json
+from narrows.runtime.cancelling import cancel_all
+from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Store
-from orchestrator.dispatch.cancelling import cancel_all
-from orchestrator.dispatch.store import pairs
 
 _PAUSE_S = 0.1
 _MOST_OPEN = 32

@@ -13,15 +13,15 @@ from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from narrows.broker import connect
-from narrows.bundle import Bundle
-from narrows.direct import open_url
-from narrows.errors import ServiceError
-from narrows.triton_config import fill_repository, model_name
-from narrows.wire import ShardKeys
-from orchestrator.faults import Cause
-from orchestrator.supervise import Guarded, Keeper, LocalRedis, LocalTriton
-from orchestrator.supervise.ports import LOOPBACK, free_ports
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import ShardKeys
+from narrows.runtime.direct import open_url
+from narrows.runtime.redis import connect
+from narrows.runtime.triton_config import fill_repository, model_name
+from orchestrator.servers import Guarded, Keeper, LocalRedis, LocalTriton
+from orchestrator.servers.ports import LOOPBACK, free_ports
+from orchestrator.telemetry.faults import Cause
 
 SHARDS = 8
 _READY_S = 300.0

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.coding import FrameCoder
-from edge_client.encoder import Encoder
-from narrows.bundle import Bundle
-from narrows.evaluation.in_process import InProcessDecoder
-from narrows.pictures import read_picture
-from narrows.wire import FeaturePacket, FrameIdentity
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import FeaturePacket, FrameIdentity
+from narrows.models.evaluation.in_process import InProcessDecoder
+from narrows.runtime.pictures import read_picture
 
 CHAIN, _CHAINS = 8, 3
 _NEVER_S = 1e9
@@ -41,7 +41,7 @@ class Reel:
     @classmethod
     def encode(cls, bundle: Bundle, pictures: Path, most: int = 6) -> Reel:
         """Encode the first pictures of a folder, over and over."""
-        encoder, coder = Encoder(bundle), FrameCoder(bundle, key_period_s=_NEVER_S)
+        encoder, coder = OnnxEncoder(bundle), FrameCoder(bundle, key_period_s=_NEVER_S)
         latents = [encoder.latent(encoder.fit(read_picture(path))) for path in sorted(pictures.glob("*.jpg"))[:most]]
         levels = len(bundle.manifest.levels)
         packets = tuple(

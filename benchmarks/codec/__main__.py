@@ -20,11 +20,11 @@ from rich.table import Table
 from benchmarks.codec.coder import Coder, Score, race
 from benchmarks.codec.rivals import through_constriction, through_picture, through_zstd
 from benchmarks.record import write_result
-from edge_client.encoder import Encoder
-from narrows.bundle import Bundle
-from narrows.codec import CodingTables, decode_symbols, encode_symbols, ideal_bits, quantise
-from narrows.pictures import read_picture
-from narrows.wire.feature import HEADER_BYTES
+from edge_client.encode.encoder import OnnxEncoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols, ideal_bits, quantise
+from narrows.contract.wire.feature import HEADER_BYTES
+from narrows.runtime.pictures import read_picture
 
 OURS = "Narrows"
 Planes = Sequence[NDArray[np.int8]]
@@ -132,7 +132,7 @@ def _latents(bundle: Bundle, folder: Path) -> tuple[list[NDArray[np.uint8]], lis
     paths = sorted(path for path in folder.rglob("*.jpg") if "overlays" not in path.parts)
     if not paths:
         raise SystemExit(f"{folder} holds no .jpg pictures: name a folder with --frames")
-    encoder = Encoder(bundle)
+    encoder = OnnxEncoder(bundle)
     pictures = [encoder.fit(read_picture(path)) for path in paths]
     return pictures, [encoder.latent(picture) for picture in pictures]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec import CodingTables, layout
+from narrows.contract.codec import CodingTables, layout
 
 
 def table_indices(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.codec.coder import Coder
 from benchmarks.codec.numpy_contexts import table_indices
-from narrows.codec import CodingTables
+from narrows.contract.codec import CodingTables
 
 Plane = NDArray[np.int8]
 

@@ -16,7 +16,7 @@ from benchmarks.e2e.books import Line, balance, journal, ledgers
 from benchmarks.e2e.scenes import SCENES, Figures, bundles_in
 from benchmarks.e2e.stack import PROJECT, ROOT, Stack, StackError, until
 from benchmarks.record import write_result
-from narrows.errors import NarrowsError
+from narrows.contract.errors import NarrowsError
 
 _HERE = Path(__file__).parent
 _STAND_INS = ("redis", "triton", "prometheus", "alertmanager", "grafana", "redis-exporter")

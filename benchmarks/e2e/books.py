@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.e2e.stack import ROOT, Stack
-from narrows.broker import connect, read_install
-from narrows.dataset import FolderDataset
-from narrows.evaluation.confusion import ConfusionMatrix
-from narrows.registry import StreamOverview, StreamRegistry, overviews
-from narrows.subscription import subscribe
-from narrows.wire import MaskPacket
+from narrows.client.registry import StreamOverview, StreamRegistry, overviews
+from narrows.client.subscription import subscribe
+from narrows.contract.wire import MaskPacket
+from narrows.models.dataset import FolderDataset
+from narrows.models.evaluation.confusion import ConfusionMatrix
+from narrows.runtime.redis import connect, read_install
 
 UNSEALED = "refused:seal_missing"
 """Counted apart from `refused`: what an open packet says of its place is not believed."""

@@ -14,7 +14,7 @@ import redis
 
 from benchmarks.e2e.books import UNSEALED, journal, ledgers, mask_score
 from benchmarks.e2e.stack import Stack, StackError, firing, until
-from narrows.bundle import Bundle
+from narrows.contract.bundle import Bundle
 
 Figures = dict[str, object]
 LASTING = ("redis", "triton", "dispatcher", "autoscaler", "engine-proxy", "page", "prometheus", "alertmanager",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from narrows.cli.secret_options import resolved
-from narrows.direct import open_url
+from narrows.runtime.direct import open_url
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "narrows-e2e"

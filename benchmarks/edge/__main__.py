@@ -22,11 +22,11 @@ from rich.table import Table
 
 from benchmarks.edge.installed import Installed, install
 from benchmarks.record import RESULTS, read_result, write_result
-from narrows.bundle import Bundle
-from narrows.errors import NarrowsError, ServiceError
-from narrows.wire import Install
-from narrows.wire.keys import INSTALL_KEY
-from orchestrator.supervise import Guarded, LocalRedis
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import NarrowsError, ServiceError
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import INSTALL_KEY
+from orchestrator.servers import Guarded, LocalRedis
 
 _AIMS = {"frames_per_s": 15.0, "rss_mb": 180.0, "installed_mb": 190.0, "video_mb": 110.0, "int8_loss": 0.01}
 _ROUNDS = 3

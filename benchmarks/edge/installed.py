@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 
 _NOT_OURS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "__pycache__")
 _PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "-c", "constraints.txt")

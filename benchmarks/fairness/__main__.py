@@ -25,8 +25,8 @@ from benchmarks.pipeline.stack import MAX_BATCH, Stack, running
 from benchmarks.pipeline.statistics_of import median_of, percentile_ms, steady_rate
 from benchmarks.pipeline.straight import IN_FLIGHT, closed_loop
 from benchmarks.record import write_result
-from narrows.bundle import Bundle
-from narrows.wire.streams import Policy, StreamSettings
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire.streams import Policy, StreamSettings
 from orchestrator.dispatch import Store
 from orchestrator.inference import TritonDecoder
 

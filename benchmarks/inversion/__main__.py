@@ -27,11 +27,11 @@ from torch.nn import functional
 from benchmarks.inversion.likeness import psnr_db, ssim
 from benchmarks.inversion.network import Inverter
 from benchmarks.record import write_result
-from edge_client.encoder import Encoder
-from narrows.bundle import Bundle
-from narrows.codec import encode_symbols, quantise
-from narrows.dataset import FolderDataset
-from narrows.wire.feature import HEADER_BYTES
+from edge_client.encode.encoder import OnnxEncoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import encode_symbols, quantise
+from narrows.contract.wire.feature import HEADER_BYTES
+from narrows.models.dataset import FolderDataset
 
 BATCH, RATE = 8, 2e-3
 PICTURE = Path("docs/pictures/inversion.jpg")
@@ -77,7 +77,7 @@ def main() -> None:
 
 def read(bundle: Bundle, data: FolderDataset, most: int | None) -> Split:
     """Encode a split as a camera does, at every level."""
-    encoder = Encoder(bundle)
+    encoder = OnnxEncoder(bundle)
     pictures, symbols, sizes = [], [], []
     for name in data.names[:most]:
         picture = encoder.fit(data.read(name).picture)

@@ -22,7 +22,7 @@ from benchmarks.mutants.mutant import Mutant
 from benchmarks.mutants.scratch import Said, Scratch
 from benchmarks.mutants.table import MUTANTS
 from benchmarks.record import write_result
-from narrows.errors import NarrowsError, ServiceError
+from narrows.contract.errors import NarrowsError, ServiceError
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from narrows.errors import NarrowsError
+from narrows.contract.errors import NarrowsError
 
 
 class MutantRotten(NarrowsError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.mutants.mutant import Mutant
 
-_KERNEL = "narrows/codec/kernel.c"
+_KERNEL = "narrows/contract/codec/kernel.c"
 _UNSEALING = "orchestrator/dispatch/unsealing.py"
 _T = "tests/integration/dispatch/test_dispatch"
 _U = "tests/unit"
@@ -12,35 +12,35 @@ _U = "tests/unit"
 WIRE = (
     Mutant(
         "a feature packet's CRC is not checked",
-        "narrows/wire/feature.py",
+        "narrows/contract/wire/feature.py",
         "if zlib.crc32(payload, zlib.crc32(data[:_CRC_OFFSET])) != claimed:",
         "if claimed < 0:",
         f"{_U}/wire/test_wire_feature.py::test_changed_bytes_are_corrupt",
     ),
     Mutant(
         "a packet of any size is parsed",
-        "narrows/wire/feature.py",
+        "narrows/contract/wire/feature.py",
         "        if len(data) > MAX_PACKET_BYTES:\n",
         "        if len(data) > 1 << 40:\n",
         f"{_U}/wire/test_wire_feature.py::test_a_packet_of_100_megabytes_is_too_large_before_anything_is_read_of_it",
     ),
     Mutant(
         "reserved flags are read as nothing",
-        "narrows/wire/feature.py",
+        "narrows/contract/wire/feature.py",
         "if flags & 0x0E:",
         "if flags & 0x00:",
         f"{_U}/wire/test_wire_feature.py::test_reserved_flag_bits_are_refused",
     ),
     Mutant(
         "a shape of any size is believed",
-        "narrows/wire/feature.py",
+        "narrows/contract/wire/feature.py",
         "if shape.symbols > MAX_SYMBOLS:",
         "if shape.symbols > 1 << 40:",
         f"{_U}/wire/test_wire_feature.py::test_the_largest_claimed_shape_is_beyond_the_limits",
     ),
     Mutant(
         "a mask's CRC is not checked",
-        "narrows/wire/mask.py",
+        "narrows/contract/wire/mask.py",
         "if zlib.crc32(memoryview(data)[: -_CRC.size]) != _CRC.unpack_from(data, len(data) - _CRC.size)[0]:",
         "if not data:",
         f"{_U}/wire/test_wire_mask.py::test_what_is_wrong_with_a_mask_is_said",
@@ -71,7 +71,7 @@ CODEC = (
     ),
     Mutant(
         "symbols are cut off instead of rounded",
-        "narrows/codec/symbols.py",
+        "narrows/contract/codec/symbols.py",
         "np.rint(",
         "np.trunc(",
         f"{_U}/codec/test_codec_quantise.py::test_values_are_scaled_rounded_and_clipped",
@@ -96,21 +96,21 @@ SEAL = (
     ),
     Mutant(
         "two streams of one root share a key",
-        "narrows/seal/keyring.py",
+        "narrows/contract/seal/keyring.py",
         "info = _CONTEXT + bytes([key_id]) + stream.encode()",
         "info = _CONTEXT + bytes([key_id])",
         f"{_U}/seal/test_seal_keyring.py::test_no_two_streams_or_roots_share_a_key",
     ),
     Mutant(
         "a revoked key is good",
-        "narrows/seal/keyring.py",
+        "narrows/contract/seal/keyring.py",
         "        if (stream, key_id) in self.revoked:\n",
         "        if (stream, key_id) in ():\n",
         f"{_U}/seal/test_seal_keyring.py::test_a_revoked_stream_gets_no_key_of_the_same_root",
     ),
     Mutant(
         "a boot's frames share a nonce",
-        "narrows/seal/suite.py",
+        "narrows/contract/seal/suite.py",
         "_NONCE = slice(12, 24)",
         "_NONCE = slice(8, 20)",
         f"{_U}/seal/test_seal_suite.py::test_an_implementation_from_the_page_alone_makes_the_same_bytes",

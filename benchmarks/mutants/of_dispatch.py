@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.mutants.mutant import Mutant
 
 _DISPATCH, _LUA = "orchestrator/dispatch", "orchestrator/dispatch/lua"
+_SHARDS_LUA = "orchestrator/shards/lua"
 _T = "tests/integration/dispatch/test_dispatch"
 _HERE = "if tonumber(ARGV[8]) % 500 ~= 499 then"
 _PUBLISH = "redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[9], '*', 'k', ARGV[4], 'p', ARGV[5])"
@@ -71,7 +72,7 @@ ENDINGS = (
     ),
     Mutant(
         "scripts do not look at their keys' types first",
-        f"{_DISPATCH}/scripts.py",
+        "narrows/runtime/redis/script.py",
         'if self.types else ""',
         'if not self.types else ""',
         f"{_T}_scripts.py::test_a_key_of_a_wrong_type_is_named_and_nothing_is_changed",
@@ -109,14 +110,14 @@ ENDINGS = (
 OWNERS = (
     Mutant(
         "tokens do not grow with the clock",
-        f"{_LUA}/acquire.lua",
+        f"{_SHARDS_LUA}/acquire.lua",
         "math.max(tonumber(fence) + 1, now_ms)",
         "tonumber(fence) + 1",
         f"{_T}_ownership.py::test_tokens_grow_even_if_the_counter_was_lost",
     ),
     Mutant(
         "a lease is renewed although a newer one was given out",
-        f"{_LUA}/renew.lua",
+        f"{_SHARDS_LUA}/renew.lua",
         "if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end\n",
         "",
         f"{_T}_ownership.py::test_a_lease_is_not_renewed_once_a_newer_token_was_given_out",
@@ -130,14 +131,14 @@ OWNERS = (
     ),
     Mutant(
         "a fence of any length is believed",
-        f"{_LUA}/acquire.lua",
+        f"{_SHARDS_LUA}/acquire.lua",
         "if not string.match(fence, '^%d+$') or #fence > 15 then",
         "if not string.match(fence, '^%d+$') then",
         f"{_T}_junk_records.py::test_a_fence_that_holds_no_token_is_replaced_and_named",
     ),
     Mutant(
         "a lease from before the clock was set back outlives its owner",
-        f"{_LUA}/acquire.lua",
+        f"{_SHARDS_LUA}/acquire.lua",
         "  redis.call('PEXPIRE', KEYS[1], ARGV[2], 'LT')\n",
         "",
         f"{_T}_set_back.py::test_the_leases_of_owners_that_died_while_the_clock_was_ahead_lapse_in_their_usual_time",
@@ -161,10 +162,17 @@ FRAMES = (
     ),
     Mutant(
         "any reference will do",
-        f"{_DISPATCH}/planes.py",
+        f"{_DISPATCH}/reference_cache.py",
         "known.own_digest != packet.reference_digest",
         "known.own_digest == -1",
         f"{_T}_bad_input.py::test_a_predicted_packet_against_another_reference_is_refused",
+    ),
+    Mutant(
+        "the chain is not read again after a lost second",
+        f"{_DISPATCH}/stream.py",
+        "        self.chain_read = False  #",
+        "        #",
+        f"{_T}_rollback.py::test_predicted_frames_that_come_back_find_their_references_though_others_are_cached",
     ),
     Mutant(
         "a complete stream's late frames are skipped",
@@ -189,7 +197,7 @@ FRAMES = (
     ),
     Mutant(
         "an entry of any size is looked at for the backlog's age",
-        f"{_LUA}/backlog.lua",
+        f"{_SHARDS_LUA}/backlog.lua",
         "elseif size <= tonumber(ARGV[2]) then",
         "else",
         f"{_T}_sizes.py::test_the_backlog_is_measured_without_looking_at_a_large_entry",

@@ -45,7 +45,7 @@ SPOOL = (
     ),
     Mutant(
         "a packet that Redis never takes comes back for ever",
-        "edge_client/uplink.py",
+        "edge_client/transport/uplink.py",
         "return self._tried_alone >= _TRIES_ALONE",
         "return False",
         "tests/integration/edge/test_edge_uplink.py"
@@ -53,7 +53,7 @@ SPOOL = (
     ),
     Mutant(
         "P frames behind one that was given up are sent",
-        "edge_client/spooled_outbox.py",
+        "edge_client/transport/spooled_outbox.py",
         "self._orphaned = not self._waiting and self._spool.unread > 0",
         "self._orphaned = False",
         f"{_U}/edge/test_edge_outbox_spooled.py::test_a_packet_that_is_never_taken_does_not_block_the_spool",
@@ -63,49 +63,49 @@ SPOOL = (
 AUTOSCALE = (
     Mutant(
         "servers go without hysteresis",
-        "orchestrator/autoscale/server_rule.py",
+        "orchestrator/scaling/server_rule.py",
         "spare = servers_for(scene.offered, rate, aim - settings.hysteresis)",
         "spare = servers_for(scene.offered, rate, aim)",
         f"{_U}/autoscale/test_policy_servers.py::test_nothing_changes_while_the_load_is_between_target_and_hysteresis",
     ),
     Mutant(
         "an instance is added for any gain",
-        "orchestrator/autoscale/instance_rule.py",
+        "orchestrator/scaling/instance_rule.py",
         "        if brings < settings.min_gain:\n",
         "        if brings < -1.0:\n",
         f"{_U}/autoscale/test_policy_instances.py::test_under_ten_per_cent_it_stops_and_servers_come",
     ),
     Mutant(
         "any number of servers starts at once",
-        "orchestrator/autoscale/server_rule.py",
+        "orchestrator/scaling/server_rule.py",
         "return (most, [Reason.SURGE_LIMIT]) if wanted > most else (wanted, [])",
         "return wanted, []",
         f"{_U}/autoscale/test_policy_servers.py::test_only_so_many_start_at_once",
     ),
     Mutant(
         "slots are no limit",
-        "orchestrator/autoscale/policy.py",
+        "orchestrator/scaling/policy.py",
         "    if slots is not None and number > slots:\n",
         "    if slots is not None and number > 1000 * slots:\n",
         f"{_U}/autoscale/test_policy_properties.py::test_it_stays_within_bounds_and_slots",
     ),
     Mutant(
         "the last server goes before the idle time is over",
-        "orchestrator/autoscale/server_rule.py",
+        "orchestrator/scaling/server_rule.py",
         "scene.now_s - idle_s < settings.idle_s",
         "scene.now_s - idle_s < 0",
         f"{_U}/autoscale/test_policy_servers.py::test_to_zero_after_the_idle_time_and_back_at_the_first_frame",
     ),
     Mutant(
         "a saturated dispatcher is taken for decoder load",
-        "orchestrator/autoscale/server_rule.py",
+        "orchestrator/scaling/server_rule.py",
         "if scene.signals.dispatcher_saturation >= settings.saturated and load < scene.aim:",
         "if scene.signals.dispatcher_saturation > 9:",
         f"{_U}/autoscale/test_policy_servers.py::test_a_saturated_dispatcher_is_not_taken_for_decoder_load",
     ),
     Mutant(
         "a change that ends late records a newer number",
-        "orchestrator/autoscale/actuation.py",
+        "orchestrator/scaling/actuation.py",
         "self.state = after_taking(self.state, instances=target)",
         "self.state = after_taking(self.state, instances=self.state.instances and self.state.instances.target)",
         f"{_U}/autoscale/test_scale_actuation.py"
@@ -116,14 +116,14 @@ AUTOSCALE = (
 SHARED = (
     Mutant(
         "a demoted server is waited for",
-        "narrows/broker/replies.py",
+        "narrows/runtime/redis/replies.py",
         '"READONLY": Remedy.RECONNECT,',
         '"READONLY": Remedy.WAIT,',
         "tests/integration/dispatch/test_dispatch_failover.py::test_a_pool_leaves_a_demoted_server_at_its_first_refusal",
     ),
     Mutant(
         "an unforeseen error is not counted",
-        "narrows/loop_guard.py",
+        "narrows/runtime/loop_guard.py",
         "        self._count(name)\n",
         "",
         f"{_U}/loop_guard/test_loop_guard.py::test_a_loop_begins_anew_and_is_counted_each_time",

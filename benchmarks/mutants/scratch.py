@@ -17,7 +17,7 @@ from typing import Self
 
 from benchmarks.mutants import verdict
 from benchmarks.mutants.mutant import Mutant
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 
 _LEFT_OUT = shutil.ignore_patterns(
     *(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "node_modules", "runs", "build", "dist")
@@ -95,8 +95,8 @@ class Scratch:
                 os.killpg(running.pid, signal.SIGKILL)
 
     def _compile(self) -> None:
-        if self._run("narrows.codec.build"):
-            raise ServiceError("the symbol coder does not compile: python -m narrows.codec.build says why")
+        if self._run("narrows.contract.codec.build"):
+            raise ServiceError("the symbol coder does not compile: python -m narrows.contract.codec.build says why")
 
     def _run(self, module: str, *arguments: str, **variables: str) -> int:
         """Run a module of the copy, in a session that is ended in any case: a fault may leave processes behind."""

@@ -27,7 +27,7 @@ from benchmarks.pipeline.stack import MAX_BATCH, Stack, running
 from benchmarks.pipeline.statistics_of import median_of
 from benchmarks.pipeline.straight import IN_FLIGHT, label_maps
 from benchmarks.record import write_result
-from narrows.bundle import Bundle
+from narrows.contract.bundle import Bundle
 from orchestrator.dispatch import Store
 from orchestrator.inference import TritonDecoder
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.schedule import Arrival
-from narrows.errors import ServiceError
-from narrows.wire.keys import ShardKeys, StreamKeys
-from narrows.wire.mask import MaskPacket
-from narrows.wire.outcome import MASK
-from narrows.wire.streams import Policy, StreamSettings
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire.keys import ShardKeys, StreamKeys
+from narrows.contract.wire.mask import MaskPacket
+from narrows.contract.wire.outcome import MASK
+from narrows.contract.wire.streams import Policy, StreamSettings
+from narrows.runtime.redis.store import Reply, pairs
 from orchestrator.dispatch import Store
-from orchestrator.dispatch.store import Reply, pairs
 
 _PIPELINE = 200
 _SETTLE_S = 1.5  # a new stream is found within 0.25 s, its settings are read within 1 s

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.pipeline.packets import Packets
-from narrows.codec import decode_symbols, symbol_digest
-from narrows.wire.feature import FeaturePacket
-from narrows.wire.mask import MaskPacket, class_areas, pack_labels, seal_mask
+from narrows.contract.codec import decode_symbols, symbol_digest
+from narrows.contract.wire.feature import FeaturePacket
+from narrows.contract.wire.mask import MaskPacket, class_areas, pack_labels, seal_mask
 
 _ROUNDS = 7
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.coding import FrameCoder
-from edge_client.encoder import Encoder
-from narrows.bundle import Bundle
-from narrows.codec import decode_symbols
-from narrows.pictures import read_picture
-from narrows.wire.feature import FeaturePacket, FrameIdentity
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import decode_symbols
+from narrows.contract.wire.feature import FeaturePacket, FrameIdentity
+from narrows.runtime.pictures import read_picture
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Packets:
         if not paths:
             raise SystemExit(f"{folder} holds no .jpg pictures: name a folder with --frames")
         level = bundle.manifest.finest_level_within(0.1)
-        encoder, coder = Encoder(bundle), FrameCoder(bundle)
+        encoder, coder = OnnxEncoder(bundle), FrameCoder(bundle)
         pictures = [encoder.fit(read_picture(path)) for path in paths]
         packets = [coder.packet(encoder.latent(p), level, FrameIdentity(1, 0), 0) for p in pictures]
         symbols = [decode_symbols(p.payload, p.shape.as_tuple(), bundle.tables, level) for p in packets]

@@ -13,7 +13,7 @@ from benchmarks.pipeline.schedule import Arrival
 from benchmarks.pipeline.stack import MAX_BATCH, Stack, mean_batch, stage_means_ms
 from benchmarks.pipeline.statistics_of import percentile_ms, steady_rate
 from benchmarks.pipeline.straight import closed_loop, open_loop
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 from orchestrator.inference import TritonDecoder
 
 

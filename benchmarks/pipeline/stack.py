@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.pipeline.processor_time import ProcessorTime
-from narrows.bundle import Bundle
-from narrows.direct import open_url
-from narrows.errors import ServiceError
-from narrows.triton_config import fill_repository, model_name
-from narrows.triton_config.config import Kind, model_config
-from orchestrator.supervise import Guarded, LocalRedis, LocalTriton
-from orchestrator.supervise.ports import LOOPBACK, free_ports
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.runtime.direct import open_url
+from narrows.runtime.triton_config import fill_repository, model_name
+from narrows.runtime.triton_config.config import InstanceKind, model_config
+from orchestrator.servers import Guarded, LocalRedis, LocalTriton
+from orchestrator.servers.ports import LOOPBACK, free_ports
 
 _READY_S = 60.0
 MAX_BATCH = 8
@@ -94,7 +94,7 @@ def mean_batch(before: Mapping[Sample, float], after: Mapping[Sample, float]) ->
 
 
 def _replace_model(folder: Path, bundle: Bundle, labels: NDArray[np.uint8]) -> None:
-    text = model_config(bundle, max_batch=MAX_BATCH, kind=Kind.CPU).replace('"onnxruntime"', '"python"')
+    text = model_config(bundle, max_batch=MAX_BATCH, kind=InstanceKind.CPU).replace('"onnxruntime"', '"python"')
     for path in (folder / "config.pbtxt", folder / "configs" / "cpu.pbtxt"):
         path.write_text(text)
     (folder / "1" / "model.onnx").unlink()

@@ -13,7 +13,7 @@ from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.schedule import Arrival
 from orchestrator.inference import TritonDecoder
 
-IN_FLIGHT = 2  # as a lane has them: one batch more than instances
+IN_FLIGHT = 2  # as a batcher has them: one batch more than instances
 
 
 async def closed_loop(decoder: TritonDecoder, packets: Packets, batch: int, frames: int) -> list[float]:

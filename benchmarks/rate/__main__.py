@@ -20,7 +20,7 @@ from benchmarks.rate.score import Judge
 from benchmarks.rate.showcase import keep
 from benchmarks.rate.timing import coding_parts, graph_parts, measure, video_ms
 from benchmarks.record import RESULTS, write_result
-from narrows.dataset import FolderDataset
+from narrows.models.dataset import FolderDataset
 
 ROUNDS = 15
 

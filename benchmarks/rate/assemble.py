@@ -15,7 +15,7 @@ from benchmarks.rate.resnet import resnet_costs
 from benchmarks.rate.score import Judge, Scores
 from benchmarks.rate.video import LABEL as VIDEO_LABEL
 from benchmarks.rate.video import NAME as VIDEO
-from narrows.export.cost import count_cost
+from narrows.models.export.cost import count_cost
 
 PICTURES = (*(codec.name for codec in STILLS), VIDEO)
 

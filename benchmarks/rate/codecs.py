@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.rate.plan import SCALES
-from narrows.wire.feature import HEADER_BYTES
+from narrows.contract.wire.feature import HEADER_BYTES
 
 Picture = NDArray[np.uint8]
 _WEBP_CONTAINER = 20  # "RIFF", size, "WEBP", "VP8 ", size

@@ -13,12 +13,12 @@ from typing import cast
 from torch import nn
 
 from benchmarks.rate.plan import RunFolder
-from narrows.export.cost import count_cost
-from narrows.export.graphs import write_decoder
-from narrows.nn.decoder import JointDecoder
-from narrows.nn.network import JointNetwork, NetworkShape
-from narrows.nn.separate import SeparateDeepLabV3, SeparateLRASPP
-from narrows.nn.small_decoder import SmallJointDecoder
+from narrows.models.export.cost import count_cost
+from narrows.models.export.graphs import write_decoder
+from narrows.models.nn.decoder import JointDecoder
+from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.nn.separate import SeparateDeepLabV3, SeparateLRASPP
+from narrows.models.nn.small_decoder import SmallJointDecoder
 
 Size = tuple[int, int]
 WIDTHS_TO_TRY = (256, 768)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rate.plan import RunFolder
-from narrows.codec import CodingTables, decode_symbols, encode_symbols, quantise, symbol_digest
-from narrows.dataset import FolderDataset, LabelledPicture
-from narrows.export.counting import latents_of
-from narrows.onnx_runtime import InferenceSession, SessionOptions
-from narrows.wire import FeaturePacket, Kind, LatentShape
+from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols, quantise, symbol_digest
+from narrows.contract.wire import FeaturePacket, LatentShape, PacketKind
+from narrows.models.dataset import FolderDataset, LabelledPicture
+from narrows.models.export.counting import latents_of
+from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _through_packet(
         shape=LatentShape(*symbols.shape),
         own_digest=symbol_digest(symbols),
         payload=encode_symbols(symbols, tables, level),
-        kind=Kind.KEY,
+        kind=PacketKind.KEY,
     )
     data = packet.to_bytes()
     received = FeaturePacket.parse(data)

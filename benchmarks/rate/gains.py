@@ -19,4 +19,4 @@ def read_gains(decoder: Path) -> NDArray[np.float32]:
     for constant in onnx.load(decoder).graph.initializer:
         if constant.name.endswith("inverse_gain"):
             return (1 / numpy_helper.to_array(constant)).astype(np.float32)
-    raise ValueError(f"{decoder} holds no inverse_gain: it was not exported by narrows.export")
+    raise ValueError(f"{decoder} holds no inverse_gain: it was not exported by narrows.models.export")

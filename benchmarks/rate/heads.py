@@ -15,10 +15,10 @@ from benchmarks.rate.contenders import Contender
 from benchmarks.rate.fitting import Recipe, Task
 from benchmarks.rate.plan import Plan
 from benchmarks.rate.views import Views
-from narrows.dataset import ClassList
-from narrows.evaluation import ConfusionMatrix
-from narrows.nn.heads import DeepLabV3Head
-from narrows.nn.separate import Separate, rebuilding_loss
+from narrows.models.dataset import ClassList
+from narrows.models.evaluation import ConfusionMatrix
+from narrows.models.nn.heads import DeepLabV3Head
+from narrows.models.nn.separate import Separate, rebuilding_loss
 
 LEARNING_RATE = 2e-3
 REBUILDING_PRICE = 0.3

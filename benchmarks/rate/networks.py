@@ -15,12 +15,12 @@ from benchmarks.rate.heads import Lesson, cross_entropy, update
 from benchmarks.rate.plan import Plan
 from benchmarks.rate.video import SETTINGS, code_video
 from benchmarks.rate.views import Parts
-from narrows.dataset import LabelledPicture
-from narrows.evaluation import ConfusionMatrix
-from narrows.nn.heads import DeepLabV3Head
-from narrows.nn.network import JointNetwork
-from narrows.nn.pictures import PictureNetwork
-from narrows.training.augment import Augmentation, augment, normalise
+from narrows.models.dataset import LabelledPicture
+from narrows.models.evaluation import ConfusionMatrix
+from narrows.models.nn.heads import DeepLabV3Head
+from narrows.models.nn.network import JointNetwork
+from narrows.models.nn.pictures import PictureNetwork
+from narrows.models.training.augment import Augmentation, augment, normalise
 
 LEARNING_RATE = 5e-4
 TRUNK_SHARE = 0.4

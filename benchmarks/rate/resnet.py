@@ -10,13 +10,13 @@ from torch import nn
 
 from benchmarks.rate.contenders import write_head
 from benchmarks.rate.plan import RunFolder
-from narrows.export.cost import Cost, count_cost
-from narrows.export.graphs import write_encoder
-from narrows.nn.decoder import JointDecoder
-from narrows.nn.encoder import Encoder
-from narrows.nn.network import JointNetwork, NetworkShape
-from narrows.nn.resnet import AT16_CHANNELS, ResNet50Encoder
-from narrows.nn.separate import SeparateDeepLabV3
+from narrows.models.export.cost import Cost, count_cost
+from narrows.models.export.graphs import write_encoder
+from narrows.models.nn.decoder import JointDecoder
+from narrows.models.nn.encoder import Encoder
+from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.nn.resnet import AT16_CHANNELS, ResNet50Encoder
+from narrows.models.nn.separate import SeparateDeepLabV3
 
 HIDDEN = 512
 NAMES = ("resnet50_encoder", "resnet50_joint", "resnet50_separate")

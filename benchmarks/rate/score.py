@@ -19,8 +19,8 @@ from benchmarks.rate.labelmaps import CODERS, FACTORS, larger, smaller
 from benchmarks.rate.plan import RunFolder
 from benchmarks.rate.progress import rounds, say
 from benchmarks.rate.video import SETTINGS, code_video
-from narrows.dataset import ClassList, LabelledPicture
-from narrows.evaluation import ConfusionMatrix
+from narrows.models.dataset import ClassList, LabelledPicture
+from narrows.models.evaluation import ConfusionMatrix
 
 Labels = NDArray[np.uint8]
 Scores = list[dict[str, Any]]

@@ -15,7 +15,7 @@ from benchmarks.rate.frames import Sent, session
 from benchmarks.rate.labelmaps import larger, smaller
 from benchmarks.rate.plan import Plan
 from benchmarks.rate.score import Judge, Labels
-from narrows.painting.overlay import to_palette_png
+from narrows.client.painting.overlay import to_palette_png
 
 FRAMES = 4
 RATES = (0.02, 0.06)

@@ -14,9 +14,9 @@ from benchmarks.rate.frames import Sent, session
 from benchmarks.rate.labelmaps import smaller
 from benchmarks.rate.plan import RunFolder
 from benchmarks.rate.video import code_video
-from narrows.codec import CodingTables, decode_symbols, encode_symbols
-from narrows.dataset import LabelledPicture
-from narrows.wire.mask import pack_labels
+from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols
+from narrows.contract.wire.mask import pack_labels
+from narrows.models.dataset import LabelledPicture
 
 Part = Callable[[], object]
 _MIDDLE = Setting(0.75, 0)

@@ -24,14 +24,14 @@ from benchmarks.rate.progress import say
 from benchmarks.rate.resnet import write_resnet_graphs
 from benchmarks.rate.video import NAME as VIDEO
 from benchmarks.rate.views import Parts, Views, make_views, split_train
-from narrows.codec import count_tables
-from narrows.dataset import ClassList, FolderDataset
-from narrows.export.counting import symbols_at
-from narrows.export.graphs import write_encoder
-from narrows.export.picture_graphs import MaskAtEdge, write_picture_graph
-from narrows.nn.network import JointNetwork
-from narrows.nn.pictures import PictureNetwork
-from narrows.training.run import load_checkpoint
+from narrows.contract.codec import count_tables
+from narrows.models.dataset import ClassList, FolderDataset
+from narrows.models.export.counting import symbols_at
+from narrows.models.export.graphs import write_encoder
+from narrows.models.export.picture_graphs import MaskAtEdge, write_picture_graph
+from narrows.models.nn.network import JointNetwork
+from narrows.models.nn.pictures import PictureNetwork
+from narrows.models.training.run import load_checkpoint
 
 FULL = "full"
 

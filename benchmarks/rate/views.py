@@ -25,10 +25,10 @@ from torch import Tensor
 
 from benchmarks.rate.plan import Plan
 from benchmarks.rate.progress import Say, rounds
-from narrows.dataset import FolderDataset, LabelledPicture
-from narrows.errors import DatasetError
-from narrows.nn.network import JointNetwork
-from narrows.training.augment import Augmentation, augment, normalise
+from narrows.contract.errors import DatasetError
+from narrows.models.dataset import FolderDataset, LabelledPicture
+from narrows.models.nn.network import JointNetwork
+from narrows.models.training.augment import Augmentation, augment, normalise
 
 KINDS = ("latent", "at8", "at16", "labels")
 _AT_ONCE = 8

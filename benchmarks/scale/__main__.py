@@ -24,10 +24,10 @@ from benchmarks.scale.account import rises
 from benchmarks.scale.parts import connected, running
 from benchmarks.scale.plot import draw, panels_of
 from benchmarks.scale.questions import Bench, Ramp, follow, foresight, throughput, until_ready
-from narrows.bundle import Bundle
-from orchestrator.autoscale.engines.instances import TritonInstances
-from orchestrator.autoscale.engines.local import LocalServers
+from narrows.contract.bundle import Bundle
 from orchestrator.dispatch import Store
+from orchestrator.scaling.engines.instances import TritonInstances
+from orchestrator.scaling.engines.local import LocalServers
 
 _SERVERS, _QUOTA = 4, 0.25
 _GUESS_PER_S = {"servers": 20.0, "instances": 70.0}

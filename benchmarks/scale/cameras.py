@@ -11,13 +11,13 @@ import numpy as np
 
 from benchmarks.pipeline.packets import Packets
 from benchmarks.scale.parts import SHARDS
-from narrows.errors import ServiceError
-from narrows.wire.keys import ShardKeys, StreamKeys
-from narrows.wire.mask import MaskPacket
-from narrows.wire.outcome import MASK
-from narrows.wire.streams import Policy, StreamSettings
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire.keys import ShardKeys, StreamKeys
+from narrows.contract.wire.mask import MaskPacket
+from narrows.contract.wire.outcome import MASK
+from narrows.contract.wire.streams import Policy, StreamSettings
+from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Store
-from orchestrator.dispatch.store import pairs
 
 _SETTLE_S = 1.5  # a new stream is found within 0.25 s, its settings are read within 1 s
 _READ_S = 0.5

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from narrows.bundle import Bundle
-from narrows.direct import open_url
-from narrows.errors import ServiceError
-from narrows.wire.install import Install
-from narrows.wire.keys import INSTALL_KEY
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire.install import Install
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.runtime.direct import open_url
 from orchestrator.dispatch import Store
-from orchestrator.supervise import Guarded, LocalRedis
-from orchestrator.supervise.ports import LOOPBACK, free_ports
+from orchestrator.servers import Guarded, LocalRedis
+from orchestrator.servers.ports import LOOPBACK, free_ports
 
 SHARDS = 4
 MAX_BATCH = 8

@@ -18,13 +18,13 @@ from benchmarks.pipeline.statistics_of import percentile_ms, steady_rate
 from benchmarks.scale.account import Sample, lost, recent, relative_error, streams_at
 from benchmarks.scale.cameras import Cameras
 from benchmarks.scale.parts import Parts, autoscaling
-from narrows.direct import open_url
-from narrows.errors import RecordError, ServiceError
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.engines.local import LocalServers
-from orchestrator.autoscale.status import Status
+from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.cancelling import cancel_all
+from narrows.runtime.direct import open_url
 from orchestrator.dispatch import Store
-from orchestrator.dispatch.cancelling import cancel_all
+from orchestrator.scaling.engines.local import LocalServers
+from orchestrator.scaling.status import Status
 
 _FILLERS = 8
 _SETTLE_S = 1.0

@@ -28,13 +28,13 @@ from benchmarks.pipeline.fleet import SHARDS, Fleet
 from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.stack import Stack, running
 from benchmarks.record import write_result
-from narrows.bundle import Bundle
-from narrows.direct import open_url
-from narrows.errors import ServiceError
-from narrows.wire.streams import Policy, StreamSettings
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire.streams import Policy, StreamSettings
+from narrows.runtime.direct import open_url
 from orchestrator.dispatch import Store
-from orchestrator.supervise import Guarded
-from orchestrator.supervise.ports import LOOPBACK, free_ports
+from orchestrator.servers import Guarded
+from orchestrator.servers.ports import LOOPBACK, free_ports
 
 STREAMS, QUICK = (10, 1_000, 10_000), (10, 100)
 _PART = 200

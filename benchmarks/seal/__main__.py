@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.record import write_result
-from edge_client.coding import FrameCoder
-from edge_client.encoder import Encoder
-from narrows.bundle import Bundle
-from narrows.codec import decode_symbols
-from narrows.pictures import read_picture
-from narrows.seal import Keyring, open_packet, seal_packet
-from narrows.wire import FeaturePacket, FrameIdentity
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import decode_symbols
+from narrows.contract.seal import Keyring, open_packet, seal_packet
+from narrows.contract.wire import FeaturePacket, FrameIdentity
+from narrows.runtime.pictures import read_picture
 
 Latent = NDArray[np.float32]
 Change = Callable[[FeaturePacket], FeaturePacket]
@@ -103,7 +103,7 @@ def _latents(bundle: Bundle, folder: Path) -> list[Latent]:
     paths = sorted(path for path in folder.rglob("*.jpg") if "overlays" not in path.parts)
     if not paths:
         raise SystemExit(f"{folder} holds no .jpg pictures: name a folder with --frames")
-    encoder = Encoder(bundle)
+    encoder = OnnxEncoder(bundle)
     return [encoder.latent(encoder.fit(read_picture(path))) for path in paths]
 
 

@@ -21,15 +21,15 @@ from benchmarks.pipeline.fleet import Fleet
 from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.stack import running
 from benchmarks.record import write_result
-from edge_client.coding import FrameCoder
-from edge_client.encoder import Encoder
-from narrows.bundle import Bundle
-from narrows.pictures import read_picture
-from narrows.wire import StreamKeys
-from narrows.wire.feature import FeaturePacket, FrameIdentity
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import StreamKeys
+from narrows.contract.wire.feature import FeaturePacket, FrameIdentity
+from narrows.runtime.pictures import read_picture
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.settings import DispatchSettings
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 
 _STREAMS, _FRAMES = 100, 50
 _MASKS = 400
@@ -89,7 +89,7 @@ async def _kept(bundle: Bundle, frames: Path, folder: Path) -> dict[str, float]:
 
 
 def _by_level(bundle: Bundle, frames: Path) -> list[list[FeaturePacket]]:
-    encoder, coder = Encoder(bundle), FrameCoder(bundle)
+    encoder, coder = OnnxEncoder(bundle), FrameCoder(bundle)
     pictures = [read_picture(path) for path in sorted(frames.rglob("*.jpg"))]
     latents = [encoder.latent(encoder.fit(picture)) for picture in pictures]
     levels = range(len(bundle.manifest.levels))

@@ -19,12 +19,12 @@ from rich.table import Table
 
 from benchmarks.record import write_result
 from benchmarks.time.clips import Clip, find_clips
-from edge_client.coding import FrameCoder
-from edge_client.encoder import Encoder
-from narrows.bundle import Bundle
-from narrows.codec import Memory, decode_symbols, ideal_bits, remember, symbol_digest
-from narrows.wire import FeaturePacket, FrameIdentity, Kind
-from narrows.wire.feature import HEADER_BYTES
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import Memory, decode_symbols, ideal_bits, remember, symbol_digest
+from narrows.contract.wire import FeaturePacket, FrameIdentity, PacketKind
+from narrows.contract.wire.feature import HEADER_BYTES
 
 TARGET_BITS_PER_PIXEL = 0.05
 KEY_PERIOD_S = 2.0
@@ -80,7 +80,7 @@ def main() -> None:
 
 def score_clip(bundle: Bundle, level: int, clip: Clip, most: int, rounds: int) -> Score:
     """Code a clip both ways, decode it both ways, and hold what is decoded against each other."""
-    encoder = Encoder(bundle)
+    encoder = OnnxEncoder(bundle)
     latents = [encoder.latent(encoder.fit(picture)) for picture in clip.pictures(most)]
     keys = coded(FrameCoder(bundle), latents, level, clip.frames_per_s)
     packets = coded(FrameCoder(bundle, KEY_PERIOD_S), latents, level, clip.frames_per_s)
@@ -93,7 +93,7 @@ def score_clip(bundle: Bundle, level: int, clip: Clip, most: int, rounds: int) -
         clip=clip.name,
         noise=clip.noise,
         frames=len(packets),
-        keys=sum(packet.kind is Kind.KEY for packet in packets),
+        keys=sum(packet.kind is PacketKind.KEY for packet in packets),
         key_bytes=key_bytes,
         bytes=size_bytes,
         saved=1 - size_bytes / key_bytes,
@@ -115,7 +115,7 @@ def decode_all(bundle: Bundle, packets: Sequence[FeaturePacket]) -> list[tuple[N
     decoded: list[tuple[NDArray[np.int8], Memory | None]] = []
     memory: Memory | None = None
     for packet in packets:
-        given = None if packet.kind is Kind.KEY else memory
+        given = None if packet.kind is PacketKind.KEY else memory
         symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level, given)
         memory = remember(symbols, given)
         decoded.append((symbols, given))

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.sources.decode import open_container
-from edge_client.sources.video import VideoFile
+from edge_client.capture.sources.decode import open_container
+from edge_client.capture.sources.video import VideoFile
 
 Picture = NDArray[np.uint8]
 NOISE_DEVIATION = 2.0
@@ -38,7 +38,7 @@ class Clip:
 
     def _clean(self) -> Iterator[Picture]:
         if self.path.is_dir():
-            from narrows.dataset import FolderDataset  # noqa: PLC0415 -- only for a labelled folder
+            from narrows.models.dataset import FolderDataset  # noqa: PLC0415 -- only for a labelled folder
 
             yield from (sample.picture for sample in FolderDataset.open(self.path, "val"))
             return

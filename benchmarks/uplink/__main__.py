@@ -23,9 +23,9 @@ from benchmarks.uplink.link import enter_network
 from benchmarks.uplink.runs import Field, Setting
 from benchmarks.uplink.score import Score, ratio_to_best
 from benchmarks.uplink.traces import Trace, traces
-from narrows.bundle import Bundle
-from narrows.dataset import FolderDataset
-from narrows.errors import NarrowsError
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import NarrowsError
+from narrows.models.dataset import FolderDataset
 
 _CAMERAS_ON_THE_POLE = 20
 _LENGTH_S, _QUICK_LENGTH_S, _WARM_S = 25, 10, 6

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.uplink.traces import Trace
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 
 _TOOLS = {"ip": "iproute2", "tc": "iproute2", "iptables": "iptables", "nsenter": "util-linux", "unshare": "util-linux"}
 _ENTERED = "NARROWS_BENCH_NETWORK"

@@ -18,15 +18,15 @@ from benchmarks.pipeline.stack import Stack
 from benchmarks.uplink.link import Link, links
 from benchmarks.uplink.score import Arrived, Score, score
 from benchmarks.uplink.traces import Trace
-from narrows.dataset import FolderDataset
-from narrows.demo.journal import parse_line
-from narrows.errors import ServiceError
-from narrows.evaluation import ConfusionMatrix
-from narrows.registry import StreamRegistry
-from narrows.wire import FrameIdentity, Install, MaskPacket, Policy, StreamKeys, StreamSettings
-from narrows.wire.keys import KIND_FIELD, PACKET_FIELD
-from narrows.wire.outcome import MASK
-from orchestrator.supervise import Guarded
+from narrows.client.registry import StreamRegistry
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import FrameIdentity, Install, MaskPacket, Policy, StreamKeys, StreamSettings
+from narrows.contract.wire.keys import KIND_FIELD, PACKET_FIELD
+from narrows.contract.wire.outcome import MASK
+from narrows.models.dataset import FolderDataset
+from narrows.models.evaluation import ConfusionMatrix
+from narrows.ops.demo.journal import parse_line
+from orchestrator.servers import Guarded
 
 _ALONE = {"NARROWS_CONFIG": os.devnull}
 _FIRST_FRAME_S = 90.0

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.uplink.traces import Trace
-from narrows.evaluation import ConfusionMatrix
+from narrows.models.evaluation import ConfusionMatrix
 
 ON_TIME_S = 1.0
 

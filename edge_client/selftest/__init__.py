@@ -4,6 +4,6 @@ Each file looks at one thing; ``examine.py`` names the order. Nothing is sent, a
 """
 
 from edge_client.selftest.examine import examine
-from narrows.finding import Finding, Level
+from narrows.runtime.finding import Finding, Level
 
 __all__ = ["Finding", "Level", "examine"]

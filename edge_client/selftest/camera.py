@@ -11,16 +11,16 @@ from threading import Event, Timer
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.camera_watch import is_dark
-from edge_client.coding import FrameCoder
-from edge_client.encoder import Encoder
+from edge_client.capture.camera_watch import is_dark
+from edge_client.capture.sources import CameraFrame, open_source
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
 from edge_client.settings import EdgeSettings
-from edge_client.sources import Frame, open_source
-from narrows.bundle import Bundle
-from narrows.errors import BundleError, EncoderError, SourceError
-from narrows.finding import Finding, fail, ok, warn
-from narrows.redact import redact
-from narrows.wire import FrameIdentity
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import BundleError, EncoderError, SourceError
+from narrows.contract.wire import FrameIdentity
+from narrows.runtime.finding import Finding, fail, ok, warn
+from narrows.runtime.redact import redact
 
 _PICTURE_S = 15.0
 _RUNS = 5
@@ -60,7 +60,7 @@ def check_encoder(settings: EdgeSettings, bundle: Bundle, picture: Picture | Non
     size = bundle.manifest.input
     shown = np.zeros((size.height, size.width, 3), np.uint8) if picture is None else picture
     try:
-        encoder = Encoder(bundle, settings.threads)
+        encoder = OnnxEncoder(bundle, settings.threads)
     except EncoderError as error:
         yield fail("encoder", str(error), "install narrows[edge], or copy the bundle again")
         return
@@ -87,7 +87,7 @@ def check_encoder(settings: EdgeSettings, bundle: Bundle, picture: Picture | Non
         yield ok("encoder", detail)
 
 
-def _one_frame(settings: EdgeSettings) -> Frame | None:
+def _one_frame(settings: EdgeSettings) -> CameraFrame | None:
     stop = Event()
     timer = Timer(_PICTURE_S, stop.set)
     timer.start()

@@ -10,16 +10,16 @@ from contextlib import closing
 import redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from edge_client.link import connect, name_failure, read_record
-from edge_client.server_clock import Sample
 from edge_client.settings import EdgeSettings
-from narrows.broker.replies import words_of
-from narrows.bundle import Bundle
-from narrows.errors import RecordError, ServiceError
-from narrows.finding import Finding, fail, ok, warn
-from narrows.redact import redact
-from narrows.wire import Control, Install, StreamKeys
-from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD, ScaleKeys
+from edge_client.transport.link import connect, name_failure, read_record
+from edge_client.transport.server_clock import Sample
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.wire import Control, Install, StreamKeys
+from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD, ScaleKeys
+from narrows.runtime.finding import Finding, fail, ok, warn
+from narrows.runtime.redact import redact
+from narrows.runtime.redis.replies import words_of
 
 _ANSWER_S = 5.0
 _WRONG_CLOCK_S = 1.0

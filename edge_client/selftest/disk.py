@@ -6,11 +6,11 @@ import shutil
 import time
 from pathlib import Path
 
-from edge_client.sealing import Sealing
+from edge_client.encode.sealing import Sealing
 from edge_client.settings import EdgeSettings
 from edge_client.state import StateFolder
-from narrows.errors import NarrowsError, StateError
-from narrows.finding import Finding, fail, ok, warn
+from narrows.contract.errors import NarrowsError, StateError
+from narrows.runtime.finding import Finding, fail, ok, warn
 
 _SPARE_BYTES = 16_000_000
 

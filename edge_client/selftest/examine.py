@@ -8,8 +8,8 @@ from edge_client.selftest.camera import check_bundle, check_camera, check_encode
 from edge_client.selftest.cloud import check_cloud
 from edge_client.selftest.disk import check_key, check_state
 from edge_client.settings import EdgeSettings
-from narrows.finding import Finding
-from narrows.wire.keys import check_stream_id
+from narrows.contract.wire.keys import check_stream_id
+from narrows.runtime.finding import Finding
 
 
 def examine(settings: EdgeSettings) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from pathlib import Path
 _SLOT = struct.Struct("<QI4x")
 
 
-class Cursor:
+class SpoolCursor:
     """The highest number that was acknowledged, or -1."""
 
     def __init__(self, path: Path) -> None:

@@ -17,8 +17,8 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from edge_client.outbox import FrameRecord, Outgoing
-from narrows.wire.feature import MAX_PACKET_BYTES
+from edge_client.transport.outbox import FrameRecord, Outgoing
+from narrows.contract.wire.feature import MAX_PACKET_BYTES
 
 MAGIC = b"NSPL"
 _PREFIX = struct.Struct("<4sII")

@@ -20,12 +20,12 @@ from typing import NamedTuple
 
 import structlog
 
-from edge_client.outbox import Outgoing
-from edge_client.spool.cursor import Cursor
+from edge_client.spool.cursor import SpoolCursor
 from edge_client.spool.keep import Keep
 from edge_client.spool.record import format_record
 from edge_client.spool.segment import Segment, SegmentReader, SegmentWriter, find_segments, read_all
-from narrows.errors import StateError
+from edge_client.transport.outbox import Outgoing
+from narrows.contract.errors import StateError
 
 _LOG = structlog.get_logger("edge.spool")
 _MAX_SEGMENT_BYTES = 1 << 20
@@ -73,7 +73,7 @@ class Spool:
         self._cursor_due_s = monotonic_s() + _CURSOR_S
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._cursor = Cursor(folder / "cursor")
+            self._cursor = SpoolCursor(folder / "cursor")
             self._find_leftovers()
         except OSError as error:
             raise StateError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, Dashboard
 
 from monitoring.grafana.panels import BLUE, FRAMES_PER_S, SOURCE, Place, Query, board, label_variable, series
-from orchestrator.autoscale.signals import SIGNALS
+from orchestrator.scaling.signals import SIGNALS
 
 DECISIONS = 'sum by (action, reason) (increase(narrows_scale_decisions_total{action!="keep"}[$__interval])) > 0'
 ANNOTATED = {"titleFormat": "{{action}}", "textFormat": "{{reason}}", "tagKeys": "action,reason", "step": "15s"}

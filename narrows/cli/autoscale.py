@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from narrows.cli.options import DEFAULT_REDIS_URL, HttpToken, RedisUrl
-from orchestrator.autoscale.engines.options import EngineName
-from orchestrator.autoscale.settings import PolicySettings
+from orchestrator.scaling.engines.options import EngineName
+from orchestrator.scaling.settings import PolicySettings
 
 _POLICY = PolicySettings()
 
@@ -110,10 +110,10 @@ def autoscale(
 
     Example: narrows autoscale --engine kubernetes --namespace vision --service triton --min-servers 0 --dry-run
     """
-    from orchestrator.autoscale.autoscaler import Plan
-    from orchestrator.autoscale.engines.options import EngineOptions
-    from orchestrator.autoscale.program import AutoscaleOptions, run_autoscale
-    from orchestrator.autoscale.setting_values import with_values
+    from orchestrator.scaling.autoscaler import AutoscalerOptions
+    from orchestrator.scaling.engines.options import EngineOptions
+    from orchestrator.scaling.program import AutoscaleOptions, run_autoscale
+    from orchestrator.scaling.setting_values import with_values
 
     named = {
         "min_servers": min_servers,
@@ -136,7 +136,7 @@ def autoscale(
         AutoscaleOptions(
             redis_url=redis_url,
             engine=engine,
-            plan=Plan(settings, interval, dry_run),
+            plan=AutoscalerOptions(settings, interval, dry_run),
             engine_options=EngineOptions(
                 service=service,
                 project=project,

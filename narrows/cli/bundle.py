@@ -18,8 +18,8 @@ def show(folder: Annotated[Path, typer.Argument(help="Bundle folder.")] = Path("
 
     Example: narrows bundle show bundles/demo
     """
-    from narrows.bundle import Bundle
-    from narrows.bundle.int8_decoder import DECODER_INT8
+    from narrows.contract.bundle import Bundle
+    from narrows.contract.bundle.int8_decoder import DECODER_INT8
 
     opened = Bundle.open(folder)
     manifest = opened.manifest
@@ -46,7 +46,7 @@ def verify(folder: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> No
 
     Example: narrows bundle verify bundles/demo
     """
-    from narrows.bundle import Bundle
+    from narrows.contract.bundle import Bundle
 
     print(f"{Bundle.open(folder).hex_id} is whole")
 
@@ -65,8 +65,8 @@ def install(
 
     Example: narrows bundle install bundles/2026-10 bundles/2026-11 --model-repository /srv/models
     """
-    from narrows.bundle import Bundle
-    from narrows.triton_config import fill_repository
+    from narrows.contract.bundle import Bundle
+    from narrows.runtime.triton_config import fill_repository
 
     for bundle in [Bundle.open(folder) for folder in folders]:
         print(fill_repository(bundle, model_repository))
@@ -84,9 +84,9 @@ def recount(
 
     Example: narrows bundle recount bundles/demo --data data/camvid --out bundles/recounted
     """
-    from narrows.bundle import Bundle
-    from narrows.dataset import FolderDataset
-    from narrows.export.recount import recount as count_anew
+    from narrows.contract.bundle import Bundle
+    from narrows.models.dataset import FolderDataset
+    from narrows.models.export.recount import recount as count_anew
 
     print(f"bundle {count_anew(Bundle.open(folder), FolderDataset.open(data, split), out).hex_id} in {out}")
 
@@ -102,8 +102,8 @@ def quantise(
 
     Example: narrows bundle quantise bundles/demo --data data/camvid
     """
-    from narrows.bundle import Bundle
-    from narrows.dataset import FolderDataset
-    from narrows.export.quantise import add_int8_decoder
+    from narrows.contract.bundle import Bundle
+    from narrows.models.dataset import FolderDataset
+    from narrows.models.export.quantise import add_int8_decoder
 
     add_int8_decoder(Bundle.open(folder), FolderDataset.open(data, split))

@@ -19,7 +19,7 @@ def compare(
 
     Example: narrows compare --report out.html
     """
-    from narrows.comparison import Results, write_page
+    from narrows.models.comparison import Results, write_page
 
     write_page(Results.read(results, run / "masks"), report)
     typer.echo(f"{report}: {report.stat().st_size / 1e6:.1f} MB")

@@ -28,9 +28,9 @@ def show(
     Example: narrows config show edge --config narrows.toml
     """
     from narrows.cli.sections import all_keys
-    from narrows.configuration.effective import effective
-    from narrows.configuration.file import Configuration, nearest
-    from narrows.errors import ConfigError
+    from narrows.contract.errors import ConfigError
+    from narrows.runtime.config.effective import effective
+    from narrows.runtime.config.file import Configuration, nearest
 
     keys = [key for key in all_keys() if section in (None, key.section)]
     if not keys:
@@ -58,7 +58,7 @@ def keys(
     Example: narrows config keys --write docs/configuration.md
     """
     from narrows.cli.sections import all_keys
-    from narrows.configuration.document import table, with_table
+    from narrows.runtime.config.document import table, with_table
 
     if write is None:
         print(table(all_keys()))

@@ -34,7 +34,7 @@ def demo(
     """
     from rich.console import Console
 
-    from narrows.demo import DemoOptions, play
+    from narrows.ops.demo import DemoOptions, play
 
     options = DemoOptions(frames, streams, fps, headless, report, bundle, samples, out, drain)
     raise typer.Exit(play(options, Console()))

@@ -14,7 +14,7 @@ import typer
 from narrows.cli.options import HttpToken
 
 if TYPE_CHECKING:
-    from narrows.finding import Finding
+    from narrows.runtime.finding import Finding
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -68,9 +68,9 @@ def doctor(
     Example: narrows doctor --json --config narrows.toml
     """
     from narrows.cli.sections import all_keys
-    from narrows.configuration import Configuration
-    from narrows.doctor.examine import Patient, examine
-    from narrows.errors import ConfigError
+    from narrows.contract.errors import ConfigError
+    from narrows.ops.doctor.examine import Patient, examine
+    from narrows.runtime.config import Configuration
 
     patient = Patient(
         redis_url=redis_url,

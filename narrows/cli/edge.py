@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand
 
 from narrows.cli.options import RedisUrl
-from narrows.wire.install import MAX_SHARDS
+from narrows.contract.wire.install import MAX_SHARDS
 
 if TYPE_CHECKING:
     from edge_client.settings import EdgeSettings
@@ -150,7 +150,7 @@ def edge(
     """
     _log_to_stderr()
     if preview is not None:
-        from edge_client.preview import write_preview
+        from edge_client.capture.preview import write_preview
 
         print(write_preview(source, preview, bundle))
         return

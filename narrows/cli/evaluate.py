@@ -13,9 +13,9 @@ import typer
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 
 if TYPE_CHECKING:
-    from narrows.bundle import Bundle
-    from narrows.dataset import FolderDataset, LabelledPicture
-    from narrows.evaluation.score import Encode, Evaluation, Segment
+    from narrows.contract.bundle import Bundle
+    from narrows.models.dataset import FolderDataset, LabelledPicture
+    from narrows.models.evaluation.score import Encode, Evaluation, Segment
 
 BUDGET_BITS_PER_PIXEL = 0.1
 DEMO_BUNDLE = Path("bundles/demo")
@@ -46,9 +46,9 @@ def evaluate(
 
     Example: narrows evaluate --data data/camvid --split val --json out.json
     """
-    from narrows.bundle import Bundle
-    from narrows.dataset import FolderDataset
-    from narrows.errors import BundleError
+    from narrows.contract.bundle import Bundle
+    from narrows.contract.errors import BundleError
+    from narrows.models.dataset import FolderDataset
 
     opened = Bundle.open(bundle)
     level = opened.manifest.finest_level_within(BUDGET_BITS_PER_PIXEL) if rate is None else rate
@@ -76,8 +76,8 @@ def evaluate_bundle(
     Raises:
         BundleError: the bundle was made for other classes than the data's.
     """
-    from narrows.evaluation.in_process import InProcessDecoder
-    from narrows.evaluation.score import Evaluation, check_classes, name_scores, score
+    from narrows.models.evaluation.in_process import InProcessDecoder
+    from narrows.models.evaluation.score import Evaluation, check_classes, name_scores, score
 
     check_classes(bundle.manifest.classes, data.classes)
     via = Via.HERE if segment is None else Via.TRITON
@@ -103,11 +103,11 @@ def camera(bundle: Bundle, level: int, encoder: Path) -> Encode:
     """The camera's own encoder and coder, without its uplink: a picture to a packet's bytes."""
     from itertools import count
 
-    from edge_client.coding import FrameCoder
-    from edge_client.encoder import Encoder
-    from narrows.wire import FrameIdentity
+    from edge_client.encode.coding import FrameCoder
+    from edge_client.encode.encoder import OnnxEncoder
+    from narrows.contract.wire import FrameIdentity
 
-    network, coder = Encoder(bundle, path=encoder), FrameCoder(bundle)
+    network, coder = OnnxEncoder(bundle, path=encoder), FrameCoder(bundle)
     sequence = count()
     return lambda picture: coder.packet(
         network.latent(network.fit(picture)), level, FrameIdentity(1, next(sequence)), capture_ms=0
@@ -123,6 +123,6 @@ def _with_progress(data: FolderDataset) -> Iterator[LabelledPicture]:
 
 
 def _through_stack(redis_url: str) -> Segment:
-    from narrows.evaluation.through_stack import StackDecoder
+    from narrows.ops.stack_decoder import StackDecoder
 
     return StackDecoder(redis_url)

@@ -25,10 +25,10 @@ def export(
     Example: narrows export --run runs/camvid --data data/camvid --out bundles/camvid --check-split val
     """
     from narrows.cli.evaluate import evaluate_bundle
-    from narrows.dataset import FolderDataset
-    from narrows.export.write import Labelling, write_bundle
-    from narrows.training.run import CHECKPOINT, load_checkpoint
-    from narrows.triton_config import fill_repository
+    from narrows.models.dataset import FolderDataset
+    from narrows.models.export.write import Labelling, write_bundle
+    from narrows.models.training.run import CHECKPOINT, load_checkpoint
+    from narrows.runtime.triton_config import fill_repository
 
     network = load_checkpoint(run / CHECKPOINT)
     label = Labelling(name, version, licence, provenance)

@@ -13,7 +13,7 @@ import typer
 from narrows.cli.group import command_group
 
 if TYPE_CHECKING:
-    from narrows.seal import Keyring, Root
+    from narrows.contract.seal import Keyring, Root
 
 keys = command_group("The keys that packets are sealed with, and Redis's users.")
 Folder = Annotated[
@@ -29,8 +29,8 @@ def init(*, folder: Folder = _DEFAULT) -> None:
 
     Example: narrows keys init --keys secrets/keyring
     """
-    from narrows.seal import Keyring
-    from narrows.seal.key_folder import KeyFolder
+    from narrows.contract.seal import Keyring
+    from narrows.contract.seal.key_folder import KeyFolder
 
     KeyFolder(folder).begin(Keyring().rotated(_now_ms(), None))
     print(f"{folder}: root 1; keep a copy where this machine's loss does not reach it")
@@ -47,8 +47,8 @@ def issue(
 
     Example: narrows keys issue gate-3 --out gate-3.key
     """
-    from narrows.seal.key_folder import KeyFolder
-    from narrows.secret_files import write_secret
+    from narrows.contract.seal.key_folder import KeyFolder
+    from narrows.contract.secret_files import write_secret
 
     key = KeyFolder(folder).read().issue(stream, _now_ms())
     path = out or Path(f"{stream}.key")
@@ -67,7 +67,7 @@ def rotate(
 
     Example: narrows keys rotate --grace-h 72
     """
-    from narrows.seal.key_folder import KeyFolder
+    from narrows.contract.seal.key_folder import KeyFolder
 
     until_ms = None if keep_old else _now_ms() + round(grace_h * 3_600_000)
     ring = KeyFolder(folder).change(lambda old: old.rotated(_now_ms(), until_ms))
@@ -87,8 +87,8 @@ def revoke(
 
     Example: narrows keys revoke --root 1
     """
-    from narrows.errors import SecretError
-    from narrows.seal.key_folder import KeyFolder
+    from narrows.contract.errors import SecretError
+    from narrows.contract.seal.key_folder import KeyFolder
 
     if (stream is None) == (root is None):
         raise SecretError("say which: a stream, or --root ID")
@@ -110,7 +110,7 @@ def list_keys(
 
     Example: narrows keys list --json | jq .roots
     """
-    from narrows.seal.key_folder import KeyFolder
+    from narrows.contract.seal.key_folder import KeyFolder
 
     ring = KeyFolder(folder).read()
     if as_json:
@@ -142,9 +142,9 @@ def acl(
 
     Example: narrows keys acl --address 'rediss://redis:6379/0?ssl_ca_certs=/run/secrets/ca.pem' --out users.acl
     """
-    from narrows.broker.user_files import credentials
-    from narrows.broker.users import ROLES, acl_lines, camera_user
-    from narrows.secret_files import write_secret
+    from narrows.contract.secret_files import write_secret
+    from narrows.runtime.redis.user_files import credentials
+    from narrows.runtime.redis.users import ROLES, acl_lines, camera_user
 
     users = [*ROLES, *(camera_user(stream, shards) for stream in cameras or ())]
     lines = acl_lines(credentials(passwords, users, address))
@@ -186,9 +186,9 @@ def stack(
 
     Example: narrows keys stack gate-3 --out secrets --public-address rediss://cloud.example:6379/0
     """
-    from narrows.vault import Plan, deal
+    from narrows.ops.secrets import SecretsPlan, deal
 
-    plan = Plan(out, shards, demo_cameras, tuple(cameras or ()), address, public_address, tuple(names.split()))
+    plan = SecretsPlan(out, shards, demo_cameras, tuple(cameras or ()), address, public_address, tuple(names.split()))
     dealt = deal(plan)
     for stream in dealt.forgotten:
         print(f"{stream}: its key is revoked; key, password and address are taken away")

@@ -26,8 +26,8 @@ def local_redis(
 
     Example: narrows local-redis --port 6380 --run-folder runs/other
     """
-    from narrows.errors import ServiceError
-    from orchestrator.supervise import LocalRedis
+    from narrows.contract.errors import ServiceError
+    from orchestrator.servers import LocalRedis
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

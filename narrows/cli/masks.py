@@ -14,16 +14,16 @@ import typer
 
 from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
-from narrows.errors import RecordError, ServiceUnavailable
-from narrows.reminder import Reminder
+from narrows.contract.errors import RecordError, ServiceUnavailable
+from narrows.runtime.reminder import Reminder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from narrows.painting import Legend
-    from narrows.subscription import Subscription
-    from narrows.subscription.subscription import Outcome
-    from narrows.wire import MaskPacket
+    from narrows.client.painting import Legend
+    from narrows.client.subscription import Subscription
+    from narrows.client.subscription.subscription import Outcome
+    from narrows.contract.wire import MaskPacket
 
 _TRY_AGAIN_S = 0.5
 _SILENT_S = 3.0
@@ -69,10 +69,10 @@ def tail(
 
     Example: narrows masks tail cam-1 --from 0 --timeout 1 | jq .areas
     """
-    from narrows.painting import Legend
-    from narrows.subscription import subscribe
-    from narrows.subscription.describe import describe
-    from narrows.wire import MaskPacket
+    from narrows.client.painting import Legend
+    from narrows.client.subscription import subscribe
+    from narrows.client.subscription.describe import describe
+    from narrows.contract.wire import MaskPacket
 
     legend = Legend() if bundle is None else Legend.of_bundle(bundle)
     with _awaited(
@@ -141,7 +141,7 @@ class _Silence:
 
 
 def _write_png(folder: Path, stream: str, mask: MaskPacket, legend: Legend) -> Path:
-    from narrows.painting import to_palette_png
+    from narrows.client.painting import to_palette_png
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{stream}-{mask.identity.epoch}-{mask.identity.sequence:010d}.png"

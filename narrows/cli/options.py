@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from narrows.broker.url import DEFAULT_REDIS_URL
+from narrows.runtime.redis.url import DEFAULT_REDIS_URL
 
 RedisUrl = Annotated[
     str,

@@ -23,9 +23,9 @@ def pseudo_label(
 
     Example: narrows pseudo-label --run runs/camvid --data data/camvid --pictures frames --out data/more
     """
-    from narrows.dataset import ClassList
-    from narrows.training.pseudo_labels import write_pseudo_labels
-    from narrows.training.run import CHECKPOINT, load_checkpoint
+    from narrows.models.dataset import ClassList
+    from narrows.models.training.pseudo_labels import write_pseudo_labels
+    from narrows.models.training.run import CHECKPOINT, load_checkpoint
 
     network = load_checkpoint(run / CHECKPOINT)
     classes = ClassList.read(data / "classes.json")

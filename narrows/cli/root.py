@@ -16,9 +16,9 @@ from narrows import __version__
 from narrows.cli.commands import COMMANDS, Command
 from narrows.cli.secret_options import resolved
 from narrows.cli.termination import unwind_on_signals
-from narrows.direct import ignore_proxies
-from narrows.errors import ConfigError, NarrowsError
-from narrows.redact import redact, redact_stderr
+from narrows.contract.errors import ConfigError, NarrowsError
+from narrows.runtime.direct import ignore_proxies
+from narrows.runtime.redact import redact, redact_stderr
 
 INTERRUPTED = 130
 _HELP = {"-h", "--help"}

@@ -10,14 +10,14 @@ import typer
 
 from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
-from narrows.surroundings import caller
+from narrows.runtime.surroundings import caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from narrows.registry import ScaleDesk
-    from narrows.wire.scale_order import ScaleOrder
+    from narrows.client.registry import ScaleDesk
+    from narrows.contract.wire.scale_order import ScaleOrder
 
 scale = command_group("What the autoscaler does, and telling it otherwise.")
 By = Annotated[str | None, typer.Option("--by", help="Who orders, for the audit.", show_default="USER@HOST")]
@@ -37,7 +37,7 @@ def status(
     Example: narrows scale status --json | jq .status.streams_left
     """
     from narrows.cli.scale_table import as_record, print_tables
-    from orchestrator.autoscale.standing import read_standing
+    from orchestrator.scaling.standing import read_standing
 
     with _desk(redis_url) as desk:
         standing = read_standing(desk.client, decisions=decisions)
@@ -60,7 +60,7 @@ def set_servers(
 
     Example: narrows scale set auto
     """
-    from narrows.wire.scale_order import parse_target
+    from narrows.contract.wire.scale_order import parse_target
 
     servers = parse_target(number)
     with _desk(redis_url) as desk:
@@ -91,8 +91,8 @@ def unfreeze(*, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
 def _desk(redis_url: str) -> AbstractContextManager[ScaleDesk]:
     from contextlib import closing, contextmanager
 
-    from narrows.broker import connect, named_errors
-    from narrows.registry import ScaleDesk
+    from narrows.client.registry import ScaleDesk
+    from narrows.runtime.redis import connect, named_errors
 
     @contextmanager
     def opened() -> Iterator[ScaleDesk]:
@@ -104,7 +104,7 @@ def _desk(redis_url: str) -> AbstractContextManager[ScaleDesk]:
 
 def _print_order(desk: ScaleDesk, order: ScaleOrder) -> None:
     """What stands now; and where nobody is there to follow it, that."""
-    from narrows.wire.keys import ScaleKeys
+    from narrows.contract.wire.keys import ScaleKeys
 
     servers = "as many servers as the policy wants" if order.servers is None else f"{order.servers} servers"
     print(f"ordered: {servers}{', frozen: nothing is changed' if order.frozen else ''}")

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from orchestrator.autoscale.standing import Standing
-    from orchestrator.autoscale.status import ServerLine, Status
+    from orchestrator.scaling.standing import ScaleOverview
+    from orchestrator.scaling.status import ServerLine, Status
 
 _PIPED_WIDTH = 160
 
 
-def as_record(standing: Standing) -> dict[str, Any]:
+def as_record(standing: ScaleOverview) -> dict[str, Any]:
     """For ``--json``: ``status`` is ``null`` where no autoscaler leads."""
     return {
         "now_ms": standing.now_ms,
@@ -26,7 +26,7 @@ def as_record(standing: Standing) -> dict[str, Any]:
     }
 
 
-def print_tables(standing: Standing) -> None:
+def print_tables(standing: ScaleOverview) -> None:
     """The state, the servers, the last decisions."""
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     if standing.status is None:
@@ -39,7 +39,7 @@ def print_tables(standing: Standing) -> None:
         console.print(_decisions(standing))
 
 
-def _state(standing: Standing, status: Status) -> Table:
+def _state(standing: ScaleOverview, status: Status) -> Table:
     table = Table(title=_title(standing, status), show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -48,7 +48,7 @@ def _state(standing: Standing, status: Status) -> Table:
     return table
 
 
-def _title(standing: Standing, status: Status) -> str:
+def _title(standing: ScaleOverview, status: Status) -> str:
     marks = [
         ("FROZEN", status.frozen),
         (f"ORDERED {status.ordered}", status.ordered is not None),
@@ -60,8 +60,8 @@ def _title(standing: Standing, status: Status) -> str:
     return f"scaling by {status.engine}, {age_s:.0f} s ago{f'  -  {said}' if said else ''}"
 
 
-def _rows(standing: Standing, status: Status) -> list[tuple[str, str]]:
-    from orchestrator.autoscale.signals import SIGNALS
+def _rows(standing: ScaleOverview, status: Status) -> list[tuple[str, str]]:
+    from orchestrator.scaling.signals import SIGNALS
 
     slots = "no limit known" if status.slots is None else f"{status.slots} slots"
     room = f"{status.min_servers} to {status.max_servers}, {slots}"
@@ -117,7 +117,7 @@ def _servers(servers: tuple[ServerLine, ...]) -> Table:
     return table
 
 
-def _decisions(standing: Standing) -> Table:
+def _decisions(standing: ScaleOverview) -> Table:
     table = Table(title="last decisions")
     for heading in ("when", "what", "servers", "instances", "why"):
         table.add_column(heading, justify="right" if heading in {"servers", "instances"} else "left", overflow="fold")

@@ -34,7 +34,7 @@ def _hide(name: str, value: object) -> None:
     Raises:
         ServiceError: the password in an address is not encoded.
     """
-    from narrows.redact import keep_secret, keep_url
+    from narrows.runtime.redact import keep_secret, keep_url
 
     if isinstance(value, list | tuple):
         for each in value:
@@ -42,7 +42,7 @@ def _hide(name: str, value: object) -> None:
     elif isinstance(value, str) and "://" in value:
         keep_url(value)
         if "@" in value:  # who is given no password, as the engine proxy, does not load the client of Redis for it
-            from narrows.broker.url import check_encoding
+            from narrows.runtime.redis.url import check_encoding
 
             check_encoding(value, f"--{name.replace('_', '-')}")
     elif isinstance(value, str) and name in SECRETS - _ADDRESSES:
@@ -52,8 +52,8 @@ def _hide(name: str, value: object) -> None:
 def _value(name: str, given: object) -> object:
     if not isinstance(given, str) or not given.startswith(_FROM_FILE):
         return given
-    from narrows.errors import SecretError
-    from narrows.secret_files import read_secret
+    from narrows.contract.errors import SecretError
+    from narrows.contract.secret_files import read_secret
 
     path = Path(given.removeprefix(_FROM_FILE))
     value = read_secret(path).decode("utf-8", "replace").strip()

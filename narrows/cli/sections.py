@@ -12,8 +12,8 @@ from typing import Any
 import typer
 
 from narrows.cli.commands import COMMANDS, Command
-from narrows.configuration import Configuration, Key, keys_of, read
-from narrows.configuration.key import REQUIRED
+from narrows.runtime.config import Configuration, Key, keys_of, read
+from narrows.runtime.config.key import REQUIRED
 
 DEFAULT_FILE = Path("narrows.toml")
 SHARED = {"redis_url": ("redis", "url"), "triton": ("triton", "address")}

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.autoscale.simulate.policy_name import PolicyName
+from orchestrator.scaling.simulate.policy_name import PolicyName
 
 
 def simulate_scaling(
@@ -41,10 +41,10 @@ def simulate_scaling(
 
     Example: narrows simulate-scaling --trace monday.csv --policy hpa --parameter target=0.6
     """
-    from orchestrator.autoscale.simulate.run import simulate
-    from orchestrator.autoscale.simulate.scalers import make_scaler, parse_parameter
-    from orchestrator.autoscale.simulate.trace import read_trace
-    from orchestrator.autoscale.simulate.world import World
+    from orchestrator.scaling.simulate.run import simulate
+    from orchestrator.scaling.simulate.scalers import make_scaler, parse_parameter
+    from orchestrator.scaling.simulate.trace import read_trace
+    from orchestrator.scaling.simulate.world import World
 
     if min_replicas > max_replicas:
         raise typer.BadParameter(f"{min_replicas} is above --max-replicas {max_replicas}", param_hint="--min-replicas")

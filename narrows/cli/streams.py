@@ -13,15 +13,15 @@ from msgspec.structs import replace
 
 from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
-from narrows.surroundings import caller
-from narrows.wire.streams import Policy, StreamSettings
+from narrows.contract.wire.streams import Policy, StreamSettings
+from narrows.runtime.surroundings import caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from narrows.registry import StreamOverview, StreamRegistry
-    from orchestrator.report import StreamRates
+    from narrows.client.registry import StreamOverview, StreamRegistry
+    from narrows.contract.records.report import StreamRates
 
 _PIPED_WIDTH = 160
 _RATES = ("offered/s", "skipped/s", "ahead/s")
@@ -37,7 +37,7 @@ class Sort(StrEnum):
 
     @property
     def rate(self) -> str:
-        """The rate of that name in :class:`~orchestrator.report.StreamRates`."""
+        """The rate of that name in :class:`~narrows.contract.records.report.StreamRates`."""
         return f"{self.replace('-', '_')}_per_s"
 
 
@@ -67,8 +67,8 @@ def list_streams(
 
     Example: narrows streams list --json | jq 'select(.backlog > 10)'
     """
-    from narrows.registry import overviews
-    from narrows.registry.rates import by_rate, top_streams
+    from narrows.client.registry import overviews
+    from narrows.client.registry.rates import by_rate, top_streams
 
     with _registry(redis_url) as registry:
         if sort is Sort.NAME:
@@ -147,7 +147,7 @@ def canary_streams(
 
     Example: narrows streams canary --share 0.1
     """
-    from narrows.registry import canaries, overviews
+    from narrows.client.registry import canaries, overviews
 
     with _registry(redis_url) as registry:
         for stream in canaries((overview.stream for overview in overviews(registry)), share):
@@ -157,8 +157,8 @@ def canary_streams(
 def _registry(redis_url: str) -> AbstractContextManager[StreamRegistry]:
     from contextlib import closing, contextmanager
 
-    from narrows.broker import connect, named_errors, read_install
-    from narrows.registry import StreamRegistry
+    from narrows.client.registry import StreamRegistry
+    from narrows.runtime.redis import connect, named_errors, read_install
 
     @contextmanager
     def opened() -> Iterator[StreamRegistry]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
-from narrows.surroundings import host_name
+from narrows.runtime.surroundings import host_name
 
 
 def supervise(
@@ -56,7 +56,7 @@ def supervise(
 
     Example: narrows supervise --model-repository model_repository --model decoder_8f0c2d1e5a7b9346 --first-port 8001
     """
-    from orchestrator.supervise.host_program import HostOptions, run_host
+    from orchestrator.servers.host_program import HostOptions, run_host
 
     run_host(
         HostOptions(

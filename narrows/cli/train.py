@@ -42,9 +42,9 @@ def train(
 
     Example: narrows train --data data/camvid --run runs/camvid --pretrained efficientnet-lite0.pth
     """
-    from narrows.dataset import FolderDataset
-    from narrows.training.config import TrainingConfig, phases_for
-    from narrows.training.loop import train as train_network
+    from narrows.models.dataset import FolderDataset
+    from narrows.models.training.config import TrainingConfig, phases_for
+    from narrows.models.training.loop import train as train_network
 
     width, height = FolderDataset.open(data, split).classes.size
     config = TrainingConfig(

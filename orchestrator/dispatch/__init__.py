@@ -1,8 +1,8 @@
 """Dispatch: feature packets in, outcomes out. A frame's life is in :mod:`orchestrator.dispatch.frame_path`."""
 
+from narrows.runtime.redis.store import Store
+from orchestrator.dispatch.batcher import Connect, Connected
 from orchestrator.dispatch.dispatcher import Dispatcher
-from orchestrator.dispatch.lane import Connect, Connected
 from orchestrator.dispatch.settings import DispatchSettings
-from orchestrator.dispatch.store import Store
 
 __all__ = ["Connect", "Connected", "DispatchSettings", "Dispatcher", "Store"]

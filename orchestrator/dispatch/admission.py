@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from narrows.bundle import Bundle, format_id, parse_id
-from narrows.errors import BundleUnknown, ClockInFuture, EntryMalformed, PacketTooLarge
-from narrows.wire.feature import MAX_PACKET_BYTES, FeaturePacket
-from narrows.wire.keys import PACKET_FIELD
-from narrows.wire.streams import Policy, StreamSettings
-from orchestrator.dispatch.store import RawEntry
+from narrows.contract.bundle import Bundle, format_id, parse_id
+from narrows.contract.errors import BundleUnknown, ClockInFuture, EntryMalformed, PacketTooLarge
+from narrows.contract.wire.feature import MAX_PACKET_BYTES, FeaturePacket
+from narrows.contract.wire.keys import PACKET_FIELD
+from narrows.contract.wire.streams import Policy, StreamSettings
+from narrows.runtime.redis.store import RawEntry
 
 MOST_ENTRY_BYTES = 2 * MAX_PACKET_BYTES
 """An entry whose reply has more is ended unread: the largest packet leaves as much again for the frame around it."""

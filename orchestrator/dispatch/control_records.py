@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import structlog
 from msgspec.structs import replace
 
-from narrows.errors import RecordError
-from narrows.wire.control import Control
-from orchestrator.dispatch.store import ReplyRefused, Store
+from narrows.contract.errors import RecordError
+from narrows.contract.wire.control import Control
+from narrows.runtime.redis.store import ReplyRefused, Store
 from orchestrator.dispatch.stream import Stream
 
 _log = structlog.get_logger(__name__)

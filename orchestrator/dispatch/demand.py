@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from narrows.contract.records.report import BundleReport
 from orchestrator.inference.rate import Rate
-from orchestrator.report import BundleReport
 
 _HALF_LIFE_S = 2.0
 _GAIN = 0.05

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import lru_cache
 
 import structlog
 
-from narrows.errors import StreamIdInvalid
-from narrows.wire.keys import ShardKeys, parse_feature_key, shard_of
-from orchestrator.dispatch.store import Store
-from orchestrator.metrics import Metrics
+from narrows.contract.errors import StreamIdInvalid
+from narrows.contract.wire.keys import ShardKeys
+from narrows.runtime.redis.store import Store
+from orchestrator.shards.place import place_key
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _PATTERN = "narrows:{*}:in:*"
 _MOST_ODD_KEYS = 10_000
-_KEYS_REMEMBERED = 1 << 16
-
-
-@lru_cache(_KEYS_REMEMBERED)
-def place_key(key: bytes, shards: int) -> tuple[int, str]:
-    """The shard and stream of a feature key.
-
-    Raises:
-        StreamIdInvalid: the key has no valid stream id, or lies in a shard that is not its stream's.
-    """
-    shard, stream = parse_feature_key(key)
-    if shard != shard_of(stream, shards):
-        raise StreamIdInvalid(f"{key[:80]!r}: stream {stream} belongs to shard {shard_of(stream, shards)} of {shards}")
-    return shard, stream
 
 
 class Discovery:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,28 +12,28 @@ from typing import Any
 
 import structlog
 
-from narrows.bundle import Bundle
-from narrows.errors import ServiceError
-from narrows.loop_guard import LoopGuard, is_service_error
-from narrows.surroundings import host_name
-from orchestrator.dispatch.cancelling import cancel_all
-from orchestrator.dispatch.clock import ServerClock
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.runtime.cancelling import cancel_all
+from narrows.runtime.loop_guard import LoopGuard, is_service_error
+from narrows.runtime.process_name import own_name
+from narrows.runtime.redis.server_clock import ServerClock
+from narrows.runtime.redis.store import Store, concerns_all
+from orchestrator.dispatch.batcher import Batcher, Connect
 from orchestrator.dispatch.discovery import Discovery
 from orchestrator.dispatch.frame_path import FramePath
-from orchestrator.dispatch.health import Health
+from orchestrator.dispatch.health import DispatcherHealth
 from orchestrator.dispatch.install import agree_on_shards, disagreement
-from orchestrator.dispatch.lane import Connect, Lane
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.rate_requests import RateRequests
 from orchestrator.dispatch.readiness import Readiness
 from orchestrator.dispatch.reporting import Reporting
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
-from orchestrator.dispatch.store import Store, cause_of, concerns_all
 from orchestrator.dispatch.sweep import Sweep
 from orchestrator.dispatch.unsealing import KeySettings, Unsealing
-from orchestrator.faults import Cause, Faults
-from orchestrator.metrics import Metrics
+from orchestrator.telemetry.faults import Cause, Faults, cause_of
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _AFTER_TROUBLE_S = 0.2
@@ -43,11 +41,6 @@ _WORTH, _LONGEST_PAUSE_S = (
     9,
     5.0,
 )  # housekeeping takes about a tenth of the time at most, however many streams there are
-
-
-def own_name() -> str:
-    """A name that no other dispatcher has, nor this one after a restart."""
-    return f"{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 class Dispatcher:
@@ -69,17 +62,18 @@ class Dispatcher:
         self._guard = LoopGuard(self.metrics.crashed)
         self._unsealing = Unsealing(keys, self.metrics, self._faults)
         self.metrics.install_shards.set(shards)
-        self.health = Health(shards_due=1)
+        self.health = DispatcherHealth(shards_due=1)
         self.shards: dict[int, Shard] = {}
         self._store, self._settings = store, settings
         self._clock = ServerClock(stepped=self._clock_was_set)
-        self.lanes = {
-            bundle_id: Lane(bundle, connect, self.metrics, settings) for bundle_id, (bundle, connect) in served.items()
+        self.batchers = {
+            bundle_id: Batcher(bundle, connect, self.metrics, settings)
+            for bundle_id, (bundle, connect) in served.items()
         }
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="symbols")
         self._path = FramePath(
             store,
-            self.lanes,
+            self.batchers,
             self._pool,
             self.metrics,
             settings,
@@ -91,12 +85,12 @@ class Dispatcher:
         self._leases = Leases(store, self.name, shards, settings.lease_ttl_ms)
         self._leases.replaced = self.metrics.records_refused.labels("fence").inc
         self._discovery = Discovery(store, shards, self.metrics, settings.dead_letters)
-        self._sweep = Sweep(store, self.lanes, self._clock, self.metrics, settings, self._faults, self._guard)
+        self._sweep = Sweep(store, self.batchers, self._clock, self.metrics, settings, self._faults, self._guard)
         self._reporting = Reporting(
-            self.name, store, self.lanes.values(), self._sweep, self._path.objective, self._clock, self.metrics
+            self.name, store, self.batchers.values(), self._sweep, self._path.objective, self._clock, self.metrics
         )
         self._rate_requests = RateRequests(
-            store, self._path.control_records, self.shards, self.lanes.values(), self._path.objective, self.metrics
+            store, self._path.control_records, self.shards, self.batchers.values(), self._path.objective, self.metrics
         )
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._departing: set[asyncio.Task[None]] = set()
@@ -136,7 +130,7 @@ class Dispatcher:
             ("keys", self._unsealing.run),
             ("rates", self._rate_requests.run),
             ("health", partial(self.health.watch_loop, self._stood_still)),
-            *(("batches", lane.run) for lane in self.lanes.values()),
+            *(("batches", batcher.run) for batcher in self.batchers.values()),
         ]
         try:
             async with self._tasks:
@@ -183,7 +177,7 @@ class Dispatcher:
         self.health.install = await disagreement(self._store, self._leases.shards)
         if not self.health.install:
             self._faults.end(Cause.INSTALL_DIFFERS)
-            ready = {lane.bundle.hex_id: lane.ready for lane in self.lanes.values()}
+            ready = {batcher.bundle.hex_id: batcher.ready for batcher in self.batchers.values()}
             return await self._leases.heartbeat(self._readiness.missing(ready))
         self._faults.begin(Cause.INSTALL_DIFFERS, self.health.install)
         await self._leases.leave()
@@ -261,7 +255,7 @@ class Dispatcher:
     async def _watch_decoders(self) -> None:
         while True:
             await self._sweep.look_at_decoders()
-            self.health.decoders_ready = {lane.bundle.hex_id: lane.ready for lane in self.lanes.values()}
+            self.health.decoders_ready = {batcher.bundle.hex_id: batcher.ready for batcher in self.batchers.values()}
             await asyncio.sleep(self._settings.sweep_s)
 
     async def _leave(self) -> None:
@@ -279,8 +273,8 @@ class Dispatcher:
     async def _close(self) -> None:
         for shard in self.shards.values():
             await shard.abandon()
-        for lane in self.lanes.values():
-            await lane.close()
+        for batcher in self.batchers.values():
+            await batcher.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

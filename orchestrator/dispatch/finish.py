@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from narrows.backoff import Backoff
-from narrows.broker.replies import Remedy
-from narrows.errors import FrameRefused, OutcomeRefused, ServiceError
-from narrows.wire.feature import FrameIdentity
-from narrows.wire.keys import GROUP
-from narrows.wire.outcome import MASK, REFUSED, SKIPPED, Refusal, Skip, outcome_to_json
-from orchestrator.dispatch.scripts import FINISH, Script
+from narrows.contract.errors import FrameRefused, OutcomeRefused, ServiceError
+from narrows.contract.wire.feature import FrameIdentity
+from narrows.contract.wire.keys import GROUP
+from narrows.contract.wire.outcome import MASK, REFUSED, SKIPPED, Refusal, Skip, outcome_to_json
+from narrows.runtime.backoff import Backoff
+from narrows.runtime.redis.replies import Remedy
+from narrows.runtime.redis.script import Script
+from narrows.runtime.redis.store import Reply, ReplyRefused, Store
+from orchestrator.dispatch.scripts import FINISH
 from orchestrator.dispatch.settings import DispatchSettings
-from orchestrator.dispatch.store import Reply, ReplyRefused, Store, cause_of
 from orchestrator.dispatch.stream import Frame
 from orchestrator.dispatch.window import epoch_field
-from orchestrator.faults import Faults
+from orchestrator.telemetry.faults import Faults, cause_of
 
 _MAX_PIPELINE = 128
 MOST_CHAIN_PACKETS = 512
@@ -31,7 +32,7 @@ _BREAKS_ALONE = 3
 """A connection may break once for a reason of its own; not thrice over one ending to a server that answers between."""
 
 
-class Verdict(StrEnum):
+class FinishReply(StrEnum):
     """What the script answered."""
 
     FINISHED = "finished"
@@ -76,7 +77,7 @@ class Ending:
 class Ended(NamedTuple):
     """What became of an ending: the verdict, frames found lost by it, and the ending that was written at last."""
 
-    verdict: Verdict
+    verdict: FinishReply
     lost: int
     ending: Ending
 
@@ -267,9 +268,9 @@ class Finisher:
             return self._settle_refused(asked, reply)
         if len(asked.ending.body) >= self._refused_bytes:
             self._refused_bytes = math.inf  # it takes more by now
-        verdict, lost = Verdict(reply[0].decode()), int(reply[1])
-        if asked.sent and verdict is Verdict.AGAIN:
-            verdict = Verdict.FINISHED  # the reply to an earlier try was lost on its way
+        verdict, lost = FinishReply(reply[0].decode()), int(reply[1])
+        if asked.sent and verdict is FinishReply.AGAIN:
+            verdict = FinishReply.FINISHED  # the reply to an earlier try was lost on its way
         if not asked.answer.done():
             asked.answer.set_result(Ended(verdict, lost, asked.ending))
         return True
@@ -293,5 +294,5 @@ def _raise_in(asked: _Asked, error: ServiceError) -> None:
 def _fenced_here(asked: _Asked) -> bool:
     """Answer without a round trip where we know that the shard is no longer ours."""
     if asked.frame.stream.lease.lost and not asked.answer.done():
-        asked.answer.set_result(Ended(Verdict.FENCED, 0, asked.ending))
+        asked.answer.set_result(Ended(FinishReply.FENCED, 0, asked.ending))
     return asked.answer.done()

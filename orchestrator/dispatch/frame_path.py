@@ -2,7 +2,7 @@
 
 ::
 
-    entry ─ admit ─► packet ─ decode ─► symbols ─ lane ─► label map ─ pack ─► mask ─┐
+    entry ─ admit ─► packet ─ decode ─► symbols ─ batcher ─► label map ─ pack ─► mask ─┐
       │                │                  │        │                                ├─ turn ─► end, once
       └─ refused ──────┴─ refused ────────┴────────┴─ skipped (stale) or refused ───┘
 
@@ -24,10 +24,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from narrows.broker.replies import Remedy
-from narrows.bundle import Bundle
-from narrows.codec import Memory, decode_symbols, symbol_digest
-from narrows.errors import (
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import Memory, decode_symbols, symbol_digest
+from narrows.contract.errors import (
     DigestMismatch,
     EntryIdForged,
     EpochStale,
@@ -37,26 +36,27 @@ from narrows.errors import (
     SequenceJump,
     ServiceError,
 )
-from narrows.wire.feature import FeaturePacket, FrameIdentity, Kind
-from narrows.wire.keys import GROUP
-from narrows.wire.mask import MaskPacket, Timings, class_areas, pack_labels, seal_mask
-from narrows.wire.outcome import MASK, SKIPPED
-from narrows.wire.streams import Policy
+from narrows.contract.wire.feature import FeaturePacket, FrameIdentity, PacketKind
+from narrows.contract.wire.keys import GROUP
+from narrows.contract.wire.mask import MaskPacket, Timings, class_areas, pack_labels, seal_mask
+from narrows.contract.wire.outcome import MASK, SKIPPED
+from narrows.contract.wire.streams import Policy
+from narrows.runtime.redis.replies import Remedy
+from narrows.runtime.redis.store import ReplyRefused, Store
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_s
+from orchestrator.dispatch.batcher import Batcher, Inferred
 from orchestrator.dispatch.control_records import ControlRecords
-from orchestrator.dispatch.finish import Ending, Finisher, Verdict
-from orchestrator.dispatch.key_request import KeyRequests
-from orchestrator.dispatch.lane import Inferred, Lane
+from orchestrator.dispatch.finish import Ending, Finisher, FinishReply
+from orchestrator.dispatch.key_request import KeyframeRequests
 from orchestrator.dispatch.objective import Objective
-from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
-from orchestrator.dispatch.store import ReplyRefused, Store
 from orchestrator.dispatch.stream import Frame, Stream
 from orchestrator.dispatch.unsealing import Unsealing
 from orchestrator.dispatch.window import SeenWindow
-from orchestrator.faults import Cause, Faults
-from orchestrator.metrics import Metrics
+from orchestrator.telemetry.faults import Cause, Faults
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _HEAD_BYTES = 256
@@ -81,7 +81,7 @@ class FramePath:
     def __init__(
         self,
         store: Store,
-        lanes: Mapping[int, Lane],
+        batchers: Mapping[int, Batcher],
         pool: Executor,
         metrics: Metrics,
         settings: DispatchSettings,
@@ -91,12 +91,12 @@ class FramePath:
     ) -> None:
         self.finisher = Finisher(store, settings, faults)
         self.objective = Objective(settings.slo_ms, metrics)
-        self._store, self._lanes, self._pool, self._faults = store, lanes, pool, faults
+        self._store, self._batchers, self._pool, self._faults = store, batchers, pool, faults
         self._metrics, self._settings = metrics, settings
         self._consumer, self._unsealing = consumer, unsealing
-        self._served = {bundle_id: lane.bundle for bundle_id, lane in lanes.items()}
+        self._served = {bundle_id: batcher.bundle for bundle_id, batcher in batchers.items()}
         self.control_records = ControlRecords(store)
-        self._key_requests = KeyRequests(store, self.control_records)
+        self._key_requests = KeyframeRequests(store, self.control_records)
         self._one_suspect = asyncio.Semaphore(1)
 
     async def live(self, frame: Frame) -> None:
@@ -194,25 +194,25 @@ class FramePath:
 
     async def _decode(self, frame: Frame, packet: FeaturePacket, bundle: Bundle) -> Decoded | Ending:
         """The symbols; or the end of a frame that is stale, or that ended before so that any ending will do."""
-        self._lanes[bundle.id].observe_offered(packet.level)
-        planes = frame.stream.planes
+        self._batchers[bundle.id].observe_offered(packet.level)
+        references = frame.stream.references
         too_old_s = stale_at_s(frame.taken.arrived_s, frame.stream.settings)
         stale = too_old_s is not None and time.monotonic() > too_old_s
         if stale or await self._has_ended(frame.stream, packet.identity):
-            planes.postpone(packet)
+            references.postpone(packet)
             return Ending.skipped("stale", packet.identity)
         begun_s = time.monotonic()
-        if packet.kind is Kind.PREDICTED and not frame.stream.chain_read and not planes.has_reference(packet):
+        if packet.kind is PacketKind.PREDICTED and not frame.stream.chain_read and not references.has_reference(packet):
             await self._resume_chain(frame.stream, bundle)
-        for earlier in planes.postponed_for(packet):
+        for earlier in references.postponed_for(packet):
             try:
-                planes.remember(earlier, await self._symbols(planes, earlier, bundle))
+                references.remember(earlier, await self._symbols(references, earlier, bundle))
             except FrameRefused as refusal:
                 raise ReferenceLost(f"frame {packet.sequence} needs {earlier.sequence}, and it has {refusal}") from None
-        symbols = await self._symbols(planes, packet, bundle)
-        planes.remember(packet, symbols)
+        symbols = await self._symbols(references, packet, bundle)
+        references.remember(packet, symbols)
         if frame.stream.settings.policy is Policy.COMPLETE:
-            frame.link = "key" if packet.kind is Kind.KEY else "next"
+            frame.link = "key" if packet.kind is PacketKind.KEY else "next"
         decode_s = time.monotonic() - begun_s
         self._metrics.took("decode", decode_s)
         return Decoded(packet, bundle, symbols, too_old_s, decode_s)
@@ -225,7 +225,7 @@ class FramePath:
                 packet = self._unsealing.opened(FeaturePacket.parse(data), stream.id)
                 if packet.bundle_id != bundle.id:
                     return
-                stream.planes.remember(packet, await self._symbols(stream.planes, packet, bundle))
+                stream.references.remember(packet, await self._symbols(stream.references, packet, bundle))
             except FrameRefused as refusal:
                 _log.warning("a chain breaks off", stream=stream.id, reason=refusal.reason, detail=str(refusal))
                 return
@@ -237,14 +237,14 @@ class FramePath:
             stream.seen = SeenWindow.parse(await self._store.hash_of(stream.keys.seen))
         return stream.seen.has_ended(identity)
 
-    async def _symbols(self, planes: Planes, packet: FeaturePacket, bundle: Bundle) -> NDArray[np.int8]:
-        work = partial(_decode_checked, packet, bundle, planes.memory_for(packet))
+    async def _symbols(self, references: ReferenceCache, packet: FeaturePacket, bundle: Bundle) -> NDArray[np.int8]:
+        work = partial(_decode_checked, packet, bundle, references.memory_for(packet))
         return await self._done(work, packet.shape.symbols, _INLINE_SYMBOLS)
 
     async def _infer(self, frame: Frame, decoded: Decoded) -> Inferred | None:
         """The label map; ``None`` if the frame became stale while it waited."""
-        lane = self._lanes[decoded.bundle.id]
-        inferred = await lane.labels(frame.stream, decoded.symbols, decoded.packet.level, decoded.stale_at_s)
+        batcher = self._batchers[decoded.bundle.id]
+        inferred = await batcher.labels(frame.stream, decoded.symbols, decoded.packet.level, decoded.stale_at_s)
         if inferred is not None:
             self._metrics.took("batch", inferred.batch_s)
             self._metrics.took("infer", inferred.infer_s)
@@ -256,7 +256,7 @@ class FramePath:
         async with self._counted(frame):
             body, pack_s = await self._done(work, inferred.labels.size, _INLINE_PIXELS)
         self._metrics.took("pack", pack_s)
-        self._lanes[decoded.bundle.id].demand.took(decoded.packet.level, decoded.decode_s + pack_s)
+        self._batchers[decoded.bundle.id].demand.took(decoded.packet.level, decoded.decode_s + pack_s)
         return Ending.mask(body, decoded.packet.identity)
 
     async def _end(self, frame: Frame, ending: Ending) -> None:
@@ -264,22 +264,22 @@ class FramePath:
         verdict, lost, ending = await self.finisher.finish(frame, ending)
         if lost:
             self._metrics.lost_frames.labels(self._metrics.group(frame.stream.settings.group)).inc(lost)
-        if verdict in (Verdict.JUMP, Verdict.STALE):
+        if verdict in (FinishReply.JUMP, FinishReply.STALE):
             ending = Ending.refused(_misplaced(verdict, frame), frame.identity, placed=False)
             verdict, _, ending = await self.finisher.finish(frame, ending)
-        if verdict is Verdict.FENCED:
+        if verdict is FinishReply.FENCED:
             frame.stream.lease.lost = True
             return
         self._count(frame, ending, verdict, time.monotonic() - begun_s)
         if frame.taken.forged is not None and len(frame.stream.held) == 1:
             await set_back(self._store, frame.stream.lease, [frame.stream.keys])
 
-    def _count(self, frame: Frame, ending: Ending, verdict: Verdict, publish_s: float) -> None:
+    def _count(self, frame: Frame, ending: Ending, verdict: FinishReply, publish_s: float) -> None:
         metrics = self._metrics
         group = metrics.group(frame.stream.settings.group)
-        if verdict is Verdict.DUPLICATE:
+        if verdict is FinishReply.DUPLICATE:
             metrics.frames.labels("duplicate", "duplicate", group).inc()
-        if verdict is not Verdict.FINISHED:
+        if verdict is not FinishReply.FINISHED:
             return
         frame.stream.count_end(skipped=ending.kind == SKIPPED)
         metrics.frames.labels(ending.kind.decode(), ending.reason, group).inc()
@@ -330,7 +330,7 @@ def _packed(decoded: Decoded, inferred: Inferred, redis_s: float, feature_bytes:
     return seal_mask(mask, packed), pack_s
 
 
-def _misplaced(verdict: Verdict, frame: Frame) -> FrameRefused:
-    if verdict is Verdict.JUMP:
+def _misplaced(verdict: FinishReply, frame: Frame) -> FrameRefused:
+    if verdict is FinishReply.JUMP:
         return SequenceJump(f"{frame.identity} is over 2^20 frames ahead; the next one in sequence is believed")
     return EpochStale(f"{frame.identity} is of an epoch before the last 4 of this stream")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from narrows.wire.feature import FrameIdentity
+from narrows.contract.wire.feature import FrameIdentity
 
 
 class GapWatch:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orchestrator.pause import PERIOD_S, PROCESS, PauseWatch
+from orchestrator.telemetry.pause import PERIOD_S, PROCESS, PauseWatch
 
 
 @dataclass
-class Health:
+class DispatcherHealth:
     """Written by the dispatcher's loops, read by the probes.
 
     Attributes:

@@ -6,10 +6,10 @@ number than before, this process reads and writes the wrong keys.
 
 from __future__ import annotations
 
-from narrows.errors import RecordError, ServiceError
-from narrows.wire.install import MAX_SHARDS, Install
-from narrows.wire.keys import DEFAULT_SHARDS, INSTALL_KEY
-from orchestrator.dispatch.store import Reply, Store
+from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.wire.install import MAX_SHARDS, Install
+from narrows.contract.wire.keys import DEFAULT_SHARDS, INSTALL_KEY
+from narrows.runtime.redis.store import Reply, Store
 
 
 async def agree_on_shards(store: Store, wanted: int | None) -> int:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from narrows.runtime.redis.store import Store
 from orchestrator.dispatch.control_records import MAX_TTL_MS, ControlRecords
-from orchestrator.dispatch.store import Store
 from orchestrator.dispatch.stream import Stream
 
 _NOT_AGAIN_WITHIN_S = 1.0
 _COUNTER = "key_requests"
 
 
-class KeyRequests:
+class KeyframeRequests:
     """Asks at most once a second per stream: what was sent before the camera saw the request fails as well."""
 
     def __init__(self, store: Store, records: ControlRecords, monotonic: Callable[[], float] = time.monotonic) -> None:

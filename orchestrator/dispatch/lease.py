@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from narrows.broker.replies import Remedy
-from narrows.wire.keys import DISPATCHERS_KEY, UNREADY_KEY, ShardKeys
-from orchestrator.dispatch.scripts import ACQUIRE, HEARTBEAT, RELEASE, RENEW
-from orchestrator.dispatch.store import Reply, ReplyRefused, Store, pairs
+from narrows.contract.wire.keys import DISPATCHERS_KEY, UNREADY_KEY, ShardKeys
+from narrows.runtime.redis.replies import Remedy
+from narrows.runtime.redis.store import ReplyRefused, Store, pairs
+from orchestrator.dispatch.scripts import HEARTBEAT
+from orchestrator.shards.fence import token_of, uncounted
+from orchestrator.shards.scripts import ACQUIRE, RELEASE, RENEW
 
 _log = structlog.get_logger(__name__)
-
-
-def _uncounted() -> None:
-    """For those who have no metrics."""
 
 
 @dataclass(slots=True)
@@ -67,7 +65,7 @@ class Leases:
     monotonic: Callable[[], float] = time.monotonic
     held: dict[int, Lease] = field(default_factory=dict)
     refused: dict[int, ReplyRefused] = field(default_factory=dict)
-    replaced: Callable[[], None] = _uncounted
+    replaced: Callable[[], None] = uncounted
 
     async def heartbeat(self, missing: int = 0) -> int:
         """Say that we live, and how many bundles we cannot decode; answers how many shards we should own."""
@@ -144,17 +142,6 @@ class Leases:
         """Shards not held, beginning at a place of our own so that starting dispatchers do not race for the same."""
         first = hash(self.owner) % self.shards
         return [s for s in (*range(first, self.shards), *range(first)) if s not in self.held]
-
-
-def token_of(reply: Reply, fence: str, replaced: Callable[[], None] = _uncounted) -> str | None:
-    """The fencing token of an acquired lease; a fence that held none was replaced, is named and counted."""
-    if reply is None:
-        return None
-    token, junk = reply
-    if junk:
-        replaced()
-        _log.warning("a fence held no token and was replaced", key=fence, held=junk)
-    return str(token.decode())
 
 
 def _text(name: bytes) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from narrows.errors import InferenceFailed
-from narrows.wire.outcome import MASK, SKIPPED
-from narrows.wire.streams import Policy
+from narrows.contract.errors import InferenceFailed
+from narrows.contract.wire.outcome import MASK, SKIPPED
+from narrows.contract.wire.streams import Policy
 from orchestrator.dispatch.finish import Ending
-from orchestrator.metrics import Metrics
+from orchestrator.telemetry.metrics import Metrics
 
 
 class Objective:

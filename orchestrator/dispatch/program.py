@@ -15,27 +15,27 @@ import structlog
 import uvloop
 
 from narrows import __version__
-from narrows.backoff import Backoff
-from narrows.bundle import Bundle
-from narrows.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
-from narrows.loop_guard import LoopGuard
-from orchestrator.dispatch.cancelling import cancel_all, unless_stopped
+from narrows.contract.bundle import Bundle
+from narrows.runtime.backoff import Backoff
+from narrows.runtime.cancelling import cancel_all, unless_stopped
+from narrows.runtime.http import make_app, serve
+from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
+from narrows.runtime.logs import configure_logs
+from narrows.runtime.loop_guard import LoopGuard
+from narrows.runtime.redis.store import Store, StoreAway
+from orchestrator.discovery.service_discovery import ServiceDiscovery
+from orchestrator.discovery.sources import parse_sources
+from orchestrator.dispatch.batcher import Connect, Connected
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.install import agree_on_shards
-from orchestrator.dispatch.lane import Connect, Connected
 from orchestrator.dispatch.server_options import say, server_options
 from orchestrator.dispatch.settings import DispatchSettings
-from orchestrator.dispatch.store import Store, StoreAway
 from orchestrator.dispatch.unsealing import KeySettings
-from orchestrator.faults import Faults, Report, unreported
-from orchestrator.http import make_app, serve
 from orchestrator.inference import TritonDecoder
 from orchestrator.inference.fleet_meter import FleetMeter
 from orchestrator.inference.pool import ServerPool
-from orchestrator.logs import configure_logs
-from orchestrator.metrics import Metrics
-from orchestrator.replicas.roster import Roster
-from orchestrator.replicas.sources import parse_sources
+from orchestrator.telemetry.faults import Faults, Report, unreported
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _PAUSES_S = (0.1, 2.0)
@@ -73,7 +73,7 @@ def run_program(options: ProgramOptions) -> None:
 
 
 def triton_connect(
-    roster: Roster,
+    service_discovery: ServiceDiscovery,
     bundle: Bundle,
     *,
     max_batch: int,
@@ -81,13 +81,15 @@ def triton_connect(
     report: Report = unreported,
     guard: LoopGuard | None = None,
 ) -> Connect:
-    """How a lane gets its decoder: a pool over the servers of ``roster``."""
+    """How a batcher gets its decoder: a pool over the servers of ``service_discovery``."""
 
     async def connect_server(address: str) -> TritonDecoder:
         return await TritonDecoder.connect(address, bundle, max_batch=max_batch, slots=slots, report=report)
 
     async def connect() -> Connected:
-        pool = ServerPool(roster, connect_server, max_batch=max_batch, slots=slots, report=report, guard=guard)
+        pool = ServerPool(
+            service_discovery, connect_server, max_batch=max_batch, slots=slots, report=report, guard=guard
+        )
         return Connected(pool, FleetMeter(pool), pool.servers)
 
     return connect
@@ -128,17 +130,22 @@ async def _run(options: ProgramOptions) -> None:
             _log.info("stopped before it began")
             return
         say(await server_options(store))
-        roster = Roster(sources, store)
+        service_discovery = ServiceDiscovery(sources, store)
         report = Faults(metrics).happened
         guard = LoopGuard(metrics.crashed)
         connect = partial(
-            triton_connect, roster, max_batch=options.max_batch, slots=options.slots, report=report, guard=guard
+            triton_connect,
+            service_discovery,
+            max_batch=options.max_batch,
+            slots=options.slots,
+            report=report,
+            guard=guard,
         )
         served = {bundle.id: (bundle, connect(bundle)) for bundle in bundles}
         dispatcher = Dispatcher(store, served, shards, settings, metrics, keys=options.keys)
         dispatcher.metrics.build_info.labels(__version__).set(1)
         async with (
-            _running(roster, guard),
+            _running(service_discovery, guard),
             serve(
                 make_app(dispatcher.metrics.registry, dispatcher.health, options.http_token), options.http
             ) as address,
@@ -151,9 +158,9 @@ async def _run(options: ProgramOptions) -> None:
 
 
 @asynccontextmanager
-async def _running(roster: Roster, guard: LoopGuard) -> AsyncIterator[None]:
-    """Have the roster kept up to date meanwhile."""
-    looking = asyncio.create_task(roster.run(guard))
+async def _running(service_discovery: ServiceDiscovery, guard: LoopGuard) -> AsyncIterator[None]:
+    """Keep the list of servers up to date meanwhile."""
+    looking = asyncio.create_task(service_discovery.run(guard))
     try:
         yield
     finally:

@@ -12,20 +12,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 import structlog
 
-from narrows.errors import RecordError, ServiceError
-from narrows.wire.keys import ScaleKeys
-from narrows.wire.streams import Policy
+from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.records.report import DispatcherReport, is_fresh
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.contract.wire.streams import Policy
+from narrows.runtime.redis.store import Store
+from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.control_records import ControlRecords
-from orchestrator.dispatch.lane import Lane
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.shard import Shard
-from orchestrator.dispatch.store import Store
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.throttle import Offered, Pressure, Throttle
 from orchestrator.inference.load import LoadReading
 from orchestrator.inference.rate import Rate
-from orchestrator.metrics import Metrics
-from orchestrator.report import DispatcherReport, is_fresh
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _PERIOD_S = 1.0
@@ -42,12 +42,12 @@ class RateRequests:
         store: Store,
         records: ControlRecords,
         shards: Mapping[int, Shard],
-        lanes: Collection[Lane],
+        batchers: Collection[Batcher],
         objective: Objective,
         metrics: Metrics,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._records, self._shards, self._lanes = store, records, shards, lanes
+        self._store, self._records, self._shards, self._batchers = store, records, shards, batchers
         self._objective, self._metrics, self._monotonic = objective, metrics, monotonic
         self._throttle = Throttle()
         self._rates: dict[Stream, tuple[Rate, int]] = {}
@@ -92,12 +92,14 @@ class RateRequests:
         return {stream: rate.per_s for stream, (rate, _) in measured.items()}
 
     async def _pressure(self, rates: Mapping[Stream, float]) -> Pressure:
-        readings = {lane.bundle.hex_id: lane.reading for lane in self._lanes}
+        readings = {batcher.bundle.hex_id: batcher.reading for batcher in self._batchers}
         everywhere = await self._demand_everywhere()
         own = sum(max(rate, self._throttle.demand(stream.id)) for stream, rate in rates.items())
         share = own / max(own, sum(everywhere.values())) if own > 0 else 1.0
         load, capacity = load_of(everywhere, readings)
-        return Pressure(capacity * share, load, max((lane.wait_s for lane in self._lanes), default=0.0), self._late())
+        return Pressure(
+            capacity * share, load, max((batcher.wait_s for batcher in self._batchers), default=0.0), self._late()
+        )
 
     async def _demand_everywhere(self) -> dict[str, float]:
         """Frames/s by bundle that all dispatchers' cameras would send unthrottled."""
@@ -118,8 +120,8 @@ class RateRequests:
     def _show(self, rates: Mapping[Stream, float], throttled: int) -> None:
         sent = sum(rates.values())
         wanted = sum(max(rate, self._throttle.demand(stream.id)) for stream, rate in rates.items())
-        for lane in self._lanes:
-            lane.demand.withheld = wanted / sent if sent > 0 else 1.0
+        for batcher in self._batchers:
+            batcher.demand.withheld = wanted / sent if sent > 0 else 1.0
         self._metrics.throttled_streams.set(throttled)
         self._metrics.withheld.set(wanted - sent)
 

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping
 
 import structlog
 
-from narrows.errors import RecordError, ServiceError
-from narrows.wire.keys import ScaleKeys
-from orchestrator.dispatch.clock import ServerClock
-from orchestrator.dispatch.lane import Lane
+from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.records.report import DispatcherReport, ServerReport, is_fresh
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.redis.server_clock import ServerClock
+from narrows.runtime.redis.store import Store
+from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.saturation import Saturation
-from orchestrator.dispatch.store import Store
 from orchestrator.dispatch.sweep import Sweep
-from orchestrator.metrics import Metrics
-from orchestrator.report import DispatcherReport, ServerReport, is_fresh
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _PERIOD_S = 1.0
@@ -31,14 +31,14 @@ class Reporting:
         self,
         name: str,
         store: Store,
-        lanes: Iterable[Lane],
+        batchers: Iterable[Batcher],
         sweep: Sweep,
         objective: Objective,
         clock: ServerClock,
         metrics: Metrics,
     ) -> None:
         self.name = name
-        self._store, self._lanes, self._sweep, self._objective = store, list(lanes), sweep, objective
+        self._store, self._batchers, self._sweep, self._objective = store, list(batchers), sweep, objective
         self._clock, self._metrics = clock, metrics
         self._counted: dict[str, ServerReport] = {}
         self._writing = asyncio.Lock()
@@ -81,8 +81,8 @@ class Reporting:
             saturation=round(saturation, 4),
             realtime_ended=self._objective.realtime_ended,
             realtime_late=self._objective.realtime_late,
-            bundles={lane.bundle.hex_id: lane.demand.read() for lane in self._lanes},
-            servers=merged(lane.servers() for lane in self._lanes),
+            bundles={batcher.bundle.hex_id: batcher.demand.read() for batcher in self._batchers},
+            servers=merged(batcher.servers() for batcher in self._batchers),
             top_streams=self._sweep.top.rates,
         )
 

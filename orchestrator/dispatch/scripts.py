@@ -1,90 +1,28 @@
-"""The server-side scripts: each is one atomic step, written in Lua beside this file.
-
-A script of Redis is atomic, yet nothing takes back what it wrote before an error. So each looks at the type of every
-key first: where one is not what it should be, the script refuses by that key's name, and nothing was changed.
-"""
+"""The dispatcher's scripts, written in Lua beside this file."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from functools import cached_property
-from importlib.resources import files
+from functools import partial
 
-# Ending a frame frees memory, so it must also run on a server that is full (`noeviction`), and so must what lets an
-# owner go on: leases are of a fixed size.
-_ON_A_FULL_SERVER = "#!lua flags=allow-oom\n"
-_READS_ONLY = "#!lua flags=no-writes\n"
-_CHECK_TYPES = """\
-for i, key in ipairs(KEYS) do
-  local types = {%s}
-  local found, wanted = redis.call('TYPE', key).ok, types[(i - 1) %% #types + 1]
-  if found ~= wanted and found ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found .. ' and must be a ' .. wanted .. ': delete it')
-  end
-end
-"""
+from narrows.runtime.redis.script import ON_A_FULL_SERVER, READS_ONLY, Script, read_lua
+from orchestrator.shards.scripts import SIZE
 
+_read = partial(read_lua, __package__)
 
-@dataclass(frozen=True)
-class Script:
-    """A Lua script that changes nothing where a key has the wrong type; it answers ``WRONGTYPE KEY ...`` then.
-
-    Attributes:
-        body: what it does.
-        types: the type of each of ``KEYS`` in turn, as ``TYPE`` names it; after the last comes the first again. Without
-            any it checks nothing: for a script that only reads, and leaves out what it cannot.
-        shebang: its first line, with flags, if it needs any.
-    """
-
-    body: str
-    types: tuple[str, ...]
-    shebang: str = ""
-
-    @cached_property
-    def text(self) -> str:
-        """What the server runs."""
-        check = _CHECK_TYPES % ", ".join(f"'{each}'" for each in self.types) if self.types else ""
-        return self.shebang + check + self.body
-
-    @property
-    def reads_only(self) -> bool:
-        """Whether the server refuses it every write; then the right to read its keys is enough to run it."""
-        return self.shebang == _READS_ONLY
-
-    @cached_property
-    def sha(self) -> str:
-        """SHA-1 of the text, as EVALSHA wants it."""
-        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
-def _read(name: str) -> str:
-    return files(__package__).joinpath("lua", name).read_text()
-
-
-_LEASE = ("string", "string")
-ACQUIRE = Script(_read("acquire.lua"), _LEASE, _ON_A_FULL_SERVER)
-RENEW = Script(_read("renew.lua"), _LEASE, _ON_A_FULL_SERVER)
-RELEASE = Script(_read("release.lua"), ("string",))
-HEARTBEAT = Script(_read("heartbeat.lua"), ("zset",), _ON_A_FULL_SERVER)
+HEARTBEAT = Script(_read("heartbeat.lua"), ("zset",), ON_A_FULL_SERVER)
 FORGET_CONSUMERS = Script(_read("forget.lua"), ("stream",))
-FIRST_ENTRY_BYTES = 1 << 20
-"""Of a stream that holds more, no script looks at an entry."""
-MOST_BACKLOG_FRAMES = 256
-"""What one stream adds to the backlog at most: about what a camera of ours leaves in Redis (``--maxlen``)."""
-BACKLOG = Script(_read("size.lua") + _read("backlog.lua"), (), _READS_ONLY)
-LAST_IDS = Script(_read("last_ids.lua"), (), _READS_ONLY)
-SET_BACK = Script(_read("set_back.lua"), (), _ON_A_FULL_SERVER)
+LAST_IDS = Script(_read("last_ids.lua"), (), READS_ONLY)
+SET_BACK = Script(_read("set_back.lua"), (), ON_A_FULL_SERVER)
 TRIM = Script(
-    _read("size.lua") + _read("ledger.lua") + _read("trim.lua"),
+    SIZE + _read("ledger.lua") + _read("trim.lua"),
     ("string", "stream", "stream", "hash", "stream"),
-    _ON_A_FULL_SERVER,
+    ON_A_FULL_SERVER,
 )
 FINISH = Script(
     _read("ledger.lua") + _read("window.lua") + _read("finish.lua"),
     ("string", "stream", "stream", "hash", "hash", "stream", "list"),
-    _ON_A_FULL_SERVER,
+    ON_A_FULL_SERVER,
 )
 CLOSE_GAPS = Script(
-    _read("ledger.lua") + _read("window.lua") + _read("close.lua"), ("string", "hash", "hash"), _ON_A_FULL_SERVER
+    _read("ledger.lua") + _read("window.lua") + _read("close.lua"), ("string", "hash", "hash"), ON_A_FULL_SERVER
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from narrows.broker.server_options import OPTIONS, OptionFact, State, look
-from orchestrator.dispatch.store import ReplyRefused, Store, pairs
+from narrows.runtime.redis.server_options import OPTIONS, OptionFact, State, look
+from narrows.runtime.redis.store import ReplyRefused, Store, pairs
 
 _log = structlog.get_logger(__name__)
 

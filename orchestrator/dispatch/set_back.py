@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from narrows.wire.keys import GROUP, ShardKeys, StreamKeys
-from orchestrator.dispatch.entry_id import AHEAD_MS
+from narrows.contract.wire.keys import GROUP, ShardKeys, StreamKeys
+from narrows.runtime.redis.store import Store
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.scripts import SET_BACK
-from orchestrator.dispatch.store import Store
+from orchestrator.shards.entry_id import AHEAD_MS
 
 _log = structlog.get_logger(__name__)
 _AT_ONCE = 500

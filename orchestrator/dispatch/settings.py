@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from narrows.errors import ServiceError
-from narrows.wire.streams import StreamSettings
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire.streams import StreamSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class DispatchSettings:
         read_bytes: what one read of a shard may bring; a stream that sends more is read apart from the others.
         stream_entries, stream_bytes: a stream that holds more is trimmed to it, oldest first.
         isolated_s: a stream that sent too much is read apart from the others for so long.
-        planes: symbol planes kept per stream for P packets.
+        cached_references: symbol references kept per stream for P packets.
         max_batch: frames in one batch, if the decoder takes so many.
         tries: inference tries a frame has.
         gap_s: a gap in a stream's sequence is called lost after so long.
@@ -54,7 +54,7 @@ class DispatchSettings:
     stream_entries: int = 4096
     stream_bytes: int = 16 << 20
     isolated_s: float = 30.0
-    planes: int = 8
+    cached_references: int = 8
     max_batch: int = 16
     tries: int = 3
     gap_s: float = 30.0

@@ -12,24 +12,24 @@ from typing import Any
 
 import structlog
 
-from narrows.broker.replies import Remedy
-from narrows.errors import ServiceError
-from narrows.wire.keys import GROUP, ShardKeys, StreamKeys
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire.keys import GROUP, ShardKeys, StreamKeys
+from narrows.runtime.cancelling import cancel_all
+from narrows.runtime.redis.replies import Remedy
+from narrows.runtime.redis.server_clock import ServerClock
+from narrows.runtime.redis.store import Pending, RawEntry, ReplyRefused, ReplyTooLarge, Store, pack_read
 from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, beyond_a_packet
-from orchestrator.dispatch.cancelling import cancel_all
-from orchestrator.dispatch.clock import ServerClock
 from orchestrator.dispatch.control_records import MAX_TTL_MS
-from orchestrator.dispatch.entry_id import IdRange, entry_ms, entry_order
 from orchestrator.dispatch.lease import Lease
-from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.scripts import FORGET_CONSUMERS, LAST_IDS
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.silence import silences_s
-from orchestrator.dispatch.store import Pending, RawEntry, ReplyRefused, ReplyTooLarge, Store, pack_read
 from orchestrator.dispatch.stream import Frame, Stream, Taken
 from orchestrator.dispatch.stream_settings import read_settings
 from orchestrator.dispatch.trim import Trimmer
-from orchestrator.metrics import Metrics
+from orchestrator.shards.entry_id import IdRange, entry_ms, entry_order
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _BLOCK_MS, _BLOCK_WHILE_FULL_MS, _PAUSE_S, _ISOLATED_PAUSE_S = 100, 10, 0.005, 0.02
@@ -344,11 +344,11 @@ class Shard:
     def _add(self, keys: StreamKeys, record: bytes | None, active_s: float) -> None:
         default = self._settings.unregistered
         settings = read_settings(keys.stream, record, default, default)
-        planes = Planes(self._settings.planes)
+        references = ReferenceCache(self._settings.cached_references)
         self.streams[keys.stream] = Stream(
             keys,
             self.lease,
-            planes,
+            references,
             settings,
             active_s=active_s,
             drained_s=self._looked_s,  # it was not there yet, so nothing was to be read

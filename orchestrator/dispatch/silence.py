@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from narrows.wire.keys import GROUP, StreamKeys
-from orchestrator.dispatch.entry_id import entry_ms
-from orchestrator.dispatch.store import Reply, ReplyRefused, Store, pairs
+from narrows.contract.wire.keys import GROUP, StreamKeys
+from narrows.runtime.redis.store import Reply, ReplyRefused, Store, pairs
 from orchestrator.dispatch.stream import Stream
-from orchestrator.metrics import Metrics
+from orchestrator.shards.entry_id import entry_ms
+from orchestrator.telemetry.metrics import Metrics
 
 _GROUP = GROUP.encode()
 _SILENT_S, _FORGOTTEN_S = 60.0, 86_400.0

@@ -6,12 +6,12 @@ import asyncio
 import math
 from dataclasses import dataclass, field
 
-from narrows.wire.feature import FrameIdentity
-from narrows.wire.keys import ShardKeys, StreamKeys
-from narrows.wire.streams import StreamSettings
+from narrows.contract.wire.feature import FrameIdentity
+from narrows.contract.wire.keys import ShardKeys, StreamKeys
+from narrows.contract.wire.streams import StreamSettings
+from narrows.runtime.redis.store import RawEntry
 from orchestrator.dispatch.lease import Lease
-from orchestrator.dispatch.planes import Planes
-from orchestrator.dispatch.store import RawEntry
+from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.window import SeenWindow
 
 _LATEST = 32
@@ -40,7 +40,7 @@ class Stream:
 
     keys: StreamKeys
     lease: Lease
-    planes: Planes
+    references: ReferenceCache
     settings: StreamSettings
     recover_idle_ms: int | None = 0
     held: dict[bytes, Frame] = field(default_factory=dict)

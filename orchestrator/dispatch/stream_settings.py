@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from narrows.errors import RecordError
-from narrows.wire.streams import StreamSettings
+from narrows.contract.errors import RecordError
+from narrows.contract.wire.streams import StreamSettings
 
 _log = structlog.get_logger(__name__)
 

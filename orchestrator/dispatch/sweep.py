@@ -10,28 +10,29 @@ from itertools import groupby
 
 import structlog
 
-from narrows.broker.replies import Remedy
-from narrows.errors import ServiceError
-from narrows.loop_guard import LoopGuard, is_service_error
-from narrows.wire.feature import FrameIdentity
-from narrows.wire.keys import GROUP
-from orchestrator.dispatch.clock import ServerClock
-from orchestrator.dispatch.entry_id import IdRange, entry_ms
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire.feature import FrameIdentity
+from narrows.contract.wire.keys import GROUP
+from narrows.runtime.loop_guard import LoopGuard, is_service_error
+from narrows.runtime.redis.replies import Remedy
+from narrows.runtime.redis.server_clock import ServerClock
+from narrows.runtime.redis.store import ReplyRefused, Store, pairs
+from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.gaps import GapWatch
-from orchestrator.dispatch.lane import Lane
-from orchestrator.dispatch.scripts import BACKLOG, CLOSE_GAPS, FIRST_ENTRY_BYTES, MOST_BACKLOG_FRAMES
+from orchestrator.dispatch.scripts import CLOSE_GAPS
 from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.silence import show_streams
-from orchestrator.dispatch.store import ReplyRefused, Store, pairs
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.stream_settings import read_settings
 from orchestrator.dispatch.top_streams import TopStreams
 from orchestrator.dispatch.trim import byte_cap
 from orchestrator.dispatch.window import SeenWindow, epoch_field
-from orchestrator.faults import Cause, Faults
-from orchestrator.metrics import Metrics
+from orchestrator.shards.entry_id import IdRange, entry_ms
+from orchestrator.shards.scripts import BACKLOG, FIRST_ENTRY_BYTES, MOST_BACKLOG_FRAMES
+from orchestrator.telemetry.faults import Cause, Faults
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _ACTIVE_WITHIN_S = 10.0
@@ -41,7 +42,7 @@ _SET_BACK_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class BacklogReading:
     """What the last round saw: streams that sent a frame lately, frames without an end, the age of the oldest."""
 
     streams: int = 0
@@ -55,21 +56,21 @@ class Sweep:
     def __init__(
         self,
         store: Store,
-        lanes: Mapping[int, Lane],
+        batchers: Mapping[int, Batcher],
         clock: ServerClock,
         metrics: Metrics,
         settings: DispatchSettings,
         faults: Faults,
         guard: LoopGuard,
     ) -> None:
-        self._store, self._lanes, self._faults, self._guard = store, lanes, faults, guard
+        self._store, self._batchers, self._faults, self._guard = store, batchers, faults, guard
         self._clock, self._metrics, self._settings = clock, metrics, settings
         self._gaps: dict[Stream, GapWatch] = {}
         self._records: dict[Stream, bytes | None] = {}
         self._held: set[Stream] = set()
         self._first: dict[Stream, tuple[bytes, float]] = {}
         self._rounds = 0
-        self.seen = Seen()
+        self.seen = BacklogReading()
         self.top = TopStreams()
 
     async def round(self, shards: Mapping[int, Shard]) -> None:
@@ -93,24 +94,24 @@ class Sweep:
         now_s = time.monotonic()
         active = sum(1 for stream in streams if now_s - stream.active_s < _ACTIVE_WITHIN_S)
         show_streams(self._metrics, streams, now_s)
-        self.seen = Seen(active, frames, age_s)
+        self.seen = BacklogReading(active, frames, age_s)
         self._metrics.active_streams.set(active)
         self.top.look(streams)
         self._forget(streams)
 
     async def look_at_decoders(self) -> None:
         """Read each decoder's readiness and load; one that is away is seen as not ready."""
-        for lane in self._lanes.values():
-            bundle = lane.bundle.hex_id
-            lane.drop_stale()
+        for batcher in self._batchers.values():
+            bundle = batcher.bundle.hex_id
+            batcher.drop_stale()
             reading = None
             try:
                 with self._guard.one("decoders", bundle, passing=is_service_error):
-                    reading = await lane.look()
+                    reading = await batcher.look()
             except ServiceError as error:
-                lane.ready = False
+                batcher.ready = False
                 _log.debug("no load reading", bundle=bundle, error=str(error))
-            self._metrics.decoder_ready.labels(bundle).set(lane.ready)
+            self._metrics.decoder_ready.labels(bundle).set(batcher.ready)
             if reading is None:
                 continue
             self._metrics.load_ratio.labels(bundle).set(reading.load_ratio)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from heapq import nlargest
 from operator import attrgetter, sub
 
+from narrows.contract.records.report import MOST_TOP_STREAMS, StreamRates
 from orchestrator.dispatch.stream import Stream
-from orchestrator.report import MOST_TOP_STREAMS, StreamRates
 
 WINDOW_S = 5.0
 """Long enough that a camera of one frame a second has a rate, and that 10,000 streams cost next to nothing."""

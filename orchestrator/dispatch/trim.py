@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import structlog
 
-from narrows.errors import PacketTooLarge
-from narrows.wire.feature import MAX_PACKET_BYTES
-from narrows.wire.keys import GROUP
-from narrows.wire.outcome import Refusal, outcome_to_json
+from narrows.contract.errors import PacketTooLarge
+from narrows.contract.wire.feature import MAX_PACKET_BYTES
+from narrows.contract.wire.keys import GROUP
+from narrows.contract.wire.outcome import Refusal, outcome_to_json
+from narrows.runtime.redis.store import Store
 from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, TOO_LARGE
 from orchestrator.dispatch.scripts import TRIM
 from orchestrator.dispatch.settings import DispatchSettings
-from orchestrator.dispatch.store import Store
 from orchestrator.dispatch.stream import Stream
-from orchestrator.metrics import Metrics
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _REASON = PacketTooLarge.reason

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import structlog
 
-from narrows.errors import SealKeyUnknown, SealMissing, SecretError
-from narrows.seal import CameraKey, Keyring, open_packet
-from narrows.seal.key_folder import KeyFolder
-from narrows.wire.feature import FeaturePacket
-from orchestrator.faults import Cause, Faults
-from orchestrator.metrics import Metrics
+from narrows.contract.errors import SealKeyUnknown, SealMissing, SecretError
+from narrows.contract.seal import CameraKey, Keyring, open_packet
+from narrows.contract.seal.key_folder import KeyFolder
+from narrows.contract.wire.feature import FeaturePacket
+from orchestrator.telemetry.faults import Cause, Faults
+from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _LOOK_S = 1.0

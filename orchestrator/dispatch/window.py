@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.errors import RecordError
-from narrows.wire.feature import FrameIdentity
+from narrows.contract.errors import RecordError
+from narrows.contract.wire.feature import FrameIdentity
 
 SPAN = 1024
 _EPOCH_DIGITS, _DIGITS, _NONE = 20, 10, 9_999_999_999

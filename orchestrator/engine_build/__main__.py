@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from orchestrator.engine_build.plan import Machine, version_in
+from orchestrator.engine_build.plan import BuildMachine, version_in
 from orchestrator.engine_build.repository import fill
 
 _MODELS, _CACHE = Path("/models"), Path("/engines")
@@ -32,10 +32,10 @@ def main() -> int:
     return 0
 
 
-def _look() -> Machine:
+def _look() -> BuildMachine:
     said = _said([_TRTEXEC, "--help"]) if _TRTEXEC else None
     gpus = _said([*_GPU]) if shutil.which(_GPU[0]) else None
-    return Machine(version_in(said or ""), gpus.splitlines()[0].strip() if gpus and gpus.strip() else None)
+    return BuildMachine(version_in(said or ""), gpus.splitlines()[0].strip() if gpus and gpus.strip() else None)
 
 
 def _said(command: list[str]) -> str | None:

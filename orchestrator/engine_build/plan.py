@@ -15,7 +15,7 @@ _VERSION = re.compile(r"\[TensorRT v(\d+)\]")
 
 
 @dataclass(frozen=True)
-class Machine:
+class BuildMachine:
     """What builds and runs engines here; ``None`` where there is no such thing.
 
     Attributes:
@@ -51,7 +51,7 @@ class EngineKey:
         return f"{self.model}-{self.precision}-{digest}.plan"
 
 
-def why_none(machine: Machine, precision: str) -> str | None:
+def why_none(machine: BuildMachine, precision: str) -> str | None:
     """Why no engine is to be built; ``None`` where one is."""
     if precision not in PRECISIONS:
         return f"PRECISION is {precision!r}; it is one of {', '.join(PRECISIONS)}"

@@ -17,13 +17,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from orchestrator.engine_build.plan import EngineKey, Machine, shapes_of, trtexec_arguments, why_none
+from orchestrator.engine_build.plan import BuildMachine, EngineKey, shapes_of, trtexec_arguments, why_none
 
 Build = Callable[[list[str]], "str | None"]
 """Runs trtexec with these options; answers why it failed, ``None`` if it did not."""
 
 
-def fill(models: Path, cache: Path, machine: Machine, precision: str, build: Build) -> Iterator[str]:
+def fill(models: Path, cache: Path, machine: BuildMachine, precision: str, build: Build) -> Iterator[str]:
     """Do it for every model; yields a line on each. A failed build costs its own model the engine, nothing else.
 
     Where there is no INT8 engine to be had, FP16 takes its place, and a line says why.
@@ -43,7 +43,7 @@ def fill(models: Path, cache: Path, machine: Machine, precision: str, build: Bui
             yield f"{folder.name}: no TensorRT engine, Triton's ONNX Runtime serves it: {reason}"
 
 
-def _fill_one(folder: Path, cache: Path, machine: Machine, precision: str, build: Build) -> str | None:
+def _fill_one(folder: Path, cache: Path, machine: BuildMachine, precision: str, build: Build) -> str | None:
     onnx = folder / "1" / ("model.int8.onnx" if precision == "int8" else "model.onnx")
     if precision == "int8" and not onnx.is_file():
         return "the bundle has no int8 decoder (`narrows bundle quantise` makes one where accuracy holds)"

@@ -41,7 +41,7 @@ class Denied(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DockerRequest:
     """One request.
 
     Attributes:
@@ -75,7 +75,7 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], Action, Collection[str]], ...] = tupl
 )
 
 
-def read_line(method: str, target: str) -> Asked:
+def read_line(method: str, target: str) -> DockerRequest:
     """Read a method and a raw request target: nothing in the path is decoded, so there is one way to write each.
 
     Raises:
@@ -88,7 +88,7 @@ def read_line(method: str, target: str) -> Asked:
         match = pattern.fullmatch(whole["path"]) if method == known else None
         if match is not None:
             subject = match.groupdict().get("subject", "")
-            return Asked(action, whole["api"] or "", subject, _queries(whole["query"] or "", queries))
+            return DockerRequest(action, whole["api"] or "", subject, _queries(whole["query"] or "", queries))
     raise Denied("path", f"{method[:10]} {whole['path'][:80]} is not needed to scale a service")
 
 

@@ -1,7 +1,7 @@
 """What passes: the replicas of one compose service, a further one exactly like them, one Swarm service's number.
 
 A body is never forwarded. What it may say is worked out here from what the engine says of an existing replica
-(:mod:`orchestrator.autoscale.engines.clone`), compared, and our own is sent. So no key that Docker reads otherwise than
+(:mod:`orchestrator.containers.clone`), compared, and our own is sent. So no key that Docker reads otherwise than
 Python does (case, doubled names) can carry a mount, a capability, another image or another network.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.autoscale.engines.clone import (
+from orchestrator.containers.clone import (
     Inspected,
     belongs,
     creation_of,
@@ -23,7 +23,7 @@ from orchestrator.autoscale.engines.clone import (
     networks_of,
     number_of,
 )
-from orchestrator.engine_proxy.asked import Action, Asked, Denied
+from orchestrator.engine_proxy.asked import Action, Denied, DockerRequest
 from orchestrator.engine_proxy.upstream import Answer, Engine
 
 _YES, _NO = ("1", "true", "True"), ("0", "false", "False", "")
@@ -67,7 +67,7 @@ class Gate:
             Action.UPDATE: self._update,
         }
 
-    async def answer(self, asked: Asked, body: bytes) -> Answer:
+    async def answer(self, asked: DockerRequest, body: bytes) -> Answer:
         """Do what was asked, if it may be.
 
         Raises:
@@ -79,10 +79,10 @@ class Gate:
 
     # ---- reading
 
-    async def _plain(self, asked: Asked, _: bytes) -> Answer:
+    async def _plain(self, asked: DockerRequest, _: bytes) -> Answer:
         return await self._engine.ask("GET", f"{asked.api}/{'_ping' if asked.action is Action.PING else 'version'}", {})
 
-    async def _list(self, asked: Asked, _: bytes) -> Answer:
+    async def _list(self, asked: DockerRequest, _: bytes) -> Answer:
         if not self._allowed.project:
             raise Denied("not_ours", "no compose project may be asked for")
         filters = {"label": label_filters(self._allowed.project, self._allowed.service)}
@@ -90,17 +90,17 @@ class Gate:
         query = {"all": every, "filters": json.dumps(filters)}
         return await self._engine.ask("GET", f"{asked.api}/containers/json", query)
 
-    async def _inspect(self, asked: Asked, _: bytes) -> Answer:
+    async def _inspect(self, asked: DockerRequest, _: bytes) -> Answer:
         answer, _ours = await self._ours(asked.api, asked.subject)
         return answer
 
     # ---- containers that are there
 
-    async def _start(self, asked: Asked, _: bytes) -> Answer:
+    async def _start(self, asked: DockerRequest, _: bytes) -> Answer:
         await self._ours(asked.api, asked.subject)
         return await self._engine.ask("POST", f"{asked.api}/containers/{asked.subject}/start", {})
 
-    async def _stop(self, asked: Asked, _: bytes) -> Answer:
+    async def _stop(self, asked: DockerRequest, _: bytes) -> Answer:
         grace = asked.query.get("t")
         if grace is not None and not re.fullmatch(r"[0-9]{1,3}", grace):
             raise Denied("query", "t is a number of seconds below 1000")
@@ -108,7 +108,7 @@ class Gate:
         query = {} if grace is None else {"t": grace}
         return await self._engine.ask("POST", f"{asked.api}/containers/{asked.subject}/stop", query)
 
-    async def _remove(self, asked: Asked, _: bytes) -> Answer:
+    async def _remove(self, asked: DockerRequest, _: bytes) -> Answer:
         if any(asked.query.get(each, "") not in _NO for each in ("force", "link")):
             raise Denied("query", "a container is stopped before it is removed: no force, no link")
         await self._ours(asked.api, asked.subject)
@@ -117,7 +117,7 @@ class Gate:
 
     # ---- a further one
 
-    async def _create(self, asked: Asked, body: bytes) -> Answer:
+    async def _create(self, asked: DockerRequest, body: bytes) -> Answer:
         name = asked.query.get("name", "")
         number = self._number_in(name)
         wish = _parse(body)
@@ -133,7 +133,7 @@ class Gate:
             raise Denied("body", f"there is no replica of {self._allowed.service} to compare with")
         raise Denied("body", f"unlike every replica in {', '.join(wrong[:_MOST_NAMED])}")
 
-    async def _connect(self, asked: Asked, body: bytes) -> Answer:
+    async def _connect(self, asked: DockerRequest, body: bytes) -> Answer:
         wish = _parse(body)
         container = wish.get("Container")
         if not isinstance(container, str) or not re.fullmatch(r"[0-9a-f]{64}", container):
@@ -151,16 +151,16 @@ class Gate:
 
     # ---- Swarm
 
-    async def _service(self, asked: Asked, _: bytes) -> Answer:
+    async def _service(self, asked: DockerRequest, _: bytes) -> Answer:
         self._named(asked.subject)
         return await self._engine.ask("GET", f"{asked.api}/services/{asked.subject}", {})
 
-    async def _tasks(self, asked: Asked, _: bytes) -> Answer:
+    async def _tasks(self, asked: DockerRequest, _: bytes) -> Answer:
         self._named(self._allowed.swarm_service)
         query = {"filters": json.dumps({"service": [self._allowed.swarm_service]})}
         return await self._engine.ask("GET", f"{asked.api}/tasks", query)
 
-    async def _update(self, asked: Asked, body: bytes) -> Answer:
+    async def _update(self, asked: DockerRequest, body: bytes) -> Answer:
         self._named(asked.subject)
         wish = _parse(body)
         answer = await self._engine.ask("GET", f"{asked.api}/services/{asked.subject}", {})
@@ -192,7 +192,7 @@ class Gate:
         return answer, inspected
 
     async def _replicas(self, api: str) -> AsyncIterator[Inspected]:
-        listed = await self._list(Asked(Action.LIST, api, "", {"all": "1"}), b"")
+        listed = await self._list(DockerRequest(Action.LIST, api, "", {"all": "1"}), b"")
         for each in json.loads(listed.body) if listed.status == 200 else ():
             yield (await self._ours(api, each["Id"]))[1]
 

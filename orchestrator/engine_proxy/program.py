@@ -8,13 +8,13 @@ import signal
 import structlog
 import uvloop
 
-from narrows.errors import ServiceError
-from narrows.listening import check_exposure
+from narrows.contract.errors import ServiceError
+from narrows.runtime.http import UNIX, serve
+from narrows.runtime.listening import check_exposure
+from narrows.runtime.logs import configure_logs
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import DockerSocket
-from orchestrator.http import UNIX, serve
-from orchestrator.logs import configure_logs
 
 _log = structlog.get_logger(__name__)
 

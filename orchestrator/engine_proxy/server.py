@@ -8,10 +8,10 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 
-from narrows.listening import brings
+from narrows.runtime.http import token_needed
+from narrows.runtime.listening import brings
 from orchestrator.engine_proxy.asked import Denied, read_line
 from orchestrator.engine_proxy.gate import Gate
-from orchestrator.http import token_needed
 
 MOST_BODY_BYTES = 256 << 10
 _METRICS, _PING = "/metrics", "/_ping"  # the latter is how a health check asks whether it lives
@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Door:
-    """Takes requests in, and has its own ``/metrics``; :func:`orchestrator.http.serve` serves it."""
+    """Takes requests in, and has its own ``/metrics``; :func:`narrows.runtime.http.serve` serves it."""
 
     def __init__(self, gate: Gate, token: str | None = None) -> None:
         self._gate, self._token = gate, token

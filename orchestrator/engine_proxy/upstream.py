@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 from orchestrator.engine_proxy.asked import Denied
 
 MOST_ANSWER_BYTES = 8 << 20

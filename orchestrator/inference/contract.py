@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 
 
 class ServerLost(ServiceError):

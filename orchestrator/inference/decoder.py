@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from narrows.bundle import Bundle
-from narrows.errors import ServiceError
-from narrows.triton_config import model_name
-from orchestrator.faults import Report, unreported
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.runtime.triton_config import model_name
 from orchestrator.inference.contract import Slot
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.region import remove_abandoned_regions
 from orchestrator.inference.shape import BatchShape
 from orchestrator.inference.slots import PlainSlot, SharedSlot
 from orchestrator.inference.triton_model import ServerDescription, TritonModel
+from orchestrator.telemetry.faults import Report, unreported
 
 
 class TritonDecoder:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from narrows.errors import InferenceFailed, ServiceError
+from narrows.contract.errors import InferenceFailed, ServiceError
+from orchestrator.inference.endpoint import Connection, Endpoint
 from orchestrator.inference.load import LoadMeter, LoadReading
 from orchestrator.inference.rate import Rate
-from orchestrator.inference.seat import Connection, Seat
 
 _RATE_HALF_LIFE_S = 5.0
 _ANSWER_S = 2.0
@@ -21,7 +21,7 @@ class Rotation(Protocol):
     """What the meter asks of a pool."""
 
     @property
-    def rotation(self) -> list[Seat]:
+    def rotation(self) -> list[Endpoint]:
         """The servers that take work."""
         ...
 
@@ -29,7 +29,7 @@ class Rotation(Protocol):
 class FleetMeter:
     """Counts the frames offered, learns on each server what its batches cost, and reads both as one load.
 
-    It also tells each seat how many instances there are, by which work is shared out.
+    It also tells each endpoint how many instances there are, by which work is shared out.
     """
 
     def __init__(self, pool: Rotation, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,23 +44,27 @@ class FleetMeter:
 
     async def poll(self) -> LoadReading:
         """As :meth:`orchestrator.inference.LoadMeter.poll`; a server that does not answer is left out this time."""
-        seats = {seat.connection: seat for seat in self._pool.rotation if seat.connection is not None}
+        endpoints = {
+            endpoint.connection: endpoint for endpoint in self._pool.rotation if endpoint.connection is not None
+        }
         self._meters = {
             connection: self._meters.get(connection) or LoadMeter(connection.decoder, clock=self._clock)
-            for connection in seats
+            for connection in endpoints
         }
-        found = await asyncio.gather(*(self._read(seat, self._meters[each]) for each, seat in seats.items()))
+        found = await asyncio.gather(
+            *(self._read(endpoint, self._meters[each]) for each, endpoint in endpoints.items())
+        )
         now = self._clock()
         elapsed_s, self._polled_at = max(now - self._polled_at, 1e-3), now
         return combined([reading for reading in found if reading is not None], self._offered.take(elapsed_s))
 
-    async def _read(self, seat: Seat, meter: LoadMeter) -> LoadReading | None:
+    async def _read(self, endpoint: Endpoint, meter: LoadMeter) -> LoadReading | None:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 reading = await meter.poll()
         except (ServiceError, InferenceFailed, TimeoutError):
             return None
-        seat.instances = reading.instances
+        endpoint.instances = reading.instances
         return reading
 
 

@@ -8,7 +8,7 @@ _GAIN = 0.125
 _OUTLIER = 3
 
 
-class Patience:
+class AnswerDeadline:
     """Five times what answers took of late, between two seconds and ``most_s``.
 
     What they took is a mean as of TCP's round trips; an outlier counts as three times the mean. Until something was

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 
 FOLDER = Path("/dev/shm")  # noqa: S108
 _OWN_PREFIX = "narrows-slot-"

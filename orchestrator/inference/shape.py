@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from narrows.bundle import Bundle
+from narrows.contract.bundle import Bundle
 from orchestrator.inference.region import aligned
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 
-from narrows.errors import InferenceFailed, ServiceError
-from orchestrator.faults import Cause
+from narrows.contract.errors import InferenceFailed, ServiceError
 from orchestrator.inference.region import SharedRegion
 from orchestrator.inference.shape import BatchShape
 from orchestrator.inference.triton_model import Overdue, RegionUnknown, TritonModel, Unanswered
+from orchestrator.telemetry.faults import Cause
 
 _SYMBOLS, _LEVEL, _LABELS = "symbols", "level", "labels"
 _SETTLED_S = 60.0

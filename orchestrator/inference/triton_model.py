@@ -14,12 +14,12 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from narrows.direct import GRPC_DIRECT
-from narrows.errors import InferenceFailed, NarrowsError, ServiceError
-from narrows.triton_config.control import PROBE_MODEL, REMEDY, refuses_control
-from orchestrator.faults import Cause, Report, unreported
+from narrows.contract.errors import InferenceFailed, NarrowsError, ServiceError
+from narrows.runtime.direct import GRPC_DIRECT
+from narrows.runtime.triton_config.control import PROBE_MODEL, REMEDY, refuses_control
 from orchestrator.inference.cost import BatchTotals
-from orchestrator.inference.patience import Patience
+from orchestrator.inference.patience import AnswerDeadline
+from orchestrator.telemetry.faults import Cause, Report, unreported
 
 _log = structlog.get_logger(__name__)
 _ABSENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "NOT_FOUND", "UNIMPLEMENTED")
@@ -90,7 +90,7 @@ class TritonModel:
         self.address = address
         self.name = name
         self.report = report
-        self._patience = Patience(answer_s)
+        self._patience = AnswerDeadline(answer_s)
         self._reloads = 0
         self._stamp: str | None = None
         self._reloading = asyncio.Lock()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from narrows.painting import Legend
+from narrows.client.painting import Legend
 from orchestrator.page.fleet import FleetView
-from orchestrator.page.glimpses import Glimpse
+from orchestrator.page.latest_masks import LatestMask
 from orchestrator.page.rows import Row
-from orchestrator.page.states import State
+from orchestrator.page.states import StreamState
 
 _ERROR_CHARACTERS = 300
 
@@ -43,9 +43,9 @@ def fleet_json(fleet: FleetView) -> dict[str, Any]:
     }
 
 
-def row_json(row: Row, glimpse: Glimpse, now_ms: float, *, filmed: bool) -> dict[str, Any]:
+def row_json(row: Row, latest_mask: LatestMask, now_ms: float, *, filmed: bool) -> dict[str, Any]:
     """One stream."""
-    mask, error, alive = glimpse.mask, row.error, row.state is not State.DEAD
+    mask, error, alive = latest_mask.mask, row.error, row.state is not StreamState.DEAD
     return {
         "id": row.stream,
         "state": row.state,
@@ -54,8 +54,8 @@ def row_json(row: Row, glimpse: Glimpse, now_ms: float, *, filmed: bool) -> dict
         "masks_per_s": _rounded(row.masks_per_s, 2) if alive else 0.0,
         "frames_per_s": _rounded(row.frames_per_s, 2) if alive else 0.0,
         "skipped_per_s": _rounded(row.skipped_per_s, 2),
-        "kbit_per_s": _rounded(glimpse.kbit_per_s(row.frames_per_s if alive else 0.0), 2),
-        "latency_ms": _rounded(glimpse.latency_ms, 1),
+        "kbit_per_s": _rounded(latest_mask.kbit_per_s(row.frames_per_s if alive else 0.0), 2),
+        "latency_ms": _rounded(latest_mask.latency_ms, 1),
         "policy": row.settings.policy,
         "group": row.settings.group,
         "weight": row.settings.weight,
@@ -75,7 +75,7 @@ def row_json(row: Row, glimpse: Glimpse, now_ms: float, *, filmed: bool) -> dict
         },
         "mask": mask
         and {
-            "entry": glimpse.entry,
+            "entry": latest_mask.entry,
             "bundle": f"{mask.bundle_id:016x}",
             "epoch": str(mask.identity.epoch),
             "sequence": mask.identity.sequence,
@@ -87,7 +87,7 @@ def row_json(row: Row, glimpse: Glimpse, now_ms: float, *, filmed: bool) -> dict
     }
 
 
-def states_json(counts: Mapping[State, int]) -> dict[str, int]:
+def states_json(counts: Mapping[StreamState, int]) -> dict[str, int]:
     """How many streams stand how."""
     return {state.value: count for state, count in counts.items()}
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from orchestrator.replicas.address import Address
-from orchestrator.replicas.resolve import Resolve, resolve
+from orchestrator.discovery.address import Address
+from orchestrator.discovery.resolve import Resolve, resolve
 
 REMEMBERED_S = 30.0
 NAMED_IN_S = 0.9

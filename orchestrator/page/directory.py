@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from narrows.wire import StreamSettings
-from orchestrator.page.redis_view import Letter, Pulse, RedisView
+from narrows.contract.wire import StreamSettings
+from orchestrator.page.redis_view import DeadLetter, Pulse, RedisView
 from orchestrator.page.rows import Row
-from orchestrator.page.states import Track
+from orchestrator.page.states import StreamActivity
 
 _NO_PULSE = Pulse(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StreamTable:
     """Every stream's row at a moment of the server's clock, Unix milliseconds."""
 
     rows: tuple[Row, ...] = ()
@@ -26,8 +26,8 @@ class Directory:
     def __init__(self, view: RedisView) -> None:
         self._view = view
         self._settings: dict[str, StreamSettings | None] = {}
-        self._tracks: dict[str, Track] = {}
-        self._errors: dict[str, Letter] = {}
+        self._tracks: dict[str, StreamActivity] = {}
+        self._errors: dict[str, DeadLetter] = {}
 
     def look_for_streams(self) -> None:
         """Find new streams, forget those that are gone, read all settings.
@@ -40,7 +40,7 @@ class Directory:
             del self._tracks[gone]
         self._errors = {stream: error for stream, error in self._errors.items() if stream in self._settings}
 
-    def feel_pulses(self) -> Standing:
+    def feel_pulses(self) -> StreamTable:
         """How every stream stands now.
 
         Raises:
@@ -50,9 +50,9 @@ class Directory:
         pulses = self._view.pulses(settings)
         now_ms = self._view.time_ms()
         for stream, pulse in pulses.items():
-            self._tracks.setdefault(stream, Track()).take(pulse, now_ms)
+            self._tracks.setdefault(stream, StreamActivity()).take(pulse, now_ms)
         self._errors |= {letter.stream: letter for letter in self._view.letters()}  # of streams not found yet, too
-        return Standing(tuple(self._row(stream, now_ms) for stream in settings), now_ms)
+        return StreamTable(tuple(self._row(stream, now_ms) for stream in settings), now_ms)
 
     def _row(self, stream: str, now_ms: float) -> Row:
         track, settings = self._tracks[stream], self._settings[stream]

@@ -13,8 +13,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from narrows.wire import FrameIdentity
-from narrows.wire.keys import check_stream_id
+from narrows.contract.wire import FrameIdentity
+from narrows.contract.wire.keys import check_stream_id
 
 _KEPT = 1024
 _MOST_BYTES = 1 << 20

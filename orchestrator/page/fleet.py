@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.load_line import LoadLine, LoadPoint, Offer, Offers, fit_line
 from orchestrator.page.reading import Counted, DispatcherReading
+from orchestrator.telemetry.load_line import LoadLine, LoadPoint, Offer, Offers, fit_line
 
 RATE_S = 5.0
 OBJECTIVE_WINDOW_S = 300.0
@@ -76,7 +76,7 @@ class Counts:
         return total, end_s - begin_s
 
 
-class Fleet:
+class FleetHistory:
     """Takes a round of readings once a second and keeps a bounded past."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -8,9 +8,9 @@ import hmac
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from narrows.errors import ServiceError
-from narrows.listening import brings, is_loopback, parse_address, same
-from orchestrator.http import token_needed
+from narrows.contract.errors import ServiceError
+from narrows.runtime.http import token_needed
+from narrows.runtime.listening import brings, is_loopback, parse_address, same
 
 COOKIE = "narrows_page"
 ENTER = "/enter"

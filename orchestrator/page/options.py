@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from narrows.errors import ServiceError
-from narrows.listening import check_exposure
+from narrows.contract.errors import ServiceError
+from narrows.runtime.listening import check_exposure
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import aiohttp
 import structlog
 import uvloop
 
-from narrows.painting import Legend
-from orchestrator.http import serve
-from orchestrator.logs import configure_logs
+from narrows.client.painting import Legend
+from narrows.runtime.http import serve
+from narrows.runtime.logs import configure_logs
 from orchestrator.page.behind import Behind
 from orchestrator.page.filmed import Filmed
 from orchestrator.page.guard import Guard

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 
 OBJECTIVE_S = 0.5
 """A realtime frame's mask is due so long after its Redis entry id."""

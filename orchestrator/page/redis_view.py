@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from narrows.broker import connect, named_errors, read_install
-from narrows.errors import RecordError, StreamIdInvalid
-from narrows.wire import Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings
-from narrows.wire.keys import PACKET_FIELD, check_stream_id, parse_feature_key, shard_of
+from narrows.contract.errors import RecordError, StreamIdInvalid
+from narrows.contract.wire import Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings
+from narrows.contract.wire.keys import PACKET_FIELD, check_stream_id, parse_feature_key, shard_of
+from narrows.runtime.redis import connect, named_errors, read_install
 
 _STREAMS_A_CALL = 250
 _LETTERS_A_SHARD = 256
@@ -40,7 +40,7 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """Why a frame of a stream was refused, and when (server's clock)."""
 
     stream: str
@@ -93,9 +93,9 @@ class RedisView:
                     found[each.stream] = _pulse(raw)
         return found
 
-    def letters(self) -> list[Letter]:
+    def letters(self) -> list[DeadLetter]:
         """Refusals since the last call, oldest first; at first the newest that are kept."""
-        found: list[Letter] = []
+        found: list[DeadLetter] = []
         with named_errors(self._url):
             for shard in range(self._shards()):
                 after = self._letters_after.get(shard)
@@ -183,11 +183,11 @@ def _pulse(raw: Sequence[Any]) -> Pulse:
     )
 
 
-def _letter(entry: bytes, fields: Mapping[bytes, bytes]) -> Letter:
+def _letter(entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
     def text(name: bytes) -> str:
         return fields.get(name, b"").decode("utf-8", "replace")
 
-    return Letter(text(b"stream"), text(b"reason"), text(b"detail"), int(entry.partition(b"-")[0]))
+    return DeadLetter(text(b"stream"), text(b"reason"), text(b"detail"), int(entry.partition(b"-")[0]))
 
 
 def _mask(data: bytes) -> MaskPacket | None:

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from narrows.errors import ServiceError, StreamIdInvalid
-from narrows.wire.keys import check_stream_id
+from narrows.contract.errors import ServiceError, StreamIdInvalid
+from narrows.contract.wire.keys import check_stream_id
 from orchestrator.page.guard import COOKIE, ENTER, Guard
 from orchestrator.page.rows import Order, Query
-from orchestrator.page.states import State
+from orchestrator.page.states import StreamState
 from orchestrator.page.watch import Watch
 
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -99,13 +99,13 @@ def parse_query(given: Any) -> Query:  # noqa: ANN401  a mapping of the framewor
     try:
         return Query(
             words=str(given.get("q", ""))[:_MOST_WORDS],
-            state=State(given["state"]) if given.get("state") else None,
+            state=StreamState(given["state"]) if given.get("state") else None,
             order=Order(given.get("order") or Order.TROUBLE),
             page=int(given.get("page") or 1),
             size=int(given.get("size") or Query().size),
         )
     except ValueError as error:
-        names = f"state: {', '.join(State)}; order: {', '.join(Order)}; page and size: whole numbers"
+        names = f"state: {', '.join(StreamState)}; order: {', '.join(Order)}; page and size: whole numbers"
         raise web.HTTPBadRequest(text=f"{error}; {names}\n") from None
 
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from narrows.wire import StreamSettings
-from orchestrator.page.redis_view import Letter, Pulse
-from orchestrator.page.states import State
+from narrows.contract.wire import StreamSettings
+from orchestrator.page.redis_view import DeadLetter, Pulse
+from orchestrator.page.states import StreamState
 
 LARGEST_PAGE = 96
 
@@ -22,7 +22,7 @@ class Row:
     """One stream as it stands. Rates are over the last seconds; ``silent_s`` is ``None`` before its first frame."""
 
     stream: str
-    state: State
+    state: StreamState
     silent_s: float | None
     mask_age_s: float | None
     frames_per_s: float
@@ -31,7 +31,7 @@ class Row:
     settings: StreamSettings
     registered: bool
     pulse: Pulse
-    error: Letter | None
+    error: DeadLetter | None
 
 
 class Order(StrEnum):
@@ -55,7 +55,7 @@ class Query:
     """What a visitor looks for: words in the stream's id or group, one state or all, and which page."""
 
     words: str = ""
-    state: State | None = None
+    state: StreamState | None = None
     order: Order = Order.TROUBLE
     page: int = 1
     size: int = 12
@@ -87,15 +87,15 @@ def page_of(rows: Sequence[Row], query: Query) -> Page:
     return Page(tuple(found[(page - 1) * size : page * size]), len(found), pages, page)
 
 
-def count_states(rows: Sequence[Row]) -> dict[State, int]:
+def count_states(rows: Sequence[Row]) -> dict[StreamState, int]:
     """How many streams stand how."""
-    return {state: sum(1 for row in rows if row.state is state) for state in State}
+    return {state: sum(1 for row in rows if row.state is state) for state in StreamState}
 
 
 def _rank(row: Row, order: Order) -> tuple[float, list[tuple[int, int, str]]]:
     name = natural(row.stream)
     if order is Order.TROUBLE:
-        return float(list(State).index(row.state)), name
+        return float(list(StreamState).index(row.state)), name
     most = {
         Order.RATE: row.masks_per_s,
         Order.OFFERED: row.frames_per_s,

@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 import aiohttp
 
-from narrows.errors import ServiceError
-from orchestrator.http import bearer_headers
+from narrows.contract.errors import ServiceError
+from narrows.runtime.http import bearer_headers
 from orchestrator.page.behind import Behind
 from orchestrator.page.reading import DispatcherReading, parse_metrics
 

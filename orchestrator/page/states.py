@@ -19,7 +19,7 @@ _RATE_S = 8.0
 _NEW_SHARE = 0.5
 
 
-class State(StrEnum):
+class StreamState(StrEnum):
     """How a stream stands."""
 
     STALLED = "stalled"
@@ -35,7 +35,7 @@ class State(StrEnum):
 
 
 @dataclass
-class Track:
+class StreamActivity:
     """One stream's recent past, fed once a second with its pulse.
 
     Slower cameras than one frame a second are given two and a half of their own intervals of silence, 30 s at most.
@@ -61,17 +61,17 @@ class Track:
         while self._steps[0][0] < now_ms - _RATE_S * 1000:
             self._steps.popleft()
 
-    def state(self, now_ms: float) -> State:
+    def state(self, now_ms: float) -> StreamState:
         """How it stands at ``now_ms``."""
         silent_s = self.silent_s(now_ms)
         if silent_s is None:
-            return State.NEW
+            return StreamState.NEW
         if silent_s > self.allowed_silence_s:
-            return State.DEAD
+            return StreamState.DEAD
         stands_still = now_ms - self._ended_at_ms > _STALLED_S * 1000
         if stands_still and self.pulse is not None and self.pulse.waiting:
-            return State.STALLED
-        return State.NO_MASKS if self._sends_in_vain(now_ms) else State.LIVE
+            return StreamState.STALLED
+        return StreamState.NO_MASKS if self._sends_in_vain(now_ms) else StreamState.LIVE
 
     def mask_age_s(self, now_ms: float) -> float | None:
         """Seconds since it got a mask, or since it is watched, if that is less; ``None`` if it never got one."""

@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 
 import structlog
 
-from narrows.errors import NarrowsError
-from narrows.loop_guard import LoopGuard
-from narrows.painting import Legend
-from narrows.reminder import Reminder
-from narrows.wire import FrameIdentity
+from narrows.client.painting import Legend
+from narrows.contract.errors import NarrowsError
+from narrows.contract.wire import FrameIdentity
+from narrows.runtime.loop_guard import LoopGuard
+from narrows.runtime.reminder import Reminder
 from orchestrator.page.answer import fleet_json, legends_json, row_json, states_json
-from orchestrator.page.directory import Directory, Standing
+from orchestrator.page.directory import Directory, StreamTable
 from orchestrator.page.filmed import Filmed
-from orchestrator.page.fleet import Fleet, FleetView
-from orchestrator.page.glimpses import Glimpse, Glimpses
+from orchestrator.page.fleet import FleetHistory, FleetView
+from orchestrator.page.latest_masks import LatestMask, LatestMasks
 from orchestrator.page.redis_view import RedisView
 from orchestrator.page.rows import Query, count_states, page_of
 from orchestrator.page.scrape import Scraper
@@ -40,10 +40,10 @@ class Watch:
     def __init__(self, scraper: Scraper, view: RedisView, legends: Sequence[Legend], filmed: Filmed | None) -> None:
         self._scraper, self._legends, self._filmed = scraper, legends, filmed
         self._directory = Directory(view)
-        self._glimpses = Glimpses(view, legends)
-        self._history = Fleet()
+        self._latest_masks = LatestMasks(view, legends)
+        self._history = FleetHistory()
         self._fleet: FleetView | None = None
-        self._standing = Standing()
+        self._standing = StreamTable()
         self._redis_trouble = ""
         self._reminder = Reminder()
         self._redis_answered_s = time.monotonic()
@@ -66,7 +66,7 @@ class Watch:
         """The whole screen: verdict, fleet, and one page of streams."""
         standing, fleet = self._standing, self._fleet
         page = page_of(standing.rows, query)
-        glimpses = await self._glimpses_of([row.stream for row in page.rows])
+        latest_masks = await self._latest_masks_of([row.stream for row in page.rows])
         return {
             "verdict": as_json(judge(fleet, standing.rows, self._trouble())),
             "fleet": fleet and fleet_json(fleet),
@@ -77,7 +77,12 @@ class Watch:
                 "page": page.page,
                 "states": states_json(count_states(standing.rows)),
                 "rows": [
-                    row_json(row, glimpses.get(row.stream, Glimpse()), standing.now_ms, filmed=self._filmed is not None)
+                    row_json(
+                        row,
+                        latest_masks.get(row.stream, LatestMask()),
+                        standing.now_ms,
+                        filmed=self._filmed is not None,
+                    )
                     for row in page.rows
                 ],
             },
@@ -93,7 +98,7 @@ class Watch:
         Raises:
             ServiceError: Redis is away or refuses.
         """
-        return await self._visit(lambda: self._glimpses.png(stream, entry))
+        return await self._visit(lambda: self._latest_masks.png(stream, entry))
 
     async def frame(self, stream: str, epoch: int, sequence: int) -> tuple[bytes, str] | None:
         """What the camera filmed for that frame, and its media type; ``None`` outside a demo."""
@@ -102,17 +107,17 @@ class Watch:
             return None
         return await self._visit(lambda: filmed.picture(stream, FrameIdentity(epoch, sequence)))
 
-    async def _glimpses_of(self, streams: list[str]) -> dict[str, Glimpse]:
+    async def _latest_masks_of(self, streams: list[str]) -> dict[str, LatestMask]:
         """The newest masks, or what is known of them where Redis takes its time: a visitor is answered anyway."""
         if not self._trouble():
             try:
                 async with asyncio.timeout(_LONGEST_LOOK_S):
-                    return await self._visit(lambda: self._glimpses.look(streams))
+                    return await self._visit(lambda: self._latest_masks.look(streams))
             except NarrowsError as error:
                 self._in_trouble(str(error))
             except TimeoutError:
                 pass
-        return self._glimpses.kept(streams)
+        return self._latest_masks.kept(streams)
 
     def _trouble(self) -> str:
         if self._redis_trouble or time.monotonic() - self._redis_answered_s < _REDIS_LATE_S:
@@ -131,7 +136,7 @@ class Watch:
             self._redis_trouble, self._redis_answered_s = "", time.monotonic()
             self._reminder.over()
 
-    def _read(self, *, look: bool) -> Standing:
+    def _read(self, *, look: bool) -> StreamTable:
         if look:
             self._directory.look_for_streams()
         return self._directory.feel_pulses()

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.bundle import Bundle
-from narrows.codec import CodingTables, Memory, encode_symbols, remember
-from narrows.codec.build import ZIG_FLAGS
-from narrows.codec.contexts import LevelContexts, Thresholds, native_arrays
-from narrows.codec.kernel import CONTEXT_ARRAYS
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import CodingTables, Memory, encode_symbols, remember
+from narrows.contract.codec.build import ZIG_FLAGS
+from narrows.contract.codec.contexts import LevelContexts, Thresholds, native_arrays
+from narrows.contract.codec.kernel import CONTEXT_ARRAYS
 from tests.unit.codec.codec_samples import arbitrary_tables, smooth_planes
 
 SOURCE = Path(__file__).with_name("check.c")

@@ -3,7 +3,7 @@
  * The file that it is given is a row of blobs, each u32 length and bytes (see __main__.py, which writes it): for each
  * level the tables, then planes with their memory, and the payload and memory that the other machine made of them.
  */
-#include "../../narrows/codec/kernel.c"
+#include "../../narrows/contract/codec/kernel.c"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import redis
 
-from narrows.bundle import Bundle
-from narrows.wire import Install
-from narrows.wire.keys import INSTALL_KEY
-from orchestrator.supervise import LocalRedis
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import INSTALL_KEY
+from orchestrator.servers import LocalRedis
 from tests.arm64_image.compare import Compared, compare
 from tests.arm64_image.sent import Camera, sent
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.bundle import Bundle
-from narrows.codec import decode_symbols, encode_symbols
-from narrows.dataset import FolderDataset
-from narrows.evaluation import ConfusionMatrix
-from narrows.evaluation.in_process import InProcessDecoder
-from narrows.wire import FeaturePacket
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import decode_symbols, encode_symbols
+from narrows.contract.wire import FeaturePacket
+from narrows.models.dataset import FolderDataset
+from narrows.models.evaluation import ConfusionMatrix
+from narrows.models.evaluation.in_process import InProcessDecoder
 
 
 @dataclass(frozen=True)

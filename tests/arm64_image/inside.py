@@ -7,7 +7,7 @@ import sysconfig
 from pathlib import Path
 
 site = Path(sysconfig.get_paths()["purelib"])
-(coder,) = (site / "narrows" / "codec").glob("*.so")
+(coder,) = (site / "narrows" / "contract" / "codec").glob("*.so")
 
 
 def megabytes(paths: list[Path]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import redis
 
-from narrows.wire import StreamKeys
+from narrows.contract.wire import StreamKeys
 
 FRAMES = 24
 _UNHURRIED = ("--key-period-s", "0", "--fps", "240", "--max-age-s", "0", "--maxlen", "1000")

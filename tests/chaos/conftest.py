@@ -10,7 +10,7 @@ import pytest
 from benchmarks.chaos.fleet import Fleet
 from benchmarks.chaos.parts import Parts
 from benchmarks.chaos.reel import Reel
-from narrows.bundle import Bundle
+from narrows.contract.bundle import Bundle
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,10 +16,10 @@ from benchmarks.chaos.blows import BLOWS
 from benchmarks.chaos.fleet import Fleet
 from benchmarks.chaos.parts import Parts
 from benchmarks.chaos.reel import Reel
-from narrows.bundle import Bundle
-from narrows.errors import ServiceError
-from narrows.triton_config import fill_repository
-from orchestrator.faults import Cause
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.runtime.triton_config import fill_repository
+from orchestrator.telemetry.faults import Cause
 
 BACK_S, BACK_BUSY_S = 5.0, 60.0
 

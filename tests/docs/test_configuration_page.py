@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from narrows.cli.sections import all_keys
-from narrows.configuration import read
-from narrows.configuration.document import with_table
-from narrows.errors import ConfigError
+from narrows.contract.errors import ConfigError
+from narrows.runtime.config import read
+from narrows.runtime.config.document import with_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

@@ -8,7 +8,7 @@ SUBJECT = re.compile(r'\b(?:ok|warn|fail|Problem|_silent)\(\s*"([^"]+)"')
 
 
 def test_the_table_has_the_doctors_lines() -> None:
-    sources = [path.read_text() for path in (ROOT / "narrows" / "doctor").glob("*.py")]
+    sources = [path.read_text() for path in (ROOT / "narrows/ops/doctor").glob("*.py")]
     printed = {
         subject for text in sources for subject in re.findall(r'\b(?:ok|warn|fail|Problem|_silent)\(\s*"([^"]+)"', text)
     }

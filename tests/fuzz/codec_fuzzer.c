@@ -1,11 +1,11 @@
 /* A libFuzzer target over the whole kernel: `make fuzz`. With -DREPLAY it is a program that runs the files it is given.
  *
- * The input's head becomes tables that the parser in narrows/codec/tables.py would accept (and some that it would not:
+ * The input's head becomes tables that the parser in narrows/contract/codec/tables.py would accept (and some that it would not:
  * those only reach narrows_expand, which must refuse them); the rest is a payload, or symbols to code.
  * Beyond memory safety, three claims are held: what decodes encodes to the very same bytes, what is encoded decodes to
  * the very same symbols, and a payload with a byte cut off or added never decodes to the same symbols.
  */
-#include "../../narrows/codec/kernel.c"
+#include "../../narrows/contract/codec/kernel.c"
 
 #include <stdlib.h>
 

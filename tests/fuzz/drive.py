@@ -11,7 +11,7 @@ import time
 
 import atheris
 
-with atheris.instrument_imports(include=["narrows.wire", "narrows.seal"]):
+with atheris.instrument_imports(include=["narrows.contract.wire", "narrows.contract.seal"]):
     from tests.fuzz.targets import TARGETS
 
 SLOW_S = 0.1

@@ -14,33 +14,33 @@ from typing import Any
 
 import numpy as np
 
-from narrows.bundle.int8_decoder import Int8Decoder
-from narrows.bundle.manifest import FileEntry, InputSpec, Manifest, RateLevel
-from narrows.errors import BundleError, FrameRefused, PacketError, RecordError, SealRefused, SecretError
-from narrows.seal import CameraKey, Keyring, Root, open_packet, seal_packet
-from narrows.wire import (
+from narrows.contract.bundle.int8_decoder import Int8Decoder
+from narrows.contract.bundle.manifest import FileEntry, InputSpec, Manifest, RateLevel
+from narrows.contract.errors import BundleError, FrameRefused, PacketError, RecordError, SealRefused, SecretError
+from narrows.contract.records.report import BundleReport, DispatcherReport, ServerReport, StreamRates
+from narrows.contract.seal import CameraKey, Keyring, Root, open_packet, seal_packet
+from narrows.contract.wire import (
     Control,
     FeaturePacket,
     FrameIdentity,
     Install,
-    Kind,
     LatentShape,
     MaskPacket,
+    PacketKind,
     Policy,
     Refusal,
     Skip,
     StreamSettings,
     Timings,
 )
-from narrows.wire.keys import parse_feature_key
-from narrows.wire.mask import class_areas
-from narrows.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
-from narrows.wire.scale_order import ScaleOrder
-from orchestrator.autoscale.journal import JournalEntry
-from orchestrator.autoscale.status import ServerLine, Status
-from orchestrator.replicas.record import ServerRecord
-from orchestrator.report import BundleReport, DispatcherReport, ServerReport, StreamRates
-from orchestrator.supervise.host_record import HostState, Wanted
+from narrows.contract.wire.keys import parse_feature_key
+from narrows.contract.wire.mask import class_areas
+from narrows.contract.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
+from narrows.contract.wire.scale_order import ScaleOrder
+from orchestrator.discovery.record import ServerRecord
+from orchestrator.scaling.journal import JournalEntry
+from orchestrator.scaling.status import ServerLine, Status
+from orchestrator.servers.host_record import HostState, WantedServers
 
 RING = Keyring({1: Root(1, 0, None, bytes(range(32))), 2: Root(2, 0, 5, bytes(32))}, frozenset({("cam-2", 1)}))
 KEY = RING.derive("cam-1", 1)
@@ -121,7 +121,7 @@ RECORDS: tuple[tuple[Callable[[bytes], Any], Callable[[Any], bytes]], ...] = (
     (ScaleOrder.parse, ScaleOrder.to_json),
     (DispatcherReport.parse, DispatcherReport.to_json),
     (ServerRecord.parse, ServerRecord.to_json),
-    (Wanted.parse, Wanted.to_json),
+    (WantedServers.parse, WantedServers.to_json),
     (HostState.parse, HostState.to_json),
     (Status.parse, Status.to_json),
     (JournalEntry.parse, JournalEntry.to_json),
@@ -207,7 +207,9 @@ MANIFEST = Manifest(
 PLAIN = FeaturePacket(0x0123456789ABCDEF, 1767225600123, 7, 1767225600456, 2, LatentShape(2, 2, 2), 5, b"\xa1\xb2\xc3")
 OPENED = (
     PLAIN,
-    replace(PLAIN, sequence=9, kind=Kind.PREDICTED, reference_distance=2, reference_digest=5, payload=b"\x42" * 40),
+    replace(
+        PLAIN, sequence=9, kind=PacketKind.PREDICTED, reference_distance=2, reference_digest=5, payload=b"\x42" * 40
+    ),
 )
 
 
@@ -234,7 +236,7 @@ def _records() -> tuple[bytes, ...]:
         ScaleOrder(3, frozen=True, who="one@host", at_ms=1767225600123).to_json(),
         REPORT.to_json(),
         ServerRecord("10.0.0.1:8001", "gpu-0", "10.0.0.1:8002", 2.0, 10.5).to_json(),
-        Wanted(2, 7).to_json(),
+        WantedServers(2, 7).to_json(),
         HostState(1767225600123, "one", 4, 2, 1, 1, 0, ("10.0.0.1:8001",), "no port").to_json(),
         STATUS.to_json(),
         JournalEntry("scale_up", 3, 1, ("load_high",), "9 streams", "one").to_json(),

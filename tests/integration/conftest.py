@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from narrows.bundle import Bundle
-from narrows.triton_config import fill_repository
-from narrows.wire import Install
-from narrows.wire.keys import INSTALL_KEY
-from orchestrator.supervise import LocalRedis
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.runtime.triton_config import fill_repository
+from orchestrator.servers import LocalRedis
 
 ROOT = Path(__file__).resolve().parents[2]
 

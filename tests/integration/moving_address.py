@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 
 _LOOPBACK = "127.0.0.1"
 _CHUNK = 65_536

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from narrows.bundle import Bundle
-from narrows.codec import encode_symbols, symbol_digest
-from narrows.wire import FeaturePacket, StreamKeys
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.journal import JournalEntry
-from orchestrator.autoscale.status import Status
-from orchestrator.dispatch.store import Store
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import encode_symbols, symbol_digest
+from narrows.contract.wire import FeaturePacket, StreamKeys
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.redis.store import Store
+from orchestrator.scaling.journal import JournalEntry
+from orchestrator.scaling.status import Status
 
 ROOT = Path(__file__).parents[3]
 SHARDS = 4

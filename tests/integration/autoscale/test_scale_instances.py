@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.triton_config import model_name
-from orchestrator.autoscale.engines.instances import TritonInstances
-from orchestrator.autoscale.leader import Leadership
-from orchestrator.autoscale.replicas import ActuationFailed
-from orchestrator.dispatch.store import Store
+from narrows.contract.bundle import Bundle
+from narrows.runtime.redis.store import Store
+from narrows.runtime.triton_config import model_name
 from orchestrator.inference import TritonDecoder
 from orchestrator.inference.triton_model import TritonModel
-from orchestrator.supervise import LocalRedis, LocalTriton
-from orchestrator.supervise.ports import LOOPBACK, free_ports
+from orchestrator.scaling.engines.instances import TritonInstances
+from orchestrator.scaling.leader import Leadership
+from orchestrator.scaling.replicas import ActuationFailed
+from orchestrator.servers import LocalRedis, LocalTriton
+from orchestrator.servers.ports import LOOPBACK, free_ports
 from tests.integration.dispatch.rig import until
 from tests.integration.supervise.processes import members
 

@@ -12,15 +12,15 @@ from itertools import takewhile
 
 import pytest
 
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.leader import TTL_MS, Leadership
-from orchestrator.dispatch.store import Store
-from orchestrator.supervise import LocalRedis
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.redis.store import Store
+from orchestrator.scaling.leader import TTL_MS, Leadership
+from orchestrator.servers import LocalRedis
 
 _LEADS = """
 import asyncio, sys
-from orchestrator.autoscale.leader import Leadership
-from orchestrator.dispatch.store import Store
+from orchestrator.scaling.leader import Leadership
+from narrows.runtime.redis.store import Store
 
 async def lead():
     leadership = Leadership(Store.connect(sys.argv[1]), "child")

@@ -10,22 +10,22 @@ from contextlib import contextmanager
 
 import pytest
 
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.engines.local import LocalServers
-from orchestrator.autoscale.leader import Leadership
-from orchestrator.autoscale.replicas import ActuationFailed, CapacityExhausted, Observed, StaleLeader
-from orchestrator.dispatch.store import Store
-from orchestrator.report import FRESH_MS
-from orchestrator.supervise import LocalRedis
-from orchestrator.supervise.host_record import HostState, Wanted
+from narrows.contract.records.report import FRESH_MS
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.redis.store import Store
+from orchestrator.scaling.engines.local import LocalServers
+from orchestrator.scaling.leader import Leadership
+from orchestrator.scaling.replicas import ActuationFailed, CapacityExhausted, Observed, StaleLeader
+from orchestrator.servers import LocalRedis
+from orchestrator.servers.host_record import HostState, WantedServers
 
 _SEEN = Observed(wanted=1, ready=1)
 _LEADS_AND_SCALES = """
 import asyncio, sys
-from orchestrator.autoscale.engines.local import LocalServers
-from orchestrator.autoscale.leader import Leadership
-from orchestrator.autoscale.replicas import StaleLeader
-from orchestrator.dispatch.store import Store
+from orchestrator.scaling.engines.local import LocalServers
+from orchestrator.scaling.leader import Leadership
+from orchestrator.scaling.replicas import StaleLeader
+from narrows.runtime.redis.store import Store
 
 async def scale():
     store = Store.connect(sys.argv[1])
@@ -67,8 +67,8 @@ async def says(store: Store, name: str, *, slots: int, wanted: int = 1, ready: i
     await store.call("HSET", ScaleKeys.SUPERVISORS, name, state.to_json())
 
 
-async def wanted(store: Store, name: str) -> Wanted:
-    return Wanted.parse(await store.call("HGET", ScaleKeys.WANTED, name))
+async def wanted(store: Store, name: str) -> WantedServers:
+    return WantedServers.parse(await store.call("HGET", ScaleKeys.WANTED, name))
 
 
 async def test_what_hosts_say_adds_up(store: Store) -> None:
@@ -85,7 +85,7 @@ async def test_a_target_is_shared_out_and_observed(store: Store) -> None:
     await says(store, "b", slots=2)
     servers = LocalServers(store)
     await servers.scale(5, _SEEN, token=7)
-    assert [await wanted(store, name) for name in "ab"] == [Wanted(4, 7), Wanted(1, 7)]
+    assert [await wanted(store, name) for name in "ab"] == [WantedServers(4, 7), WantedServers(1, 7)]
     assert (await servers.observe()).wanted == 5
 
 
@@ -95,7 +95,7 @@ async def test_more_than_the_slots_is_exhausted_and_changes_nothing(store: Store
     await servers.scale(2, _SEEN, token=7)
     with pytest.raises(CapacityExhausted, match=r"3 servers are wanted .* 2 slots"):
         await servers.scale(3, _SEEN, token=7)
-    assert await wanted(store, "a") == Wanted(2, 7)
+    assert await wanted(store, "a") == WantedServers(2, 7)
 
 
 async def test_nobody_speaks(store: Store) -> None:
@@ -129,7 +129,7 @@ async def test_a_smaller_token_is_refused_whoever_wrote_last(store: Store) -> No
     await servers.scale(2, _SEEN, token=8)
     with pytest.raises(StaleLeader, match=r"8 was here before ours, 7"):
         await servers.scale(4, _SEEN, token=7)
-    assert await wanted(store, "a") == Wanted(2, 8)
+    assert await wanted(store, "a") == WantedServers(2, 8)
 
 
 async def test_a_newer_leader_that_did_nothing_yet_counts_too(store: Store) -> None:
@@ -147,7 +147,7 @@ async def test_a_record_that_nobody_can_read_is_written_anew(store: Store) -> No
     await says(store, "a", slots=4)
     await store.call("HSET", ScaleKeys.WANTED, "a", b"{broken")
     await LocalServers(store).scale(2, _SEEN, token=1)
-    assert await wanted(store, "a") == Wanted(2, 1)
+    assert await wanted(store, "a") == WantedServers(2, 1)
 
 
 async def test_a_paused_leader_that_acts_when_it_wakes_is_refused(server: LocalRedis, store: Store) -> None:
@@ -168,4 +168,4 @@ async def test_a_paused_leader_that_acts_when_it_wakes_is_refused(server: LocalR
         process.stdin.write("\n")
         process.stdin.flush()
         assert process.stdout.readline().strip() == "stale"
-    assert await wanted(store, "a") == Wanted(2, token)
+    assert await wanted(store, "a") == WantedServers(2, token)

@@ -10,13 +10,13 @@ import redis
 from typer.testing import CliRunner
 
 from narrows.cli.root import app
-from narrows.errors import RecordError
-from narrows.registry import ScaleDesk, StreamRegistry, read_audit, read_scale_audit
-from narrows.wire import Install, StreamSettings
-from narrows.wire.keys import ScaleKeys
-from narrows.wire.scale_order import ScaleOrder
-from orchestrator.autoscale.journal import JournalEntry
-from orchestrator.supervise import LocalRedis
+from narrows.client.registry import ScaleDesk, StreamRegistry, read_audit, read_scale_audit
+from narrows.contract.errors import RecordError
+from narrows.contract.wire import Install, StreamSettings
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.contract.wire.scale_order import ScaleOrder
+from orchestrator.scaling.journal import JournalEntry
+from orchestrator.servers import LocalRedis
 
 
 def run(server: LocalRedis, *arguments: str) -> tuple[int, str, str]:

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.leader import TTL_MS
-from orchestrator.dispatch.store import Store
-from orchestrator.report import DispatcherReport
-from orchestrator.supervise import LocalRedis
-from orchestrator.supervise.host_record import HostState, Wanted
-from orchestrator.supervise.ports import free_ports
+from narrows.contract.records.report import DispatcherReport
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.redis.store import Store
+from orchestrator.scaling.leader import TTL_MS
+from orchestrator.servers import LocalRedis
+from orchestrator.servers.host_record import HostState, WantedServers
+from orchestrator.servers.ports import free_ports
 from tests.integration.autoscale.scale_rig import decisions, narrows, program, scaling, status, until
 
 QUICK = ("--engine", "local", "--interval", "0.3", "--stabilisation-s", "0", "--max-servers", "6")
@@ -44,9 +44,9 @@ class Host:
         self._store, self._slots = store, slots
         self.targets: list[int] = []
 
-    async def wanted(self) -> Wanted:
+    async def wanted(self) -> WantedServers:
         record = await self._store.call("HGET", ScaleKeys.WANTED, "host")
-        return Wanted(1, 0) if record is None else Wanted.parse(record)
+        return WantedServers(1, 0) if record is None else WantedServers.parse(record)
 
     async def run(self) -> None:
         while True:
@@ -181,7 +181,7 @@ async def test_what_a_paused_leader_does_when_it_wakes_is_refused_or_reversed(
         assert host.targets == [1, 2], "nothing else was ever wanted"
         # Whatever else lands, a hand's or a stale leader's, lasts until the next look.
         wanted = await host.wanted()
-        await store.call("HSET", ScaleKeys.WANTED, "host", Wanted(4, wanted.token).to_json())
+        await store.call("HSET", ScaleKeys.WANTED, "host", WantedServers(4, wanted.token).to_json())
         await has(store, host, 2)
 
 

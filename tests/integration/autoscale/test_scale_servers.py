@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.triton_config import model_name
-from narrows.wire import Install
-from narrows.wire.keys import INSTALL_KEY
-from orchestrator.autoscale.engines.local import LocalServers
-from orchestrator.autoscale.leader import Leadership
-from orchestrator.dispatch.store import Store
-from orchestrator.report import ServerReport
-from orchestrator.supervise import LocalRedis
+from narrows.contract.bundle import Bundle
+from narrows.contract.records.report import ServerReport
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.runtime.redis.store import Store
+from narrows.runtime.triton_config import model_name
+from orchestrator.scaling.engines.local import LocalServers
+from orchestrator.scaling.leader import Leadership
+from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.rig import SHARDS
 from tests.integration.dispatch.test_dispatch_servers import (
     counted,

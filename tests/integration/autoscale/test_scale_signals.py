@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.triton_config import model_name
-from narrows.wire import Install, ShardKeys, StreamKeys
-from narrows.wire.keys import GROUP, INSTALL_KEY, ScaleKeys
-from orchestrator.autoscale.capacity import CapacityModel
-from orchestrator.autoscale.observe import Observation, Observer
-from orchestrator.autoscale.replicas import Observed
-from orchestrator.autoscale.reports import DEAD_MS, Reports
-from orchestrator.autoscale.server_watch import ServerWatch
-from orchestrator.autoscale.unowned import EVERY_S, Backlog, UnownedBacklog
-from orchestrator.dispatch.store import Store
+from narrows.contract.bundle import Bundle
+from narrows.contract.records.report import FRESH_MS, BundleReport, DispatcherReport, ServerReport
+from narrows.contract.wire import Install, ShardKeys, StreamKeys
+from narrows.contract.wire.keys import GROUP, INSTALL_KEY, ScaleKeys
+from narrows.runtime.redis.store import Store
+from narrows.runtime.triton_config import model_name
+from orchestrator.discovery.record import ServerRecord
 from orchestrator.inference import TritonDecoder
-from orchestrator.replicas.record import ServerRecord
-from orchestrator.report import FRESH_MS, BundleReport, DispatcherReport, ServerReport
-from orchestrator.supervise import LocalRedis, LocalTriton
+from orchestrator.scaling.capacity import CapacityModel
+from orchestrator.scaling.observe import Observation, Observer
+from orchestrator.scaling.replicas import Observed
+from orchestrator.scaling.reports import DEAD_MS, Reports
+from orchestrator.scaling.server_watch import ServerWatch
+from orchestrator.scaling.unowned import EVERY_S, Backlog, UnownedBacklog
+from orchestrator.servers import LocalRedis, LocalTriton
 from tests.integration.autoscale.scale_rig import SHARDS
 
 MAX_BATCH = 8

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.triton_config import model_name
-from narrows.wire import Install, ShardKeys, StreamKeys, StreamSettings
-from narrows.wire.keys import INSTALL_KEY
-from narrows.wire.streams import Policy
-from orchestrator.autoscale.engines.instances import TritonInstances
-from orchestrator.autoscale.status import Status
-from orchestrator.dispatch.store import Store
-from orchestrator.supervise import LocalRedis, LocalTriton
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import Install, ShardKeys, StreamKeys, StreamSettings
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.contract.wire.streams import Policy
+from narrows.runtime.redis.store import Store
+from narrows.runtime.triton_config import model_name
+from orchestrator.scaling.engines.instances import TritonInstances
+from orchestrator.scaling.status import Status
+from orchestrator.servers import LocalRedis, LocalTriton
 from tests.integration.autoscale.scale_rig import (
     SHARDS,
     Cameras,

@@ -19,7 +19,7 @@ import pytest
 import redis
 from PIL import Image
 
-from narrows.wire import FeaturePacket, StreamKeys
+from narrows.contract.wire import FeaturePacket, StreamKeys
 
 ROOT = Path(__file__).resolve().parents[3]
 TAG = "NARROWS_TEST_TAG"

@@ -17,19 +17,19 @@ import pytest
 import yaml
 from aiohttp import ClientSession
 
-from narrows.direct import ignore_proxies
-from narrows.doctor import triton_server
-from orchestrator.autoscale.engines.cluster import Cluster
-from orchestrator.autoscale.engines.docker_engine import DockerEngine
-from orchestrator.autoscale.engines.instances import TritonInstances
-from orchestrator.autoscale.replicas import ActuationFailed
-from orchestrator.autoscale.triton_metrics import TritonScraper
+from narrows.ops.doctor import triton_server
+from narrows.runtime.direct import ignore_proxies
 from orchestrator.engine_proxy.asked import Denied
 from orchestrator.engine_proxy.upstream import DockerSocket
 from orchestrator.inference.triton_model import TritonModel
 from orchestrator.page.behind import Behind
 from orchestrator.page.scrape import Scraper
-from orchestrator.supervise.ports import LOOPBACK
+from orchestrator.scaling.engines.cluster import Cluster
+from orchestrator.scaling.engines.docker_engine import DockerEngine
+from orchestrator.scaling.engines.instances import TritonInstances
+from orchestrator.scaling.replicas import ActuationFailed
+from orchestrator.scaling.triton_metrics import TritonScraper
+from orchestrator.servers.ports import LOOPBACK
 
 ROOT = Path(__file__).parents[3]
 _NAMES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy", "ftp_proxy")
@@ -104,7 +104,7 @@ async def _doctor(address: str) -> None:
 
 async def _probe(address: str) -> None:
     """By an interpreter of its own: what is there when the module is loaded counts."""
-    ask = f"from narrows.direct import open_url; print(open_url('http://{address}/readyz', 5.0).read())"
+    ask = f"from narrows.runtime.direct import open_url; print(open_url('http://{address}/readyz', 5.0).read())"
     program = await asyncio.create_subprocess_exec(sys.executable, "-c", ask, cwd=ROOT, stdout=subprocess.PIPE)
     said, _ = await program.communicate()
     assert said.strip() == b"b'{}'"

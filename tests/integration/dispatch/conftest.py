@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from narrows.bundle import Bundle, InputSpec, Manifest, RateLevel
-from narrows.codec import count_tables, remember
-from narrows.codec.counting import Moments
-from narrows.wire.keys import GROUP
+from narrows.contract.bundle import Bundle, InputSpec, Manifest, RateLevel
+from narrows.contract.codec import count_tables, remember
+from narrows.contract.codec.counting import Moments
+from narrows.contract.wire.keys import GROUP
+from narrows.runtime.redis.store import ReplyRefused
 from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
-from orchestrator.dispatch.store import ReplyRefused
 from orchestrator.dispatch.unsealing import KeySettings
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.rig import CLASSES, LATENT, QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start
 
 

@@ -11,24 +11,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from narrows.bundle import Bundle
-from narrows.codec import Memory, encode_symbols, remember, symbol_digest
-from narrows.errors import InferenceFailed, ServiceError
-from narrows.wire import (
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import Memory, encode_symbols, remember, symbol_digest
+from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.contract.wire import (
     FeaturePacket,
-    Kind,
     LatentShape,
     MaskPacket,
+    PacketKind,
     Refusal,
     ShardKeys,
     Skip,
     StreamKeys,
     StreamSettings,
 )
-from narrows.wire.keys import GROUP
-from narrows.wire.outcome import outcome_from_json
+from narrows.contract.wire.keys import GROUP
+from narrows.contract.wire.outcome import outcome_from_json
+from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
-from orchestrator.dispatch.store import pairs
 
 SHARDS = 4
 LATENT = LatentShape(4, 6, 8)
@@ -138,7 +138,7 @@ class Camera:
         self.memories[packet.sequence] = remember(symbols, memory)
         return replace(
             packet,
-            kind=Kind.PREDICTED,
+            kind=PacketKind.PREDICTED,
             reference_distance=distance,
             reference_digest=symbol_digest(reference),
             payload=encode_symbols(symbols, self.bundle.tables, 0, memory),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 
 _SHIM = r"""
 #define _GNU_SOURCE

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from narrows.codec import encode_symbols
-from narrows.wire import FrameIdentity, LatentShape, MaskPacket, Refusal, ShardKeys, shard_of
+from narrows.contract.codec import encode_symbols
+from narrows.contract.wire import FrameIdentity, LatentShape, MaskPacket, Refusal, ShardKeys, shard_of
 from orchestrator.dispatch import Dispatcher, Store
 from tests.integration.dispatch.rig import SHARDS, Camera, MakeCamera, Start, until
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.wire import FrameIdentity, MaskPacket, Refusal
+from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal
 from tests.integration.dispatch.rig import LATENT, QUICK, Camera, MakeCamera, RuleDecoder, Start, rule
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from narrows.wire import Control, FeaturePacket, MaskPacket, Refusal
+from narrows.contract.wire import Control, FeaturePacket, MaskPacket, Refusal
 from orchestrator.dispatch import Store
 from tests.integration.dispatch.rig import Camera, MakeCamera, RuleDecoder, Start, rule, until
 

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from narrows.bundle import Bundle
-from narrows.wire.keys import DISPATCHERS_KEY
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire.keys import DISPATCHERS_KEY
 from orchestrator.dispatch import Store
-from orchestrator.supervise import LocalRedis
-from orchestrator.supervise.ports import free_ports
+from orchestrator.servers import LocalRedis
+from orchestrator.servers.ports import free_ports
 from tests.integration.dispatch.rig import Camera, until
 
 ROOT = Path(__file__).parents[3]

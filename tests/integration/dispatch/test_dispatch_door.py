@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from narrows.broker import connect
-from narrows.broker.server_options import MIB, State, clients_bytes
+from narrows.runtime.redis import connect
+from narrows.runtime.redis.server_options import MIB, State, clients_bytes
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.server_options import say, server_options
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 
 CAMERAS = 5000
 

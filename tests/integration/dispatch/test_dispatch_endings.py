@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from narrows.wire import FrameIdentity, MaskPacket, Refusal, ShardKeys, StreamKeys, StreamSettings
-from narrows.wire.keys import GROUP
+from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal, ShardKeys, StreamKeys, StreamSettings
+from narrows.contract.wire.keys import GROUP
+from narrows.runtime.redis.store import RawEntry, ReplyRefused, pairs
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
-from orchestrator.dispatch.finish import Ended, Ending, Finisher, Verdict
+from orchestrator.dispatch.finish import Ended, Ending, Finisher, FinishReply
 from orchestrator.dispatch.lease import Lease
-from orchestrator.dispatch.planes import Planes
-from orchestrator.dispatch.store import RawEntry, ReplyRefused, pairs
+from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.stream import Frame, Stream, Taken
-from orchestrator.faults import Cause, Faults
-from orchestrator.metrics import Metrics
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
+from orchestrator.telemetry.faults import Cause, Faults
+from orchestrator.telemetry.metrics import Metrics
 from tests.integration.dispatch.rig import CLASSES, QUICK, Camera, MakeCamera, RuleDecoder, Start, until
 
 SMALL, BIG = 1_000, 1_200_000
@@ -51,7 +51,7 @@ async def finishing(store: Store) -> AsyncIterator[Finisher]:
 
 
 def a_stream(name: str) -> Stream:
-    return Stream(StreamKeys(name, 0), Lease(0, "1", float("inf")), Planes(8), StreamSettings())
+    return Stream(StreamKeys(name, 0), Lease(0, "1", float("inf")), ReferenceCache(8), StreamSettings())
 
 
 async def taken_in(store: Store, stream: Stream) -> Frame:
@@ -85,7 +85,7 @@ async def test_one_mask_over_the_limit_is_refused_by_name_in_its_place(limited: 
     big, small = a_stream("big"), a_stream("small")
     async with finishing(limited) as finisher:
         ended = await at_once(limited, finisher, {big: [SMALL, BIG, SMALL, SMALL], small: [SMALL] * 6})
-    assert {each.verdict for some in ended.values() for each in some} == {Verdict.FINISHED}
+    assert {each.verdict for some in ended.values() for each in some} == {FinishReply.FINISHED}
     assert [each.ending.reason for each in ended["big"]] == ["", "outcome_refused", "", ""]
     assert await outcome_kinds(limited, big) == ["mask", "refused", "mask", "mask"]
     assert await outcome_kinds(limited, small) == ["mask"] * 6

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from narrows.broker import connect
-from narrows.bundle import Bundle
+from narrows.contract.bundle import Bundle
+from narrows.runtime.redis import connect
+from narrows.runtime.redis import store as store_module
+from narrows.runtime.redis.store import StoreAway
 from orchestrator.dispatch import Connected, Dispatcher, Store
-from orchestrator.dispatch import store as store_module
-from orchestrator.dispatch.store import StoreAway
 from tests.integration.dispatch.conftest import closing
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, RuleDecoder
 from tests.integration.moving_address import Pair, redis_pair

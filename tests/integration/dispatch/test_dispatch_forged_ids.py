@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from narrows.wire import Refusal
-from narrows.wire.keys import GROUP
-from orchestrator.autoscale.unowned import UnownedBacklog
+from narrows.contract.wire import Refusal
+from narrows.contract.wire.keys import GROUP
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.dispatch.frame_path import FramePath
+from orchestrator.scaling.unowned import UnownedBacklog
 from tests.integration.dispatch.rig import QUICK, Camera, MakeCamera, Start, until
 
 DAY_MS = 86_400_000

@@ -5,10 +5,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from narrows.errors import ServiceError
-from narrows.wire import FrameIdentity, MaskPacket, Skip
-from narrows.wire.control import Control
-from narrows.wire.keys import INSTALL_KEY
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import FrameIdentity, MaskPacket, Skip
+from narrows.contract.wire.control import Control
+from narrows.contract.wire.keys import INSTALL_KEY
 from orchestrator.dispatch import Dispatcher, Store
 from tests.integration.dispatch.rig import QUICK, SHARDS, MakeCamera, RuleDecoder, Start, rule, until
 

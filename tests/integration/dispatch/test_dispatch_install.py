@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from narrows.errors import ServiceError
-from narrows.wire import Install
-from narrows.wire.keys import DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.install import disagreement
 from tests.integration.dispatch.rig import SHARDS, MakeCamera, Start, until

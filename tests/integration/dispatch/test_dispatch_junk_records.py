@@ -9,11 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.types import EventDict
 
-from narrows.wire import ShardKeys, StreamKeys, shard_of
-from narrows.wire.keys import DISPATCHERS_KEY, ScaleKeys
+from narrows.contract.wire import ShardKeys, StreamKeys, shard_of
+from narrows.contract.wire.keys import DISPATCHERS_KEY, ScaleKeys
 from orchestrator.dispatch import Dispatcher, Store
-from orchestrator.dispatch.lease import Leases, token_of
+from orchestrator.dispatch.lease import Leases
 from orchestrator.dispatch.window import epoch_field
+from orchestrator.shards.fence import token_of
 from tests.integration.dispatch.rig import QUICK, SHARDS, MakeCamera, Start, until
 
 NEIGHBOUR = next(name for n in range(100) if shard_of(name := f"n-{n}", SHARDS) == shard_of("cam-1", SHARDS))
@@ -146,7 +147,7 @@ async def test_an_error_that_nobody_foresaw_ends_no_loop(
     camera: MakeCamera, dispatching: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each loop is made to crash once; afterwards all goes on as before."""
-    monkeypatch.setattr("narrows.loop_guard._FIRST_S", 0.01)
+    monkeypatch.setattr("narrows.runtime.loop_guard._FIRST_S", 0.01)
     cam = camera()
     async with dispatching() as dispatcher:
         await cam.frames(1)
@@ -164,7 +165,7 @@ async def test_an_error_that_nobody_foresaw_ends_no_loop(
 
             monkeypatch.setattr(owner, method, crash)
 
-        (lane,) = dispatcher.lanes.values()
+        (batcher,) = dispatcher.batchers.values()
         for owner, method in (
             (dispatcher, "_beat"),
             (dispatcher._discovery, "look"),
@@ -173,8 +174,8 @@ async def test_an_error_that_nobody_foresaw_ends_no_loop(
             (dispatcher._path.finisher, "_send"),
             (dispatcher._reporting, "report"),
             (dispatcher._rate_requests, "look"),
-            (lane, "_begin_batch"),
-            (lane, "_run"),
+            (batcher, "_begin_batch"),
+            (batcher, "_run"),
             *((shard, "_read_new") for shard in list(dispatcher.shards.values())[:1]),
         ):
             crash_once(owner, method)

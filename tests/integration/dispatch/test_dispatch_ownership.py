@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.wire import FeaturePacket, FrameIdentity, MaskPacket, Refusal, ShardKeys
-from narrows.wire.keys import DISPATCHERS_KEY, GROUP
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import FeaturePacket, FrameIdentity, MaskPacket, Refusal, ShardKeys
+from narrows.contract.wire.keys import DISPATCHERS_KEY, GROUP
+from narrows.runtime.redis.store import RawEntry, ReplyRefused, pairs
 from orchestrator.dispatch import Dispatcher, Store
-from orchestrator.dispatch.finish import Ending, Verdict
+from orchestrator.dispatch.finish import Ending, FinishReply
 from orchestrator.dispatch.frame_path import FramePath
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.shard import Shard
-from orchestrator.dispatch.store import RawEntry, ReplyRefused, pairs
 from orchestrator.dispatch.stream import Frame
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
 
 
@@ -54,7 +54,7 @@ async def test_a_paused_owner_cannot_finish_late(
         # another takes the shard behind its back, as after a pause that outlasted the lease
         await store.call("SET", ShardKeys(lease.shard).fence, str(int(lease.token) + 1))
         verdict, *_ = await paused._path.finisher.finish(frames[0], Ending.skipped("stale", FrameIdentity(7, 0)))
-        assert verdict is Verdict.FENCED
+        assert verdict is FinishReply.FENCED
         paused_decoder.gate.set()
         await until(lambda: _is(lambda: lease.lost))
         assert await cam.outcomes() == []
@@ -121,8 +121,8 @@ async def test_waiting_while_dispatchers_die_is_held_against_no_frame(
     decoder.away = True
     for _ in range(5):
         async with dying() as dispatcher:
-            lane = next(iter(dispatcher.lanes.values()))
-            await until(lambda lane=lane: _is(lambda: len(lane._picker) == 6))  # type: ignore[misc]
+            batcher = next(iter(dispatcher.batchers.values()))
+            await until(lambda batcher=batcher: _is(lambda: len(batcher._picker) == 6))  # type: ignore[misc]
     pending = await store.pending([cam.keys.features], GROUP, idle_ms=[0], count=10)
     assert not isinstance(pending[0], ReplyRefused)
     assert [entry.deliveries for entry in pending[0]] == [1] * 6

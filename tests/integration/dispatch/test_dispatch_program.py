@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.codec import encode_symbols, symbol_digest
-from narrows.direct import open_url
-from narrows.onnx_runtime import InferenceSession
-from narrows.triton_config import model_name
-from narrows.wire import FeaturePacket, MaskPacket
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import encode_symbols, symbol_digest
+from narrows.contract.wire import FeaturePacket, MaskPacket
+from narrows.runtime.direct import open_url
+from narrows.runtime.onnx_runtime import InferenceSession
+from narrows.runtime.triton_config import model_name
 from orchestrator.dispatch import Store
-from orchestrator.supervise import LocalRedis, LocalTriton
-from orchestrator.supervise.ports import free_ports
+from orchestrator.servers import LocalRedis, LocalTriton
+from orchestrator.servers.ports import free_ports
 from tests.integration.dispatch.rig import Camera, until
 
 ROOT = Path(__file__).parents[3]

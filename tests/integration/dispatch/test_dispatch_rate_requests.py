@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.bundle import Bundle
-from narrows.wire import Control, StreamSettings
-from narrows.wire.keys import ScaleKeys
+from narrows.contract.bundle import Bundle
+from narrows.contract.records.report import DispatcherReport
+from narrows.contract.wire import Control, StreamSettings
+from narrows.contract.wire.keys import ScaleKeys
 from orchestrator.dispatch import Connected, Dispatcher, Store
 from orchestrator.inference.load import LoadReading
-from orchestrator.report import DispatcherReport
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, until
 
 CAPACITY_PER_S = 20.0

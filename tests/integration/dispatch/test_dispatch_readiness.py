@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from narrows.wire.keys import UNREADY_KEY
+from narrows.contract.wire.keys import UNREADY_KEY
 from orchestrator.dispatch import Dispatcher, Store
 from tests.integration.dispatch.rig import SHARDS, MakeCamera, RuleDecoder, Start, until
 

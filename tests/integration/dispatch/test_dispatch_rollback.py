@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Callable
 from functools import partial
 
-from narrows.wire import Control, MaskPacket
-from narrows.wire.keys import GROUP
+from narrows.contract.wire import Control, MaskPacket
+from narrows.contract.wire.keys import GROUP
 from orchestrator.dispatch import Store
 from tests.integration.dispatch.rig import Camera, MakeCamera, Start, until
 

@@ -10,27 +10,16 @@ from unittest.mock import ANY
 import pytest
 
 import orchestrator
-from narrows.wire import Install
-from narrows.wire.keys import GROUP, INSTALL_KEY, ShardKeys, StreamKeys
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import GROUP, INSTALL_KEY, ShardKeys, StreamKeys
+from narrows.runtime.redis.script import Script
+from narrows.runtime.redis.store import Encodable, Reply, ReplyRefused
 from orchestrator.dispatch import Store
-from orchestrator.dispatch.scripts import (
-    ACQUIRE,
-    BACKLOG,
-    CLOSE_GAPS,
-    FINISH,
-    FORGET_CONSUMERS,
-    HEARTBEAT,
-    LAST_IDS,
-    RELEASE,
-    RENEW,
-    SET_BACK,
-    TRIM,
-    Script,
-)
-from orchestrator.dispatch.store import Encodable, Reply, ReplyRefused
+from orchestrator.dispatch.scripts import CLOSE_GAPS, FINISH, FORGET_CONSUMERS, HEARTBEAT, LAST_IDS, SET_BACK, TRIM
 from orchestrator.dispatch.window import epoch_field
 from orchestrator.page.redis_view import RedisView
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
+from orchestrator.shards.scripts import ACQUIRE, BACKLOG, RELEASE, RENEW
 
 KEYS, SHARD = StreamKeys("cam", 0), ShardKeys(0)
 _ROOT = Path(orchestrator.__file__).parent

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from narrows.errors import SecretError
-from narrows.seal import CameraKey, Keyring, seal_packet
-from narrows.seal.key_folder import KeyFolder
-from narrows.wire import FeaturePacket, MaskPacket, Refusal
+from narrows.contract.errors import SecretError
+from narrows.contract.seal import CameraKey, Keyring, seal_packet
+from narrows.contract.seal.key_folder import KeyFolder
+from narrows.contract.wire import FeaturePacket, MaskPacket, Refusal
 from orchestrator.dispatch import Dispatcher
 from orchestrator.dispatch.unsealing import KeySettings
 from tests.integration.dispatch.rig import Camera, MakeCamera, Start, until

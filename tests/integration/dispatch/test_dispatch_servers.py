@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.errors import ServiceError
-from narrows.triton_config import model_name
-from narrows.wire.keys import ScaleKeys
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.contract.records.report import DispatcherReport, ServerReport
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.triton_config import model_name
+from orchestrator.discovery.address import Address
+from orchestrator.discovery.record import ServerRecord
+from orchestrator.discovery.resolve import Resolve, resolve
+from orchestrator.discovery.service_discovery import ServiceDiscovery
+from orchestrator.discovery.sources import parse_sources
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.dispatch.program import triton_connect
-from orchestrator.faults import Faults
-from orchestrator.metrics import Metrics
-from orchestrator.replicas.address import Address
-from orchestrator.replicas.record import ServerRecord
-from orchestrator.replicas.resolve import Resolve, resolve
-from orchestrator.replicas.roster import Roster
-from orchestrator.replicas.sources import parse_sources
-from orchestrator.report import DispatcherReport, ServerReport
-from orchestrator.supervise import LocalTriton
+from orchestrator.servers import LocalTriton
+from orchestrator.telemetry.faults import Faults
+from orchestrator.telemetry.metrics import Metrics
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, until
 from tests.integration.dispatch.test_dispatch_program import RealCamera
 
@@ -52,11 +52,11 @@ async def dispatching_to(
     store: Store, bundle: Bundle, *values: str, resolver: Resolve = resolve
 ) -> AsyncIterator[Dispatcher]:
     metrics = Metrics()
-    roster = Roster(parse_sources(values), store, resolver)
-    connect = triton_connect(roster, bundle, max_batch=8, slots=4, report=Faults(metrics).happened)
+    service_discovery = ServiceDiscovery(parse_sources(values), store, resolver)
+    connect = triton_connect(service_discovery, bundle, max_batch=8, slots=4, report=Faults(metrics).happened)
     dispatcher = Dispatcher(store, {bundle.id: (bundle, connect)}, SHARDS, SETTINGS, metrics)
     stop = asyncio.Event()
-    looking, running = asyncio.create_task(roster.run()), asyncio.create_task(dispatcher.run(stop))
+    looking, running = asyncio.create_task(service_discovery.run()), asyncio.create_task(dispatcher.run(stop))
     try:
         yield dispatcher
     finally:
@@ -100,7 +100,7 @@ async def each_frame_has_its_mask(cameras: list[Camera]) -> None:
 
 
 def standing(dispatcher: Dispatcher) -> dict[str, ServerReport]:
-    return dict(next(iter(dispatcher.lanes.values())).servers())
+    return dict(next(iter(dispatcher.batchers.values())).servers())
 
 
 def is_true(state: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:

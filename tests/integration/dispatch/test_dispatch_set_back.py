@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.wire import Control, ShardKeys
-from narrows.wire.keys import DISPATCHERS_KEY, ScaleKeys
-from orchestrator.autoscale.leader import Leadership
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import Control, ShardKeys
+from narrows.contract.wire.keys import DISPATCHERS_KEY, ScaleKeys
+from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Connected, Dispatcher, Store
-from orchestrator.dispatch.entry_id import entry_ms
-from orchestrator.dispatch.store import pairs
-from orchestrator.supervise import LocalRedis
+from orchestrator.scaling.leader import Leadership
+from orchestrator.servers import LocalRedis
+from orchestrator.shards.entry_id import entry_ms
 from tests.integration.dispatch.conftest import closing
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
 from tests.integration.dispatch.set_clock import SetClock, redis_with_a_clock
@@ -121,9 +121,11 @@ async def test_while_ids_stand_still_ages_count_from_reading_and_what_waits_beco
         (entry,) = await held.send(held.packet())
         assert entry_ms(entry) > await store.time_ms() + AN_HOUR_MS / 2
         await held.frames(1)
-        lane = next(iter(dispatcher.lanes.values()))
-        await until(_true(lambda: len(lane._picker) == 1))  # one is in the batch that hangs, and the other waits for it
-        await until(_true(lambda: len(lane._picker) == 0))  # no longer: it is too old
+        batcher = next(iter(dispatcher.batchers.values()))
+        await until(
+            _true(lambda: len(batcher._picker) == 1)
+        )  # one is in the batch that hangs, and the other waits for it
+        await until(_true(lambda: len(batcher._picker) == 0))  # no longer: it is too old
         decoder.gate.set()
         await held.ended(mask=2, skipped=1)
         assert _metric(dispatcher, "narrows_faults_total", cause="redis_clock_set") == 1

@@ -2,10 +2,10 @@
 
 import time
 
-from narrows.errors import refusal_reasons
-from narrows.wire.keys import GROUP
+from narrows.contract.errors import refusal_reasons
+from narrows.contract.wire.keys import GROUP
 from orchestrator.dispatch import Dispatcher, Store
-from orchestrator.faults import Cause
+from orchestrator.telemetry.faults import Cause
 from tests.integration.dispatch.rig import SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from narrows.wire import MaskPacket, Refusal, shard_of
-from narrows.wire.keys import GROUP
+from narrows.contract.wire import MaskPacket, Refusal, shard_of
+from narrows.contract.wire.keys import GROUP
 from orchestrator.dispatch import Dispatcher, Store
-from orchestrator.dispatch.scripts import BACKLOG, FIRST_ENTRY_BYTES, MOST_BACKLOG_FRAMES
+from orchestrator.shards.scripts import BACKLOG, FIRST_ENTRY_BYTES, MOST_BACKLOG_FRAMES
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
 
 MIB = 1 << 20

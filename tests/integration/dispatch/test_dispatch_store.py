@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from orchestrator.dispatch import store as store_module
-from orchestrator.dispatch.store import Store, StoreAway
-from orchestrator.supervise import LocalRedis
+from narrows.runtime.redis import store as store_module
+from narrows.runtime.redis.store import Store, StoreAway
+from orchestrator.servers import LocalRedis
 
 
 async def asks_on(store: Store) -> None:

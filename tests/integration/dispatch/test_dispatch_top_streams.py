@@ -5,11 +5,11 @@ import time
 import pytest
 import redis
 
-from narrows.registry.rates import by_rate, top_streams
-from narrows.wire import StreamSettings
+from narrows.client.registry.rates import by_rate, top_streams
+from narrows.contract.wire import StreamSettings
 from orchestrator.dispatch import Store
 from orchestrator.dispatch import top_streams as counting
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.rig import MakeCamera, Start, until
 
 

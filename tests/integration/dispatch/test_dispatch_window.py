@@ -5,12 +5,12 @@ import asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from narrows.wire import FrameIdentity, ShardKeys, StreamKeys
+from narrows.contract.wire import FrameIdentity, ShardKeys, StreamKeys
+from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.scripts import CLOSE_GAPS, FINISH
-from orchestrator.dispatch.store import pairs
 from orchestrator.dispatch.window import SPAN, SeenWindow, epoch_field
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 
 KEYS, SHARD = StreamKeys("cam", 0), ShardKeys(0)
 UNKEPT = ("", 0, 0)

@@ -18,18 +18,18 @@ import redis
 from rich.console import Console
 from tritonclient.grpc import InferenceServerClient
 
-from narrows.broker import connect
-from narrows.bundle import Bundle
-from narrows.configuration import Configuration
-from narrows.demo.stack import Stack
-from narrows.doctor.examine import Patient, examine
-from narrows.finding import Finding, Level
-from narrows.triton_config import model_name
-from narrows.wire import FeaturePacket, LatentShape, StreamKeys
-from narrows.wire.keys import DEFAULT_SHARDS, INSTALL_KEY, ScaleKeys
-from orchestrator.replicas.record import ServerRecord
-from orchestrator.supervise import LocalRedis
-from orchestrator.supervise.ports import free_ports
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import FeaturePacket, LatentShape, StreamKeys
+from narrows.contract.wire.keys import DEFAULT_SHARDS, INSTALL_KEY, ScaleKeys
+from narrows.ops.demo.stack import Stack
+from narrows.ops.doctor.examine import Patient, examine
+from narrows.runtime.config import Configuration
+from narrows.runtime.finding import Finding, Level
+from narrows.runtime.redis import connect
+from narrows.runtime.triton_config import model_name
+from orchestrator.discovery.record import ServerRecord
+from orchestrator.servers import LocalRedis
+from orchestrator.servers.ports import free_ports
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import redis
 
-from narrows.bundle import Bundle
-from narrows.wire.keys import INSTALL_KEY
-from orchestrator.supervise.local_redis import LocalRedis
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire.keys import INSTALL_KEY
+from orchestrator.servers.local_redis import LocalRedis
 from tests.integration.edge.edge_program import SHARDS, Launch, Program
 
 ROOT = Path(__file__).resolve().parents[3]

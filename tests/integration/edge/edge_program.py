@@ -15,9 +15,9 @@ from typing import Any
 
 import redis
 
-from narrows.bundle import Bundle
-from narrows.wire import FeaturePacket, StreamKeys
-from narrows.wire.keys import PACKET_FIELD
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import FeaturePacket, StreamKeys
+from narrows.contract.wire.keys import PACKET_FIELD
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARDS = 4

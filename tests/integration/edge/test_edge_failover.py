@@ -10,13 +10,13 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from edge_client import line, questions, uplink
-from edge_client.install import wait_for_shards
-from edge_client.link import connect
-from narrows.errors import ServiceError
-from narrows.wire import Install
-from narrows.wire.keys import INSTALL_KEY
-from orchestrator.supervise import LocalRedis
+from edge_client.transport import line, questions, uplink
+from edge_client.transport.install import wait_for_shards
+from edge_client.transport.link import connect
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import INSTALL_KEY
+from orchestrator.servers import LocalRedis
 from tests.integration.edge.test_edge_uplink import PATIENCE_S, Camera, arrived, eventually
 from tests.integration.moving_address import Pair, redis_pair
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from edge_client.line import Answered, Line
-from edge_client.link import AWAY_S, connect
-from orchestrator.supervise.local_redis import LocalRedis
+from edge_client.transport.line import CommandReply, Line
+from edge_client.transport.link import AWAY_S, connect
+from orchestrator.servers.local_redis import LocalRedis
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def line(server: LocalRedis) -> Iterator[Line[int]]:
         line.drop()
 
 
-def until_it_breaks(line: Line[int], found: list[Answered[int]]) -> None:
+def until_it_breaks(line: Line[int], found: list[CommandReply[int]]) -> None:
     while line.waits:
         found += line.answers(0.1)
 
 
-def all_answers(line: Line[int]) -> list[Answered[int]]:
-    found: list[Answered[int]] = []
+def all_answers(line: Line[int]) -> list[CommandReply[int]]:
+    found: list[CommandReply[int]] = []
     until_it_breaks(line, found)
     return found
 
@@ -80,7 +80,7 @@ def test_what_was_answered_before_the_connection_broke_is_not_lost(line: Line[in
     line.send(0, "PING")
     line.send(1, "QUIT")
     line.send(2, "PING")
-    found: list[Answered[int]] = []
+    found: list[CommandReply[int]] = []
     with pytest.raises(redis.ConnectionError):
         until_it_breaks(line, found)
     assert [each.about for each in found] == [0, 1]

@@ -11,10 +11,10 @@ from pathlib import Path
 import redis
 from PIL import Image
 
-from narrows.bundle import Bundle
-from narrows.wire import Control, Install, StreamKeys
-from narrows.wire.keys import INSTALL_KEY, ScaleKeys
-from orchestrator.supervise.local_redis import LocalRedis
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import Control, Install, StreamKeys
+from narrows.contract.wire.keys import INSTALL_KEY, ScaleKeys
+from orchestrator.servers.local_redis import LocalRedis
 
 ROOT = Path(__file__).resolve().parents[3]
 KEYS = StreamKeys.of("cam-1", 4)

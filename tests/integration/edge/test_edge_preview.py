@@ -14,13 +14,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_client.coding import FrameCoder
-from edge_client.encoder import Encoder
-from edge_client.sources import open_source
-from narrows.bundle import Bundle
-from narrows.evaluation.in_process import InProcessDecoder
-from narrows.pictures import read_picture
-from narrows.wire import FrameIdentity
+from edge_client.capture.sources import open_source
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import FrameIdentity
+from narrows.models.evaluation.in_process import InProcessDecoder
+from narrows.runtime.pictures import read_picture
 
 av = pytest.importorskip("av", reason="needs the extra: pip install 'narrows[video]'")
 WHAT_A_QUARTER_TURN_STORES = 6
@@ -73,7 +73,7 @@ def test_without_preview_the_other_options_are_asked_for_as_ever(turned: Path) -
 
 def masks(sources: list[str], bundle: Bundle) -> list[NDArray[np.uint8]]:
     """The mask of each source's first picture, through encoder, coder and decoder."""
-    encoder, coder = Encoder(bundle), FrameCoder(bundle, key_period_s=0)
+    encoder, coder = OnnxEncoder(bundle), FrameCoder(bundle, key_period_s=0)
     packets = []
     for number, text in enumerate(sources):
         with closing(open_source(text, loop=False, stop=Event())) as source:

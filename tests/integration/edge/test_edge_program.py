@@ -14,13 +14,13 @@ import pytest
 import redis
 from PIL import Image
 
-from edge_client.encoder import Encoder
-from narrows.bundle import Bundle
-from narrows.codec import Memory, decode_symbols, quantise, remember, symbol_digest
-from narrows.wire import Control, FeaturePacket, Kind
-from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD
-from orchestrator.supervise.local_redis import LocalRedis
-from orchestrator.supervise.ports import free_ports
+from edge_client.encode.encoder import OnnxEncoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import Memory, decode_symbols, quantise, remember, symbol_digest
+from narrows.contract.wire import Control, FeaturePacket, PacketKind
+from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
+from orchestrator.servers.local_redis import LocalRedis
+from orchestrator.servers.ports import free_ports
 from tests.integration.edge.edge_program import KEYS, PATIENCE_S, ROOT, SHARDS, Launch, metrics, packets
 
 
@@ -32,12 +32,12 @@ def test_frames_arrive_and_decode_to_the_symbols_that_the_encoder_made(
     received = packets(install)
     assert [packet.sequence for packet in received] == list(range(6))
     assert end["frames_sent"] == 6
-    encoder = Encoder(bundle)
+    encoder = OnnxEncoder(bundle)
     names = sorted(path.stem for path in samples.glob("*.jpg"))
     memory: Memory | None = None
     for packet, line, name in zip(received, journal, names[:6], strict=True):
         bundle.check(packet)
-        memory = None if packet.kind is Kind.KEY else memory
+        memory = None if packet.kind is PacketKind.KEY else memory
         symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level, memory)
         memory = remember(symbols, memory)
         assert symbol_digest(symbols) == packet.own_digest

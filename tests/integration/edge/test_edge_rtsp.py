@@ -11,11 +11,11 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from edge_client.sources import open_source
-from narrows.bundle import Bundle
-from narrows.wire import Kind
-from orchestrator.supervise.local_redis import LocalRedis
-from orchestrator.supervise.ports import free_ports
+from edge_client.capture.sources import open_source
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import PacketKind
+from orchestrator.servers.local_redis import LocalRedis
+from orchestrator.servers.ports import free_ports
 from tests.integration.edge.edge_program import Launch, Program, metrics, packets
 
 pytest.importorskip("av", reason="needs the extra: pip install 'narrows[video]'")
@@ -68,9 +68,9 @@ def test_a_camera_that_refuses_at_first_and_is_killed_is_away_and_comes_back_wit
     assert end["frames_dropped"] == {}
     before = [packet.kind for packet in packets(install) if packet.capture_ms < started_ms]
     after = [packet.kind for packet in packets(install) if packet.capture_ms >= started_ms]
-    assert (before[0], after[0]) == (Kind.KEY, Kind.KEY)
-    assert Kind.PREDICTED in before[1:]
-    assert Kind.KEY not in after[1:]
+    assert (before[0], after[0]) == (PacketKind.KEY, PacketKind.KEY)
+    assert PacketKind.PREDICTED in before[1:]
+    assert PacketKind.KEY not in after[1:]
 
     log = program.log.read_text()
     tries_s = [float(found) for found in re.findall(r"next_try_s=([0-9.]+)", log)]
@@ -100,7 +100,7 @@ def test_a_camera_that_stalls_without_closing_is_noticed_and_asked_anew(
     assert end["camera_events"]["away"] == 1
     assert end["camera_events"]["broken_off"] >= 1
     assert camera.plays == 2
-    assert [packet.kind for packet in packets(install)].count(Kind.KEY) == 2, "one a session"
+    assert [packet.kind for packet in packets(install)].count(PacketKind.KEY) == 2, "one a session"
     assert "Traceback" not in program.log.read_text()
 
 

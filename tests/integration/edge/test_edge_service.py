@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from narrows.bundle import Bundle
-from narrows.wire import Install
-from narrows.wire.keys import INSTALL_KEY
-from orchestrator.supervise.local_redis import LocalRedis
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import INSTALL_KEY
+from orchestrator.servers.local_redis import LocalRedis
 
 ROOT = Path(__file__).resolve().parents[3]
 UNIT = ROOT / "deploy" / "narrows-edge.service"

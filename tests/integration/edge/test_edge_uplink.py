@@ -12,20 +12,29 @@ from pathlib import Path
 import pytest
 import redis
 
-from edge_client.backpressure import Room
-from edge_client.governor import Governor
-from edge_client.link import connect
-from edge_client.outbox import OVERTAKEN, QUEUE_FULL, REFUSED, SHUTDOWN, UNCONFIRMED, FrameRecord, Outbox, Outgoing
-from edge_client.questions import Questions
-from edge_client.server_clock import ServerClock
+from edge_client.rate.backpressure import Room
+from edge_client.rate.governor import Governor
+from edge_client.rate.steering import Choice
 from edge_client.stats import Tally
-from edge_client.steering import Choice
-from edge_client.uplink import Uplink
-from narrows.bundle import Manifest
-from narrows.wire import Control, StreamKeys
-from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD
-from orchestrator.supervise.local_redis import LocalRedis
-from orchestrator.supervise.ports import LOOPBACK, free_ports
+from edge_client.transport.link import connect
+from edge_client.transport.outbox import (
+    OVERTAKEN,
+    QUEUE_FULL,
+    REFUSED,
+    SHUTDOWN,
+    UNCONFIRMED,
+    FrameRecord,
+    Outbox,
+    Outgoing,
+)
+from edge_client.transport.questions import Questions
+from edge_client.transport.server_clock import ServerClockEstimate
+from edge_client.transport.uplink import Uplink
+from narrows.contract.bundle import Manifest
+from narrows.contract.wire import Control, StreamKeys
+from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
+from orchestrator.servers.local_redis import LocalRedis
+from orchestrator.servers.ports import LOOPBACK, free_ports
 from tests.integration.edge.slow_proxy import slow_proxy
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,7 +66,7 @@ class Camera:
     def __post_init__(self) -> None:
         self.outbox = Outbox(LIMIT, self._fate)
         self.governor = Governor(MANIFEST, Choice(0, 10.0), adaptive=True, monotonic_s=time.monotonic)
-        clock = ServerClock(time.monotonic, time.time)
+        clock = ServerClockEstimate(time.monotonic, time.time)
         self.questions = Questions(
             KEYS, clock, self.tally, time.monotonic, self.room, follows_install=self.follows_install
         )

@@ -12,9 +12,9 @@ from threading import Event, Thread, Timer
 
 import pytest
 
-from edge_client.sources import open_source
-from edge_client.sources.video import VideoFile
-from narrows.errors import SourceError
+from edge_client.capture.sources import open_source
+from edge_client.capture.sources.video import VideoFile
+from narrows.contract.errors import SourceError
 
 ROOT = Path(__file__).resolve().parents[3]
 pytest.importorskip("av", reason="needs the extra: pip install 'narrows[video]'")

@@ -20,13 +20,13 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.engines.clone import NUMBER, ONE_OFF, PROJECT, SERVICE, name_of
-from orchestrator.autoscale.engines.docker_engine import DEFAULT_DOCKER_URL
-from orchestrator.autoscale.replicas import Observed, Replicas
-from orchestrator.dispatch.store import Store
-from orchestrator.report import DispatcherReport, ServerReport
-from orchestrator.supervise import LocalRedis
+from narrows.contract.records.report import DispatcherReport, ServerReport
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.redis.store import Store
+from orchestrator.containers.clone import NUMBER, ONE_OFF, PROJECT, SERVICE, name_of
+from orchestrator.scaling.engines.docker_engine import DEFAULT_DOCKER_URL
+from orchestrator.scaling.replicas import Observed, Replicas
+from orchestrator.servers import LocalRedis
 
 REPOSITORY, TAG = "narrows-test-server", "1"
 IMAGE = f"{REPOSITORY}:{TAG}"

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 import docker
 import pytest
 
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.engines.clone import PROJECT
-from orchestrator.autoscale.engines.compose import ComposeService
-from orchestrator.autoscale.engines.docker_engine import DockerEngine, Refused
-from orchestrator.autoscale.replicas import CapacityExhausted, StaleLeader
-from orchestrator.dispatch.store import Store
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.http import serve
+from narrows.runtime.redis.store import Store
+from orchestrator.containers.clone import PROJECT
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import DockerSocket
-from orchestrator.http import serve
+from orchestrator.scaling.engines.compose import ComposeService
+from orchestrator.scaling.engines.docker_engine import DockerEngine, Refused
+from orchestrator.scaling.replicas import CapacityExhausted, StaleLeader
 from tests.integration.engines.conftest import IMAGE, Dispatcher, add_container, drained, settled, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]

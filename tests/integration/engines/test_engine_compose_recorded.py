@@ -9,11 +9,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.engines.compose import ComposeService
-from orchestrator.autoscale.engines.draining import ORPHAN_MS
-from orchestrator.autoscale.replicas import ActuationFailed, CapacityExhausted, StaleLeader
-from orchestrator.dispatch.store import Store
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.redis.store import Store
+from orchestrator.scaling.engines.compose import ComposeService
+from orchestrator.scaling.engines.draining import ORPHAN_MS
+from orchestrator.scaling.replicas import ActuationFailed, CapacityExhausted, StaleLeader
 from tests.integration.engines.conftest import Dispatcher, drained, settled, until
 from tests.unit.autoscale.recorded_docker import RecordedDocker, served
 

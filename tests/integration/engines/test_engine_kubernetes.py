@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 from kubernetes.client import ApiClient, Configuration
 
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.engines.kubernetes import KubernetesScale
-from orchestrator.autoscale.replicas import ActuationFailed, CapacityExhausted, StaleLeader
-from orchestrator.dispatch.store import Store
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.redis.store import Store
+from orchestrator.scaling.engines.kubernetes import KubernetesScale
+from orchestrator.scaling.replicas import ActuationFailed, CapacityExhausted, StaleLeader
 from tests.integration.engines.conftest import Dispatcher, drained, settled, until
 from tests.unit.autoscale.recorded_cluster import COST, RecordedCluster, served_cluster
 

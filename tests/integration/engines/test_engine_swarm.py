@@ -9,15 +9,15 @@ import docker
 import pytest
 from docker.errors import APIError
 
-from narrows.wire.keys import ScaleKeys
-from orchestrator.autoscale.engines.docker_engine import DockerEngine, Refused
-from orchestrator.autoscale.engines.swarm import SwarmService
-from orchestrator.autoscale.replicas import ActuationFailed, CapacityExhausted, StaleLeader
-from orchestrator.dispatch.store import Store
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.http import serve
+from narrows.runtime.redis.store import Store
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import DockerSocket
-from orchestrator.http import serve
+from orchestrator.scaling.engines.docker_engine import DockerEngine, Refused
+from orchestrator.scaling.engines.swarm import SwarmService
+from orchestrator.scaling.replicas import ActuationFailed, CapacityExhausted, StaleLeader
 from tests.integration.engines.conftest import IMAGE, settled, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orchestrator.autoscale.engines.swarm import SwarmService
-from orchestrator.autoscale.replicas import CapacityExhausted, StaleLeader
-from orchestrator.dispatch.store import Store
+from narrows.runtime.redis.store import Store
+from orchestrator.scaling.engines.swarm import SwarmService
+from orchestrator.scaling.replicas import CapacityExhausted, StaleLeader
 from tests.unit.autoscale.recorded_docker import SWARM, RecordedDocker, served
 
 

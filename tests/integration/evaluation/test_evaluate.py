@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from narrows.bundle import Bundle
 from narrows.cli.evaluate import camera, evaluate_bundle
-from narrows.dataset import FolderDataset
-from narrows.demo.stack import Stack
-from narrows.errors import BundleError, PacketCorrupt
-from narrows.evaluation.in_process import InProcessDecoder
-from narrows.evaluation.through_stack import StackDecoder
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import BundleError, PacketCorrupt
+from narrows.models.dataset import FolderDataset
+from narrows.models.evaluation.in_process import InProcessDecoder
+from narrows.ops.demo.stack import Stack
+from narrows.ops.stack_decoder import StackDecoder
 
 ROOT = Path(__file__).parents[3]
 CAMVID = Path(os.environ.get("NARROWS_DATA", ROOT.parent / "shared" / "data")) / "camvid"

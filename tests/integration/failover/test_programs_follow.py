@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import redis
 
-from narrows.bundle import Bundle
-from narrows.wire import Install, ShardKeys
-from narrows.wire.keys import DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
-from orchestrator.supervise.host_record import HostState
-from orchestrator.supervise.ports import free_ports
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import Install, ShardKeys
+from narrows.contract.wire.keys import DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
+from orchestrator.servers.host_record import HostState
+from orchestrator.servers.ports import free_ports
 from tests.integration.autoscale.scale_rig import program
 from tests.integration.moving_address import Pair, redis_pair
 

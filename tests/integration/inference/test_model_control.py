@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from narrows.bundle import Bundle
-from narrows.doctor.triton_server import gather, judge
-from narrows.triton_config import model_name
-from orchestrator.autoscale.engines.instances import TritonInstances
-from orchestrator.autoscale.replicas import ActuationFailed
-from orchestrator.faults import Cause
+from narrows.contract.bundle import Bundle
+from narrows.ops.doctor.triton_server import gather, judge
+from narrows.runtime.triton_config import model_name
 from orchestrator.inference import TritonDecoder
-from orchestrator.supervise import LocalTriton, local_triton
+from orchestrator.scaling.engines.instances import TritonInstances
+from orchestrator.scaling.replicas import ActuationFailed
+from orchestrator.servers import LocalTriton, local_triton
+from orchestrator.telemetry.faults import Cause
 
 
 @pytest.fixture(scope="module")

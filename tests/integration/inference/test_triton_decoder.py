@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 
-from narrows.bundle import Bundle
-from narrows.errors import InferenceFailed, ServiceError
-from narrows.onnx_runtime import InferenceSession
-from narrows.triton_config import fill_repository, model_config, model_name
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.runtime.onnx_runtime import InferenceSession
+from narrows.runtime.triton_config import fill_repository, model_config, model_name
 from orchestrator.inference import LoadMeter, TritonDecoder
 from orchestrator.inference.region import FOLDER
-from orchestrator.supervise import LocalTriton
+from orchestrator.servers import LocalTriton
 from tests.integration.supervise.processes import members
 
 MAX_BATCH = 8

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from narrows.wire import FeaturePacket, Install, StreamKeys
-from narrows.wire.keys import INSTALL_KEY, PACKET_FIELD
-from orchestrator.supervise import LocalRedis
+from narrows.contract.wire import FeaturePacket, Install, StreamKeys
+from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
+from orchestrator.servers import LocalRedis
 from tools.setup import remedies
 from tools.step_runner import StepFailed
 from tools.wheels import WheelWrong, build, check
@@ -87,13 +87,20 @@ def test_a_wheel_has_every_file_of_the_packages_and_one_symbol_coder(built: dict
     packed = {name for name in zipfile.ZipFile(built[kind]).namelist() if ".dist-info/" not in name}
     assert there <= packed
     (coder,) = packed - there
-    assert re.fullmatch(r"narrows/codec/_kernel_[0-9a-f]{12}\.so", coder)
+    assert re.fullmatch(r"narrows/contract/codec/_kernel_[0-9a-f]{12}\.so", coder)
 
 
 def test_the_source_distribution_has_what_a_wheel_is_built_of_and_nothing_compiled(built: dict[str, Path]) -> None:
     with tarfile.open(built["tar.gz"]) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
-    assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "narrows/codec/kernel.c", "narrows/py.typed"} <= names
+    assert {
+        "pyproject.toml",
+        "setup.py",
+        "README.md",
+        "LICENSE",
+        "narrows/contract/codec/kernel.c",
+        "narrows/py.typed",
+    } <= names
     assert not [name for name in names if name.endswith((".so", ".pyc"))]
 
 
@@ -114,7 +121,7 @@ def test_a_wheel_that_needs_a_later_glibc_than_it_names_is_refused(built: dict[s
 def test_a_wheel_without_a_coder_is_refused(tmp_path: Path) -> None:
     pure = tmp_path / "narrows-0.1.0-py3-none-manylinux_2_17_x86_64.whl"
     with zipfile.ZipFile(pure, "w") as packed:
-        packed.writestr("narrows/codec/kernel.c", "")
+        packed.writestr("narrows/contract/codec/kernel.c", "")
     with pytest.raises(WheelWrong, match="has 0 compiled symbol coders"):
         check(pure)
 

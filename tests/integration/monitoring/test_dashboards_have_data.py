@@ -17,11 +17,11 @@ from rich.console import Console
 
 from monitoring.grafana.gpu import NEED_A_GPU
 from monitoring.grafana.write import FOLDER
-from narrows.bundle import Bundle
-from narrows.demo.reel import Reel
-from narrows.demo.stack import Camera, Stack
-from orchestrator.supervise import Guarded
-from orchestrator.supervise.ports import LOOPBACK, free_ports
+from narrows.contract.bundle import Bundle
+from narrows.ops.demo.reel import Reel
+from narrows.ops.demo.stack import Camera, Stack
+from orchestrator.servers import Guarded
+from orchestrator.servers.ports import LOOPBACK, free_ports
 from tests.docs.blocks import blocks_of
 from tests.integration.monitoring.watched import MONITORING, Prometheus, expanded, watching
 

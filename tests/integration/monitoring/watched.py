@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from orchestrator.supervise import Guarded
-from orchestrator.supervise.ports import LOOPBACK, free_ports
+from orchestrator.servers import Guarded
+from orchestrator.servers.ports import LOOPBACK, free_ports
 
 MONITORING = Path(__file__).parents[3] / "monitoring"
 _READY_S = 60.0

@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 
-from narrows.bundle import Bundle
-from narrows.demo.reel import Reel
-from narrows.demo.stack import Camera, Stack
+from narrows.contract.bundle import Bundle
+from narrows.ops.demo.reel import Reel
+from narrows.ops.demo.stack import Camera, Stack
 
 ROOT = Path(__file__).resolve().parents[3]
 CAMERAS = ("gate-1", "gate-2", "gate-3")

@@ -16,9 +16,9 @@ import redis
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from narrows.demo.stack import Camera, Stack
-from narrows.wire import MaskPacket, ShardKeys, StreamKeys, StreamSettings
-from narrows.wire.keys import DEFAULT_SHARDS
+from narrows.contract.wire import MaskPacket, ShardKeys, StreamKeys, StreamSettings
+from narrows.contract.wire.keys import DEFAULT_SHARDS
+from narrows.ops.demo.stack import Camera, Stack
 
 pytestmark = pytest.mark.timeout(300)
 REGISTERED = 2000

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from narrows.broker import connection
-from narrows.errors import NarrowsError
-from narrows.wire import Install, StreamKeys
-from narrows.wire.keys import INSTALL_KEY
+from narrows.contract.errors import NarrowsError
+from narrows.contract.wire import Install, StreamKeys
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.runtime.redis import connection
 from orchestrator.page.redis_view import RedisView
 from tests.integration.moving_address import Pair, redis_pair
 

@@ -13,16 +13,16 @@ from typing import Any
 import aiohttp
 import redis
 
-from narrows.wire import Install, StreamKeys
-from narrows.wire.keys import INSTALL_KEY
-from orchestrator.http import serve
+from narrows.contract.wire import Install, StreamKeys
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.runtime.http import serve
 from orchestrator.page.behind import Behind
 from orchestrator.page.guard import Guard
 from orchestrator.page.redis_view import RedisView
 from orchestrator.page.routes import make_page
 from orchestrator.page.scrape import Scraper
 from orchestrator.page.watch import Watch
-from orchestrator.supervise import LocalRedis
+from orchestrator.servers import LocalRedis
 
 
 class Visitor:

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import redis
 
-from narrows.errors import ServiceError
-from narrows.painting import Legend
-from narrows.wire import FrameIdentity, Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings, Timings
-from narrows.wire.keys import INSTALL_KEY
+from narrows.client.painting import Legend
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import FrameIdentity, Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings, Timings
+from narrows.contract.wire.keys import INSTALL_KEY
 from orchestrator.page.directory import Directory
-from orchestrator.page.glimpses import Glimpses
+from orchestrator.page.latest_masks import LatestMasks
 from orchestrator.page.redis_view import RedisView
 from orchestrator.page.rows import Row
-from orchestrator.page.states import State
-from orchestrator.supervise import LocalRedis
+from orchestrator.page.states import StreamState
+from orchestrator.servers import LocalRedis
 
 SHARDS = 4
 
@@ -68,8 +68,16 @@ def test_streams_are_those_registered_and_those_that_sent(admin: Any, view: Redi
     admin.xadd(f"{ShardKeys((keys('cam-2').shard + 1) % SHARDS).prefix}:in:cam-2", {"p": b"in a shard not its own"})
     found = rows(Directory(view))
     assert set(found) == {"gate", "odd", "cam-1"}
-    assert (found["gate"].settings.group, found["gate"].registered, found["gate"].state) == ("gates", True, State.NEW)
-    assert (found["cam-1"].registered, found["cam-1"].state, found["cam-1"].pulse.waiting) == (False, State.LIVE, 1)
+    assert (found["gate"].settings.group, found["gate"].registered, found["gate"].state) == (
+        "gates",
+        True,
+        StreamState.NEW,
+    )
+    assert (found["cam-1"].registered, found["cam-1"].state, found["cam-1"].pulse.waiting) == (
+        False,
+        StreamState.LIVE,
+        1,
+    )
 
 
 def test_frames_are_counted_though_finishing_deletes_them(admin: Any, view: RedisView) -> None:
@@ -136,17 +144,17 @@ def test_a_mask_that_cannot_be_read_is_no_mask(admin: Any, view: RedisView) -> N
 
 def test_a_visitor_gets_the_mask_that_was_named_though_a_newer_one_came(admin: Any, view: RedisView) -> None:
     clock = iter(range(100))
-    glimpses = Glimpses(view, [Legend()], lambda: float(next(clock)))
+    latest_masks = LatestMasks(view, [Legend()], lambda: float(next(clock)))
     first = publish(admin, "cam-1", mask(1))
-    assert glimpses.look(["cam-1"])["cam-1"].entry == first
+    assert latest_masks.look(["cam-1"])["cam-1"].entry == first
     newer = publish(admin, "cam-1", mask(2, size=300))
-    glimpse = glimpses.look(["cam-1"])["cam-1"]
-    assert glimpse.entry == newer
-    assert glimpse.latency_ms == 15.0
-    assert glimpse.kbit_per_s(5.0) == 8.0  # 200 bytes on average
-    assert glimpses.png("cam-1", first)[0] == first
-    assert glimpses.png("cam-1", first)[1] != glimpses.png("cam-1", newer)[1]
-    assert glimpses.png("cam-1", "1-1") == ("", b"")
+    latest_mask = latest_masks.look(["cam-1"])["cam-1"]
+    assert latest_mask.entry == newer
+    assert latest_mask.latency_ms == 15.0
+    assert latest_mask.kbit_per_s(5.0) == 8.0  # 200 bytes on average
+    assert latest_masks.png("cam-1", first)[0] == first
+    assert latest_masks.png("cam-1", first)[1] != latest_masks.png("cam-1", newer)[1]
+    assert latest_masks.png("cam-1", "1-1") == ("", b"")
 
 
 def test_reading_changes_nothing(admin: Any, view: RedisView) -> None:

@@ -85,8 +85,8 @@ def test_a_peer_elsewhere_and_a_name_server_anywhere_are_noticed() -> None:
         "benchmarks/e2e/standins/triton/Dockerfile",
         "deploy/narrows-edge.service",
         "docker-compose.yml",
-        "orchestrator/supervise/triton_environment.py",
-        "orchestrator/supervise/backends/onnxruntime/model.py",
+        "orchestrator/servers/triton_environment.py",
+        "orchestrator/servers/backends/onnxruntime/model.py",
     ],
 )
 def test_whatever_starts_onnx_runtime_without_our_module_turns_its_telemetry_off(file: str) -> None:
@@ -97,4 +97,7 @@ def test_the_linter_lets_one_module_import_onnx_runtime() -> None:
     lint = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
     assert "onnxruntime" in lint["flake8-tidy-imports"]["banned-api"]
     free = {each for each, rules in lint["per-file-ignores"].items() if "TID251" in rules}
-    assert free - {"narrows/surroundings.py"} == {"narrows/onnx_runtime/**", "orchestrator/supervise/backends/**"}
+    assert free - {"narrows/runtime/surroundings.py"} == {
+        "narrows/runtime/onnx_runtime/**",
+        "orchestrator/servers/backends/**",
+    }

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from narrows.registry import read_audit, read_scale_audit
-from orchestrator.supervise import LocalRedis
+from narrows.client.registry import read_audit, read_scale_audit
+from orchestrator.servers import LocalRedis
 
 ROOT = Path(__file__).resolve().parents[3]
 ODD = 'my clone ä: "it\'s" $(touch hacked) %s;&'

@@ -8,25 +8,33 @@ from pathlib import Path
 
 import pytest
 
-from narrows.secret_files import write_secret
+from narrows.contract.secret_files import write_secret
 
 READS_CAMERA_BYTES = {
     *("numpy", "PIL", "av", "onnxruntime", "tritonclient", "grpc", "redis", "hiredis", "cryptography", "ml_dtypes"),
-    *("narrows.codec", "narrows.wire", "narrows.bundle", "narrows.seal", "narrows.subscription", "narrows.painting"),
-    *("edge_client", "orchestrator.dispatch", "orchestrator.inference", "orchestrator.page", "orchestrator.supervise"),
+    *(
+        "narrows.contract.codec",
+        "narrows.contract.wire",
+        "narrows.contract.bundle",
+        "narrows.contract.seal",
+        "narrows.client.subscription",
+        "narrows.client.painting",
+    ),
+    *("edge_client", "orchestrator.dispatch", "orchestrator.inference", "orchestrator.page", "orchestrator.servers"),
 }
 ENGINE_PROXY = {
-    *("narrows", "narrows.cli", "narrows.configuration", "narrows.errors"),
-    *("narrows.direct", "narrows.listening", "narrows.redact", "narrows.secret_files"),
+    *("narrows", "narrows.contract", "narrows.runtime", "orchestrator.containers"),
+    *("narrows.cli", "narrows.runtime.config", "narrows.contract.errors"),
+    *("narrows.runtime.direct", "narrows.runtime.listening", "narrows.runtime.redact", "narrows.contract.secret_files"),
     *(
         "orchestrator",
         "orchestrator.engine_proxy",
-        "orchestrator.connections",
-        "orchestrator.http",
-        "orchestrator.logs",
+        "narrows.runtime.connections",
+        "narrows.runtime.http",
+        "narrows.runtime.logs",
     ),
-    *("orchestrator.autoscale", "orchestrator.autoscale.engines"),
-    *("orchestrator.autoscale.engines.clone", "orchestrator.autoscale.engines.options"),
+    *("orchestrator.scaling", "orchestrator.scaling.engines"),
+    *("orchestrator.containers.clone", "orchestrator.scaling.engines.options"),
 }
 OWN = {"narrows", "orchestrator", "edge_client"}
 CONFIGURATION = '[engine-proxy]\nproject = "narrows"\n[redis]\nurl = "redis://h"\n[orchestrate]\nmax-batch = 4\n'
@@ -63,15 +71,24 @@ def test_who_holds_the_docker_socket_loads_nothing_that_reads_camera_bytes(tmp_p
     arguments = ["engine-proxy", "--project", "a", "--service", "b", "--listen", "127.0.0.1:0", "--token", "file:token"]
     names = loaded_by(arguments, "event=serving", tmp_path)
     assert within(names, READS_CAMERA_BYTES) == set()
-    packages = {"narrows.cli", "narrows.configuration", "orchestrator.engine_proxy"}
+    packages = {"narrows.cli", "narrows.runtime.config", "orchestrator.engine_proxy"}
     assert within(names, OWN) - within(names, packages) <= ENGINE_PROXY
 
 
 IN_PROCESS = {
     "orchestrator.page.program": {"tritonclient", "grpc", "edge_client", "orchestrator.dispatch"},
     "orchestrator.dispatch.program": {"torch", "onnx", "onnxruntime", "edge_client", "PIL", "docker", "kubernetes"},
-    "orchestrator.autoscale.program": {"torch", "onnx", "onnxruntime", "edge_client", "PIL", "docker", "kubernetes"},
-    "orchestrator.supervise.host_program": {"torch", "onnx", "onnxruntime", "edge_client", "PIL", "docker"},
+    "orchestrator.scaling.program": {
+        "torch",
+        "onnx",
+        "onnxruntime",
+        "edge_client",
+        "PIL",
+        "docker",
+        "kubernetes",
+        "orchestrator.dispatch",
+    },
+    "orchestrator.servers.host_program": {"torch", "onnx", "onnxruntime", "edge_client", "PIL", "docker"},
     "edge_client.pipeline": {"torch", "onnx", "tritonclient", "grpc", "aiohttp", "orchestrator", "prometheus_client"},
 }
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from narrows.bundle import Bundle
-from orchestrator.supervise import LocalRedis
-from orchestrator.supervise.ports import free_ports
+from narrows.contract.bundle import Bundle
+from orchestrator.servers import LocalRedis
+from orchestrator.servers.ports import free_ports
 from tests.integration.supervise.processes import eventually, members
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import redis
 
-from narrows.broker import named_errors, read_install
-from narrows.errors import RecordError, ServiceError, StreamIdInvalid
-from narrows.registry import StreamRegistry, overviews, read_audit
-from narrows.wire import Install, Policy, ShardKeys, StreamKeys, StreamSettings
-from narrows.wire.keys import AUDIT_KEY, INSTALL_KEY
+from narrows.client.registry import StreamRegistry, overviews, read_audit
+from narrows.contract.errors import RecordError, ServiceError, StreamIdInvalid
+from narrows.contract.wire import Install, Policy, ShardKeys, StreamKeys, StreamSettings
+from narrows.contract.wire.keys import AUDIT_KEY, INSTALL_KEY
+from narrows.runtime.redis import named_errors, read_install
 
 SETTINGS = StreamSettings(Policy.COMPLETE, weight=2.0, group="gates")
 

@@ -9,11 +9,11 @@ import sys
 
 import redis
 
-from narrows.registry import StreamRegistry, read_audit
-from narrows.wire import Install, Policy, StreamSettings
-from narrows.wire.keys import ScaleKeys
-from orchestrator.report import DispatcherReport, StreamRates
-from orchestrator.supervise import LocalRedis
+from narrows.client.registry import StreamRegistry, read_audit
+from narrows.contract.records.report import DispatcherReport, StreamRates
+from narrows.contract.wire import Install, Policy, StreamSettings
+from narrows.contract.wire.keys import ScaleKeys
+from orchestrator.servers import LocalRedis
 
 
 def streams(server: LocalRedis, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,13 +14,13 @@ import pytest
 import redis
 
 import narrows
-from narrows.broker.users import camera_user
-from narrows.bundle import Bundle
-from narrows.errors import ServiceError
-from narrows.wire import Install, StreamKeys
-from narrows.wire.keys import INSTALL_KEY, ShardKeys
-from orchestrator.autoscale.unowned import UnownedBacklog
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import Install, StreamKeys
+from narrows.contract.wire.keys import INSTALL_KEY, ShardKeys
+from narrows.runtime.redis.users import camera_user
 from orchestrator.dispatch import Store
+from orchestrator.scaling.unowned import UnownedBacklog
 from tests.integration.seal import tls_redis
 from tests.integration.seal.programs import ROOT, program, until
 from tests.integration.seal.tls_redis import TlsRedis

@@ -12,14 +12,14 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from narrows.bundle import Bundle
-from narrows.seal import Keyring
-from narrows.seal.key_folder import KeyFolder
-from narrows.secret_files import write_secret
-from narrows.wire import FeaturePacket, StreamKeys
-from narrows.wire.keys import PACKET_FIELD
-from orchestrator.supervise import LocalRedis
-from orchestrator.supervise.ports import free_ports
+from narrows.contract.bundle import Bundle
+from narrows.contract.seal import Keyring
+from narrows.contract.seal.key_folder import KeyFolder
+from narrows.contract.secret_files import write_secret
+from narrows.contract.wire import FeaturePacket, StreamKeys
+from narrows.contract.wire.keys import PACKET_FIELD
+from orchestrator.servers import LocalRedis
+from orchestrator.servers.ports import free_ports
 from tests.integration.seal.programs import ROOT, program, until
 
 PASSWORD = "corréct/horse#battery?stáple@5f1e:7%2F x"

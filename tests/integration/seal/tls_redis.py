@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from narrows.broker.user_files import credentials
-from narrows.broker.users import ROLES, User, acl_lines
-from orchestrator.supervise.ports import free_ports
+from narrows.runtime.redis.user_files import credentials
+from narrows.runtime.redis.users import ROLES, User, acl_lines
+from orchestrator.servers.ports import free_ports
 
 ADMIN = User("admin", ("~*",), "@all")
 

@@ -14,12 +14,12 @@ import numpy as np
 import redis
 from PIL import Image
 
-from narrows.painting import Legend
-from narrows.wire import FrameIdentity, Install, MaskPacket, Skip, StreamKeys
-from narrows.wire.keys import INSTALL_KEY
-from narrows.wire.mask import class_areas
-from narrows.wire.outcome import outcome_to_json
-from orchestrator.supervise import LocalRedis
+from narrows.client.painting import Legend
+from narrows.contract.wire import FrameIdentity, Install, MaskPacket, Skip, StreamKeys
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.contract.wire.mask import class_areas
+from narrows.contract.wire.outcome import outcome_to_json
+from orchestrator.servers import LocalRedis
 
 DEMO_BUNDLE = Path(__file__).resolve().parents[3] / "bundles" / "demo"
 KEY = StreamKeys.of("cam-1", 4).outcomes

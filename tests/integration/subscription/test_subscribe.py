@@ -11,12 +11,12 @@ import pytest
 import redis
 
 import narrows
-from narrows.errors import RecordError, ServiceError, StreamIdInvalid
-from narrows.subscription import Outcome, Subscription
-from narrows.wire import FrameIdentity, Install, MaskPacket, Refusal, Skip, StreamKeys
-from narrows.wire.keys import INSTALL_KEY
-from narrows.wire.outcome import outcome_to_json
-from orchestrator.supervise import LocalRedis
+from narrows.client.subscription import Outcome, Subscription
+from narrows.contract.errors import RecordError, ServiceError, StreamIdInvalid
+from narrows.contract.wire import FrameIdentity, Install, MaskPacket, Refusal, Skip, StreamKeys
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.contract.wire.outcome import outcome_to_json
+from orchestrator.servers import LocalRedis
 
 KEY = StreamKeys.of("cam-1", 4).outcomes
 LABELS = np.array([[0, 1], [1, 1]], np.uint8)

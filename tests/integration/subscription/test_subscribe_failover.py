@@ -14,12 +14,12 @@ import pytest
 import redis
 
 import narrows
-from narrows.broker import connection
-from narrows.errors import ServiceError
-from narrows.subscription import Subscription
-from narrows.subscription import subscription as module
-from narrows.wire import Install
-from narrows.wire.keys import INSTALL_KEY
+from narrows.client.subscription import Subscription
+from narrows.client.subscription import subscription as module
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.runtime.redis import connection
 from tests.integration.moving_address import Pair, redis_pair
 from tests.integration.subscription.test_subscribe import KEY, mask, publish, sequences
 

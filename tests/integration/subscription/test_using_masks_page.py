@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import redis
 
-from narrows.wire import FrameIdentity, MaskPacket, StreamKeys
-from narrows.wire.mask import class_areas
-from orchestrator.supervise import LocalRedis
+from narrows.contract.wire import FrameIdentity, MaskPacket, StreamKeys
+from narrows.contract.wire.mask import class_areas
+from orchestrator.servers import LocalRedis
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "using-masks.md").read_text()
 FOLLOWS, SCALES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -14,9 +14,9 @@ from typing import Any
 
 import redis
 
-from narrows.wire.keys import ScaleKeys
-from orchestrator.replicas.record import ServerRecord
-from orchestrator.supervise.host_record import HostState, Wanted
+from narrows.contract.wire.keys import ScaleKeys
+from orchestrator.discovery.record import ServerRecord
+from orchestrator.servers.host_record import HostState, WantedServers
 from tests.integration.supervise.processes import eventually
 
 WAIT_S = 90.0
@@ -53,7 +53,7 @@ class Host:
 
     def want(self, target: int, token: int = 1) -> None:
         """As a leader would."""
-        self.client.hset(ScaleKeys.WANTED, self.name, Wanted(target, token).to_json())
+        self.client.hset(ScaleKeys.WANTED, self.name, WantedServers(target, token).to_json())
 
     def has(self, *, ready: int, draining: int = 0) -> bool:
         """Whether so many are registered and ready, and so many drain."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from narrows.errors import ServiceError
-from orchestrator.supervise import Guarded
+from narrows.contract.errors import ServiceError
+from orchestrator.servers import Guarded
 from tests.integration.supervise.processes import alive, eventually, members, shared_memory_of
 
 FAMILY = """
@@ -26,7 +26,7 @@ time.sleep(600)
 """
 OWNER = """
 import json, pathlib, sys, time
-from orchestrator.supervise import Guarded
+from orchestrator.servers import Guarded
 log, code = pathlib.Path(sys.argv[1]), sys.argv[2]
 child = Guarded.start([sys.executable, "-c", code], log=log)
 while "up" not in log.read_text():

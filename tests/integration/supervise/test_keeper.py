@@ -7,8 +7,8 @@ from pathlib import Path
 
 import redis
 
-from narrows.errors import ServiceError
-from orchestrator.supervise import Keeper, LocalRedis
+from narrows.contract.errors import ServiceError
+from orchestrator.servers import Keeper, LocalRedis
 from tests.integration.supervise.processes import eventually
 
 

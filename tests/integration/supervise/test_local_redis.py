@@ -6,8 +6,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from narrows.errors import ServiceError
-from orchestrator.supervise import LocalRedis
+from narrows.contract.errors import ServiceError
+from orchestrator.servers import LocalRedis
 from tests.integration.supervise.processes import alive, eventually
 
 

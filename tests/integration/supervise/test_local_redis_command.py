@@ -7,7 +7,7 @@ from pathlib import Path
 
 import redis
 
-from orchestrator.supervise.ports import free_ports
+from orchestrator.servers.ports import free_ports
 
 
 def command(port: int, folder: Path) -> list[str]:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.errors import ServiceError
-from narrows.triton_config import model_name
-from orchestrator.supervise import LocalTriton
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.runtime.triton_config import model_name
+from orchestrator.servers import LocalTriton
 from tests.integration.supervise.processes import eventually, members, shared_memory_of
 
 OWNER = """
 import json, pathlib, sys, time
-from orchestrator.supervise import LocalRedis, LocalTriton
+from orchestrator.servers import LocalRedis, LocalTriton
 repository, run, model = sys.argv[1:]
 redis = LocalRedis.start(pathlib.Path(run))
 triton = LocalTriton.start(pathlib.Path(repository), pathlib.Path(run), [model])

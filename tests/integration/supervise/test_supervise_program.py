@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from narrows.bundle import Bundle
-from narrows.triton_config import model_name
-from narrows.wire.keys import ScaleKeys
-from orchestrator.replicas.record import ServerRecord
-from orchestrator.report import FRESH_MS, DispatcherReport, ServerReport
-from orchestrator.supervise import LocalRedis
-from orchestrator.supervise.cpu_quota import QuotaUnavailable, find_hierarchy
-from orchestrator.supervise.host_record import HostState
+from narrows.contract.bundle import Bundle
+from narrows.contract.records.report import FRESH_MS, DispatcherReport, ServerReport
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.triton_config import model_name
+from orchestrator.discovery.record import ServerRecord
+from orchestrator.servers import LocalRedis
+from orchestrator.servers.cpu_quota import QuotaUnavailable, find_hierarchy
+from orchestrator.servers.host_record import HostState
 from tests.integration.supervise.host import WAIT_S, Host, server_pid, supervising
 from tests.integration.supervise.processes import eventually, members
 

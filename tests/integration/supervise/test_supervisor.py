@@ -7,15 +7,15 @@ from threading import Event
 
 import redis
 
-from narrows.bundle import Bundle
-from narrows.triton_config import model_name
-from narrows.wire.keys import ScaleKeys
-from orchestrator.dispatch.store import Encodable, Reply, Store
-from orchestrator.supervise import LocalRedis, LocalTriton
-from orchestrator.supervise.host_registry import HostRegistry
-from orchestrator.supervise.slot_plan import Phase
-from orchestrator.supervise.slot_server import SlotServer
-from orchestrator.supervise.supervisor import Supervisor
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire.keys import ScaleKeys
+from narrows.runtime.redis.store import Encodable, Reply, Store
+from narrows.runtime.triton_config import model_name
+from orchestrator.servers import LocalRedis, LocalTriton
+from orchestrator.servers.host_registry import HostRegistry
+from orchestrator.servers.slot_plan import SlotPhase
+from orchestrator.servers.slot_server import SlotServer
+from orchestrator.servers.supervisor import Supervisor
 
 
 class LateAnswers(Store):
@@ -26,7 +26,7 @@ class LateAnswers(Store):
 
     async def many(self, commands: Sequence[Sequence[Encodable]]) -> list[Reply]:
         replies = await super().many(commands)
-        if self.slot is not None and self.slot.phase is Phase.STOPPING and commands[0][0] == "HSET":
+        if self.slot is not None and self.slot.phase is SlotPhase.STOPPING and commands[0][0] == "HSET":
             if self._told_that_it_stops:  # it is stopped only once that was told
                 await self.slot.ended()
             self._told_that_it_stops = True

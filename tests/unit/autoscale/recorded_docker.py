@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from orchestrator.autoscale.engines.clone import NUMBER, PROJECT, SERVICE, name_of
+from orchestrator.containers.clone import NUMBER, PROJECT, SERVICE, name_of
 
 RECORDED = Path(__file__).parent / "recorded"
 COMPOSE = json.loads((RECORDED / "docker_compose.json").read_text())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from orchestrator.autoscale.policy import PolicySettings, State, after_success, decide
-from orchestrator.autoscale.signals import Decision, Fleet, Orders, Signals
+from orchestrator.scaling.policy import PolicySettings, PolicyState, after_success, decide
+from orchestrator.scaling.signals import Decision, FleetSignals, Orders, Signals
 
 RATES = {1: 80.0, 2: 104.0, 3: 108.8, 4: 110.4}
 PLAIN = {1: 100.0}
@@ -34,7 +34,7 @@ def signals(
         backlog_frames=backlog,
         backlog_age_s=age_s,
         late_ratio=late,
-        fleet=Fleet(ready, starting, 0, instances, slots),
+        fleet=FleetSignals(ready, starting, 0, instances, slots),
         dispatcher_saturation=saturation,
     )
 
@@ -49,7 +49,7 @@ def play(
     orders: Orders | None = None,
 ) -> list[Decision]:
     """Decisions over a series of loads; the fleet follows at once and all succeeds."""
-    state, instances, decisions = State(), 1, []
+    state, instances, decisions = PolicyState(), 1, []
     for number, load in enumerate(loads):
         seen = signals(load, ready, rates=rates, instances=instances)
         decision, state = decide(seen, orders or Orders(), state, settings, number * every_s)
@@ -61,7 +61,7 @@ def play(
 
 def one(seen: Signals, settings: PolicySettings, orders: Orders | None = None) -> Decision:
     """The first decision of all."""
-    return decide(seen, orders or Orders(), State(), settings, 1000.0)[0]
+    return decide(seen, orders or Orders(), PolicyState(), settings, 1000.0)[0]
 
 
 def plain(settings: PolicySettings | None = None, **changes: float) -> PolicySettings:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.autoscale.engines.slots import LearnedSlots
-from orchestrator.autoscale.replicas import CapacityExhausted
+from orchestrator.scaling.engines.slots import LearnedSlots
+from orchestrator.scaling.replicas import CapacityExhausted
 
 
 class Turned:

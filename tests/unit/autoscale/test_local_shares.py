@@ -4,8 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from orchestrator.autoscale.engines.instances import count_instances, with_instances
-from orchestrator.autoscale.engines.local import share_out
+from orchestrator.scaling.engines.instances import count_instances, with_instances
+from orchestrator.scaling.engines.local import share_out
 
 hosts = st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1)
 

@@ -1,7 +1,7 @@
-from orchestrator.autoscale.gain import capacity, gain
-from orchestrator.autoscale.policy import PolicySettings, State, decide
-from orchestrator.autoscale.reason import Reason
-from orchestrator.autoscale.signals import Orders
+from orchestrator.scaling.gain import capacity, gain
+from orchestrator.scaling.policy import PolicySettings, PolicyState, decide
+from orchestrator.scaling.reason import Reason
+from orchestrator.scaling.signals import Orders
 from tests.unit.autoscale.scenes import RATES, one, signals
 
 NOBODY = Orders()
@@ -22,7 +22,7 @@ def test_under_ten_per_cent_it_stops_and_servers_come() -> None:
 
 def test_an_unknown_gain_is_tried_alone_and_judged_before_the_next() -> None:
     only_one, settle_s = {1: 80.0}, SETTINGS.instance_settle_s
-    tried, state = decide(signals(70.0, rates=only_one), NOBODY, State(), SETTINGS, 0.0)
+    tried, state = decide(signals(70.0, rates=only_one), NOBODY, PolicyState(), SETTINGS, 0.0)
     assert (tried.servers, tried.instances, tried.reasons[0]) == (1, 2, Reason.INSTANCE_TRY)
     again, state = decide(signals(70.0, rates=only_one, instances=2), NOBODY, state, SETTINGS, settle_s / 2)
     assert (again.servers, again.instances, again.reasons[0]) == (1, 2, Reason.SETTLING)
@@ -41,7 +41,7 @@ def test_while_a_try_carries_the_load_no_server_is_added_but_one_is_where_it_doe
 
 def test_an_instance_that_turned_out_useless_goes_after_its_window() -> None:
     settings = PolicySettings(trend_s=0.0, instance_stabilisation_s=30.0)
-    state, instances, seen = State(), 3, []
+    state, instances, seen = PolicyState(), 3, []
     for number in range(40):
         decision, state = decide(signals(50.0, rates=RATES, instances=instances), NOBODY, state, settings, 2.0 * number)
         instances = decision.instances

@@ -2,10 +2,10 @@
 
 import pytest
 
-from orchestrator.autoscale.demand import offered_now, slope_per_s
-from orchestrator.autoscale.margin import Margin
-from orchestrator.autoscale.patience import Patience
-from orchestrator.autoscale.policy import PolicySettings
+from orchestrator.scaling.demand import offered_now, slope_per_s
+from orchestrator.scaling.margin import Margin
+from orchestrator.scaling.patience import ScaleDownWindow
+from orchestrator.scaling.policy import PolicySettings
 
 SETTINGS = PolicySettings(
     target_load=0.9, lowest_load=0.7, margin_memory_s=1000.0, stabilisation_s=15.0, longest_stabilisation_s=300.0
@@ -39,7 +39,7 @@ def test_without_lateness_the_aim_returns() -> None:
 
 
 def test_servers_that_are_missed_soon_are_kept_longer_next_time() -> None:
-    patience = Patience(60.0).after(20, 8, SETTINGS, 100.0)
+    patience = ScaleDownWindow(60.0).after(20, 8, SETTINGS, 100.0)
     assert patience.window_s == 30.0
     missed = patience.after(8, 16, SETTINGS, 150.0)
     assert missed.window_s == 120.0
@@ -54,17 +54,17 @@ def test_servers_that_are_missed_soon_are_kept_longer_next_time() -> None:
     ids=["a few of them", "much later"],
 )
 def test_it_was_no_mistake_where_few_are_missed_or_late(back_to: int, after_s: float) -> None:
-    patience = Patience(60.0).after(20, 8, SETTINGS, 100.0)
+    patience = ScaleDownWindow(60.0).after(20, 8, SETTINGS, 100.0)
     assert patience.after(8, back_to, SETTINGS, 100.0 + after_s) == patience
 
 
 def test_a_server_more_or_less_is_noise() -> None:
-    patience = Patience(60.0).after(20, 19, SETTINGS, 100.0)
+    patience = ScaleDownWindow(60.0).after(20, 19, SETTINGS, 100.0)
     assert patience.after(19, 20, SETTINGS, 120.0).window_s == 30.0
 
 
 def test_a_descent_in_steps_is_one_and_the_window_stays_above_its_least() -> None:
-    patience = Patience(60.0)
+    patience = ScaleDownWindow(60.0)
     for number in range(5):
         patience = patience.after(20 - number, 19 - number, SETTINGS, 100.0 + 2 * number)
     assert (patience.window_s, patience.fell_from) == (30.0, 20)

@@ -7,10 +7,10 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.autoscale.gain import gain, learned
-from orchestrator.autoscale.policy import PolicySettings, State, after_success, decide
-from orchestrator.autoscale.reason import Reason
-from orchestrator.autoscale.signals import Decision, Fleet, Orders, Signals
+from orchestrator.scaling.gain import gain, learned
+from orchestrator.scaling.policy import PolicySettings, PolicyState, after_success, decide
+from orchestrator.scaling.reason import Reason
+from orchestrator.scaling.signals import Decision, FleetSignals, Orders, Signals
 
 NUMBERS = st.one_of(
     st.floats(0, 5000),
@@ -31,7 +31,7 @@ class Look:
 
 @st.composite
 def looks(draw: st.DrawFn, slots: st.SearchStrategy[int | None]) -> Look:
-    fleet = Fleet(draw(st.integers(0, 20)), draw(st.integers(0, 10)), 0, draw(st.integers(1, 5)), draw(slots))
+    fleet = FleetSignals(draw(st.integers(0, 20)), draw(st.integers(0, 10)), 0, draw(st.integers(1, 5)), draw(slots))
     seen = Signals(
         streams=draw(st.integers(0, 500)),
         frames_per_s=draw(NUMBERS),
@@ -72,7 +72,7 @@ ANY_SLOTS = st.lists(looks(st.one_of(st.none(), st.integers(0, 12))), max_size=4
 
 
 def run(series: list[Look], policy: PolicySettings, orders: Orders | None = None) -> list[tuple[float, Decision]]:
-    state, now_s, decisions = State(), 0.0, []
+    state, now_s, decisions = PolicyState(), 0.0, []
     for look in series:
         now_s += look.after_s
         decision, state = decide(look.seen, orders or Orders(), state, policy, now_s)

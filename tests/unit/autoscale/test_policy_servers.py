@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from orchestrator.autoscale.policy import PolicySettings, State, after_failure, after_success, decide
-from orchestrator.autoscale.reason import Reason
-from orchestrator.autoscale.signals import Orders
+from orchestrator.scaling.policy import PolicySettings, PolicyState, after_failure, after_success, decide
+from orchestrator.scaling.reason import Reason
+from orchestrator.scaling.signals import Orders
 from tests.unit.autoscale.scenes import one, plain, play, signals
 
 NOBODY = Orders()
@@ -110,7 +110,7 @@ def test_without_a_minimum_of_zero_the_last_server_stays() -> None:
 
 def test_waiting_frames_call_for_more_than_the_load_does_but_not_before_the_last_change_had_time() -> None:
     settings = plain(stabilisation_s=60.0, cooldown_s=10.0, startup_s=20.0)
-    _, state = decide(signals(60.0), NOBODY, State(), settings, 0.0)
+    _, state = decide(signals(60.0), NOBODY, PolicyState(), settings, 0.0)
     early, state = decide(signals(60.0, backlog=6000, age_s=9.0), NOBODY, state, settings, 10.0)
     assert (early.servers, early.reasons[0]) == (1, Reason.SETTLING)
     late, _ = decide(signals(60.0, backlog=6000, age_s=9.0), NOBODY, state, settings, 31.0)
@@ -120,14 +120,14 @@ def test_waiting_frames_call_for_more_than_the_load_does_but_not_before_the_last
 
 def test_lateness_at_low_load_has_another_cause() -> None:
     settings = plain()
-    _, state = decide(signals(10.0), NOBODY, State(), settings, 0.0)
+    _, state = decide(signals(10.0), NOBODY, PolicyState(), settings, 0.0)
     assert decide(signals(10.0, late=0.5), NOBODY, state, settings, 100.0)[0].servers == 1
     assert decide(signals(70.0, late=0.5), NOBODY, state, settings, 100.0)[0].servers == 2
 
 
 def test_a_saturated_dispatcher_is_not_taken_for_decoder_load() -> None:
     settings = plain()
-    _, state = decide(signals(60.0), NOBODY, State(), settings, 0.0)
+    _, state = decide(signals(60.0), NOBODY, PolicyState(), settings, 0.0)
     seen = signals(60.0, backlog=6000, age_s=9.0, saturation=0.97)
     decision, _ = decide(seen, NOBODY, state, settings, 100.0)
     assert (decision.servers, decision.reasons[0]) == (1, Reason.DISPATCHER_SATURATED)
@@ -147,7 +147,7 @@ def test_frozen_changes_nothing_and_a_number_is_obeyed_within_bounds() -> None:
 
 def test_after_a_failure_the_engine_is_left_alone_ever_longer_and_then_asked_again() -> None:
     settings = plain(retry_s=5.0, longest_retry_s=60.0)
-    decision, state = decide(signals(500.0, ready=2), NOBODY, State(), settings, 0.0)
+    decision, state = decide(signals(500.0, ready=2), NOBODY, PolicyState(), settings, 0.0)
     wanted = decision.servers
     now_s, pauses = 0.0, []
     for _ in range(6):
@@ -167,7 +167,7 @@ def test_after_a_failure_the_engine_is_left_alone_ever_longer_and_then_asked_aga
 
 def test_a_full_engine_is_not_asked_for_more_for_a_while_but_for_fewer() -> None:
     settings = plain(exhausted_retry_s=30.0, stabilisation_s=10.0, first_stabilisation_s=10.0)
-    _, state = decide(signals(500.0, ready=3), NOBODY, State(), settings, 0.0)
+    _, state = decide(signals(500.0, ready=3), NOBODY, PolicyState(), settings, 0.0)
     state = after_failure(state, settings, 0.0, exhausted=True)
     decision, state = decide(signals(500.0, ready=3), NOBODY, state, settings, 2.0)
     assert decision.servers == 3
@@ -180,7 +180,7 @@ def test_a_full_engine_is_not_asked_for_more_for_a_while_but_for_fewer() -> None
 
 def test_a_new_leader_takes_what_it_finds_and_waits_a_window_before_anything_goes() -> None:
     settings = plain(stabilisation_s=60.0)
-    decision, state = decide(signals(50.0, ready=5, starting=2), NOBODY, State(), settings, 5000.0)
+    decision, state = decide(signals(50.0, ready=5, starting=2), NOBODY, PolicyState(), settings, 5000.0)
     assert decision.servers == 7
     assert decide(signals(50.0, ready=7), NOBODY, state, settings, 5059.0)[0].servers == 7
 

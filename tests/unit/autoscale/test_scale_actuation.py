@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.autoscale.actuation import Actuation
-from orchestrator.autoscale.metrics import ScaleMetrics
-from orchestrator.autoscale.policy import PolicySettings, State, decide
-from orchestrator.autoscale.replicas import ActuationFailed, CapacityExhausted, Observed, StaleLeader
-from orchestrator.autoscale.signals import Decision, Fleet, Orders, Signals
+from orchestrator.scaling.actuation import Actuation
+from orchestrator.scaling.metrics import ScaleMetrics
+from orchestrator.scaling.policy import PolicySettings, PolicyState, decide
+from orchestrator.scaling.replicas import ActuationFailed, CapacityExhausted, Observed, StaleLeader
+from orchestrator.scaling.signals import Decision, FleetSignals, Orders, Signals
 
 SETTINGS = PolicySettings(retry_s=5.0)
 NOW_S = 100.0
@@ -62,8 +62,8 @@ def acting(engine: Engine) -> tuple[Actuation, ScaleMetrics]:
     metrics = ScaleMetrics()
     lease: object = Lease()
     actuation = Actuation(engine, engine, lease, metrics, monotonic=lambda: NOW_S)  # type: ignore[arg-type]
-    signals = Signals(streams=1, frames_per_s=0.0, server_frames_per_s={1: 10.0}, fleet=Fleet(ready=2))
-    _, actuation.state = decide(signals, Orders(servers=3), State(), SETTINGS, NOW_S)
+    signals = Signals(streams=1, frames_per_s=0.0, server_frames_per_s={1: 10.0}, fleet=FleetSignals(ready=2))
+    _, actuation.state = decide(signals, Orders(servers=3), PolicyState(), SETTINGS, NOW_S)
     return actuation, metrics
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.autoscale.capacity import CapacityModel
-from orchestrator.autoscale.forecast import Forecast, Forecaster
-from orchestrator.autoscale.gain import capacity, gain
-from orchestrator.autoscale.server_watch import ServerLook
 from orchestrator.inference.cost import BatchTotals
+from orchestrator.scaling.capacity import CapacityModel
+from orchestrator.scaling.forecast import Forecast, Forecaster
+from orchestrator.scaling.gain import capacity, gain
+from orchestrator.scaling.server_watch import ServerLook
 
 A_S, K_S, MAX_BATCH = 0.010, 0.004, 16
 TRUE_RATE = MAX_BATCH / (A_S + K_S * MAX_BATCH)

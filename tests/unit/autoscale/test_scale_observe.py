@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.autoscale.engines.fixed import seen_by
-from orchestrator.autoscale.lateness import Lateness
-from orchestrator.autoscale.observe import decode_costs, fleet_of, offered_by_bundle, server_addresses
-from orchestrator.autoscale.replicas import Observed
-from orchestrator.autoscale.server_watch import ServerLook
-from orchestrator.autoscale.triton_metrics import parse_gauges
-from orchestrator.autoscale.vitals import Vitals
-from orchestrator.report import DispatcherReport
+from narrows.contract.records.report import DispatcherReport
+from orchestrator.scaling.engines.fixed import seen_by
+from orchestrator.scaling.health import AutoscalerHealth
+from orchestrator.scaling.lateness import Lateness
+from orchestrator.scaling.observe import decode_costs, fleet_of, offered_by_bundle, server_addresses
+from orchestrator.scaling.replicas import Observed
+from orchestrator.scaling.server_watch import ServerLook
+from orchestrator.scaling.triton_metrics import parse_gauges
 
 RECORDED = [
     (
@@ -106,13 +106,13 @@ def test_gauges_of_a_server_without_one() -> None:
 
 def test_an_autoscaler_is_ready_while_its_rounds_succeed() -> None:
     now_s = 100.0
-    vitals = Vitals(10.0, monotonic=lambda: now_s)
-    assert vitals.reasons_not_ready() == ["has not looked yet"]
-    vitals.went_well()
-    assert vitals.reasons_not_ready() == []
+    health = AutoscalerHealth(10.0, monotonic=lambda: now_s)
+    assert health.reasons_not_ready() == ["has not looked yet"]
+    health.went_well()
+    assert health.reasons_not_ready() == []
     now_s = 111.0
-    assert vitals.reasons_not_ready() == ["the last look was 11 s ago"]
-    vitals.trouble = "Redis is away"
-    vitals.stopping = True
-    assert vitals.reasons_not_ready() == ["stopping", "Redis is away"]
-    assert vitals.alive()["alive"] is True
+    assert health.reasons_not_ready() == ["the last look was 11 s ago"]
+    health.trouble = "Redis is away"
+    health.stopping = True
+    assert health.reasons_not_ready() == ["stopping", "Redis is away"]
+    assert health.alive()["alive"] is True

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import ConfigError, RecordError, ServiceError
-from narrows.wire.scale_order import MAX_SERVERS, ScaleOrder, parse_target
-from orchestrator.autoscale.engines import EngineName, EngineOptions, make_engine
-from orchestrator.autoscale.journal import JournalEntry, action_of
-from orchestrator.autoscale.setting_values import with_values
-from orchestrator.autoscale.settings import PolicySettings
-from orchestrator.autoscale.signals import Decision
-from orchestrator.autoscale.status import ServerLine, Status
-from orchestrator.dispatch.store import Store
+from narrows.contract.errors import ConfigError, RecordError, ServiceError
+from narrows.contract.wire.scale_order import MAX_SERVERS, ScaleOrder, parse_target
+from narrows.runtime.redis.store import Store
+from orchestrator.scaling.engines import EngineName, EngineOptions, make_engine
+from orchestrator.scaling.journal import JournalEntry, action_of
+from orchestrator.scaling.setting_values import with_values
+from orchestrator.scaling.settings import PolicySettings
+from orchestrator.scaling.signals import Decision
+from orchestrator.scaling.status import ServerLine, Status
 
 TEXT = st.text(max_size=30)
 COUNT = st.integers(0, 10_000)

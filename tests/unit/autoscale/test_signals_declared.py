@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from orchestrator.autoscale.metrics import ScaleMetrics
-from orchestrator.autoscale.observe import reported
-from orchestrator.autoscale.signals import SIGNALS, table
-from orchestrator.autoscale.status import Status
-from orchestrator.report import DispatcherReport
+from narrows.contract.records.report import DispatcherReport
+from orchestrator.scaling.metrics import ScaleMetrics
+from orchestrator.scaling.observe import reported
+from orchestrator.scaling.signals import SIGNALS, table
+from orchestrator.scaling.status import Status
 
 ROOT = Path(__file__).parents[3]
 REPORTS = (

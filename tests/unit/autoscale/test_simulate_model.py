@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.autoscale.simulate.policy_name import PolicyName
-from orchestrator.autoscale.simulate.queues import Queues
-from orchestrator.autoscale.simulate.run import simulate
-from orchestrator.autoscale.simulate.scaler import Seen, Wanted, WindowMean
-from orchestrator.autoscale.simulate.scalers import make_scaler
-from orchestrator.autoscale.simulate.servers import Servers
-from orchestrator.autoscale.simulate.trace import Trace
-from orchestrator.autoscale.simulate.world import World
+from orchestrator.scaling.simulate.policy_name import PolicyName
+from orchestrator.scaling.simulate.queues import Queues
+from orchestrator.scaling.simulate.run import simulate
+from orchestrator.scaling.simulate.scaler import SimulatedLoad, SimulatedTarget, WindowMean
+from orchestrator.scaling.simulate.scalers import make_scaler
+from orchestrator.scaling.simulate.servers import Servers
+from orchestrator.scaling.simulate.trace import Trace
+from orchestrator.scaling.simulate.world import World
 
 QUIET = World(noise=0.0)
 
@@ -25,11 +25,11 @@ class Fixed:
 
     def __init__(self, servers: int) -> None:
         self.servers = servers
-        self.seen: list[Seen] = []
+        self.seen: list[SimulatedLoad] = []
 
-    def look(self, seen: Seen) -> Wanted:
+    def look(self, seen: SimulatedLoad) -> SimulatedTarget:
         self.seen.append(seen)
-        return Wanted(self.servers)
+        return SimulatedTarget(self.servers)
 
 
 def steady(streams: int, length_s: int, fps: float = 5.0) -> Trace:

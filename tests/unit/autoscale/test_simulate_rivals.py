@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.autoscale.signals import Fleet
-from orchestrator.autoscale.simulate.rivals.hpa import (
+from orchestrator.scaling.signals import FleetSignals
+from orchestrator.scaling.simulate.rivals.hpa import (
     Behaviour,
     Brakes,
     Hpa,
@@ -11,18 +11,18 @@ from orchestrator.autoscale.simulate.rivals.hpa import (
     per_pod_replicas,
     utilisation_replicas,
 )
-from orchestrator.autoscale.simulate.rivals.keda import Keda, KedaSettings
-from orchestrator.autoscale.simulate.rivals.knative import Knative, KnativeSettings
-from orchestrator.autoscale.simulate.rivals.ray_serve import RayServe, RayServeSettings, desired_replicas
-from orchestrator.autoscale.simulate.scaler import Scaler, Seen
+from orchestrator.scaling.simulate.rivals.keda import Keda, KedaSettings
+from orchestrator.scaling.simulate.rivals.knative import Knative, KnativeSettings
+from orchestrator.scaling.simulate.rivals.ray_serve import RayServe, RayServeSettings, desired_replicas
+from orchestrator.scaling.simulate.scaler import Scaler, SimulatedLoad
 
 
-def seen(now_s: float, ready: int, *, starting: int = 0, ongoing: float = 0.0, offered: float = 0.0) -> Seen:
+def seen(now_s: float, ready: int, *, starting: int = 0, ongoing: float = 0.0, offered: float = 0.0) -> SimulatedLoad:
     """Steady values: the running sums are those of a system that was always so."""
-    return Seen(
+    return SimulatedLoad(
         now_s=now_s,
         streams=1,
-        fleet=Fleet(ready, starting),
+        fleet=FleetSignals(ready, starting),
         offered_frames=offered * now_s,
         ongoing_frame_s=ongoing * now_s,
         busy_server_s=0.0,
@@ -150,5 +150,5 @@ def test_knative_lets_at_most_half_go_at_once_and_none_before_the_grace() -> Non
     assert answers[17] == 0
 
 
-def _sum(now_s: float, ready: int, ongoing_frame_s: float) -> Seen:
-    return Seen(now_s, 1, Fleet(ready), 0.0, ongoing_frame_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, {})
+def _sum(now_s: float, ready: int, ongoing_frame_s: float) -> SimulatedLoad:
+    return SimulatedLoad(now_s, 1, FleetSignals(ready), 0.0, ongoing_frame_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, {})

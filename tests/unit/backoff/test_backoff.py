@@ -1,4 +1,4 @@
-from narrows.backoff import Backoff
+from narrows.runtime.backoff import Backoff
 
 
 def test_delays_double_up_to_a_cap_each_drawn_from_its_upper_half() -> None:

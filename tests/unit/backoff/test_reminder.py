@@ -1,6 +1,6 @@
 """What is waited for is said at once, when it changes, and now and again."""
 
-from narrows.reminder import REMIND_S, Reminder
+from narrows.runtime.reminder import REMIND_S, Reminder
 
 
 class Clock:

@@ -9,11 +9,11 @@ from benchmarks.autoscale.grids import RIVALS, settings_of
 from benchmarks.autoscale.pictures import draw_courses, draw_fronts
 from benchmarks.autoscale.traces import MAKERS
 from benchmarks.autoscale.trials import Points
-from orchestrator.autoscale.simulate.policy_name import PolicyName
-from orchestrator.autoscale.simulate.run import simulate
-from orchestrator.autoscale.simulate.scalers import make_scaler
-from orchestrator.autoscale.simulate.trace import read_trace, write_trace
-from orchestrator.autoscale.simulate.world import World
+from orchestrator.scaling.simulate.policy_name import PolicyName
+from orchestrator.scaling.simulate.run import simulate
+from orchestrator.scaling.simulate.scalers import make_scaler
+from orchestrator.scaling.simulate.trace import read_trace, write_trace
+from orchestrator.scaling.simulate.world import World
 
 
 def point(violations: float, hours: float) -> Point:

@@ -12,8 +12,14 @@ from benchmarks.mutants.verdict import is_claim
 
 ROOT = Path(__file__).parents[3]
 PARTS = (
-    *("orchestrator/dispatch", "narrows/codec", "narrows/wire", "edge_client/spool", "narrows/seal"),
-    "orchestrator/autoscale",
+    *(
+        "orchestrator/dispatch",
+        "narrows/contract/codec",
+        "narrows/contract/wire",
+        "edge_client/spool",
+        "narrows/contract/seal",
+    ),
+    "orchestrator/scaling",
 )
 
 

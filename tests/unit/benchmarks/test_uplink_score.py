@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.uplink.score import Arrived, Score, ratio_to_best, score
 from benchmarks.uplink.traces import Trace, traces
-from narrows.evaluation import ConfusionMatrix
+from narrows.models.evaluation import ConfusionMatrix
 
 TRUE = np.array([[0, 1], [1, 1]], np.uint8)
 STEADY = Trace("steady", (100.0,) * 2)

@@ -5,7 +5,7 @@ from redis import exceptions
 from redis._parsers.base import BaseParser
 from redis.exceptions import RedisError
 
-from narrows.broker.replies import Remedy, code_of, remedy_of, words_of
+from narrows.runtime.redis.replies import Remedy, code_of, remedy_of, words_of
 
 _REPLIES = [
     ("READONLY You can't write against a read only replica.", "READONLY", Remedy.RECONNECT),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from narrows.broker.server_options import MIB, OPTIONS, ServerOption, State, clients_bytes, look
+from narrows.runtime.redis.server_options import MIB, OPTIONS, ServerOption, State, clients_bytes, look
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMED = {option.name: option for option in OPTIONS}

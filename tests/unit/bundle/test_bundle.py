@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.bundle import Bundle, Manifest, bundle_id_of, format_id, parse_id
-from narrows.errors import BundleError, BundleUnknown, ShapeMismatch
-from narrows.wire import FeaturePacket, LatentShape
+from narrows.contract.bundle import Bundle, Manifest, bundle_id_of, format_id, parse_id
+from narrows.contract.errors import BundleError, BundleUnknown, ShapeMismatch
+from narrows.contract.wire import FeaturePacket, LatentShape
 
 DEMO = Path(__file__).parents[3] / "bundles" / "demo"
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.bundle import Bundle, Int8Decoder
-from narrows.bundle.int8_decoder import DECODER_INT8, RECORD, drop_int8_decoder
-from narrows.errors import BundleError
+from narrows.contract.bundle import Bundle, Int8Decoder
+from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD, drop_int8_decoder
+from narrows.contract.errors import BundleError
 
 DEMO = Path(__file__).parents[3] / "bundles" / "demo"
 

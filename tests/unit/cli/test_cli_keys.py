@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from narrows.cli.root import app
-from narrows.seal import CameraKey
-from narrows.seal.key_folder import KeyFolder
+from narrows.contract.seal import CameraKey
+from narrows.contract.seal.key_folder import KeyFolder
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from narrows import __version__
 from narrows.cli.commands import COMMANDS
 
-HEAVY = ("torch", "onnxruntime", "tritonclient", "redis", "numpy", "edge_client", "orchestrator", "narrows.demo")
+HEAVY = ("torch", "onnxruntime", "tritonclient", "redis", "numpy", "edge_client", "orchestrator", "narrows.ops.demo")
 
 
 def narrows(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:

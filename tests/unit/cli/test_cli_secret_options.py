@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from narrows.cli.secret_options import resolved
-from narrows.errors import SecretError
+from narrows.contract.errors import SecretError
 
 
 def written(folder: Path, text: str) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from narrows.errors import ServiceError, StateError
-from narrows.surroundings import caller, expanded, host_name, scratch_folder, state_home
+from narrows.contract.errors import ServiceError, StateError
+from narrows.runtime.surroundings import caller, expanded, host_name, scratch_folder, state_home
 
 
 @pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 12345"), OSError("no username set")])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec import CodingTables
-from narrows.errors import PayloadUndecodable
+from narrows.contract.codec import CodingTables
+from narrows.contract.errors import PayloadUndecodable
 
 OFFSETS = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
 TAPS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1), (1, -1), (1, 0), (1, 1))

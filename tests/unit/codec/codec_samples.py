@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from narrows.codec import CodingTables, Memory, remember
-from narrows.codec.contexts import LevelContexts, Thresholds
-from narrows.codec.counting import Moments
-from narrows.codec.tables import LevelTables
+from narrows.contract.codec import CodingTables, Memory, remember
+from narrows.contract.codec.contexts import LevelContexts, Thresholds
+from narrows.contract.codec.counting import Moments
+from narrows.contract.codec.tables import LevelTables
 
 
 def smooth_planes(count: int, shape: tuple[int, int, int], spread: float, seed: int) -> NDArray[np.int8]:

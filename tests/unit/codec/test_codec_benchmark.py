@@ -6,8 +6,8 @@ import numpy as np
 
 from benchmarks.codec.numpy_contexts import table_indices
 from benchmarks.codec.rivals import through_constriction
-from narrows.codec import count_tables, ideal_bits
-from narrows.codec.clustering import price_of
+from narrows.contract.codec import count_tables, ideal_bits
+from narrows.contract.codec.clustering import price_of
 from tests.unit.codec.codec_samples import arbitrary_tables, smooth_planes
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from narrows.codec import kernel
-from narrows.codec.artifact import object_path
-from narrows.codec.build import build
-from narrows.errors import KernelMissing
+from narrows.contract.codec import kernel
+from narrows.contract.codec.artifact import object_path
+from narrows.contract.codec.build import build
+from narrows.contract.errors import KernelMissing
 
 
 def test_the_object_is_built_where_it_is_asked_for(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_failing_compiler_is_quoted(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_without_any_compiler_both_remedies_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("narrows.codec.build.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("narrows.contract.codec.build.importlib.util.find_spec", lambda _: None)
     with pytest.raises(KernelMissing, match=r"gcc.*ziglang"):
         build(output=tmp_path / "kernel.so")
     with pytest.raises(KernelMissing, match="pip install ziglang"):
@@ -55,12 +55,12 @@ def test_an_older_source_is_another_object(tmp_path: Path, monkeypatch: pytest.M
     present = object_path()
     altered = tmp_path / "kernel.c"
     altered.write_text("/* another */\n")
-    monkeypatch.setattr("narrows.codec.artifact.SOURCE", altered)
+    monkeypatch.setattr("narrows.contract.codec.artifact.SOURCE", altered)
     assert object_path().name != present.name
 
 
 def test_the_command_line_builds(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "error", "-m", "narrows.codec.build", "--output", str(tmp_path / "k.so")]
+    command = [sys.executable, "-W", "error", "-m", "narrows.contract.codec.build", "--output", str(tmp_path / "k.so")]
     root = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "k.so")), done.stderr

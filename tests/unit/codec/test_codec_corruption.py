@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.codec import CodingTables, count_tables, decode_symbols, encode_symbols
-from narrows.errors import PayloadUndecodable
+from narrows.contract.codec import CodingTables, count_tables, decode_symbols, encode_symbols
+from narrows.contract.errors import PayloadUndecodable
 from tests.unit.codec.codec_reference import decode
 from tests.unit.codec.codec_samples import arbitrary_tables, moments, smooth_planes
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from narrows.codec import CodingTables, decode_symbols, encode_symbols, ideal_bits, remember, symbol_digest
+from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols, ideal_bits, remember, symbol_digest
 
 TABLES = bytes.fromhex(
     "4e52575401010100030002010c003c00140002020c003c001400280005030460eab80bd007180206204e204e983a8813"

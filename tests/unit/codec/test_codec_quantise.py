@@ -7,8 +7,8 @@ import zlib
 import numpy as np
 import pytest
 
-from narrows.codec import quantise, symbol_digest
-from narrows.errors import FieldInvalid
+from narrows.contract.codec import quantise, symbol_digest
+from narrows.contract.errors import FieldInvalid
 
 
 def test_values_are_scaled_rounded_and_clipped() -> None:

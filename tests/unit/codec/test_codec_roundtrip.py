@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.codec import CodingTables, count_tables, decode_symbols, encode_symbols, ideal_bits, remember
-from narrows.errors import FieldInvalid, PayloadUndecodable
+from narrows.contract.codec import CodingTables, count_tables, decode_symbols, encode_symbols, ideal_bits, remember
+from narrows.contract.errors import FieldInvalid, PayloadUndecodable
 from tests.unit.codec.codec_reference import decode
 from tests.unit.codec.codec_reference import remember as reference_remember
 from tests.unit.codec.codec_samples import arbitrary_tables, moments, planes, remembered, smooth_planes, tables_of

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.codec import CodingTables, count_tables, remember
-from narrows.codec.counting import Moments
-from narrows.codec.tables import LevelTables
-from narrows.errors import BundleError, FieldInvalid
+from narrows.contract.codec import CodingTables, count_tables, remember
+from narrows.contract.codec.counting import Moments
+from narrows.contract.codec.tables import LevelTables
+from narrows.contract.errors import BundleError, FieldInvalid
 from tests.unit.codec.codec_samples import arbitrary_tables, moments, smooth_planes, tables_of
 
 SHAPE = (5, 12, 10)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from narrows.comparison import Results, write_page
-from narrows.comparison.chart import rate_chart
-from narrows.errors import RecordError
+from narrows.contract.errors import RecordError
+from narrows.models.comparison import Results, write_page
+from narrows.models.comparison.chart import rate_chart
 
 CLAIMS = {
     "cloud_parameter_ratio": 0.05,

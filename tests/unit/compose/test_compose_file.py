@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from narrows.broker.server_options import OPTIONS
-from narrows.vault import holders
+from narrows.ops.secrets import holders
+from narrows.runtime.redis.server_options import OPTIONS
 from tests.unit.compose.stack_file import ROOT, knobs, read, services
 
 OURS = {"secrets", "models", "dispatcher", "autoscaler", "engine-proxy", "page"}

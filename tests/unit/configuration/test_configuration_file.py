@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from narrows.cli.sections import all_keys
-from narrows.configuration import Configuration, Key, keys_of, read
-from narrows.configuration.effective import effective
-from narrows.errors import ConfigError
-from narrows.wire.streams import Policy
+from narrows.contract.errors import ConfigError
+from narrows.contract.wire.streams import Policy
+from narrows.runtime.config import Configuration, Key, keys_of, read
+from narrows.runtime.config.effective import effective
 
 
 def program(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from narrows.dataset import FolderDataset
-from narrows.errors import DatasetError, PictureError
+from narrows.contract.errors import DatasetError, PictureError
+from narrows.models.dataset import FolderDataset
 
 CLASSES = {
     "classes": ["road", "car", "void"],

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from narrows.dataset import FolderDataset, open_dataset
-from narrows.dataset.cityscapes import CityscapesDataset
-from narrows.dataset.coco import NEVER_ANNOTATED, CocoStuffDataset, CocoVocDataset
-from narrows.errors import DatasetError, PictureError
+from narrows.contract.errors import DatasetError, PictureError
+from narrows.models.dataset import FolderDataset, open_dataset
+from narrows.models.dataset.cityscapes import CityscapesDataset
+from narrows.models.dataset.coco import NEVER_ANNOTATED, CocoStuffDataset, CocoVocDataset
 
 SHOT = "aachen_000000_000019"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.demo.account import StreamAccount, faults
-from narrows.wire import FrameIdentity, MaskPacket, Refusal, Skip
+from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal, Skip
+from narrows.ops.demo.account import StreamAccount, faults
 
 
 def frame(sequence: int) -> FrameIdentity:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from narrows.demo.journal import JournalReader, parse_line
-from narrows.errors import RecordError
-from narrows.wire import FrameIdentity
+from narrows.contract.errors import RecordError
+from narrows.contract.wire import FrameIdentity
+from narrows.ops.demo.journal import JournalReader, parse_line
 
 
 def line(sequence: int, *, sent: bool = True) -> bytes:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from narrows.demo.stack import new_folder
-from narrows.errors import ServiceError
-from orchestrator.supervise.guardian import SHARED_MEMORY
-from orchestrator.supervise.own_folder import own_folder
+from narrows.contract.errors import ServiceError
+from narrows.ops.demo.stack import new_folder
+from orchestrator.servers.guardian import SHARED_MEMORY
+from orchestrator.servers.own_folder import own_folder
 
 
 def test_folders_of_other_runs_are_removed_with_their_shared_memory_and_others_stay(tmp_path: Path) -> None:

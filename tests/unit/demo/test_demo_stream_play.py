@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from narrows.demo.journal import JournalLine
-from narrows.demo.options import DemoOptions
-from narrows.demo.overlays import KEPT, OverlayWriter, prepare_folder
-from narrows.demo.reel import Reel
-from narrows.demo.report import adds_up, exit_status, make_report
-from narrows.demo.stream_play import StreamPlay
-from narrows.errors import DatasetError
-from narrows.evaluation import ConfusionMatrix
-from narrows.painting import Legend
-from narrows.wire import FrameIdentity, MaskPacket, Skip
+from narrows.client.painting import Legend
+from narrows.contract.errors import DatasetError
+from narrows.contract.wire import FrameIdentity, MaskPacket, Skip
+from narrows.models.evaluation import ConfusionMatrix
+from narrows.ops.demo.journal import JournalLine
+from narrows.ops.demo.options import DemoOptions
+from narrows.ops.demo.overlays import KEPT, OverlayWriter, prepare_folder
+from narrows.ops.demo.reel import Reel
+from narrows.ops.demo.report import adds_up, exit_status, make_report
+from narrows.ops.demo.stream_play import StreamPlay
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 

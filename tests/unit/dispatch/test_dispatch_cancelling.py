@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from orchestrator.dispatch.cancelling import cancel_all
+from narrows.runtime.cancelling import cancel_all
 
 
 async def _stubborn(swallow: int) -> None:

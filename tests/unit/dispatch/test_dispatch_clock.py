@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.dispatch.clock import STEP_MS, ServerClock
-from orchestrator.dispatch.entry_id import AHEAD_MS, BEHIND_MS, OLDEST_MS, IdRange, entry_order
+from narrows.runtime.redis.server_clock import STEP_MS, ServerClock
+from orchestrator.shards.entry_id import AHEAD_MS, BEHIND_MS, OLDEST_MS, IdRange, entry_order
 
 NOON_MS = 1_700_000_000_000.0
 

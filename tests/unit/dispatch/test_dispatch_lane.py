@@ -1,4 +1,4 @@
-"""Batching and staleness of a lane, with clocks that the test turns."""
+"""Batching and staleness of a batcher, with clocks that the test turns."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from narrows.bundle import Bundle
-from narrows.errors import InferenceFailed, ServiceError
-from narrows.wire import StreamKeys, StreamSettings
-from orchestrator.dispatch.lane import Connected, Lane
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.contract.wire import StreamKeys, StreamSettings
+from orchestrator.dispatch.batcher import Batcher, Connected
 from orchestrator.dispatch.lease import Lease
-from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
 from orchestrator.inference.contract import ServerLost
-from orchestrator.metrics import Metrics
+from orchestrator.telemetry.metrics import Metrics
 
 PLANE = np.ones((1, 2, 2), np.int8)
 
@@ -68,7 +68,7 @@ class Echo:
 
 
 def _stream(name: str) -> Stream:
-    return Stream(StreamKeys(name, 0), Lease(0, "1", 0.0), Planes(1), StreamSettings())
+    return Stream(StreamKeys(name, 0), Lease(0, "1", 0.0), ReferenceCache(1), StreamSettings())
 
 
 class _NamedBundle:
@@ -76,23 +76,23 @@ class _NamedBundle:
 
 
 @asynccontextmanager
-async def _lane(decoder: Echo, clock: TurnedClock) -> AsyncIterator[Lane]:
+async def _batcher(decoder: Echo, clock: TurnedClock) -> AsyncIterator[Batcher]:
     async def connect() -> Connected:
         return Connected(decoder)
 
     chosen = DispatchSettings(max_batch=4)
-    lane = Lane(cast("Bundle", _NamedBundle()), connect, Metrics(), chosen, clock)
-    running = asyncio.create_task(lane.run())
+    batcher = Batcher(cast("Bundle", _NamedBundle()), connect, Metrics(), chosen, clock)
+    running = asyncio.create_task(batcher.run())
     try:
-        yield lane
+        yield batcher
     finally:
         running.cancel()
 
 
 async def test_a_frame_that_became_stale_while_it_waited_is_not_decoded() -> None:
     decoder, clock = Echo(), TurnedClock()
-    async with _lane(decoder, clock) as lane:
-        waiting = asyncio.ensure_future(lane.labels(_stream("a"), PLANE, 0, stale_at_s=1.5))
+    async with _batcher(decoder, clock) as batcher:
+        waiting = asyncio.ensure_future(batcher.labels(_stream("a"), PLANE, 0, stale_at_s=1.5))
         clock.present_s = 1.501
         assert await waiting is None
     assert decoder.batches == []
@@ -101,53 +101,53 @@ async def test_a_frame_that_became_stale_while_it_waited_is_not_decoded() -> Non
 async def test_a_frame_that_never_becomes_stale_is_decoded_however_late() -> None:
     decoder, clock = Echo(), TurnedClock()
     clock.present_s = 1e9
-    async with _lane(decoder, clock) as lane:
-        inferred = await lane.labels(_stream("a"), PLANE, 0, stale_at_s=None)
+    async with _batcher(decoder, clock) as batcher:
+        inferred = await batcher.labels(_stream("a"), PLANE, 0, stale_at_s=None)
     assert inferred is not None
     np.testing.assert_array_equal(inferred.labels, PLANE[0])
 
 
 async def test_frames_of_several_streams_that_wait_share_a_batch_up_to_its_limit() -> None:
     decoder = Echo()
-    async with _lane(decoder, TurnedClock()) as lane:
-        await asyncio.gather(*(lane.labels(_stream(f"s{n}"), PLANE * n, 0, None) for n in range(6)))
+    async with _batcher(decoder, TurnedClock()) as batcher:
+        await asyncio.gather(*(batcher.labels(_stream(f"s{n}"), PLANE * n, 0, None) for n in range(6)))
     assert sorted(decoder.batches) == [2, 4]
 
 
 async def test_a_failed_batch_is_tried_again_one_by_one() -> None:
     decoder = Echo(failures=1)
-    async with _lane(decoder, TurnedClock()) as lane:
-        answers = await asyncio.gather(*(lane.labels(_stream(f"s{n}"), PLANE, 0, None) for n in range(3)))
+    async with _batcher(decoder, TurnedClock()) as batcher:
+        answers = await asyncio.gather(*(batcher.labels(_stream(f"s{n}"), PLANE, 0, None) for n in range(3)))
     assert all(answers)
     assert decoder.batches == [3, 1, 1, 1]
 
 
 async def test_a_frame_that_fails_three_times_is_given_up() -> None:
     decoder = Echo(failures=3)
-    async with _lane(decoder, TurnedClock()) as lane:
+    async with _batcher(decoder, TurnedClock()) as batcher:
         with pytest.raises(InferenceFailed, match="3 tries"):
-            await lane.labels(_stream("a"), PLANE, 0, None)
-        assert await lane.labels(_stream("a"), PLANE, 0, None) is not None
+            await batcher.labels(_stream("a"), PLANE, 0, None)
+        assert await batcher.labels(_stream("a"), PLANE, 0, None) is not None
     assert decoder.batches == [1, 1, 1, 1]
 
 
 async def test_a_frame_that_cannot_be_done_in_time_is_not_begun() -> None:
     clock = TurnedClock()
     decoder = Echo(clock=clock, takes_s=0.1)
-    async with _lane(decoder, clock) as lane:
-        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_s=None) is not None
+    async with _batcher(decoder, clock) as batcher:
+        assert await batcher.labels(_stream("a"), PLANE, 0, stale_at_s=None) is not None
         now_s = clock()
-        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.099) is None
-        assert await lane.labels(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.201) is not None
+        assert await batcher.labels(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.099) is None
+        assert await batcher.labels(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.201) is not None
 
 
 async def test_a_slow_decoder_still_gets_young_frames() -> None:
     clock = TurnedClock()
     decoder = Echo(clock=clock, takes_s=10.0)
-    async with _lane(decoder, clock) as lane:
+    async with _batcher(decoder, clock) as batcher:
         for _ in range(3):
             stale_at_s = clock() + 0.4  # of 500
-            assert await lane.labels(_stream("a"), PLANE, 0, stale_at_s) is not None
+            assert await batcher.labels(_stream("a"), PLANE, 0, stale_at_s) is not None
 
 
 async def test_a_flood_rests_as_long_as_its_batch_took_and_others_go_meanwhile() -> None:
@@ -155,14 +155,14 @@ async def test_a_flood_rests_as_long_as_its_batch_took_and_others_go_meanwhile()
     decoder = Echo(clock=clock, takes_s=60.0)
     flood, quiet = _stream("flood"), _stream("quiet")
     flood.skipped_share = 1.0
-    async with _lane(decoder, clock) as lane:
-        await lane.labels(quiet, PLANE, 0, None)
-        first, *more = [asyncio.ensure_future(lane.labels(flood, PLANE, 0, None)) for _ in range(4)]
+    async with _batcher(decoder, clock) as batcher:
+        await batcher.labels(quiet, PLANE, 0, None)
+        first, *more = [asyncio.ensure_future(batcher.labels(flood, PLANE, 0, None)) for _ in range(4)]
         await first
         for _ in range(50):
             await asyncio.sleep(0)
         assert not any(answer.done() for answer in more)
-        assert await lane.labels(quiet, PLANE, 0, None) is not None
+        assert await batcher.labels(quiet, PLANE, 0, None) is not None
         for answer in more:
             answer.cancel()
 
@@ -170,9 +170,9 @@ async def test_a_flood_rests_as_long_as_its_batch_took_and_others_go_meanwhile()
 async def test_a_batch_whose_server_is_lost_goes_again_at_once_and_counts_as_no_try() -> None:
     decoder = Echo()
     decoder.troubles = [ServerLost("it died")] * 5
-    async with _lane(decoder, TurnedClock()) as lane:
-        assert await lane.labels(_stream("a"), PLANE, 0, None) is not None
-        assert lane.ready
+    async with _batcher(decoder, TurnedClock()) as batcher:
+        assert await batcher.labels(_stream("a"), PLANE, 0, None) is not None
+        assert batcher.ready
     assert decoder.batches == [1] * 6
 
 
@@ -180,8 +180,8 @@ async def test_frames_wait_in_their_order_while_the_decoder_is_away() -> None:
     decoder = Echo()
     decoder.troubles = [ServiceError("away"), ServiceError("away")]
     stream = _stream("a")
-    async with _lane(decoder, TurnedClock()) as lane:
-        answers = await asyncio.gather(*(lane.labels(stream, PLANE * n, 0, None) for n in range(4)))
+    async with _batcher(decoder, TurnedClock()) as batcher:
+        answers = await asyncio.gather(*(batcher.labels(stream, PLANE * n, 0, None) for n in range(4)))
     assert [int(answer.labels[0, 0]) for answer in answers if answer] == [0, 1, 2, 3]
 
 
@@ -204,20 +204,20 @@ class Stubborn(Echo):
                     raise
 
 
-async def test_a_batch_that_swallows_cancellations_holds_neither_the_lane_nor_its_closing_up() -> None:
+async def test_a_batch_that_swallows_cancellations_holds_neither_the_batcher_nor_its_closing_up() -> None:
     decoder = Stubborn(swallow=3)
 
     async def connect() -> Connected:
         return Connected(decoder)
 
-    lane = Lane(cast("Bundle", _NamedBundle()), connect, Metrics(), DispatchSettings(max_batch=4))
-    running = asyncio.create_task(lane.run())
-    waiting = asyncio.create_task(lane.labels(_stream("a"), PLANE, 0, None))
+    batcher = Batcher(cast("Bundle", _NamedBundle()), connect, Metrics(), DispatchSettings(max_batch=4))
+    running = asyncio.create_task(batcher.run())
+    waiting = asyncio.create_task(batcher.labels(_stream("a"), PLANE, 0, None))
     await decoder.begun.wait()
     running.cancel()
     done, _ = await asyncio.wait([running], timeout=20)
     assert done
-    closing = asyncio.create_task(lane.close())
+    closing = asyncio.create_task(batcher.close())
     done, _ = await asyncio.wait([closing], timeout=20)
     assert done
     assert decoder.swallow < 0

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.codec import Memory, remember
-from narrows.errors import (
+from narrows.contract.codec import Memory, remember
+from narrows.contract.errors import (
     BundleUnknown,
     ClockInFuture,
     EntryMalformed,
@@ -17,20 +17,29 @@ from narrows.errors import (
     ServiceError,
     StreamIdInvalid,
 )
-from narrows.listening import parse_address
-from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape, Policy, StreamKeys, StreamSettings, shard_of
+from narrows.contract.wire import (
+    FeaturePacket,
+    FrameIdentity,
+    LatentShape,
+    PacketKind,
+    Policy,
+    StreamKeys,
+    StreamSettings,
+    shard_of,
+)
+from narrows.runtime.listening import parse_address
+from narrows.runtime.redis.store import RawEntry
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_s
-from orchestrator.dispatch.discovery import place_key
-from orchestrator.dispatch.entry_id import entry_ms
 from orchestrator.dispatch.gaps import GapWatch
-from orchestrator.dispatch.health import Health
+from orchestrator.dispatch.health import DispatcherHealth
 from orchestrator.dispatch.lease import Lease, fair_share
-from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.settings import DispatchSettings
-from orchestrator.dispatch.store import RawEntry
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.trim import byte_cap
 from orchestrator.dispatch.window import SPAN, EpochWindow
+from orchestrator.shards.entry_id import entry_ms
+from orchestrator.shards.place import place_key
 
 PACKET = FeaturePacket(
     bundle_id=1, epoch=2, sequence=10, capture_ms=1000, level=0, shape=LatentShape(1, 2, 2), own_digest=5, payload=b"x"
@@ -149,53 +158,60 @@ def _same(memory: Memory | None, wanted: Memory) -> bool:
 
 
 def test_a_reference_is_found_among_the_last_few_planes_only() -> None:
-    planes = Planes(keep=2)
-    key = replace(PACKET, kind=Kind.KEY)
-    planes.remember(key, PLANE)
-    follower = replace(PACKET, sequence=11, kind=Kind.PREDICTED, reference_distance=1, reference_digest=5)
-    assert planes.memory_for(key) is None
-    assert _same(planes.memory_for(follower), remember(PLANE))
+    references = ReferenceCache(keep=2)
+    key = replace(PACKET, kind=PacketKind.KEY)
+    references.remember(key, PLANE)
+    follower = replace(PACKET, sequence=11, kind=PacketKind.PREDICTED, reference_distance=1, reference_digest=5)
+    assert references.memory_for(key) is None
+    assert _same(references.memory_for(follower), remember(PLANE))
     for wrong in (replace(follower, reference_digest=6), replace(follower, level=1), replace(follower, epoch=3)):
         with pytest.raises(ReferenceLost):
-            planes.memory_for(wrong)
+            references.memory_for(wrong)
     for sequence in (11, 12):
-        planes.remember(replace(key, sequence=sequence), PLANE)
+        references.remember(replace(key, sequence=sequence), PLANE)
     with pytest.raises(ReferenceLost):
-        planes.memory_for(follower)
+        references.memory_for(follower)
 
 
 def test_what_is_remembered_goes_on_from_the_reference_also_when_a_frame_comes_again() -> None:
-    planes, other = Planes(keep=4), np.roll(PLANE, 1, axis=2)
-    key = replace(PACKET, kind=Kind.KEY)
-    follower = replace(PACKET, sequence=11, kind=Kind.PREDICTED, reference_distance=1, reference_digest=5, own_digest=6)
+    references, other = ReferenceCache(keep=4), np.roll(PLANE, 1, axis=2)
+    key = replace(PACKET, kind=PacketKind.KEY)
+    follower = replace(
+        PACKET, sequence=11, kind=PacketKind.PREDICTED, reference_distance=1, reference_digest=5, own_digest=6
+    )
     last = replace(follower, sequence=12, reference_digest=6)
     for _ in range(2):
-        planes.remember(key, PLANE)
-        planes.remember(follower, other)
-        assert _same(planes.memory_for(last), remember(other, remember(PLANE)))
+        references.remember(key, PLANE)
+        references.remember(follower, other)
+        assert _same(references.memory_for(last), remember(other, remember(PLANE)))
 
 
 def test_what_came_too_late_is_decoded_when_a_later_frame_wants_it_and_only_then() -> None:
-    planes = Planes(keep=4)
-    key = replace(PACKET, kind=Kind.KEY)
+    references = ReferenceCache(keep=4)
+    key = replace(PACKET, kind=PacketKind.KEY)
     late = replace(
-        PACKET, sequence=11, kind=Kind.PREDICTED, reference_distance=1, reference_digest=key.own_digest, own_digest=6
+        PACKET,
+        sequence=11,
+        kind=PacketKind.PREDICTED,
+        reference_distance=1,
+        reference_digest=key.own_digest,
+        own_digest=6,
     )
     wanted = replace(late, sequence=12, reference_digest=6, own_digest=7)
-    planes.postpone(key)
-    planes.postpone(late)
-    assert planes.postponed_for(key) == []
-    assert planes.postponed_for(wanted) == [key, late]
-    planes.remember(key, PLANE)
-    planes.postpone(key)
-    assert planes.postponed_for(wanted) == [late]
-    assert _same(planes.memory_for(late), remember(PLANE))
+    references.postpone(key)
+    references.postpone(late)
+    assert references.postponed_for(key) == []
+    assert references.postponed_for(wanted) == [key, late]
+    references.remember(key, PLANE)
+    references.postpone(key)
+    assert references.postponed_for(wanted) == [late]
+    assert _same(references.memory_for(late), remember(PLANE))
     with pytest.raises(ReferenceLost):
-        planes.postponed_for(replace(wanted, reference_digest=8))
+        references.postponed_for(replace(wanted, reference_digest=8))
 
 
 def test_a_stream_floods_while_most_of_it_is_skipped() -> None:
-    stream = Stream(StreamKeys("cam", 0), Lease(0, "1", 0.0), Planes(1), StreamSettings())
+    stream = Stream(StreamKeys("cam", 0), Lease(0, "1", 0.0), ReferenceCache(1), StreamSettings())
     for _ in range(20):
         stream.count_end(skipped=False)
     assert not stream.floods
@@ -242,7 +258,7 @@ def test_an_address_is_host_and_port(address: str) -> None:
 
 
 def test_readiness_names_every_reason() -> None:
-    health = Health(
+    health = DispatcherHealth(
         redis_ok=False, shards_due=4, shards_owned=1, decoders_ready={"ab": False, "cd": True}, stopping=True
     )
     assert health.reasons_not_ready() == [

@@ -5,16 +5,16 @@ import time
 
 import pytest
 
-from narrows.wire.feature import FrameIdentity
-from narrows.wire.outcome import MASK, REFUSED
-from narrows.wire.streams import Policy
+from narrows.contract.records.report import ServerReport
+from narrows.contract.wire.feature import FrameIdentity
+from narrows.contract.wire.outcome import MASK, REFUSED
+from narrows.contract.wire.streams import Policy
 from orchestrator.dispatch.demand import Demand
 from orchestrator.dispatch.finish import Ending
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.reporting import merged
 from orchestrator.dispatch.saturation import Saturation, thread_busy_s
-from orchestrator.metrics import Metrics
-from orchestrator.report import ServerReport
+from orchestrator.telemetry.metrics import Metrics
 
 FRAME = FrameIdentity(1, 2)
 

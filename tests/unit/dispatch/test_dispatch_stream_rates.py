@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from narrows.wire.keys import StreamKeys
-from narrows.wire.streams import StreamSettings
+from narrows.contract.records.report import MOST_TOP_STREAMS, DispatcherReport, StreamRates
+from narrows.contract.wire.keys import StreamKeys
+from narrows.contract.wire.streams import StreamSettings
 from orchestrator.dispatch.lease import Lease
-from orchestrator.dispatch.planes import Planes
+from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.top_streams import WINDOW_S, TopStreams
-from orchestrator.report import MOST_TOP_STREAMS, DispatcherReport, StreamRates
 
 LEASE = Lease(0, "1", 0.0)
 
@@ -23,7 +23,7 @@ class Clock:
 
 
 def stream(name: str) -> Stream:
-    return Stream(StreamKeys(name, 0), LEASE, Planes(1), StreamSettings())
+    return Stream(StreamKeys(name, 0), LEASE, ReferenceCache(1), StreamSettings())
 
 
 @pytest.fixture

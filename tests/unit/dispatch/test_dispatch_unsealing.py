@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from narrows.errors import SealKeyRevoked, SealRefused
-from narrows.seal import Keyring, seal_packet
-from narrows.seal.key_folder import KeyFolder
-from narrows.wire import FeaturePacket, LatentShape
+from narrows.contract.errors import SealKeyRevoked, SealRefused
+from narrows.contract.seal import Keyring, seal_packet
+from narrows.contract.seal.key_folder import KeyFolder
+from narrows.contract.wire import FeaturePacket, LatentShape
 from orchestrator.dispatch.unsealing import KeySettings, Unsealing
-from orchestrator.faults import Faults
-from orchestrator.metrics import Metrics
+from orchestrator.telemetry.faults import Faults
+from orchestrator.telemetry.metrics import Metrics
 
 HOUR_MS = 3_600_000
 

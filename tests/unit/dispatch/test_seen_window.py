@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import RecordError
-from narrows.wire.feature import FrameIdentity
+from narrows.contract.errors import RecordError
+from narrows.contract.wire.feature import FrameIdentity
 from orchestrator.dispatch.window import SPAN, EpochWindow, SeenWindow, epoch_field
 
 GOOD = b"0000000005" + b"9999999999" + bytes([0b101111]) + bytes(SPAN // 8 - 1)

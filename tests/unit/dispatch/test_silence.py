@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.dispatch.silence import Sending, sending
-from orchestrator.metrics import MOST_GROUPS, Metrics
+from orchestrator.telemetry.metrics import MOST_GROUPS, Metrics
 
 
 @pytest.mark.parametrize(

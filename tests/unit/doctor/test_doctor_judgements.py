@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from narrows.broker.server_options import look
 from narrows.cli.sections import all_keys
-from narrows.configuration import Configuration, read
-from narrows.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
-from narrows.doctor.machine import Machine
-from narrows.errors import ConfigError
-from narrows.finding import Finding, Level, ok
-from narrows.wire import Install
-from orchestrator.report import StreamRates
+from narrows.contract.errors import ConfigError
+from narrows.contract.records.report import StreamRates
+from narrows.contract.wire import Install
+from narrows.ops.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
+from narrows.ops.doctor.machine import HostMachine
+from narrows.runtime.config import Configuration, read
+from narrows.runtime.finding import Finding, Level, ok
+from narrows.runtime.redis.server_options import look
 
 GIB, MIB = 1 << 30, 1 << 20
 GOOD_VALUES = {
@@ -36,7 +36,7 @@ GOOD = redis_server.RedisFacts(
     clock_ahead_s=0.01,
     answer_s=0.001,
 )
-MACHINE = Machine((3, 11), "Linux", "x86_64", (2, 36), (), Path("libpython3.11.so.1.0"), "/usr/bin/cc")
+MACHINE = HostMachine((3, 11), "Linux", "x86_64", (2, 36), (), Path("libpython3.11.so.1.0"), "/usr/bin/cc")
 
 
 def troubles(findings: list[Finding]) -> list[tuple[str, str]]:
@@ -128,7 +128,9 @@ def test_a_backlog_is_a_trouble_when_it_grows(before: dict[str, int], after: dic
 
 
 def test_bundles_that_are_sent_but_not_served_are_named_with_their_streams() -> None:
-    letter = streams.Letter("cam-2", "unknown_bundle", "bundle 00000000000000ff is not served here; these are: 01")
+    letter = streams.DeadLetterSummary(
+        "cam-2", "unknown_bundle", "bundle 00000000000000ff is not served here; these are: 01"
+    )
     finding = streams.judge_bundles({"cam-1": 0xFE, "cam-3": 1}, [letter], {1})
     assert finding.level is Level.WARN
     assert "00000000000000fe by cam-1; 00000000000000ff by cam-2; served: 0000000000000001" in finding.detail
@@ -137,8 +139,8 @@ def test_bundles_that_are_sent_but_not_served_are_named_with_their_streams() -> 
 
 def test_dead_letters_are_counted_by_reason_the_commonest_first() -> None:
     letters = [
-        streams.Letter("a", "clock_future", ""),
-        *[streams.Letter(f"cam-{i}", "truncated", "") for i in range(5)],
+        streams.DeadLetterSummary("a", "clock_future", ""),
+        *[streams.DeadLetterSummary(f"cam-{i}", "truncated", "") for i in range(5)],
     ]
     first, second = streams.judge_letters(letters, older=7)
     assert "5 truncated in ten minutes, of cam-0, cam-1, cam-2 ..." in first.detail

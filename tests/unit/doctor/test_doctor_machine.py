@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from narrows.doctor.machine import Machine, find_libpython, problems
+from narrows.ops.doctor.machine import HostMachine, find_libpython, problems
 
-GOOD = Machine(
+GOOD = HostMachine(
     python=(3, 11),
     system="Linux",
     architecture="x86_64",
@@ -38,7 +38,7 @@ def test_a_compiler_is_not_missed_since_ziglang_takes_its_place() -> None:
         (replace(GOOD, glibc=None), "not glibc", "Debian 12"),
     ],
 )
-def test_what_is_missing_is_named_with_its_remedy(lacking: Machine, named: str, remedy: str) -> None:
+def test_what_is_missing_is_named_with_its_remedy(lacking: HostMachine, named: str, remedy: str) -> None:
     (problem,) = problems(lacking)
     assert named in problem.detail
     assert remedy in problem.remedy

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge_client.goodput import Delivery
-from edge_client.governor import Governor
-from edge_client.packet_sizes import FRAMING_BYTES
-from edge_client.steering import Choice
-from narrows.bundle import Manifest
-from narrows.wire import Control
+from edge_client.encode.packet_sizes import FRAMING_BYTES
+from edge_client.rate.goodput import Delivery
+from edge_client.rate.governor import Governor
+from edge_client.rate.steering import Choice
+from narrows.contract.bundle import Manifest
+from narrows.contract.wire import Control
 
 MOST_AGE_S = 0.6
 _PROBE_PERIOD_S = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_client.outbox import FrameRecord, Outgoing
+from edge_client.transport.outbox import FrameRecord, Outgoing
 
 
 def frame(sequence: int, *, predicted: bool = False, epoch: int = 1, size_bytes: int = 6) -> Outgoing:

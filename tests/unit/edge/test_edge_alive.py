@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_client.alive import Alive
-from narrows.errors import StateError
+from narrows.contract.errors import StateError
 
 
 def test_the_file_is_touched_as_frames_are_sent_once_a_second_at_most(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_client.camera_watch import BLACK_S, FROZEN_S, CameraState, CameraWatch, is_dark
+from edge_client.capture.camera_watch import BLACK_S, FROZEN_S, CameraState, CameraWatch, is_dark
 
 Picture = NDArray[np.uint8]
 FPS = 5

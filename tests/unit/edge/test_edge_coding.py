@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_client.coding import FrameCoder, KeyRequests
-from narrows.bundle import Bundle
-from narrows.codec import count_tables, decode_symbols, remember, symbol_digest
-from narrows.wire import Control, FeaturePacket, FrameIdentity, Kind, LatentShape
+from edge_client.encode.coding import FrameCoder, KeyframeTriggers
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import count_tables, decode_symbols, remember, symbol_digest
+from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, LatentShape, PacketKind
 from tests.unit.codec.codec_samples import moments, smooth_planes
 
 SHAPE = (4, 12, 10)
@@ -48,11 +48,11 @@ def test_what_breaks_the_chain_forces_a_key() -> None:
     bundle = make_bundle()
     first = FrameIdentity(3, 5)
     for identity, level, key_wanted, kind in (
-        (FrameIdentity(3, 6), 0, False, Kind.PREDICTED),
-        (FrameIdentity(3, 6), 0, True, Kind.KEY),
-        (FrameIdentity(3, 6), 1, False, Kind.KEY),
-        (FrameIdentity(3, 7), 0, False, Kind.KEY),
-        (FrameIdentity(4, 6), 0, False, Kind.KEY),
+        (FrameIdentity(3, 6), 0, False, PacketKind.PREDICTED),
+        (FrameIdentity(3, 6), 0, True, PacketKind.KEY),
+        (FrameIdentity(3, 6), 1, False, PacketKind.KEY),
+        (FrameIdentity(3, 7), 0, False, PacketKind.KEY),
+        (FrameIdentity(4, 6), 0, False, PacketKind.KEY),
     ):
         coder = FrameCoder(bundle, 2.0)
         coder.packet(LATENT, 0, first, 0)
@@ -67,7 +67,7 @@ def test_a_prediction_that_would_be_larger_is_sent_as_a_key() -> None:
         packet = coder.packet(plane.astype(np.float32), 0, FrameIdentity(1, sequence), 0)
         assert len(packet.payload) <= len(alone.payload)
         sizes.append(packet.kind)
-    assert Kind.KEY in sizes[1:]
+    assert PacketKind.KEY in sizes[1:]
 
 
 def test_the_chain_decodes_to_the_very_symbols() -> None:
@@ -76,7 +76,7 @@ def test_the_chain_decodes_to_the_very_symbols() -> None:
     for sequence in range(12):
         latent = np.roll(LATENT, sequence // 3, axis=2)
         packet = coder.packet(latent, 0, FrameIdentity(1, sequence), 0)
-        memory = None if packet.kind is Kind.KEY else memory
+        memory = None if packet.kind is PacketKind.KEY else memory
         assert packet.reference_digest == (before.own_digest if packet.kind and before else 0)
         symbols = decode_symbols(packet.payload, SHAPE, bundle.tables, 0, memory)
         assert symbol_digest(symbols) == packet.own_digest
@@ -85,6 +85,6 @@ def test_the_chain_decodes_to_the_very_symbols() -> None:
 
 
 def test_a_key_request_is_met_once_and_a_record_that_expires_asks_for_nothing() -> None:
-    requests, record = KeyRequests(), Control(key_request=4)
+    requests, record = KeyframeTriggers(), Control(key_request=4)
     seen = [None, Control(), record, record, None, record, Control(key_request=5), None]
     assert [requests.new(control) for control in seen] == [False, False, True, False, False, False, True, False]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_client.goodput import Delivery, LinkMeter
+from edge_client.rate.goodput import Delivery, LinkMeter
 
 ROUND_TRIP_S = 0.1
 

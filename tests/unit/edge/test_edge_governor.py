@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_client.governor import LEAST_FRAMES_PER_S, Governor
-from edge_client.heat import Thermometer, share_when
-from edge_client.steering import Choice
-from narrows.bundle import Manifest
-from narrows.wire import Control
+from edge_client.rate.governor import LEAST_FRAMES_PER_S, Governor
+from edge_client.rate.heat import Thermometer, share_when
+from edge_client.rate.steering import Choice
+from narrows.contract.bundle import Manifest
+from narrows.contract.wire import Control
 from tests.unit.edge.edge_link_model import Link, SimulatedCamera, play
 
 ROOT = Path(__file__).resolve().parents[3]

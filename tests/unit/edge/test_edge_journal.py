@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_client.journal import Journal
-from edge_client.outbox import FrameRecord
+from edge_client.journal import EdgeJournal
 from edge_client.progress import summarise
-from edge_client.server_clock import Estimate
 from edge_client.stats import EdgeStats, Tally
-from narrows.errors import StateError
+from edge_client.transport.outbox import FrameRecord
+from edge_client.transport.server_clock import Estimate
+from narrows.contract.errors import StateError
 
 RECORD = FrameRecord(7, 99, "street", 1_790_000_000_000, 4321, 2, 12.3456, 0.5)
 
@@ -22,7 +22,7 @@ def test_a_line_a_frame_and_one_at_the_end(tmp_path: Path) -> None:
     tally = Tally()
     for _ in range(2):
         tally.taken(network_s=0.01, coder_s=0.001)
-    with Journal(tmp_path / "j.jsonl", tally) as journal:
+    with EdgeJournal(tmp_path / "j.jsonl", tally) as journal:
         tally.sent(4321)
         journal.frame(replace(RECORD, latency=Estimate(0.08321, 0.0205)), None)
         tally.dropped("queue_full")
@@ -47,14 +47,14 @@ def test_a_line_a_frame_and_one_at_the_end(tmp_path: Path) -> None:
 
 
 def test_the_end_line_is_written_after_an_error_too(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), Journal(tmp_path / "j.jsonl", Tally()):
+    with pytest.raises(RuntimeError), EdgeJournal(tmp_path / "j.jsonl", Tally()):
         raise RuntimeError
     assert json.loads((tmp_path / "j.jsonl").read_text())["end"] is True
 
 
 def test_a_journal_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="--journal"):
-        Journal(tmp_path / "absent" / "j.jsonl", Tally())
+        EdgeJournal(tmp_path / "absent" / "j.jsonl", Tally())
 
 
 def test_progress_gives_rates_of_its_own_interval() -> None:

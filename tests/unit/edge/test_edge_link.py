@@ -6,8 +6,8 @@ import pytest
 from redis import exceptions
 from redis._parsers.base import BaseParser
 
-from edge_client.link import connect, name_failure
-from narrows.errors import ServiceError
+from edge_client.transport.link import connect, name_failure
+from narrows.contract.errors import ServiceError
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from edge_client import exposition
 from edge_client.exposition import served, written
 from edge_client.metrics import EdgeMetrics
 from edge_client.reading import Reading
-from edge_client.server_clock import Estimate
 from edge_client.stats import Tally
-from narrows.errors import ServiceError, StateError
+from edge_client.transport.server_clock import Estimate
+from narrows.contract.errors import ServiceError, StateError
 
 TOKEN = "a token nobody guesses"
 

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edge_client.outbox import (
+from edge_client.transport.outbox import (
     EXPIRED,
     OVERTAKEN,
     QUEUE_FULL,

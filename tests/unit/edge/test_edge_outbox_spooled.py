@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edge_client.outbox import REFERENCE_DROPPED, REFUSED, FrameRecord, Outbox
 from edge_client.spool import Keep, Spool
-from edge_client.spooled_outbox import SPOOL_FAILED, SPOOL_FULL, SpooledOutbox
+from edge_client.transport.outbox import REFERENCE_DROPPED, REFUSED, FrameRecord, Outbox
+from edge_client.transport.spooled_outbox import SPOOL_FAILED, SPOOL_FULL, SpooledOutbox
 from tests.unit.edge.frames import frame, none_lost
 
 LIMIT = 4

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_client.pacer import Pacer
+from edge_client.capture.pacer import Pacer
 
 
 class FakeClock:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_client.sealing import Sealing
+from edge_client.encode.sealing import Sealing
 from edge_client.state import StateFolder
-from narrows.errors import SecretError, StateError
-from narrows.seal import Keyring, open_packet
-from narrows.secret_files import write_secret
-from narrows.wire import FeaturePacket, LatentShape
+from narrows.contract.errors import SecretError, StateError
+from narrows.contract.seal import Keyring, open_packet
+from narrows.contract.secret_files import write_secret
+from narrows.contract.wire import FeaturePacket, LatentShape
 
 RING = Keyring().rotated(0, None).rotated(0, None)
 ISSUED_MS = 1_790_000_000_000

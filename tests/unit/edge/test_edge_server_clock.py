@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_client.server_clock import ServerClock
+from edge_client.transport.server_clock import ServerClockEstimate
 
 delays = st.tuples(st.floats(0.0, 2.0), st.floats(0.0, 2.0))
 
@@ -21,7 +21,7 @@ class World:
         self.wall_error_s = 0.0
         self.there_s = self.back_s = 0.0
         self.asked = 0
-        self.clock = ServerClock(lambda: self.now_s, lambda: self.now_s + self.ahead_s + self.wall_error_s)
+        self.clock = ServerClockEstimate(lambda: self.now_s, lambda: self.now_s + self.ahead_s + self.wall_error_s)
 
     def ask(self) -> None:
         if not self.clock.due():

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
-from edge_client.sources import is_live, open_source
-from edge_client.sources.device import device_feed
-from edge_client.sources.folder import PictureFolder
-from narrows.errors import SourceError
+from edge_client.capture.sources import is_live, open_source
+from edge_client.capture.sources.device import device_feed
+from edge_client.capture.sources.folder import PictureFolder
+from narrows.contract.errors import SourceError
 
 WIDTH, HEIGHT = 24, 16
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edge_client.spool import Keep, Spool
 from edge_client.spool.record import format_record
-from narrows.errors import StateError
+from narrows.contract.errors import StateError
 from tests.unit.edge.frames import frame, none_lost
 
 ROOMY = 1 << 20

@@ -8,9 +8,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_client.outbox import FrameRecord, Outgoing
-from edge_client.spool.cursor import Cursor, format_slot
+from edge_client.spool.cursor import SpoolCursor, format_slot
 from edge_client.spool.record import HEADER_BYTES, Stored, claimed_length, format_record, parse_record
+from edge_client.transport.outbox import FrameRecord, Outgoing
 
 u64 = st.integers(0, 2**64 - 1)
 milliseconds = st.floats(0, 1e6, width=32)
@@ -63,13 +63,13 @@ def test_whatever_the_bytes_the_answer_is_a_frame_or_none(data: bytes) -> None:
 def test_a_torn_cursor_is_the_one_before(values: list[int], torn: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cursor"
-        cursor = Cursor(path)
+        cursor = SpoolCursor(path)
         assert cursor.value == -1
         for value in values:
             cursor.write(value)
         cursor.close()
         newest = format_slot(values[-1])
         path.write_bytes(path.read_bytes().replace(newest, torn))
-        again = Cursor(path)
+        again = SpoolCursor(path)
         again.close()
         assert again.value == values[-2]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_client.state import StateFolder, default_folder, format_epoch, parse_epoch
-from narrows.errors import StateError, StreamIdInvalid
+from narrows.contract.errors import StateError, StreamIdInvalid
 
 NOW_MS = 1_790_000_000_000
 NOW_S = NOW_MS // 1000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_client.steering import Choice, steer
-from narrows.wire import Control
+from edge_client.rate.steering import Choice, steer
+from narrows.contract.wire import Control
 
 OWN = Choice(level=2, frames_per_s=10.0)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_client.sources.video import VideoFile
-from narrows.errors import SourceError
+from edge_client.capture.sources.video import VideoFile
+from narrows.contract.errors import SourceError
 
 av = pytest.importorskip("av", reason="needs the extra: pip install 'narrows[video]'")
 FRAMES = 6

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from narrows.bundle import Bundle
-from narrows.triton_config import fill_repository
-from orchestrator.engine_build.plan import EngineKey, Machine, shapes_of, trtexec_arguments, version_in, why_none
+from narrows.contract.bundle import Bundle
+from narrows.runtime.triton_config import fill_repository
+from orchestrator.engine_build.plan import BuildMachine, EngineKey, shapes_of, trtexec_arguments, version_in, why_none
 from orchestrator.engine_build.repository import fill
 
 ROOT = Path(__file__).parents[3]
-MACHINE = Machine("100500", "NVIDIA L4, 8.9")
+MACHINE = BuildMachine("100500", "NVIDIA L4, 8.9")
 KEY = EngineKey("decoder_00000000000000aa", "5e", "100500", "NVIDIA L4, 8.9", "fp16", "symbols:8x48x23x30,level:8x1")
 
 
@@ -35,7 +35,7 @@ def model(tmp_path: Path) -> Path:
     return fill_repository(Bundle.open(ROOT / "bundles" / "demo"), tmp_path / "models")
 
 
-def _fill(model: Path, machine: Machine, builder: Builder, precision: str = "fp16") -> list[str]:
+def _fill(model: Path, machine: BuildMachine, builder: Builder, precision: str = "fp16") -> list[str]:
     return list(fill(model.parent, model.parents[1] / "engines", machine, precision, builder))
 
 
@@ -68,7 +68,7 @@ def test_an_engine_is_built_once_and_serves(model: Path) -> None:
     ],
 )
 def test_without_an_engine_onnx_runtime_serves_and_the_log_says_why(
-    model: Path, machine: Machine, precision: str, why: str
+    model: Path, machine: BuildMachine, precision: str, why: str
 ) -> None:
     builder = Builder()
     (line,) = _fill(model, machine, builder, precision)

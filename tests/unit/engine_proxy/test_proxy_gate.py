@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.autoscale.engines.clone import NUMBER, creation_of, endpoint_of
-from orchestrator.autoscale.engines.swarm import scaled
+from orchestrator.containers.clone import NUMBER, creation_of, endpoint_of
 from orchestrator.engine_proxy.asked import Denied, read_line
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.upstream import Answer
+from orchestrator.scaling.engines.swarm import scaled
 from tests.unit.autoscale.recorded_docker import SWARM, TEMPLATE, RecordedDocker
 
 SERVICE = SWARM["service"]["Spec"]["Name"]

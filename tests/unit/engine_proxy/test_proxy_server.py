@@ -11,14 +11,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from narrows.errors import ServiceError
-from orchestrator.autoscale.engines.clone import label_filters
-from orchestrator.autoscale.engines.docker_engine import DockerEngine
-from orchestrator.autoscale.replicas import ActuationFailed
+from narrows.contract.errors import ServiceError
+from narrows.runtime.http import serve
+from orchestrator.containers.clone import label_filters
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.server import MOST_BODY_BYTES, Door
 from orchestrator.engine_proxy.upstream import MOST_ANSWER_BYTES, DockerSocket
-from orchestrator.http import serve
+from orchestrator.scaling.engines.docker_engine import DockerEngine
+from orchestrator.scaling.replicas import ActuationFailed
 from tests.unit.autoscale.recorded_docker import RecordedDocker
 from tests.unit.autoscale.recorded_docker import served as engine_served
 

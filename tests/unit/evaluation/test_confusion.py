@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from narrows.errors import DatasetError
-from narrows.evaluation import ConfusionMatrix
+from narrows.contract.errors import DatasetError
+from narrows.models.evaluation import ConfusionMatrix
 
 maps = hnp.arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 2))
 

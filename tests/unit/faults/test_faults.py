@@ -2,8 +2,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from orchestrator.faults import Cause, Faults
-from orchestrator.metrics import Metrics
+from orchestrator.telemetry.faults import Cause, Faults
+from orchestrator.telemetry.metrics import Metrics
 
 
 class Clock:

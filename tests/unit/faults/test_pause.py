@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from orchestrator.dispatch.health import Health
-from orchestrator.faults import Cause, Faults
-from orchestrator.metrics import Metrics
-from orchestrator.pause import PERIOD_S, PauseWatch
+from orchestrator.dispatch.health import DispatcherHealth
+from orchestrator.telemetry.faults import Cause, Faults
+from orchestrator.telemetry.metrics import Metrics
+from orchestrator.telemetry.pause import PERIOD_S, PauseWatch
 
 
 class Clock:
@@ -82,7 +82,7 @@ def test_a_lost_lease_and_a_full_server_are_said_all_the_same() -> None:
 async def test_the_loop_says_how_long_it_stood_still() -> None:
     told: list[float] = []
     watch = PauseWatch()
-    watching = asyncio.create_task(Health().watch_loop(told.append, watch))
+    watching = asyncio.create_task(DispatcherHealth().watch_loop(told.append, watch))
     await asyncio.sleep(2 * PERIOD_S)
     time.sleep(1.5)  # noqa: ASYNC251 - this is what is to be noticed
     await asyncio.sleep(2 * PERIOD_S)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 from orchestrator.inference.cost import BatchTotals
+from orchestrator.inference.endpoint import Connection, Endpoint
 from orchestrator.inference.fleet_meter import FleetMeter, combined
 from orchestrator.inference.load import LoadReading
-from orchestrator.inference.seat import Connection, Seat
 
 ONE = LoadReading(0.0, 0.5, 2, 1, 100.0, 0.01, 0.005)
 NEW = LoadReading(math.nan, 0.0, 1, 1, math.nan, math.nan, math.nan)
@@ -68,7 +68,7 @@ class Statistics:
 
 @dataclass
 class Pool:
-    rotation: list[Seat]
+    rotation: list[Endpoint]
 
 
 class Clock:
@@ -78,10 +78,10 @@ class Clock:
         return self.now_s
 
 
-def _seat(address: str, server: Statistics) -> Seat:
-    seat = Seat(address, 8)
-    seat.admit(Connection(server), instances=1)  # type: ignore[arg-type]
-    return seat
+def _endpoint(address: str, server: Statistics) -> Endpoint:
+    endpoint = Endpoint(address, 8)
+    endpoint.admit(Connection(server), instances=1)  # type: ignore[arg-type]
+    return endpoint
 
 
 async def test_servers_are_read_each_by_itself_and_one_that_is_away_is_left_out() -> None:
@@ -89,14 +89,14 @@ async def test_servers_are_read_each_by_itself_and_one_that_is_away_is_left_out(
     fast, slow = Statistics(count=3), Statistics()
     fast.totals = {4: BatchTotals(10, 10 * 0.1)}
     slow.totals = {4: BatchTotals(10, 10 * 0.4)}
-    pool = Pool([_seat("a:1", fast), _seat("b:1", slow)])
+    pool = Pool([_endpoint("a:1", fast), _endpoint("b:1", slow)])
     meter = FleetMeter(pool, clock)
     clock.now_s += 1
     meter.observe_offered(26)
     reading = await meter.poll()
     assert reading.capacity_frames_per_s == pytest.approx(3 * 4 / 0.1 + 4 / 0.4, rel=0.02)
     assert reading.load_ratio == pytest.approx(0.2, rel=0.02)
-    assert [seat.instances for seat in pool.rotation] == [3, 1]
+    assert [endpoint.instances for endpoint in pool.rotation] == [3, 1]
     slow.away = True
     clock.now_s += 1
     meter.observe_offered(26)

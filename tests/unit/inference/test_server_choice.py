@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 from orchestrator.inference.choice import choose
-from orchestrator.inference.seat import Connection, Seat
+from orchestrator.inference.endpoint import Connection, Endpoint
 
 
 @dataclass(frozen=True)
@@ -63,82 +63,82 @@ class Somewhere:
     """A decoder of which only the connection is wanted."""
 
 
-def _seat(clock: Clock | None = None, most: int = 8) -> Seat:
-    return Seat("a:1", most, clock or Clock())
+def _endpoint(clock: Clock | None = None, most: int = 8) -> Endpoint:
+    return Endpoint("a:1", most, clock or Clock())
 
 
 def _connection() -> Connection:
     return Connection(Somewhere())  # type: ignore[arg-type]
 
 
-def _free_slots(seat: Seat) -> int:
+def _free_slots(endpoint: Endpoint) -> int:
     """How many batches it may have until it has no room."""
     lent = 0
-    while seat.room and seat.connection is not None:
-        seat.connection.lend()
+    while endpoint.room and endpoint.connection is not None:
+        endpoint.connection.lend()
         lent += 1
     return lent
 
 
 async def test_a_new_server_has_one_batch_until_it_answered_and_then_one_more_than_instances() -> None:
-    seat = _seat()
-    assert seat.coming
-    assert _free_slots(seat) == 0
-    seat.admit(_connection(), instances=3)
-    assert _free_slots(seat) == 1
-    seat.answered()
-    assert _free_slots(seat) == 3
+    endpoint = _endpoint()
+    assert endpoint.coming
+    assert _free_slots(endpoint) == 0
+    endpoint.admit(_connection(), instances=3)
+    assert _free_slots(endpoint) == 1
+    endpoint.answered()
+    assert _free_slots(endpoint) == 3
 
 
 async def test_no_server_has_more_batches_than_slots() -> None:
-    seat = _seat(most=2)
-    seat.admit(_connection(), instances=7)
-    seat.answered()
-    assert _free_slots(seat) == 2
+    endpoint = _endpoint(most=2)
+    endpoint.admit(_connection(), instances=7)
+    endpoint.answered()
+    assert _free_slots(endpoint) == 2
 
 
 async def test_the_time_apart_doubles_until_a_batch_is_answered() -> None:
-    seat = _seat()
+    endpoint = _endpoint()
     pauses = []
     for _ in range(8):
-        seat.admit(_connection(), instances=1)
-        seat.lose(ServiceError("gone"))
-        pauses.append(seat.pause_s())
+        endpoint.admit(_connection(), instances=1)
+        endpoint.lose(ServiceError("gone"))
+        pauses.append(endpoint.pause_s())
     ceilings = [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
     assert all(ceiling / 2 <= pause <= ceiling for pause, ceiling in zip(pauses, ceilings, strict=True))
-    assert seat.report().ejected
-    seat.admit(_connection(), instances=1)
-    assert not seat.report().ejected
-    seat.answered()
-    assert seat.pause_s() <= 0.1
+    assert endpoint.report().ejected
+    endpoint.admit(_connection(), instances=1)
+    assert not endpoint.report().ejected
+    endpoint.answered()
+    assert endpoint.pause_s() <= 0.1
 
 
 async def test_doubt_ends_with_time_or_with_an_answer() -> None:
     clock = Clock()
-    seat = _seat(clock)
-    seat.admit(_connection(), instances=1)
-    seat.answered()
-    assert not seat.refused()
-    assert seat.doubtful
+    endpoint = _endpoint(clock)
+    endpoint.admit(_connection(), instances=1)
+    endpoint.answered()
+    assert not endpoint.refused()
+    assert endpoint.doubtful
     clock.now_s += 1.5
-    assert not seat.doubtful
-    seat.refused()
-    seat.answered()
-    assert not seat.doubtful
+    assert not endpoint.doubtful
+    endpoint.refused()
+    endpoint.answered()
+    assert not endpoint.doubtful
 
 
 async def test_five_failed_batches_in_a_row_are_the_servers_fault_and_one_is_while_it_is_new() -> None:
-    seat = _seat()
-    seat.admit(_connection(), instances=1)
-    assert seat.refused()
-    seat.answered()
-    assert [seat.refused() for _ in range(5)] == [False] * 4 + [True]
-    seat.answered()
-    assert not seat.refused()
+    endpoint = _endpoint()
+    endpoint.admit(_connection(), instances=1)
+    assert endpoint.refused()
+    endpoint.answered()
+    assert [endpoint.refused() for _ in range(5)] == [False] * 4 + [True]
+    endpoint.answered()
+    assert not endpoint.refused()
 
 
 async def test_a_draining_server_has_no_room_and_is_not_waited_for() -> None:
-    seat = _seat()
-    seat.admit(_connection(), instances=1)
-    seat.draining = True
-    assert not any((seat.room, seat.in_rotation, seat.coming, seat.report().ready))
+    endpoint = _endpoint()
+    endpoint.admit(_connection(), instances=1)
+    endpoint.draining = True
+    assert not any((endpoint.room, endpoint.in_rotation, endpoint.coming, endpoint.report().ready))

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from narrows.errors import InferenceFailed, ServiceError
-from narrows.loop_guard import LoopGuard
-from orchestrator.faults import Cause
+from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.runtime.loop_guard import LoopGuard
+from orchestrator.discovery.address import Address
+from orchestrator.discovery.service_discovery import ServiceDiscovery
+from orchestrator.discovery.sources import parse_sources
 from orchestrator.inference.contract import ServerLost
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.pool import NoServer, ServerPool
 from orchestrator.inference.triton_model import ModelMissing
-from orchestrator.replicas.address import Address
-from orchestrator.replicas.roster import Roster
-from orchestrator.replicas.sources import parse_sources
+from orchestrator.telemetry.faults import Cause
 
 
 @dataclass
@@ -80,13 +80,13 @@ class Fleet:
         self.servers = {f"{host}:1": Server() for host in hosts}
         self.told: list[tuple[Cause, str]] = []
         self.crashed: list[str] = []
-        self.roster = Roster(parse_sources(["fleet:1"]), resolver=self._resolve)
+        self.service_discovery = ServiceDiscovery(parse_sources(["fleet:1"]), resolver=self._resolve)
 
     async def _resolve(self, _name: Address) -> frozenset[str]:
         return frozenset(self.servers)
 
     async def look(self) -> None:
-        await self.roster.look_up(Address("fleet", 1))
+        await self.service_discovery.look_up(Address("fleet", 1))
 
     async def connect(self, address: str) -> OnServer:
         server = self.servers[address]
@@ -98,7 +98,7 @@ class Fleet:
     async def pool(self) -> AsyncIterator[ServerPool]:
         await self.look()
         pool = ServerPool(
-            self.roster,
+            self.service_discovery,
             self.connect,
             max_batch=4,
             slots=3,
@@ -117,7 +117,7 @@ async def run_one(pool: ServerPool, frames: int = 1) -> None:
 
 
 async def run_patiently(pool: ServerPool) -> int:
-    """A batch, as a lane sends it: again at once when its server is lost. Answers how often that was."""
+    """A batch, as a batcher sends it: again at once when its server is lost. Answers how often that was."""
     for retries in range(9):
         try:
             await run_one(pool)
@@ -217,7 +217,7 @@ async def test_without_any_server_it_says_where_it_looked() -> None:
 
 async def test_the_first_answer_of_a_name_is_waited_for_rather_than_called_a_fault() -> None:
     fleet = Fleet()
-    pool = ServerPool(fleet.roster, fleet.connect, max_batch=4, slots=3)
+    pool = ServerPool(fleet.service_discovery, fleet.connect, max_batch=4, slots=3)
     batch = asyncio.create_task(run_one(pool))
     await asyncio.sleep(0.05)
     assert not batch.done()
@@ -234,8 +234,8 @@ async def test_a_draining_server_ends_what_it_has_and_is_let_go_and_taken_back(m
         fleet.servers["a:1"].going.clear()
         held = [asyncio.create_task(run_one(pool)) for _ in range(2)]
         await until(lambda: pool.servers()["a:1"].outstanding == 1)
-        monkeypatch.setattr(fleet.roster, "draining", frozenset({"a:1"}))
-        for told in fleet.roster._followers:
+        monkeypatch.setattr(fleet.service_discovery, "draining", frozenset({"a:1"}))
+        for told in fleet.service_discovery._followers:
             told()
         for _ in range(5):
             await run_one(pool)
@@ -245,13 +245,13 @@ async def test_a_draining_server_ends_what_it_has_and_is_let_go_and_taken_back(m
         await asyncio.gather(*held)
         await until(lambda: fleet.servers["a:1"].closed == 1)
         assert fleet.servers["a:1"].batches == 1
-        monkeypatch.setattr(fleet.roster, "draining", frozenset())
-        for told in fleet.roster._followers:
+        monkeypatch.setattr(fleet.service_discovery, "draining", frozenset())
+        for told in fleet.service_discovery._followers:
             told()
         await until(lambda: len(pool.rotation) == 2)
 
 
-async def test_servers_come_and_go_with_the_roster() -> None:
+async def test_servers_come_and_go_with_the_service_discovery() -> None:
     fleet = Fleet("a")
     async with fleet.pool() as pool:
         await run_one(pool)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from narrows.errors import ServiceError
+from narrows.contract.errors import ServiceError
 from orchestrator.inference.region import FOLDER, SharedRegion, remove_abandoned_regions
 
 OWNER = """

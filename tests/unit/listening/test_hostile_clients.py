@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
 
 from edge_client.exposition import served
-from narrows.listening import HEADERS, Limits
+from narrows.runtime.http import make_app, serve
+from narrows.runtime.listening import HEADERS, Limits
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import DockerSocket
-from orchestrator.http import make_app, serve
 from orchestrator.page.guard import Guard
 from orchestrator.page.routes import make_page
 from tests.unit.listening.test_metrics_port import TOKEN, Ill

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import ServiceError
-from narrows.listening import Held, brings, check_exposure, limits, parse_address, same, to_give_up
+from narrows.contract.errors import ServiceError
+from narrows.runtime.listening import Held, brings, check_exposure, limits, parse_address, same, to_give_up
 
 TOKEN = "0123456789abcdef"
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from orchestrator.http import bearer_headers, make_app, serve
+from narrows.runtime.http import bearer_headers, make_app, serve
 from orchestrator.page.behind import Behind
 from orchestrator.page.scrape import Scraper
 

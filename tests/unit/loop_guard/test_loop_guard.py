@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 from structlog.testing import capture_logs
 
-from narrows.errors import ServiceError
-from narrows.loop_guard import LoopGuard, is_service_error
+from narrows.contract.errors import ServiceError
+from narrows.runtime.loop_guard import LoopGuard, is_service_error
 
 
 class Crashing:
@@ -30,8 +30,8 @@ class Crashing:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("narrows.loop_guard._FIRST_S", 0.0)
-    monkeypatch.setattr("narrows.loop_guard._LONGEST_S", 0.0)
+    monkeypatch.setattr("narrows.runtime.loop_guard._FIRST_S", 0.0)
+    monkeypatch.setattr("narrows.runtime.loop_guard._LONGEST_S", 0.0)
 
 
 async def test_a_loop_begins_anew_and_is_counted_each_time() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.autoscale.metrics import ScaleMetrics
-from orchestrator.metrics import Metrics
+from orchestrator.scaling.metrics import ScaleMetrics
+from orchestrator.telemetry.metrics import Metrics
 from tests.docs.blocks import blocks_of, shell_lines
 from tests.docs.commands import parse
 from tests.unit.monitoring.rules import ROOT, RUNBOOKS, Rule, alerts, cases, rules

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from monitoring.grafana.write import FOLDER, dashboards
-from orchestrator.autoscale.metrics import ScaleMetrics
-from orchestrator.metrics import Metrics
+from orchestrator.scaling.metrics import ScaleMetrics
+from orchestrator.telemetry.metrics import Metrics
 from tests.unit.monitoring.rules import ROOT, rules
 
 MADE = {name: json.loads(text) for name, text in dashboards().items()}

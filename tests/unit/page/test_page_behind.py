@@ -6,10 +6,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from orchestrator.http import serve
+from narrows.runtime.http import serve
+from orchestrator.discovery.address import Address
 from orchestrator.page.behind import REMEMBERED_S, Behind
 from orchestrator.page.scrape import Scraper
-from orchestrator.replicas.address import Address
 
 
 class Names:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from prometheus_client import generate_latest
 
-from narrows.errors import ServiceError
-from orchestrator.metrics import Metrics
-from orchestrator.page.fleet import Fleet
+from narrows.contract.errors import ServiceError
+from orchestrator.page.fleet import FleetHistory
 from orchestrator.page.reading import Counted, DispatcherReading, parse_metrics
+from orchestrator.telemetry.metrics import Metrics
 
 
 class Clock:
@@ -74,7 +74,7 @@ def reading(masks: int, *, in_time: int | None = None, load: float = 0.2, stream
 
 def test_rates_are_what_was_counted_since_the_page_began_to_look() -> None:
     clock = Clock()
-    fleet = Fleet(clock)
+    fleet = FleetHistory(clock)
     view = fleet.take({"a": reading(5000, in_time=1000)}, {})
     assert (view.masks_per_s, view.in_time_share) == (0.0, None)  # what was before is nobody's rate
     for second in range(1, 9):
@@ -88,7 +88,7 @@ def test_rates_are_what_was_counted_since_the_page_began_to_look() -> None:
 
 def test_the_objective_is_of_the_last_five_minutes() -> None:
     clock = Clock()
-    fleet = Fleet(clock)
+    fleet = FleetHistory(clock)
     masks = in_time = 0
     view = fleet.take({"a": reading(masks, in_time=in_time)}, {})
     for second in range(400):
@@ -100,7 +100,7 @@ def test_the_objective_is_of_the_last_five_minutes() -> None:
 
 
 def test_dispatchers_add_up_and_one_that_is_away_is_named() -> None:
-    fleet = Fleet(Clock())
+    fleet = FleetHistory(Clock())
     view = fleet.take({"a": reading(0, load=0.2), "b": reading(0, load=0.3)}, {"c": "refused"})
     assert view.load == pytest.approx(0.5)
     assert (view.streams, view.backlog_frames, view.dispatchers) == (8, 2, 3)
@@ -109,13 +109,13 @@ def test_dispatchers_add_up_and_one_that_is_away_is_named() -> None:
 
 def test_the_load_is_that_of_the_busiest_bundle() -> None:
     both = DispatcherReading(load={"aa": 0.2, "bb": 0.7}, busy={"aa": 0.9, "bb": 0.4}, instances={"aa": 8, "bb": 2})
-    view = Fleet(Clock()).take({"a": both}, {})
+    view = FleetHistory(Clock()).take({"a": both}, {})
     assert (view.load, view.busy, view.instances) == (0.7, 0.4, 2)
 
 
 def test_the_chart_follows_the_capacity() -> None:
     clock = Clock()
-    fleet = Fleet(clock)
+    fleet = FleetHistory(clock)
     for second in range(60):
         clock.now_s += 1
         n = 2 if second < 30 else 4
@@ -130,7 +130,7 @@ def test_the_chart_follows_the_capacity() -> None:
 
 def test_the_past_is_bounded() -> None:
     clock = Clock()
-    fleet = Fleet(clock)
+    fleet = FleetHistory(clock)
     for _ in range(500):
         clock.now_s += 1
         view = fleet.take({"a": reading(0)}, {})

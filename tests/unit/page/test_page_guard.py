@@ -9,9 +9,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from narrows.errors import ServiceError
-from narrows.wire import FrameIdentity
-from orchestrator.http import serve
+from narrows.contract.errors import ServiceError
+from narrows.contract.wire import FrameIdentity
+from narrows.runtime.http import serve
 from orchestrator.page.behind import Behind
 from orchestrator.page.filmed import Filmed
 from orchestrator.page.guard import Guard

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.load_line import MOST_COUNTS, POINTS_A_COUNT, SETTLED_S, LoadLine, LoadPoint, Offer, Offers, fit_line
+from orchestrator.telemetry.load_line import (
+    MOST_COUNTS,
+    POINTS_A_COUNT,
+    SETTLED_S,
+    LoadLine,
+    LoadPoint,
+    Offer,
+    Offers,
+    fit_line,
+)
 
 
 def points(*pairs: tuple[int, float]) -> list[LoadPoint]:

@@ -9,19 +9,19 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.wire import StreamSettings
-from orchestrator.page.fleet import Fleet, FleetView
+from narrows.contract.wire import StreamSettings
+from orchestrator.page.fleet import FleetHistory, FleetView
 from orchestrator.page.reading import Counted, DispatcherReading
 from orchestrator.page.redis_view import Pulse
 from orchestrator.page.routes import parse_query
 from orchestrator.page.rows import LARGEST_PAGE, Order, Query, Row, count_states, page_of
-from orchestrator.page.states import State
-from orchestrator.page.verdict import Level, judge
+from orchestrator.page.states import StreamState
+from orchestrator.page.verdict import HealthLevel, judge
 
 
 def row(
     stream: str,
-    state: State = State.LIVE,
+    state: StreamState = StreamState.LIVE,
     *,
     group: str = "default",
     rate: float = 5.0,
@@ -29,7 +29,7 @@ def row(
     offered: float = 5.0,
     skipped: float = 0.0,
 ) -> Row:
-    silent_s = {State.NEW: None, State.DEAD: 30.0}.get(state, 0.1)
+    silent_s = {StreamState.NEW: None, StreamState.DEAD: 30.0}.get(state, 0.1)
     pulse = Pulse(waiting, 0, 0, 0, 0, 0, 0, 0)
     return Row(stream, state, silent_s, None, offered, rate, skipped, StreamSettings(group=group), True, pulse, None)
 
@@ -77,10 +77,16 @@ def test_numbers_in_names_sort_as_numbers() -> None:
 
 
 def test_trouble_comes_first() -> None:
-    rows = [row("a"), row("b", State.NEW), row("c", State.DEAD), row("d", State.STALLED)]
+    rows = [row("a"), row("b", StreamState.NEW), row("c", StreamState.DEAD), row("d", StreamState.STALLED)]
     assert names(Query(), rows) == ["d", "c", "a", "b"]
-    assert names(Query(state=State.DEAD), rows) == ["c"]
-    assert count_states(rows) == {State.STALLED: 1, State.NO_MASKS: 0, State.DEAD: 1, State.LIVE: 1, State.NEW: 1}
+    assert names(Query(state=StreamState.DEAD), rows) == ["c"]
+    assert count_states(rows) == {
+        StreamState.STALLED: 1,
+        StreamState.NO_MASKS: 0,
+        StreamState.DEAD: 1,
+        StreamState.LIVE: 1,
+        StreamState.NEW: 1,
+    }
 
 
 def test_order_by_rate_and_by_waiting() -> None:
@@ -97,7 +103,7 @@ def test_who_floods_and_who_loses_comes_first_if_asked_for() -> None:
 
 def test_a_query_is_read_from_an_address_and_nonsense_is_refused() -> None:
     query = parse_query({"q": "gate", "state": "dead", "order": "rate", "page": "4", "size": "24"})
-    assert query == Query("gate", State.DEAD, Order.RATE, 4, 24)
+    assert query == Query("gate", StreamState.DEAD, Order.RATE, 4, 24)
     assert parse_query({}) == Query()
     for wrong in ({"state": "asleep"}, {"order": "random"}, {"page": "two"}):
         with pytest.raises(web.HTTPBadRequest):
@@ -105,38 +111,44 @@ def test_a_query_is_read_from_an_address_and_nonsense_is_refused() -> None:
 
 
 def fleet(**changes: object) -> FleetView:
-    view = Fleet().take({"a": DispatcherReading(Counted(), load={"aa": 0.2}, instances={"aa": 1})}, {})
+    view = FleetHistory().take({"a": DispatcherReading(Counted(), load={"aa": 0.2}, instances={"aa": 1})}, {})
     return replace(view, **changes)  # type: ignore[arg-type]
 
 
 def test_a_fleet_without_faults_is_well() -> None:
     verdict = judge(fleet(), FLEET, "")
-    assert (verdict.level, verdict.text, verdict.findings) == (Level.WELL, "The fleet is well", ())
+    assert (verdict.level, verdict.text, verdict.findings) == (HealthLevel.WELL, "The fleet is well", ())
 
 
 @pytest.mark.parametrize(
     ("view", "rows", "trouble", "level", "words"),
     [
-        (fleet(load=0.9), FLEET, "", Level.WATCH, "80 %"),
-        (fleet(load=1.2), FLEET, "", Level.ILL, "above the capacity"),
-        (fleet(in_time_share=0.98, frames_due=500), FLEET, "", Level.WATCH, "500 ms"),
-        (fleet(backlog_age_s=3.0, backlog_frames=2), FLEET, "", Level.WATCH, "wait longer"),
-        (fleet(dispatchers=1, away={"http://a": "refused"}), FLEET, "", Level.ILL, "http://a does not answer: refused"),
-        (fleet(dispatchers=2, away={"http://a": "refused"}), FLEET, "", Level.WATCH, "http://a"),
-        (fleet(not_ready=("decoder away",)), FLEET, "", Level.ILL, "decoder away"),
-        (fleet(), FLEET, "Redis does not answer", Level.ILL, "Redis does not answer"),
-        (fleet(), [row("gate-3", State.DEAD)], "", Level.WATCH, "gate-3: no frame comes"),
-        (fleet(), [row("gate-3", State.STALLED)], "", Level.ILL, "gate-3: frames come and none ends"),
+        (fleet(load=0.9), FLEET, "", HealthLevel.WATCH, "80 %"),
+        (fleet(load=1.2), FLEET, "", HealthLevel.ILL, "above the capacity"),
+        (fleet(in_time_share=0.98, frames_due=500), FLEET, "", HealthLevel.WATCH, "500 ms"),
+        (fleet(backlog_age_s=3.0, backlog_frames=2), FLEET, "", HealthLevel.WATCH, "wait longer"),
+        (
+            fleet(dispatchers=1, away={"http://a": "refused"}),
+            FLEET,
+            "",
+            HealthLevel.ILL,
+            "http://a does not answer: refused",
+        ),
+        (fleet(dispatchers=2, away={"http://a": "refused"}), FLEET, "", HealthLevel.WATCH, "http://a"),
+        (fleet(not_ready=("decoder away",)), FLEET, "", HealthLevel.ILL, "decoder away"),
+        (fleet(), FLEET, "Redis does not answer", HealthLevel.ILL, "Redis does not answer"),
+        (fleet(), [row("gate-3", StreamState.DEAD)], "", HealthLevel.WATCH, "gate-3: no frame comes"),
+        (fleet(), [row("gate-3", StreamState.STALLED)], "", HealthLevel.ILL, "gate-3: frames come and none ends"),
     ],
 )
-def test_what_is_wrong_is_said(view: FleetView, rows: list[Row], trouble: str, level: Level, words: str) -> None:
+def test_what_is_wrong_is_said(view: FleetView, rows: list[Row], trouble: str, level: HealthLevel, words: str) -> None:
     verdict = judge(view, rows, trouble)
     assert verdict.level is level
     assert words in verdict.findings[0].text
 
 
 def test_the_worst_comes_first_and_old_deaths_are_no_news() -> None:
-    long_dead = replace(row("old", State.DEAD), silent_s=90_000.0)
-    assert judge(fleet(), [long_dead], "").level is Level.WELL
-    verdict = judge(fleet(load=1.2, backlog_age_s=9.0), [row("a", State.DEAD)], "")
-    assert [finding.level for finding in verdict.findings] == [Level.ILL, Level.WATCH, Level.WATCH]
+    long_dead = replace(row("old", StreamState.DEAD), silent_s=90_000.0)
+    assert judge(fleet(), [long_dead], "").level is HealthLevel.WELL
+    verdict = judge(fleet(load=1.2, backlog_age_s=9.0), [row("a", StreamState.DEAD)], "")
+    assert [finding.level for finding in verdict.findings] == [HealthLevel.ILL, HealthLevel.WATCH, HealthLevel.WATCH]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from narrows.bundle import Bundle
-from narrows.errors import BundleError
-from narrows.painting import Legend, blend, colour_wheel, side_by_side, to_palette_png
+from narrows.client.painting import Legend, blend, colour_wheel, side_by_side, to_palette_png
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import BundleError
 
 DEMO_BUNDLE = Path(__file__).resolve().parents[3] / "bundles" / "demo"
 

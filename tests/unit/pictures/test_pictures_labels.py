@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from narrows.errors import PictureError
-from narrows.pictures import read_labels
+from narrows.contract.errors import PictureError
+from narrows.runtime.pictures import read_labels
 
 LABELS = np.arange(24, dtype=np.uint8).reshape(4, 6)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import narrows
-from edge_client.encoder import fitted
+from edge_client.encode.encoder import fitted
 
 SIDES = st.integers(1, 60)
 

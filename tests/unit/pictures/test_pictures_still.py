@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from narrows.errors import PictureError
-from narrows.pictures import read_picture
+from narrows.contract.errors import PictureError
+from narrows.runtime.pictures import read_picture
 from tests.unit.pictures.raw_png import png
 
 HEIGHT, WIDTH = 24, 40

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from narrows.errors import PictureError
-from narrows.pictures import frame_picture
-from narrows.pictures.orientation import matrix_orientation
+from narrows.contract.errors import PictureError
+from narrows.runtime.pictures import frame_picture
+from narrows.runtime.pictures.orientation import matrix_orientation
 
 av = pytest.importorskip("av", reason="needs the extra: pip install 'narrows[video]'")
 ONE = 1 << 16

@@ -16,13 +16,13 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_client import link
-from narrows.broker import connect, named_errors
-from narrows.broker.url import check_encoding, check_url, with_credentials
-from narrows.errors import ServiceError
-from narrows.finding import fail
-from narrows.redact import _Known, keep_secret, redact
-from orchestrator.dispatch.store import Store
+from edge_client.transport import link
+from narrows.contract.errors import ServiceError
+from narrows.runtime.finding import fail
+from narrows.runtime.redact import _Known, keep_secret, redact
+from narrows.runtime.redis import connect, named_errors
+from narrows.runtime.redis.store import Store
+from narrows.runtime.redis.url import check_encoding, check_url, with_credentials
 
 ROOT = Path(__file__).parents[3]
 _PASSWORDS = st.text(
@@ -185,7 +185,7 @@ def test_what_a_library_says_of_a_password_is_hidden() -> None:
 
 _PROGRAM = """
 import logging, sys, warnings
-from narrows.redact import keep_secret, redact_stderr
+from narrows.runtime.redact import keep_secret, redact_stderr
 redact_stderr()
 keep_secret("pass/word#1")
 print("printed pass/word#1", file=sys.stderr)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.registry import canaries
+from narrows.client.registry import canaries
 
 FLEET = [f"cam-{number}" for number in range(1000)]
 SHARES = st.floats(0, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from narrows.registry.overview import state_of
+from narrows.client.registry.overview import state_of
 
 NOW_MS = 10_000_000
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import RecordError, ServiceError
-from orchestrator.replicas.address import Address
-from orchestrator.replicas.record import MAX_RECORD_BYTES, ServerRecord
-from orchestrator.replicas.sources import Source, parse_sources
+from narrows.contract.errors import RecordError, ServiceError
+from orchestrator.discovery.address import Address
+from orchestrator.discovery.record import MAX_RECORD_BYTES, ServerRecord
+from orchestrator.discovery.sources import EndpointSource, parse_sources
 
 PORTS = st.integers(1, 65535)
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9_.-]{0,20}[a-z0-9])?", fullmatch=True)
@@ -98,11 +98,11 @@ def test_a_newer_record_may_have_more_fields_but_not_another_version() -> None:
 
 def test_values_name_servers_names_and_the_register_in_one_list() -> None:
     assert parse_sources(["10.0.0.7:8001, dns:tasks.triton:8001", "redis:", "[::1]:9", "triton:8001"]) == (
-        Source(Address("10.0.0.7", 8001)),
-        Source(Address("tasks.triton", 8001), named=True),
-        Source(None),
-        Source(Address("::1", 9)),
-        Source(Address("triton", 8001), named=True),
+        EndpointSource(Address("10.0.0.7", 8001)),
+        EndpointSource(Address("tasks.triton", 8001), named=True),
+        EndpointSource(None),
+        EndpointSource(Address("::1", 9)),
+        EndpointSource(Address("triton", 8001), named=True),
     )
 
 

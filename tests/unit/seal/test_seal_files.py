@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from narrows.errors import SecretError
-from narrows.secret_files import read_secret
+from narrows.contract.errors import SecretError
+from narrows.contract.secret_files import read_secret
 
 
 def secret(folder: Path, mode: int) -> Path:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import SealKeyRevoked, SealKeyUnknown, SecretError
-from narrows.seal import CameraKey, Keyring
-from narrows.seal.key_folder import KeyFolder
-from narrows.secret_files import read_secret, write_secret
+from narrows.contract.errors import SealKeyRevoked, SealKeyUnknown, SecretError
+from narrows.contract.seal import CameraKey, Keyring
+from narrows.contract.seal.key_folder import KeyFolder
+from narrows.contract.secret_files import read_secret, write_secret
 
 HOUR_MS = 3_600_000
 FIRST = Keyring().rotated(0, None)

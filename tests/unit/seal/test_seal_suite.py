@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import PacketError, SealBroken, SealUnsupported
-from narrows.seal import CameraKey, Keyring, Root, open_packet, seal_packet
-from narrows.wire import FeaturePacket
+from narrows.contract.errors import PacketError, SealBroken, SealUnsupported
+from narrows.contract.seal import CameraKey, Keyring, Root, open_packet, seal_packet
+from narrows.contract.wire import FeaturePacket
 from tests.unit.seal import seal_reference
 from tests.unit.wire.wire_strategies import packets
 

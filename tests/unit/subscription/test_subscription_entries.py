@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import narrows
-from narrows.errors import RecordError, ServiceError
-from narrows.subscription import parse_entry, subscribe
-from narrows.subscription.describe import describe
-from narrows.wire import FrameIdentity, MaskPacket, Refusal, Skip, Timings
-from narrows.wire.outcome import outcome_to_json
+from narrows.client.subscription import parse_entry, subscribe
+from narrows.client.subscription.describe import describe
+from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal, Skip, Timings
+from narrows.contract.wire.outcome import outcome_to_json
 
 LABELS = np.array([[0, 1], [1, 1]], np.uint8)
 MASK = MaskPacket(255, FrameIdentity(1, 2), 1000, 1, 5, LABELS, np.array([1, 3], np.uint32), Timings(1, 2, 3, 4, 5))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.supervise.cpu_quota import PERIOD_US, QuotaUnavailable, find_hierarchy
+from orchestrator.servers.cpu_quota import PERIOD_US, QuotaUnavailable, find_hierarchy
 
 
 def tree(folder: Path, mounts: str, own: str) -> tuple[Path, Path]:

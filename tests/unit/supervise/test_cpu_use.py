@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.supervise.cpu_use import used_s
+from orchestrator.servers.cpu_use import used_s
 
 STAT = "{pid} (a (odd) name) S 1 2 3 4 5 6 7 8 9 10 {utime} {stime} {cutime} {cstime} 15 16 17 18 19 20"
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -1,7 +1,7 @@
 """A server goes when every living dispatcher has let it go, and not before."""
 
-from orchestrator.report import FRESH_MS, DispatcherReport, ServerReport
-from orchestrator.supervise.drained import HEARD_MS, who_holds
+from narrows.contract.records.report import FRESH_MS, DispatcherReport, ServerReport
+from orchestrator.servers.drained import HEARD_MS, who_holds
 
 SERVER, SINCE_MS = "127.0.0.1:8001", 1_000_000
 HEARD = SINCE_MS + HEARD_MS

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import RecordError
-from orchestrator.supervise.host_record import MAX_RECORD_BYTES, HostState, Wanted
+from narrows.contract.errors import RecordError
+from orchestrator.servers.host_record import MAX_RECORD_BYTES, HostState, WantedServers
 
 counts = st.integers(0, 2**53)
 STATE = HostState(1_000, "me", 4, 2, ready=1, starting=1, servers=("127.0.0.1:1",), trouble="no space left")
@@ -15,7 +15,7 @@ STATE = HostState(1_000, "me", 4, 2, ready=1, starting=1, servers=("127.0.0.1:1"
 
 @given(counts, counts)
 def test_what_is_wanted_comes_back(target: int, token: int) -> None:
-    assert Wanted.parse(Wanted(target, token).to_json()) == Wanted(target, token)
+    assert WantedServers.parse(WantedServers(target, token).to_json()) == WantedServers(target, token)
 
 
 def test_a_state_comes_back_and_may_be_newer() -> None:
@@ -25,7 +25,7 @@ def test_a_state_comes_back_and_may_be_newer() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_record_or_a_named_error(data: bytes) -> None:
-    for kind in (Wanted, HostState):
+    for kind in (WantedServers, HostState):
         try:
             kind.parse(data)
         except RecordError:
@@ -47,4 +47,4 @@ def test_any_bytes_are_a_record_or_a_named_error(data: bytes) -> None:
 )
 def test_what_is_wanted_cannot_be_read(data: bytes) -> None:
     with pytest.raises(RecordError):
-        Wanted.parse(data)
+        WantedServers.parse(data)

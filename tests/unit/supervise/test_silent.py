@@ -1,8 +1,8 @@
 """Who is gone for good: silent for long enough in our own sight."""
 
-from orchestrator.report import FRESH_MS
-from orchestrator.supervise.host_record import HostState
-from orchestrator.supervise.silent import GONE_S, Silent
+from narrows.contract.records.report import FRESH_MS
+from orchestrator.servers.host_record import HostState
+from orchestrator.servers.silent import GONE_S, Silent
 
 NOW_MS = 1_000_000
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from narrows.errors import ServiceError
-from orchestrator.supervise.triton_environment import ENVIRONMENT_VARIABLE, TritonEnvironment
+from narrows.contract.errors import ServiceError
+from orchestrator.servers.triton_environment import ENVIRONMENT_VARIABLE, TritonEnvironment
 
 
 def test_an_absent_environment_is_answered_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from narrows.doctor.machine import OLDEST_PYTHON, Machine, problems
+from narrows.ops.doctor.machine import OLDEST_PYTHON, HostMachine, problems
 from tools import setup, setup_environment
 from tools.environments import Environment
 from tools.setup import remedies, version_of
@@ -25,7 +25,9 @@ def test_an_old_python_can_read_what_it_reads_first(read: Path) -> None:
 
 
 def test_an_old_python_is_told_what_a_newer_one_would_be_told() -> None:
-    (problem,) = problems(replace(Machine.look(), python=(3, 6), system="Linux", architecture="x86_64", glibc=(2, 36)))
+    (problem,) = problems(
+        replace(HostMachine.look(), python=(3, 6), system="Linux", architecture="x86_64", glibc=(2, 36))
+    )
     assert setup_environment.OLDEST == OLDEST_PYTHON
     (told,) = [
         each.value

@@ -5,8 +5,8 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from narrows.bundle import Bundle
-from narrows.triton_config import Backend, Kind, fill_repository, model_config, model_name
+from narrows.contract.bundle import Bundle
+from narrows.runtime.triton_config import Backend, InstanceKind, fill_repository, model_config, model_name
 
 BUNDLE = Path(__file__).parents[3] / "bundles" / "demo"
 
@@ -20,9 +20,11 @@ def parse(text: str) -> model_config_pb2.ModelConfig:
     return text_format.Parse(text, model_config_pb2.ModelConfig())
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(InstanceKind))
 @pytest.mark.parametrize("instances", [1, 3])
-def test_it_is_a_model_configuration_with_the_bundles_shapes(bundle: Bundle, kind: Kind, instances: int) -> None:
+def test_it_is_a_model_configuration_with_the_bundles_shapes(
+    bundle: Bundle, kind: InstanceKind, instances: int
+) -> None:
     config = parse(model_config(bundle, max_batch=16, instances=instances, kind=kind))
     latent = list(bundle.manifest.latent.as_tuple())
     assert config.name == model_name(bundle.id) == f"decoder_{bundle.hex_id}"
@@ -49,7 +51,7 @@ def test_batches_are_joined_without_the_settings_that_stall_triton(bundle: Bundl
 def test_tensorrt_is_asked_for_on_a_gpu_only(bundle: Bundle) -> None:
     assert parse(model_config(bundle, backend=Backend.TENSORRT)).backend == "tensorrt"
     with pytest.raises(ValueError, match="TensorRT"):
-        model_config(bundle, kind=Kind.CPU, backend=Backend.TENSORRT)
+        model_config(bundle, kind=InstanceKind.CPU, backend=Backend.TENSORRT)
 
 
 @pytest.mark.parametrize(("max_batch", "instances"), [(0, 1), (1, 0)])
@@ -84,5 +86,5 @@ def test_the_committed_configurations_are_those_of_the_demo_bundle(bundle: Bundl
     described = sorted(path.name for path in repository.iterdir() if path.is_dir())
     assert model_name(bundle.id) in described, "run `narrows export` for the demo bundle, and remove the old folder"
     folder = repository / model_name(bundle.id)
-    assert (folder / "config.pbtxt").read_text() == model_config(bundle, kind=Kind.GPU)
-    assert (folder / "configs" / "cpu.pbtxt").read_text() == model_config(bundle, kind=Kind.CPU)
+    assert (folder / "config.pbtxt").read_text() == model_config(bundle, kind=InstanceKind.GPU)
+    assert (folder / "configs" / "cpu.pbtxt").read_text() == model_config(bundle, kind=InstanceKind.CPU)

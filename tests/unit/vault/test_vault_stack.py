@@ -10,17 +10,17 @@ import pytest
 from typer.testing import CliRunner
 
 from narrows.cli.root import app
-from narrows.errors import SecretError
-from narrows.seal import CameraKey
-from narrows.seal.key_folder import KeyFolder
-from narrows.secret_files import write_secret
-from narrows.vault import Dealt, Plan, deal
-from narrows.vault.holders import HOLDERS
+from narrows.contract.errors import SecretError
+from narrows.contract.seal import CameraKey
+from narrows.contract.seal.key_folder import KeyFolder
+from narrows.contract.secret_files import write_secret
+from narrows.ops.secrets import SecretsPlan, WrittenSecrets, deal
+from narrows.ops.secrets.holders import HOLDERS
 
 
-def dealt(out: Path, *cameras: str, demo_cameras: int = 2, names: tuple[str, ...] = ()) -> Dealt:
+def dealt(out: Path, *cameras: str, demo_cameras: int = 2, names: tuple[str, ...] = ()) -> WrittenSecrets:
     address, public = "rediss://redis:6379/0", "rediss://cloud.example:6380/0"
-    return deal(Plan(out, 4, demo_cameras, cameras, address, public, names))
+    return deal(SecretsPlan(out, 4, demo_cameras, cameras, address, public, names))
 
 
 def contents(out: Path) -> dict[str, bytes]:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import BundleError, FrameRefused, RecordError, SecretError
-from narrows.wire.record import decode_object
+from narrows.contract.errors import BundleError, FrameRefused, RecordError, SecretError
+from narrows.contract.wire.record import decode_object
 from tests.fuzz.targets import RECORDS, TARGETS
 
 NAMED = (RecordError, SecretError, BundleError, FrameRefused)

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from edge_client.settings import EdgeSettings
-from narrows import errors
-from narrows.errors import FrameRefused
-from narrows.registry.audit import AUDIT_ENTRIES
-from narrows.wire import (
+from narrows.client.registry.audit import AUDIT_ENTRIES
+from narrows.contract import errors
+from narrows.contract.errors import FrameRefused
+from narrows.contract.wire import (
     Control,
     FeaturePacket,
     FrameIdentity,
     Install,
-    Kind,
     LatentShape,
     MaskPacket,
+    PacketKind,
     Policy,
     Refusal,
     ShardKeys,
@@ -32,8 +32,8 @@ from narrows.wire import (
     Timings,
     shard_of,
 )
-from narrows.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, UNREADY_KEY, ScaleKeys
-from narrows.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
+from narrows.contract.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, UNREADY_KEY, ScaleKeys
+from narrows.contract.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
 from orchestrator.dispatch.settings import DispatchSettings
 
 EDGE_MAXLEN = EdgeSettings("folder", "cam-1", "redis://h", Path(), Path()).maxlen
@@ -63,7 +63,7 @@ def described_packet(name: str) -> FeaturePacket:
             **fields,
             "bundle_id": int(fields["bundle_id"], 16),
             "shape": LatentShape(*fields["shape"]),
-            "kind": Kind[fields["kind"]],
+            "kind": PacketKind[fields["kind"]],
             "reference_digest": int(fields["reference_digest"], 16),
             "own_digest": int(fields["own_digest"], 16),
             "payload": bytes.fromhex(fields["payload"]),

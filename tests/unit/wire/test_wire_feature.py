@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import (
+from narrows.contract.errors import (
     FieldInvalid,
     FrameRefused,
     PacketCorrupt,
@@ -22,8 +22,8 @@ from narrows.errors import (
     SchemaUnknown,
     ShapeBeyondLimits,
 )
-from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape
-from narrows.wire.feature import HEADER_BYTES, MAX_PACKET_BYTES
+from narrows.contract.wire import FeaturePacket, FrameIdentity, LatentShape, PacketKind
+from narrows.contract.wire.feature import HEADER_BYTES, MAX_PACKET_BYTES
 from tests.unit.wire.wire_strategies import mutated, packets
 
 KEY = FeaturePacket(
@@ -36,7 +36,7 @@ KEY = FeaturePacket(
     own_digest=5,
     payload=b"symbols",
 )
-PREDICTED = replace(KEY, kind=Kind.PREDICTED, reference_distance=1, reference_digest=9)
+PREDICTED = replace(KEY, kind=PacketKind.PREDICTED, reference_distance=1, reference_digest=9)
 
 
 def with_crc(data: bytes | bytearray) -> bytes:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import StreamIdInvalid
-from narrows.wire import ShardKeys, StreamKeys, shard_of
-from narrows.wire.keys import check_stream_id, parse_feature_key
+from narrows.contract.errors import StreamIdInvalid
+from narrows.contract.wire import ShardKeys, StreamKeys, shard_of
+from narrows.contract.wire.keys import check_stream_id, parse_feature_key
 
 stream_ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import RecordError
-from narrows.wire import FrameIdentity, MaskPacket, Timings
-from narrows.wire.mask import MAX_MASK_BYTES, class_areas
+from narrows.contract.errors import RecordError
+from narrows.contract.wire import FrameIdentity, MaskPacket, Timings
+from narrows.contract.wire.mask import MAX_MASK_BYTES, class_areas
 from tests.unit.wire.wire_strategies import masks, mutated
 
 LABELS = np.array([[0, 0, 1], [0, 2, 1]], dtype=np.uint8)

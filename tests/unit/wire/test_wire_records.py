@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.errors import RecordError
-from narrows.wire import Control, FrameIdentity, Install, Policy, Refusal, Skip, StreamSettings
-from narrows.wire.outcome import MAX_OUTCOME_BYTES, REFUSED, SKIPPED, outcome_from_json, outcome_to_json
+from narrows.contract.errors import RecordError
+from narrows.contract.wire import Control, FrameIdentity, Install, Policy, Refusal, Skip, StreamSettings
+from narrows.contract.wire.outcome import MAX_OUTCOME_BYTES, REFUSED, SKIPPED, outcome_from_json, outcome_to_json
 from tests.unit.wire.wire_strategies import U8, U32, identities
 
 PARSERS: dict[str, Callable[[bytes], object]] = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from narrows.wire import FeaturePacket, FrameIdentity, Kind, LatentShape, MaskPacket, Timings
-from narrows.wire.feature import MAX_SYMBOLS
-from narrows.wire.mask import class_areas
+from narrows.contract.wire import FeaturePacket, FrameIdentity, LatentShape, MaskPacket, PacketKind, Timings
+from narrows.contract.wire.feature import MAX_SYMBOLS
+from narrows.contract.wire.mask import class_areas
 
 U8, U32, U48, U64 = (st.integers(0, (1 << bits) - 1) for bits in (8, 32, 48, 64))
 identities = st.builds(FrameIdentity, U64, U32)
@@ -18,8 +18,8 @@ shapes = st.builds(LatentShape, st.integers(1, 1024), st.integers(1, 2048), st.i
 
 @st.composite
 def packets(draw: st.DrawFn) -> FeaturePacket:
-    kind = draw(st.sampled_from(Kind))
-    predicted, sealed = kind is Kind.PREDICTED, draw(st.booleans())
+    kind = draw(st.sampled_from(PacketKind))
+    predicted, sealed = kind is PacketKind.PREDICTED, draw(st.booleans())
     distance = draw(st.integers(1, 255)) if predicted else 0
     return FeaturePacket(
         bundle_id=draw(U64),

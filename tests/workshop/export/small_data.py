@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from narrows.dataset import FolderDataset
+from narrows.models.dataset import FolderDataset
 
 SIZE = (96, 64)
 

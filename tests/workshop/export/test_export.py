@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from edge_client.encoder import Encoder
-from narrows.bundle import Bundle
+from edge_client.encode.encoder import OnnxEncoder
 from narrows.cli.evaluate import evaluate_bundle
-from narrows.codec import decode_symbols, encode_symbols, quantise, remember
-from narrows.dataset import FolderDataset
-from narrows.errors import WeightsMismatch
-from narrows.export.graphs import DecoderGraph
-from narrows.export.motion import moving
-from narrows.export.recount import recount
-from narrows.export.write import Labelling, write_bundle
-from narrows.nn.network import JointNetwork, NetworkShape
-from narrows.onnx_runtime import InferenceSession
-from narrows.training.augment import normalise
-from narrows.training.run import load_checkpoint
-from narrows.training.warm_start import begin_from
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import decode_symbols, encode_symbols, quantise, remember
+from narrows.contract.errors import WeightsMismatch
+from narrows.models.dataset import FolderDataset
+from narrows.models.export.graphs import DecoderGraph
+from narrows.models.export.motion import moving
+from narrows.models.export.recount import recount
+from narrows.models.export.write import Labelling, write_bundle
+from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.training.augment import normalise
+from narrows.models.training.run import load_checkpoint
+from narrows.models.training.warm_start import begin_from
+from narrows.runtime.onnx_runtime import InferenceSession
 from tests.workshop.export.small_data import SIZE, made_up
 
 
@@ -59,7 +59,7 @@ def test_the_decoder_graph_answers_like_the_network_for_mixed_levels(bundle: Bun
 
 def test_the_float_encoder_answers_like_the_network(bundle: Bundle, network: JointNetwork, data: FolderDataset) -> None:
     picture = data.read("s0").picture
-    latent = Encoder(bundle, path=bundle.float_encoder_path).latent(picture)
+    latent = OnnxEncoder(bundle, path=bundle.float_encoder_path).latent(picture)
     pixels = torch.from_numpy(((picture.astype(np.float32) - 127) / 128).transpose(2, 0, 1)[None].copy())
     with torch.no_grad():
         expected = network.encoder(pixels)[0].numpy()
@@ -68,8 +68,8 @@ def test_the_float_encoder_answers_like_the_network(bundle: Bundle, network: Joi
 
 def test_the_int8_encoder_is_a_quarter_of_the_float_one_and_close_to_it(bundle: Bundle, data: FolderDataset) -> None:
     picture = data.read("s1").picture
-    exact = Encoder(bundle, path=bundle.float_encoder_path).latent(picture)
-    rough = Encoder(bundle).latent(picture)
+    exact = OnnxEncoder(bundle, path=bundle.float_encoder_path).latent(picture)
+    rough = OnnxEncoder(bundle).latent(picture)
     assert bundle.encoder_path.stat().st_size < 0.4 * bundle.float_encoder_path.stat().st_size
     assert np.corrcoef(exact.ravel(), rough.ravel())[0, 1] > 0.95
 
@@ -81,7 +81,7 @@ def test_no_path_of_the_machine_that_exported_is_in_the_bundle(bundle: Bundle) -
 
 
 def test_symbols_of_every_level_survive_the_bundles_tables(bundle: Bundle, data: FolderDataset) -> None:
-    latent = Encoder(bundle).latent(data.read("s2").picture)
+    latent = OnnxEncoder(bundle).latent(data.read("s2").picture)
     for level, gain in enumerate(bundle.gains):
         symbols = bundle.tables.silence(quantise(latent, gain), level)
         payload = encode_symbols(symbols, bundle.tables, level)
@@ -90,7 +90,7 @@ def test_symbols_of_every_level_survive_the_bundles_tables(bundle: Bundle, data:
 
 def test_predicted_frames_of_every_level_survive_the_bundles_tables(bundle: Bundle, data: FolderDataset) -> None:
     assert bundle.tables.predicted
-    encoder = Encoder(bundle)
+    encoder = OnnxEncoder(bundle)
     (clip,) = moving([data.read("s3").picture], seed=5)
     latents = [encoder.latent(view) for view in clip]
     for level, gain in enumerate(bundle.gains):

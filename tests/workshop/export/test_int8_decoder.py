@@ -9,15 +9,15 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from narrows.bundle import Bundle
-from narrows.bundle.int8_decoder import DECODER_INT8, RECORD
-from narrows.dataset import FolderDataset
-from narrows.evaluation.in_process import InProcessDecoder
-from narrows.export.int8_loss import Loss
-from narrows.export.quantise import MOST_LOST_POINTS, add_int8_decoder, split_off
-from narrows.export.recount import recount
-from narrows.export.write import Labelling, write_bundle
-from narrows.nn.network import JointNetwork, NetworkShape
+from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
+from narrows.models.dataset import FolderDataset
+from narrows.models.evaluation.in_process import InProcessDecoder
+from narrows.models.export.int8_loss import Loss
+from narrows.models.export.quantise import MOST_LOST_POINTS, add_int8_decoder, split_off
+from narrows.models.export.recount import recount
+from narrows.models.export.write import Labelling, write_bundle
+from narrows.models.nn.network import JointNetwork, NetworkShape
 from tests.workshop.export.small_data import made_up
 
 DEMO = Path(__file__).parents[3] / "bundles" / "demo"

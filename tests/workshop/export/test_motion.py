@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from narrows.export.motion import VIEWS, displaced, displacement, moving, with_noise
+from narrows.models.export.motion import VIEWS, displaced, displacement, moving, with_noise
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 

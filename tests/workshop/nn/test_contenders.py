@@ -11,16 +11,16 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from narrows.export.cost import Cost, count_cost
-from narrows.export.picture_graphs import MaskAtEdge, write_picture_graph
-from narrows.nn.decoder import JointDecoder
-from narrows.nn.efficientnet_lite import EfficientNetLite0
-from narrows.nn.heads import DeepLabV3Head
-from narrows.nn.network import JointNetwork, NetworkShape
-from narrows.nn.pictures import PictureNetwork
-from narrows.nn.resnet import ResNet50Encoder
-from narrows.nn.separate import SeparateDeepLabV3, SeparateLRASPP, rebuilding_loss
-from narrows.nn.small_decoder import SmallJointDecoder
+from narrows.models.export.cost import Cost, count_cost
+from narrows.models.export.picture_graphs import MaskAtEdge, write_picture_graph
+from narrows.models.nn.decoder import JointDecoder
+from narrows.models.nn.efficientnet_lite import EfficientNetLite0
+from narrows.models.nn.heads import DeepLabV3Head
+from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.nn.pictures import PictureNetwork
+from narrows.models.nn.resnet import ResNet50Encoder
+from narrows.models.nn.separate import SeparateDeepLabV3, SeparateLRASPP, rebuilding_loss
+from narrows.models.nn.small_decoder import SmallJointDecoder
 
 CHANNELS, CLASSES, SIZE = 48, 11, (72, 88)
 DECODERS: list[Callable[[], nn.Module]] = [
@@ -114,7 +114,7 @@ def test_the_joint_decoder_is_a_tenth_of_separate_decoding() -> None:
 
 
 def _folded(module: nn.Module) -> nn.Module:
-    from narrows.export.folding import fold  # noqa: PLC0415
+    from narrows.models.export.folding import fold  # noqa: PLC0415
 
     return fold(copy.deepcopy(module))
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from narrows.errors import WeightsMismatch
-from narrows.export.folding import fold
-from narrows.nn.decoder import JointDecoder
-from narrows.nn.efficientnet_lite import EfficientNetLite0
-from narrows.nn.encoder import Encoder, SpaceToDepth
-from narrows.nn.network import JointNetwork, NetworkShape
-from narrows.nn.rate import RateModel, round_straight_through
-from narrows.nn.reparametrised import Reparametrised
+from narrows.contract.errors import WeightsMismatch
+from narrows.models.export.folding import fold
+from narrows.models.nn.decoder import JointDecoder
+from narrows.models.nn.efficientnet_lite import EfficientNetLite0
+from narrows.models.nn.encoder import Encoder, SpaceToDepth
+from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.nn.rate import RateModel, round_straight_through
+from narrows.models.nn.reparametrised import Reparametrised
 
 
 @pytest.fixture(autouse=True)

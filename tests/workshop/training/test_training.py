@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from narrows.dataset import ClassList, FolderDataset
-from narrows.errors import DeviceMissing, WeightsMismatch
-from narrows.training.config import Phase, TrainingConfig, phases_for
-from narrows.training.loop import train
-from narrows.training.loss import class_weights, soft_jaccard_loss
-from narrows.training.pseudo_labels import pseudo_labels, write_pseudo_labels
-from narrows.training.run import load_checkpoint
+from narrows.contract.errors import DeviceMissing, WeightsMismatch
+from narrows.models.dataset import ClassList, FolderDataset
+from narrows.models.training.config import TrainingConfig, TrainingPhase, phases_for
+from narrows.models.training.loop import train
+from narrows.models.training.loss import class_weights, soft_jaccard_loss
+from narrows.models.training.pseudo_labels import pseudo_labels, write_pseudo_labels
+from narrows.models.training.run import load_checkpoint
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def config(data: Path, epochs: int) -> TrainingConfig:
         data=data,
         split="train",
         pretrained=None,
-        phases=(Phase(epochs, (64, 48), (1.0, 1.2)),),
+        phases=(TrainingPhase(epochs, (64, 48), (1.0, 1.2)),),
         batch=2,
         warmup_steps=2,
         latent_channels=4,

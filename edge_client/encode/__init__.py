@@ -1,0 +1,1 @@
+"""From a frame to a sealed packet: encoder, symbol coding, sealing."""

@@ -1,0 +1,35 @@
+"""How large a packet is at each rate level: begun from the manifest, learned from what is coded."""
+
+from __future__ import annotations
+
+from narrows.contract.bundle import Manifest
+
+FRAMING_BYTES = 190
+"""About what Redis' protocol, TCP and IP add to a packet that travels alone."""
+_GAIN = 0.1
+
+
+class PacketSizes:
+    """Bytes of a packet on the link, by level.
+
+    A scene that is costly is costly at every level: what is seen at one scales those that were not used yet.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        pixels = manifest.input.width * manifest.input.height
+        self._expected = [max(1.0, level.bits_per_pixel * pixels / 8) for level in manifest.levels]
+        self._learned: dict[int, float] = {}
+        self._scale = 1.0
+
+    def __len__(self) -> int:
+        return len(self._expected)
+
+    def learn(self, level: int, size_bytes: int) -> None:
+        """A packet of this level was coded."""
+        before = self._learned.get(level, self._expected[level] * self._scale)
+        self._learned[level] = before + _GAIN * (size_bytes - before)
+        self._scale += _GAIN * (size_bytes / self._expected[level] - self._scale)
+
+    def on_link(self, level: int) -> float:
+        """Bytes that the next packet of this level takes on the link, about."""
+        return self._learned.get(level, self._expected[level] * self._scale) + FRAMING_BYTES

@@ -1,0 +1,1 @@
+"""How much to send: goodput, rate control, back-pressure, heat."""

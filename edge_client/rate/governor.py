@@ -1,0 +1,195 @@
+"""Decides rate level and frame rate from what the camera measures and what it is asked.
+
+::
+
+    acknowledgements ─► link meter ─► rate control ─► bytes a second ─┐
+    coded packets ────► sizes by level ───────────────────────────────┼─► fit ─► ladder ─► level, frames a second
+    control record, own limits, encoder's time, heat ─► limits ───────┘
+
+With a level of its own (``--level``) a camera sends all frames at that level: nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+from edge_client.encode.packet_sizes import PacketSizes
+from edge_client.rate.goodput import Delivery, LinkMeter
+from edge_client.rate.heat import Thermometer, share_when
+from edge_client.rate.rate_control import DELAY_MOST_S, RateControl
+from edge_client.rate.steering import Choice, Ladder, fit, steer
+from edge_client.slow_start import SlowStart
+from narrows.contract.bundle import Manifest
+from narrows.contract.wire import Control
+
+LEAST_FRAMES_PER_S = 0.5
+_ENCODER_SHARE = 0.95
+_CLIMB_MARGIN = 1.15
+_GAIN = 0.1
+_MISS_GAIN, _MISSED_MUCH, _MISSED_LITTLE = 1 / 16, 0.15, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReading:
+    """The link: bytes a second that may be sent and that arrive, seconds of bare round trip and of delay beyond it."""
+
+    rate_bytes_per_s: float
+    goodput_bytes_per_s: float
+    base_s: float
+    delay_s: float
+
+
+class Governor:
+    """One camera's rate. The encoding thread asks, the uplink's thread reports."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        own: Choice,
+        *,
+        adaptive: bool,
+        monotonic_s: Callable[[], float],
+        thermometer: Thermometer | None = None,
+    ) -> None:
+        self._own, self._adaptive, self._monotonic_s = own, adaptive, monotonic_s
+        self._thermometer = thermometer or Thermometer(monotonic_s)
+        self._sizes = PacketSizes(manifest)
+        self._meter = LinkMeter()
+        self._control = RateControl()
+        self._ladder = Ladder(len(self._sizes) - 1)
+        self._slow_start = SlowStart(len(self._sizes) - 1, active=adaptive)
+        self._coded_level = own.level
+        self._encode_s = 0.0
+        self._missed = 0.0
+        self._held_back = 0
+        self._limits = own
+        self._lock = Lock()
+
+    def choose(self, control: Control | None) -> Choice:
+        """How to code the next frame, and how many of them a second."""
+        asked = steer(self._own, control, len(self._sizes))
+        if not self._adaptive:
+            return asked
+        with self._lock:
+            self._limits = self._limited(asked)
+            return self._within(self._limits)
+
+    def coded(self, level: int, size_bytes: int, encode_s: float) -> None:
+        """A frame was encoded into so many bytes, in so long."""
+        with self._lock:
+            self._missed -= _MISS_GAIN * self._missed
+            self._coded_level = level
+            self._sizes.learn(level, size_bytes)
+            self._encode_s += (_GAIN if self._encode_s else 1.0) * (encode_s - self._encode_s)
+
+    def held_back(self) -> None:
+        """A frame was not coded, for what was coded before it is still on its way."""
+        with self._lock:
+            self._held_back += 1
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Redis acknowledged packets."""
+        with self._lock:
+            self._meter.deliver(delivery)
+            self._count_held_back(delivery.acked_s)
+            packet = self._sizes.on_link(self._ladder.level)
+            floor = LEAST_FRAMES_PER_S * self._sizes.on_link(len(self._sizes) - 1)
+            cap = _CLIMB_MARGIN * self._limits.frames_per_s * self._sizes.on_link(self._limits.level)
+            self._control.update(self._meter, packet, floor, cap, delivery.acked_s)
+            if self._slow_start.active:
+                self._start(delivery.acked_s)
+
+    def probed(self, round_trip_s: float) -> None:
+        """Redis answered a small question."""
+        with self._lock:
+            self._meter.probe(round_trip_s, self._monotonic_s())
+
+    @property
+    def reading(self) -> LinkReading:
+        """The link, as it was seen last."""
+        with self._lock:
+            meter = self._meter
+            return LinkReading(self._control.rate, meter.goodput_bytes_per_s, meter.base_s, meter.delay_s)
+
+    @property
+    def patience_s(self) -> float | None:
+        """How old the oldest unacknowledged packet may be while more are coded; ``None``: any age.
+
+        A segment that was lost is sent again after about a round trip: that alone holds nothing back.
+        """
+        if not self._adaptive:
+            return None
+        with self._lock:
+            own_s = self._sizes.on_link(self._ladder.level) / self._meter.service_bytes_per_s
+            return 2 * self._meter.base_s + max(DELAY_MOST_S, min(own_s, 1.0))
+
+    @property
+    def window_bytes(self) -> float:
+        """While no more than these are on their way, one more packet may go.
+
+        What the bare link holds, and a packet that stands behind it: so the link never idles, and a delay is seen soon.
+        """
+        with self._lock:
+            service = self._meter.service_bytes_per_s
+            packet = self._sizes.on_link(self._coded_level)
+            if math.isinf(service):
+                return 0.0
+            if self._slow_start.probes:
+                return packet
+            return service * self._meter.base_s + packet
+
+    def _start(self, now_s: float) -> None:
+        limits, speed = self._limits, self._meter.latest_bytes_per_s
+        self._slow_start.delivered(
+            speed, lambda level: limits.frames_per_s * self._sizes.on_link(level), limits.level, self._coded_level
+        )
+        self._ladder.start(self._slow_start.level, now_s)
+
+    def _count_held_back(self, acked_s: float) -> None:
+        """Frames held back since the last acknowledgement were missed, unless the link was away meanwhile."""
+        if acked_s > self._meter.away_until_s:
+            self._missed = 1 - (1 - self._missed) * (1 - _MISS_GAIN) ** self._held_back
+        self._held_back = 0
+
+    def _limited(self, asked: Choice) -> Choice:
+        most = asked.frames_per_s
+        if self._encode_s * most > _ENCODER_SHARE:
+            most = _ENCODER_SHARE / self._encode_s
+        share = share_when(self._thermometer.read_c())
+        return Choice(asked.level, max(min(most, asked.frames_per_s * share), min(LEAST_FRAMES_PER_S, most)))
+
+    def _within(self, limits: Choice) -> Choice:
+        def fitting(bytes_per_s: float) -> Choice:
+            return fit(bytes_per_s, self._sizes.on_link, limits, len(self._sizes), LEAST_FRAMES_PER_S)
+
+        rate = self._control.rate
+        if self._slow_start.active:
+            return Choice(max(self._slow_start.level, limits.level), limits.frames_per_s)
+        now = fitting(rate)
+        wanted = self._wanted(now.level, fitting(rate / _CLIMB_MARGIN).level)
+        level = max(self._ladder.step(wanted, self._monotonic_s()), limits.level)
+        if level < now.level:
+            return Choice(level, limits.frames_per_s)
+        return Choice(level, fitting(rate + self._spare).frames_per_s)
+
+    @property
+    def _spare(self) -> float:
+        """Bytes a second that fill a queue shorter than it may be within a second: a short dip is ridden out so."""
+        meter = self._meter
+        return max(0.0, DELAY_MOST_S - meter.delay_s) * meter.service_bytes_per_s
+
+    def _wanted(self, fitting: int, fitting_well: int) -> int:
+        """The level to aim at: a coarser one where frames are held back, whatever the rate says.
+
+        Where segments are lost each stall holds frames back, and a finer level takes longer to work it off.
+        """
+        present = self._ladder.level
+        if self._missed > _MISSED_MUCH and present < len(self._sizes) - 1:
+            self._missed = _MISSED_LITTLE
+            return max(fitting, present + 1)
+        if fitting >= present:
+            return fitting
+        return fitting_well if self._missed < _MISSED_LITTLE else present

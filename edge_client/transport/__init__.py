@@ -1,0 +1,1 @@
+"""How packets reach Redis: connection, pipelined uplink, outboxes, the server's clock."""

@@ -1,0 +1,251 @@
+"""The sending thread: packets out, and questions, over one connection.
+
+It alone waits for Redis, so the encoder never does. Packets leave in order, those behind before those ahead are
+acknowledged, as long as the link holds them (:attr:`Governor.window_bytes`): so a long way costs no time, and a lost
+segment is noticed by those that follow it. What the connection took with it is sent again: the cloud judges by
+identity, so a frame that arrives twice is masked once. After a failure one packet goes alone: what a thin link cannot
+carry in time would never end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Event, Thread
+
+import redis
+import structlog
+from redis.exceptions import RedisError
+
+from edge_client.rate.goodput import Delivery
+from edge_client.rate.governor import Governor
+from edge_client.stats import Tally
+from edge_client.transport.line import CommandReply, Line
+from edge_client.transport.link import ANSWER_S, is_of_the_bytes, is_the_servers_end, name_failure
+from edge_client.transport.outbox import Outbox, Outgoing
+from edge_client.transport.questions import Question, Questions
+from narrows.contract.errors import NarrowsError
+from narrows.contract.wire import StreamKeys
+from narrows.contract.wire.keys import PACKET_FIELD
+from narrows.runtime.backoff import Backoff
+from narrows.runtime.loop_guard import LoopGuard
+from narrows.runtime.redis.replies import words_of
+
+_LOG = structlog.get_logger("edge.uplink")
+_MOST_IN_FLIGHT = 32
+_MOST_IN_TROUBLE = 1
+_TRIES_ALONE = 4
+"""A packet alone that is refused so often, or over which a server that answers ends the connection, is never taken."""
+_IDLE_S = 0.25
+_LOOK_S = 0.01
+"""One thread waits for answers and for packets: while it waits for the ones, it looks this often for the others."""
+LONGEST_CONNECTION_S = 600.0
+"""The address may lead to another server by now while the one before still answers; with TLS anew costs about 5 KB."""
+BEAT_S = 60.0
+"""More than a step takes: connecting and its greetings, answers a refusal waits for, the wait before another try."""
+
+
+About = Outgoing | Question
+
+
+class Uplink:
+    """Sends what the outbox holds, and asks its questions, until halted.
+
+    The client is the thread's from ``start`` on, which closes it at its end: redis-py takes no close from outside
+    while it waits for an answer.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: StreamKeys,
+        maxlen: int,
+        outbox: Outbox,
+        questions: Questions,
+        governor: Governor,
+        tally: Tally,
+        monotonic_s: Callable[[], float],
+        beat: Callable[[], None],
+    ) -> None:
+        """``beat`` is called once a step."""
+        self._client = client
+        self._line = Line[About](client, ANSWER_S, monotonic_s)
+        self._keys = keys
+        self._maxlen = maxlen
+        self._outbox = outbox
+        self._questions = questions
+        self._governor = governor
+        self._tally = tally
+        self._beat = beat
+        self._halted = Event()
+        self._backoff = Backoff()
+        self._trouble: str | None = None
+        self._tried_alone = 0
+        self._ended_by: NarrowsError | None = None
+        self._thread = Thread(target=self._run, name="uplink", daemon=True)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Redis takes no packets; ``None`` while it does."""
+        return self._trouble
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise what ended the thread, if this machine's fault did."""
+        if self._ended_by is not None:
+            raise self._ended_by
+
+    def halt(self) -> None:
+        """End the thread, giving up what is still unsent; waits a moment, never for Redis."""
+        self._halted.set()
+        self._outbox.wake()
+        self._thread.join(timeout=0.2)
+        self._outbox.abandon()
+
+    def _run(self) -> None:
+        try:
+            LoopGuard(self._count_crash).keep_in_thread("uplink", self._send_until_halted, self._halted)
+        finally:
+            self._line.drop()
+            self._client.close()
+
+    def _send_until_halted(self) -> None:
+        while not self._halted.is_set():
+            self._beat()
+            try:
+                self._step()
+            except RedisError as error:
+                self._fail(error)
+            except NarrowsError as error:  # of this machine, such as a spool that cannot be written
+                self._ended_by = error
+                return
+            except Exception:
+                self._begin_anew("unforeseen")
+                raise
+
+    def _count_crash(self, _loop: str) -> None:
+        self._tally.link_failed("unforeseen")
+
+    def _step(self) -> None:
+        if self._line.age_s > LONGEST_CONNECTION_S and not self._line.waits:
+            self._line.drop()
+            self._questions.forget()
+        self._line.connect()
+        self._ask()
+        self._send()
+        if self._line.waits:
+            self._take_in(self._line.answers(_IDLE_S if self._outbox.waiting else _LOOK_S))
+        elif self._outbox.waiting:
+            self._halted.wait(_LOOK_S)  # there is no room for it
+
+    def _ask(self) -> None:
+        """One question at a time: on a link that is away they would pile up."""
+        if not self._line.any(lambda about: isinstance(about, Question)):
+            question = self._questions.due()
+            if question is not None:
+                self._line.send(question, *self._questions.command(question))
+
+    def _send(self) -> None:
+        if self._trouble is not None and not self._line.answered:
+            return  # first an answer: should the connection end then, it ends because of the packet
+        most = _MOST_IN_FLIGHT if self._trouble is None else _MOST_IN_TROUBLE
+        room = self._questions.room
+        if room is not None:
+            most = int(min(most, self._outbox.flying + room.left))
+        idle_s = 0.0 if self._line.waits else _IDLE_S
+        for outgoing in self._outbox.take(most, idle_s, self._governor.window_bytes):
+            if room is not None:
+                room.sent()
+            entry = (PACKET_FIELD, outgoing.packet)
+            self._line.send(outgoing, "XADD", self._keys.features, "MAXLEN", "~", self._maxlen, "*", *entry)
+
+    def _take_in(self, answers: Sequence[CommandReply[About]]) -> None:
+        packets = [answered for answered in answers if isinstance(answered.about, Outgoing)]
+        refusal = next((answered.refusal for answered in packets if answered.refusal is not None), None)
+        if refusal is not None and self._never_taken(refusal):
+            self._give_up(refusal)
+        elif refusal is not None:
+            self._part(packets)
+        elif packets:
+            self._settle(packets)
+        for answered in answers:
+            if isinstance(answered.about, Question):
+                if answered.about is Question.CONTROL:
+                    self._governor.probed(answered.at_s - answered.sent_s)
+                self._questions.answered(answered.about, answered)
+
+    def _settle(self, acknowledged: Sequence[CommandReply[About]]) -> None:
+        packets = [answered.about for answered in acknowledged if isinstance(answered.about, Outgoing)]
+        size_bytes = sum(packet.size_on_link for packet in packets)
+        first, last = acknowledged[0], acknowledged[-1]
+        self._governor.delivered(Delivery(packets[0].coded_s, first.sent_s, last.at_s, size_bytes))
+        for packet, answered in zip(packets, acknowledged, strict=True):
+            self._outbox.settle(self._questions.clock.latency(packet.record.taken_s, entry_ms(answered.answer)))
+        if self._trouble is not None:
+            _LOG.info("restored", after=self._trouble, waiting=self._outbox.waiting)
+        self._trouble, self._tried_alone = None, 0
+        self._backoff.reset()
+
+    def _never_taken(self, error: RedisError) -> bool:
+        """Whether Redis never takes the packet in flight, if it is one: this was one try too many that ended so."""
+        if self._outbox.flying != 1 or not (
+            is_of_the_bytes(error) or (self._line.answered and is_the_servers_end(error))
+        ):
+            return False
+        self._tried_alone += 1
+        return self._tried_alone >= _TRIES_ALONE
+
+    def _give_up(self, error: RedisError) -> None:
+        """Drop the one packet in flight; those behind it wait."""
+        self._tally.link_failed("packet_refused")
+        _LOG.warning("packet_refused", cause=words_of(error), remedy="raise proto-max-bulk-len on the Redis server")
+        self._outbox.refused()
+        self._tried_alone = 0
+
+    def _part(self, packets: list[CommandReply[About]]) -> None:
+        """A packet was refused while others were on their way behind it: should one of these be taken, it is overtaken.
+
+        What needs it as a reference the cloud skips, and asks for a K.
+        """
+        lost: RedisError | None = None
+        try:
+            while self._line.waits:
+                packets += [each for each in self._line.answers(_IDLE_S) if isinstance(each.about, Outgoing)]
+        except RedisError as error:
+            lost = error
+        taken = [place for place, each in enumerate(packets) if each.refusal is None]
+        behind = len(packets) if lost else max(taken, default=-1) + 1
+        for each in packets[:behind]:
+            if each.refusal:
+                self._outbox.overtaken()
+            else:
+                self._settle([each])
+        self._outbox.give_back(uncertain=lost is not None)
+        raise lost or next(each.refusal for each in packets if each.refusal)
+
+    def _fail(self, error: RedisError) -> None:
+        reason, remedy = name_failure(error)
+        self._tally.link_failed(reason)
+        if self._never_taken(error):
+            self._give_up(error)
+        self._begin_anew(reason)
+        delay_s = self._backoff.next_delay_s()
+        waiting, cause = self._outbox.waiting, words_of(error)
+        _LOG.warning("redis_" + reason, cause=cause, remedy=remedy, waiting=waiting, next_try_s=round(delay_s, 1))
+        self._halted.wait(delay_s)
+
+    def _begin_anew(self, trouble: str) -> None:
+        """Send again, over a new connection, whatever was on its way."""
+        self._trouble = trouble
+        self._outbox.give_back(uncertain=True)
+        self._outbox.link_failed()
+        self._line.drop()
+        self._questions.forget()
+
+
+def entry_ms(entry: bytes | str) -> int:
+    """The server's clock in an entry id, ``MILLISECONDS-COUNT``."""
+    text = entry if isinstance(entry, str) else entry.decode()
+    return int(text.partition("-")[0])

@@ -1,6 +1,0 @@
-"""The way to Redis for those who ask rather than serve: connect, and name what goes wrong."""
-
-from narrows.broker.connection import connect, named_errors, read_install
-from narrows.broker.url import DEFAULT_REDIS_URL
-
-__all__ = ["DEFAULT_REDIS_URL", "connect", "named_errors", "read_install"]

@@ -1,0 +1,6 @@
+"""Masks for people to look at: palette pictures and overlays."""
+
+from narrows.client.painting.overlay import blend, side_by_side, to_palette_png
+from narrows.client.painting.palette import Legend, colour_wheel
+
+__all__ = ["Legend", "blend", "colour_wheel", "side_by_side", "to_palette_png"]

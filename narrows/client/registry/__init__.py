@@ -1,0 +1,19 @@
+"""The settings of streams and the orders to the autoscaler, as they are kept in Redis, and who changed them."""
+
+from narrows.client.registry.audit import AuditEvent, ScaleEvent, read_audit, read_scale_audit
+from narrows.client.registry.canary import canaries
+from narrows.client.registry.overview import StreamOverview, overviews
+from narrows.client.registry.registry import StreamRegistry
+from narrows.client.registry.scaling import ScaleDesk
+
+__all__ = [
+    "AuditEvent",
+    "ScaleDesk",
+    "ScaleEvent",
+    "StreamOverview",
+    "StreamRegistry",
+    "canaries",
+    "overviews",
+    "read_audit",
+    "read_scale_audit",
+]

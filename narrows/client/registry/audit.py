@@ -1,0 +1,97 @@
+"""Who changed a stream's settings or ordered servers, when, from what and to what: entries of ``narrows:audit``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from narrows.contract.wire import StreamSettings
+from narrows.contract.wire.keys import AUDIT_KEY
+from narrows.contract.wire.scale_order import ScaleOrder
+
+AUDIT_ENTRIES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One change. ``at_ms`` is the Redis server's clock; ``before`` or ``after`` is absent where there was nothing."""
+
+    who: str
+    action: str
+    stream: str
+    before: StreamSettings | None
+    after: StreamSettings | None
+    at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleEvent:
+    """One order to the autoscaler (``set``, ``freeze``, ``unfreeze``), as :class:`AuditEvent`."""
+
+    who: str
+    action: str
+    before: ScaleOrder | None
+    after: ScaleOrder
+    at_ms: int = 0
+
+
+def write_audit(client: redis.Redis, event: AuditEvent) -> None:
+    """Append an event; the server dates it, the last 10 000 or so are kept."""
+    fields: dict[Any, Any] = {"who": event.who, "action": event.action, "stream": event.stream}
+    for name, settings in (("before", event.before), ("after", event.after)):
+        if settings is not None:
+            fields[name] = settings.to_json()
+    client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
+
+
+def write_scale_audit(client: redis.Redis, event: ScaleEvent) -> None:
+    """Append an order; as :func:`write_audit`."""
+    fields: dict[Any, Any] = {"who": event.who, "action": event.action, "order": event.after.to_json()}
+    if event.before is not None:
+        fields["before"] = event.before.to_json()
+    client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
+
+
+def read_audit(client: redis.Redis, count: int = 100) -> list[AuditEvent]:
+    """What was done to streams among the latest events, newest first.
+
+    Raises:
+        RecordError: settings in an event cannot be read.
+    """
+    entries: Any = client.xrevrange(AUDIT_KEY, count=count)
+    return [_event(entry_id, fields) for entry_id, fields in entries if b"order" not in fields]
+
+
+def read_scale_audit(client: redis.Redis, count: int = 100) -> list[ScaleEvent]:
+    """The orders among the latest events, newest first.
+
+    Raises:
+        RecordError: an order in an event cannot be read.
+    """
+    entries: Any = client.xrevrange(AUDIT_KEY, count=count)
+    return [_scale_event(entry_id, fields) for entry_id, fields in entries if b"order" in fields]
+
+
+def _scale_event(entry_id: bytes, fields: dict[bytes, bytes]) -> ScaleEvent:
+    before = fields.get(b"before")
+    return ScaleEvent(
+        who=fields.get(b"who", b"").decode("utf-8", "replace"),
+        action=fields.get(b"action", b"").decode("utf-8", "replace"),
+        before=None if before is None else ScaleOrder.parse(before),
+        after=ScaleOrder.parse(fields[b"order"]),
+        at_ms=int(entry_id.partition(b"-")[0]),
+    )
+
+
+def _event(entry_id: bytes, fields: dict[bytes, bytes]) -> AuditEvent:
+    before, after = fields.get(b"before"), fields.get(b"after")
+    return AuditEvent(
+        who=fields.get(b"who", b"").decode("utf-8", "replace"),
+        action=fields.get(b"action", b"").decode("utf-8", "replace"),
+        stream=fields.get(b"stream", b"").decode("utf-8", "replace"),
+        before=None if before is None else StreamSettings.parse(before),
+        after=None if after is None else StreamSettings.parse(after),
+        at_ms=int(entry_id.partition(b"-")[0]),
+    )

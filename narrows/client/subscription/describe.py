@@ -1,0 +1,49 @@
+"""An outcome as a flat record: what ``narrows masks tail`` prints a line of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from narrows.client.subscription.subscription import Outcome
+from narrows.contract.bundle import format_id
+from narrows.contract.wire import MaskPacket, Skip
+
+
+def describe(outcome: Outcome, names: Sequence[str], *, received_ms: float) -> dict[str, Any]:
+    """The record of one outcome.
+
+    Args:
+        outcome: what was read.
+        names: the classes of the bundle that made it; where they do not reach, a label's number is its name.
+        received_ms: when it was read, Unix milliseconds; the latency is counted to it from the camera's clock.
+    """
+    if isinstance(outcome, MaskPacket):
+        return _describe_mask(outcome, names, received_ms)
+    identity = outcome.identity
+    return {
+        "kind": "skipped" if isinstance(outcome, Skip) else "refused",
+        "epoch": identity and identity.epoch,
+        "sequence": identity and identity.sequence,
+        "reason": outcome.reason,
+    } | ({} if isinstance(outcome, Skip) else {"detail": outcome.detail})
+
+
+def _describe_mask(mask: MaskPacket, names: Sequence[str], received_ms: float) -> dict[str, Any]:
+    height, width = mask.labels.shape
+    areas = {names[i] if i < len(names) else str(i): int(area) for i, area in enumerate(mask.areas)}
+    return {
+        "kind": "mask",
+        "epoch": mask.identity.epoch,
+        "sequence": mask.identity.sequence,
+        "bundle": format_id(mask.bundle_id),
+        "level": mask.level,
+        "size": [width, height],
+        "feature_bytes": mask.feature_bytes,
+        "bits_per_pixel": round(8 * mask.feature_bytes / (width * height), 4),
+        "capture_ms": mask.capture_ms,
+        "latency_ms": round(received_ms - mask.capture_ms, 1),
+        "timings_us": asdict(mask.timings),
+        "areas": areas,
+    }

@@ -1,0 +1,140 @@
+"""Opening a bundle folder: every hash is checked before anything is used."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD, Int8Decoder, read_int8_decoder
+from narrows.contract.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES, Manifest
+from narrows.contract.codec import CodingTables
+from narrows.contract.errors import BundleError, BundleUnknown, ShapeMismatch
+from narrows.contract.wire.feature import FeaturePacket
+
+_HASH_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle: its folder, its manifest, its integer tables and the id that packets carry.
+
+    ``int8_decoder`` is what is known of the decoder's int8 twin, ``None`` where there is no twin.
+    """
+
+    folder: Path
+    id: int
+    manifest: Manifest
+    tables: CodingTables
+    int8_decoder: Int8Decoder | None = None
+
+    @classmethod
+    def open(cls, folder: Path) -> Bundle:
+        """Read and verify a bundle folder.
+
+        Raises:
+            BundleError: a file is missing or altered, or does not fit the manifest; the message names it.
+        """
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing (make one with `narrows export`)")
+        data = path.read_bytes()
+        manifest = Manifest.parse(data)
+        for name, entry in manifest.files.items():
+            _verify(folder / name, entry.sha256, MANIFEST, required=entry.required)
+        tables = CodingTables.from_bytes((folder / TABLES).read_bytes())
+        if (tables.levels, tables.channels) != (len(manifest.levels), manifest.latent.channels):
+            raise BundleError(
+                f"{folder / TABLES}: {tables.levels} levels of {tables.channels} channels, not the manifest's"
+            )
+        int8_decoder = read_int8_decoder(folder, manifest.files[DECODER].sha256)
+        if int8_decoder is not None:
+            _verify(folder / DECODER_INT8, int8_decoder.sha256, RECORD, required=True)
+        return cls(folder, bundle_id_of(data), manifest, tables, int8_decoder)
+
+    @property
+    def hex_id(self) -> str:
+        """The id as people see it: 16 hexadecimal digits."""
+        return format_id(self.id)
+
+    @property
+    def encoder_path(self) -> Path:
+        """The int8 encoder, which cameras run."""
+        return self.folder / ENCODER_INT8
+
+    @property
+    def float_encoder_path(self) -> Path:
+        """The float encoder; may be absent."""
+        return self.folder / ENCODER_FLOAT
+
+    @property
+    def decoder_path(self) -> Path:
+        """The joint decoder, which Triton runs."""
+        return self.folder / DECODER
+
+    @property
+    def int8_decoder_path(self) -> Path:
+        """What INT8 engines are built from; there where ``int8_decoder`` is."""
+        return self.folder / DECODER_INT8
+
+    @cached_property
+    def gains(self) -> NDArray[np.float32]:
+        """Gains ``(levels, channels)`` float32."""
+        return np.array([level.gain for level in self.manifest.levels], dtype=np.float32)
+
+    def check(self, packet: FeaturePacket) -> None:
+        """Refuse a packet that this bundle cannot decode.
+
+        Raises:
+            BundleUnknown: the packet names another bundle.
+            ShapeMismatch: its shape, level or cut is not one of this bundle's.
+        """
+        if packet.bundle_id != self.id:
+            raise BundleUnknown(f"the packet was made with bundle {format_id(packet.bundle_id)}, not {self.hex_id}")
+        if packet.shape != self.manifest.latent:
+            raise ShapeMismatch(f"shape {packet.shape.as_tuple()}; the bundle has {self.manifest.latent.as_tuple()}")
+        if packet.level >= len(self.manifest.levels):
+            raise ShapeMismatch(f"rate level {packet.level}; the bundle has {len(self.manifest.levels)}")
+        if packet.cut != 0:
+            raise ShapeMismatch(f"cut {packet.cut}; the bundle has only its bottleneck, cut 0")
+
+
+def bundle_id_of(manifest: bytes) -> int:
+    """The first 8 bytes of the manifest's SHA-256, big-endian: it pins every file through their hashes."""
+    return int.from_bytes(hashlib.sha256(manifest).digest()[:8], "big")
+
+
+def format_id(bundle_id: int) -> str:
+    """``16`` hexadecimal digits."""
+    return f"{bundle_id:016x}"
+
+
+def parse_id(text: str) -> int:
+    """Read what :func:`format_id` wrote.
+
+    Raises:
+        BundleError: not 16 hexadecimal digits.
+    """
+    try:
+        if len(text) == 16:
+            return int(text, 16)
+    except ValueError:
+        pass
+    raise BundleError(f"bundle id {text!r}: 16 hexadecimal digits are expected, as in `narrows bundle show`")
+
+
+def _verify(path: Path, sha256: str, pinned_by: str, *, required: bool) -> None:
+    if not path.is_file():
+        if required:
+            raise BundleError(f"{path} is missing: copy the bundle again, whole")
+        return
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK):
+            digest.update(block)
+    if digest.hexdigest() != sha256:
+        raise BundleError(f"{path} is not the file that {pinned_by} pins: copy the bundle again, whole")

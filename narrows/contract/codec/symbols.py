@@ -1,0 +1,133 @@
+"""A latent's way into a payload and back.
+
+::
+
+    latent ─ quantise ─► int8 symbols ─ silence ─► encode_symbols ─► payload ─► decode_symbols ─► int8 symbols
+                                           │            ▲                          ▲                   │
+                                           └► remember ─┴── memory of the frames since the last K ─────┴─◄ remember
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.contract.codec import kernel, layout
+from narrows.contract.codec.kernel import NativeLevel
+from narrows.contract.codec.tables import CodingTables
+from narrows.contract.errors import FieldInvalid, PayloadUndecodable
+
+Memory = NDArray[np.int16]
+"""What a camera and the cloud remember of a place's symbols since the last K ``(C, h, w)``, in eighths of a symbol."""
+
+
+def quantise(latent: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np.int8]:
+    """``clip(round(gain * latent), -127, 127)``, halves to even, not-a-number to 0.
+
+    Args:
+        latent: ``(C, h, w)`` float32.
+        gain: ``(C,)`` float32, positive.
+
+    Raises:
+        FieldInvalid: the shapes do not fit.
+    """
+    if latent.ndim != 3 or gain.shape != latent.shape[:1]:
+        raise FieldInvalid(f"a latent of shape {latent.shape} with gains of shape {gain.shape}")
+    scaled = np.rint(latent * gain[:, None, None])
+    most = layout.MAX_SYMBOL
+    symbols: NDArray[np.int8] = np.nan_to_num(np.clip(scaled, -most, most), copy=False, nan=0.0).astype(np.int8)
+    return symbols
+
+
+def encode_symbols(symbols: NDArray[np.int8], tables: CodingTables, level: int, memory: Memory | None = None) -> bytes:
+    """The payload of a plane ``(C, h, w)`` int8; with a memory of the same shape, as P. Never empty.
+
+    Raises:
+        FieldInvalid: shape, type or level do not fit the tables, a value is -128, or a dead channel is not zero
+            (``CodingTables.silence`` zeroes them).
+    """
+    native = _native(tables, level, memory)
+    _check_plane(symbols, tables, symbols.shape)
+    memory = _checked_memory(memory, symbols.shape)
+    if symbols.min() < -layout.MAX_SYMBOL:
+        raise FieldInvalid("a symbol is -128; they lie from -127 to 127")
+    if symbols[~tables.live(level)].any():
+        raise FieldInvalid(f"a channel that is dead at level {level} is not zero: code tables.silence(symbols, level)")
+    return native.encode(np.ascontiguousarray(symbols), memory)
+
+
+def decode_symbols(
+    payload: bytes,
+    shape: tuple[int, int, int],
+    tables: CodingTables,
+    level: int,
+    memory: Memory | None = None,
+) -> NDArray[np.int8]:
+    """The plane ``shape`` (C, h, w) int8 that a payload codes, given the same memory as its encoder had.
+
+    Raises:
+        PayloadUndecodable: the payload ran out, ended in the wrong state or left bytes over.
+        FieldInvalid: shape or level do not fit the tables.
+    """
+    native = _native(tables, level, memory)
+    _check_shape(shape, tables)
+    memory = _checked_memory(memory, shape)
+    symbols = np.zeros(shape, dtype=np.int8)
+    if (wrong := native.decode(payload, memory, symbols)) is not None:
+        raise PayloadUndecodable(f"a payload of {len(payload)} bytes for shape {shape} at level {level} {wrong}")
+    return symbols
+
+
+def remember(symbols: NDArray[np.int8], memory: Memory | None = None) -> Memory:
+    """What is remembered after a frame's symbols ``(C, h, w)`` int8, given the memory that its P packet had.
+
+    A K packet has none, and begins anew: what is remembered is its symbols. After a P packet, half of the way to each
+    symbol is gone, away from where it was, so that what flickers by a sensor's noise settles between its values.
+
+    Raises:
+        FieldInvalid: the shapes differ.
+    """
+    if memory is None:
+        return symbols.astype(np.int16) * np.int16(layout.MEMORY_UNIT)
+    _check_memory(memory, symbols.shape)
+    return kernel.remember(np.ascontiguousarray(symbols), np.ascontiguousarray(memory))
+
+
+def symbol_digest(symbols: NDArray[np.int8]) -> int:
+    """CRC-32 of the int8 bytes in C order."""
+    return zlib.crc32(np.ascontiguousarray(symbols).data)
+
+
+def _native(tables: CodingTables, level: int, memory: Memory | None) -> NativeLevel:
+    tables.at(level)
+    if memory is not None and not tables.predicted:
+        raise FieldInvalid("these tables code K packets only; a memory was given")
+    return tables.native[level]
+
+
+def _checked_memory(memory: Memory | None, shape: tuple[int, ...]) -> Memory | None:
+    if memory is None:
+        return None
+    _check_memory(memory, shape)
+    return np.ascontiguousarray(memory)
+
+
+def _check_memory(memory: Memory, shape: tuple[int, ...]) -> None:
+    if memory.dtype != np.int16 or memory.shape != shape:
+        raise FieldInvalid(f"a memory of {memory.dtype} {memory.shape}; int16 of {shape} is wanted")
+
+
+def _check_plane(symbols: NDArray[np.int8], tables: CodingTables, shape: tuple[int, ...]) -> None:
+    if symbols.dtype != np.int8 or symbols.shape != shape:
+        raise FieldInvalid(f"a plane of {symbols.dtype} {symbols.shape}; int8 of {shape} is wanted")
+    _check_shape(shape, tables)
+
+
+def _check_shape(shape: tuple[int, ...], tables: CodingTables) -> None:
+    if len(shape) != 3 or shape[0] != tables.channels or min(shape) < 1 or shape[2] > layout.MAX_WIDTH:
+        raise FieldInvalid(f"a plane of shape {shape}; these tables code {tables.channels} channels, width 1 to 2048")
+    if (symbols := math.prod(shape)) > layout.MAX_SYMBOLS:
+        raise FieldInvalid(f"a plane of {symbols} symbols; at most {layout.MAX_SYMBOLS}")

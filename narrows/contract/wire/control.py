@@ -1,0 +1,31 @@
+"""Control: the one small record that flows towards a camera. It expires by Redis TTL; absent means "decide alone"."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from narrows.contract.wire.record import Record
+
+MAX_CONTROL_BYTES = 1024
+_Byte = Annotated[int, Meta(ge=0, le=255)]
+
+
+class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
+    """What a camera is asked to do; ``None`` leaves a choice to the camera.
+
+    Attributes:
+        level: rate level to code at.
+        frames_per_s: frame rate not to exceed, above 0 and at most 240.
+        cut: where to split the network.
+        key_request: counts up whenever a K packet is wanted; a camera sends one when it sees a new value.
+    """
+
+    what: ClassVar[str] = "a control record"
+    most_bytes: ClassVar[int] = MAX_CONTROL_BYTES
+
+    level: _Byte | None = None
+    frames_per_s: Annotated[float, Meta(gt=0, le=240)] | None = None
+    cut: _Byte | None = None
+    key_request: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] = 0

@@ -1,0 +1,180 @@
+"""MaskPacket v1: one frame's label map on its way to whoever asked. Specified in ``docs/wire-format.md``.
+
+::
+
+     0  u8   schema version (1)          40  u32  wait in Redis, µs
+     1  u8   packing (0 raw, 1 deflate)  44  u32  entropy decoding, µs
+     2  u8   classes                     48  u32  wait for a batch, µs
+     3  u8   rate level                  52  u32  inference, µs
+     4  u64  bundle id                   56  u32  packing, µs
+    12  u64  boot epoch                  60  u32  areas: pixels of each class (u32 each)
+    20  u32  sequence                     .  ...  payload
+    24  u48  capture time, Unix ms        .  u32  CRC-32 of all before
+    30  u16  height
+    32  u16  width
+    34  u16  reserved (0)
+    36  u32  feature packet's bytes
+
+Packing 1 is a raw deflate stream (RFC 1951) of the label bytes, each row but the first replaced by its
+XOR with the row above: most of it zeros.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.contract.errors import RecordError
+from narrows.contract.wire.feature import FrameIdentity
+
+SCHEMA_VERSION = 1
+MAX_SIDE = 8192
+MAX_PIXELS = 1 << 24
+MAX_MASK_BYTES = MAX_PIXELS + (1 << 16)
+_HEAD = struct.Struct("<BBBBQQIIHHHHIIIIII")
+_CRC = struct.Struct("<I")
+_RAW, _DEFLATE = 0, 1
+_DEFLATE_LEVEL = 1
+_MANY_CLASSES = 32  # below, a pass over the bytes for each class is faster than one over them as integers
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where a frame's time went in the cloud, microseconds, each capped at 2³² − 1."""
+
+    redis_us: int = 0
+    decode_us: int = 0
+    batch_us: int = 0
+    infer_us: int = 0
+    pack_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPacket:
+    """A label map ``(H, W)`` uint8 with per-class areas ``(classes,)`` uint32 and what made it."""
+
+    bundle_id: int
+    identity: FrameIdentity
+    capture_ms: int
+    level: int
+    feature_bytes: int
+    labels: NDArray[np.uint8]
+    areas: NDArray[np.uint32]
+    timings: Timings = Timings()
+
+    @classmethod
+    def parse(cls, data: bytes) -> MaskPacket:
+        """Read a mask packet, whatever the bytes; inflates at most ``height * width`` bytes.
+
+        Raises:
+            RecordError: the bytes are no mask packet; the message says why.
+        """
+        if not _HEAD.size + _CRC.size <= len(data) <= MAX_MASK_BYTES:
+            raise RecordError(f"a mask packet of {len(data)} bytes is shorter than its header or beyond the limit")
+        if data[0] != SCHEMA_VERSION:
+            raise RecordError(f"mask schema version {data[0]}; this build speaks {SCHEMA_VERSION}: upgrade it first")
+        if zlib.crc32(memoryview(data)[: -_CRC.size]) != _CRC.unpack_from(data, len(data) - _CRC.size)[0]:
+            raise RecordError("a mask packet's CRC-32 does not match: changed on the way")
+        (_, packing, classes, level, bundle_id, epoch, sequence, time_low, time_high, height, width, reserved,
+         feature_bytes, *timings) = _HEAD.unpack_from(data)  # fmt: skip
+        if reserved:
+            raise RecordError(f"a mask packet's reserved field is {reserved:#06x}, not 0")
+        _check_size(height, width)
+        areas_end = _HEAD.size + 4 * classes
+        if areas_end > len(data) - _CRC.size:
+            raise RecordError(f"a mask packet of {len(data)} bytes has no room for {classes} areas")
+        labels = _unpack(data[areas_end : -_CRC.size], packing, height, width)
+        if int(labels.max()) >= classes:
+            raise RecordError(f"a mask has label {int(labels.max())}, its packet names {classes} classes")
+        return cls(
+            bundle_id=bundle_id,
+            identity=FrameIdentity(epoch, sequence),
+            capture_ms=time_low | time_high << 32,
+            level=level,
+            feature_bytes=feature_bytes,
+            labels=labels,
+            areas=np.frombuffer(data[_HEAD.size : areas_end], dtype="<u4").astype(np.uint32),
+            timings=Timings(*timings),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Serialise; the label map is packed losslessly."""
+        return seal_mask(self, pack_labels(self.labels))
+
+
+def pack_labels(labels: NDArray[np.uint8]) -> bytes:
+    """Packing 1 of a label map ``(H, W)`` uint8."""
+    rows = labels.copy()
+    np.bitwise_xor(labels[1:], labels[:-1], out=rows[1:])
+    # what is left is runs: looking for nothing else is as fast, and a third smaller, than level 1's search
+    squeeze = zlib.compressobj(_DEFLATE_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    return squeeze.compress(rows.data) + squeeze.flush()
+
+
+def seal_mask(mask: MaskPacket, packed: bytes) -> bytes:
+    """The packet around an already packed label map: timings may be measured after the packing.
+
+    Raises:
+        RecordError: a field is out of its range.
+    """
+    height, width = mask.labels.shape
+    _check_size(height, width)
+    timings = mask.timings
+    spans = (timings.redis_us, timings.decode_us, timings.batch_us, timings.infer_us, timings.pack_us)
+    try:
+        head = _HEAD.pack(
+            SCHEMA_VERSION,
+            _DEFLATE,
+            len(mask.areas),
+            mask.level,
+            mask.bundle_id,
+            mask.identity.epoch,
+            mask.identity.sequence,
+            mask.capture_ms & 0xFFFFFFFF,
+            mask.capture_ms >> 32,
+            height,
+            width,
+            0,
+            mask.feature_bytes,
+            *(min(max(0, span), 0xFFFFFFFF) for span in spans),
+        )
+    except struct.error as error:
+        raise RecordError(f"a mask field is out of its range: {error}") from None
+    body = b"".join((head, mask.areas.astype("<u4").tobytes(), packed))
+    return body + _CRC.pack(zlib.crc32(body))
+
+
+def class_areas(labels: NDArray[np.uint8], classes: int) -> NDArray[np.uint32]:
+    """Pixels of each class ``(classes,)`` uint32."""
+    if classes > _MANY_CLASSES:
+        return np.bincount(labels.reshape(-1), minlength=classes)[:classes].astype(np.uint32)
+    return np.array([np.count_nonzero(labels == label) for label in range(classes)], dtype=np.uint32)
+
+
+def _check_size(height: int, width: int) -> None:
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= MAX_PIXELS):
+        raise RecordError(f"a mask of {height} x {width}: sides are 1 to {MAX_SIDE}, pixels at most {MAX_PIXELS}")
+
+
+def _unpack(payload: bytes, packing: int, height: int, width: int) -> NDArray[np.uint8]:
+    size = height * width
+    if packing == _RAW:
+        raw = payload
+    elif packing == _DEFLATE:
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            raw = inflate.decompress(payload, size + 1)
+        except zlib.error as error:
+            raise RecordError(f"a mask's deflate stream is broken: {error}") from None
+        if not inflate.eof or inflate.unused_data:
+            raise RecordError("a mask's deflate stream does not end where its labels do")
+    else:
+        raise RecordError(f"mask packing {packing} is unknown to this build")
+    if len(raw) != size:
+        raise RecordError(f"a mask of {height} x {width} unpacked to {len(raw)} bytes")
+    rows = np.frombuffer(raw, dtype=np.uint8).reshape(height, width)
+    return rows.copy() if packing == _RAW else np.bitwise_xor.accumulate(rows, axis=0)

@@ -1,0 +1,62 @@
+"""What the cloud knows of a stream: policy, weight, group and the bundle it is held to."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from narrows.contract.errors import RecordError
+from narrows.contract.wire.record import Record
+
+MAX_SETTINGS_BYTES = 4096
+MAX_WEIGHT = 1000
+MAX_STALE_MS = 3_600_000
+MAX_GROUP_CHARACTERS = 64
+BundleId = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{16}\Z")]
+
+
+class Policy(StrEnum):
+    """What to do when frames come faster than they can be decoded."""
+
+    REALTIME = "realtime"
+    """Freshness: stale frames skip the network and are counted."""
+    COMPLETE = "complete"
+    """Completeness: every frame ends in a mask, however late."""
+
+
+class StreamSettings(Record, frozen=True, forbid_unknown_fields=True):
+    """Settings of one stream; an unregistered stream has the defaults.
+
+    Attributes:
+        policy: freshness or completeness.
+        weight: share of decoding under overload, relative to other streams, above 0 and at most 1000.
+        group: label that dashboards sum by, 1-64 printable characters.
+        bundle: hexadecimal bundle id that packets must name; ``None`` takes any that is served.
+        stale_ms: a realtime frame older than this skips the network; 1 to 3 600 000.
+        refuse_future_clock: refuse frames captured ahead of the server's clock, instead of counting them.
+    """
+
+    what: ClassVar[str] = "stream settings"
+    most_bytes: ClassVar[int] = MAX_SETTINGS_BYTES
+
+    policy: Policy = Policy.REALTIME
+    weight: Annotated[float, Meta(gt=0, le=MAX_WEIGHT)] = 1.0
+    group: Annotated[str, Meta(min_length=1, max_length=MAX_GROUP_CHARACTERS)] = "default"
+    bundle: BundleId | None = None
+    stale_ms: Annotated[int, Meta(gt=0, le=MAX_STALE_MS)] = 500
+    refuse_future_clock: bool = False
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a record; fields that it leaves out have their defaults.
+
+        Raises:
+            RecordError: no JSON object, an unknown field, or a value out of its range.
+        """
+        found = super().parse(data)
+        if not found.group.isprintable():
+            raise RecordError(f"{cls.what}: group is {found.group!r}: use printable characters")
+        return replace(found, bundle=None if found.bundle is None else found.bundle.lower())

@@ -1,0 +1,1 @@
+"""Where models are made and judged: data, networks, training, export, evaluation. The only place with torch."""

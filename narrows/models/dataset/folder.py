@@ -1,0 +1,123 @@
+"""The project's own labelled data set: a folder of pictures, a folder of label maps, lists of names.
+
+::
+
+    DATASET/
+      classes.json            {"classes": [...], "ignore_index": int, "size": [width, height],
+                               "palette": [[r,g,b], ...]}
+      SPLIT.txt               one sample name a line
+      images/SPLIT/NAME.jpg   (or .jpeg, .png, .webp, .bmp)
+      labels/SPLIT/NAME.png   uint8 class index, one channel, same size as the image
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from narrows.contract.errors import DatasetError
+from narrows.models.dataset.pictures import LabelledPicture, of_one_size
+from narrows.runtime.pictures import PICTURE_SUFFIXES, read_labels, read_picture
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """What the label values mean. ``names`` leaves the ignored class out; ``palette`` is RGB a class."""
+
+    names: tuple[str, ...]
+    ignore_index: int
+    size: tuple[int, int]
+    palette: tuple[tuple[int, int, int], ...]
+
+    @classmethod
+    def read(cls, path: Path) -> ClassList:
+        """Parse ``classes.json``.
+
+        Raises:
+            DatasetError: the file is missing, no JSON, or lacks a field.
+        """
+        try:
+            raw = json.loads(path.read_text())
+            ignore = int(raw["ignore_index"])
+            kept = [i for i in range(len(raw["classes"])) if i != ignore]
+            if kept != list(range(len(kept))):
+                raise DatasetError(f"{path}: ignore_index must come after the real classes, found {ignore}")
+            width, height = (int(v) for v in raw["size"])
+            colours = [tuple(int(v) for v in raw["palette"][i]) for i in kept]
+        except FileNotFoundError:
+            raise DatasetError(f"{path} is missing: every data set folder needs a classes.json") from None
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise DatasetError(
+                f"{path}: {type(error).__name__}: {error}; see narrows/models/dataset/folder.py"
+            ) from None
+        palette = tuple((r, g, b) for r, g, b in colours)
+        return cls(tuple(raw["classes"][i] for i in kept), ignore, (width, height), palette)
+
+
+@dataclass(frozen=True)
+class FolderDataset:
+    """One split of a labelled folder; samples are read when they are asked for, in the list's order."""
+
+    root: Path
+    split: str
+    classes: ClassList
+    names: tuple[str, ...]
+
+    @classmethod
+    def open(cls, root: Path, split: str) -> FolderDataset:
+        """Read the class list and the split's names.
+
+        Raises:
+            DatasetError: ``classes.json`` or ``SPLIT.txt`` is missing, broken or empty.
+        """
+        listing = root / f"{split}.txt"
+        if not listing.is_file():
+            found = ", ".join(sorted(p.stem for p in root.glob("*.txt"))) or "none"
+            raise DatasetError(f"{listing} is missing: no split {split!r} here (splits found: {found})")
+        names = tuple(line.strip() for line in listing.read_text().splitlines() if line.strip())
+        if not names:
+            raise DatasetError(f"{listing} lists no sample")
+        return cls(root, split, ClassList.read(root / "classes.json"), names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[LabelledPicture]:
+        return (self.read(name) for name in self.names)
+
+    def read(self, name: str) -> LabelledPicture:
+        """Read one sample.
+
+        Raises:
+            PictureError: a file is missing or broken.
+            DatasetError: the sizes differ, or a label is no class.
+        """
+        picture_path = self.picture_path(name)
+        label_path = self.root / "labels" / self.split / f"{name}.png"
+        picture = read_picture(picture_path)
+        labels = read_labels(label_path)
+        sample = of_one_size(name, picture, labels, label_path)
+        values = np.unique(labels)
+        known = len(self.classes.names)
+        strange = [int(v) for v in values if v >= known and v != self.classes.ignore_index]
+        if strange:
+            raise DatasetError(f"{label_path} has label {strange[0]}, classes.json names {known} and the ignored one")
+        return sample
+
+    def picture_path(self, name: str) -> Path:
+        """Where a sample's picture lies.
+
+        Raises:
+            DatasetError: nowhere.
+        """
+        stem = self.root / "images" / self.split / name
+        for suffix in PICTURE_SUFFIXES:
+            if (path := stem.with_name(stem.name + suffix)).is_file():
+                return path
+        raise DatasetError(
+            f"{stem}.jpg (or {', '.join(PICTURE_SUFFIXES[1:])}) is missing, though {self.split}.txt lists {name}"
+        )

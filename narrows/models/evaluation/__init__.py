@@ -1,0 +1,5 @@
+"""The referee: masks against labels, bits against pixels."""
+
+from narrows.models.evaluation.confusion import ConfusionMatrix
+
+__all__ = ["ConfusionMatrix"]

@@ -1,0 +1,113 @@
+"""The two ONNX graphs of a bundle.
+
+::
+
+    encoder   picture uint8 (1, H, W, 3) ─► normalise ─► Encoder ─► latent float32 (1, C, h, w)
+    decoder   symbols int8 (n, C, h, w), level int32 (n, 1) ─► · 1/gain[level] ─► JointDecoder
+                                                            ─► argmax ─► labels uint8 (n, H, W)
+
+Normalisation and inverse gains are inside, so neither end can get them wrong; the argmax is inside because
+logits would be the widest thing to travel.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from narrows.models.export.folding import fold
+from narrows.models.nn.network import JointNetwork
+from narrows.models.training.augment import DEVIATION, MEAN
+
+OPSET = 20
+PICTURE, LATENT, SYMBOLS, LEVEL, LABELS = "picture", "latent", "symbols", "level", "labels"
+
+
+class EncoderGraph(nn.Module):
+    """``(1, H, W, 3)`` uint8 RGB to the latent ``(1, C, h, w)`` float32."""
+
+    def __init__(self, network: JointNetwork) -> None:
+        super().__init__()
+        self.encoder = fold(network.encoder)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Run the camera's half."""
+        pixels = (picture.permute(0, 3, 1, 2).float() - MEAN) * (1 / DEVIATION)
+        latent: Tensor = self.encoder(pixels)
+        return latent
+
+
+class DecoderGraph(nn.Module):
+    """``(n, C, h, w)`` int8 symbols and ``(n, 1)`` int32 levels to ``(n, H, W)`` uint8 labels."""
+
+    def __init__(self, network: JointNetwork, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.decoder = fold(network.decoder)
+        self.size = size
+        self.register_buffer("inverse_gain", (-network.gains.log_gain.detach()).exp())
+
+    def forward(self, symbols: Tensor, level: Tensor) -> Tensor:
+        """Run the cloud's half."""
+        inverse = self.get_buffer("inverse_gain").index_select(0, level[:, 0])
+        latent = symbols.float() * inverse[:, :, None, None]
+        logits: Tensor = self.decoder(latent, self.size)
+        return logits.argmax(dim=1).to(torch.uint8)
+
+
+def write_encoder(network: JointNetwork, size: tuple[int, int], path: Path) -> None:
+    """Write the float encoder for pictures of ``size`` (height, width)."""
+    picture = torch.zeros(1, *size, 3, dtype=torch.uint8)
+    write_graph(EncoderGraph(network), (picture,), path, [PICTURE], [LATENT], None)
+
+
+def write_decoder(network: JointNetwork, size: tuple[int, int], latent: tuple[int, int, int], path: Path) -> None:
+    """Write the decoder for masks of ``size`` (height, width) and any batch."""
+    symbols = torch.zeros(2, *latent, dtype=torch.int8)
+    level = torch.zeros(2, 1, dtype=torch.int32)
+    batch = torch.export.Dim("batch", min=1, max=256)
+    shapes = {SYMBOLS: {0: batch}, LEVEL: {0: batch}}
+    write_graph(DecoderGraph(network, size), (symbols, level), path, [SYMBOLS, LEVEL], [LABELS], shapes)
+
+
+def write_graph(
+    graph: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    input_names: list[str],
+    output_names: list[str],
+    dynamic_shapes: dict[str, dict[int, torch.export.Dim]] | None,
+) -> None:
+    """Write any graph as this project ships them: one file, no trace of the machine that made it."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations are nothing that a user can mend
+        torch.onnx.export(
+            graph.eval(),
+            inputs,
+            path,
+            input_names=input_names,
+            output_names=output_names,
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            dynamic_shapes=dynamic_shapes,
+            verbose=False,
+        )
+    _strip(path)
+
+
+def _strip(path: Path) -> None:
+    """Drop what the exporter notes of the source: stack traces name paths of this machine."""
+    model = onnx.load(path)
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output):
+        value.doc_string = ""
+        del value.metadata_props[:]
+    onnx.save(model, path)

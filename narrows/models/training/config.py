@@ -1,0 +1,75 @@
+"""How a training goes, as one value: it is written into the run folder and read back on resume."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrainingPhase:
+    """A stretch of epochs at one picture size (width, height)."""
+
+    epochs: int
+    size: tuple[int, int]
+    zoom: tuple[float, float]
+
+
+def phases_for(size: tuple[int, int], epochs: int, full_epochs: int) -> tuple[TrainingPhase, ...]:
+    """The plan for pictures of ``size`` (width, height): ``epochs`` at two thirds of it, then all of it.
+
+    What is thin is gone at two thirds: the second stretch is where poles are learned.
+    """
+    small = (_multiple_of_16(size[0] * 2 / 3), _multiple_of_16(size[1] * 2 / 3))
+    return TrainingPhase(epochs, small, (0.67, 1.6)), TrainingPhase(full_epochs, size, (1.0, 2.0))
+
+
+def _multiple_of_16(length: float) -> int:
+    return max(16, 16 * round(length / 16))
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that a run depends on beside the data and the code."""
+
+    data: Path
+    split: str
+    pretrained: Path | None
+    begin_from: Path | None = None
+    teacher: Path | None = None
+    teacher_share: float = 1.0
+    feature_share: float = 0.0
+    phases: tuple[TrainingPhase, ...] = phases_for((480, 360), 45, 45)
+    batch: int = 8
+    learning_rate: float = 1.2e-3
+    trunk_share: float = 0.3
+    scale_share: float = 8.0
+    weight_decay: float = 0.02
+    warmup_steps: int = 60
+    rounded_tail: float = 0.1
+    latent_channels: int = 48
+    prices: tuple[float, ...] = (0.12, 0.5, 2.2, 9.5, 40.0)
+    overlap_share: float = 1.0
+    average_decay: float = 0.995
+    seed: int = 20260720
+    threads: int = 0
+    device: str = "cpu"
+    bfloat16: bool = True
+
+    def write(self, path: Path) -> None:
+        """Store as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2, default=str) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> TrainingConfig:
+        """Read what :meth:`write` stored."""
+        raw = json.loads(path.read_text())
+        raw["phases"] = tuple(
+            TrainingPhase(epochs=p["epochs"], size=tuple(p["size"]), zoom=tuple(p["zoom"])) for p in raw["phases"]
+        )
+        raw["prices"] = tuple(raw["prices"])
+        raw["data"] = Path(raw["data"])
+        for name in ("pretrained", "begin_from", "teacher"):
+            raw[name] = Path(raw[name]) if raw.get(name) else None
+        return cls(**raw)

@@ -1,0 +1,182 @@
+"""The training itself: resumable, seeded, with progress, and a run folder that tells what happened.
+
+A run folder holds ``config.json``, ``progress.jsonl`` (a line an epoch), ``curves.png`` and ``checkpoint.pt``. Starting
+the same run again goes on after the last finished epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import DeviceMissing
+from narrows.models.dataset import FolderDataset, LabelledPicture
+from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.training.augment import Augmentation, augment, normalise
+from narrows.models.training.config import TrainingConfig, TrainingPhase
+from narrows.models.training.curves import draw_curves
+from narrows.models.training.loss import TrainingObjective, class_weights
+from narrows.models.training.run import CHECKPOINT, Run, load_checkpoint
+from narrows.models.training.teacher import Teacher
+from narrows.models.training.warm_start import begin_from
+
+PROGRESS, CURVES = "progress.jsonl", "curves.png"
+SETTLING_PICTURES = 24
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What stays the same from epoch to epoch."""
+
+    config: TrainingConfig
+    samples: list[LabelledPicture]
+    objective: TrainingObjective
+    teacher: Teacher | None
+    device: torch.device
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(len(self.samples) / self.config.batch)
+
+    @property
+    def epochs(self) -> int:
+        return sum(phase.epochs for phase in self.config.phases)
+
+
+def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
+    """Train to the end of the last phase and return the checkpoint's path.
+
+    Raises:
+        DatasetError: the data are not in the documented layout.
+        WeightsMismatch: the weights or the bundle to begin from, or the teacher, are of another network.
+        DeviceMissing: the device is not there.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    run_folder.mkdir(parents=True, exist_ok=True)
+    config.write(run_folder / "config.json")
+    dataset = FolderDataset.open(config.data, config.split)
+    lesson = _prepare(config, dataset)
+    run = Run.begin(_network(config, len(dataset.classes.names), lesson.samples).to(lesson.device), config)
+    checkpoint = run_folder / CHECKPOINT
+    if checkpoint.is_file():
+        run.load(checkpoint)
+        say(f"resuming {run_folder} after epoch {run.epoch}")
+    while run.epoch < lesson.epochs:
+        began = time.monotonic()
+        record = _epoch(run, lesson)
+        run.epoch += 1
+        run.save(checkpoint)
+        record |= {"epoch": run.epoch, "seconds": round(time.monotonic() - began, 1)}
+        with (run_folder / PROGRESS).open("a") as log:
+            log.write(json.dumps(record) + "\n")
+        draw_curves(run_folder / PROGRESS, run_folder / CURVES)
+        left = (lesson.epochs - run.epoch) * record["seconds"] / 60
+        say(f"epoch {run.epoch}/{lesson.epochs}  {json.dumps(record)}  about {left:.0f} min left")
+    return checkpoint
+
+
+def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Lesson:
+    device = _device(config.device)
+    samples = list(dataset)
+    objective = TrainingObjective(
+        weights=class_weights((s.labels for s in samples), len(dataset.classes.names)).to(device),
+        price=torch.tensor(config.prices, device=device),
+        ignore_index=dataset.classes.ignore_index,
+        overlap_share=config.overlap_share,
+    )
+    teacher = None
+    if config.teacher is not None:
+        network = load_checkpoint(config.teacher / CHECKPOINT).to(device)
+        teacher = Teacher(network, config.teacher_share, config.feature_share)
+    return _Lesson(config, samples, objective, teacher, device)
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceMissing("--device cuda: torch sees no CUDA device here; use --device cpu, or a CUDA build of torch")
+    return torch.device(name)
+
+
+def _network(config: TrainingConfig, classes: int, samples: list[LabelledPicture]) -> JointNetwork:
+    torch.manual_seed(config.seed)
+    network = JointNetwork(NetworkShape(classes, config.latent_channels, len(config.prices)))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from the stubs
+    if config.pretrained:
+        network.encoder.trunk.load_imagenet(config.pretrained)
+    if config.begin_from:
+        shown = samples[:: max(1, len(samples) // SETTLING_PICTURES)]
+        pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in shown]))
+        begin_from(network, Bundle.open(config.begin_from), pictures.to(memory_format=torch.channels_last))
+    return network
+
+
+def _phase_of(config: TrainingConfig, epoch: int) -> TrainingPhase:
+    for phase in config.phases:
+        if epoch < phase.epochs:
+            return phase
+        epoch -= phase.epochs
+    return config.phases[-1]
+
+
+def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
+    config, device = lesson.config, lesson.device
+    chance = random.Random(config.seed * 1000 + run.epoch)
+    torch.manual_seed(config.seed * 1000 + run.epoch)
+    rounded = run.epoch >= lesson.epochs * (1 - config.rounded_tail)
+    losses, tasks = [], []
+    rates = torch.zeros(len(config.prices), 2)
+    run.network.train()
+    for step, (seen, truth) in enumerate(_batches(lesson.samples, config.batch, _phase_of(config, run.epoch), chance)):
+        done = run.epoch * lesson.steps + step
+        _set_learning_rate(run.optimiser, done, lesson.epochs * lesson.steps, config.warmup_steps)
+        level = torch.randint(len(config.prices), (len(seen),))
+        pictures, labels, at = seen.to(device), truth.to(device), level.to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
+            outcome = run.network(pictures, at, rounded_rate=rounded)
+            taught = lesson.teacher.loss(outcome, pictures) if lesson.teacher else None
+        parts = lesson.objective.loss(outcome, labels, at)
+        whole = parts.whole if taught is None else parts.whole + taught
+        run.optimiser.zero_grad(set_to_none=True)
+        whole.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
+        run.optimiser.step()
+        run.follow(min(config.average_decay, (done + 1) / (done + 10)))
+        losses.append(whole.item())
+        tasks.append(parts.task.item())
+        rates.index_add_(0, level, torch.stack([parts.bits_per_pixel.cpu(), torch.ones(len(level))], dim=1))
+    by_level = (rates[:, 0] / rates[:, 1].clamp_min(1)).tolist()
+    return {
+        "loss": round(float(np.mean(losses)), 4),
+        "task": round(float(np.mean(tasks)), 4),
+        **{f"bpp{i}": round(v, 4) for i, v in enumerate(by_level)},
+    }
+
+
+def _batches(
+    samples: list[LabelledPicture], batch: int, phase: TrainingPhase, chance: random.Random
+) -> Iterator[tuple[Tensor, Tensor]]:
+    how = Augmentation(phase.size, phase.zoom)
+    order = list(samples)
+    chance.shuffle(order)
+    for start in range(0, len(order), batch):
+        views = [augment(sample, how, chance) for sample in order[start : start + batch]]
+        pictures = torch.from_numpy(np.stack([v[0] for v in views])).to(memory_format=torch.channels_last)
+        yield pictures, torch.from_numpy(np.stack([v[1] for v in views]))
+
+
+def _set_learning_rate(optimiser: torch.optim.Optimizer, step: int, total: int, warmup: int) -> None:
+    share = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / total))
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * share

@@ -1,0 +1,101 @@
+"""A training in progress, as its run folder keeps it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from narrows.contract.errors import WeightsMismatch
+from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.training.config import TrainingConfig
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass
+class Run:
+    """What a checkpoint holds: the network, its running average, which is what is shipped, and the optimiser."""
+
+    network: JointNetwork
+    average: JointNetwork
+    optimiser: torch.optim.AdamW
+    epoch: int = 0
+
+    @classmethod
+    def begin(cls, network: JointNetwork, config: TrainingConfig) -> Run:
+        """A run of ``network`` as it is, at epoch 0."""
+        average = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
+        return cls(network, average, _optimiser(network, config))
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint that is whole or absent, whenever the process is killed."""
+        state = {
+            "shape": vars(self.network.shape),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "epoch": self.epoch,
+        }
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on where :meth:`save` left off.
+
+        Raises:
+            WeightsMismatch: the checkpoint is of a network of another shape.
+        """
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["shape"] != vars(self.network.shape):
+            raise WeightsMismatch(f"{path} holds {state['shape']}, this run wants {vars(self.network.shape)}")
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.epoch = state["epoch"]
+
+    @torch.no_grad()
+    def follow(self, decay: float) -> None:
+        """Move the average a little towards the network."""
+        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)
+
+
+def load_checkpoint(path: Path) -> JointNetwork:
+    """The averaged network of a training run, in evaluation mode.
+
+    Raises:
+        WeightsMismatch: the file is no checkpoint of ``narrows train``.
+    """
+    if not path.is_file():
+        raise WeightsMismatch(f"{path} is missing: give the run folder of a `narrows train` that finished an epoch")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not {"shape", "average"} <= state.keys():
+        raise WeightsMismatch(f"{path} is no checkpoint of `narrows train`")
+    network = JointNetwork(NetworkShape(**state["shape"]))
+    network.load_state_dict(state["average"])
+    return network.eval()
+
+
+def _optimiser(network: JointNetwork, config: TrainingConfig) -> torch.optim.AdamW:
+    """Gains and rate model learn faster than the rest, the pretrained trunk slower; norms and biases do not decay."""
+    trunk = list(network.encoder.trunk.parameters())
+    scales = [*network.gains.parameters(), *network.rate.parameters()]
+    known = {id(p) for p in (*trunk, *scales)}
+    fresh = [p for p in network.parameters() if id(p) not in known]
+    rate = config.learning_rate
+    return torch.optim.AdamW(
+        [
+            {"params": [p for p in fresh if p.ndim > 1], "peak": rate},
+            {"params": [p for p in fresh if p.ndim <= 1], "peak": rate, "weight_decay": 0.0},
+            {"params": scales, "peak": rate * config.scale_share, "weight_decay": 0.0},
+            {"params": trunk, "peak": rate * config.trunk_share},
+        ],
+        weight_decay=config.weight_decay,
+    )

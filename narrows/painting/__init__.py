@@ -1,6 +1,0 @@
-"""Masks for people to look at: palette pictures and overlays."""
-
-from narrows.painting.overlay import blend, side_by_side, to_palette_png
-from narrows.painting.palette import Legend, colour_wheel
-
-__all__ = ["Legend", "blend", "colour_wheel", "side_by_side", "to_palette_png"]

@@ -1,0 +1,1 @@
+"""What every program needs to run: Redis, logging, HTTP, clocks, backoff, configuration. Knows no program."""

@@ -1,0 +1,32 @@
+"""What every program of the cloud writes to standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from narrows.contract.errors import ServiceError
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure_logs(level: str) -> None:
+    """One line an event on standard error.
+
+    Raises:
+        ServiceError: there is no such level.
+    """
+    if level not in _LEVELS:
+        raise ServiceError(f"--log-level {level!r}: it is one of {', '.join(_LEVELS)}")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )

@@ -1,0 +1,18 @@
+"""The one way to ONNX Runtime: with its telemetry off.
+
+From 1.31 on, importing ``onnxruntime`` writes a device id into the cache below the home folder, and some seconds later
+a thread looks up a host of its maker's. ``ORT_DISABLE_TELEMETRY`` stops both, but only if it is set before the import:
+so nothing else here imports ``onnxruntime`` (a lint rule says so). Triton's python backend, which runs in an
+environment without this package, does it itself: ``orchestrator/servers/backends/onnxruntime/model.py``.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+from onnxruntime import InferenceSession, SessionOptions, __version__
+from onnxruntime.capi import onnxruntime_pybind11_state as refusals
+
+__all__ = ["InferenceSession", "SessionOptions", "__version__", "refusals"]

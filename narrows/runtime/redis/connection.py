@@ -1,0 +1,126 @@
+"""A Redis connection whose failures are :class:`~narrows.contract.errors.ServiceError` with the remedy.
+
+An address may move to another server while connections to the one before stay: at a failover behind a virtual IP, a
+proxy or a Kubernetes service. What a server says that shows this (:mod:`narrows.runtime.redis.replies`) ends its
+connections; what only reads is never told, so no connection is kept for longer than :data:`LONGEST_CONNECTION_S`.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from narrows.contract.errors import ServiceError, ServiceUnavailable
+from narrows.contract.wire import Install
+from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.runtime.redact import redact
+from narrows.runtime.redis.replies import Remedy, remedy_of, words_of
+from narrows.runtime.redis.url import check_url
+
+SOCKET_TIMEOUT_S = 5.0
+LONGEST_CONNECTION_S = 60.0
+_IDLE_S, _PROBE_S, _PROBES = 5, 2, 3
+
+
+def dead_peer_options() -> dict[int, int]:
+    """TCP options (tcp(7)) that end an idle connection whose peer is gone without a word within about ten seconds."""
+    wanted = {"TCP_KEEPIDLE": _IDLE_S, "TCP_KEEPINTVL": _PROBE_S, "TCP_KEEPCNT": _PROBES}
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
+
+
+class Client(redis.Redis):
+    """redis-py's client, which leaves a server as soon as the address may lead to another."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as redis-py has them
+        super().__init__(*args, **kwargs)
+        self._born_s: WeakKeyDictionary[redis.Connection, float] = WeakKeyDictionary()
+
+    def parse_response(self, connection: redis.Connection, command_name: str, **options: Any) -> Any:  # noqa: ANN401
+        """Read one reply, and disconnect where it, or the connection's age, asks for that."""
+        now_s = time.monotonic()
+        born_s = self._born_s.setdefault(connection, now_s)
+        try:
+            reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            if remedy_of(error) is Remedy.RECONNECT:
+                self._leave(connection)
+                self.connection_pool.disconnect(inuse_connections=False)
+            raise
+        if now_s - born_s > LONGEST_CONNECTION_S:
+            self._leave(connection)
+        return reply
+
+    def _leave(self, connection: redis.Connection) -> None:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        self._born_s.pop(connection, None)
+
+
+def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
+    """A client of the server at ``url``; nothing is sent yet. Answers are bytes.
+
+    ``no_evict`` is for the cloud's own programs: the server shall not cut them for room (``maxmemory-clients``).
+
+    Raises:
+        ServiceError: the URL is none that Redis clients know.
+    """
+    try:
+        return Client.from_url(
+            check_url(url),
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=SOCKET_TIMEOUT_S,
+            socket_keepalive=True,
+            socket_keepalive_options=dead_peer_options(),
+            retry=Retry(NoBackoff(), 0),
+            redis_connect_func=_greet if no_evict else None,
+        )
+    except ValueError as error:
+        raise ServiceError(f"--redis-url {redact(url)}: {redact(str(error))}") from None
+
+
+def _greet(connection: redis.Connection) -> None:
+    """A server, or a user, that does not have the command is used all the same."""
+    connection.on_connect()  # type: ignore[no-untyped-call]
+    connection.send_command("CLIENT", "NO-EVICT", "ON")  # type: ignore[no-untyped-call]
+    with suppress(redis.ResponseError):
+        connection.read_response()
+
+
+@contextmanager
+def named_errors(url: str) -> Iterator[None]:
+    """Turn what the client raises into a named error.
+
+    Raises:
+        ServiceUnavailable: Redis does not answer.
+        ServiceError: Redis refuses the command.
+    """
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        kind = ServiceError if isinstance(error, redis.AuthenticationError) else ServiceUnavailable
+        raise kind(
+            f"Redis at {redact(url)} does not answer ({words_of(error)}): is it running, and is the URL right? "
+            "Set it with --redis-url or NARROWS_REDIS_URL"
+        ) from None
+    except redis.RedisError as error:
+        raise ServiceError(f"Redis at {redact(url)} refuses: {words_of(error)}") from None
+
+
+def read_install(client: redis.Redis) -> Install:
+    """How many shards this install has.
+
+    Raises:
+        ServiceUnavailable: no orchestrator has ever run against this Redis.
+        RecordError: the record cannot be read.
+    """
+    record = client.get(INSTALL_KEY)
+    if not isinstance(record, bytes):
+        raise ServiceUnavailable(f"{INSTALL_KEY} is not in this Redis: start `narrows orchestrate` against it first")
+    return Install.parse(record)

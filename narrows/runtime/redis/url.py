@@ -1,0 +1,78 @@
+"""The addresses of Redis: where it is unless somebody says otherwise, and what an address must look like.
+
+A password may have any character if it is percent-encoded (RFC 3986, section 2.1). One that is not, and has ``/``,
+``?`` or ``#`` in it, ends the address's authority early: libraries then complain about a part of the password, aloud.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from narrows.contract.errors import ServiceError
+from narrows.runtime.redact import keep_url
+
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+_FORM = "redis://[[USER]:PASSWORD@]HOST:6379/0, or rediss:// for TLS"
+ENCODE = "percent-encode the user and password: / is %2F, ? is %3F, # is %23, @ is %40, : is %3A, % is %25"
+_SCHEMES = ("redis", "rediss", "unix")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:@]*)(:\d{0,5})?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_FILE = re.compile(r"ssl_\w+=")  # the options of an address that may have an @ in them
+_DATABASE = re.compile(r"/?\d*")
+
+
+def check_url(url: str) -> str:
+    """A Redis address that clients take; its password is hidden from now on. Answers the address.
+
+    Raises:
+        ServiceError: it is none; the message has nothing of it but its scheme.
+    """
+    keep_url(url)
+    scheme = url.partition("://")[0]
+    if "://" not in url or scheme not in _SCHEMES:
+        raise ServiceError(f"--redis-url is no address of Redis: write {_FORM}")
+    parts = check_encoding(url, "--redis-url")
+    if scheme == "unix":
+        return url
+    host = _HOST.fullmatch(parts.netloc.rpartition("@")[2])
+    if host is None or not host[1]:
+        raise ServiceError(f"--redis-url names no HOST:PORT: write {_FORM}; {ENCODE}")
+    if host[2] not in (None, ":") and int(host[2][1:]) > 65535:
+        raise ServiceError("--redis-url has a port beyond 65535")
+    cut_short = "@" not in parts.netloc and any(
+        "@" in each and not _FILE.match(each) for each in parts.query.split("&")
+    )
+    if cut_short or parts.fragment or not _DATABASE.fullmatch(parts.path):
+        raise ServiceError(f"--redis-url has more behind its host than a number of a database: write {_FORM}; {ENCODE}")
+    return url
+
+
+def check_encoding(url: str, what: str) -> SplitResult:
+    """The parts of any URL whose user and password, if it has them, are encoded so that they can be told.
+
+    Raises:
+        ServiceError: they are not; the message has nothing of them.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it quotes the authority: brackets that do not match, or letters that NFKC turns into / ? # @ :
+        raise ServiceError(f"{what} cannot be read: {ENCODE}, and every letter that is not ASCII") from None
+    behind = f"{parts.path}?{parts.query}#{parts.fragment}"
+    no_host = _HOST.fullmatch(parts.netloc) is None or "@" in parts.fragment
+    cut_short = "@" in behind and "@" not in parts.netloc and no_host
+    userinfo = parts.netloc.rpartition("@")[0]
+    if cut_short or _CONTROL.search(url) or _BROKEN_ESCAPE.search(userinfo):
+        raise ServiceError(f"{what} has a user or password with characters as they are: {ENCODE}")
+    try:
+        unquote(userinfo, errors="strict")
+    except UnicodeDecodeError:
+        raise ServiceError(f"{what} has a user or password that is no UTF-8 once decoded: {ENCODE}") from None
+    return parts
+
+
+def with_credentials(address: str, user: str, password: str) -> str:
+    """An address without a user, as that of a user; both are encoded."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}").geturl()

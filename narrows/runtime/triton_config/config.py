@@ -1,0 +1,104 @@
+"""``config.pbtxt``: one text that loads unchanged in the public Triton container and in the local server."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from narrows.contract.bundle import Bundle, format_id
+
+QUEUE_DELAY_US = 1000
+
+
+class Backend(StrEnum):
+    """What runs the network: ``1/model.onnx``, or the engine in ``1/model.plan``."""
+
+    ONNXRUNTIME = "onnxruntime"
+    TENSORRT = "tensorrt"
+
+
+class InstanceKind(StrEnum):
+    """Where instances run."""
+
+    GPU = "KIND_GPU"
+    CPU = "KIND_CPU"
+
+
+def model_name(bundle_id: int) -> str:
+    """The name under which Triton serves a bundle's decoder: ``decoder_`` and 16 hexadecimal digits."""
+    return f"decoder_{format_id(bundle_id)}"
+
+
+def model_config(
+    bundle: Bundle,
+    *,
+    max_batch: int = 8,
+    instances: int = 1,
+    kind: InstanceKind = InstanceKind.GPU,
+    backend: Backend = Backend.ONNXRUNTIME,
+) -> str:
+    """The configuration of a bundle's decoder, in protobuf text format.
+
+    Queue policies, queue sizes and priorities are left out on purpose: deadlines, bounds and priorities belong to the
+    dispatcher, and Triton 2.51 stalls for half a second at a time when it has any of them.
+
+    Args:
+        bundle: whose shapes and id it describes.
+        max_batch: the largest batch that Triton runs.
+        instances: how many copies run side by side (for each GPU), until the autoscaler changes it.
+        kind: where they run.
+        backend: TensorRT on a GPU only.
+
+    Raises:
+        ValueError: counts below one, or TensorRT on a CPU.
+    """
+    if max_batch < 1 or instances < 1:
+        raise ValueError(f"max_batch {max_batch} and instances {instances} must be at least 1")
+    if backend is Backend.TENSORRT and kind is InstanceKind.CPU:
+        raise ValueError("TensorRT needs InstanceKind.GPU")
+    latent, picture = bundle.manifest.latent.as_tuple(), bundle.manifest.input
+    return _TEMPLATE.format(
+        name=model_name(bundle.id),
+        max_batch=max_batch,
+        latent=_dims(latent),
+        labels=_dims((picture.height, picture.width)),
+        instances=instances,
+        kind=kind.value,
+        delay_us=QUEUE_DELAY_US,
+        threads=_CPU_THREADS if kind is InstanceKind.CPU else "",
+        backend=backend.value,
+    )
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return "[ " + ", ".join(map(str, shape)) + " ]"
+
+
+_TEMPLATE = """\
+# Written by `narrows export`: change it there.
+name: "{name}"
+backend: "{backend}"
+max_batch_size: {max_batch}
+input [
+  {{ name: "symbols" data_type: TYPE_INT8 dims: {latent} }},
+  {{ name: "level" data_type: TYPE_INT32 dims: [ 1 ] }}
+]
+output [
+  {{ name: "labels" data_type: TYPE_UINT8 dims: {labels} }}
+]
+version_policy {{ latest {{ num_versions: 1 }} }}
+instance_group [ {{ count: {instances} kind: {kind} }} ]
+dynamic_batching {{ max_queue_delay_microseconds: {delay_us} }}
+model_warmup [
+  {{
+    name: "one"
+    batch_size: 1
+    inputs {{ key: "symbols" value {{ data_type: TYPE_INT8 dims: {latent} zero_data: true }} }}
+    inputs {{ key: "level" value {{ data_type: TYPE_INT32 dims: [ 1 ] zero_data: true }} }}
+  }}
+]
+{threads}"""
+
+_CPU_THREADS = """\
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
+parameters { key: "inter_op_thread_count" value { string_value: "1" } }
+"""

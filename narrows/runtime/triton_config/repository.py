@@ -1,0 +1,60 @@
+"""A bundle's folder in the model repository that Triton loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.runtime.triton_config.config import Backend, InstanceKind, model_config, model_name
+
+
+def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, instances: int = 1) -> Path:
+    """Write a bundle's decoder and its configurations into ``repository``; answers the model's folder.
+
+    ::
+
+        repository/decoder_<bundle id>/
+        ├── config.pbtxt          for a GPU, as the public container reads it
+        ├── configs/cpu.pbtxt     for tritonserver --model-config-name=cpu
+        ├── configs/tensorrt.pbtxt for the engine that orchestrator.engine_build puts into 1/model.plan
+        ├── 1/model.onnx          copied from the bundle; not under version control
+        └── 1/model.int8.onnx     likewise, where the bundle has one: what INT8 engines are built from
+
+    What was there is overwritten file by file, the network first: a server that looks in between sees a whole model.
+
+    Raises:
+        ServiceError: it cannot be written, the disk is full for one.
+        ValueError: as :func:`narrows.runtime.triton_config.model_config`.
+    """
+    gpu = model_config(bundle, max_batch=max_batch, instances=instances, kind=InstanceKind.GPU)
+    cpu = model_config(bundle, max_batch=max_batch, instances=instances, kind=InstanceKind.CPU)
+    engine = model_config(bundle, max_batch=max_batch, instances=instances, backend=Backend.TENSORRT)
+    folder = repository / model_name(bundle.id)
+    try:
+        for name in ("1", "configs"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        _replace(folder / "1" / "model.onnx", bundle.decoder_path.read_bytes())
+        _copy_int8(bundle, folder / "1" / "model.int8.onnx")
+        _replace(folder / "configs" / "cpu.pbtxt", cpu.encode())
+        _replace(folder / "configs" / "tensorrt.pbtxt", engine.encode())
+        _replace(folder / "config.pbtxt", gpu.encode())
+    except OSError as error:
+        raise ServiceError(f"the model repository {repository} cannot be filled: {error}") from None
+    return folder
+
+
+def _copy_int8(bundle: Bundle, path: Path) -> None:
+    if bundle.int8_decoder is None:
+        path.unlink(missing_ok=True)
+    else:
+        _replace(path, bundle.int8_decoder_path.read_bytes())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_suffix(path.suffix + ".partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

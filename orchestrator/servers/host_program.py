@@ -1,0 +1,140 @@
+"""The supervisor of a host as a process: options in, signals handled, a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import structlog
+import uvloop
+
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import ServiceError
+from narrows.runtime.logs import configure_logs
+from narrows.runtime.redis.store import Store
+from narrows.runtime.triton_config import fill_repository, model_name
+from orchestrator.servers.cpu_quota import find_hierarchy
+from orchestrator.servers.host_registry import HostRegistry
+from orchestrator.servers.local_triton import LocalTriton
+from orchestrator.servers.own_folder import own_folder
+from orchestrator.servers.slot_server import SlotServer
+from orchestrator.servers.supervisor import Supervisor
+from orchestrator.servers.triton_environment import TritonEnvironment
+
+_log = structlog.get_logger(__name__)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PORTS_EACH = 3
+_LAST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """The options of ``narrows supervise``.
+
+    Attributes:
+        bundles: laid out in a model repository of the run folder, unless ``model_repository`` is given.
+        models: the models of ``model_repository`` to load; those of the bundles besides.
+        cpu_quota: cores for each server; ``None``: no limit.
+        first_port: three ports for each slot from here on; ``None``: free ones.
+    """
+
+    redis_url: str
+    name: str
+    bundles: tuple[Path, ...]
+    model_repository: Path | None
+    models: tuple[str, ...]
+    slots: int
+    cpu_quota: float | None
+    initial: int
+    instances: int
+    max_batch: int
+    first_port: int | None
+    drain_s: float
+    run_folder: Path
+    log_level: str
+
+
+def run_host(options: HostOptions) -> None:
+    """Run until SIGTERM or SIGINT; a second one ends the draining.
+
+    Raises:
+        BundleError, ServiceError: it cannot begin; the message says why.
+    """
+    configure_logs(options.log_level)
+    _check(options)
+    TritonEnvironment.find()
+    folder = options.run_folder / options.name
+    with own_folder(folder, "another supervisor", "--name or --run-folder"), ExitStack() as groups:
+        repository, models = _models(options, folder)
+        slots = [_slot(options, folder, repository, models, i, groups) for i in range(options.slots)]
+        uvloop.run(_run(options, slots))
+
+
+def _check(options: HostOptions) -> None:
+    if not _NAME.fullmatch(options.name):
+        raise ServiceError(
+            f"--name {options.name[:80]!r}: use 1-64 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
+        )
+    if options.initial > options.slots:
+        raise ServiceError(f"--initial {options.initial} servers do not fit in --slots {options.slots}")
+    if not options.bundles and not (options.model_repository and options.models):
+        raise ServiceError("nothing to serve: give --bundle, or --model-repository and --model")
+    if options.first_port and options.first_port + _PORTS_EACH * options.slots - 1 > _LAST_PORT:
+        raise ServiceError(f"--first-port {options.first_port}: {options.slots} slots need {_PORTS_EACH} ports each")
+
+
+def _models(options: HostOptions, folder: Path) -> tuple[Path, Sequence[str]]:
+    """The model repository, and what to load of it."""
+    repository = options.model_repository or folder / "model_repository"
+    names = list(options.models)
+    for path in options.bundles:
+        bundle = Bundle.open(path)
+        if options.model_repository is None:
+            fill_repository(bundle, repository, max_batch=options.max_batch, instances=options.instances)
+        names.append(model_name(bundle.id))
+    return repository, names
+
+
+def _slot(
+    options: HostOptions, folder: Path, repository: Path, models: Sequence[str], number: int, groups: ExitStack
+) -> SlotServer:
+    launcher: Sequence[str] = ()
+    group = None
+    if options.cpu_quota is not None:
+        group = find_hierarchy().group(f"narrows-{options.name}-{number}", options.cpu_quota)
+        groups.callback(group.remove)
+        launcher = group.launcher
+    first = None if options.first_port is None else options.first_port + _PORTS_EACH * number
+    ports = None if first is None else (first, first + 1, first + 2)
+
+    def launch(given_up: Event) -> LocalTriton:
+        return LocalTriton.start(
+            repository, folder / f"slot-{number}", models, ports=ports, launcher=launcher, given_up=given_up
+        )
+
+    return SlotServer(f"{options.name}/{number}", launch, group)
+
+
+async def _run(options: HostOptions, slots: Sequence[SlotServer]) -> None:
+    store = Store.connect(options.redis_url)
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def asked() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked)
+    registry = HostRegistry(store, options.name)
+    supervisor = Supervisor(registry, slots, initial=options.initial, drain_s=options.drain_s)
+    _log.info("supervising", name=options.name, slots=len(slots), cpu_quota=options.cpu_quota)
+    try:
+        await supervisor.run(stop, hurry)
+    finally:
+        await store.close()
+    _log.info("stopped")

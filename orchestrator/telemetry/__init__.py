@@ -1,0 +1,1 @@
+"""What the cloud's programs say of themselves: metrics, named faults, reports, load against streams."""
