@@ -219,6 +219,27 @@ async def test_a_fault_of_the_keys_is_raised_to_the_frame_and_changes_nothing(st
     assert await store.call("XLEN", stream.keys.features) == 1
 
 
+async def test_endings_wait_for_a_command_that_their_user_lost_and_are_written_in_full(
+    store: Store, server: LocalRedis
+) -> None:
+    stream = a_stream("cam")
+    await store.call("ACL", "SETUSER", "limited", "reset", "on", ">pw", "~*", "+@all", "-xadd")
+    limited = Store.connect(server.url.replace("//", "//limited:pw@"))
+    try:
+        async with finishing(limited) as finisher:
+            taken = [(await taken_in(store, stream), Ending.mask(b"m", FrameIdentity(1, n))) for n in range(3)]
+            asked = [asyncio.create_task(finisher.finish(*each)) for each in taken]
+            await asyncio.sleep(0.2)  # several tries
+            await store.call("ACL", "SETUSER", "limited", "+xadd")
+            ended = await asyncio.gather(*asked)
+        assert [(each.verdict, each.ending.kind) for each in ended] == [(FinishReply.FINISHED, b"mask")] * 3
+    finally:
+        await limited.close()
+        await store.call("ACL", "DELUSER", "limited")
+    assert await outcome_kinds(store, stream) == ["mask"] * 3
+    assert pairs(await store.call("HGETALL", stream.keys.ledger)) == {b"mask": b"3"}
+
+
 async def _nothing_left(cam: Camera) -> bool:
     return await cam.unfinished() == 0
 

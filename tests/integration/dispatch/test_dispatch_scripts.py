@@ -12,7 +12,8 @@ import pytest
 import orchestrator
 from narrows.contract.wire import Install
 from narrows.contract.wire.keys import GROUP, INSTALL_KEY, ShardKeys, StreamKeys
-from narrows.runtime.redis.script import Script
+from narrows.runtime.redis.replies import Remedy
+from narrows.runtime.redis.script import Script, commands_of
 from narrows.runtime.redis.store import Encodable, Reply, ReplyRefused
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.scripts import CLOSE_GAPS, FINISH, FORGET_CONSUMERS, HEARTBEAT, LAST_IDS, SET_BACK, TRIM
@@ -124,6 +125,28 @@ async def test_a_key_of_a_wrong_type_is_named_and_nothing_is_changed(store: Stor
         refused = await _refused(store, use)
         assert refused.code == "WRONGTYPE"
         assert key in str(refused)
+
+
+_WITHOUT_TYPES = Use(SET_BACK, (SHARD.fence, KEYS.features), ("1", GROUP, 1000))
+
+
+@pytest.mark.parametrize("use", [*_changing(), _WITHOUT_TYPES], ids=lambda use: f"{use.keys[0]} {use.script.sha[:4]}")
+async def test_a_command_that_its_user_lost_is_named_and_nothing_is_changed(
+    store: Store, server: LocalRedis, use: Use
+) -> None:
+    for key, kind in zip(use.keys, use.script.types or ("string", "stream"), strict=True):
+        await _make(store, key, kind)
+    limited = Store.connect(server.url.replace("//", "//limited:pw@"))
+    try:
+        for command in commands_of(use.script.body):
+            lost = command.lower().replace(" ", "|")
+            await store.call("ACL", "SETUSER", "limited", "reset", "on", ">pw", "~*", "+@all", f"-{lost}")
+            refused = await _refused(limited, use)
+            assert (refused.code, refused.remedy) == ("NOPERM", Remedy.WAIT), refused
+            assert f"may not run {command}:" in str(refused)
+    finally:
+        await limited.close()
+        await store.call("ACL", "DELUSER", "limited")
 
 
 @pytest.mark.parametrize(
