@@ -75,7 +75,7 @@ bench-inversion: setup-train ## How much of a picture an open packet gives away;
 	@$(WORKSHOP)/python -m benchmarks.inversion $(ARGS)
 
 .PHONY: chaos
-chaos: setup-dev ## Kill parts of the running system at random and balance the books; ARGS="--kills 50 --seed 1"
+chaos: setup-dev ## Kill parts of the running system at random and check that every frame is accounted for; ARGS="--kills 50 --seed 1"
 	@$(RUN) -m benchmarks.chaos $(ARGS)
 
 .PHONY: mutants

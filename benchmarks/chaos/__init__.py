@@ -1,1 +1,1 @@
-"""The whole system under load and under blows: does every frame still end once?"""
+"""The whole system under load and under injected faults: does every frame still end once?"""

@@ -1,4 +1,4 @@
-"""``make chaos``: random kills of every part under load; then the books of every stream, and a verdict."""
+"""``make chaos``: random kills of every part under load; then the accounts of every stream, and a verdict."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks.chaos.account import Line, balance
-from benchmarks.chaos.blows import BLOWS, Struck, how_many
 from benchmarks.chaos.fleet import Fleet
+from benchmarks.chaos.frame_accounting import Line, balance
+from benchmarks.chaos.injections import INJECTIONS, Struck, how_many
 from benchmarks.chaos.parts import Parts
 from benchmarks.chaos.reel import Reel
 from benchmarks.record import write_result
@@ -40,14 +40,14 @@ class Told:
     """What came of a run.
 
     Attributes:
-        back_s: seconds to full service after the parts of each blow's wave were back, by blow.
+        back_s: seconds to full service after the parts of each injection's wave were back, by injection.
         faults: lines of the dispatchers' logs, by cause.
-        overlapping: blows that struck while another part was down.
+        overlapping: injections that struck while another part was down.
         masks: masks that were read, each compared with the one decoded here.
     """
 
     back_s: Mapping[str, Sequence[float]]
-    books: Sequence[Line]
+    accounts: Sequence[Line]
     faults: Mapping[str, int]
     overlapping: int
     masks: int
@@ -55,8 +55,8 @@ class Told:
 
     @property
     def sound(self) -> bool:
-        """Whether every frame that was taken ended exactly once, in all three books, ``complete`` ones in masks."""
-        return not any(line.troubles for line in self.books)
+        """Whether every frame that was taken ended exactly once, in all three accounts, ``complete`` ones in masks."""
+        return not any(line.troubles for line in self.accounts)
 
 
 def main() -> int:
@@ -77,7 +77,7 @@ def main() -> int:
     _print(told, console)
     write_result("chaos", f'make chaos ARGS="--kills {options.kills} --seed {options.seed}"', _figures(told, options))
     if not told.sound:
-        console.print(f"[red]The books do not agree.[/] Logs: {folder}")
+        console.print(f"[red]The accounts do not agree.[/] Logs: {folder}")
         return 1
     shutil.rmtree(folder, ignore_errors=True)
     return 0
@@ -109,22 +109,22 @@ async def _run(options: argparse.Namespace, folder: Path, console: Console) -> T
                     progress.advance(task, len(wave))
             console.print("waiting until everything that was sent has ended", style="dim")
             await fleet.settle()
-            books = await balance(fleet)
+            accounts = await balance(fleet)
         faults = {cause.value: len(parts.fault_lines(cause)) for cause in Cause}
-    masks = sum(line.mask for line in books)
+    masks = sum(line.mask for line in accounts)
     overlapping = sum(len(wave) for wave in waves if len(wave) > 1)
-    return Told(back_s, books, faults, overlapping, masks, time.monotonic() - begun_s)
+    return Told(back_s, accounts, faults, overlapping, masks, time.monotonic() - begun_s)
 
 
 def draw(kills: int, chance: random.Random, most: Mapping[Struck, int]) -> list[tuple[str, ...]]:
-    """Waves of blows that overlap: every blow at least once, if there are so many; then at random.
+    """Waves of injections that overlap: every injection at least once, if there are so many; then at random.
 
     Args:
-        kills: how many blows.
+        kills: how many injections.
         chance: decides.
         most: how many parts of a kind a wave may strike.
     """
-    names = [*BLOWS, *chance.choices(list(BLOWS), k=max(0, kills - len(BLOWS)))][:kills]
+    names = [*INJECTIONS, *chance.choices(list(INJECTIONS), k=max(0, kills - len(INJECTIONS)))][:kills]
     chance.shuffle(names)
     waves: list[tuple[str, ...]] = []
     while names:
@@ -132,8 +132,8 @@ def draw(kills: int, chance: random.Random, most: Mapping[Struck, int]) -> list[
         kinds = Counter[Struck]()
         wave: list[str] = []
         for name in names[:size]:
-            kinds[BLOWS[name].struck] += 1
-            if kinds[BLOWS[name].struck] > most[BLOWS[name].struck]:
+            kinds[INJECTIONS[name].struck] += 1
+            if kinds[INJECTIONS[name].struck] > most[INJECTIONS[name].struck]:
                 break
             wave.append(name)
         del names[: len(wave)]
@@ -142,18 +142,19 @@ def draw(kills: int, chance: random.Random, most: Mapping[Struck, int]) -> list[
 
 
 def _strikes(wave: Sequence[str], parts: Parts, chance: random.Random, console: Console) -> list[Awaitable[float]]:
-    """The blows of a wave, begun within :data:`_WITHIN_S` of each other, each on a part of its own."""
+    """The injections of a wave, begun within :data:`_WITHIN_S` of each other, each on a part of its own."""
     counts = {struck: how_many(parts, struck) for struck in Struck}
     free = {struck: chance.sample(range(count), count) for struck, count in counts.items()}
     return [
-        _after(chance.uniform(0.0, _WITHIN_S), name, parts, free[BLOWS[name].struck].pop(), console) for name in wave
+        _after(chance.uniform(0.0, _WITHIN_S), name, parts, free[INJECTIONS[name].struck].pop(), console)
+        for name in wave
     ]
 
 
 async def _after(delay_s: float, name: str, parts: Parts, which: int, console: Console) -> float:
     await asyncio.sleep(delay_s)
     try:
-        return await BLOWS[name].strike(parts, which)
+        return await INJECTIONS[name].strike(parts, which)
     except PermissionError as error:
         console.print(f"{name} is left out: {error}")
         return time.monotonic()
@@ -165,21 +166,23 @@ def _progress(console: Console) -> Progress:
 
 
 def _print(told: Told, console: Console) -> None:
-    struck = Table("blow", "times", "back, median s", "back, worst s", title="Service after the part was back")
+    struck = Table(
+        "injected fault", "times", "back, median s", "back, worst s", title="Service after the part was back"
+    )
     for name, seconds in sorted(told.back_s.items()):
         struck.add_row(name, str(len(seconds)), f"{sorted(seconds)[len(seconds) // 2]:.2f}", f"{max(seconds):.2f}")
-    books = Table("stream", *_COUNTS, "verdict", title="The ledger")
-    for line in told.books:
+    accounts = Table("stream", *_COUNTS, "verdict", title="The ledger")
+    for line in told.accounts:
         reasons = [f"{count} {reason}" for reason, count in line.refusals.items()]
         verdict = "; ".join([*(line.troubles or ["balanced"]), *reasons])
-        books.add_row(line.stream, *(str(getattr(line, n)) for n in _COUNTS), verdict)
-    books.add_row("all", *(str(sum(getattr(line, n) for line in told.books)) for n in _COUNTS), "")
-    console.print(struck, books)
+        accounts.add_row(line.stream, *(str(getattr(line, n)) for n in _COUNTS), verdict)
+    accounts.add_row("all", *(str(sum(getattr(line, n) for line in told.accounts)) for n in _COUNTS), "")
+    console.print(struck, accounts)
     late = sum(s > _AIM_S for seconds in told.back_s.values() for s in seconds)
     kills = sum(map(len, told.back_s.values()))
-    verdict = "every frame ended exactly once, as it should" if told.sound else "the books do not agree"
+    verdict = "every frame ended exactly once, as it should" if told.sound else "the accounts do not agree"
     console.print(
-        f"{kills} blows in {told.seconds:.0f} s, {told.overlapping} of them overlapping: {verdict}; {told.masks} masks "
+        f"{kills} faults in {told.seconds:.0f} s, {told.overlapping} overlapping: {verdict}; {told.masks} masks "
         f"compared pixel by pixel; {late} times service took over {_AIM_S:.0f} s"
     )
 
@@ -193,11 +196,11 @@ def _figures(told: Told, options: argparse.Namespace) -> dict[str, object]:
         "tritons": options.tritons,
         "overlapping": told.overlapping,
         "masks_compared": told.masks,
-        "masks_wrong": sum("show something else" in trouble for line in told.books for trouble in line.troubles),
+        "masks_wrong": sum("show something else" in trouble for line in told.accounts for trouble in line.troubles),
         "sound": told.sound,
         "back_s": {name: [round(s, 3) for s in seconds] for name, seconds in sorted(told.back_s.items())},
         "fault_lines": told.faults,
-        "books": [asdict(line) for line in told.books],
+        "accounts": [asdict(line) for line in told.accounts],
     }
 
 

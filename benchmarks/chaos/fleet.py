@@ -203,7 +203,7 @@ class Fleet:
         self._playing.clear()
         await asyncio.gather(*self._players)
         still = _Standstill(lambda: sum(len(camera.ends) for camera in self.cameras))
-        with suppress(ServiceError):  # what has no end stands in the books
+        with suppress(ServiceError):  # what has no end stands in the accounts
             while any(camera.open for camera in self.cameras):
                 still.check("frames without an end")
                 await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""``make e2e``: the scenes in turn, then every stream's books, a summary, and ``results/e2e.json``."""
+"""``make e2e``: the scenes in turn, then every stream's accounts, a summary, and ``results/e2e.json``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.e2e.books import Line, balance, journal, ledgers
+from benchmarks.e2e.frame_accounting import Line, balance, journal, ledgers
 from benchmarks.e2e.scenes import SCENES, Figures, bundles_in
 from benchmarks.e2e.stack import PROJECT, ROOT, Stack, StackError, until
 from benchmarks.record import write_result
@@ -37,16 +37,16 @@ def main() -> int:
             return 1
         try:
             _images(stack, console)
-            played, books = _play(stack, console), _settled(stack, console)
+            played, accounts = _play(stack, console), _settled(stack, console)
         except (StackError, NarrowsError, KeyboardInterrupt) as error:
             console.print(f"[red]{error or 'stopped'}[/]\n{_last_words(stack)}")
             return 1
         finally:
             console.print("taking everything down", style="dim")
             stack.down()
-    sound = all(line.sound for line in books)
-    _print(played, books, console)
-    write_result("e2e", "make e2e", {"scenes": played, "books": [asdict(line) for line in books], "sound": sound})
+    sound = all(line.sound for line in accounts)
+    _print(played, accounts, console)
+    write_result("e2e", "make e2e", {"scenes": played, "accounts": [asdict(line) for line in accounts], "sound": sound})
     return 0 if sound else 1
 
 
@@ -73,7 +73,7 @@ def _play(stack: Stack, console: Console) -> dict[str, Figures]:
 
 
 def _settled(stack: Stack, console: Console) -> list[Line]:
-    """The books once cameras have stopped and all that they sent has ended."""
+    """The accounts once cameras have stopped and all that they sent has ended."""
     console.print("waiting until everything that was sent has ended", style="dim")
     stack.compose("stop", "cameras")
     streams = [overview.stream for overview in ledgers(stack)]
@@ -88,13 +88,15 @@ def _last_words(stack: Stack) -> str:
         return str(error)
 
 
-def _print(played: dict[str, Figures], books: list[Line], console: Console) -> None:
-    table = Table("stream", "sent", "dropped by the camera", "ended", "lost", "waiting", "verdict", title="The books")
-    for line in books:
+def _print(played: dict[str, Figures], accounts: list[Line], console: Console) -> None:
+    table = Table(
+        "stream", "sent", "dropped by the camera", "ended", "lost", "waiting", "verdict", title="The accounts"
+    )
+    for line in accounts:
         cells = (line.sent, line.dropped, line.ended, line.lost, line.waiting)
         table.add_row(line.stream, *map(str, cells), "balanced" if line.sound else "NOT BALANCED")
     console.print(table)
-    console.print(f"{len(played)} scenes held; {sum(line.sent for line in books):,} frames sent")
+    console.print(f"{len(played)} scenes held; {sum(line.sent for line in accounts):,} frames sent")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ from typing import Any
 
 def rows(result: dict[str, Any]) -> list[list[str]]:
     """A row a scene."""
-    scenes, books = result["scenes"], result["books"]
+    scenes, accounts = result["scenes"], result["accounts"]
     begins, reach, closed, load, kills, outage, bundle = scenes.values()
     slowest = max(kills["well_again_s"], key=lambda service: kills["well_again_s"][service])
-    sent, lost, given_up = (sum(line[name] for line in books) for name in ("sent", "lost", "dropped"))
+    sent, lost, given_up = (sum(line[name] for line in accounts) for name in ("sent", "lost", "dropped"))
     lone = bundle["without_reference"]
     unreferenced = "none refused" + (f" but {lone} whose reference the former dispatcher had" if lone else "")
     return [
@@ -37,10 +37,10 @@ def rows(result: dict[str, Any]) -> list[list[str]]:
         ],
         [
             "a new bundle on a share of the streams, and back",
-            f"{len(bundle['canaries'])} of {len(books)} streams, {bundle['canary_miou']:.1%} mIoU; {unreferenced}",
+            f"{len(bundle['canaries'])} of {len(accounts)} streams, {bundle['canary_miou']:.1%} mIoU; {unreferenced}",
         ],
         [
-            "the books",
+            "the accounts",
             f"{sent:,} frames sent, each ended; {lost} lost, which their cameras gave up ({given_up})"
             if result["sound"]
             else "NOT BALANCED",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import redis
 
-from benchmarks.e2e.books import UNSEALED, journal, ledgers, mask_score
+from benchmarks.e2e.frame_accounting import UNSEALED, journal, ledgers, mask_score
 from benchmarks.e2e.stack import Stack, StackError, firing, until
 from narrows.contract.bundle import Bundle
 

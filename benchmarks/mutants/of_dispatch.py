@@ -9,8 +9,8 @@ _SHARDS_LUA = "orchestrator/shards/lua"
 _T = "tests/integration/dispatch/test_dispatch"
 _HERE = "if tonumber(ARGV[8]) % 500 ~= 499 then"
 _PUBLISH = "redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[9], '*', 'k', ARGV[4], 'p', ARGV[5])"
-_BOOKS = f"{_T}_books.py::test_the_books_of_two_thousand_frames_and_an_epoch_change_hold_one_by_one"
-_GAPS = f"{_T}_window.py::test_the_books_of_two_thousand_frames_with_gaps_and_epochs_are_those_of_the_model"
+_ACCOUNTS = f"{_T}_frame_accounting.py::test_the_accounts_of_two_thousand_frames_and_an_epoch_change_hold_one_by_one"
+_GAPS = f"{_T}_window.py::test_the_accounts_of_two_thousand_frames_with_gaps_and_epochs_are_those_of_the_model"
 
 ENDINGS = (
     Mutant(
@@ -18,15 +18,15 @@ ENDINGS = (
         f"{_LUA}/finish.lua",
         "redis.call('XACK', KEYS[2], ARGV[2], ARGV[3]) + redis.call('XDEL'",
         "redis.call('XDEL'",
-        f"{_T}_books.py::test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches_end",
+        f"{_T}_frame_accounting.py::test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches_end",
     ),
-    Mutant("one mask in 500 is not published", f"{_LUA}/finish.lua", _PUBLISH, f"{_HERE} {_PUBLISH} end", _BOOKS),
+    Mutant("one mask in 500 is not published", f"{_LUA}/finish.lua", _PUBLISH, f"{_HERE} {_PUBLISH} end", _ACCOUNTS),
     Mutant(
         "outcomes come in the order in which batches end",
         f"{_DISPATCH}/frame_path.py",
         "            await frame.turn()\n",
         "",
-        f"{_T}_books.py::test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches_end",
+        f"{_T}_frame_accounting.py::test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches_end",
     ),
     Mutant(
         "losses at the window's edge are not counted",

@@ -1,4 +1,4 @@
-"""One recipe for every network that the referee trains: AdamW, cosine, averaged weights, best on the held-out block.
+"""One recipe for every network that the comparison trains: AdamW, cosine, averaged weights, best on the held-out block.
 
 Each step's randomness hangs on the seed and the step alone, so a training that was stopped goes on as it would have.
 """

@@ -48,12 +48,12 @@ def main() -> None:
     parts = split_train(data, plan)
     make_views(network, parts, data.classes.size, plan, folder.views, options.checkpoint, say)
     lesson = _lesson(network, parts, folder, data.classes)
-    referee = Referee(network, parts, lesson, plan, folder)
+    training = ComparisonTraining(network, parts, lesson, plan, folder)
     if options.part != "pictures":
-        referee.export_what_is_given()
+        training.export_what_is_given()
     jobs = [
-        *(referee.head_jobs() if options.part != "pictures" else ()),
-        *(referee.picture_jobs() if options.part != "heads" else ()),
+        *(training.head_jobs() if options.part != "pictures" else ()),
+        *(training.picture_jobs() if options.part != "heads" else ()),
     ]
     for number, (name, job) in enumerate(jobs, 1):
         say(f"job {number}/{len(jobs)}: {name}")
@@ -114,7 +114,7 @@ def weights_of(counts: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]
 
 
 @dataclass(frozen=True)
-class Referee:
+class ComparisonTraining:
     """All trainings and exports of a run."""
 
     network: JointNetwork

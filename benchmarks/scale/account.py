@@ -47,9 +47,9 @@ def rises(throughput: Mapping[int, float]) -> bool:
     return all(more > fewer for fewer, more in pairwise(rates))
 
 
-def lost(sent: int, books: Mapping[str, int]) -> int:
+def lost(sent: int, accounts: Mapping[str, int]) -> int:
     """Frames without a mask: every stream wants every frame."""
-    return sent - books.get("mask", 0)
+    return sent - accounts.get("mask", 0)
 
 
 def relative_error(predicted: float, measured: float) -> float:

@@ -113,7 +113,7 @@ class Cameras:
             await asyncio.sleep(0.2)
         await self.read()
 
-    async def books(self) -> dict[str, int]:
+    async def accounts(self) -> dict[str, int]:
         """How all frames ended, from the ledgers of the streams."""
         total: dict[str, int] = {}
         for keys in self.keys:

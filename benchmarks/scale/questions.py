@@ -68,7 +68,7 @@ async def throughput(bench: Bench, level: Level, counts: range, guess_per_s: flo
         await cameras.ended()
         rates[count] = steady_rate(await _ends(cameras))
         guess_per_s = rates[count] / count
-        sent, ended = sent + cameras.sent, ended + (await cameras.books()).get("mask", 0)
+        sent, ended = sent + cameras.sent, ended + (await cameras.accounts()).get("mask", 0)
     return {"frames_per_s": rates, "sent": sent, "lost": sent - ended}
 
 
@@ -103,12 +103,12 @@ async def foresight(bench: Bench, streams: int, frames_per_s: float, learn_s: fl
         "learned_frames_per_s": fmean(rates) if rates else float("nan"),
         "prediction_error_2x": relative_error(foreseen, measured),
         "sent": cameras.sent,
-        "lost": lost(cameras.sent, await cameras.books()),
+        "lost": lost(cameras.sent, await cameras.accounts()),
     }
 
 
 async def follow(bench: Bench, ramp: Ramp, *options: str, instances: bool) -> dict[str, Any]:
-    """Cameras come and go under an autoscaler; one sample a second, and the books."""
+    """Cameras come and go under an autoscaler; one sample a second, and the accounts."""
     cameras = await Cameras.register(bench.store, bench.packets, "ramp", ramp.most, ramp.frames_per_s)
     samples: list[Sample] = []
     await bench.store.call("DEL", ScaleKeys.DECISIONS)
@@ -127,13 +127,13 @@ async def follow(bench: Bench, ramp: Ramp, *options: str, instances: bool) -> di
                 await asyncio.sleep(1.0 - (time.monotonic() - begun_s) % 1.0)
             await cameras.ended()
         reasons = await _reasons(bench.store)
-    books = await cameras.books()
+    accounts = await cameras.accounts()
     latencies_s = [latency for _, latency in cameras.latencies]
     return {
         **asdict(ramp),
         "sent": cameras.sent,
-        "books": books,
-        "lost": lost(cameras.sent, books),
+        "accounts": accounts,
+        "lost": lost(cameras.sent, accounts),
         "most_replicas": max((s.replicas for s in samples if s.replicas is not None), default=0),
         "changes": sum(a.replicas != b.replicas for a, b in pairwise(samples)),
         **{f"p{percent}_ms": percentile_ms(latencies_s, percent) for percent in (50, 95, 99)},

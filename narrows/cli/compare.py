@@ -1,4 +1,4 @@
-"""``narrows compare``: the referee's results as a page to look at."""
+"""``narrows compare``: the results of `make bench-rate` as a page to look at."""
 
 from __future__ import annotations
 

@@ -179,20 +179,20 @@ def stack(
         ),
     ] = "",
 ) -> None:
-    """Make all secrets of the compose stack, and deal them to its services' folders. What is there stays.
+    """Make all secrets of the compose stack, and write them to its services' folders. What is there stays.
 
     A camera that has files keeps them; a named one gets some, below vault/cameras. Revoked ones lose theirs. After a
     rotation all get new keys.
 
     Example: narrows keys stack gate-3 --out secrets --public-address rediss://cloud.example:6379/0
     """
-    from narrows.ops.secrets import SecretsPlan, deal
+    from narrows.ops.secrets import SecretsPlan, provision
 
     plan = SecretsPlan(out, shards, demo_cameras, tuple(cameras or ()), address, public_address, tuple(names.split()))
-    dealt = deal(plan)
-    for stream in dealt.forgotten:
+    written = provision(plan)
+    for stream in written.forgotten:
         print(f"{stream}: its key is revoked; key, password and address are taken away")
-    print(f"{out}: {dealt.written} files written; real cameras: {', '.join(dealt.cameras) or 'none yet'}")
+    print(f"{out}: {written.written} files written; real cameras: {', '.join(written.cameras) or 'none yet'}")
 
 
 def _older(ring: Keyring) -> str:

@@ -1,4 +1,4 @@
-"""Each fault, on the real processes, under load: the books balance, service is back in time, the cause has a name."""
+"""Each fault, on the real processes, under load: the accounts agree, service is back in time, the cause has a name."""
 
 import asyncio
 import os
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chaos.account import balance
-from benchmarks.chaos.blows import BLOWS
 from benchmarks.chaos.fleet import Fleet
+from benchmarks.chaos.frame_accounting import balance
+from benchmarks.chaos.injections import INJECTIONS
 from benchmarks.chaos.parts import Parts
 from benchmarks.chaos.reel import Reel
 from narrows.contract.bundle import Bundle
@@ -39,9 +39,9 @@ async def held_to_its_word(
     yield backs.append
     took_s = await fleet.back_after(backs[0])
     await fleet.settle()
-    books = await balance(fleet)
-    assert [(line.stream, line.troubles) for line in books if line.troubles] == []
-    assert sum(line.mask for line in books) > 0
+    accounts = await balance(fleet)
+    assert [(line.stream, line.troubles) for line in accounts if line.troubles] == []
+    assert sum(line.mask for line in accounts) > 0
     assert took_s < _in_time_s(), f"service was back {took_s:.1f} s after the part was"
     counted_then, told_then = await _counted_and_told(parts, causes)
     told = told_then - before
@@ -49,16 +49,16 @@ async def held_to_its_word(
     assert min(1, len(causes)) <= told.total() <= len(causes) * len(parts.dispatchers), told
 
 
-@pytest.mark.parametrize("name", BLOWS)
+@pytest.mark.parametrize("name", INJECTIONS)
 async def test_every_frame_ends_once_and_service_is_back_and_the_cause_is_named(
     parts: Parts, playing: AbstractAsyncContextManager[Fleet], name: str
 ) -> None:
-    blow = BLOWS[name]
+    injection = INJECTIONS[name]
     await asyncio.to_thread(parts.wait_ready)
     async with playing as fleet:
         await fleet.back_after(time.monotonic())
-        async with held_to_its_word(parts, fleet, blow.causes) as back:
-            back(await _struck(blow.strike(parts, 0)))
+        async with held_to_its_word(parts, fleet, injection.causes) as back:
+            back(await _struck(injection.strike(parts, 0)))
 
 
 async def test_a_disk_full_at_model_load_is_named_and_waited_out(
@@ -92,9 +92,9 @@ def enlarge(disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,size=32m", disk], check=True)
 
 
-async def _struck(blow: Awaitable[float]) -> float:
+async def _struck(injection: Awaitable[float]) -> float:
     try:
-        return await blow
+        return await injection
     except PermissionError as error:
         pytest.skip(str(error))
 

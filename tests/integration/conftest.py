@@ -1,4 +1,4 @@
-"""What several rooms' tests against real servers share."""
+"""What several packages' tests against real servers share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What crosses between the rooms: packets, records and the names of the keys they travel under."""
+"""What crosses between camera and cloud: packets, records and the names of the keys they travel under."""
 
 from narrows.contract.wire.control import Control
 from narrows.contract.wire.feature import FeaturePacket, FrameIdentity, LatentShape, PacketKind

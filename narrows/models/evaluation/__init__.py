@@ -1,4 +1,4 @@
-"""The referee: masks against labels, bits against pixels."""
+"""Masks against labels, bits against pixels."""
 
 from narrows.models.evaluation.confusion import ConfusionMatrix
 

@@ -1,4 +1,4 @@
-"""The secrets of a whole stack: made once, kept, and dealt to a folder for each service.
+"""The secrets of a whole stack: made once, kept, and written to a folder for each service.
 
 ::
 
@@ -8,6 +8,6 @@
 No service's folder has more than it needs: ``docs/security.md``, "What a stack mounts".
 """
 
-from narrows.ops.secrets.stack import SecretsPlan, WrittenSecrets, deal
+from narrows.ops.secrets.stack import SecretsPlan, WrittenSecrets, provision
 
-__all__ = ["SecretsPlan", "WrittenSecrets", "deal"]
+__all__ = ["SecretsPlan", "WrittenSecrets", "provision"]

@@ -80,7 +80,7 @@ class WrittenSecrets:
     written: int
 
 
-def deal(plan: SecretsPlan) -> WrittenSecrets:
+def provision(plan: SecretsPlan) -> WrittenSecrets:
     """Make what is missing, keep what is there; doing it again changes nothing.
 
     Raises:

@@ -57,10 +57,10 @@ async def spawn(url: str) -> Process:
     )
 
 
-async def end(process: Process, blow: signal.Signals) -> None:
+async def end(process: Process, number: signal.Signals) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGCONT)
-        process.send_signal(blow)
+        process.send_signal(number)
     async with asyncio.timeout(15):
         await process.wait()
 
@@ -68,7 +68,7 @@ async def end(process: Process, blow: signal.Signals) -> None:
 async def strike(
     store: Store, url: str, processes: list[Process], chance: random.Random, sending: asyncio.Lock
 ) -> None:
-    """One blow: kill, end, freeze for a while, or cut every connection but the cameras'."""
+    """One fault: kill, end, freeze for a while, or cut every connection but the cameras'."""
     victim = chance.randrange(len(processes))
     match chance.choice(["kill", "end", "freeze", "cut"]):
         case "kill":

@@ -1,4 +1,4 @@
-"""Good frames: each ends in the mask of its symbols, in order, and the books balance."""
+"""Good frames: each ends in the mask of its symbols, in order, and the accounts agree."""
 
 import asyncio
 

@@ -348,9 +348,9 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_a_killed_or_frozen_dispatchers_frames_are_claimed_and_the_ledger_adds_up(
-    blow: signal.Signals, camera: MakeCamera, dispatching: Start, server: LocalRedis
+    number: signal.Signals, camera: MakeCamera, dispatching: Start, server: LocalRedis
 ) -> None:
     cameras = [camera(f"cam-{n}") for n in range(6)]
     for cam in cameras:
@@ -365,13 +365,13 @@ async def test_a_killed_or_frozen_dispatchers_frames_are_claimed_and_the_ledger_
                 for cam in cameras:
                     await cam.frames(1)
                 if n == 15:
-                    child.send_signal(blow)
+                    child.send_signal(number)
             await until(lambda: _is(lambda: len(living.shards) == 4))
-            if blow is signal.SIGSTOP:
+            if number is signal.SIGSTOP:
                 child.send_signal(signal.SIGCONT)
             for cam in cameras:
                 await cam.ended(mask=30)
-            if blow is signal.SIGSTOP:
+            if number is signal.SIGSTOP:
                 await until(lambda: _is(lambda: len(living.shards) == 2))
             for cam in cameras:
                 assert await cam.ledger() == {"mask": 30}

@@ -84,7 +84,7 @@ async def _compare(server: LocalRedis, identities: list[FrameIdentity]) -> None:
     await store.close()
 
 
-async def test_the_books_of_two_thousand_frames_with_gaps_and_epochs_are_those_of_the_model(store: Store) -> None:
+async def test_the_accounts_of_two_thousand_frames_with_gaps_and_epochs_are_those_of_the_model(store: Store) -> None:
     """Losses are counted wherever they lie: below the window, at its edge, in one leap over it, in an epoch evicted."""
     await store.call("SET", SHARD.fence, "1")
     model = Model()

@@ -204,12 +204,12 @@ def sending(client: redis.Redis, packet: bytes) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_dead_or_hung_stub_of_a_ready_decoder_is_a_failure_until_the_model_is_loaded_anew(
-    stack: Stack, blow: signal.Signals
+    stack: Stack, number: signal.Signals
 ) -> None:
     for stub in stubs_of(stack.triton.pid):
-        os.kill(stub, blow)
+        os.kill(stub, number)
     trouble = until_found(of(stack), lambda each: each.subject == "decoder")
     assert trouble.level is Level.FAIL
     assert "is READY, but 2 of 2 frames failed: an instance is dead or hangs" in trouble.detail

@@ -1,4 +1,4 @@
-"""A real Redis, started as compose starts it with what ``narrows keys stack`` dealt, takes it."""
+"""A real Redis, started as compose starts it with what ``narrows keys stack`` wrote, takes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import redis
 
 from narrows.cli.secret_options import resolved
 from narrows.contract.seal.key_folder import KeyFolder
-from narrows.ops.secrets import SecretsPlan, deal
+from narrows.ops.secrets import SecretsPlan, provision
 from orchestrator.servers.ports import free_ports
 from tests.integration.seal.tls_redis import wait_for
 from tests.unit.compose.stack_file import by_default, services
@@ -55,7 +55,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     if shutil.which("redis-server") is None:
         pytest.skip("no redis-server with TLS here: apt-get install redis-server")
     folder, (port,) = tmp_path, free_ports(1)
-    deal(SecretsPlan(folder, 16, 2, (), "rediss://redis:6379/0", f"rediss://localhost:{port}/0", ()))
+    provision(SecretsPlan(folder, 16, 2, (), "rediss://redis:6379/0", f"rediss://localhost:{port}/0", ()))
     command = [
         by_default(word).replace("/run/secrets", str(folder / "redis")) for word in services()["redis"]["command"]
     ]
@@ -121,13 +121,13 @@ def test_a_new_camera_comes_in_and_a_revoked_one_is_thrown_out_without_a_restart
     plan = SecretsPlan(
         stack.secrets, 16, 2, ("gate-3",), "rediss://redis:6379/0", f"rediss://localhost:{stack.port}/0", ()
     )
-    deal(plan)
+    provision(plan)
     _maintain(stack, "ACL", "LOAD")
     with stack.client("vault/cameras/gate-3/redis.url") as camera:
         assert camera.ping()
         ring = KeyFolder(stack.secrets / "dispatcher" / "keyring")
         ring.change(lambda old: old.without_stream("gate-3"))
-        deal(SecretsPlan(stack.secrets, 16, 2, (), plan.address, plan.public_address, ()))
+        provision(SecretsPlan(stack.secrets, 16, 2, (), plan.address, plan.public_address, ()))
         _maintain(stack, "ACL", "LOAD")
         with pytest.raises((redis.AuthenticationError, redis.ConnectionError)):
             camera.ping()

@@ -1,4 +1,4 @@
-"""Three books of the same frames: the cameras' own, the ledger in Redis, and the outcomes as they were read."""
+"""Three accounts of the same frames: the cameras' own, the ledger in Redis, and the outcomes as they were read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.chaos.fleet import Camera, Fleet
 
 @dataclass(frozen=True)
 class Line:
-    """One stream's books. ``troubles`` is empty if they agree and every frame sent ended exactly once."""
+    """One stream's accounts. ``troubles`` is empty if they agree and every frame sent ended exactly once."""
 
     stream: str
     sent: int
@@ -26,7 +26,7 @@ class Line:
 
 
 async def balance(fleet: Fleet) -> list[Line]:
-    """Compare the books of every stream; the fleet has settled."""
+    """Compare the accounts of every stream; the fleet has settled."""
     return [
         _line(camera, await fleet.ledger(camera), await fleet.left(camera), await fleet.pending(camera))
         for camera in fleet.cameras

@@ -1,4 +1,4 @@
-"""The blows. Each answers the moment, on the monotonic clock, at which the part that it struck was there again."""
+"""Fault injections. Each answers the moment, on the monotonic clock, at which its part was there again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PTRACE_SEIZE, _PTRACE_INTERRUPT, _WALL = 0x4206, 0x4207, 0x40000000
 
 
 class Struck(StrEnum):
-    """What a blow strikes."""
+    """What a fault is injected into."""
 
     REDIS = "redis"
     TRITON = "triton"
@@ -40,7 +40,7 @@ class Struck(StrEnum):
 
 
 @dataclass(frozen=True)
-class Blow:
+class Injection:
     """One of them.
 
     Attributes:
@@ -137,19 +137,19 @@ async def end_dispatcher(parts: Parts, which: int) -> float:
 _STUB = (Cause.TRITON_INSTANCE_LOST, Cause.TRITON_HUNG)
 _FROZEN = (Cause.TRITON_HUNG, Cause.TRITON_SERVER_LOST)
 
-BLOWS: Mapping[str, Blow] = {
-    "triton killed": Blow(kill_triton, Struck.TRITON, (Cause.TRITON_AWAY,)),
-    "triton frozen": Blow(freeze_triton, Struck.TRITON, (Cause.TRITON_HUNG,)),
-    "stub killed": Blow(kill_stub, Struck.TRITON, _STUB),
-    "stub frozen": Blow(freeze_stub, Struck.TRITON, _STUB),
-    "stub hung": Blow(hang_stub, Struck.TRITON, (Cause.TRITON_HUNG,)),
-    "regions lost": Blow(lose_regions, Struck.TRITON, (Cause.TRITON_REGIONS_LOST,)),
-    "redis killed": Blow(kill_redis, Struck.REDIS, (Cause.REDIS_AWAY,)),
-    "redis read-only": Blow(make_redis_read_only, Struck.REDIS, (Cause.REDIS_READ_ONLY,)),
-    "redis full": Blow(fill_redis, Struck.REDIS, (Cause.REDIS_FULL,)),
-    "dispatcher frozen": Blow(freeze_dispatcher, Struck.DISPATCHER, (Cause.LEASE_LOST,)),
-    "dispatcher killed": Blow(kill_dispatcher, Struck.DISPATCHER),
-    "dispatcher ended": Blow(end_dispatcher, Struck.DISPATCHER),
+INJECTIONS: Mapping[str, Injection] = {
+    "triton killed": Injection(kill_triton, Struck.TRITON, (Cause.TRITON_AWAY,)),
+    "triton frozen": Injection(freeze_triton, Struck.TRITON, (Cause.TRITON_HUNG,)),
+    "stub killed": Injection(kill_stub, Struck.TRITON, _STUB),
+    "stub frozen": Injection(freeze_stub, Struck.TRITON, _STUB),
+    "stub hung": Injection(hang_stub, Struck.TRITON, (Cause.TRITON_HUNG,)),
+    "regions lost": Injection(lose_regions, Struck.TRITON, (Cause.TRITON_REGIONS_LOST,)),
+    "redis killed": Injection(kill_redis, Struck.REDIS, (Cause.REDIS_AWAY,)),
+    "redis read-only": Injection(make_redis_read_only, Struck.REDIS, (Cause.REDIS_READ_ONLY,)),
+    "redis full": Injection(fill_redis, Struck.REDIS, (Cause.REDIS_FULL,)),
+    "dispatcher frozen": Injection(freeze_dispatcher, Struck.DISPATCHER, (Cause.LEASE_LOST,)),
+    "dispatcher killed": Injection(kill_dispatcher, Struck.DISPATCHER),
+    "dispatcher ended": Injection(end_dispatcher, Struck.DISPATCHER),
 }
 
 
@@ -169,12 +169,12 @@ async def _lose_stub(parts: Parts, which: int, lose: Callable[[int], None]) -> f
         _reap_traced(stub)
 
 
-async def _end_dispatcher(dispatcher: DispatcherProcess, blow: signal.Signals) -> float:
+async def _end_dispatcher(dispatcher: DispatcherProcess, number: signal.Signals) -> float:
     before, struck_s = dispatcher.process.pid, time.monotonic()
-    os.kill(before, blow)
+    os.kill(before, number)
     ended_s = await _until(lambda: dispatcher.process.pid != before or not dispatcher.running())
     if ended_s - struck_s > _END_S:
-        raise ServiceError(f"the dispatcher took {ended_s - struck_s:.1f} s to end after {blow.name}")
+        raise ServiceError(f"the dispatcher took {ended_s - struck_s:.1f} s to end after {number.name}")
     return await _until(lambda: dispatcher.process.pid != before and dispatcher.ready())
 
 

@@ -1,9 +1,9 @@
-"""The books of a chaos run do not balance by themselves."""
+"""The accounts of a chaos run do not balance by themselves."""
 
 import pytest
 
-from benchmarks.chaos.account import _line
 from benchmarks.chaos.fleet import Camera
+from benchmarks.chaos.frame_accounting import _line
 
 
 def played() -> Camera:
@@ -16,7 +16,7 @@ BALANCED = {"mask": 2, "skipped": 1, "skipped:stale": 1}
 
 
 @pytest.mark.parametrize("ledger", [BALANCED, BALANCED | {"duplicate": 1}])
-def test_books_that_agree_have_no_troubles(ledger: dict[str, int]) -> None:
+def test_accounts_that_agree_have_no_troubles(ledger: dict[str, int]) -> None:
     assert _line(played(), ledger, left=0, pending=0).troubles == ()
 
 

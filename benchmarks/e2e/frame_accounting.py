@@ -25,7 +25,7 @@ _CAT = ("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "cat", "cameras"
 
 @dataclass(frozen=True)
 class Line:
-    """One stream's books.
+    """One stream's accounts.
 
     Attributes:
         sent: frames whose arrival Redis confirmed, by the camera's journal.

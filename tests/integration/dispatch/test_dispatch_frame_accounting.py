@@ -62,7 +62,7 @@ async def test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches
         assert [outcome.identity for outcome in await cam.outcomes()] == [FrameIdentity(7, n) for n in range(80)]
 
 
-async def test_the_books_of_two_thousand_frames_and_an_epoch_change_hold_one_by_one(
+async def test_the_accounts_of_two_thousand_frames_and_an_epoch_change_hold_one_by_one(
     camera: MakeCamera, dispatching: Start
 ) -> None:
     cam, rebooted, neighbour = camera("cam", epoch=7), camera("cam", epoch=8), camera("neighbour")
