@@ -14,6 +14,8 @@ from narrows.contract.wire.feature import FrameIdentity
 SPAN = 1024
 _EPOCH_DIGITS, _DIGITS, _NONE = 20, 10, 9_999_999_999
 _LAST_SEQUENCE = (1 << 32) - 1
+_LOSS_CREDIT = b"loss_credit_ms"
+"""The field beside the epochs, for the script alone: up to when losses were counted."""
 
 
 def _epoch_of(field: bytes) -> int:
@@ -73,6 +75,8 @@ class SeenWindow:
         epochs: dict[int, EpochWindow] = {}
         unreadable = set()
         for epoch, packed in fields.items():
+            if epoch == _LOSS_CREDIT:
+                continue
             try:
                 epochs[_epoch_of(epoch)] = EpochWindow.parse(packed)
             except RecordError:

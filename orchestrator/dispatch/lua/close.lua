@@ -1,9 +1,9 @@
 -- Close gaps in a stream's sequence: those identities were lost in transit.
 -- KEYS: fence, seen, ledger
 -- ARGV: 1 token, 2 epoch, 3... sequences
--- Answers how many were closed; -1 if fenced.
+-- Answers how many of them were lost; -1 if fenced.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
-local uncountable = refuse_uncountable(KEYS[3], {'lost'})
+local uncountable = refuse_uncountable(KEYS[3], {'lost', 'implausible'})
 if uncountable then return uncountable end
 local window = load_window(KEYS[2], ARGV[2])
 if not window then return 0 end
@@ -17,6 +17,6 @@ for i = 3, #ARGV do
 end
 if closed > 0 then
   save_window(KEYS[2], ARGV[2], window)
-  redis.call('HINCRBY', KEYS[3], 'lost', closed)
+  closed = count_lost(KEYS[2], KEYS[3], closed)
 end
 return closed

@@ -29,12 +29,12 @@ local function keep()
 end
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'fenced', 0} end
-local uncountable = refuse_uncountable(KEYS[5], {'lost', 'duplicate', ended, reason})
+local uncountable = refuse_uncountable(KEYS[5], {'lost', 'implausible', 'duplicate', ended, reason})
 if uncountable then return uncountable end
 local verdict, lost = 'placed', 0
 if not outside then
   verdict, lost = place(KEYS[4], ARGV[7], tonumber(ARGV[8]))
-  if lost > 0 then redis.call('HINCRBY', KEYS[5], 'lost', lost) end
+  lost = count_lost(KEYS[4], KEYS[5], lost)
   if verdict == 'jump' or verdict == 'stale' then return {verdict, lost} end
 end
 if verdict == 'duplicate' then

@@ -1,8 +1,11 @@
 -- The window of ended identities of one stream: per epoch the highest sequence and a ring of bits for the
 -- last SPAN, as IPsec's anti-replay window (RFC 6479). Everything below a window has ended.
 -- Field: epoch, 20 digits. Value: highest (10 digits), candidate of a jump (10 digits), SPAN bits.
+-- Field: CREDIT. Value: the server's time, ms, up to which losses were counted (see count_lost).
 local SPAN, KEPT, JUMP, CONFIRM = 1024, 4, 1048576, 64
 local NONE = 9999999999
+-- 240 frames/s is the most that `narrows edge --fps` takes; a minute is what a stream of which nothing is known gets.
+local CREDIT, MOST_PER_S, FIRST_S = 'loss_credit_ms', 240, 60
 
 local function fresh_window()
   local bits = {}
@@ -113,4 +116,23 @@ local function place(key, epoch, sequence)
   mark(window, sequence)
   save_window(key, epoch, window)
   return 'placed', lost
+end
+
+-- Count frames that never came. A sequence is the camera's own claim, so of the gaps in it only as many are called lost as
+-- a camera can have filmed: a token bucket (GCRA) of MOST_PER_S, of JUMP at most. The others are `implausible`.
+-- Answers how many were lost.
+local function count_lost(seen, ledger, gaps)
+  if gaps == 0 then return 0 end
+  local time = redis.call('TIME')
+  local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  local since = redis.call('HGET', seen, CREDIT)
+  local since_ms = now_ms - FIRST_S * 1000
+  if since and #since <= 15 and string.match(since, '^%d+$') then
+    since_ms = math.min(now_ms, math.max(tonumber(since), now_ms - JUMP * 1000 / MOST_PER_S)) -- the clock may be set back
+  end
+  local lost = math.min(gaps, math.floor((now_ms - since_ms) * MOST_PER_S / 1000))
+  redis.call('HSET', seen, CREDIT, string.format('%.0f', math.ceil(since_ms + lost * 1000 / MOST_PER_S)))
+  if lost > 0 then redis.call('HINCRBY', ledger, 'lost', lost) end
+  if lost < gaps then redis.call('HINCRBY', ledger, 'implausible', gaps - lost) end
+  return lost
 end

@@ -100,6 +100,54 @@ async def test_the_accounts_of_two_thousand_frames_with_gaps_and_epochs_are_thos
     assert await store.call("XLEN", KEYS.outcomes) == len(sent)
 
 
+MINUTE = 60 * 240
+"""What a stream of which nothing is known may have filmed, at the 240 frames/s that a camera takes at most."""
+
+
+async def _books(store: Store) -> tuple[int, int]:
+    ledger = await store.hash_of(KEYS.ledger)
+    return int(ledger.get(b"lost", 0)), int(ledger.get(b"implausible", 0))
+
+
+async def test_no_more_frames_are_called_lost_than_a_camera_can_have_filmed(store: Store) -> None:
+    """Fresh epochs that begin far on, and leaps within one: what no camera can have filmed is named, and not lost."""
+    await store.call("SET", SHARD.fence, "1")
+    sent = [FrameIdentity(epoch, (1 << 20) - 1) for epoch in range(1, 9)] + [FrameIdentity(8, (1 << 21) - 1)]
+    answered = [await finish(store, identity) for identity in sent]
+    assert [verdict for verdict, _ in answered] == ["finished"] * len(sent)
+    lost, implausible = await _books(store)
+    assert sum(number for _, number in answered) == lost
+    assert MINUTE <= lost < 3 * MINUTE  # and what a slow run of this test gives it
+    seen = SeenWindow.parse(await store.hash_of(KEYS.seen))
+    places = 7 * (1 << 20) + (1 << 21)
+    assert lost + implausible == places - len(sent) - len(list(seen.gaps()))
+    assert sorted(seen.epochs) == [5, 6, 7, 8]
+    assert not seen.unreadable
+
+
+async def test_what_a_camera_can_have_filmed_since_is_lost(store: Store) -> None:
+    """Nothing came for ten minutes: a gap of as many frames as ten minutes have is believed, once."""
+    await store.call("SET", SHARD.fence, "1")
+    await finish(store, FrameIdentity(1, 0))
+    ten_minutes_ago_ms = int(await store.time_ms()) - 600_000
+    await store.call("HSET", KEYS.seen, "loss_credit_ms", ten_minutes_ago_ms)
+    assert await finish(store, FrameIdentity(1, 10 * MINUTE)) == ("finished", 10 * MINUTE - SPAN)
+    assert (await finish(store, FrameIdentity(1, 20 * MINUTE)))[1] < MINUTE
+    lost, implausible = await _books(store)
+    assert lost + implausible == 20 * MINUTE - SPAN - 1
+
+
+async def test_gaps_that_are_closed_count_by_the_same_measure(store: Store) -> None:
+    await store.call("SET", SHARD.fence, "1")
+    await finish(store, FrameIdentity(1, 900))
+    await store.call("HSET", KEYS.seen, "loss_credit_ms", int(await store.time_ms()) + 3_600_000)  # the clock was set back
+    close = [SHARD.fence, KEYS.seen, KEYS.ledger]
+    closed = int(await store.run(CLOSE_GAPS, close, "1", epoch_field(1), *range(900)))
+    assert closed < 240
+    assert await _books(store) == (closed, 900 - closed)
+    assert list(SeenWindow.parse(await store.hash_of(KEYS.seen)).gaps()) == []
+
+
 async def test_an_older_token_changes_nothing(store: Store) -> None:
     await store.call("SET", SHARD.fence, "2")
     assert await finish(store, FrameIdentity(1, 0), token="1") == ("fenced", 0)
