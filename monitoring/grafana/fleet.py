@@ -226,17 +226,21 @@ def _stores(made: Dashboard) -> Dashboard:
         )
         .with_panel(
             series(
-                "Camera clocks ahead",
+                "Camera clocks",
                 Place(8, 32, 8, 8),
                 [
                     Query(
                         'sum by (instance) (rate(narrows_clock_future_total{instance=~"$dispatcher"}[5m]))',
-                        "{{instance}}",
-                    )
+                        "{{instance}} ahead",
+                    ),
+                    Query(
+                        'sum by (instance) (rate(narrows_clock_behind_total{instance=~"$dispatcher"}[5m]))',
+                        "{{instance}} behind, or spooled",
+                    ),
                 ],
                 unit=FRAMES_PER_S,
-                about="Frames with a capture time ahead of the server's clock. Whose: "
-                "`narrows streams list --sort clock-ahead`.",
+                about="Frames with a capture time ahead of the server's clock (whose: `narrows streams list --sort "
+                "clock-ahead`), or over a minute before it: sent from a spool, or by a camera whose clock is behind.",
             )
         )
         .with_panel(

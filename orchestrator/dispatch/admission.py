@@ -78,6 +78,11 @@ def clock_ahead(packet: FeaturePacket, arrived_ms: float, settings: StreamSettin
     return True
 
 
+def clock_behind(packet: FeaturePacket, arrived_ms: float, past_ms: int) -> bool:
+    """Whether a capture time lies too far back to measure the uplink: spooled, or by a clock behind."""
+    return arrived_ms - packet.capture_ms > past_ms
+
+
 def stale_at_s(arrived_s: float, settings: StreamSettings) -> float | None:
     """When a frame is too old for the network, on the clock of its arrival; ``None`` for never."""
     return arrived_s + settings.stale_ms / 1000 if settings.policy is Policy.REALTIME else None

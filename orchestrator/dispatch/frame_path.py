@@ -43,7 +43,7 @@ from narrows.contract.wire.outcome import MASK, SKIPPED
 from narrows.contract.wire.streams import Policy
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.store import ReplyRefused, Store
-from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_s
+from orchestrator.dispatch.admission import choose_bundle, clock_ahead, clock_behind, packet_bytes, stale_at_s
 from orchestrator.dispatch.batcher import Batcher, Inferred
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.finish import Ending, Finisher, FinishReply
@@ -188,6 +188,8 @@ class FramePath:
         if clock_ahead(packet, taken.arrived_ms, settings, self._settings.future_ms):
             self._metrics.clock_future.inc()
             frame.stream.clocks_ahead += 1
+        elif clock_behind(packet, taken.arrived_ms, self._settings.past_ms):
+            self._metrics.clock_behind.inc()
         else:
             self._metrics.took("uplink", (taken.arrived_ms - packet.capture_ms) / 1000)
         return packet, bundle

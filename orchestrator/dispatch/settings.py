@@ -33,6 +33,7 @@ class DispatchSettings:
         retention_s: outcomes of a silent stream are dropped after so long.
         dead_letters: refused entries kept per shard, about.
         future_ms: a capture time so far ahead of the server's clock is no capture time.
+        past_ms: a capture time so long ago is no measure of the uplink; its histogram ends there.
         drain_s: at the end, what is in flight has so long to finish.
         readiness_s: a decoder that is lost, or is back, changes what this dispatcher is given after so long.
         rest_s: a stream whose keys are amiss, so that its frames cannot be ended, is left alone for so long.
@@ -62,6 +63,7 @@ class DispatchSettings:
     retention_s: int = 3600
     dead_letters: int = 1000
     future_ms: int = 5000
+    past_ms: int = 60_000
     drain_s: float = 5.0
     readiness_s: float = 5.0
     rest_s: float = 5.0

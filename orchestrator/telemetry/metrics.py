@@ -27,8 +27,8 @@ OTHER_GROUPS = "other"
 class Metrics:
     """The container: one registry, one attribute a metric.
 
-    ``stage`` is one of ``uplink`` (capture to Redis, by the camera's clock), ``redis`` (entry id to reading),
-    ``decode``, ``batch`` (waiting for one), ``infer``, ``pack``, ``publish`` and ``total`` (entry id to mask).
+    ``stage`` is one of ``uplink`` (capture to Redis, by the camera's clock; up to a minute), ``redis`` (entry id to
+    reading), ``decode``, ``batch`` (waiting for one), ``infer``, ``pack``, ``publish`` and ``total`` (to the mask).
     """
 
     def __init__(self) -> None:
@@ -75,6 +75,10 @@ class Metrics:
             "narrows_redis_clock_set_back_seconds", "How far Redis' clock is behind what it has shown before"
         )
         self.clock_future = counter("narrows_clock_future_total", "Frames with a capture time ahead of the server")
+        self.clock_behind = counter(
+            "narrows_clock_behind_total",
+            "Frames captured over a minute before they came: spooled, or by a clock behind",
+        )
         self.dead_letters = counter("narrows_dead_letters_total", "Entries written to dead-letter streams", ["reason"])
         self.service_errors = counter("narrows_service_errors_total", "Troubles with a service", ["service"])
         self.faults = counter("narrows_faults_total", "Faults of services, each counted when it begins", ["cause"])

@@ -133,6 +133,21 @@ async def test_a_clock_in_the_future_is_counted_and_its_frame_decoded(camera: Ma
         assert sample("narrows_stage_seconds_count", {"stage": "uplink"}) == 1
 
 
+@pytest.mark.parametrize("captured_ms", [0, 1, int(time.time() * 1000) - 3_600_000])
+async def test_a_capture_time_far_in_the_past_is_counted_and_no_time_of_the_uplink(
+    camera: MakeCamera, dispatching: Start, captured_ms: int
+) -> None:
+    cam = camera()
+    async with dispatching() as dispatcher:
+        await cam.send(cam.packet(capture_ms=captured_ms), cam.packet())
+        await cam.ended(mask=2)
+        sample = dispatcher.metrics.registry.get_sample_value
+        assert sample("narrows_clock_behind_total") == 1
+        assert sample("narrows_clock_future_total") == 0
+        assert sample("narrows_stage_seconds_count", {"stage": "uplink"}) == 1
+        assert (sample("narrows_stage_seconds_sum", {"stage": "uplink"}) or 0.0) < 60
+
+
 async def test_a_stream_may_refuse_a_clock_in_the_future(camera: MakeCamera, dispatching: Start) -> None:
     cam = camera()
     await cam.settings(b'{"refuse_future_clock": true}')

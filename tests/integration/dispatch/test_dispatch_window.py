@@ -140,7 +140,8 @@ async def test_what_a_camera_can_have_filmed_since_is_lost(store: Store) -> None
 async def test_gaps_that_are_closed_count_by_the_same_measure(store: Store) -> None:
     await store.call("SET", SHARD.fence, "1")
     await finish(store, FrameIdentity(1, 900))
-    await store.call("HSET", KEYS.seen, "loss_credit_ms", int(await store.time_ms()) + 3_600_000)  # the clock was set back
+    an_hour_on_ms = int(await store.time_ms()) + 3_600_000  # the clock was set back since
+    await store.call("HSET", KEYS.seen, "loss_credit_ms", an_hour_on_ms)
     close = [SHARD.fence, KEYS.seen, KEYS.ledger]
     closed = int(await store.run(CLOSE_GAPS, close, "1", epoch_field(1), *range(900)))
     assert closed < 240

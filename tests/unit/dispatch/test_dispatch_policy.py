@@ -29,7 +29,7 @@ from narrows.contract.wire import (
 )
 from narrows.runtime.listening import parse_address
 from narrows.runtime.redis.store import RawEntry
-from orchestrator.dispatch.admission import choose_bundle, clock_ahead, packet_bytes, stale_at_s
+from orchestrator.dispatch.admission import choose_bundle, clock_ahead, clock_behind, packet_bytes, stale_at_s
 from orchestrator.dispatch.gaps import GapWatch
 from orchestrator.dispatch.health import DispatcherHealth
 from orchestrator.dispatch.lease import Lease, fair_share
@@ -146,6 +146,12 @@ def test_a_clock_is_ahead_beyond_five_seconds(ahead_ms: int, ahead: bool) -> Non
     if ahead:
         with pytest.raises(ClockInFuture, match="NTP"):
             clock_ahead(packet, 10**10, StreamSettings(refuse_future_clock=True), 5000)
+
+
+@pytest.mark.parametrize(("captured_ms", "behind"), [(0, True), (1, True), (10**10 - 60_001, True), (10**10, False)])
+def test_a_capture_time_is_no_measure_of_the_uplink_beyond_a_minute(captured_ms: int, behind: bool) -> None:  # noqa: FBT001
+    assert clock_behind(replace(PACKET, capture_ms=captured_ms), 10**10, 60_000) is behind
+    assert not clock_behind(replace(PACKET, capture_ms=10**10 - 60_000), 10**10, 60_000)
 
 
 def test_only_realtime_frames_become_stale() -> None:

@@ -111,7 +111,7 @@ def test_the_first_screen_lists_the_alerts_and_lets_one_choose_dispatchers() -> 
         for panel in drawn("fleet.json")
         if 'instance=~"$dispatcher"' in json.dumps(panel).replace("\\", "")
     }
-    assert {"From entry to mask", "Backlog", "Camera clocks ahead", "Frames ended by each dispatcher"} <= chosen
+    assert {"From entry to mask", "Backlog", "Camera clocks", "Frames ended by each dispatcher"} <= chosen
 
 
 @pytest.mark.parametrize("name", MADE)
