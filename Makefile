@@ -94,6 +94,10 @@ bench-time: setup ## What predicted frames save beside keys alone, clip by clip;
 bench-accuracy: setup ## Masks against labels at each rate level; ARGS="--data DIR --split NAME"
 	@$(RUN) -m benchmarks.accuracy $(ARGS)
 
+.PHONY: train-drives
+train-drives: setup-train ## Train the recipe once without each drive, resumable; ARGS="--pretrained FILE.pth"
+	@$(WORKSHOP)/python -m benchmarks.accuracy.folds $(ARGS)
+
 .PHONY: train-rate-table
 train-rate-table: setup-train ## Train what bench-rate compares, resumable; ARGS="--checkpoint runs/camvid/checkpoint.pt"
 	@$(WORKSHOP)/python -m benchmarks.rate.train $(ARGS)

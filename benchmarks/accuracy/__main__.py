@@ -1,19 +1,31 @@
 """Every level of a bundle on a labelled split: int8 and float encoder, float and int8 decoder, where they are there.
 
+Then what the recipe does on a drive that it has never seen, for each drive, if ``make train-drives`` has trained that.
+
 Example: python -m benchmarks.accuracy --data ../shared/data/camvid --split val
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import numpy as np
+
+from benchmarks.accuracy.drives import Drive, drives_of
 from benchmarks.record import write_result
 from narrows.cli.evaluate import evaluate_bundle
 from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.manifest import MANIFEST
 from narrows.models.dataset import FolderDataset
+from narrows.models.evaluation.score import Evaluation
+
+TARGET_BITS_PER_PIXEL = 0.04
+"""The rate at which recipes are compared."""
 
 
 def main() -> None:
@@ -22,6 +34,7 @@ def main() -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--bundle", type=Path, default=Path("bundles/demo"))
     parser.add_argument("--float-encoder", type=Path, help="float encoder, if the bundle leaves it out")
+    parser.add_argument("--folds", type=Path, default=Path("runs/drives"), help="folder of `make train-drives`")
     options = parser.parse_args()
     bundle = Bundle.open(options.bundle)
     data = FolderDataset.open(options.data, options.split)
@@ -46,11 +59,46 @@ def main() -> None:
                 f"{result.bits_per_pixel:>8.4f} {size_bytes:>7.0f}"
             )
     command = f"make bench-accuracy  # {data.root.name}, split {data.split}, {len(data)} frames"
-    print(
-        write_result(
-            "accuracy", command, {"bundle": bundle.hex_id, "levels": rows["float"], "int8_decoder": rows["int8"]}
+    drives = [_unseen(drive, options.folds / drive.name / "bundle") for drive in _trained(options)]
+    figures: dict[str, Any] = {"bundle": bundle.hex_id, "levels": rows["float"], "int8_decoder": rows["int8"]}
+    if drives:
+        figures["unseen_drives"] = {
+            "bits_per_pixel": TARGET_BITS_PER_PIXEL,
+            "mean_miou": fmean(drive["miou"] for drive in drives),
+            "drives": drives,
+        }
+    print(write_result("accuracy", command, figures))
+
+
+def _trained(options: argparse.Namespace) -> list[Drive]:
+    """The drives of the data, if each has a network that has not seen it."""
+    drives = drives_of(options.data)
+    missing = [drive.name for drive in drives if not (options.folds / drive.name / "bundle" / MANIFEST).is_file()]
+    if missing:
+        print(
+            f"{options.folds} has no bundle that was made without {', '.join(missing)}: run `make train-drives` first"
         )
-    )
+        return []
+    return drives
+
+
+def _unseen(drive: Drive, folder: Path) -> dict[str, Any]:
+    """A drive seen by a bundle that was made without it, at every level and at the rate of comparison."""
+    bundle = Bundle.open(folder)
+    levels = [
+        evaluate_bundle(bundle, drive, level, encoder=bundle.encoder_path)
+        for level in range(len(bundle.manifest.levels))
+    ]
+    found = at_rate(levels, TARGET_BITS_PER_PIXEL)
+    print(f"{drive.name}, never seen, {len(drive)} frames: {found:.2%} mIoU at {TARGET_BITS_PER_PIXEL} bits per pixel")
+    return {"drive": drive.name, "frames": len(drive), "miou": round(found, 5), "levels": [asdict(e) for e in levels]}
+
+
+def at_rate(levels: Sequence[Evaluation], bits_per_pixel: float) -> float:
+    """MIoU at a rate, on the straight line between the two levels around it; that of the nearest level beyond all."""
+    points = sorted((each.bits_per_pixel, each.miou) for each in levels)
+    rates, scores = np.array(points).T
+    return float(np.interp(bits_per_pixel, rates, scores))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 
 if TYPE_CHECKING:
     from narrows.contract.bundle import Bundle
-    from narrows.models.dataset import FolderDataset, LabelledPicture
+    from narrows.models.dataset import LabelledPicture, Samples
     from narrows.models.evaluation.score import Encode, Evaluation, Segment
 
 BUDGET_BITS_PER_PIXEL = 0.1
@@ -64,7 +64,7 @@ def evaluate(
 
 def evaluate_bundle(
     bundle: Bundle,
-    data: FolderDataset,
+    data: Samples,
     level: int,
     *,
     encoder: Path,
@@ -114,7 +114,7 @@ def camera(bundle: Bundle, level: int, encoder: Path) -> Encode:
     ).to_bytes()
 
 
-def _with_progress(data: FolderDataset) -> Iterator[LabelledPicture]:
+def _with_progress(data: Samples) -> Iterator[LabelledPicture]:
     total = len(data)
     for index, sample in enumerate(data, 1):
         yield sample

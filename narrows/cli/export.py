@@ -15,6 +15,7 @@ def export(
     name: Annotated[str, typer.Option(help="The bundle's name.")] = "camvid-lite0",
     version: Annotated[str, typer.Option(help="The bundle's version.")] = "1",
     split: Annotated[str, typer.Option(help="Split to count on: the one trained on.")] = "train",
+    leave_out: Annotated[str | None, typer.Option(help="Samples never to see, as in `narrows train`.")] = None,
     check_split: Annotated[str | None, typer.Option(help="Split to report the int8/float gap on.")] = None,
     licence: Annotated[str, typer.Option(help="Terms of the data and so of the weights.")] = "unstated",
     provenance: Annotated[str, typer.Option(help="Where data and pretrained weights come from.")] = "unstated",
@@ -32,7 +33,10 @@ def export(
 
     network = load_checkpoint(run / CHECKPOINT)
     label = Labelling(name, version, licence, provenance)
-    bundle = write_bundle(network, FolderDataset.open(data, split), label, out, typer.echo)
+    counted = FolderDataset.open(data, split)
+    if leave_out is not None:
+        counted = counted.without(leave_out)
+    bundle = write_bundle(network, counted, label, out, typer.echo)
     fill_repository(bundle, model_repository)
     typer.echo(f"bundle {bundle.hex_id} in {out}; Triton model in {model_repository}")
     for index, level in enumerate(bundle.manifest.levels):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 Epochs = Annotated[int, typer.Option(min=0, help="Epochs at two thirds of the size.")]
+LeaveOut = Annotated[str | None, typer.Option(help="Samples never to see, as a shell pattern of names: '0006R0_*'.")]
 FullEpochs = Annotated[int, typer.Option(min=0, help="Epochs at full size that follow: thin things are learned here.")]
 
 
@@ -24,6 +25,7 @@ def train(
     data: Annotated[Path, typer.Option(help="Labelled folder (classes.json, SPLIT.txt, images/, labels/).")],
     run: Annotated[Path, typer.Option(help="Run folder; a run that was stopped goes on from its last epoch.")],
     split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
+    leave_out: LeaveOut = None,
     pretrained: Annotated[Path | None, typer.Option(help="EfficientNet-Lite0 ImageNet weights (.pth).")] = None,
     begin_from: Annotated[Path | None, typer.Option(help="Bundle whose encoder to go on training.")] = None,
     epochs: Epochs = 45,
@@ -50,6 +52,7 @@ def train(
     config = TrainingConfig(
         data=data,
         split=split,
+        leave_out=leave_out,
         pretrained=pretrained,
         begin_from=begin_from,
         phases=phases_for((width, height), epochs, full_epochs),

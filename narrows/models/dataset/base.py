@@ -10,8 +10,20 @@ from narrows.models.dataset.folder import ClassList
 from narrows.models.dataset.pictures import LabelledPicture
 
 
-class LabelledDataset(Protocol):
-    """One split; samples are read when they are asked for, in the order of ``names``."""
+class Samples(Protocol):
+    """Labelled pictures, read when they are asked for: what a network is judged on."""
+
+    @property
+    def classes(self) -> ClassList:
+        """What the label values mean."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[LabelledPicture]: ...
+
+
+class LabelledDataset(Samples, Protocol):
+    """One split, in the order of ``names``."""
 
     @property
     def root(self) -> Path:
@@ -22,16 +34,8 @@ class LabelledDataset(Protocol):
         """The split that was opened."""
 
     @property
-    def classes(self) -> ClassList:
-        """What the label values mean."""
-
-    @property
     def names(self) -> tuple[str, ...]:
         """The samples."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[LabelledPicture]: ...
 
     def read(self, name: str) -> LabelledPicture:
         """Read one sample.

@@ -5,7 +5,7 @@
     DATASET/
       classes.json            {"classes": [...], "ignore_index": int, "size": [width, height],
                                "palette": [[r,g,b], ...]}
-      SPLIT.txt               one sample name a line
+      SPLIT.txt               one sample name a line, as DRIVE_FRAME where frames are of several drives
       images/SPLIT/NAME.jpg   (or .jpeg, .png, .webp, .bmp)
       labels/SPLIT/NAME.png   uint8 class index, one channel, same size as the image
 """
@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,27 @@ class FolderDataset:
         if not names:
             raise DatasetError(f"{listing} lists no sample")
         return cls(root, split, ClassList.read(root / "classes.json"), names)
+
+    def only(self, pattern: str) -> FolderDataset:
+        """The samples whose names match a shell pattern, such as one drive's: ``0006R0_*``.
+
+        Raises:
+            DatasetError: no name matches.
+        """
+        return self._with(tuple(n for n in self.names if fnmatchcase(n, pattern)), f"matches {pattern!r}")
+
+    def without(self, pattern: str) -> FolderDataset:
+        """The samples whose names do not match a shell pattern.
+
+        Raises:
+            DatasetError: every name matches.
+        """
+        return self._with(tuple(n for n in self.names if not fnmatchcase(n, pattern)), f"is left without {pattern!r}")
+
+    def _with(self, names: tuple[str, ...], told: str) -> FolderDataset:
+        if not names:
+            raise DatasetError(f"{self.root / self.split}.txt: no sample {told}; the first is {self.names[0]!r}")
+        return replace(self, names=names)
 
     def __len__(self) -> int:
         return len(self.names)

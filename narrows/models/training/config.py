@@ -31,11 +31,16 @@ def _multiple_of_16(length: float) -> int:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that a run depends on beside the data and the code."""
+    """Everything that a run depends on beside the data and the code.
+
+    Attributes:
+        leave_out: shell pattern of sample names that the run never sees: a drive to judge it on.
+    """
 
     data: Path
     split: str
     pretrained: Path | None
+    leave_out: str | None = None
     begin_from: Path | None = None
     teacher: Path | None = None
     teacher_share: float = 1.0

@@ -67,6 +67,8 @@ def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
     run_folder.mkdir(parents=True, exist_ok=True)
     config.write(run_folder / "config.json")
     dataset = FolderDataset.open(config.data, config.split)
+    if config.leave_out is not None:
+        dataset = dataset.without(config.leave_out)
     lesson = _prepare(config, dataset)
     run = Run.begin(_network(config, len(dataset.classes.names), lesson.samples).to(lesson.device), config)
     checkpoint = run_folder / CHECKPOINT

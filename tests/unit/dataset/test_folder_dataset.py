@@ -70,3 +70,17 @@ def test_a_broken_tree_is_refused_by_the_files_name(
     breakage(root)
     with pytest.raises((DatasetError, PictureError), match=message):
         list(FolderDataset.open(root, "train"))
+
+
+def test_a_drive_can_be_left_out_and_seen_alone(root: Path) -> None:
+    (root / "train.txt").write_text("one_1\ntwo_1\ntwo_2\n")
+    every = FolderDataset.open(root, "train")
+    assert every.without("two_*").names == ("one_1",)
+    assert every.only("two_*").names == ("two_1", "two_2")
+
+
+def test_a_pattern_that_leaves_nothing_is_named(root: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no sample is left without '\*'; the first is 'a'"):
+        FolderDataset.open(root, "train").without("*")
+    with pytest.raises(DatasetError, match="no sample matches 'c_"):
+        FolderDataset.open(root, "train").only("c_*")

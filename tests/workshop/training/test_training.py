@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from narrows.contract.errors import DeviceMissing, WeightsMismatch
+from narrows.contract.errors import DeviceMissing, PictureError, WeightsMismatch
 from narrows.models.dataset import ClassList, FolderDataset
 from narrows.models.training.config import TrainingConfig, TrainingPhase, phases_for
 from narrows.models.training.loop import train
@@ -168,3 +168,10 @@ def test_where_the_network_is_not_sure_the_label_is_ignored(data: Path, tmp_path
     network = load_checkpoint(train(config(data, 1), tmp_path / "run", lambda _: None))
     picture = np.zeros((48, 64, 3), np.uint8)
     assert set(np.unique(pseudo_labels(network, picture, 1.0, 2))) == {2}
+
+
+def test_what_is_left_out_is_not_even_read(data: Path, tmp_path: Path) -> None:
+    (data / "images/train/s0.png").write_bytes(b"no picture")
+    with pytest.raises(PictureError, match=r"s0\.png"):
+        train(config(data, 1), tmp_path / "all", lambda _: None)
+    train(replace(config(data, 1), leave_out="s0"), tmp_path / "three", lambda _: None)

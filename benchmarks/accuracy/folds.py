@@ -1,0 +1,60 @@
+"""Leave one drive out: a network of the present recipe for each drive, which has never seen that drive.
+
+Each fold trains on the other drives, counts its tables on them, and is judged on all frames of the drive that was left
+out (``make bench-accuracy``). ``make train-drives`` trains the folds; a fold goes on after its last epoch, and a bundle
+that stands is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.accuracy.drives import Drive, drives_of
+from narrows.models.dataset import FolderDataset
+from narrows.models.export.write import Labelling, write_bundle
+from narrows.models.training.config import TrainingConfig, phases_for
+from narrows.models.training.loop import train
+from narrows.models.training.run import load_checkpoint
+
+FOLDS = Path("runs/drives")
+EPOCHS, FULL_EPOCHS = 48, 30
+"""What the shipped bundle had in its two runs: 48 epochs at two thirds of the size, 4 and 26 at full size."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make train-drives", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="labelled folder")
+    parser.add_argument("--pretrained", type=Path, required=True, help="EfficientNet-Lite0 ImageNet weights (.pth)")
+    parser.add_argument("--folds", type=Path, default=FOLDS, help="a folder for each drive goes here")
+    parser.add_argument("--only", help="train this fold alone")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--full-epochs", type=int, default=FULL_EPOCHS)
+    parser.add_argument("--threads", type=int, default=1, help="beside other work one is fastest")
+    options = parser.parse_args()
+    for drive in drives_of(options.data):
+        if options.only in {None, drive.name}:
+            _train_fold(drive, options)
+
+
+def _train_fold(drive: Drive, options: argparse.Namespace) -> None:
+    folder: Path = options.folds / drive.name
+    if (folder / "bundle" / "manifest.json").is_file():
+        print(f"{drive.name}: {folder}/bundle stands")
+        return
+    config = TrainingConfig(
+        data=options.data,
+        split="train",
+        pretrained=options.pretrained,
+        leave_out=drive.pattern,
+        phases=phases_for(drive.classes.size, options.epochs, options.full_epochs),
+        threads=options.threads,
+    )
+    checkpoint = train(config, folder, lambda line: print(f"{drive.name}: {line}", flush=True))
+    label = Labelling(f"without-{drive.name}", "1", "as the data's", f"{options.data.name} without drive {drive.name}")
+    seen = FolderDataset.open(options.data, "train").without(drive.pattern)
+    write_bundle(load_checkpoint(checkpoint), seen, label, folder / "bundle", print)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""A drive is judged whole, from whichever split its frames are in, and at one rate."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.accuracy.__main__ import at_rate
+from benchmarks.accuracy.drives import drives_of
+from narrows.contract.errors import DatasetError
+from narrows.models.evaluation.score import Evaluation
+
+CLASSES = '{"classes": ["road"], "ignore_index": 255, "size": [8, 8], "palette": [[0, 0, 0]]}'
+
+
+def _folder(root: Path, **names: str) -> Path:
+    (root / "classes.json").write_text(CLASSES)
+    for split, listed in names.items():
+        (root / f"{split}.txt").write_text(listed.replace(" ", "\n"))
+    return root
+
+
+def _level(bits_per_pixel: float, miou: float) -> Evaluation:
+    return Evaluation("b", 0, "here", 1, miou, miou, bits_per_pixel, {})
+
+
+def test_a_drive_has_all_its_frames_of_both_splits(tmp_path: Path) -> None:
+    drives = drives_of(_folder(tmp_path, train="x_1 y_1 y_2", val="y_3"))
+    assert [(each.name, len(each), each.pattern) for each in drives] == [("x", 1, "x_*"), ("y", 3, "y_*")]
+    assert [part.names for part in drives[1].parts] == [("y_1", "y_2"), ("y_3",)]
+
+
+def test_data_of_one_drive_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"all frames are of one drive \(x\)"):
+        drives_of(_folder(tmp_path, train="x_1", val="x_2"))
+
+
+@pytest.mark.parametrize(("rate", "miou"), [(0.04, 0.65), (0.01, 0.6), (0.1, 0.7), (0.05, 0.7)])
+def test_accuracy_at_a_rate_lies_on_the_line_between_levels(rate: float, miou: float) -> None:
+    assert at_rate([_level(0.05, 0.7), _level(0.03, 0.6)], rate) == pytest.approx(miou)
