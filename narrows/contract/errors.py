@@ -81,6 +81,36 @@ class FieldInvalid(PacketError):
     reason: ClassVar[str] = "field"
 
 
+class SectionCount(PacketError):
+    """A packet without sections, or with more than 32."""
+
+    reason: ClassVar[str] = "section_count"
+
+
+class SectionKindUnknown(PacketError):
+    """A kind of section that this build does not read."""
+
+    reason: ClassVar[str] = "section_kind"
+
+
+class SectionOrder(PacketError):
+    """A section that depends on itself or on a later one."""
+
+    reason: ClassVar[str] = "section_order"
+
+
+class SectionOverlap(PacketError):
+    """Two sections that are the same output or tensor."""
+
+    reason: ClassVar[str] = "section_overlap"
+
+
+class SectionBounds(PacketError):
+    """Sections whose lengths go beyond the packet's end."""
+
+    reason: ClassVar[str] = "section_bounds"
+
+
 class EntryMalformed(PacketError):
     """A Redis entry without the field that holds the packet."""
 
@@ -121,6 +151,12 @@ class ReferenceLost(FrameRefused):
     """A P packet whose reference is not at hand; a key frame was asked for."""
 
     reason: ClassVar[str] = "reference_lost"
+
+
+class ContextLost(FrameRefused):
+    """A packet that names a context which is not at hand; a key frame was asked for."""
+
+    reason: ClassVar[str] = "context_lost"
 
 
 class SealRefused(FrameRefused):

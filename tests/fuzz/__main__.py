@@ -19,7 +19,16 @@ HERE = Path(__file__).parent
 BUILD = Path("build") / "fuzz"
 CORPUS = BUILD / "corpus"
 CODEC = "codec"
-SHARES = {"feature": 0.35, "sealed": 0.2, "mask": 0.15, "record": 0.2, CODEC: 0.1}
+SHARES = {
+    "feature": 0.15,
+    "sealed": 0.1,
+    "frame": 0.2,
+    "sealed_frame": 0.1,
+    "context": 0.1,
+    "mask": 0.1,
+    "record": 0.15,
+    CODEC: 0.1,
+}
 """Of the inputs; a run of the coder is thousands of symbols, coded twice."""
 KEPT, KEPT_BYTES = 48, 2048
 _DONE = re.compile(r"^stat::number_of_executed_units:\s*(\d+)", re.MULTILINE)

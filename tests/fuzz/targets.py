@@ -16,9 +16,17 @@ import numpy as np
 
 from narrows.contract.bundle.int8_decoder import Int8Decoder
 from narrows.contract.bundle.manifest import FileEntry, InputSpec, Manifest, RateLevel
-from narrows.contract.errors import BundleError, FrameRefused, PacketError, RecordError, SealRefused, SecretError
+from narrows.contract.errors import (
+    BundleError,
+    ContextLost,
+    FrameRefused,
+    PacketError,
+    RecordError,
+    SealRefused,
+    SecretError,
+)
 from narrows.contract.records.report import BundleReport, DispatcherReport, ServerReport, StreamRates
-from narrows.contract.seal import CameraKey, Keyring, Root, open_packet, seal_packet
+from narrows.contract.seal import CameraKey, Keyring, Root, open_frame, open_packet, seal_frame, seal_packet
 from narrows.contract.wire import (
     Control,
     FeaturePacket,
@@ -32,6 +40,17 @@ from narrows.contract.wire import (
     Skip,
     StreamSettings,
     Timings,
+)
+from narrows.contract.wire.frame_packet import (
+    Envelope,
+    FrameHead,
+    FramePacket,
+    LabelMap,
+    Latent,
+    PacketContext,
+    Section,
+    SectionLayout,
+    Tensor,
 )
 from narrows.contract.wire.keys import parse_feature_key
 from narrows.contract.wire.mask import class_areas
@@ -80,6 +99,50 @@ def sealed(data: bytes) -> None:
             assert opened in OPENED
     except PacketError:
         return
+
+
+def frame(data: bytes) -> None:
+    """What parses, with its own context or with one that is kept, is written as the very same bytes."""
+    try:
+        found = _open_frame(data)
+    except (PacketError, ContextLost):
+        return
+    assert found.to_bytes() == data
+    layouts = found.head.context.sections
+    assert len(layouts) == len(found.sections)
+    assert all(other < index for index, layout in enumerate(layouts) for other in layout.depends_on)
+
+
+def _open_frame(data: bytes) -> FramePacket:
+    envelope = Envelope.parse(data)
+    return FramePacket.of_open(envelope.head(CONTEXTS.get(envelope.context_id)), envelope.rest)
+
+
+def sealed_frame(data: bytes) -> None:
+    """Nothing opens but what was sealed, and under its stream's good key alone."""
+    try:
+        envelope = Envelope.parse(data)
+        head = envelope.head(CONTEXTS.get(envelope.context_id))
+        for stream in ("cam-2", "cam-1"):
+            try:
+                RING.check(stream, head.context.key_id, 10)
+                opened = open_frame(head, envelope.rest, RING.derive(stream, head.context.key_id))
+            except SealRefused:
+                continue
+            assert stream == "cam-1"
+            assert opened in SEALED_FRAMES
+    except (PacketError, ContextLost):
+        return
+
+
+def context(data: bytes) -> None:
+    """A context has one form, and its sections depend on earlier ones alone."""
+    try:
+        found = PacketContext.parse(data)
+    except PacketError:
+        return
+    assert found.encoded == data
+    assert sum(layout.content.elements for layout in found.sections) <= 1 << 24
 
 
 def mask(data: bytes) -> None:
@@ -136,6 +199,20 @@ def with_packet_crc(data: bytes) -> bytes:
         return data
     crc = zlib.crc32(data[_HEADER:], zlib.crc32(data[: _HEADER - 4]))
     return data[: _HEADER - 4] + struct.pack("<I", crc) + data[_HEADER:]
+
+
+def with_frame_crc(data: bytes) -> bytes:
+    """The bytes with the context id, where they carry one, and the CRC of a packet of format 2."""
+    try:
+        envelope = Envelope.parse(data)
+        if envelope.context is not None:
+            data = data[:1] + envelope.context.id.to_bytes(4, "little") + data[5:]
+        head = Envelope.parse(data).head(CONTEXTS.get(envelope.context_id))
+    except (PacketError, ContextLost):
+        return data
+    body = envelope.rest[:-4]
+    crc = zlib.crc32(body, zlib.crc32(head.full()))
+    return data[: len(data) - len(envelope.rest)] + body + struct.pack("<I", crc)
 
 
 def with_mask_crc(data: bytes) -> bytes:
@@ -212,6 +289,31 @@ OPENED = (
     ),
 )
 
+_ONE = PacketContext(1, 1767225600123, 7, 1767225600456, (SectionLayout(Latent(LatentShape(2, 2, 2)), level=2),))
+_THREE = replace(
+    _ONE,
+    sections=(
+        *_ONE.sections,
+        SectionLayout(LabelMap(60, 80, 11, 5), 1, depends_on=frozenset({0})),
+        SectionLayout(Tensor((16, 45, 60), 6), 2, depends_on=frozenset({0, 1})),
+    ),
+    source_width=1920,
+    source_height=1080,
+)
+_MOST = replace(_ONE, sections=tuple(replace(_ONE.sections[0], id=index) for index in range(32)))
+
+
+def _frames(of: PacketContext) -> tuple[FramePacket, ...]:
+    """A K packet that begins the context, and a P packet in it."""
+    sections = tuple(Section(index, b"payload"[: 1 + index % 7]) for index in range(len(of.sections)))
+    heads = FrameHead(of, 7, of.capture_ms), FrameHead(of, 9, of.capture_ms + 66, PacketKind.PREDICTED, 2)
+    return tuple(FramePacket(head, sections) for head in heads)
+
+
+FRAMES = tuple(frame for of in (_ONE, _THREE, _MOST) for frame in _frames(of))
+SEALED_FRAMES = tuple(frame for of in (_ONE, _THREE) for frame in _frames(replace(of, cipher=1, key_id=1)))
+CONTEXTS = {frame.head.context.id: frame.head.context for frame in FRAMES + SEALED_FRAMES}
+
 
 def _masks() -> tuple[bytes, ...]:
     labels = (np.arange(40 * 30).reshape(40, 30) // 77 % 5).astype(np.uint8)
@@ -251,6 +353,9 @@ TARGETS = {
     for target in (
         Target("feature", feature, tuple(packet.to_bytes() for packet in OPENED), with_packet_crc),
         Target("sealed", sealed, tuple(seal_packet(packet, KEY).to_bytes() for packet in OPENED), with_packet_crc),
+        Target("frame", frame, tuple(packet.to_bytes() for packet in FRAMES), with_frame_crc),
+        Target("sealed_frame", sealed_frame, tuple(seal_frame(packet, KEY) for packet in SEALED_FRAMES)),
+        Target("context", context, tuple(found.encoded for found in CONTEXTS.values())),
         Target("mask", mask, _masks(), with_mask_crc),
         Target("record", record, _records()),
     )

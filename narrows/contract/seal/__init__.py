@@ -12,6 +12,6 @@ Specified in ``docs/wire-format.md``, section 2; what it defends, and what not, 
 
 from narrows.contract.seal.camera_key import CameraKey
 from narrows.contract.seal.keyring import Keyring, Root
-from narrows.contract.seal.suite import SUITE, open_packet, seal_packet
+from narrows.contract.seal.suite import SUITE, open_frame, open_packet, seal_frame, seal_packet
 
-__all__ = ["SUITE", "CameraKey", "Keyring", "Root", "open_packet", "seal_packet"]
+__all__ = ["SUITE", "CameraKey", "Keyring", "Root", "open_frame", "open_packet", "seal_frame", "seal_packet"]
