@@ -84,6 +84,17 @@ class Line(Generic[About]):
             self._born_s = self._monotonic_s()
         return self._connection
 
+    def renew(self) -> None:
+        """Leave the connection for a new one, when that stands; nothing may be unanswered.
+
+        Raises:
+            RedisError: there is none to be had; the old one was kept.
+        """
+        old = self.connect()
+        self._connection = self._pool.get_connection()
+        self._born_s, self.answered = self._monotonic_s(), False
+        self._close(old)
+
     def send(self, about: About, *command: str | bytes | int) -> None:
         """Send a command.
 
@@ -128,6 +139,9 @@ class Line(Generic[About]):
         self._broken = None
         self.answered = False
         if self._connection is not None:
-            self._connection.disconnect()  # type: ignore[no-untyped-call]
-            self._pool.release(self._connection)
+            self._close(self._connection)
             self._connection = None
+
+    def _close(self, connection: redis.Connection) -> None:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        self._pool.release(connection)

@@ -9,6 +9,7 @@ carry in time would never end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
@@ -40,6 +41,8 @@ _LOOK_S = 0.01
 """One thread waits for answers and for packets: while it waits for the ones, it looks this often for the others."""
 LONGEST_CONNECTION_S = 600.0
 """The address may lead to another server by now while the one before still answers; with TLS anew costs about 5 KB."""
+_RENEW_AGAIN_S = 30.0
+"""Each try may take as long as connecting may, and packets wait."""
 BEAT_S = 60.0
 """More than a step takes: connecting and its greetings, answers a refusal waits for, the wait before another try."""
 
@@ -75,6 +78,7 @@ class Uplink:
         self._questions = questions
         self._governor = governor
         self._tally = tally
+        self._monotonic_s, self._renew_due_s = monotonic_s, -math.inf
         self._beat = beat
         self._halted = Event()
         self._backoff = Backoff()
@@ -130,8 +134,7 @@ class Uplink:
 
     def _step(self) -> None:
         if self._line.age_s > LONGEST_CONNECTION_S and not self._line.waits:
-            self._line.drop()
-            self._questions.forget()
+            self._renew()
         self._line.connect()
         self._ask()
         self._send()
@@ -139,6 +142,21 @@ class Uplink:
             self._take_in(self._line.answers(_IDLE_S if self._outbox.waiting else _LOOK_S))
         elif self._outbox.waiting:
             self._halted.wait(_LOOK_S)  # there is no room for it
+
+    def _renew(self) -> None:
+        """Go where the address leads now; the connection that is there is left when the new one stands."""
+        if self._monotonic_s() < self._renew_due_s:
+            return
+        try:
+            self._line.renew()
+        except RedisError as error:
+            self._renew_due_s = self._monotonic_s() + _RENEW_AGAIN_S
+            reason, remedy = name_failure(error)
+            _LOG.warning(
+                "connection_kept", reason=reason, cause=words_of(error), remedy=remedy, next_try_s=_RENEW_AGAIN_S
+            )
+            return
+        self._questions.forget()
 
     def _ask(self) -> None:
         """One question at a time: on a link that is away they would pile up."""

@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import redis
+import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -25,8 +26,11 @@ from narrows.runtime.redact import redact
 from narrows.runtime.redis.replies import Remedy, remedy_of, words_of
 from narrows.runtime.redis.url import check_url
 
+_log = structlog.get_logger(__name__)
 SOCKET_TIMEOUT_S = 5.0
 LONGEST_CONNECTION_S = 60.0
+RENEW_AGAIN_S = 10.0
+"""Where no new connection is to be had, because the server is full of clients, say."""
 _IDLE_S, _PROBE_S, _PROBES = 5, 2, 3
 
 
@@ -36,31 +40,53 @@ def dead_peer_options() -> dict[int, int]:
     return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
 
 
-class Client(redis.Redis):
-    """redis-py's client, which leaves a server as soon as the address may lead to another."""
+class Pool(redis.ConnectionPool):
+    """redis-py's pool, which gives out no connection that is older than :data:`LONGEST_CONNECTION_S`.
+
+    An old one is left when the new one stands, and kept where none is to be had.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as redis-py has them
         super().__init__(*args, **kwargs)
-        self._born_s: WeakKeyDictionary[redis.Connection, float] = WeakKeyDictionary()
+        self._born_s: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """A connection that is connected."""
+        old: Any = super().get_connection(*args, **kwargs)
+        now_s = time.monotonic()
+        if now_s - self._born_s.setdefault(old, now_s) <= LONGEST_CONNECTION_S:
+            return old
+        try:
+            fresh: Any = super().get_connection(*args, **kwargs)
+        except redis.RedisError as error:
+            _log.warning("connection_kept", cause=words_of(error), next_try_s=RENEW_AGAIN_S)
+            self._born_s[old] = now_s - LONGEST_CONNECTION_S + RENEW_AGAIN_S
+            return old
+        self.leave(old)
+        self.release(old)
+        self._born_s[fresh] = now_s
+        return fresh
+
+    def leave(self, connection: Any) -> None:  # noqa: ANN401
+        """Disconnect one, which counts as new when it is used again."""
+        connection.disconnect()
+        self._born_s.pop(connection, None)
+
+
+class Client(redis.Redis):
+    """redis-py's client, which leaves a server as soon as the address may lead to another."""
+
+    connection_pool: Pool
 
     def parse_response(self, connection: redis.Connection, command_name: str, **options: Any) -> Any:  # noqa: ANN401
-        """Read one reply, and disconnect where it, or the connection's age, asks for that."""
-        now_s = time.monotonic()
-        born_s = self._born_s.setdefault(connection, now_s)
+        """Read one reply, and disconnect where it asks for that."""
         try:
-            reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
+            return super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
         except redis.RedisError as error:
             if remedy_of(error) is Remedy.RECONNECT:
-                self._leave(connection)
+                self.connection_pool.leave(connection)
                 self.connection_pool.disconnect(inuse_connections=False)
             raise
-        if now_s - born_s > LONGEST_CONNECTION_S:
-            self._leave(connection)
-        return reply
-
-    def _leave(self, connection: redis.Connection) -> None:
-        connection.disconnect()  # type: ignore[no-untyped-call]
-        self._born_s.pop(connection, None)
 
 
 def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
@@ -72,7 +98,7 @@ def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
         ServiceError: the URL is none that Redis clients know.
     """
     try:
-        return Client.from_url(
+        pool = Pool.from_url(
             check_url(url),
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
@@ -81,6 +107,7 @@ def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
             retry=Retry(NoBackoff(), 0),
             redis_connect_func=_greet if no_evict else None,
         )
+        return Client.from_pool(pool)
     except ValueError as error:
         raise ServiceError(f"--redis-url {redact(url)}: {redact(str(error))}") from None
 

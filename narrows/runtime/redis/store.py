@@ -1,7 +1,8 @@
 """The Redis server, typed: raw replies in, values out, connection troubles as ``ServiceError``.
 
 Whatever says that the address may lead to another server by now (:class:`~narrows.runtime.redis.replies.Remedy`), or
-that a connection is dead, has every connection made anew before its next command.
+that a connection is dead, has every connection made anew before its next command. One that is only old is left when the
+new one stands: a server that is full of clients takes none of us.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
+import structlog
 from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -22,12 +24,13 @@ from redis.exceptions import RedisError, ResponseError
 
 from narrows.contract.errors import ServiceError
 from narrows.runtime.redact import redact
-from narrows.runtime.redis.connection import LONGEST_CONNECTION_S, dead_peer_options
+from narrows.runtime.redis.connection import LONGEST_CONNECTION_S, RENEW_AGAIN_S, dead_peer_options
 from narrows.runtime.redis.replies import Remedy, code_of, remedy_of, words_of
 from narrows.runtime.redis.reply_limit import LimitedParser, ReplyLimitPassed
 from narrows.runtime.redis.script import Script
 from narrows.runtime.redis.url import check_url
 
+_log = structlog.get_logger(__name__)
 _REPLY_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 2.0
 _MOST_REPLY_BYTES = 64 << 20
@@ -190,20 +193,37 @@ class Store:
 
     async def _connection(self) -> AbstractConnection:
         """A connection that leads where the address leads now, as far as is known."""
-        pool, born = self._redis.connection_pool, Born(self._generation, time.monotonic())
+        pool, now = self._redis.connection_pool, Born(self._generation, time.monotonic())
         connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
         try:
-            if self._outlived(self._born.setdefault(connection, born)):
+            born = self._born.setdefault(connection, now)
+            if born.generation != now.generation:
                 await connection.disconnect(nowait=True)
                 await connection.connect()  # type: ignore[no-untyped-call]
-                self._born[connection] = born
+                self._born[connection] = now
+            elif now.at_s - born.at_s > LONGEST_CONNECTION_S:
+                connection = await self._renewed(connection, now)
         except BaseException:
             await pool.release(connection)
             raise
         return connection
 
-    def _outlived(self, born: Born) -> bool:
-        return born.generation != self._generation or time.monotonic() - born.at_s > LONGEST_CONNECTION_S
+    async def _renewed(self, old: AbstractConnection, now: Born) -> AbstractConnection:
+        """A new connection in the place of one that does its work, which is kept where no new one is to be had."""
+        pool = self._redis.connection_pool
+        fresh: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                await fresh.connect()  # type: ignore[no-untyped-call]
+        except (RedisError, OSError, TimeoutError) as error:
+            _log.warning("connection_kept", cause=words_of(error), next_try_s=RENEW_AGAIN_S)
+            self._born[old] = now._replace(at_s=now.at_s - LONGEST_CONNECTION_S + RENEW_AGAIN_S)
+            return old
+        pool._in_use_connections.remove(old)  # noqa: SLF001 - the pool knows no exchange
+        pool._in_use_connections.add(fresh)  # noqa: SLF001
+        self._born[fresh] = now
+        await old.disconnect(nowait=True)
+        return fresh
 
     async def run(self, script: Script, keys: Sequence[str | bytes], *args: Encodable) -> Reply:
         """Run one script; as :meth:`call`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -65,6 +66,34 @@ def test_packets_leave_a_primary_that_was_cut_off_and_never_says_so(
     moved.put(1)
     assert moved.outbox.wait_empty(PATIENCE_S)
     assert 1 in arrived(pair.new)
+
+
+def test_a_camera_keeps_its_connection_while_no_new_one_is_to_be_had(
+    server: LocalRedis, admin: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is up, and the server has as many clients as it takes: packets go on over the old one."""
+    monkeypatch.setattr(uplink, "_RENEW_AGAIN_S", 0.1)
+    camera = Camera(server.url)
+    most: Any = admin.config_get("maxclients")["maxclients"]
+    try:
+        camera.put(0)
+        assert camera.outbox.wait_empty(PATIENCE_S)
+        admin.config_set("maxclients", len(admin.client_list()))
+        with capture_logs() as said:
+            monkeypatch.setattr(uplink, "LONGEST_CONNECTION_S", 0.0)
+            eventually(lambda: [line["reason"] for line in said if line["event"] == "connection_kept"])
+            camera.put(1, 2)
+            assert camera.outbox.wait_empty(PATIENCE_S)
+        assert camera.tally.snapshot().link_failures == {}
+        before = admin.info("stats")["total_connections_received"]
+        admin.config_set("maxclients", most)
+        eventually(lambda: admin.info("stats")["total_connections_received"] > before)
+        camera.put(3)
+        assert camera.outbox.wait_empty(PATIENCE_S)
+        assert arrived(admin) == [0, 1, 2, 3]
+    finally:
+        admin.config_set("maxclients", most)
+        camera.close()
 
 
 def test_a_camera_that_waits_for_the_install_record_reads_it_at_the_new_primary(pair: Pair) -> None:

@@ -1,0 +1,63 @@
+"""Connections that are made anew in their time: the old one is left when the new one stands, and not before.
+
+A server that is full of clients would take none of ours else, one after the other, until none is left.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+import redis
+
+from narrows.runtime.redis import connection as connection_module
+from narrows.runtime.redis import store as store_module
+from narrows.runtime.redis.connection import connect
+from narrows.runtime.redis.store import Store
+from orchestrator.servers import LocalRedis
+
+
+@contextmanager
+def full(server: LocalRedis) -> Iterator[redis.Redis]:
+    """While this lasts, the server takes no client beyond those that it has."""
+    with closing(redis.Redis.from_url(server.url)) as admin:
+        most: Any = admin.config_get("maxclients")["maxclients"]
+        admin.config_set("maxclients", len(admin.client_list()))
+        try:
+            yield admin
+        finally:
+            admin.config_set("maxclients", most)
+
+
+@pytest.fixture
+def always_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (store_module, connection_module):
+        monkeypatch.setattr(module, "LONGEST_CONNECTION_S", 0.0)
+        monkeypatch.setattr(module, "RENEW_AGAIN_S", 0.0)
+
+
+@pytest.mark.usefixtures("always_old")
+async def test_a_store_keeps_its_connection_while_no_new_one_is_to_be_had(store: Store, server: LocalRedis) -> None:
+    await store.call("PING")
+    with full(server) as admin:
+        kept = await store.call("CLIENT", "ID")
+        assert [await store.call("CLIENT", "ID") for _ in range(3)] == [kept] * 3
+        clients = len(admin.client_list())
+    made = [await store.call("CLIENT", "ID") for _ in range(3)]
+    assert kept < made[0] < made[1] < made[2]
+    with closing(redis.Redis.from_url(server.url)) as admin:
+        assert len(admin.client_list()) <= clients + 1, "an old one is left once the new one stands"
+
+
+@pytest.mark.usefixtures("always_old")
+def test_a_client_keeps_its_connection_while_no_new_one_is_to_be_had(server: LocalRedis) -> None:
+    with closing(connect(server.url)) as client:
+        client.ping()
+        with full(server) as admin:
+            kept = client.client_id()
+            assert [client.client_id() for _ in range(3)] == [kept] * 3
+            clients = len(admin.client_list())
+        made = [client.client_id() for _ in range(3)]
+        assert kept < made[0] < made[1] < made[2]
+        with closing(redis.Redis.from_url(server.url)) as admin:
+            assert len(admin.client_list()) <= clients + 1
