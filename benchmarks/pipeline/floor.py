@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from benchmarks.pipeline.packets import Packets
 from narrows.contract.codec import decode_symbols, symbol_digest
+from narrows.contract.outputs.labels.packing import pack_labels
 from narrows.contract.wire.feature import FeaturePacket
-from narrows.contract.wire.mask import MaskPacket, class_areas, pack_labels, seal_mask
+from narrows.contract.wire.mask import MaskPacket, class_areas, seal_mask
 
 _ROUNDS = 7
 

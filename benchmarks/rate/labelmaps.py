@@ -12,7 +12,7 @@ import zstandard
 from numpy.typing import NDArray
 from PIL import Image
 
-from narrows.contract.wire.mask import pack_labels
+from narrows.contract.outputs.labels.packing import pack_labels
 
 Labels = NDArray[np.uint8]
 FACTORS = (1, 2, 4)

@@ -15,7 +15,7 @@ from benchmarks.rate.labelmaps import smaller
 from benchmarks.rate.plan import RunFolder
 from benchmarks.rate.video import code_video
 from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols
-from narrows.contract.wire.mask import pack_labels
+from narrows.contract.outputs.labels.packing import pack_labels
 from narrows.models.dataset import LabelledPicture
 
 Part = Callable[[], object]

@@ -26,7 +26,10 @@ def show(folder: Annotated[Path, typer.Argument(help="Bundle folder.")] = Path("
     print(f"{manifest.name} {manifest.version}  id {opened.hex_id}")
     print(f"  pictures   {manifest.input.width} x {manifest.input.height}")
     print(f"  latent     {' x '.join(map(str, manifest.latent.as_tuple()))} symbols, {manifest.coding_order}")
+    print(f"  cuts       {', '.join(cut.name for cut in manifest.cuts)}")
     print(f"  classes    {', '.join(manifest.classes)}")
+    for output in manifest.outputs:
+        print(f"  output     {output.name}: {output.kind}, {output.dtype} {' x '.join(map(str, output.shape))}")
     for index, level in enumerate(manifest.levels):
         print(f"  level {index}    {level.bits_per_pixel:.4f} bits per pixel on the counting set")
     for name, entry in manifest.files.items():

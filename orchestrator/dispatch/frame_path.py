@@ -36,9 +36,10 @@ from narrows.contract.errors import (
     SequenceJump,
     ServiceError,
 )
+from narrows.contract.outputs.labels.packing import pack_labels
 from narrows.contract.wire.feature import FeaturePacket, FrameIdentity, PacketKind
 from narrows.contract.wire.keys import GROUP
-from narrows.contract.wire.mask import MaskPacket, Timings, class_areas, pack_labels, seal_mask
+from narrows.contract.wire.mask import MaskPacket, Timings, class_areas, seal_mask
 from narrows.contract.wire.outcome import MASK, SKIPPED
 from narrows.contract.wire.streams import Policy
 from narrows.runtime.redis.replies import Remedy

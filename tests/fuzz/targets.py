@@ -25,6 +25,7 @@ from narrows.contract.errors import (
     SealRefused,
     SecretError,
 )
+from narrows.contract.outputs import Output
 from narrows.contract.records.report import BundleReport, DispatcherReport, ServerReport, StreamRates
 from narrows.contract.seal import CameraKey, Keyring, Root, open_frame, open_packet, seal_frame, seal_packet
 from narrows.contract.wire import (
@@ -281,6 +282,9 @@ MANIFEST = Manifest(
     provenance="made",
     files={name: FileEntry("ab", 3) for name in ("encoder.int8.onnx", "decoder.onnx", "tables.bin")},
 )
+DECLARING = replace(
+    MANIFEST, schema=2, outputs=(*MANIFEST.outputs, Output("scene", "scores", "float32", (2,), "raw", ("day", "night")))
+)
 PLAIN = FeaturePacket(0x0123456789ABCDEF, 1767225600123, 7, 1767225600456, 2, LatentShape(2, 2, 2), 5, b"\xa1\xb2\xc3")
 OPENED = (
     PLAIN,
@@ -345,7 +349,8 @@ def _records() -> tuple[bytes, ...]:
         MANIFEST.to_json(),
         Int8Decoder("ab", "cd", 5, 10, 10, (0.1, -0.2), (0.99, 0.98)).to_json(),
     )
-    return tuple(bytes([index]) + data for index, data in enumerate(written))
+    seeds = tuple(bytes([index]) + data for index, data in enumerate(written))
+    return (*seeds, bytes([written.index(MANIFEST.to_json())]) + DECLARING.to_json())
 
 
 TARGETS = {

@@ -2,10 +2,11 @@
 
 from narrows.contract.bundle.bundle import Bundle, bundle_id_of, format_id, parse_id
 from narrows.contract.bundle.int8_decoder import Int8Decoder
-from narrows.contract.bundle.manifest import FileEntry, InputSpec, Manifest, RateLevel
+from narrows.contract.bundle.manifest import Cut, FileEntry, InputSpec, Manifest, RateLevel
 
 __all__ = [
     "Bundle",
+    "Cut",
     "FileEntry",
     "InputSpec",
     "Int8Decoder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD, Int8Decoder, read_int8_decoder
-from narrows.contract.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES, Manifest
+from narrows.contract.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES, Cut, Manifest
 from narrows.contract.codec import CodingTables
 from narrows.contract.errors import BundleError, BundleUnknown, ShapeMismatch
 from narrows.contract.wire.feature import FeaturePacket
@@ -44,6 +45,10 @@ class Bundle:
             raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing (make one with `narrows export`)")
         data = path.read_bytes()
         manifest = Manifest.parse(data)
+        if len(manifest.cuts) > 1:
+            raise BundleError(
+                f"{path} declares the cuts {_listed(manifest.cuts)}; this build codes and decodes cut 0 alone"
+            )
         for name, entry in manifest.files.items():
             _verify(folder / name, entry.sha256, MANIFEST, required=entry.required)
         tables = CodingTables.from_bytes((folder / TABLES).read_bytes())
@@ -95,12 +100,18 @@ class Bundle:
         """
         if packet.bundle_id != self.id:
             raise BundleUnknown(f"the packet was made with bundle {format_id(packet.bundle_id)}, not {self.hex_id}")
-        if packet.shape != self.manifest.latent:
-            raise ShapeMismatch(f"shape {packet.shape.as_tuple()}; the bundle has {self.manifest.latent.as_tuple()}")
+        cuts = self.manifest.cuts
+        if packet.cut >= len(cuts):
+            raise ShapeMismatch(f"cut {packet.cut}; the bundle's cuts are {_listed(cuts)}")
+        latent = cuts[packet.cut].latent
+        if packet.shape != latent:
+            raise ShapeMismatch(f"shape {packet.shape.as_tuple()}; the bundle has {latent.as_tuple()}")
         if packet.level >= len(self.manifest.levels):
             raise ShapeMismatch(f"rate level {packet.level}; the bundle has {len(self.manifest.levels)}")
-        if packet.cut != 0:
-            raise ShapeMismatch(f"cut {packet.cut}; the bundle has only its bottleneck, cut 0")
+
+
+def _listed(cuts: Sequence[Cut]) -> str:
+    return ", ".join(f"{number} ({cut.name})" for number, cut in enumerate(cuts))
 
 
 def bundle_id_of(manifest: bytes) -> int:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct, to_builtins
 
 from narrows.contract.errors import BundleError, RecordError
+from narrows.contract.outputs import Output, check_outputs
+from narrows.contract.outputs.labels import KIND as LABELS
+from narrows.contract.outputs.labels import labels_output
 from narrows.contract.wire.feature import LatentShape
 from narrows.contract.wire.record import Count, decode_object, decode_record
 
-SCHEMA_VERSION = 1
+SCHEMAS = (1, 2)
+"""Schema 1 has one cut, the bottleneck, and one output, a label map of the picture's size; schema 2 declares both."""
 ENCODER_INT8, ENCODER_FLOAT = "encoder.int8.onnx", "encoder.float.onnx"
 DECODER, TABLES = "decoder.onnx", "tables.bin"
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 8 << 20
 """256 levels of 1024 gains, in decimal digits."""
+MOST_CUTS = 256
+"""A packet's field for the cut has one byte."""
 _Side = Annotated[int, Meta(ge=1, le=1 << 16)]
 _Byte = Annotated[int, Meta(ge=0, le=255)]
 
@@ -50,9 +56,22 @@ class FileEntry(Struct, frozen=True, forbid_unknown_fields=True):
     required: bool = True
 
 
+class Cut(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the network is split, and the latent that crosses there. Packets name a cut by its place in the list."""
+
+    name: str
+    latent: LatentShape
+
+
 @dataclass(frozen=True)
 class Manifest:
-    """Everything that both ends must know of a model. Level 0 is the finest."""
+    """Everything that both ends must know of a model. Level 0 is the finest.
+
+    Attributes:
+        latent: of the first cut, the bottleneck.
+        cuts: where cameras may split the network. Empty where none are declared: the bottleneck is the only one.
+        outputs: what the decoder answers with, in the order of its graph's outputs, the published label map first.
+    """
 
     name: str
     version: str
@@ -65,11 +84,31 @@ class Manifest:
     licence: str
     provenance: str
     files: dict[str, FileEntry]
-    schema: int = SCHEMA_VERSION
+    schema: int = 1
+    cuts: tuple[Cut, ...] = ()
+    outputs: tuple[Output, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Fill in what schema 1 leaves unsaid."""
+        if not self.cuts:
+            object.__setattr__(self, "cuts", (Cut("bottleneck", self.latent),))
+        if not self.outputs:
+            labels = labels_output(self.input.height, self.input.width, self.classes)
+            object.__setattr__(self, "outputs", (labels,))
 
     def to_json(self) -> bytes:
-        """Canonical JSON: the bytes whose hash is the bundle's id."""
-        return (json.dumps(to_builtins(self), indent=1, sort_keys=True) + "\n").encode()
+        """Canonical JSON: the bytes whose hash is the bundle's id.
+
+        Raises:
+            ValueError: more cuts or outputs than schema 1 can say.
+        """
+        fields = to_builtins(self)
+        if self.schema == 1:
+            declared = fields.pop("cuts"), fields.pop("outputs")
+            implied = replace(self, cuts=(), outputs=())
+            if declared != (to_builtins(implied.cuts), to_builtins(implied.outputs)):
+                raise ValueError("cuts and outputs are declared in schema 2: Manifest(..., schema=2)")
+        return (json.dumps(fields, indent=1, sort_keys=True) + "\n").encode()
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
@@ -80,9 +119,7 @@ class Manifest:
         """
         try:
             raw = decode_object(data, what=MANIFEST, most_bytes=MAX_MANIFEST_BYTES)
-            if raw.get("schema") != SCHEMA_VERSION:
-                found = repr(raw.get("schema"))[:40]
-                raise BundleError(f"bundle schema {found}; this build speaks {SCHEMA_VERSION}: upgrade it")
+            _check_schema(raw)
             manifest = decode_record(data, cls, what=MANIFEST, most_bytes=MAX_MANIFEST_BYTES)
         except RecordError as error:
             raise BundleError(str(error)) from None
@@ -97,10 +134,21 @@ class Manifest:
         return len(self.levels) - 1
 
 
+def _check_schema(raw: dict[str, Any]) -> None:
+    schema = raw.get("schema")
+    if schema not in SCHEMAS or isinstance(schema, bool):
+        raise BundleError(f"bundle schema {repr(schema)[:40]}; this build speaks {SCHEMAS}: upgrade it")
+    for name in ("cuts", "outputs"):
+        if schema == 1 and name in raw:
+            raise BundleError(f"a manifest of schema 1 declares no {name}: schema 2 does")
+        if schema != 1 and not raw.get(name):
+            raise BundleError(f"a manifest of schema {schema} declares its {name}")
+
+
 def _check(manifest: Manifest) -> None:
     channels = manifest.latent.channels
-    if not all(1 <= side <= most for side, most in zip(manifest.latent.as_tuple(), (1024, 2048, 2048), strict=True)):
-        raise BundleError(f"a latent shape of {manifest.latent.as_tuple()} is beyond what a packet can carry")
+    _check_cuts(manifest)
+    _check_outputs(manifest)
     if not 1 <= len(manifest.levels) <= 256:
         raise BundleError(f"a bundle has 1 to 256 rate levels, not {len(manifest.levels)}")
     if not 1 <= len(manifest.classes) <= 255 or len(manifest.classes) != len(manifest.palette):
@@ -114,3 +162,22 @@ def _check(manifest: Manifest) -> None:
     for name in manifest.files:
         if "/" in name or name.startswith("."):
             raise BundleError(f"a bundle is one flat folder; {name!r} is not a file name")
+
+
+def _check_cuts(manifest: Manifest) -> None:
+    names = [cut.name for cut in manifest.cuts]
+    if len(names) > MOST_CUTS or len(set(names)) < len(names):
+        raise BundleError(f"a bundle has 1 to {MOST_CUTS} cuts, each of another name; it has {names[:8]}")
+    if manifest.cuts[0].latent != manifest.latent:
+        raise BundleError(f"cut 0 is the bottleneck: its latent is {manifest.latent.as_tuple()}")
+    for cut in manifest.cuts:
+        if not all(1 <= side <= most for side, most in zip(cut.latent.as_tuple(), (1024, 2048, 2048), strict=True)):
+            raise BundleError(f"a latent shape of {cut.latent.as_tuple()} is beyond what a packet can carry")
+
+
+def _check_outputs(manifest: Manifest) -> None:
+    """MaskPacket v1 carries the first output: a label map, of the classes that the bundle has colours for."""
+    check_outputs(manifest.outputs)
+    first = manifest.outputs[0]
+    if first.kind != LABELS or first.classes != manifest.classes:
+        raise BundleError(f"the first output is the label map of the bundle's classes; {first.name} is not")

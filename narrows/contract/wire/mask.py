@@ -15,8 +15,7 @@
     34  u16  reserved (0)
     36  u32  feature packet's bytes
 
-Packing 1 is a raw deflate stream (RFC 1951) of the label bytes, each row but the first replaced by its
-XOR with the row above: most of it zeros.
+Packing 1 is ``row-xor-deflate`` of :mod:`narrows.contract.outputs.labels`.
 """
 
 from __future__ import annotations
@@ -29,16 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.errors import RecordError
+from narrows.contract.outputs.labels.packing import MAX_PIXELS, MAX_SIDE, pack_labels, size_fits, unpack_labels
 from narrows.contract.wire.feature import FrameIdentity
 
 SCHEMA_VERSION = 1
-MAX_SIDE = 8192
-MAX_PIXELS = 1 << 24
 MAX_MASK_BYTES = MAX_PIXELS + (1 << 16)
 _HEAD = struct.Struct("<BBBBQQIIHHHHIIIIII")
 _CRC = struct.Struct("<I")
 _RAW, _DEFLATE = 0, 1
-_DEFLATE_LEVEL = 1
 _MANY_CLASSES = 32  # below, a pass over the bytes for each class is faster than one over them as integers
 
 
@@ -106,15 +103,6 @@ class MaskPacket:
         return seal_mask(self, pack_labels(self.labels))
 
 
-def pack_labels(labels: NDArray[np.uint8]) -> bytes:
-    """Packing 1 of a label map ``(H, W)`` uint8."""
-    rows = labels.copy()
-    np.bitwise_xor(labels[1:], labels[:-1], out=rows[1:])
-    # what is left is runs: looking for nothing else is as fast, and a third smaller, than level 1's search
-    squeeze = zlib.compressobj(_DEFLATE_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
-    return squeeze.compress(rows.data) + squeeze.flush()
-
-
 def seal_mask(mask: MaskPacket, packed: bytes) -> bytes:
     """The packet around an already packed label map: timings may be measured after the packing.
 
@@ -156,25 +144,15 @@ def class_areas(labels: NDArray[np.uint8], classes: int) -> NDArray[np.uint32]:
 
 
 def _check_size(height: int, width: int) -> None:
-    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= MAX_PIXELS):
+    if not size_fits(height, width):
         raise RecordError(f"a mask of {height} x {width}: sides are 1 to {MAX_SIDE}, pixels at most {MAX_PIXELS}")
 
 
 def _unpack(payload: bytes, packing: int, height: int, width: int) -> NDArray[np.uint8]:
-    size = height * width
-    if packing == _RAW:
-        raw = payload
-    elif packing == _DEFLATE:
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            raw = inflate.decompress(payload, size + 1)
-        except zlib.error as error:
-            raise RecordError(f"a mask's deflate stream is broken: {error}") from None
-        if not inflate.eof or inflate.unused_data:
-            raise RecordError("a mask's deflate stream does not end where its labels do")
-    else:
+    if packing == _DEFLATE:
+        return unpack_labels(payload, height, width)
+    if packing != _RAW:
         raise RecordError(f"mask packing {packing} is unknown to this build")
-    if len(raw) != size:
-        raise RecordError(f"a mask of {height} x {width} unpacked to {len(raw)} bytes")
-    rows = np.frombuffer(raw, dtype=np.uint8).reshape(height, width)
-    return rows.copy() if packing == _RAW else np.bitwise_xor.accumulate(rows, axis=0)
+    if len(payload) != height * width:
+        raise RecordError(f"a mask of {height} x {width} unpacked to {len(payload)} bytes")
+    return np.frombuffer(payload, dtype=np.uint8).reshape(height, width).copy()

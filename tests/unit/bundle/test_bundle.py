@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from narrows.contract.bundle import Bundle, Manifest, bundle_id_of, format_id, parse_id
+from narrows.contract.bundle import Bundle, Cut, Manifest, bundle_id_of, format_id, parse_id
 from narrows.contract.errors import BundleError, BundleUnknown, ShapeMismatch
+from narrows.contract.outputs import Output
+from narrows.contract.outputs.labels import labels_output
 from narrows.contract.wire import FeaturePacket, LatentShape
 
 DEMO = Path(__file__).parents[3] / "bundles" / "demo"
@@ -93,7 +96,11 @@ def without(name: str) -> Callable[[dict[str, Any]], object]:
     ("change", "message"),
     [
         (without("levels"), "levels"),
-        (lambda raw: raw.update(schema=2), "bundle schema 2"),
+        (lambda raw: raw.update(schema=3), "bundle schema 3"),
+        (lambda raw: raw.update(schema=True), "bundle schema True"),
+        (lambda raw: raw.update(schema=2), "declares its cuts"),
+        (lambda raw: raw.update(cuts=[]), "schema 1 declares no cuts"),
+        (lambda raw: raw.update(outputs=[]), "schema 1 declares no outputs"),
         (lambda raw: raw.update(levels=[]), "1 to 256 rate levels"),
         (lambda raw: raw["levels"][0]["gain"].pop(), "level 0 needs"),
         (lambda raw: raw["levels"][0]["gain"].__setitem__(0, -1.0), "positive gains"),
@@ -113,6 +120,77 @@ def test_a_manifest_that_makes_no_sense_is_refused(
 
 def test_a_manifest_survives_its_own_json(demo: Bundle) -> None:
     assert Manifest.parse(demo.manifest.to_json()) == demo.manifest
+
+
+SCENE = Output("scene", "scores", "float32", (3,), "raw")
+
+
+def declaring(manifest: Manifest, **changes: Any) -> Manifest:
+    """The same bundle in schema 2, with a second output unless said otherwise."""
+    fields: dict[str, Any] = {"schema": 2, "outputs": (*manifest.outputs, SCENE)} | changes
+    return dataclasses.replace(manifest, **fields)
+
+
+def test_schema_1_means_one_cut_and_one_label_map_of_the_pictures_size(demo: Bundle) -> None:
+    manifest = demo.manifest
+    assert manifest.schema == 1
+    assert manifest.cuts == (Cut("bottleneck", manifest.latent),)
+    size = (manifest.input.height, manifest.input.width)
+    assert manifest.outputs == (Output("labels", "labels", "uint8", size, "row-xor-deflate", manifest.classes),)
+
+
+def test_the_demo_manifest_is_written_again_byte_by_byte(demo: Bundle) -> None:
+    assert demo.manifest.to_json() == (DEMO / "manifest.json").read_bytes()
+
+
+def test_cuts_and_outputs_that_are_declared_survive_json(demo: Bundle) -> None:
+    two = declaring(demo.manifest, cuts=(*demo.manifest.cuts, Cut("stem", LatentShape(8, 90, 120))))
+    found = Manifest.parse(two.to_json())
+    assert found == two
+    assert [output.name for output in found.outputs] == ["labels", "scene"]
+    assert [cut.latent.channels for cut in found.cuts] == [demo.manifest.latent.channels, 8]
+
+
+def test_schema_1_cannot_say_what_it_has_no_words_for(demo: Bundle) -> None:
+    with pytest.raises(ValueError, match="schema 2"):
+        declaring(demo.manifest, schema=1).to_json()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda m: {"outputs": (SCENE,)}, "first output is the label map.*scene is not"),
+        (lambda m: {"outputs": (labels_output(4, 4, ("a", "b")),)}, "of the bundle's classes"),
+        (lambda m: {"outputs": (*m.outputs, replace(SCENE, kind="poses"))}, "kind 'poses'"),
+        (lambda m: {"cuts": (Cut("stem", LatentShape(1, 1, 1)),)}, "cut 0 is the bottleneck"),
+        (lambda m: {"cuts": m.cuts * 2}, "each of another name"),
+        (lambda m: {"cuts": (*m.cuts, Cut("wide", LatentShape(2000, 1, 1)))}, "beyond what a packet can carry"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_refused(
+    demo: Bundle, changes: Callable[[Manifest], dict[str, Any]], message: str
+) -> None:
+    written = declaring(demo.manifest, **changes(demo.manifest)).to_json()
+    with pytest.raises(BundleError, match=message):
+        Manifest.parse(written)
+
+
+def test_the_declaration_says_which_cuts_a_packet_may_name(demo: Bundle) -> None:
+    stem = LatentShape(8, 90, 120)
+    two = dataclasses.replace(demo, manifest=declaring(demo.manifest, cuts=(*demo.manifest.cuts, Cut("stem", stem))))
+    two.check(packet_for(demo, cut=1, shape=stem))
+    with pytest.raises(ShapeMismatch, match="shape"):
+        two.check(packet_for(demo, cut=1))
+    with pytest.raises(ShapeMismatch, match=r"cut 2; the bundle's cuts are 0 \(bottleneck\), 1 \(stem\)"):
+        two.check(packet_for(demo, cut=2))
+
+
+def test_a_bundle_of_several_cuts_is_refused_until_it_can_be_decoded(copy: Path) -> None:
+    manifest = Bundle.open(copy).manifest
+    two = declaring(manifest, cuts=(*manifest.cuts, Cut("stem", LatentShape(8, 90, 120))))
+    (copy / "manifest.json").write_bytes(two.to_json())
+    with pytest.raises(BundleError, match="cut 0 alone"):
+        Bundle.open(copy)
 
 
 @given(st.binary(max_size=300))
@@ -136,6 +214,11 @@ def test_a_packet_of_another_kind_is_refused_by_name(
     demo.check(packet_for(demo))
     with pytest.raises(error):
         demo.check(packet_for(demo, **changes))
+
+
+def test_a_cut_that_is_not_declared_is_refused_by_number_and_name(demo: Bundle) -> None:
+    with pytest.raises(ShapeMismatch, match=r"cut 1; the bundle's cuts are 0 \(bottleneck\)"):
+        demo.check(packet_for(demo, cut=1))
 
 
 def test_the_finest_level_within_a_budget(demo: Bundle) -> None:

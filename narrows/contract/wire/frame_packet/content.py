@@ -13,8 +13,8 @@ from math import prod
 from typing import ClassVar, Self
 
 from narrows.contract.errors import FieldInvalid, ShapeBeyondLimits
+from narrows.contract.outputs.labels.packing import MAX_PIXELS, MAX_SIDE
 from narrows.contract.wire.feature import MAX_SYMBOLS, LatentShape
-from narrows.contract.wire.mask import MAX_PIXELS, MAX_SIDE
 
 _U16 = 0xFFFF
 

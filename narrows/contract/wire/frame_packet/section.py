@@ -25,8 +25,8 @@ from narrows.contract.errors import (
     SectionOverlap,
     ShapeBeyondLimits,
 )
+from narrows.contract.outputs.labels.packing import MAX_PIXELS
 from narrows.contract.wire.frame_packet.content import KINDS, Content
-from narrows.contract.wire.mask import MAX_PIXELS
 
 MAX_SECTIONS = 32
 MAX_ELEMENTS = MAX_PIXELS
