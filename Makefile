@@ -146,6 +146,10 @@ figures: setup ## Write the figures of the benchmarks into README and docs
 dashboards: setup-dev ## Write Grafana's dashboards, monitoring/grafana/dashboards/*.json, from their code
 	@$(RUN) -m monitoring.grafana
 
+.PHONY: log-events
+log-events: ## Write the table of log events into docs/log-events.md, from the calls in the code
+	@$(PYTHON) -m tools.log_events
+
 .PHONY: check-dashboards
 check-dashboards: ## Check the dashboards against Grafana's own types (npm @grafana/schema); needs node
 	@cd tools/grafana_schema && npm install --silent --no-audit --no-fund --no-package-lock

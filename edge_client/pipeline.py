@@ -148,7 +148,7 @@ def _show(settings: EdgeSettings, exits: ExitStack, read: Callable[[], Reading])
     registry = EdgeMetrics(read).registry
     if settings.http is not None:
         address = exits.enter_context(served(registry, settings.http, settings.http_token))
-        _LOG.info("metrics", address=address)
+        _LOG.info("metrics_served", address=address)
     if settings.metrics_file is not None:
         exits.enter_context(written(registry, settings.metrics_file))
 

@@ -64,7 +64,7 @@ class DispatcherProcess:
     def fault_lines(self, cause: Cause) -> list[str]:
         """The log lines that say that such a fault began."""
         lines = self._log.read_text().splitlines()
-        return [line for line in lines if 'event="a fault"' in line and f"cause={cause.value} " in f"{line} "]
+        return [line for line in lines if "event=fault_met" in line and f"cause={cause.value} " in f"{line} "]
 
     def _start(self) -> Guarded:
         return Guarded.start(self._command, log=self._log, grace_s=10.0, environment={"NARROWS_CONFIG": os.devnull})

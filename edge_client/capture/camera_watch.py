@@ -84,7 +84,7 @@ class CameraWatch:
         if state is CameraState.OK:
             _LOG.info("camera_ok", after=before.value)
         else:
-            _LOG.warning("camera_" + state.value, remedy=_REMEDY[state.value])
+            _LOG.warning("camera_not_ok", state=state.value, remedy=_REMEDY[state.value])
 
 
 def is_dark(picture: NDArray[np.uint8]) -> bool:

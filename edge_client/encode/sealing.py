@@ -65,9 +65,9 @@ class Sealing:
         try:
             self._key = self._read()
         except SecretError as error:
-            _LOG.warning("key_unreadable", remedy=str(error), consequence=f"key {self.key_id} stays in use")
+            _LOG.warning("seal_key_unreadable", remedy=str(error), consequence=f"key {self.key_id} stays in use")
         else:
-            _LOG.info("key", key_id=self.key_id)
+            _LOG.info("seal_key_loaded", key_id=self.key_id)
 
     def _read(self) -> CameraKey:
         try:

@@ -36,7 +36,13 @@ def wait_for_shards(client: redis.Redis, stop: Event, beat: Callable[[], None]) 
             waiting_for, cause, remedy = "record", str(error), "mend the record, or give --shards"
         client.connection_pool.disconnect()  # the address may lead to another server at the next try
         delay_s = backoff.next_delay_s()
-        said = {"waiting_for": waiting_for, "key": INSTALL_KEY, "cause": cause, "remedy": remedy}
-        _LOG.warning("waiting", **said, next_try_s=round(delay_s, 1))
+        _LOG.warning(
+            "waiting_for_install",
+            waiting_for=waiting_for,
+            key=INSTALL_KEY,
+            cause=cause,
+            remedy=remedy,
+            next_try_s=round(delay_s, 1),
+        )
         stop.wait(delay_s)
     return None

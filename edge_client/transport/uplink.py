@@ -202,7 +202,7 @@ class Uplink:
         for packet, answered in zip(packets, acknowledged, strict=True):
             self._outbox.settle(self._questions.clock.latency(packet.record.taken_s, entry_ms(answered.answer)))
         if self._trouble is not None:
-            _LOG.info("restored", after=self._trouble, waiting=self._outbox.waiting)
+            _LOG.info("redis_restored", after=self._trouble, waiting=self._outbox.waiting)
         self._trouble, self._tried_alone = None, 0
         self._backoff.reset()
 
@@ -251,7 +251,9 @@ class Uplink:
         self._begin_anew(reason)
         delay_s = self._backoff.next_delay_s()
         waiting, cause = self._outbox.waiting, words_of(error)
-        _LOG.warning("redis_" + reason, cause=cause, remedy=remedy, waiting=waiting, next_try_s=round(delay_s, 1))
+        _LOG.warning(
+            "redis_failed", reason=reason, cause=cause, remedy=remedy, waiting=waiting, next_try_s=round(delay_s, 1)
+        )
         self._halted.wait(delay_s)
 
     def _begin_anew(self, trouble: str) -> None:

@@ -188,7 +188,7 @@ def edge(
         raise typer.Exit(_test_once(settings))
     stats = run(settings, _stopped_by_signals())
     structlog.get_logger("edge").info(
-        "ended", sent=stats.frames_sent, dropped=dict(stats.frames_dropped), passed_over=stats.passed_over
+        "edge_stopped", sent=stats.frames_sent, dropped=dict(stats.frames_dropped), passed_over=stats.passed_over
     )
 
 

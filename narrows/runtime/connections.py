@@ -117,7 +117,7 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """The answer to a request that cannot be read, or in which we failed; only the latter is worth a traceback."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("a request failed", method=request.method, path=request.path[:200], exc_info=exc)
+            _log.error("request_failed", method=request.method, path=request.path[:200], exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer is sent already")
         answer = web.Response(status=status, text=f"{status} {HTTPStatus(status).phrase}\n")

@@ -108,4 +108,4 @@ class LoopGuard:
         if len(self._said_s) >= _MOST_SAID:
             self._said_s.clear()
         self._said_s[said] = now_s
-        _log.error("an unforeseen error", loop=name, of=of, error=repr(error)[:300], exc_info=error)
+        _log.error("loop_crashed", loop=name, of=of, error=repr(error)[:300], exc_info=error)

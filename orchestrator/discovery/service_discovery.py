@@ -124,7 +124,7 @@ class ServiceDiscovery:
             self._unresolved.pop(name, None)
         except (OSError, UnicodeError) as error:
             if name not in self._unresolved:
-                _log.warning("a name is not resolved", name=str(name), error=str(error))
+                _log.warning("name_unresolved", name=str(name), error=str(error))
             self._unresolved[name] = f"does not resolve: {error}"
         self._settle(first=first)
 
@@ -133,7 +133,7 @@ class ServiceDiscovery:
             try:
                 await self.look()
             except ServiceError as error:
-                _log.debug("the servers stay as they are", error=str(error))
+                _log.debug("servers_unread", error=str(error))
             await asyncio.sleep(_LOOK_S)
 
     async def _watch_name(self, name: Address) -> None:
@@ -149,7 +149,7 @@ class ServiceDiscovery:
         if (addresses, draining) == (self.addresses, self.draining) and not first:
             return
         if addresses != self.addresses:
-            _log.info("the servers", addresses=sorted(addresses))
+            _log.info("servers_changed", addresses=sorted(addresses))
         self.addresses, self.draining = addresses, draining
         for told in list(self._followers):
             told()
@@ -162,7 +162,7 @@ class ServiceDiscovery:
             except RecordError as error:
                 unreadable.add(server)
                 if server not in self._unreadable:
-                    _log.warning("a server is not used", server=server.decode("utf-8", "replace"), error=str(error))
+                    _log.warning("server_ignored", server=server.decode("utf-8", "replace"), error=str(error))
         self._unreadable = frozenset(unreadable)
         return frozenset(found)
 

@@ -271,7 +271,7 @@ class Batcher:
         try:
             await self._run(slot, batch)
         except InferenceFailed as failure:
-            _log.warning("a batch failed", bundle=self.bundle.hex_id, frames=len(batch), error=str(failure))
+            _log.warning("batch_failed", bundle=self.bundle.hex_id, frames=len(batch), error=str(failure))
             return failure
         return None
 

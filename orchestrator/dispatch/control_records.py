@@ -63,5 +63,5 @@ def _parse(stream: Stream, data: bytes | ReplyRefused | None) -> Control:
     try:
         return Control() if data is None or isinstance(data, ReplyRefused) else Control.parse(data)
     except RecordError as error:
-        _log.warning("a control record was replaced", stream=stream.id, error=str(error))
+        _log.warning("control_record_replaced", stream=stream.id, error=str(error))
         return Control()

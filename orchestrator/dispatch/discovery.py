@@ -47,7 +47,7 @@ class Discovery:
         if shard not in owned or key in self._odd or len(self._odd) >= _MOST_ODD_KEYS:
             return
         self._odd.add(key)
-        _log.warning("a key is refused", key=key[:120], detail=str(refusal))
+        _log.warning("stream_key_refused", key=key[:120], detail=str(refusal))
         self._metrics.frames.labels("refused", refusal.reason, self._metrics.group("default")).inc()
         self._metrics.dead_letters.labels(refusal.reason).inc()
         record = ("stream", key[:256], "reason", refusal.reason, "detail", str(refusal), "head", b"", "size", 0)

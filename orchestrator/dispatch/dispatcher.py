@@ -188,7 +188,7 @@ class Dispatcher:
         self.shards[lease.shard] = shard
         self._readers[lease.shard] = self._tasks.create_task(self._guard.keep("reading", partial(self._read, shard)))
         self._gained.set()
-        _log.info("a shard is ours", shard=lease.shard, token=lease.token)
+        _log.info("shard_acquired", shard=lease.shard, token=lease.token)
 
     def _drop_lost(self) -> None:
         lost = [number for number, shard in self.shards.items() if shard.lease.lost]
@@ -210,7 +210,7 @@ class Dispatcher:
             del self.shards[number]
             self._readers.pop(number).cancel()
         await self._leases.release(shard.lease)
-        _log.info("a shard is handed over", shard=number)
+        _log.info("shard_released", shard=number)
 
     async def _read(self, shard: Shard) -> None:
         await asyncio.gather(self._keep_reading(shard, shard.read), self._keep_reading(shard, shard.read_isolated))

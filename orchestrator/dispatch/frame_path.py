@@ -110,7 +110,7 @@ class FramePath:
             self._leave_pending(frame, error)
         except Exception:  # noqa: BLE001 - the outermost loop of a frame: its neighbours go on, and its third crash is its last
             self._metrics.frame_crashes.inc()
-            _log.exception("a frame is left pending", stream=frame.stream.id, entry=frame.entry.id)
+            _log.exception("frame_left_pending", stream=frame.stream.id, entry=frame.entry.id)
         finally:
             frame.stream.let_go(frame)
 
@@ -134,7 +134,7 @@ class FramePath:
         """It is taken up again later. Where its stream's keys are amiss no frame of the stream can end: it rests."""
         stream = frame.stream
         self._metrics.service_errors.labels("redis").inc()
-        _log.warning("a frame is left pending", stream=stream.id, entry=frame.entry.id, error=str(error))
+        _log.warning("frame_left_pending", stream=stream.id, entry=frame.entry.id, error=str(error))
         if isinstance(error, ReplyRefused) and error.remedy is Remedy.NONE:
             self._faults.happened(Cause.REDIS_REFUSES, f"stream {stream.id} waits: {error}")
             stream.rest(time.monotonic() + self._settings.rest_s)
@@ -145,7 +145,7 @@ class FramePath:
             await self._key_requests.ask(stream)
         except ServiceError as error:
             self._metrics.service_errors.labels("redis").inc()
-            _log.warning("a key frame is not asked for", stream=stream.id, error=str(error))
+            _log.warning("keyframe_request_failed", stream=stream.id, error=str(error))
 
     async def _take_up(self, frame: Frame) -> Decoded | Ending:
         """Admit and decode."""
@@ -230,7 +230,7 @@ class FramePath:
                     return
                 stream.references.remember(packet, await self._symbols(stream.references, packet, bundle))
             except FrameRefused as refusal:
-                _log.warning("a chain breaks off", stream=stream.id, reason=refusal.reason, detail=str(refusal))
+                _log.warning("chain_broken", stream=stream.id, reason=refusal.reason, detail=str(refusal))
                 return
             await asyncio.sleep(0)  # other streams' frames come between
 
@@ -293,7 +293,7 @@ class FramePath:
             metrics.took("total", took_s)
         elif ending.kind == b"refused":
             metrics.dead_letters.labels(ending.reason).inc()
-            _log.debug("refused", stream=frame.stream.id, reason=ending.reason, detail=ending.detail)
+            _log.debug("frame_refused", stream=frame.stream.id, reason=ending.reason, detail=ending.detail)
 
     async def _set_deliveries(self, frame: Frame, deliveries: int) -> None:
         key = frame.stream.keys.features

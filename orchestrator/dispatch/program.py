@@ -104,7 +104,7 @@ async def _agree_patiently(store: Store, wanted: int | None) -> int:
         except StoreAway as error:
             if time.monotonic() > give_up_s:
                 raise
-            _log.warning("waiting for Redis", error=str(error))
+            _log.warning("waiting_for_redis", error=str(error))
         await asyncio.sleep(backoff.next_delay_s())
 
 
@@ -127,7 +127,7 @@ async def _run(options: ProgramOptions) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         shards = await unless_stopped(stop, _agree_patiently(store, options.shards))
         if shards is None:
-            _log.info("stopped before it began")
+            _log.info("stopped_before_start")
             return
         say(await server_options(store))
         service_discovery = ServiceDiscovery(sources, store)
@@ -150,11 +150,13 @@ async def _run(options: ProgramOptions) -> None:
                 make_app(dispatcher.metrics.registry, dispatcher.health, options.http_token), options.http
             ) as address,
         ):
-            _log.info("dispatching", name=dispatcher.name, http=address, bundles=[bundle.hex_id for bundle in bundles])
+            _log.info(
+                "dispatcher_started", name=dispatcher.name, http=address, bundles=[bundle.hex_id for bundle in bundles]
+            )
             await dispatcher.run(stop)
     finally:
         await store.close()
-    _log.info("stopped")
+    _log.info("dispatcher_stopped")
 
 
 @asynccontextmanager

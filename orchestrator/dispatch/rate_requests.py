@@ -62,7 +62,7 @@ class RateRequests:
             try:
                 await self.look()
             except ServiceError as error:
-                _log.debug("no rates were asked for", error=str(error))
+                _log.debug("rate_requests_failed", error=str(error))
 
     async def look(self) -> None:
         """One look, and what follows from it.
@@ -127,9 +127,9 @@ class RateRequests:
 
     async def _ask(self, caps: Mapping[Stream, float]) -> None:
         if not self._capped and caps:
-            _log.info("cameras are asked for fewer frames", streams=len(caps), least=round(min(caps.values()), 2))
+            _log.info("frame_rates_capped", streams=len(caps), least=round(min(caps.values()), 2))
         elif self._capped and not caps:
-            _log.info("cameras may send what they like again")
+            _log.info("frame_rates_uncapped")
         lifted = dict.fromkeys(self._capped.keys() - caps.keys())
         self._capped = dict(caps)
         if caps or lifted:

@@ -56,7 +56,7 @@ class Reporting:
                     await self._tidy()
                 rounds += 1
             except ServiceError as error:
-                _log.debug("a report is not written", error=str(error))
+                _log.debug("report_write_failed", error=str(error))
             await asyncio.sleep(_PERIOD_S)
 
     async def leave(self) -> None:

@@ -29,8 +29,11 @@ def say(facts: tuple[OptionFact, ...]) -> None:
     """A line for each option that is amiss, an error if frames would vanish unseen; one for those that nobody knows."""
     for fact in facts:
         if fact.state is State.AMISS:
-            log = _log.error if fact.option.fatal else _log.warning
-            log("an option of Redis is amiss", option=fact.option.name, detail=str(fact), remedy=fact.option.remedy)
+            name, remedy = fact.option.name, fact.option.remedy
+            if fact.option.fatal:
+                _log.error("redis_option_unsafe", option=name, detail=str(fact), remedy=remedy)
+            else:
+                _log.warning("redis_option_amiss", option=name, detail=str(fact), remedy=remedy)
     unknown = [fact.option.name for fact in facts if fact.state is State.UNKNOWN]
     if unknown:
-        _log.info("options of Redis are not known", options=unknown)
+        _log.info("redis_options_unknown", options=unknown)

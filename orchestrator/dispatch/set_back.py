@@ -30,4 +30,4 @@ async def set_back(store: Store, lease: Lease, streams: Sequence[StreamKeys]) ->
         keys = [ShardKeys(lease.shard).fence, *(keys.features for keys in part)]
         count = int(await store.run(SET_BACK, keys, lease.token, GROUP, AHEAD_MS))
         if count:
-            _log.warning("entry ids ran ahead of Redis' clock and begin at it again", shard=lease.shard, streams=count)
+            _log.warning("entry_ids_reset", shard=lease.shard, streams=count)

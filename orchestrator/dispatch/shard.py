@@ -157,7 +157,7 @@ class Shard:
         until_s = time.monotonic() + self._settings.isolated_s * 2 ** min(stream.isolations, _MOST_DOUBLINGS)
         if stream not in self._isolated:
             stream.isolations += 1
-            _log.warning("a stream sends too much: it is read apart from the others", stream=stream.id)
+            _log.warning("stream_isolated", stream=stream.id)
         self._isolated[stream] = until_s
 
     async def drain(self, most_s: float) -> None:
@@ -237,7 +237,7 @@ class Shard:
             if refused.remedy is not Remedy.NONE:
                 raise
             stream.rest(time.monotonic() + self._settings.rest_s)
-            _log.warning("a stream cannot be trimmed", stream=stream.id, error=str(refused))
+            _log.warning("stream_trim_failed", stream=stream.id, error=str(refused))
         if not self._has_room(stream):
             return
         if stream.recover_idle_ms is not None:
@@ -336,7 +336,7 @@ class Shard:
             if isinstance(reply, ReplyRefused) and reply.code != "BUSYGROUP":
                 self.streams.pop(each.stream, None)
                 self._looked_s = self._looked_ms = -math.inf
-                _log.warning("a stream cannot be read", stream=each.stream, error=str(reply))
+                _log.warning("stream_read_failed", stream=each.stream, error=str(reply))
             else:
                 readable.append(each)
         return readable
@@ -359,7 +359,7 @@ class Shard:
         """A group or key vanished: make groups anew, at the beginning; neighbours are read on."""
         if refused.code not in ("NOGROUP", "WRONGTYPE", "UNBLOCKED"):
             raise refused
-        _log.warning("groups are made anew", shard=self.lease.shard, error=str(refused))
+        _log.warning("consumer_groups_recreated", shard=self.lease.shard, error=str(refused))
         await self._make_groups([stream.keys for stream in self.streams.values()])
 
     async def _give_back(self, frame: Frame) -> None:

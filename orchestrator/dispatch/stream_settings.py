@@ -19,5 +19,5 @@ def read_settings(
     try:
         return StreamSettings.parse(record)
     except RecordError as error:
-        _log.warning("stream settings stay as they are", stream=stream, error=str(error))
+        _log.warning("stream_settings_unreadable", stream=stream, error=str(error))
         return present

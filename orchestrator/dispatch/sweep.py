@@ -110,7 +110,7 @@ class Sweep:
                     reading = await batcher.look()
             except ServiceError as error:
                 batcher.ready = False
-                _log.debug("no load reading", bundle=bundle, error=str(error))
+                _log.debug("load_reading_failed", bundle=bundle, error=str(error))
             self._metrics.decoder_ready.labels(bundle).set(batcher.ready)
             if reading is None:
                 continue
@@ -159,7 +159,7 @@ class Sweep:
     async def _close_gaps_of(self, stream: Stream, seen: SeenWindow) -> None:
         for field in seen.unreadable - stream.seen.unreadable:
             self._metrics.records_refused.labels("window").inc()
-            _log.warning("a field is no window: delete it", key=stream.keys.seen, field=field[:40], stream=stream.id)
+            _log.warning("window_unreadable", key=stream.keys.seen, field=field[:40], stream=stream.id)
         stream.seen = seen
         watch = self._gaps.setdefault(stream, GapWatch(self._settings.gap_s))
         due = watch.look(
@@ -201,7 +201,7 @@ class Sweep:
             return
         if closed > 0:
             self._metrics.lost_frames.labels(self._metrics.group(stream.settings.group)).inc(closed)
-            _log.info("frames were lost in transit", stream=stream.id, frames=closed)
+            _log.info("frames_lost_in_transit", stream=stream.id, frames=closed)
 
     async def _set_back(self, shards: Iterable[Shard]) -> None:
         """Look for streams whose ids ran away from the clock; a frame with such an id has its own look at once."""

@@ -79,4 +79,4 @@ class Trimmer:
         if too_large:
             self._metrics.frames.labels("refused", _REASON, group).inc(too_large)
             self._metrics.dead_letters.labels(_REASON).inc(too_large)
-        _log.warning("a stream was trimmed to its cap", stream=stream.id, entries=trimmed, too_large=too_large)
+        _log.warning("stream_trimmed", stream=stream.id, entries=trimmed, too_large=too_large)

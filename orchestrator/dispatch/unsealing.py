@@ -91,4 +91,4 @@ class Unsealing:
             return
         self._faults.end(Cause.KEYS_UNREADABLE)
         self._stamp, self._ring, self._keys = stamp, ring, {}
-        _log.info("keys", roots=sorted(ring.roots), revoked=len(ring.revoked))
+        _log.info("seal_keys_loaded", roots=sorted(ring.roots), revoked=len(ring.revoked))

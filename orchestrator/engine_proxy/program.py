@@ -40,7 +40,7 @@ async def _run(allowed: Allowed, docker_url: str, listen: str, token: str | None
     socket = DockerSocket(docker_url)
     try:
         async with serve(Door(Gate(socket, allowed), token).handle, listen) as address:
-            _log.info("serving", address=address, project=allowed.project, service=allowed.service,
+            _log.info("engine_proxy_started", address=address, project=allowed.project, service=allowed.service,
                       swarm_service=allowed.swarm_service, gpus=allowed.gpus)  # fmt: skip
             await stop.wait()
     finally:

@@ -46,12 +46,14 @@ class Door:
             answer = await self._gate.answer(asked, await _body_of(request))
         except Denied as denied:
             self._requests.labels(action, denied.reason).inc()
-            _log.warning("a request does not pass", action=action, reason=denied.reason, detail=str(denied),
+            _log.warning("request_denied", action=action, reason=denied.reason, detail=str(denied),
                          method=request.method[:10], target=target[:200])  # fmt: skip
             return _json(denied.status, {"message": f"narrows engine-proxy: {denied}"})
         self._requests.labels(action, "passed").inc()
-        say = _log.debug if request.method == "GET" else _log.info
-        say("passed", action=action, subject=asked.subject[:12], status=answer.status)
+        if request.method == "GET":
+            _log.debug("request_passed", action=action, subject=asked.subject[:12], status=answer.status)
+        else:
+            _log.info("request_passed", action=action, subject=asked.subject[:12], status=answer.status)
         return web.Response(status=answer.status, body=answer.body, content_type=answer.kind)
 
 

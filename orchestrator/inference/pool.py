@@ -202,7 +202,7 @@ class ServerPool:
             self._lost(endpoint, None, ServiceError(str(error)))
             return
         endpoint.admit(Connection(decoder), instances)
-        _log.info("a server takes work", server=endpoint.address, instances=instances)
+        _log.info("server_joined", server=endpoint.address, instances=instances)
         self._freed.set()
 
     async def _watch(self, endpoint: Endpoint) -> None:

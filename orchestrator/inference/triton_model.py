@@ -109,7 +109,7 @@ class TritonModel:
             await self._client.unload_model(PROBE_MODEL, client_timeout=_CONTROL_S)
         except InferenceServerException as error:
             if refuses_control(str(error.message())):
-                _log.warning("triton has no explicit model control", server=self.address, remedy=REMEDY)
+                _log.warning("model_control_missing", server=self.address, remedy=REMEDY)
                 return False
         return True
 
@@ -229,7 +229,7 @@ class TritonModel:
                 try:
                     await self._reload()
                 except ControlRefused as error:  # other instances may live: the batch is tried once more
-                    _log.warning("instances are not made anew", server=self.address, error=str(error), remedy=REMEDY)
+                    _log.warning("instances_restart_failed", server=self.address, error=str(error), remedy=REMEDY)
 
     async def _reload(self) -> None:
         """Load the model with the configuration that it has; a parameter that changes makes Triton start it anew.

@@ -49,7 +49,7 @@ async def _run(options: PageOptions) -> None:
         watch = Watch(scraper, view, legends, filmed)
         try:
             async with serve(make_page(watch, Guard(options.token)), options.listen) as address:
-                _log.info("serving the page", url=f"http://{address}/", token="needed" if options.token else "none")
+                _log.info("page_started", url=f"http://{address}/", token="needed" if options.token else "none")
                 watching = loop.create_task(watch.run())
                 stopped = loop.create_task(stop.wait())
                 await asyncio.wait([watching, stopped], return_when=asyncio.FIRST_COMPLETED)

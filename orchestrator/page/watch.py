@@ -143,7 +143,7 @@ class Watch:
 
     def _in_trouble(self, what: str) -> None:
         if self._reminder.due(what):
-            _log.warning("redis cannot be read", error=what)
+            _log.warning("redis_read_failed", error=what)
         self._redis_trouble = what
 
     async def _round(self, work: Callable[[], T]) -> T:

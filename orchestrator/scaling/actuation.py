@@ -97,7 +97,7 @@ class Actuation:
             self._failed(self._replicas.name, "failed", error)
             self._fall_back(settings, exhausted=False)
         else:
-            _log.info("servers are asked for", servers=target, had=observed.wanted, engine=self._replicas.name)
+            _log.info("servers_requested", servers=target, had=observed.wanted, engine=self._replicas.name)
             if self.state is not None:  # also if instances should fail yet
                 self.state = after_taking(self.state, servers=target)
             return True
@@ -112,10 +112,10 @@ class Actuation:
             self._fall_back(settings, exhausted=False)
         except Exception:  # noqa: BLE001 - a task of its own has no loop above it: said, counted, and tried again
             self._metrics.rounds.labels("crash").inc()
-            _log.exception("instances were not changed")
+            _log.exception("instances_change_failed")
             self._fall_back(settings, exhausted=False)
         else:
-            _log.info("instances are changed", instances=target)
+            _log.info("instances_changed", instances=target)
             if self.state is not None:
                 self.state = after_taking(self.state, instances=target)
         finally:
@@ -133,4 +133,4 @@ class Actuation:
     def _failed(self, engine: str, kind: str, error: ActuationFailed) -> None:
         self.failure = str(error)
         self._metrics.actuation_failures.labels(engine, kind).inc()
-        _log.warning("not done", engine=engine, kind=kind, error=str(error))
+        _log.warning("actuation_failed", engine=engine, kind=kind, error=str(error))

@@ -123,14 +123,14 @@ class Autoscaler:
         try:
             await self._leadership.leave()
         except ServiceError as error:
-            _log.warning("the lease lapses by itself", error=str(error))
+            _log.warning("lease_release_failed", error=str(error))
 
     async def _hold(self) -> None:
         while True:
             try:
                 await self._leadership.hold()
             except ServiceError as error:
-                _log.debug("the lease is not renewed", error=str(error))
+                _log.debug("lease_renewal_failed", error=str(error))
             self.metrics.leader.set(self._leadership.token is not None)
             await asyncio.sleep(_HOLD_S)
 
@@ -144,15 +144,15 @@ class Autoscaler:
                 outcome = "ok"
             except ActuationFailed as error:
                 outcome = "engine"
-                self._trouble("nothing is changed: the engine does not answer", error)
+                self._trouble(outcome, error)
                 self.metrics.actuation_failures.labels(self._replicas.name, "observe").inc()
             except ServiceError as error:
                 outcome = "redis"
-                self._trouble("nothing is changed", error)
+                self._trouble(outcome, error)
             except Exception:  # noqa: BLE001 - the outermost loop: said, counted, and on it goes
                 outcome = "crash"
                 self.health.trouble = "an unforeseen error; see the log"
-                _log.exception("a round was given up")
+                _log.exception("round_crashed")
             self.metrics.rounds.labels(outcome).inc()
             await asyncio.sleep(max(0.1, self._plan.interval_s - (self._monotonic() - begun_s)))
 
@@ -244,7 +244,7 @@ class Autoscaler:
             order = ScaleOrder() if stored is None else ScaleOrder.parse(stored)
         except RecordError as error:
             if self._order_failure != str(error):
-                _log.warning("an order is not followed", error=str(error))
+                _log.warning("order_unreadable", error=str(error))
             self._order_failure = str(error)
             return self._orders
         self._order_failure = ""
@@ -260,9 +260,9 @@ class Autoscaler:
         metrics.manual.set(self._orders.servers is not None)
         metrics.dry_run.set(self._plan.dry_run)
 
-    def _trouble(self, what: str, error: ServiceError) -> None:
+    def _trouble(self, service: str, error: ServiceError) -> None:
         if self._reminder.due(str(error)):
-            _log.warning(what, error=str(error))
+            _log.warning("round_failed", service=service, error=str(error))
         self.health.trouble = str(error)
 
 

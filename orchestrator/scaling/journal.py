@@ -96,7 +96,7 @@ class DecisionJournal:
         )
         self._metrics.decisions.labels(action, decision.reasons[0] if decision.reasons else "").inc()
         _log.info(
-            "decided",
+            "scaling_decided",
             action=action,
             servers=decision.servers,
             instances=decision.instances,

@@ -74,7 +74,7 @@ async def _run(options: AutoscaleOptions) -> None:
             async with serve(
                 make_app(autoscaler.metrics.registry, autoscaler.health, options.http_token), options.http
             ) as address:
-                _log.info("autoscaling", name=leadership.owner, http=address, engine=options.engine.value)
+                _log.info("autoscaler_started", name=leadership.owner, http=address, engine=options.engine.value)
                 await autoscaler.run(stop)
         finally:
             await engine.close()
@@ -83,4 +83,4 @@ async def _run(options: AutoscaleOptions) -> None:
             await instances.close()
         await observer.close()
         await store.close()
-    _log.info("stopped")
+    _log.info("autoscaler_stopped")

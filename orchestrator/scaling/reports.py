@@ -39,5 +39,5 @@ class Reports:
         except RecordError as error:
             if name not in self._unreadable:
                 self._unreadable.add(name)
-                _log.warning("a report is not used", dispatcher=name.decode("utf-8", "replace"), error=str(error))
+                _log.warning("report_unreadable", dispatcher=name.decode("utf-8", "replace"), error=str(error))
             return None

@@ -132,9 +132,9 @@ async def _run(options: HostOptions, slots: Sequence[SlotServer]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, asked)
     registry = HostRegistry(store, options.name)
     supervisor = Supervisor(registry, slots, initial=options.initial, drain_s=options.drain_s)
-    _log.info("supervising", name=options.name, slots=len(slots), cpu_quota=options.cpu_quota)
+    _log.info("supervisor_started", name=options.name, slots=len(slots), cpu_quota=options.cpu_quota)
     try:
         await supervisor.run(stop, hurry)
     finally:
         await store.close()
-    _log.info("stopped")
+    _log.info("supervisor_stopped")

@@ -128,7 +128,7 @@ class HostRegistry:
             return WantedServers.parse(raw).target
         except RecordError as error:
             if raw != self._unreadable:
-                _log.warning("what is wanted cannot be read; all stays as it is", error=str(error))
+                _log.warning("target_unreadable", error=str(error))
             self._unreadable = raw
             return None
 
@@ -139,7 +139,7 @@ def _states(records: Mapping[bytes, bytes]) -> dict[str, HostState]:
         try:
             found[name.decode()] = HostState.parse(record)
         except (RecordError, UnicodeDecodeError) as error:
-            _log.debug("a supervisor is left out", error=str(error))
+            _log.debug("supervisor_record_unreadable", error=str(error))
     return found
 
 
@@ -155,4 +155,4 @@ def _reports(records: Iterable[bytes]) -> Iterable[DispatcherReport]:
         try:
             yield DispatcherReport.parse(record)
         except RecordError as error:
-            _log.debug("a report is left out", error=str(error))
+            _log.debug("report_unreadable", error=str(error))

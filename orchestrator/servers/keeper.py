@@ -52,7 +52,7 @@ class Keeper:
         self.name = name
         self.restarts = 0
         self._server = server
-        self._tell = tell or _log.warning
+        self._tell = tell
         self._leaving = threading.Event()
         keep = partial(LoopGuard().keep_in_thread, f"keeper of {name}", self._keep, self._leaving)
         self._thread = threading.Thread(target=keep, name=f"keeper of {name}", daemon=True)
@@ -83,7 +83,13 @@ class Keeper:
         try:
             self._server.restart()
         except (ServiceError, OSError) as error:  # no process may be had, or no space for its log
-            self._tell(f"{self.name} ended and does not start again yet: {error}")
+            if self._tell is None:
+                _log.warning("server_restart_failed", server=self.name, error=str(error))
+            else:
+                self._tell(f"{self.name} ended and does not start again yet: {error}")
             return
         self.restarts += 1
-        self._tell(f"{self.name} ended by itself and was started again ({self.restarts})")
+        if self._tell is None:
+            _log.warning("server_restarted", server=self.name, restarts=self.restarts)
+        else:
+            self._tell(f"{self.name} ended by itself and was started again ({self.restarts})")

@@ -67,14 +67,14 @@ class SlotServer:
         """Want the server no more; one that does not work needs no draining."""
         if self.phase is SlotPhase.READY:
             self.phase, self.draining_since_ms = SlotPhase.DRAINING, now_ms
-            _log.info("draining", slot=self.label, server=self.address)
+            _log.info("server_draining", slot=self.label, server=self.address)
         else:
             self.stop()
 
     def resume(self) -> None:
         """Want it again after all."""
         self.phase = SlotPhase.READY if self._server is not None and self._server.running() else SlotPhase.DOWN
-        _log.info("taken back", slot=self.label, server=self.address)
+        _log.info("server_drain_cancelled", slot=self.label, server=self.address)
 
     def stop(self) -> None:
         """End the server, whatever it has."""
@@ -106,7 +106,7 @@ class SlotServer:
             self._task.result()
 
     async def _start(self) -> None:
-        _log.info("starting", slot=self.label)
+        _log.info("server_starting", slot=self.label)
         try:
             server = await asyncio.to_thread(self._launch, self._given_up)
         except (ServiceError, OSError) as error:  # no process may be had, or no space for its log
@@ -121,11 +121,11 @@ class SlotServer:
         self._keeper = Keeper(f"the server in slot {self.label}", server)
         self._keeper.__enter__()
         self.phase = SlotPhase.READY
-        _log.info("ready", slot=self.label, server=self.address, metrics=self.metrics_address, pid=server.pid)
+        _log.info("server_ready", slot=self.label, server=self.address, metrics=self.metrics_address, pid=server.pid)
 
     async def _failed(self, error: Exception) -> None:
         if self.phase is SlotPhase.STARTING:
-            _log.error("does not start", slot=self.label, error=str(error))
+            _log.error("server_start_failed", slot=self.label, error=str(error))
             self.phase, self.trouble = SlotPhase.FAILED, str(error)
             pause_s = self._backoff.next_delay_s()
             while self.phase is SlotPhase.FAILED and pause_s > 0:
@@ -138,7 +138,7 @@ class SlotServer:
     async def _stop(self) -> None:
         self.phase = SlotPhase.STOPPING
         await asyncio.to_thread(self._end)
-        _log.info("stopped", slot=self.label, server=self.address)
+        _log.info("server_stopped", slot=self.label, server=self.address)
         self._server = self._keeper = None
         self.phase, self.trouble = SlotPhase.FREE, ""
 

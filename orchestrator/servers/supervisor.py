@@ -130,11 +130,11 @@ class Supervisor:
 
     def _wanted(self, heard: Heard, *, leaving: bool) -> int:
         if self._away:
-            _log.info("Redis is back")
+            _log.info("redis_restored")
             self._away = False
             self._reminder.over()
         if heard.target is not None and heard.target != self.target:
-            _log.info("another number of servers is wanted", was=self.target, wanted=heard.target)
+            _log.info("target_changed", was=self.target, wanted=heard.target)
             self.target = heard.target
         return 0 if leaving else self.target
 
@@ -154,7 +154,7 @@ class Supervisor:
         if time.monotonic() - self._steady_since_s < FRESH_MS / 1000:
             holders = holders or ["whoever has not reported since Redis is back"]
         if holders and heard.now_ms - slot.draining_since_ms > self._drain_s * 1000:
-            _log.warning("stopped before it was let go", server=slot.address, holders=holders, after_s=self._drain_s)
+            _log.warning("drain_timed_out", server=slot.address, holders=holders, after_s=self._drain_s)
             return True
         return not holders
 
@@ -178,7 +178,7 @@ class Supervisor:
         """Remove what a supervisor left that is gone with its host."""
         others = {name: state for name, state in heard.hosts.items() if name != self._registry.name}
         for name in self._silent.look(others, heard.now_ms, time.monotonic()):
-            _log.warning("the records of a supervisor that is silent are removed", name=name)
+            _log.warning("supervisor_records_removed", name=name)
             await self._registry.clear(name)
 
     def _state(self, now_ms: int) -> HostState:
@@ -208,7 +208,7 @@ class Supervisor:
             if not self._away:
                 heard_s = time.monotonic()
             elif time.monotonic() - heard_s > _AWAY_AT_THE_END_S:
-                _log.warning("servers are stopped without being let go, for Redis is away")
+                _log.warning("drain_skipped", reason="redis_away")
                 break
             await _pause(hurry)
         for slot in self._slots:
@@ -219,12 +219,11 @@ class Supervisor:
         try:
             await self._registry.leave(self._vacated)
         except ServiceError as error:
-            _log.warning("the records stay behind; the next supervisor of this name removes them", error=str(error))
+            _log.warning("supervisor_records_left", error=str(error))
 
     def _say_away(self, error: ServiceError, *, leaving: bool = False) -> None:
         if self._reminder.due(str(error)):
-            what = "Redis is away while servers are let go" if leaving else "all stays as it is until Redis is back"
-            _log.warning(what, error=str(error))
+            _log.warning("redis_away", leaving=leaving, error=str(error))
         self._away = True
         self._silent.begin_anew()
 

@@ -22,5 +22,5 @@ def token_of(reply: Reply, fence: str, replaced: Callable[[], None] = uncounted)
     token, junk = reply
     if junk:
         replaced()
-        _log.warning("a fence held no token and was replaced", key=fence, held=junk)
+        _log.warning("fence_replaced", key=fence, held=junk)
     return str(token.decode())

@@ -82,13 +82,13 @@ class Faults:
             self._since_s[cause] = self._monotonic()
             self._say(cause, detail)
         elif due:
-            _log.warning("a fault lasts", cause=cause.value, detail=detail, lasts_s=round(self._lasts_s(cause), 3))
+            _log.warning("fault_lasts", cause=cause.value, detail=detail, lasts_s=round(self._lasts_s(cause), 3))
 
     def end(self, *causes: Cause) -> None:
         """What was there is over; what was not is no matter."""
         for cause in causes:
             if self._reminders[cause].over():
-                _log.info("a fault is over", cause=cause.value, lasted_s=round(self._lasts_s(cause), 3))
+                _log.info("fault_over", cause=cause.value, lasted_s=round(self._lasts_s(cause), 3))
                 del self._since_s[cause]
 
     def happened(self, cause: Cause, detail: str) -> None:
@@ -105,4 +105,4 @@ class Faults:
 
     def _say(self, cause: Cause, detail: str) -> None:
         self._metrics.faults.labels(cause.value).inc()
-        _log.warning("a fault", cause=cause.value, detail=detail)
+        _log.warning("fault_met", cause=cause.value, detail=detail)

@@ -175,7 +175,7 @@ class Subscription(Iterator[Outcome]):
         end = _end_of(self._client, self._keys.outcomes)
         if end != _NOTHING and _order_of(end) < _order_of(self.last_id):  # a stream that is gone begins with larger ids
             back = self._newest_left(end)
-            _LOG.warning("the stream ends before what was read", stream=self._keys.stream, read=self.last_id, back=back)
+            _LOG.warning("stream_rewound", stream=self._keys.stream, read=self.last_id, back=back)
             self.last_id = back
         self._looked_at_end_s = self._clock()
 

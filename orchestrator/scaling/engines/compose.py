@@ -158,7 +158,7 @@ class ComposeService:
             await asyncio.shield(stopping)
             keeps_mark_s = _LINGER_S
         except ServiceError as error:
-            _log.warning("a server stays", container=container.number, error=str(error))
+            _log.warning("server_removal_failed", container=container.number, error=str(error))
         finally:
             del self._retiring[container.id]
             unmarking = asyncio.create_task(self._unmark(container.addresses, keeps_mark_s))
@@ -180,7 +180,7 @@ class ComposeService:
             async with self._removing:  # of two that go together one must see the other gone
                 if [each.id for each in await self._containers()] != [container.id]:
                     await self._engine.ask("remove_container", container.id, v=True)
-        _log.info("a server went", container=container.number)
+        _log.info("server_removed", container=container.number)
 
     # ---- up
 
@@ -226,7 +226,7 @@ class ComposeService:
             with suppress(ActuationFailed):
                 await self._engine.ask("remove_container", clone, v=True)
             raise
-        _log.info("a server came", container=number)
+        _log.info("server_created", container=number)
         return clone
 
     def _free_gpu(self, running: Iterable[Inspected]) -> str | None:

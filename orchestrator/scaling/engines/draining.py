@@ -90,7 +90,7 @@ class Draining:
             ours = {address: marks[address.encode()] for address in addresses if address.encode() in marks}
             left = {address: at for address, at in ours.items() if not is_fresh(_number(at), now_ms, ORPHAN_MS)}
             if left:
-                _log.warning("nobody drains these any more; they get work again", addresses=sorted(left))
+                _log.warning("drain_abandoned", addresses=sorted(left))
                 await self._store.run(_FORGET, [ScaleKeys.DRAINING], *(each for mark in left.items() for each in mark))
         except ServiceError as error:
             raise ActuationFailed(str(error)) from None
@@ -145,9 +145,9 @@ class Draining:
             except StaleLeader:
                 raise
             except ServiceError as error:
-                _log.debug("what dispatchers have is not known just now", error=str(error))
+                _log.debug("held_work_unknown", error=str(error))
             await asyncio.sleep(_LOOK_S)
-        _log.warning("a server still has work after its time", addresses=sorted(addresses), limit_s=self.limit_s)
+        _log.warning("drain_timed_out", addresses=sorted(addresses), limit_s=self.limit_s)
         return False
 
     async def _said(self, how: str, addresses: Iterable[str], token: int) -> float:
@@ -165,7 +165,7 @@ class Draining:
             try:
                 reports.append(DispatcherReport.parse(data))
             except RecordError as error:
-                _log.warning("a report is not read", error=str(error))
+                _log.warning("report_unreadable", error=str(error))
         return reports
 
 

@@ -153,7 +153,7 @@ class KubernetesScale:
                 await self._write(replicas, target, addresses, token)
             written = True
         except ServiceError as error:
-            _log.warning("servers stay", pods=[pod.name for pod in going], error=str(error))
+            _log.warning("server_removal_failed", pods=[pod.name for pod in going], error=str(error))
         finally:
             self._going = None
             seeing_off = asyncio.create_task(self._see_off(going) if written else self._restore(going))

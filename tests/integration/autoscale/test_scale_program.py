@@ -155,7 +155,7 @@ async def test_a_leader_that_ends_gives_the_lead_away_at_once(
 
         await until(followed, lambda: scaling(store))
         log = (tmp_path / "log").read_text()
-    assert "level=info event=stopped" in log
+    assert "level=info event=autoscaler_stopped" in log
     assert "Traceback" not in log
 
 

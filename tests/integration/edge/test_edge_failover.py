@@ -131,8 +131,8 @@ def causes_while(camera: Camera, reason: str) -> set[str]:
     with capture_logs() as said:
         camera.put(0)
         eventually(camera.failed(reason))
-        eventually(lambda: any(line["event"] == f"redis_{reason}" for line in said))
-    return {line["cause"] for line in said if line["event"] == f"redis_{reason}"}
+        eventually(lambda: any(line.get("reason") == reason for line in said))
+    return {line["cause"] for line in said if line["event"] == "redis_failed" and line["reason"] == reason}
 
 
 def test_a_server_with_too_many_clients_is_named_in_its_own_words(server: LocalRedis, admin: redis.Redis) -> None:

@@ -97,7 +97,7 @@ def test_a_restarted_redis_costs_only_what_did_not_fit_the_queue(
     assert sum(end["frames_dropped"].get(reason, 0) for reason in shed) == len(lost)
     assert end["frames_dropped"].keys() <= {*shed, "unconfirmed"}
     assert end["link_failures"]["unreachable"] > 0
-    assert "event=redis_unreachable" in program.log.read_text()
+    assert "event=redis_failed reason=unreachable" in program.log.read_text()
     assert "Traceback" not in program.log.read_text()
 
 

@@ -40,7 +40,7 @@ async def test_a_server_without_explicit_control_is_named_and_decodes(
 ) -> None:
     with capture_logs() as logs:
         decoder = await TritonDecoder.connect(without_control.grpc_address, demo_bundle, max_batch=2, slots=1)
-    assert [line["server"] for line in logs if "explicit model control" in line["event"]] == [
+    assert [line["server"] for line in logs if line["event"] == "model_control_missing"] == [
         without_control.grpc_address
     ]
     async with decoder.slot() as slot:

@@ -69,7 +69,7 @@ def test_who_holds_the_docker_socket_loads_nothing_that_reads_camera_bytes(tmp_p
         (tmp_path / "narrows.toml").write_text(configuration)
     write_secret(tmp_path / "token", b"a token that is long enough")
     arguments = ["engine-proxy", "--project", "a", "--service", "b", "--listen", "127.0.0.1:0", "--token", "file:token"]
-    names = loaded_by(arguments, "event=serving", tmp_path)
+    names = loaded_by(arguments, "event=engine_proxy_started", tmp_path)
     assert within(names, READS_CAMERA_BYTES) == set()
     packages = {"narrows.cli", "narrows.runtime.config", "orchestrator.engine_proxy"}
     assert within(names, OWN) - within(names, packages) <= ENGINE_PROXY

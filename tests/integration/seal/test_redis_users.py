@@ -197,7 +197,7 @@ def test_the_programs_work_over_tls_with_their_own_users_and_ask_for_no_more(
             running.enter_context(program(log, *arguments))
         subscriber = _Subscriber(tls)
         until(lambda: subscriber.outcomes, log)
-        for name in ("serving the page", "autoscaling", "supervising"):
+        for name in ("page_started", "autoscaler_started", "supervisor_started"):
             until(lambda name=name: name in log.read_text(), log)  # type: ignore[misc]
         until(lambda: admin.exists("narrows:{scale}:status"), log)
         for words in (["streams", "list"], ["streams", "set", "cam-1", "--weight", "2"], ["scale", "status"]):

@@ -70,7 +70,7 @@ def test_no_secret_is_seen_from_outside(
     ):
         until(lambda: client.xlen(features) > 2, log)
         until(lambda: "credentials_refused" in log.read_text() or "waiting" in log.read_text(), log)
-        until(lambda: "dispatching" in log.read_text(), log)
+        until(lambda: "dispatcher_started" in log.read_text(), log)
         write_secret(key_file, b"{}")
         write_secret(folder.file, b"{")
         until(lambda: "keys_unreadable" in log.read_text() and "key_unreadable" in log.read_text(), log)

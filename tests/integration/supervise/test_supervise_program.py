@@ -136,7 +136,7 @@ def test_a_server_that_is_not_let_go_is_stopped_in_the_end(
             return not members(pid)
 
         assert eventually(gone_though_it_is_held, WAIT_S)
-        assert "stopped before it was let go" in host.told()
+        assert "event=drain_timed_out" in host.told()
 
 
 def test_it_registers_where_its_metrics_are(host: Host, demo_bundle: Bundle) -> None:
@@ -178,7 +178,7 @@ def test_while_redis_is_away_the_servers_stay(tmp_path: Path, options: tuple[str
         host.comes_to(ready=1)
         (address,) = host.servers().values()
         server.stop()
-        assert eventually(lambda: "until Redis is back" in host.told(), WAIT_S)
+        assert eventually(lambda: "event=redis_away leaving=false" in host.told(), WAIT_S)
         killed = server_pid(address)
         assert killed is not None
         os.kill(killed, signal.SIGKILL)
@@ -197,7 +197,7 @@ def test_told_to_end_without_redis_it_does_not_wait_for_what_nobody_can_say(
         server.stop()
         host.process.send_signal(signal.SIGTERM)
         host.process.wait(WAIT_S)
-        assert "without being let go, for Redis is away" in host.told()
+        assert "event=drain_skipped reason=redis_away" in host.told()
 
 
 def test_two_of_a_name_are_refused(host: Host, server: LocalRedis, tmp_path: Path, options: tuple[str, ...]) -> None:

@@ -31,8 +31,8 @@ def test_a_lasting_fault_is_one_line_and_one_count_however_often_it_is_met(clock
             clock.now_s += 3
         faults.end(Cause.REDIS_AWAY, Cause.REDIS_FULL)
     assert [(line["cause"], line["event"]) for line in lines] == [
-        ("redis_away", "a fault"),
-        ("redis_away", "a fault is over"),
+        ("redis_away", "fault_met"),
+        ("redis_away", "fault_over"),
     ]
     assert lines[1]["lasted_s"] == 15.0
     assert count(metrics, Cause.REDIS_AWAY) == 1
@@ -46,9 +46,9 @@ def test_what_lasts_is_said_again_every_half_minute_and_counted_once(clock: Cloc
             faults.begin(Cause.TRITON_AWAY, "none has registered")
             clock.now_s += 10
     assert [(line["event"], line["detail"], line.get("lasts_s")) for line in lines] == [
-        ("a fault", "none has registered", None),
-        ("a fault lasts", "none has registered", 30.0),
-        ("a fault lasts", "none has registered", 60.0),
+        ("fault_met", "none has registered", None),
+        ("fault_lasts", "none has registered", 30.0),
+        ("fault_lasts", "none has registered", 60.0),
     ]
     assert count(metrics, Cause.TRITON_AWAY) == 1
 

@@ -224,4 +224,4 @@ async def test_a_fault_of_ours_is_said_with_its_place_and_not_to_the_client() ->
             status, headers, body = await ask(address, get(b"/x"))
     assert (status, body) == (500, b"500 Internal Server Error\n")
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert [(each["event"], each["path"]) for each in said] == [("a request failed", "/x")]
+    assert [(each["event"], each["path"]) for each in said] == [("request_failed", "/x")]
