@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
-from edge_client.stats import EdgeStats
+from edge_client.rate.governor import Governor
+from edge_client.stats import EdgeStats, Tally
+from edge_client.transport.sender import Sender
 from edge_client.transport.server_clock import Estimate
 
 
@@ -26,3 +29,18 @@ class Reading:
     spool_bytes: int = 0
     goodput_bytes_per_s: float = 0.0
     round_trip_s: float = 0.0
+
+    @classmethod
+    def of(cls, tally: Tally, sender: Sender, governor: Governor) -> Self:
+        """What the parts of a running program say now."""
+        frames, size_bytes = sender.outbox.on_disk
+        link = governor.reading
+        return cls(
+            stats=tally.snapshot(),
+            trouble=sender.uplink.trouble,
+            clock=sender.questions.clock.local_offset(),
+            spool_frames=frames,
+            spool_bytes=size_bytes,
+            goodput_bytes_per_s=link.goodput_bytes_per_s,
+            round_trip_s=link.base_s,
+        )

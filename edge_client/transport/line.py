@@ -48,7 +48,7 @@ class Line(Generic[About]):
     """
 
     def __init__(self, client: redis.Redis, answer_s: float, monotonic_s: Callable[[], float]) -> None:
-        self._pool = client.connection_pool
+        self._client = client
         self._connection: redis.Connection | None = None
         self._answer_s = answer_s
         self._monotonic_s = monotonic_s
@@ -80,7 +80,7 @@ class Line(Generic[About]):
         if self._broken is not None:  # redis-py would connect anew, and answers would go to the wrong commands
             raise self._broken
         if self._connection is None:
-            self._connection = self._pool.get_connection()
+            self._connection = self._client.connection_pool.get_connection()
             self._born_s = self._monotonic_s()
         return self._connection
 
@@ -91,7 +91,7 @@ class Line(Generic[About]):
             RedisError: there is none to be had; the old one was kept.
         """
         old = self.connect()
-        self._connection = self._pool.get_connection()
+        self._connection = self._client.connection_pool.get_connection()
         self._born_s, self.answered = self._monotonic_s(), False
         self._close(old)
 
@@ -142,6 +142,11 @@ class Line(Generic[About]):
             self._close(self._connection)
             self._connection = None
 
+    def close(self) -> None:
+        """Disconnect, and let go of the client."""
+        self.drop()
+        self._client.close()
+
     def _close(self, connection: redis.Connection) -> None:
         connection.disconnect()  # type: ignore[no-untyped-call]
-        self._pool.release(connection)
+        self._client.connection_pool.release(connection)

@@ -1,19 +1,17 @@
-"""The sending thread: packets out, and questions, over one connection.
+"""The uplink: packets out, and questions, over one connection.
 
-It alone waits for Redis, so the encoder never does. Packets leave in order, those behind before those ahead are
-acknowledged, as long as the link holds them (:attr:`Governor.window_bytes`): so a long way costs no time, and a lost
-segment is noticed by those that follow it. What the connection took with it is sent again: the cloud judges by
-identity, so a frame that arrives twice is masked once. After a failure one packet goes alone: what a thin link cannot
-carry in time would never end.
+Its thread (``uplink_thread.py``) alone waits for Redis, so the encoder never does. Packets leave in order, those behind
+before those ahead are acknowledged, as long as the link holds them (:attr:`Governor.window_bytes`): so a long way costs
+no time, and a lost segment is noticed by those that follow it. What the connection took with it is sent again: the
+cloud judges by identity, so a frame that arrives twice is masked once. After a failure one packet goes alone: what a
+thin link cannot carry in time would never end.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from threading import Event, Thread
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import redis
 import structlog
 from redis.exceptions import RedisError
 
@@ -21,14 +19,11 @@ from edge_client.rate.goodput import Delivery
 from edge_client.rate.governor import Governor
 from edge_client.stats import Tally
 from edge_client.transport.line import CommandReply, Line
-from edge_client.transport.link import ANSWER_S, is_of_the_bytes, is_the_servers_end, name_failure
+from edge_client.transport.link import is_of_the_bytes, is_the_servers_end, name_failure
 from edge_client.transport.outbox import Outbox, Outgoing
 from edge_client.transport.questions import Question, Questions
-from narrows.contract.errors import NarrowsError
-from narrows.contract.wire import StreamKeys
 from narrows.contract.wire.keys import PACKET_FIELD
 from narrows.runtime.backoff import Backoff
-from narrows.runtime.loop_guard import LoopGuard
 from narrows.runtime.redis.replies import words_of
 
 _LOG = structlog.get_logger("edge.uplink")
@@ -43,97 +38,58 @@ LONGEST_CONNECTION_S = 600.0
 """The address may lead to another server by now while the one before still answers; with TLS anew costs about 5 KB."""
 _RENEW_AGAIN_S = 30.0
 """Each try may take as long as connecting may, and packets wait."""
-BEAT_S = 60.0
-"""More than a step takes: connecting and its greetings, answers a refusal waits for, the wait before another try."""
-
 
 About = Outgoing | Question
 
 
-class Uplink:
-    """Sends what the outbox holds, and asks its questions, until halted.
+@dataclass(frozen=True, slots=True)
+class FeatureStream:
+    """The stream that packets are appended to, and about how many entries of it Redis holds."""
 
-    The client is the thread's from ``start`` on, which closes it at its end: redis-py takes no close from outside
-    while it waits for an answer.
-    """
+    key: str
+    maxlen: int
+
+    def append(self, packet: bytes) -> tuple[str | bytes | int, ...]:
+        """The command that appends a packet."""
+        return "XADD", self.key, "MAXLEN", "~", self.maxlen, "*", PACKET_FIELD, packet
+
+
+class Uplink:
+    """Sends what the outbox holds, and asks its questions. One thread calls :meth:`step`, again and again."""
 
     def __init__(
         self,
-        client: redis.Redis,
-        keys: StreamKeys,
-        maxlen: int,
+        line: Line[About],
+        stream: FeatureStream,
         outbox: Outbox,
         questions: Questions,
         governor: Governor,
         tally: Tally,
-        monotonic_s: Callable[[], float],
-        beat: Callable[[], None],
     ) -> None:
-        """``beat`` is called once a step."""
-        self._client = client
-        self._line = Line[About](client, ANSWER_S, monotonic_s)
-        self._keys = keys
-        self._maxlen = maxlen
+        self._line = line
+        self._stream = stream
         self._outbox = outbox
         self._questions = questions
         self._governor = governor
         self._tally = tally
-        self._monotonic_s, self._renew_due_s = monotonic_s, -math.inf
-        self._beat = beat
-        self._halted = Event()
         self._backoff = Backoff()
         self._trouble: str | None = None
         self._tried_alone = 0
-        self._ended_by: NarrowsError | None = None
-        self._thread = Thread(target=self._run, name="uplink", daemon=True)
+        self._kept_to_age_s = 0.0
 
     @property
     def trouble(self) -> str | None:
         """Why Redis takes no packets; ``None`` while it does."""
         return self._trouble
 
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
+    def step(self) -> float:
+        """Send what may go, and take in what was answered; seconds to wait before the next step.
 
-    def check(self) -> None:
-        """Raise what ended the thread, if this machine's fault did."""
-        if self._ended_by is not None:
-            raise self._ended_by
-
-    def halt(self) -> None:
-        """End the thread, giving up what is still unsent; waits a moment, never for Redis."""
-        self._halted.set()
-        self._outbox.wake()
-        self._thread.join(timeout=0.2)
-        self._outbox.abandon()
-
-    def _run(self) -> None:
-        try:
-            LoopGuard(self._count_crash).keep_in_thread("uplink", self._send_until_halted, self._halted)
-        finally:
-            self._line.drop()
-            self._client.close()
-
-    def _send_until_halted(self) -> None:
-        while not self._halted.is_set():
-            self._beat()
-            try:
-                self._step()
-            except RedisError as error:
-                self._fail(error)
-            except NarrowsError as error:  # of this machine, such as a spool that cannot be written
-                self._ended_by = error
-                return
-            except Exception:
-                self._begin_anew("unforeseen")
-                raise
-
-    def _count_crash(self, _loop: str) -> None:
-        self._tally.link_failed("unforeseen")
-
-    def _step(self) -> None:
-        if self._line.age_s > LONGEST_CONNECTION_S and not self._line.waits:
+        Raises:
+            RedisError: tell it to :meth:`failed`.
+            NarrowsError: this machine's fault; the next step would end the same way.
+        """
+        if self._line.age_s > max(LONGEST_CONNECTION_S, self._kept_to_age_s) and not self._line.waits:
             self._renew()
         self._line.connect()
         self._ask()
@@ -141,21 +97,44 @@ class Uplink:
         if self._line.waits:
             self._take_in(self._line.answers(_IDLE_S if self._outbox.waiting else _LOOK_S))
         elif self._outbox.waiting:
-            self._halted.wait(_LOOK_S)  # there is no room for it
+            return _LOOK_S  # there is no room for it
+        return 0.0
+
+    def failed(self, error: RedisError) -> float:
+        """A step failed: send again what was on its way; seconds to wait before the next step."""
+        reason, remedy = name_failure(error)
+        self._tally.link_failed(reason)
+        if self._never_taken(error):
+            self._give_up(error)
+        self._begin_anew(reason)
+        delay_s = self._backoff.next_delay_s()
+        waiting, cause = self._outbox.waiting, words_of(error)
+        _LOG.warning(
+            "redis_failed", reason=reason, cause=cause, remedy=remedy, waiting=waiting, next_try_s=round(delay_s, 1)
+        )
+        return delay_s
+
+    def crashed(self) -> None:
+        """A step ended by an error that nobody foresaw: begin anew over another connection."""
+        self._tally.link_failed("unforeseen")
+        self._begin_anew("unforeseen")
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._line.close()
 
     def _renew(self) -> None:
         """Go where the address leads now; the connection that is there is left when the new one stands."""
-        if self._monotonic_s() < self._renew_due_s:
-            return
         try:
             self._line.renew()
         except RedisError as error:
-            self._renew_due_s = self._monotonic_s() + _RENEW_AGAIN_S
+            self._kept_to_age_s = self._line.age_s + _RENEW_AGAIN_S
             reason, remedy = name_failure(error)
             _LOG.warning(
                 "connection_kept", reason=reason, cause=words_of(error), remedy=remedy, next_try_s=_RENEW_AGAIN_S
             )
             return
+        self._kept_to_age_s = 0.0
         self._questions.forget()
 
     def _ask(self) -> None:
@@ -176,8 +155,7 @@ class Uplink:
         for outgoing in self._outbox.take(most, idle_s, self._governor.window_bytes):
             if room is not None:
                 room.sent()
-            entry = (PACKET_FIELD, outgoing.packet)
-            self._line.send(outgoing, "XADD", self._keys.features, "MAXLEN", "~", self._maxlen, "*", *entry)
+            self._line.send(outgoing, *self._stream.append(outgoing.packet))
 
     def _take_in(self, answers: Sequence[CommandReply[About]]) -> None:
         packets = [answered for answered in answers if isinstance(answered.about, Outgoing)]
@@ -243,25 +221,13 @@ class Uplink:
         self._outbox.give_back(uncertain=lost is not None)
         raise lost or next(each.refusal for each in packets if each.refusal)
 
-    def _fail(self, error: RedisError) -> None:
-        reason, remedy = name_failure(error)
-        self._tally.link_failed(reason)
-        if self._never_taken(error):
-            self._give_up(error)
-        self._begin_anew(reason)
-        delay_s = self._backoff.next_delay_s()
-        waiting, cause = self._outbox.waiting, words_of(error)
-        _LOG.warning(
-            "redis_failed", reason=reason, cause=cause, remedy=remedy, waiting=waiting, next_try_s=round(delay_s, 1)
-        )
-        self._halted.wait(delay_s)
-
     def _begin_anew(self, trouble: str) -> None:
         """Send again, over a new connection, whatever was on its way."""
         self._trouble = trouble
         self._outbox.give_back(uncertain=True)
         self._outbox.link_failed()
         self._line.drop()
+        self._kept_to_age_s = 0.0
         self._questions.forget()
 
 

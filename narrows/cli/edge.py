@@ -154,7 +154,7 @@ def edge(
 
         print(write_preview(source, preview, bundle))
         return
-    from edge_client.pipeline import run
+    from edge_client.program import run
     from edge_client.settings import EdgeSettings
     from edge_client.spool import Keep
     from edge_client.state import default_folder

@@ -210,10 +210,10 @@ def test_an_install_with_other_shards_ends_the_camera_by_name(server: LocalRedis
 
     def ended() -> bool:
         try:
-            camera.uplink.check()
+            camera.thread.check()
         except ServiceError as error:
             return "7 shards" in str(error)
         return False
 
     eventually(ended)
-    camera.uplink.halt()
+    camera.thread.halt()

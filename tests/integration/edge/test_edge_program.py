@@ -265,7 +265,7 @@ def test_a_mistake_is_one_line_and_a_failing_exit(
 
 def test_neither_torch_nor_triton_nor_the_orchestrator_is_loaded() -> None:
     code = (
-        "import sys, narrows.cli.edge, edge_client.pipeline;"
+        "import sys, narrows.cli.edge, edge_client.program;"
         "print({'torch','onnx','tritonclient','orchestrator','av'} & {name.split('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(

@@ -16,7 +16,8 @@ from edge_client.rate.backpressure import Room
 from edge_client.rate.governor import Governor
 from edge_client.rate.steering import Choice
 from edge_client.stats import Tally
-from edge_client.transport.link import connect
+from edge_client.transport.line import Line
+from edge_client.transport.link import ANSWER_S, connect
 from edge_client.transport.outbox import (
     OVERTAKEN,
     QUEUE_FULL,
@@ -29,7 +30,8 @@ from edge_client.transport.outbox import (
 )
 from edge_client.transport.questions import Questions
 from edge_client.transport.server_clock import ServerClockEstimate
-from edge_client.transport.uplink import Uplink
+from edge_client.transport.uplink import About, FeatureStream, Uplink
+from edge_client.transport.uplink_thread import UplinkThread
 from narrows.contract.bundle import Manifest
 from narrows.contract.wire import Control, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
@@ -70,18 +72,11 @@ class Camera:
         self.questions = Questions(
             KEYS, clock, self.tally, time.monotonic, self.room, follows_install=self.follows_install
         )
-        self.uplink = Uplink(
-            connect(self.url),
-            KEYS,
-            self.maxlen,
-            self.outbox,
-            self.questions,
-            self.governor,
-            self.tally,
-            time.monotonic,
-            lambda: None,
-        )
-        self.uplink.start()
+        line = Line[About](connect(self.url), ANSWER_S, time.monotonic)
+        stream = FeatureStream(KEYS.features, self.maxlen)
+        self.uplink = Uplink(line, stream, self.outbox, self.questions, self.governor, self.tally)
+        self.thread = UplinkThread(self.uplink, self.outbox, lambda: None)
+        self.thread.start()
 
     def _fate(self, record: FrameRecord, reason: str | None) -> None:
         assert record.sequence not in self.fates
@@ -96,8 +91,8 @@ class Camera:
         return lambda: reason in self.tally.snapshot().link_failures
 
     def close(self) -> None:
-        self.uplink.halt()
-        self.uplink.check()
+        self.thread.halt()
+        self.thread.check()
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ IN_PROCESS = {
         "orchestrator.dispatch",
     },
     "orchestrator.servers.host_program": {"torch", "onnx", "onnxruntime", "edge_client", "PIL", "docker"},
-    "edge_client.pipeline": {"torch", "onnx", "tritonclient", "grpc", "aiohttp", "orchestrator", "prometheus_client"},
+    "edge_client.program": {"torch", "onnx", "tritonclient", "grpc", "aiohttp", "orchestrator", "prometheus_client"},
 }
 
 

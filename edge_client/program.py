@@ -1,0 +1,116 @@
+"""The camera's program: makes the stages of the settings, and runs frames through them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from itertools import count
+from threading import Event
+
+import structlog
+
+from edge_client.alive import Alive
+from edge_client.capture.paced_capture import PacedCapture
+from edge_client.clock import unix_ms
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
+from edge_client.encode.sealing import Sealing
+from edge_client.frame_accounting import keep_account
+from edge_client.frame_loop import FLUSH_S, MAIN_BEAT_S, FrameLoop
+from edge_client.journal import EdgeJournal
+from edge_client.pipeline import Pipeline
+from edge_client.progress import Progress
+from edge_client.rate.governor import Governor
+from edge_client.rate.steering import Choice
+from edge_client.reading import Reading
+from edge_client.settings import EdgeSettings
+from edge_client.state import StateFolder
+from edge_client.stats import EdgeStats, Tally
+from edge_client.transport.install import wait_for_shards
+from edge_client.transport.link import connect
+from edge_client.transport.sender import open_sender
+from edge_client.transport.uplink_thread import BEAT_S
+from edge_client.watchdog import systemd_watchdog
+from narrows.contract.bundle import Bundle
+from narrows.contract.errors import BundleError
+from narrows.contract.wire import FrameIdentity, StreamKeys
+from narrows.contract.wire.keys import check_stream_id
+from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
+
+_LOG = structlog.get_logger("edge")
+DEFAULT_BITS_PER_PIXEL = 0.1
+
+
+def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
+    """Play a source to its end, to ``settings.frames`` sent frames, or until ``stop``; then flush and report.
+
+    Raises:
+        StreamIdInvalid, BundleError, EncoderError, StateError, SecretError, SourceError, ServiceError: what the names
+            say, each with its remedy. A Redis that is away is no error: it is waited for.
+    """
+    check_stream_id(settings.stream)
+    if settings.http is not None:
+        check_exposure(settings.http, settings.http_token, HTTP_OPTION, TOKEN_OPTION)
+    bundle = Bundle.open(settings.bundle)
+    sealing = None if settings.key_file is None else Sealing(settings.key_file, settings.stream, time.monotonic)
+    own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
+    governor = Governor(bundle.manifest, own, adaptive=settings.level is None, monotonic_s=time.monotonic)
+    encoder = OnnxEncoder(bundle, settings.threads)
+    tally, watchdog = Tally(), systemd_watchdog(time.monotonic)
+    beat = watchdog.loop("main", MAIN_BEAT_S)
+    with ExitStack() as exits:
+        capture = exits.enter_context(closing(PacedCapture.open(settings, stop, beat, tally)))
+        state = exits.enter_context(StateFolder(settings.state_folder))
+        journal = exits.enter_context(EdgeJournal(settings.journal, tally))
+        epoch = state.next_epoch(unix_ms(), 0 if sealing is None else sealing.issued_ms)
+        shards = settings.shards or _ask_for_shards(settings.redis_url, stop, beat)
+        if shards is not None:
+            keys = StreamKeys.of(settings.stream, shards)
+            fate = keep_account(tally, journal, Alive(settings.alive))
+            uplink_beat = watchdog.loop("uplink", BEAT_S)
+            sender = exits.enter_context(open_sender(settings, keys, fate, governor, tally, uplink_beat))
+            _show(settings, exits, lambda: Reading.of(tally, sender, governor))
+            pipeline = Pipeline(
+                capture=capture,
+                encoder=encoder,
+                coder=FrameCoder(bundle, settings.key_period_s),
+                seal=(lambda packet: packet) if sealing is None else sealing.sealed,
+                sender=sender,
+                governor=governor,
+                identities=(FrameIdentity(epoch, sequence) for sequence in count()),
+                tally=tally,
+            )
+            sealed = "open" if sealing is None else f"key {sealing.key_id}"
+            _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)
+            FrameLoop(pipeline, settings.frames, stop, beat, Progress(time.monotonic)).run()
+    return tally.snapshot()
+
+
+def _ask_for_shards(redis_url: str, stop: Event, beat: Callable[[], None]) -> int | None:
+    with closing(connect(redis_url, answer_s=FLUSH_S)) as client:
+        return wait_for_shards(client, stop, beat)
+
+
+def _own_level(bundle: Bundle, level: int | None) -> int:
+    levels = len(bundle.manifest.levels)
+    if level is None:
+        return bundle.manifest.finest_level_within(DEFAULT_BITS_PER_PIXEL)
+    if level >= levels:
+        raise BundleError(f"--level {level}: bundle {bundle.hex_id} has levels 0 (finest) to {levels - 1}")
+    return level
+
+
+def _show(settings: EdgeSettings, exits: ExitStack, read: Callable[[], Reading]) -> None:
+    """Let Prometheus see the readings, where the settings say so."""
+    if settings.http is None and settings.metrics_file is None:
+        return
+    from edge_client.exposition import served, written  # noqa: PLC0415 -- megabytes that few cameras need
+    from edge_client.metrics import EdgeMetrics  # noqa: PLC0415
+
+    registry = EdgeMetrics(read).registry
+    if settings.http is not None:
+        address = exits.enter_context(served(registry, settings.http, settings.http_token))
+        _LOG.info("metrics_served", address=address)
+    if settings.metrics_file is not None:
+        exits.enter_context(written(registry, settings.metrics_file))

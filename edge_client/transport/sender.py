@@ -1,0 +1,144 @@
+"""The transport as the pipeline sees it: packets in, the control record out, and whether the link keeps up."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from edge_client.encode.coding import KeyframeTriggers
+from edge_client.rate.backpressure import Room
+from edge_client.rate.governor import Governor
+from edge_client.settings import EdgeSettings
+from edge_client.spool import Spool
+from edge_client.stats import Tally
+from edge_client.transport.line import Line
+from edge_client.transport.link import ANSWER_S, AWAY_S, connect
+from edge_client.transport.outbox import Fate, Outbox, Outgoing
+from edge_client.transport.questions import Questions
+from edge_client.transport.server_clock import ServerClockEstimate
+from edge_client.transport.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
+from edge_client.transport.uplink import About, FeatureStream, Uplink
+from edge_client.transport.uplink_thread import UplinkThread
+from narrows.contract.wire import Control, StreamKeys
+
+_LOG = structlog.get_logger("edge")
+_HELD_BACK_S = 0.1
+"""How long a frame that is due waits for the link before it is held back."""
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Packets to Redis, by a thread of its own.
+
+    Attributes:
+        keeps_all: packets are given up for no age, so a link that is behind holds nothing back.
+    """
+
+    outbox: Outbox
+    uplink: Uplink
+    thread: UplinkThread
+    questions: Questions
+    triggers: KeyframeTriggers
+    keeps_all: bool
+
+    @property
+    def control(self) -> Control | None:
+        """The newest control record."""
+        return self.questions.control
+
+    @property
+    def sent_or_hopeful(self) -> int:
+        """Packets of this run that were sent, wait or are in flight: all but those given up."""
+        return self.outbox.sent_or_hopeful
+
+    def keeps_up(self, patience_s: float | None) -> bool:
+        """Whether what was coded before is on its way, so that one more would not have to wait until it is old."""
+        if patience_s is None or self.keeps_all:
+            return True
+        return self.outbox.wait_younger(patience_s, _HELD_BACK_S)
+
+    def keyframe_wanted(self, session: int) -> bool:
+        """Whether the next packet must be a K: the cloud asks for one, the camera had a gap, or the chain is broken."""
+        return self.triggers.new(self.control, session) or self.outbox.chain_broken
+
+    def put(self, outgoing: Outgoing) -> None:
+        """Queue a packet."""
+        self.outbox.put(outgoing)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self.thread.start()
+
+    def check(self) -> None:
+        """Raise what ended the thread, if this machine's fault did."""
+        self.thread.check()
+
+    def wait_empty(self, timeout_s: float) -> bool:
+        """Whether all packets were settled within ``timeout_s``."""
+        return self.outbox.wait_empty(timeout_s)
+
+    def stop(self, flush_s: float) -> None:
+        """Send what waits for so long at most, then end the thread; what is left is given up or stays in the spool."""
+        self.outbox.wait_empty(flush_s)
+        self.thread.halt()
+
+
+@contextmanager
+def open_sender(
+    settings: EdgeSettings, keys: StreamKeys, fate: Fate, governor: Governor, tally: Tally, beat: Callable[[], None]
+) -> Iterator[Sender]:
+    """The transport of the settings; nothing is sent before :meth:`Sender.start`.
+
+    Args:
+        settings: what Redis, and what becomes of packets that it does not take.
+        keys: the stream's.
+        fate: told what became of each packet.
+        governor: told of acknowledgements and round trips.
+        tally: told of failures of the link.
+        beat: called once a round of the thread.
+
+    Raises:
+        ServiceError: the address of Redis cannot be read.
+        StateError: the spool cannot be used.
+    """
+    client = connect(settings.redis_url, away_s=None if settings.keeps_all else AWAY_S)
+    with ExitStack() as exits:
+        spool = exits.enter_context(closing(_spool(settings, tally))) if settings.spool_mb else None
+        outbox = _outbox(settings, fate, spool)
+        questions = Questions(
+            keys,
+            ServerClockEstimate(time.monotonic, time.time),
+            tally,
+            time.monotonic,
+            None if spool is None else Room(keys.features, settings.maxlen),
+            follows_install=settings.shards is None,
+        )
+        line = Line[About](client, ANSWER_S, time.monotonic)
+        stream = FeatureStream(keys.features, settings.maxlen)
+        uplink = Uplink(line, stream, outbox, questions, governor, tally)
+        thread = UplinkThread(uplink, outbox, beat)
+        yield Sender(outbox, uplink, thread, questions, KeyframeTriggers(), settings.keeps_all)
+
+
+def _spool(settings: EdgeSettings, tally: Tally) -> Spool:
+    limit_bytes = int(settings.spool_mb * 1e6)
+
+    def lost(frames: int) -> None:
+        tally.dropped(SPOOL_DAMAGED, frames)
+
+    spool = Spool(settings.state_folder / "spool", limit_bytes, settings.spool_keep, time.monotonic, lost)
+    tally.resumed(spool.resumed)
+    if spool.resumed:
+        _LOG.info("spool_resumed", frames=spool.resumed, bytes=spool.size_bytes)
+    return spool
+
+
+def _outbox(settings: EdgeSettings, fate: Fate, spool: Spool | None) -> Outbox:
+    if spool is not None:
+        return SpooledOutbox(settings.queue, fate, spool)
+    return Outbox(settings.queue, fate, most_age_s=math.inf if settings.keeps_all else settings.max_age_s)

@@ -1,0 +1,105 @@
+"""The stages of the camera, one frame at a time: a real encoder and coder, and an outbox that nobody empties."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from edge_client.capture.paced_capture import PacedCapture
+from edge_client.encode.coding import FrameCoder
+from edge_client.encode.encoder import OnnxEncoder
+from edge_client.pipeline import Pipeline, Step
+from edge_client.rate.governor import Governor
+from edge_client.rate.steering import Choice
+from edge_client.settings import EdgeSettings
+from edge_client.stats import Tally
+from edge_client.transport.sender import open_sender
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, PacketKind, StreamKeys
+
+KEYS = StreamKeys.of("cam-1", 4)
+EPOCH = 7
+
+
+class Impatient(Governor):
+    """Takes every link to be behind."""
+
+    @property
+    def patience_s(self) -> float:
+        return -1.0
+
+
+@pytest.fixture
+def still_scene(samples: Path, tmp_path: Path) -> Path:
+    """A folder with the same picture four times."""
+    picture = min(samples.glob("*.jpg"))
+    for name in "abcd":
+        (tmp_path / f"{name}.jpg").symlink_to(picture)
+    return tmp_path
+
+
+@contextmanager
+def pipeline_of(bundle: Bundle, pictures: Path, stop: Event, governor: type[Governor] = Governor) -> Iterator[Pipeline]:
+    settings = EdgeSettings(
+        str(pictures), "cam-1", "redis://127.0.0.1:9", bundle.folder, pictures, frames_per_s=240.0, max_age_s=60.0
+    )
+    tally = Tally()
+    rate = governor(bundle.manifest, Choice(1, 240.0), adaptive=governor is Impatient, monotonic_s=time.monotonic)
+    with (
+        closing(PacedCapture.open(settings, stop, lambda: None, tally)) as capture,
+        open_sender(settings, KEYS, lambda *_: None, rate, tally, lambda: None) as sender,
+    ):
+        yield Pipeline(
+            capture=capture,
+            encoder=OnnxEncoder(bundle),
+            coder=FrameCoder(bundle, 60.0),
+            seal=lambda packet: packet,
+            sender=sender,
+            governor=rate,
+            identities=(FrameIdentity(EPOCH, sequence) for sequence in count()),
+            tally=tally,
+        )
+
+
+def queued(pipeline: Pipeline) -> list[FeaturePacket]:
+    return [FeaturePacket.parse(outgoing.packet) for outgoing in pipeline.sender.outbox.take(100, 0.0)]
+
+
+def test_each_picture_becomes_one_packet_of_the_next_identity(bundle: Bundle, samples: Path) -> None:
+    with pipeline_of(bundle, samples, Event()) as pipeline:
+        assert [pipeline.next_frame() for _ in range(3)] == [Step.QUEUED] * 3
+        packets = queued(pipeline)
+        assert [packet.identity for packet in packets] == [FrameIdentity(EPOCH, sequence) for sequence in range(3)]
+        assert packets[0].kind is PacketKind.KEY
+        assert {packet.level for packet in packets} == {1}
+        assert pipeline.tally.snapshot().frames_taken == 3
+
+
+def test_a_keyframe_that_the_cloud_asks_for_is_the_next_packet(bundle: Bundle, still_scene: Path) -> None:
+    with pipeline_of(bundle, still_scene, Event()) as pipeline:
+        for key_request in (0, 0, 1, 1):
+            pipeline.sender.questions.control = Control(key_request=key_request)
+            pipeline.next_frame()
+        assert "".join("KP"[packet.kind] for packet in queued(pipeline)) == "KPKP"
+
+
+def test_while_the_link_is_behind_no_picture_is_taken(bundle: Bundle, samples: Path) -> None:
+    with pipeline_of(bundle, samples, Event(), Impatient) as pipeline:
+        assert pipeline.next_frame() is Step.HELD_BACK
+        assert pipeline.tally.snapshot().frames_taken == 0
+
+
+def test_a_stop_and_the_end_of_a_source_both_end_the_run(bundle: Bundle, still_scene: Path) -> None:
+    stop = Event()
+    with pipeline_of(bundle, still_scene, stop) as pipeline:
+        steps = [pipeline.next_frame() for _ in range(5)]
+        assert steps == [*[Step.QUEUED] * 4, Step.ENDED]
+    stop.set()
+    with pipeline_of(bundle, still_scene, stop) as pipeline:
+        assert pipeline.next_frame() is Step.ENDED
