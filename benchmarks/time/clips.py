@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_client.capture.sources.decode import open_container
-from edge_client.capture.sources.video import VideoFile
+from edge_client.capture.sources.kinds.video import VideoFile
 
 Picture = NDArray[np.uint8]
 NOISE_DEVIATION = 2.0

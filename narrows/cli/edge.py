@@ -41,14 +41,21 @@ class EdgeCommand(TyperCommand):
                 parameter.required = parameter.required and parameter.name == "source"
         return super().parse_args(ctx, args)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 -- as above
+        """Say what ``--source`` takes: each kind of source declares that itself."""
+        from edge_client.capture.sources import examples
+
+        for parameter in self.params:
+            if parameter.name == "source":
+                vars(parameter)["help"] = f"Where pictures come from: {examples()}."
+        super().format_help(ctx, formatter)
+
 
 COMMAND_CLASS = EdgeCommand
 
 
 def edge(
-    source: Annotated[
-        str, typer.Option(help="Folder of pictures, picture, video file, /dev/videoN, or a URL as rtsp://...")
-    ],
+    source: Annotated[str, typer.Option(help="Where pictures come from: a folder, a file, a device or a URL.")],
     stream_id: Annotated[str, typer.Option(envvar="NARROWS_STREAM_ID", help="This camera's name: A-Z a-z 0-9 . _ -")],
     redis_url: RedisUrl,
     bundle: Annotated[Path, typer.Option(envvar="NARROWS_BUNDLE", help="Bundle folder with the encoder.")],

@@ -65,7 +65,7 @@ class StreamBroken(SourceError):
 
 
 class Feed(Protocol):
-    """One kind of camera: how it is reached. A new kind is a class with this, and a line in ``select.py``."""
+    """One kind of camera: how it is reached. A new kind is a file in ``kinds/``."""
 
     @property
     def address(self) -> str:

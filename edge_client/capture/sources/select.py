@@ -1,35 +1,53 @@
-"""Which source a ``--source`` text means."""
+"""Which source a ``--source`` value means: the kinds are the files of ``kinds/``."""
 
 from __future__ import annotations
 
-import re
-import urllib.parse
+import pkgutil
 from collections.abc import Callable
-from pathlib import Path
+from importlib import import_module
 from threading import Event
 
-from edge_client.capture.sources.base import CameraSource, Feed
-from edge_client.capture.sources.decode import StreamFeed
-from edge_client.capture.sources.device import device_feed, is_device
-from edge_client.capture.sources.folder import PictureFolder
-from edge_client.capture.sources.http import HttpFeed
+from edge_client.capture.sources import kinds
+from edge_client.capture.sources.base import CameraSource
+from edge_client.capture.sources.kind import LiveKind, SourceKind, StoredKind
 from edge_client.capture.sources.live import LiveCamera
-from edge_client.capture.sources.rtsp import RtspFeed
-from edge_client.capture.sources.video import VideoFile
 from edge_client.clock import unix_ms
 from narrows.contract.errors import SourceError
-from narrows.runtime.pictures import PICTURE_SUFFIXES
 from narrows.runtime.redact import redact
-from narrows.runtime.surroundings import expanded
 
 FRAMES_PER_S = 10.0
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+
+
+def _found() -> tuple[SourceKind, ...]:
+    """Every kind, by the names of their files; those that match what no other does come last."""
+    names = sorted(each.name for each in pkgutil.iter_modules(kinds.__path__, f"{kinds.__name__}."))
+    found: list[SourceKind] = [import_module(name).KIND for name in names]
+    return tuple(sorted(found, key=lambda kind: kind.is_fallback))
+
+
+KINDS = _found()
+
+
+def kind_of(text: str) -> SourceKind | None:
+    """The kind that a ``--source`` value means, if any."""
+    return next((kind for kind in KINDS if kind.matches(text)), None)
 
 
 def is_live(text: str) -> bool:
-    """Whether a ``--source`` text means a camera, not something stored."""
-    scheme = _scheme(text)
-    return is_device(text) if scheme is None else scheme != "file"
+    """Whether a ``--source`` value means a camera, not something stored."""
+    return isinstance(kind_of(text), LiveKind)
+
+
+def examples() -> str:
+    """A value of each kind, for people."""
+    *before, last = (kind.example for kind in KINDS)
+    return f"{', '.join(before)}, or {last}"
+
+
+def table() -> str:
+    """The kinds as a table in Markdown: that of ``docs/edge.md``."""
+    rows = (f"| {kind.documented} | {kind.taken} |" for kind in KINDS)
+    return "\n".join(("| `--source` | what is taken |", "|---|---|", *rows, ""))
 
 
 def open_source(
@@ -40,44 +58,21 @@ def open_source(
     waiting: Callable[[], None] | None = None,
     frames_per_s: float = FRAMES_PER_S,
 ) -> CameraSource:
-    """Open a folder of pictures, a video file, a ``/dev/videoN`` device or a URL such as ``rtsp://...``.
+    """Open what a ``--source`` value means, such as a folder of pictures, ``/dev/video0`` or ``rtsp://...``.
 
-    ``loop`` begins stored sources anew at their end; ``stop`` ends the wait for a live frame, and ``waiting`` is called
-    meanwhile; ``frames_per_s`` is how often a snapshot URL is asked.
+    Args:
+        text: the value.
+        loop: begins stored sources anew at their end.
+        stop: ends the wait for a live frame.
+        waiting: called meanwhile.
+        frames_per_s: how often what must be asked for its pictures is asked.
 
     Raises:
         SourceError: there is no such source, or it cannot be read; the message says what is.
     """
-    if is_live(text):
-        return LiveCamera(_feed(text, frames_per_s), stop, unix_ms, waiting)
-    path = _path(text)
-    if path.is_dir() or (path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES):
-        return PictureFolder(path, unix_ms, loop=loop)
-    if path.is_file():
-        return VideoFile(path, unix_ms, loop=loop)
-    raise SourceError(
-        f"--source {redact(text)!r} is not there: give a folder of pictures, a video file, a device as /dev/video0, "
-        "or a URL as rtsp://..."
-    )
-
-
-def _feed(text: str, frames_per_s: float) -> Feed:
-    scheme = _scheme(text)
-    if scheme is None:
-        return device_feed(text)
-    if scheme in {"rtsp", "rtsps"}:
-        return RtspFeed(text)
-    if scheme in {"http", "https"}:
-        return HttpFeed(text, frames_per_s)
-    return StreamFeed(text)
-
-
-def _scheme(text: str) -> str | None:
-    found = _URL.match(text)
-    return None if found is None else found[1].lower()
-
-
-def _path(text: str) -> Path:
-    if _scheme(text) == "file":
-        return Path(urllib.parse.unquote(urllib.parse.urlsplit(text).path))
-    return expanded(text)
+    match kind_of(text):
+        case LiveKind(feed=feed):
+            return LiveCamera(feed(text, frames_per_s), stop, unix_ms, waiting)
+        case StoredKind(opened=opened):
+            return opened(text, loop)
+    raise SourceError(f"--source {redact(text)!r} is not there: give {examples()}")

@@ -10,9 +10,10 @@ from threading import Event, Timer
 import pytest
 from structlog.testing import capture_logs
 
-from edge_client.capture.sources import http, open_source
+from edge_client.capture.sources import open_source
 from edge_client.capture.sources.base import StreamBroken
-from edge_client.capture.sources.http import HttpFeed
+from edge_client.capture.sources.kinds import http
+from edge_client.capture.sources.kinds.http import HttpFeed
 from tests.integration.edge.http_camera import HttpCamera, jpeg, serving
 
 

@@ -13,7 +13,7 @@ from threading import Event, Thread, Timer
 import pytest
 
 from edge_client.capture.sources import open_source
-from edge_client.capture.sources.video import VideoFile
+from edge_client.capture.sources.kinds.video import VideoFile
 from narrows.contract.errors import SourceError
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from threading import Event
 
@@ -10,12 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from edge_client.capture.sources import is_live, open_source
-from edge_client.capture.sources.device import device_feed
-from edge_client.capture.sources.folder import PictureFolder
+from edge_client.capture.sources.kind import LiveKind, SourceKind, StoredKind
+from edge_client.capture.sources.kinds.device import device_feed
+from edge_client.capture.sources.kinds.folder import PictureFolder
+from edge_client.capture.sources.select import KINDS, kind_of, table
+from narrows.cli.root import app
 from narrows.contract.errors import SourceError
 
+ROOT = Path(__file__).resolve().parents[3]
 WIDTH, HEIGHT = 24, 16
 
 
@@ -151,3 +157,34 @@ def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"anything but a video")
     with pytest.raises(SourceError, match=r"clip\.mp4 cannot be opened as a video"):
         open_source(str(tmp_path / "clip.mp4"), loop=False, stop=Event())
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("rtsp://127.0.0.1/cam", "rtsp"),
+        ("RTSPS://127.0.0.1/cam", "rtsp"),
+        ("http://127.0.0.1/snap", "http"),
+        ("https://127.0.0.1/snap", "http"),
+        ("srt://127.0.0.1:9000", "stream"),
+        ("/dev/video0", "device"),
+        (str(ROOT / "samples/images/val"), "folder"),
+        (str(ROOT / "LICENSE"), "video"),
+    ],
+)
+def test_a_value_means_the_kind_of_one_file(text: str, file: str) -> None:
+    kind: SourceKind = import_module(f"edge_client.capture.sources.kinds.{file}").KIND
+    assert kind_of(text) is kind
+    matching = [each for each in KINDS if each.matches(text)]
+    assert [each for each in matching if not each.is_fallback] in ([kind], []), "no value means two kinds"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.example)
+def test_a_kind_is_live_or_stored_and_shown_by_every_listing(kind: SourceKind) -> None:
+    assert isinstance(kind, (LiveKind, StoredKind))
+    shown = CliRunner().invoke(app, ["edge", "--help"]).output
+    assert kind.example in " ".join(shown.replace("│", " ").split())
+
+
+def test_the_kinds_are_documented_as_they_are_declared() -> None:
+    assert table() in (ROOT / "docs/edge.md").read_text(), f"docs/edge.md should have:\n{table()}"

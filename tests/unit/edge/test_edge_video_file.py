@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_client.capture.sources.video import VideoFile
+from edge_client.capture.sources.kinds.video import VideoFile
 from narrows.contract.errors import SourceError
 
 av = pytest.importorskip("av", reason="needs the extra: pip install 'narrows[video]'")

@@ -9,8 +9,10 @@ import structlog
 
 from edge_client.capture.sources.base import CameraFrame, Picture, StreamBroken
 from edge_client.capture.sources.decode import open_container, video_frames
+from edge_client.capture.sources.kind import StoredKind, path_of, scheme_of
+from edge_client.clock import unix_ms
 from narrows.contract.errors import PictureError, SourceError
-from narrows.runtime.pictures import frame_picture
+from narrows.runtime.pictures import PICTURE_SUFFIXES, frame_picture
 
 _LOG = structlog.get_logger("edge.camera")
 
@@ -80,3 +82,19 @@ class VideoFile:
         if cause != self._last_cause:
             _LOG.warning("picture_unreadable", file=str(self._path), frame=self._index, cause=cause)
         self._last_cause = cause
+
+
+def _is_file_but_no_picture(text: str) -> bool:
+    if scheme_of(text) not in {None, "file"}:
+        return False
+    path = path_of(text)
+    return path.is_file() and path.suffix.lower() not in PICTURE_SUFFIXES
+
+
+KIND = StoredKind(
+    matches=_is_file_but_no_picture,
+    opened=lambda text, loop: VideoFile(path_of(text), unix_ms, loop=loop),
+    example="a video file",
+    documented="a video file, `file://...`",
+    taken="every frame, whatever its own frame rate; damaged ones are skipped",
+)

@@ -13,6 +13,7 @@ import structlog
 
 from edge_client.capture.sources.base import Pictures, StreamBroken
 from edge_client.capture.sources.decode import READ_S, open_container, video_frames
+from edge_client.capture.sources.kind import LiveKind, scheme_of
 from narrows.runtime.pictures import frame_picture
 from narrows.runtime.redact import redact
 
@@ -80,3 +81,12 @@ class RtspFeed:
 def _refuses_transport(refusal: StreamBroken) -> bool:
     cause = refusal.__cause__
     return getattr(cause, "errno", None) == errno.EPROTONOSUPPORT or type(cause).__name__ in _REFUSED
+
+
+KIND = LiveKind(
+    matches=lambda text: scheme_of(text) in {"rtsp", "rtsps"},
+    feed=lambda text, _: RtspFeed(text),
+    example="a camera as rtsp://HOST/PATH",
+    documented="`rtsp://`, `rtsps://`",
+    taken="the newest frame, over TCP, or over UDP from a camera that refuses TCP",
+)

@@ -23,6 +23,7 @@ from typing import IO, NamedTuple
 
 from edge_client.capture.sources.base import Pictures, StreamBroken
 from edge_client.capture.sources.decode import OPEN_S, READ_S, StreamFeed
+from edge_client.capture.sources.kind import LiveKind, scheme_of
 from narrows.runtime.pictures import read_picture
 
 MOST_BYTES = 32 << 20
@@ -93,7 +94,7 @@ class _Client:
             StreamBroken: none that can be used.
         """
         try:
-            request = urllib.request.Request(self._url, headers={"Accept": "image/*, */*;q=0.5", **self._validators})  # noqa: S310 -- http or https, as select.py sees to
+            request = urllib.request.Request(self._url, headers={"Accept": "image/*, */*;q=0.5", **self._validators})  # noqa: S310 -- http or https, as KIND matches
             with self._opener.open(request, timeout=OPEN_S) as response:
                 return self._read(response)
         except urllib.error.HTTPError as error:
@@ -177,3 +178,12 @@ def _answers_to_challenges(url: str, parts: urllib.parse.SplitResult) -> list[ur
         urllib.request.HTTPDigestAuthHandler(passwords),
         urllib.request.HTTPBasicAuthHandler(passwords),
     ]
+
+
+KIND = LiveKind(
+    matches=lambda text: scheme_of(text) in {"http", "https"},
+    feed=HttpFeed,
+    example="a snapshot as http://HOST/PATH",
+    documented="`http://`, `https://` of one picture (a snapshot)",
+    taken="it is asked for at `--fps`, with the `ETag` or date of the last; what is not newer is not sent again",
+)

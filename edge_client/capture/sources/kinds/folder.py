@@ -8,6 +8,8 @@ from pathlib import Path
 import structlog
 
 from edge_client.capture.sources.base import CameraFrame
+from edge_client.capture.sources.kind import StoredKind, path_of, scheme_of
+from edge_client.clock import unix_ms
 from narrows.contract.errors import PictureError, SourceError
 from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
 
@@ -70,3 +72,19 @@ class PictureFolder:
         if path not in self._named:
             self._named.add(path)
             _LOG.warning("picture_unreadable", cause=str(error))
+
+
+def _is_folder_or_picture(text: str) -> bool:
+    if scheme_of(text) not in {None, "file"}:
+        return False
+    path = path_of(text)
+    return path.is_dir() or (path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES)
+
+
+KIND = StoredKind(
+    matches=_is_folder_or_picture,
+    opened=lambda text, loop: PictureFolder(path_of(text), unix_ms, loop=loop),
+    example="a folder of pictures or a picture",
+    documented="a folder; a picture, `file://...`",
+    taken="its `.jpg`, `.jpeg`, `.png`, `.webp` and `.bmp` files by name; those that cannot be read are skipped",
+)
