@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
@@ -51,14 +50,12 @@ def leading(url: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
             process.kill()
 
 
-async def led_after(leadership: Leadership, give_up_s: float = 30.0) -> tuple[int, float]:
-    """The token, and the seconds until it was got."""
-    began_s = time.monotonic()
-    while time.monotonic() < began_s + give_up_s:
-        if (token := await leadership.hold()) is not None:
-            return token, time.monotonic() - began_s
-        await asyncio.sleep(0.2)
-    raise AssertionError(f"no lead in {give_up_s} s")
+async def led(leadership: Leadership) -> int:
+    """Wait until it leads; its token."""
+    async with asyncio.timeout(60):
+        while (token := await leadership.hold()) is None:  # noqa: ASYNC110 - the lease lapses in Redis
+            await asyncio.sleep(0.2)
+    return token
 
 
 async def test_one_leads_and_keeps_its_token(store: Store) -> None:
@@ -85,16 +82,17 @@ async def test_a_killed_leader_is_followed_within_its_lease(server: LocalRedis, 
     with leading(server.url) as (process, token):
         assert await Leadership(store, "next").hold() is None
         process.kill()
-        newer, waited_s = await led_after(Leadership(store, "next"))
+        left_ms = await store.call("PTTL", ScaleKeys.LEADER)
+        newer = await led(Leadership(store, "next"))
     assert newer > token
     assert TTL_MS == 5_000
-    assert waited_s < 10.0  # the lease of 5 s, and a busy machine
+    assert 0 < left_ms <= TTL_MS, "Redis ends its lead by then"
 
 
 async def test_a_paused_leader_neither_keeps_nor_regains_its_lead(server: LocalRedis, store: Store) -> None:
     with leading(server.url) as (process, token):
         os.kill(process.pid, signal.SIGSTOP)
-        newer, _ = await led_after(successor := Leadership(store, "next"))
+        newer = await led(successor := Leadership(store, "next"))
         os.kill(process.pid, signal.SIGCONT)
         assert process.stdout is not None
         before = list(takewhile(lambda answer: answer != "None", map(str.strip, process.stdout)))
