@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack
 
 LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """``count`` different TCP ports that were free a moment ago; who binds one must be ready to lose the race."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+    """``count`` different TCP ports that the kernel gives nobody else for a minute.
+
+    A server can bind them if it sets ``SO_REUSEADDR``, as servers do; who names the same port can still be first.
+    """
+    return [_reserved() for _ in range(count)]
+
+
+def _reserved() -> int:
+    """A port with a connection in TIME_WAIT, which a bind to port 0 passes over (tcp(7), RFC 9293 section 3.6.1)."""
+    with socket.create_server((LOOPBACK, 0)) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        accepted.close()  # who closes first keeps TIME_WAIT
+        return int(listener.getsockname()[1])
