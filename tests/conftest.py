@@ -25,6 +25,14 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture
+def hang_up_ends() -> Iterator[None]:
+    """Let SIGHUP end the programs that a test starts, also where nohup started us."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture(autouse=True)
 def _no_secrets_of_other_tests() -> Iterator[None]:
     """A password that another test made known is an ordinary word in the next one."""

@@ -88,7 +88,7 @@ def _command_line(process: Path, tag: str, folder: Path) -> str:
 
 
 @pytest.fixture
-def endless(tmp_path: Path) -> Iterator[Demo]:
+def endless(tmp_path: Path, hang_up_ends: None) -> Iterator[Demo]:
     """A demo in full swing."""
     demo = Demo(tmp_path)
     try:
