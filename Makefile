@@ -7,6 +7,13 @@ ARGS ?=
 CLANG ?= clang
 RUN := .venv/bin/python
 WORKSHOP := .venv-train/bin
+# Workers of the integration tests: 0 is none, auto one more than there are cores. Whole files go to a worker, since a
+# file's tests share servers.
+JOBS ?= 0
+BY_FILE := --dist loadfile --no-loadscope-reorder
+
+# Tests start hundreds of interpreters: where bytecode may not be written, each compiles its modules again.
+test test-lowest: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## Name every target
@@ -31,8 +38,10 @@ demo: setup ## Play sample frames through the whole stack; ARGS="--frames 60 --s
 .PHONY: test
 test: setup-train lint ## Lint, types, import contracts and the whole suite
 	@status=0; \
-	echo "== everything but the workshop, in .venv (which has no torch)"; \
-	$(RUN) -m pytest $(ARGS) || status=1; \
+	echo "== the unit tests, in .venv (which has no torch)"; \
+	$(RUN) -m pytest -n auto $(BY_FILE) tests/unit $(ARGS) || status=1; \
+	echo "== everything else but the workshop, in .venv"; \
+	$(RUN) -m pytest -n $(JOBS) $(BY_FILE) --ignore=tests/unit $(ARGS) || status=1; \
 	echo "== the workshop, in .venv-train"; \
 	$(WORKSHOP)/python -m pytest tests/workshop $(ARGS) || status=1; \
 	exit $$status
@@ -40,7 +49,7 @@ test: setup-train lint ## Lint, types, import contracts and the whole suite
 .PHONY: test-lowest
 test-lowest: setup-dev ## The unit tests with the lowest version of every dependency that pyproject.toml admits
 	@$(PYTHON) -m tools.setup_environment $(KEEP) --lowest
-	@.venv-lowest/bin/python -m pytest -p no:cacheprovider tests/unit $(ARGS)
+	@.venv-lowest/bin/python -m pytest -p no:cacheprovider -n auto $(BY_FILE) tests/unit $(ARGS)
 
 .PHONY: test-docker
 test-docker: setup-dev ## The tests against the Docker engine that is there (Swarm's too after `docker swarm init`)

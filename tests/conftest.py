@@ -1,5 +1,6 @@
 """Which tests this environment can run: those of the workshop need torch, which no running service has."""
 
+import os
 import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -17,6 +18,14 @@ collect_ignore = [] if find_spec("torch") else ["workshop"]
 def pytest_report_header() -> str:
     """Say which half of the suite this is."""
     return "workshop: included" if find_spec("torch") else "workshop: left out here (no torch), see `make test`"
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One worker more than there are cores for ``-n auto``: most integration tests wait for servers."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_configure() -> None:

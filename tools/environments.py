@@ -129,6 +129,7 @@ _TEST_TOOLS = frozenset(
         "pytest",
         "pytest-asyncio",
         "pytest-timeout",
+        "pytest-xdist",
         "hypothesis",
         "import-linter",
         "constriction",

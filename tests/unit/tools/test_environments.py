@@ -70,7 +70,7 @@ def test_the_lowest_versions_have_an_environment_of_their_own_beside_the_usual_t
     *_, lowest, tools = (each.arguments for each in added.steps)
     assert "lowest-direct" in lowest
     assert not any("==" in each for each in lowest)
-    assert [each.partition("==")[0] for each in tools if "pytest==" in each or "hypothesis==" in each]
+    assert {"pytest", "pytest-xdist", "hypothesis"} <= {each.partition("==")[0] for each in tools}
     assert ".venv-lowest" not in [each.name for each in planned(dev=True, train=True, compiler=True)]
 
 
