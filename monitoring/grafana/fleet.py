@@ -20,9 +20,10 @@ from monitoring.grafana.panels import (
     series,
     steps,
 )
+from orchestrator.telemetry.health import DISPATCHER_BUSY, MASKS, MASKS_IN_TIME
 
-_FRESHNESS = steps((None, RED), (0.98, YELLOW), (0.99, GREEN))
-_COMPLETENESS = steps((None, RED), (0.998, YELLOW), (0.999, GREEN))
+_FRESHNESS = steps((None, RED), (0.98, YELLOW), (MASKS_IN_TIME.warning, GREEN))
+_COMPLETENESS = steps((None, RED), (0.998, YELLOW), (MASKS.warning, GREEN))
 
 
 def fleet() -> Dashboard:
@@ -276,7 +277,7 @@ def _dispatchers(made: Dashboard) -> Dashboard:
                 ],
                 unit="percentunit",
                 about="Busy share of each event loop, near 1: start another. Its shards (on the right).",
-                most=0.9,
+                most=DISPATCHER_BUSY.warning,
             )
         )
         .with_panel(

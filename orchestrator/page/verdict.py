@@ -9,10 +9,8 @@ from enum import StrEnum
 from orchestrator.page.fleet import FleetView
 from orchestrator.page.rows import Row
 from orchestrator.page.states import StreamState
+from orchestrator.telemetry.health import BACKLOG_AGE, LOAD, MASKS_IN_TIME, SILENT_STREAMS, Severity
 
-OBJECTIVE_SHARE = 0.99
-HIGH_LOAD = 0.8
-OLD_BACKLOG_S = 2.0
 _FEWEST_FRAMES = 20
 _DIED_LATELY_S = 3600.0
 
@@ -23,6 +21,13 @@ class HealthLevel(StrEnum):
     WELL = "well"
     WATCH = "watch"
     ILL = "ill"
+
+
+_LEVELS = {
+    Severity.OK: HealthLevel.WELL,
+    Severity.WARNING: HealthLevel.WATCH,
+    Severity.CRITICAL: HealthLevel.ILL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +76,28 @@ def _of_dispatchers(fleet: FleetView) -> list[HealthFinding]:
 
 
 def _of_load(fleet: FleetView) -> list[HealthFinding]:
-    if fleet.load is None or fleet.load <= HIGH_LOAD:
+    severity = Severity.OK if fleet.load is None else LOAD.severity(fleet.load)
+    if severity is Severity.OK:
         return []
-    if fleet.load >= 1:
-        return [HealthFinding(HealthLevel.ILL, "The load is above the capacity: frames are skipped or wait")]
-    return [HealthFinding(HealthLevel.WATCH, f"The load is above {100 * HIGH_LOAD:.0f} % of the capacity")]
+    if severity is Severity.CRITICAL:
+        return [HealthFinding(_LEVELS[severity], "The load is above the capacity: frames are skipped or wait")]
+    return [
+        HealthFinding(_LEVELS[severity], f"The load is above {100 * LOAD.threshold(severity):.0f} % of the capacity")
+    ]
 
 
 def _of_frames(fleet: FleetView) -> list[HealthFinding]:
     found = []
     share = fleet.in_time_share
-    if share is not None and share < OBJECTIVE_SHARE and fleet.frames_due >= _FEWEST_FRAMES:
+    in_time = Severity.OK if share is None or fleet.frames_due < _FEWEST_FRAMES else MASKS_IN_TIME.severity(share)
+    if in_time is not Severity.OK:
+        least = MASKS_IN_TIME.threshold(in_time)
         found.append(
-            HealthFinding(
-                HealthLevel.WATCH, f"Fewer than {100 * OBJECTIVE_SHARE:.0f} % of frames had their mask within 500 ms"
-            )
+            HealthFinding(_LEVELS[in_time], f"Fewer than {100 * least:.0f} % of frames had their mask within 500 ms")
         )
-    if fleet.backlog_age_s > OLD_BACKLOG_S:
-        found.append(HealthFinding(HealthLevel.WATCH, f"Frames wait longer than {OLD_BACKLOG_S:.0f} s"))
+    backlog = BACKLOG_AGE.severity(fleet.backlog_age_s)
+    if backlog is not Severity.OK:
+        found.append(HealthFinding(_LEVELS[backlog], f"Frames wait longer than {BACKLOG_AGE.threshold(backlog):g} s"))
     return found
 
 
@@ -101,8 +110,9 @@ def _of_streams(rows: Sequence[Row]) -> list[HealthFinding]:
         found.append(HealthFinding(HealthLevel.ILL, f"{_streams(stalled)}: frames come and none ends"))
     if maskless := [row for row in rows if row.state is StreamState.NO_MASKS]:
         found.append(HealthFinding(HealthLevel.ILL, f"{_streams(maskless)}: frames come and end, and none in a mask"))
-    if dead:
-        found.append(HealthFinding(HealthLevel.WATCH, f"{_streams(dead)}: no frame comes any more"))
+    silent = SILENT_STREAMS.severity(len(dead))
+    if silent is not Severity.OK:
+        found.append(HealthFinding(_LEVELS[silent], f"{_streams(dead)}: no frame comes any more"))
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.telemetry.health import DISPATCHER_BUSY, Severity
+
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
@@ -73,7 +75,7 @@ class PolicySettings:
     min_gain: float = 0.10
     instance_settle_s: float = 15.0
     instance_stabilisation_s: float = 60.0
-    saturated: float = 0.9
+    saturated: float = DISPATCHER_BUSY.threshold(Severity.WARNING)
     retry_s: float = 5.0
     longest_retry_s: float = 120.0
     exhausted_retry_s: float = 60.0

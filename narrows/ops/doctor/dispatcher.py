@@ -13,9 +13,9 @@ from http import HTTPStatus
 
 from narrows.runtime.direct import open_url
 from narrows.runtime.finding import Finding, fail, ok, warn
+from orchestrator.telemetry.health import LOAD, Severity
 
 ANSWER_S = 3.0
-HIGH_LOAD, OVERLOAD = 0.85, 1.0
 _LOAD = re.compile(r'^narrows_decoder_load_ratio\{bundle="([0-9a-f]+)"\} (\S+)$', re.MULTILINE)
 _REMEDIES = (
     ("Redis", "look at the lines on Redis"),
@@ -71,10 +71,11 @@ def judge_load(bundle: str, load: float) -> Finding:
     detail = f"{load:.0%} of the capacity for bundle {bundle}"
     remedy = "add Triton instances or servers, or lower the cameras' rate"
     if math.isinf(load):
-        return warn("load", f"there is work for bundle {bundle} and no server that takes it", remedy)
-    if load >= OVERLOAD:
-        return warn("load", f"{detail}: realtime frames are skipped", remedy)
-    return warn("load", detail, remedy) if load >= HIGH_LOAD else ok("load", detail)
+        return fail("load", f"there is work for bundle {bundle} and no server that takes it", remedy)
+    severity = LOAD.severity(load)
+    if severity is Severity.CRITICAL:
+        return fail("load", f"{detail}: realtime frames are skipped", remedy)
+    return warn("load", detail, remedy) if severity is Severity.WARNING else ok("load", detail)
 
 
 def _get(url: str, token: str | None) -> tuple[int, bytes]:

@@ -11,9 +11,9 @@ import redis
 
 from narrows.runtime.finding import Finding, fail, ok, warn
 from narrows.runtime.redis.server_options import OPTIONS, OptionFact, State, look
+from orchestrator.telemetry.health import REDIS_MEMORY, Severity
 
 OLDEST_VERSION = (7, 0)
-FULL_SHARE, TIGHT_SHARE = 0.95, 0.8
 CLOCKS_WARN_S, CLOCKS_FAIL_S = 1.0, 10.0
 MIB = 1 << 20
 
@@ -133,9 +133,10 @@ def _memory(facts: RedisFacts) -> Finding:
     share = facts.used_bytes / facts.most_bytes
     detail = f"{used} of {facts.most_bytes / MIB:.0f} ({share:.0%})"
     remedy = "raise maxmemory, lower --maxlen of the cameras or --retention, or start more dispatchers"
-    if share >= FULL_SHARE:
+    severity = REDIS_MEMORY.severity(share)
+    if severity is Severity.CRITICAL:
         return fail("Redis memory", f"{detail}: writes are refused, or soon will be", remedy)
-    return warn("Redis memory", detail, remedy) if share >= TIGHT_SHARE else ok("Redis memory", detail)
+    return warn("Redis memory", detail, remedy) if severity is Severity.WARNING else ok("Redis memory", detail)
 
 
 def _log(facts: RedisFacts) -> Finding:

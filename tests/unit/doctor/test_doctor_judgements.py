@@ -173,8 +173,8 @@ def test_a_wanted_decoder_must_be_there() -> None:
 
 
 def test_a_dispatchers_own_reasons_are_passed_on() -> None:
-    facts = dispatcher.DispatcherFacts("http://h:1", ("Redis does not answer",), {"ab": 1.2, "cd": 0.9, "ef": 0.5})
-    assert troubles(list(dispatcher.judge(facts))) == [("fail", "dispatcher"), ("warn", "load"), ("warn", "load")]
+    facts = dispatcher.DispatcherFacts("http://h:1", ("Redis does not answer",), {"ab": 1.2, "cd": 0.9, "ef": 0.89})
+    assert troubles(list(dispatcher.judge(facts))) == [("fail", "dispatcher"), ("fail", "load"), ("warn", "load")]
     assert "no server" in dispatcher.judge_load("ab", float("inf")).detail
 
 

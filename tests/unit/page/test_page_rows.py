@@ -123,10 +123,10 @@ def test_a_fleet_without_faults_is_well() -> None:
 @pytest.mark.parametrize(
     ("view", "rows", "trouble", "level", "words"),
     [
-        (fleet(load=0.9), FLEET, "", HealthLevel.WATCH, "80 %"),
+        (fleet(load=0.9), FLEET, "", HealthLevel.WATCH, "90 %"),
         (fleet(load=1.2), FLEET, "", HealthLevel.ILL, "above the capacity"),
         (fleet(in_time_share=0.98, frames_due=500), FLEET, "", HealthLevel.WATCH, "500 ms"),
-        (fleet(backlog_age_s=3.0, backlog_frames=2), FLEET, "", HealthLevel.WATCH, "wait longer"),
+        (fleet(backlog_age_s=5.0, backlog_frames=2), FLEET, "", HealthLevel.WATCH, "wait longer"),
         (
             fleet(dispatchers=1, away={"http://a": "refused"}),
             FLEET,
