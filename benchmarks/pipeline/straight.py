@@ -75,5 +75,5 @@ async def label_maps(decoder: TritonDecoder, packets: Packets) -> NDArray[np.uin
     for symbols in packets.symbols:
         async with decoder.slot() as slot:
             slot.symbols[0], slot.levels[0, 0] = symbols, packets.level
-            maps.append((await slot.run(1))[0].copy())
+            maps.append((await slot.run(1))[0][0].copy())
     return np.stack(maps)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import structlog
@@ -64,9 +64,13 @@ Connect = Callable[[], Awaitable[Connected]]
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """A frame's label map ``(H, W)`` uint8, and how long it waited for a batch and took in it."""
+    """A frame's outputs, and how long it waited for a batch and took in it.
 
-    labels: NDArray[np.uint8]
+    Attributes:
+        outputs: in the order of the bundle's ``outputs``, each in its shape and dtype: the first is the label map.
+    """
+
+    outputs: tuple[NDArray[Any], ...]
     batch_s: float
     infer_s: float
 
@@ -89,7 +93,7 @@ class Batcher:
 
     ::
 
-        labels() ─► picker ─► a slot is free ─► batch ─► label maps
+        infer() ──► picker ─► a slot is free ─► batch ─► outputs
                       ▲                           │
                       └──── its server is gone ───┘
 
@@ -124,10 +128,10 @@ class Batcher:
         self._batches: set[asyncio.Task[None]] = set()
         self._trouble: ServiceError | None = None
 
-    async def labels(
+    async def infer(
         self, stream: Stream, symbols: NDArray[np.int8], level: int, stale_at_s: float | None
     ) -> Inferred | None:
-        """The label map of a frame; ``None`` if it became stale while it waited.
+        """The outputs of a frame; ``None`` if it became stale while it waited.
 
         Raises:
             InferenceFailed: the decoder failed this frame on every try.
@@ -221,7 +225,7 @@ class Batcher:
         frames, begun_s = [waiting for _, waiting in batch], self._monotonic()
         try:
             async with lent:
-                failure = await self._infer(slot, frames)
+                failure = await self._together(slot, frames)
             if all(waiting.stream.floods for waiting in frames):
                 self._rest(self._monotonic() - begun_s)
             if failure is not None:
@@ -267,7 +271,7 @@ class Batcher:
         self._picker.resting = False
         self._changed.set()
 
-    async def _infer(self, slot: Slot, batch: list[Waiting]) -> InferenceFailed | None:
+    async def _together(self, slot: Slot, batch: list[Waiting]) -> InferenceFailed | None:
         try:
             await self._run(slot, batch)
         except InferenceFailed as failure:
@@ -293,7 +297,7 @@ class Batcher:
             slot.symbols[i] = waiting.symbols
             slot.levels[i, 0] = waiting.level
         try:
-            labels = await slot.run(len(batch))
+            outputs = await slot.run(len(batch))
         except InferenceFailed:
             for waiting in batch:
                 waiting.tries += 1
@@ -304,7 +308,8 @@ class Batcher:
         for i, waiting in enumerate(batch):
             self.wait_s += _WAIT_GAIN * (begun_s - waiting.since_s - self.wait_s)
             if not waiting.answer.done():
-                waiting.answer.set_result(Inferred(labels[i].copy(), begun_s - waiting.since_s, infer_s))
+                own = tuple(values[i].copy() for values in outputs)
+                waiting.answer.set_result(Inferred(own, begun_s - waiting.since_s, infer_s))
 
 
 def _unwanted(waiting: Waiting, now_s: float, needed_s: float) -> bool:

@@ -2,9 +2,12 @@
 
 ::
 
-    entry ─ admit ─► packet ─ decode ─► symbols ─ batcher ─► label map ─ pack ─► mask ─┐
-      │                │                  │        │                                ├─ turn ─► end, once
-      └─ refused ──────┴─ refused ────────┴────────┴─ skipped (stale) or refused ───┘
+    entry ─ admit ─► packet ─ decode ─► symbols ─ batcher ─► outputs ─ pack ─► mask ─┐
+      │                │                  │        │                              ├─ turn ─► end, once
+      └─ refused ──────┴─ refused ────────┴────────┴─ skipped (stale) or refused ─┘
+
+A mask carries the first output, the label map. What a bundle answers beside it is held until the frame ends: no packet
+carries it yet.
 
 A frame that is too old when it is admitted is skipped undecoded; its packet is kept for those coded against it.
 """
@@ -245,9 +248,9 @@ class FramePath:
         return await self._done(work, packet.shape.symbols, _INLINE_SYMBOLS)
 
     async def _infer(self, frame: Frame, decoded: Decoded) -> Inferred | None:
-        """The label map; ``None`` if the frame became stale while it waited."""
+        """The outputs; ``None`` if the frame became stale while it waited."""
         batcher = self._batchers[decoded.bundle.id]
-        inferred = await batcher.labels(frame.stream, decoded.symbols, decoded.packet.level, decoded.stale_at_s)
+        inferred = await batcher.infer(frame.stream, decoded.symbols, decoded.packet.level, decoded.stale_at_s)
         if inferred is not None:
             self._metrics.took("batch", inferred.batch_s)
             self._metrics.took("infer", inferred.infer_s)
@@ -257,7 +260,7 @@ class FramePath:
         redis_s = frame.taken.read_s - frame.taken.arrived_s
         work = partial(_packed, decoded, inferred, redis_s, frame.size_bytes)
         async with self._counted(frame):
-            body, pack_s = await self._done(work, inferred.labels.size, _INLINE_PIXELS)
+            body, pack_s = await self._done(work, inferred.outputs[0].size, _INLINE_PIXELS)
         self._metrics.took("pack", pack_s)
         self._batchers[decoded.bundle.id].demand.took(decoded.packet.level, decoded.decode_s + pack_s)
         return Ending.mask(body, decoded.packet.identity)
@@ -316,7 +319,7 @@ def _decode_checked(packet: FeaturePacket, bundle: Bundle, memory: Memory | None
 
 def _packed(decoded: Decoded, inferred: Inferred, redis_s: float, feature_bytes: int) -> tuple[bytes, float]:
     begun_s = time.monotonic()
-    packet, bundle, labels = decoded.packet, decoded.bundle, inferred.labels
+    packet, bundle, labels = decoded.packet, decoded.bundle, inferred.outputs[0]
     packed, areas = pack_labels(labels), class_areas(labels, len(bundle.manifest.classes))
     pack_s = time.monotonic() - begun_s
     spans_s = (redis_s, decoded.decode_s, inferred.batch_s, inferred.infer_s, pack_s)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.errors import ServiceError
+
+Batch = tuple[NDArray[Any], ...]
+"""The outputs of a batch in the order of the bundle's ``outputs``, each ``(n, *shape)`` in its dtype."""
 
 
 class ServerLost(ServiceError):
@@ -28,13 +31,13 @@ class Slot(Protocol):
         """int32 ``(max_batch, 1)``, each sample's rate level."""
         ...
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
-        """Decode the first ``n`` samples; the label maps ``(n, H, W)`` are valid until the slot is released.
+    async def run(self, n: int) -> Batch:
+        """Decode the first ``n`` samples; what is answered is valid until the slot is released.
 
         Raises:
             ServerLost: the server of this slot died; the frames are innocent, and another slot may be had at once.
             ServiceError: Triton is absent, or does not serve the model (now); the frames are innocent.
-            InferenceFailed: Triton refused or failed this batch.
+            InferenceFailed: Triton refused or failed this batch, or answered what the bundle's outputs cannot be.
         """
         ...
 

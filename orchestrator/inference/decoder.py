@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from tritonclient.grpc import model_config_pb2
+
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
-from narrows.runtime.triton_config import model_name
+from narrows.runtime.triton_config import DATA_TYPES, model_name
 from orchestrator.inference.contract import Slot
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.region import remove_abandoned_regions
@@ -119,13 +121,19 @@ class TritonDecoder:
 
 
 def _check_shapes(config: Any, shape: BatchShape) -> None:  # noqa: ANN401
-    served = {item.name: tuple(item.dims) for item in (*config.input, *config.output)}
-    wanted = {"symbols": shape.latent, "level": (1,), "labels": shape.labels}
+    served = {item.name: (_data_type(item), tuple(item.dims)) for item in (*config.input, *config.output)}
+    wanted = {"symbols": ("INT8", shape.latent), "level": ("INT32", (1,))} | {
+        output.name: (DATA_TYPES[output.dtype], output.shape) for output in shape.outputs
+    }
     if served != wanted or config.max_batch_size < 1:
         raise ServiceError(
             f"Triton's model {config.name} has {served}, batches of {config.max_batch_size}; the bundle needs "
             f"{wanted}: fill the model repository again with `narrows export`"
         )
+
+
+def _data_type(item: Any) -> str:  # noqa: ANN401
+    return str(model_config_pb2.DataType.Name(item.data_type)).removeprefix("TYPE_")
 
 
 async def _make_slots(

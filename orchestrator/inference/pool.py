@@ -29,7 +29,7 @@ from narrows.runtime.cancelling import cancel_all
 from narrows.runtime.loop_guard import LoopGuard
 from orchestrator.discovery.service_discovery import ServiceDiscovery
 from orchestrator.inference.choice import choose
-from orchestrator.inference.contract import ServerLost, Slot
+from orchestrator.inference.contract import Batch, ServerLost, Slot
 from orchestrator.inference.endpoint import Connection, Endpoint, ServerDecoder
 from orchestrator.inference.triton_model import ModelMissing
 from orchestrator.telemetry.faults import Cause, Report, unreported
@@ -275,12 +275,12 @@ class _PooledSlot:
         """See :class:`orchestrator.inference.contract.Slot`."""
         return self._slot.levels
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         """See :class:`orchestrator.inference.contract.Slot`."""
         endpoint = self._endpoint
         endpoint.outstanding += n
         try:
-            labels = await self._slot.run(n)
+            outputs = await self._slot.run(n)
         except ServiceError as error:
             self._failed(endpoint, self._connection, error)
             raise ServerLost(str(error)) from error
@@ -292,4 +292,4 @@ class _PooledSlot:
         endpoint.frames += n
         if endpoint.connection is self._connection:  # an answer from before it was lost proves nothing
             endpoint.answered()
-        return labels
+        return outputs

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from narrows.contract.bundle import Bundle
+from narrows.contract.outputs import Output
 from orchestrator.inference.region import aligned
 
 
@@ -15,34 +17,35 @@ class BatchShape:
 
     ::
 
-        | symbols int8 (max_batch, C, h, w) | level int32 (max_batch, 1) | labels uint8 (max_batch, H, W) |
-        0                                   levels_at                    labels_at               size_bytes
+        | symbols int8 (max_batch, C, h, w) | level int32 (max_batch, 1) | first output (max_batch, …) | second … |
+        0                                   levels_at                    outputs_at[0]                 outputs_at[1]
+
+    Each part begins at a cache line.
     """
 
     max_batch: int
     latent: tuple[int, int, int]
-    labels: tuple[int, int]
+    outputs: tuple[Output, ...]
 
     @classmethod
     def of(cls, bundle: Bundle, max_batch: int) -> BatchShape:
         """The shape of a bundle's batches."""
-        picture = bundle.manifest.input
-        return cls(max_batch, bundle.manifest.latent.as_tuple(), (picture.height, picture.width))
+        return cls(max_batch, bundle.manifest.latent.as_tuple(), bundle.manifest.outputs)
 
     @property
     def levels_at(self) -> int:
         """Offset of the rate levels, in bytes."""
         return aligned(self.symbols_bytes(self.max_batch))
 
-    @property
-    def labels_at(self) -> int:
-        """Offset of the label maps, in bytes."""
-        return self.levels_at + aligned(self.levels_bytes(self.max_batch))
+    @cached_property
+    def outputs_at(self) -> tuple[int, ...]:
+        """Offset of each output, in bytes."""
+        return self._ends[:-1]
 
     @property
     def size_bytes(self) -> int:
         """The size of the whole."""
-        return self.labels_at + self.labels_bytes(self.max_batch)
+        return self._ends[-1]
 
     def symbols_bytes(self, n: int) -> int:
         """The size of the symbols of ``n`` samples."""
@@ -52,6 +55,10 @@ class BatchShape:
         """The size of the rate levels of ``n`` samples."""
         return n * 4
 
-    def labels_bytes(self, n: int) -> int:
-        """The size of the label maps of ``n`` samples."""
-        return n * math.prod(self.labels)
+    @cached_property
+    def _ends(self) -> tuple[int, ...]:
+        """Where the inputs end, and each output after them."""
+        ends = [self.levels_at + aligned(self.levels_bytes(self.max_batch))]
+        for output in self.outputs:
+            ends.append(ends[-1] + aligned(output.size_bytes(self.max_batch)))
+        return tuple(ends)

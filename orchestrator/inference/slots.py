@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 
 from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.contract.outputs import kind_of
+from narrows.runtime.triton_config import DATA_TYPES
+from orchestrator.inference.contract import Batch
 from orchestrator.inference.region import SharedRegion
 from orchestrator.inference.shape import BatchShape
 from orchestrator.inference.triton_model import Overdue, RegionUnknown, TritonModel, Unanswered
 from orchestrator.telemetry.faults import Cause
 
-_SYMBOLS, _LEVEL, _LABELS = "symbols", "level", "labels"
+_SYMBOLS, _LEVEL = "symbols", "level"
 _SETTLED_S = 60.0
 
 
@@ -28,30 +31,28 @@ class PlainSlot:
         self._model = model
         self._shape = shape
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         """See :class:`orchestrator.inference.contract.Slot`."""
         symbols, levels = _inputs(n, self._shape)
         symbols.set_data_from_numpy(self.symbols[:n])
         levels.set_data_from_numpy(self.levels[:n])
         result = await self._infer([symbols, levels])
-        labels: NDArray[np.uint8] | None = result.as_numpy(_LABELS)
-        if labels is None or labels.shape != (n, *self._shape.labels):
-            raise InferenceFailed(f"Triton answered {None if labels is None else labels.shape} for {n} label maps")
-        return labels
+        _check_form(result, self._shape, n)
+        return _checked(tuple(result.as_numpy(output.name) for output in self._shape.outputs), self._shape)
 
     async def close(self) -> None:
         """Nothing is held."""
 
     async def _infer(self, inputs: list[InferInput]) -> InferResult:
-        output = InferRequestedOutput(_LABELS)
+        outputs = [InferRequestedOutput(output.name) for output in self._shape.outputs]
         try:
-            return await self._model.infer(inputs, output)
+            return await self._model.infer(inputs, outputs)
         except Overdue:
-            return await self._model.infer(inputs, output)
+            return await self._model.infer(inputs, outputs)
 
 
 class SharedSlot:
-    """A slot in shared memory: the messages name it, and the label maps land in it.
+    """A slot in shared memory: the messages name it, and the outputs land in it.
 
     The server forgets registrations when it restarts: then the region is registered again and the batch sent once
     more; if its name vanished too, a fresh one takes over. If no answer came, the server may still write the old
@@ -76,7 +77,7 @@ class SharedSlot:
         await self._model.register(self._region.name, self._region.size_bytes)
         self._registered = True
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         """See :class:`orchestrator.inference.contract.Slot`."""
         try:
             return await self._run_registered(n)
@@ -102,7 +103,7 @@ class SharedSlot:
             except (ServiceError, InferenceFailed):
                 continue  # a server that is gone has forgotten it anyway
 
-    async def _run_again(self, n: int) -> NDArray[np.uint8]:
+    async def _run_again(self, n: int) -> Batch:
         """The instance that hung was replaced; a second silence is the server's."""
         try:
             return await self._run_registered(n)
@@ -110,7 +111,7 @@ class SharedSlot:
             self._renew()
             raise
 
-    async def _run_registered(self, n: int) -> NDArray[np.uint8]:
+    async def _run_registered(self, n: int) -> Batch:
         try:
             return await self._run(n)
         except RegionUnknown as error:
@@ -120,17 +121,19 @@ class SharedSlot:
                 self._renew()
             return await self._run(n)
 
-    async def _run(self, n: int) -> NDArray[np.uint8]:
+    async def _run(self, n: int) -> Batch:
         if not self._registered:
             await self.register()
         shape, name = self._shape, self._region.name
         symbols, levels = _inputs(n, shape)
         symbols.set_shared_memory(name, shape.symbols_bytes(n), 0)
         levels.set_shared_memory(name, shape.levels_bytes(n), shape.levels_at)
-        output = InferRequestedOutput(_LABELS)
-        output.set_shared_memory(name, shape.labels_bytes(n), shape.labels_at)
-        await self._model.infer([symbols, levels], output)
-        return self._labels[:n]
+        outputs = [InferRequestedOutput(output.name) for output in shape.outputs]
+        for requested, output, at in zip(outputs, shape.outputs, shape.outputs_at, strict=True):
+            requested.set_shared_memory(name, output.size_bytes(n), at)
+        result = await self._model.infer([symbols, levels], outputs)
+        _check_form(result, shape, n)
+        return _checked(tuple(values[:n] for values in self._outputs), shape)
 
     def _map(self) -> None:
         shape = self._shape
@@ -140,7 +143,10 @@ class SharedSlot:
         part = self._region.bytes_at
         self.symbols = part(0, shape.symbols_bytes(full)).view(np.int8).reshape(full, *shape.latent)
         self.levels = part(shape.levels_at, shape.levels_bytes(full)).view(np.int32).reshape(full, 1)
-        self._labels = part(shape.labels_at, shape.labels_bytes(full)).reshape(full, *shape.labels)
+        self._outputs = tuple(
+            part(at, output.size_bytes(full)).view(output.dtype).reshape(full, *output.shape)
+            for output, at in zip(shape.outputs, shape.outputs_at, strict=True)
+        )
 
     def _renew(self) -> None:
         symbols, levels = self.symbols, self.levels
@@ -154,3 +160,19 @@ def _inputs(n: int, shape: BatchShape) -> tuple[InferInput, InferInput]:
     if not 1 <= n <= shape.max_batch:
         raise ValueError(f"a batch has 1 to {shape.max_batch} samples, not {n}")
     return InferInput(_SYMBOLS, [n, *shape.latent], "INT8"), InferInput(_LEVEL, [n, 1], "INT32")
+
+
+def _check_form(result: InferResult, shape: BatchShape, n: int) -> None:
+    """Refuse an answer of another form: what it leaves unwritten in shared memory are values of earlier frames."""
+    for output in shape.outputs:
+        found = result.get_output(output.name)
+        answered = None if found is None else (found.datatype, tuple(found.shape))
+        wanted = DATA_TYPES[output.dtype], (n, *output.shape)
+        if answered != wanted:
+            raise InferenceFailed(f"Triton answered {answered} for output {output.name}, not {wanted}")
+
+
+def _checked(batch: Batch, shape: BatchShape) -> Batch:
+    for output, values in zip(shape.outputs, batch, strict=True):
+        kind_of(output).check_answer(output, values)
+    return batch

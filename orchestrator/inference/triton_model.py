@@ -186,7 +186,7 @@ class TritonModel:
         """Have the server forget a region; one that it does not know is no error."""
         await self._ask(self._client.unregister_system_shared_memory(region, client_timeout=_CONTROL_S))
 
-    async def infer(self, inputs: Sequence[InferInput], output: InferRequestedOutput) -> InferResult:
+    async def infer(self, inputs: Sequence[InferInput], outputs: Sequence[InferRequestedOutput]) -> InferResult:
         """Run one batch; if an instance turns out to be dead, have all of them made anew, and run it again.
 
         Raises:
@@ -197,10 +197,10 @@ class TritonModel:
         """
         reloads = self._reloads
         try:
-            return await self._infer(inputs, output)
+            return await self._infer(inputs, outputs)
         except InstanceLost as error:
             await self._make_anew(reloads, Cause.TRITON_INSTANCE_LOST, str(error))
-            return await self._infer(inputs, output)
+            return await self._infer(inputs, outputs)
         except Overdue as error:
             self._patience.timed_out()
             await self._make_anew(reloads, Cause.TRITON_HUNG, str(error))
@@ -210,10 +210,10 @@ class TritonModel:
         """Close the connection."""
         await self._client.close()
 
-    async def _infer(self, inputs: Sequence[InferInput], output: InferRequestedOutput) -> InferResult:
+    async def _infer(self, inputs: Sequence[InferInput], outputs: Sequence[InferRequestedOutput]) -> InferResult:
         begun_s, bound_s = time.monotonic(), self._patience.bound_s
         try:
-            result = await self._client.infer(self.name, list(inputs), outputs=[output], client_timeout=bound_s)
+            result = await self._client.infer(self.name, list(inputs), outputs=list(outputs), client_timeout=bound_s)
         except InferenceServerException as error:
             if _code(error) == "DEADLINE_EXCEEDED":
                 raise Overdue(f"Triton at {self.address} owes an answer for {bound_s:.1f} s") from None

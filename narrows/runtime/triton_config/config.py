@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from narrows.contract.bundle import Bundle, format_id
+from narrows.contract.outputs import Output
+from narrows.runtime.triton_config.data_types import DATA_TYPES
 
 QUEUE_DELAY_US = 1000
 
@@ -55,18 +57,21 @@ def model_config(
         raise ValueError(f"max_batch {max_batch} and instances {instances} must be at least 1")
     if backend is Backend.TENSORRT and kind is InstanceKind.CPU:
         raise ValueError("TensorRT needs InstanceKind.GPU")
-    latent, picture = bundle.manifest.latent.as_tuple(), bundle.manifest.input
     return _TEMPLATE.format(
         name=model_name(bundle.id),
         max_batch=max_batch,
-        latent=_dims(latent),
-        labels=_dims((picture.height, picture.width)),
+        latent=_dims(bundle.manifest.latent.as_tuple()),
+        outputs=",\n".join(map(_output, bundle.manifest.outputs)),
         instances=instances,
         kind=kind.value,
         delay_us=QUEUE_DELAY_US,
         threads=_CPU_THREADS if kind is InstanceKind.CPU else "",
         backend=backend.value,
     )
+
+
+def _output(output: Output) -> str:
+    return f'  {{ name: "{output.name}" data_type: TYPE_{DATA_TYPES[output.dtype]} dims: {_dims(output.shape)} }}'
 
 
 def _dims(shape: tuple[int, ...]) -> str:
@@ -83,7 +88,7 @@ input [
   {{ name: "level" data_type: TYPE_INT32 dims: [ 1 ] }}
 ]
 output [
-  {{ name: "labels" data_type: TYPE_UINT8 dims: {labels} }}
+{outputs}
 ]
 version_policy {{ latest {{ num_versions: 1 }} }}
 instance_group [ {{ count: {instances} kind: {kind} }} ]

@@ -29,6 +29,7 @@ from narrows.contract.wire.keys import GROUP
 from narrows.contract.wire.outcome import outcome_from_json
 from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
+from orchestrator.inference.contract import Batch
 
 SHARDS = 4
 LATENT = LatentShape(4, 6, 8)
@@ -78,7 +79,7 @@ class RuleDecoder:
         async with self._lock:
             yield self
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         await self.gate.wait()
         await asyncio.sleep(0)
         if self.away:
@@ -86,7 +87,7 @@ class RuleDecoder:
         if any(self.refuse(self.symbols[i]) for i in range(n)):
             raise InferenceFailed("a sample that cannot be")
         self.batches.append(n)
-        return np.stack([rule(self.symbols[i], int(self.levels[i, 0])) for i in range(n)])
+        return (np.stack([rule(self.symbols[i], int(self.levels[i, 0])) for i in range(n)]),)
 
     async def ready(self) -> bool:
         return not self.away

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import GROUP
@@ -17,6 +16,7 @@ from orchestrator.dispatch.finish import Ended, Ending, Finisher, FinishReply
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.stream import Frame, Stream, Taken
+from orchestrator.inference.contract import Batch
 from orchestrator.servers import LocalRedis
 from orchestrator.telemetry.faults import Cause, Faults
 from orchestrator.telemetry.metrics import Metrics
@@ -147,9 +147,9 @@ class NoisyDecoder(RuleDecoder):
 
     noisy = False
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         labels = np.zeros((n, 2048, 2048), np.uint8)
-        return np.random.default_rng(0).integers(0, CLASSES, labels.shape, np.uint8) if self.noisy else labels
+        return (np.random.default_rng(0).integers(0, CLASSES, labels.shape, np.uint8) if self.noisy else labels,)
 
 
 async def _ended(cam: Camera) -> bool:

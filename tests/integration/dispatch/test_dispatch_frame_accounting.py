@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal
+from orchestrator.inference.contract import Batch
 from tests.integration.dispatch.rig import LATENT, QUICK, Camera, MakeCamera, RuleDecoder, Start, rule
 
 
@@ -22,10 +23,10 @@ class UnevenSlot:
     symbols: NDArray[np.int8] = field(default_factory=lambda: np.zeros((2, *LATENT.as_tuple()), np.int8))
     levels: NDArray[np.int32] = field(default_factory=lambda: np.zeros((2, 1), np.int32))
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         labels = np.stack([rule(self.symbols[i], int(self.levels[i, 0])) for i in range(n)])
         await asyncio.sleep(self.chance.uniform(0.0, self.longest_s))
-        return labels
+        return (labels,)
 
 
 class UnevenDecoder(RuleDecoder):

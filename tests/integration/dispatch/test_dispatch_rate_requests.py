@@ -3,14 +3,12 @@
 import asyncio
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from narrows.contract.bundle import Bundle
 from narrows.contract.records.report import DispatcherReport
 from narrows.contract.wire import Control, StreamSettings
 from narrows.contract.wire.keys import ScaleKeys
 from orchestrator.dispatch import Connected, Dispatcher, Store
+from orchestrator.inference.contract import Batch
 from orchestrator.inference.load import LoadReading
 from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, until
@@ -23,7 +21,7 @@ SETTINGS = replace(QUICK, unregistered=StreamSettings(stale_ms=500))
 class SlowDecoder(RuleDecoder):
     """Takes as long for each frame as its capacity says."""
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         await asyncio.sleep(n / CAPACITY_PER_S)
         return await super().run(n)
 

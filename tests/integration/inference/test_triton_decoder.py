@@ -61,7 +61,7 @@ async def decode(decoder: TritonDecoder, batch: Batch, n: int, start: int = 0) -
     async with decoder.slot() as slot:
         slot.symbols[:n] = batch.symbols[start : start + n]
         slot.levels[:n] = batch.levels[start : start + n]
-        return (await slot.run(n)).copy()
+        return (await slot.run(n))[0].copy()
 
 
 def ports_of(server: LocalTriton) -> tuple[int, int, int]:
@@ -133,7 +133,7 @@ async def test_symbols_of_a_wrong_shape_are_refused_and_the_next_batch_is_taken(
     wrong.set_data_from_numpy(np.zeros((1, channels, height, width + 1), np.int8))
     level.set_data_from_numpy(np.zeros((1, 1), np.int32))
     with pytest.raises(InferenceFailed, match="shape"):
-        await decoder._model.infer([wrong, level], InferRequestedOutput("labels"))
+        await decoder._model.infer([wrong, level], [InferRequestedOutput("labels")])
     np.testing.assert_array_equal(await decode(decoder, batch, 1), batch.labels[:1])
 
 

@@ -7,7 +7,6 @@ from typing import cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import InferenceFailed, ServiceError
@@ -17,7 +16,7 @@ from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
-from orchestrator.inference.contract import ServerLost
+from orchestrator.inference.contract import Batch, ServerLost
 from orchestrator.telemetry.metrics import Metrics
 
 PLANE = np.ones((1, 2, 2), np.int8)
@@ -49,7 +48,7 @@ class Echo:
     async def slot(self) -> AsyncIterator["Echo"]:
         yield self
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         self.batches.append(n)
         if self.troubles:
             raise self.troubles.pop(0)
@@ -58,7 +57,7 @@ class Echo:
             raise InferenceFailed("not this time")
         if self.clock is not None:
             self.clock.present_s += self.takes_s
-        return self.symbols[:n, 0].astype(np.uint8)
+        return (self.symbols[:n, 0].astype(np.uint8),)
 
     async def ready(self) -> bool:
         return True
@@ -92,7 +91,7 @@ async def _batcher(decoder: Echo, clock: TurnedClock) -> AsyncIterator[Batcher]:
 async def test_a_frame_that_became_stale_while_it_waited_is_not_decoded() -> None:
     decoder, clock = Echo(), TurnedClock()
     async with _batcher(decoder, clock) as batcher:
-        waiting = asyncio.ensure_future(batcher.labels(_stream("a"), PLANE, 0, stale_at_s=1.5))
+        waiting = asyncio.ensure_future(batcher.infer(_stream("a"), PLANE, 0, stale_at_s=1.5))
         clock.present_s = 1.501
         assert await waiting is None
     assert decoder.batches == []
@@ -102,22 +101,22 @@ async def test_a_frame_that_never_becomes_stale_is_decoded_however_late() -> Non
     decoder, clock = Echo(), TurnedClock()
     clock.present_s = 1e9
     async with _batcher(decoder, clock) as batcher:
-        inferred = await batcher.labels(_stream("a"), PLANE, 0, stale_at_s=None)
+        inferred = await batcher.infer(_stream("a"), PLANE, 0, stale_at_s=None)
     assert inferred is not None
-    np.testing.assert_array_equal(inferred.labels, PLANE[0])
+    np.testing.assert_array_equal(inferred.outputs[0], PLANE[0])
 
 
 async def test_frames_of_several_streams_that_wait_share_a_batch_up_to_its_limit() -> None:
     decoder = Echo()
     async with _batcher(decoder, TurnedClock()) as batcher:
-        await asyncio.gather(*(batcher.labels(_stream(f"s{n}"), PLANE * n, 0, None) for n in range(6)))
+        await asyncio.gather(*(batcher.infer(_stream(f"s{n}"), PLANE * n, 0, None) for n in range(6)))
     assert sorted(decoder.batches) == [2, 4]
 
 
 async def test_a_failed_batch_is_tried_again_one_by_one() -> None:
     decoder = Echo(failures=1)
     async with _batcher(decoder, TurnedClock()) as batcher:
-        answers = await asyncio.gather(*(batcher.labels(_stream(f"s{n}"), PLANE, 0, None) for n in range(3)))
+        answers = await asyncio.gather(*(batcher.infer(_stream(f"s{n}"), PLANE, 0, None) for n in range(3)))
     assert all(answers)
     assert decoder.batches == [3, 1, 1, 1]
 
@@ -126,8 +125,8 @@ async def test_a_frame_that_fails_three_times_is_given_up() -> None:
     decoder = Echo(failures=3)
     async with _batcher(decoder, TurnedClock()) as batcher:
         with pytest.raises(InferenceFailed, match="3 tries"):
-            await batcher.labels(_stream("a"), PLANE, 0, None)
-        assert await batcher.labels(_stream("a"), PLANE, 0, None) is not None
+            await batcher.infer(_stream("a"), PLANE, 0, None)
+        assert await batcher.infer(_stream("a"), PLANE, 0, None) is not None
     assert decoder.batches == [1, 1, 1, 1]
 
 
@@ -135,10 +134,10 @@ async def test_a_frame_that_cannot_be_done_in_time_is_not_begun() -> None:
     clock = TurnedClock()
     decoder = Echo(clock=clock, takes_s=0.1)
     async with _batcher(decoder, clock) as batcher:
-        assert await batcher.labels(_stream("a"), PLANE, 0, stale_at_s=None) is not None
+        assert await batcher.infer(_stream("a"), PLANE, 0, stale_at_s=None) is not None
         now_s = clock()
-        assert await batcher.labels(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.099) is None
-        assert await batcher.labels(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.201) is not None
+        assert await batcher.infer(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.099) is None
+        assert await batcher.infer(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.201) is not None
 
 
 async def test_a_slow_decoder_still_gets_young_frames() -> None:
@@ -147,7 +146,7 @@ async def test_a_slow_decoder_still_gets_young_frames() -> None:
     async with _batcher(decoder, clock) as batcher:
         for _ in range(3):
             stale_at_s = clock() + 0.4  # of 500
-            assert await batcher.labels(_stream("a"), PLANE, 0, stale_at_s) is not None
+            assert await batcher.infer(_stream("a"), PLANE, 0, stale_at_s) is not None
 
 
 async def test_a_flood_rests_as_long_as_its_batch_took_and_others_go_meanwhile() -> None:
@@ -156,13 +155,13 @@ async def test_a_flood_rests_as_long_as_its_batch_took_and_others_go_meanwhile()
     flood, quiet = _stream("flood"), _stream("quiet")
     flood.skipped_share = 1.0
     async with _batcher(decoder, clock) as batcher:
-        await batcher.labels(quiet, PLANE, 0, None)
-        first, *more = [asyncio.ensure_future(batcher.labels(flood, PLANE, 0, None)) for _ in range(4)]
+        await batcher.infer(quiet, PLANE, 0, None)
+        first, *more = [asyncio.ensure_future(batcher.infer(flood, PLANE, 0, None)) for _ in range(4)]
         await first
         for _ in range(50):
             await asyncio.sleep(0)
         assert not any(answer.done() for answer in more)
-        assert await batcher.labels(quiet, PLANE, 0, None) is not None
+        assert await batcher.infer(quiet, PLANE, 0, None) is not None
         for answer in more:
             answer.cancel()
 
@@ -171,7 +170,7 @@ async def test_a_batch_whose_server_is_lost_goes_again_at_once_and_counts_as_no_
     decoder = Echo()
     decoder.troubles = [ServerLost("it died")] * 5
     async with _batcher(decoder, TurnedClock()) as batcher:
-        assert await batcher.labels(_stream("a"), PLANE, 0, None) is not None
+        assert await batcher.infer(_stream("a"), PLANE, 0, None) is not None
         assert batcher.ready
     assert decoder.batches == [1] * 6
 
@@ -181,8 +180,8 @@ async def test_frames_wait_in_their_order_while_the_decoder_is_away() -> None:
     decoder.troubles = [ServiceError("away"), ServiceError("away")]
     stream = _stream("a")
     async with _batcher(decoder, TurnedClock()) as batcher:
-        answers = await asyncio.gather(*(batcher.labels(stream, PLANE * n, 0, None) for n in range(4)))
-    assert [int(answer.labels[0, 0]) for answer in answers if answer] == [0, 1, 2, 3]
+        answers = await asyncio.gather(*(batcher.infer(stream, PLANE * n, 0, None) for n in range(4)))
+    assert [int(answer.outputs[0][0, 0]) for answer in answers if answer] == [0, 1, 2, 3]
 
 
 class Stubborn(Echo):
@@ -193,7 +192,7 @@ class Stubborn(Echo):
         self.swallow = swallow
         self.begun = asyncio.Event()
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         self.begun.set()
         while True:
             try:
@@ -212,7 +211,7 @@ async def test_a_batch_that_swallows_cancellations_holds_neither_the_batcher_nor
 
     batcher = Batcher(cast("Bundle", _NamedBundle()), connect, Metrics(), DispatchSettings(max_batch=4))
     running = asyncio.create_task(batcher.run())
-    waiting = asyncio.create_task(batcher.labels(_stream("a"), PLANE, 0, None))
+    waiting = asyncio.create_task(batcher.infer(_stream("a"), PLANE, 0, None))
     await decoder.begun.wait()
     running.cancel()
     done, _ = await asyncio.wait([running], timeout=20)

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.runtime.loop_guard import LoopGuard
 from orchestrator.discovery.address import Address
 from orchestrator.discovery.service_discovery import ServiceDiscovery
 from orchestrator.discovery.sources import parse_sources
-from orchestrator.inference.contract import ServerLost
+from orchestrator.inference.contract import Batch, ServerLost
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.pool import NoServer, ServerPool
 from orchestrator.inference.triton_model import ModelMissing
@@ -53,12 +52,12 @@ class OnServer:
     async def slot(self) -> AsyncIterator["OnServer"]:
         yield self
 
-    async def run(self, n: int) -> NDArray[np.uint8]:
+    async def run(self, n: int) -> Batch:
         await self.server.going.wait()
         if self.server.trouble is not None:
             raise self.server.trouble
         self.server.batches += 1
-        return np.zeros((n, 2, 2), np.uint8)
+        return (np.zeros((n, 2, 2), np.uint8),)
 
     async def ready(self) -> bool:
         return self.server.trouble is None

@@ -1,12 +1,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
+from tritonclient.utils import np_to_triton_dtype
 
 from narrows.contract.bundle import Bundle
-from narrows.runtime.triton_config import Backend, InstanceKind, fill_repository, model_config, model_name
+from narrows.contract.outputs import DTYPES, Output
+from narrows.runtime.triton_config import DATA_TYPES, Backend, InstanceKind, fill_repository, model_config, model_name
 
 BUNDLE = Path(__file__).parents[3] / "bundles" / "demo"
 
@@ -39,6 +42,23 @@ def test_it_is_a_model_configuration_with_the_bundles_shapes(
     assert list(labels.dims) == [bundle.manifest.input.height, bundle.manifest.input.width]
     (group,) = config.instance_group
     assert (group.count, model_config_pb2.ModelInstanceGroup.Kind.Name(group.kind)) == (instances, kind.value)
+
+
+def test_each_declared_output_is_in_it_in_its_order(bundle: Bundle) -> None:
+    scene = Output("scene", "scores", "float32", (3,), "raw")
+    two = replace(bundle, manifest=replace(bundle.manifest, schema=2, outputs=(*bundle.manifest.outputs, scene)))
+    config = parse(model_config(two))
+    assert [(item.name, item.data_type, list(item.dims)) for item in config.output] == [
+        ("labels", model_config_pb2.TYPE_UINT8, [360, 480]),
+        ("scene", model_config_pb2.TYPE_FP32, [3]),
+    ]
+    assert len(config.input) == 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_triton_has_a_name_for_every_dtype(dtype: str) -> None:
+    assert np_to_triton_dtype(np.dtype(dtype)) == DATA_TYPES[dtype]
+    assert f"TYPE_{DATA_TYPES[dtype]}" in model_config_pb2.DataType.keys()  # noqa: SIM118 - no mapping
 
 
 def test_batches_are_joined_without_the_settings_that_stall_triton(bundle: Bundle) -> None:

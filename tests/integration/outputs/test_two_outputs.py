@@ -1,0 +1,193 @@
+"""A bundle of two outputs on a real Triton: both come out of shared memory, and the label map is published as ever."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+from numpy.typing import NDArray
+
+from narrows.client.subscription import parse_entry
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import encode_symbols, symbol_digest
+from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.contract.outputs import Output
+from narrows.contract.wire import FeaturePacket, MaskPacket, StreamKeys
+from narrows.runtime.triton_config import fill_repository, model_name
+from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
+from orchestrator.dispatch.batcher import Batcher, Inferred
+from orchestrator.inference import TritonDecoder
+from orchestrator.servers import LocalRedis, LocalTriton
+
+MAX_BATCH = 4
+SHARDS = 4
+SCENE = Output("scene", "scores", "float32", (3,), "raw", ("least", "mean", "largest"))
+
+
+@pytest.fixture(scope="module")
+def two(demo_bundle: Bundle) -> Bundle:
+    """The demo bundle, with a second output beside its label map."""
+    manifest = replace(demo_bundle.manifest, schema=2, outputs=(*demo_bundle.manifest.outputs, SCENE))
+    return replace(demo_bundle, manifest=manifest)
+
+
+@pytest.fixture(scope="module")
+def repository(two: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``narrows export`` writes of it, run by a rule instead of its network."""
+    folder = tmp_path_factory.mktemp("models")
+    model = fill_repository(two, folder, max_batch=MAX_BATCH)
+    config = model / "configs" / "cpu.pbtxt"
+    config.write_text(config.read_text().replace('"onnxruntime"', '"python"'))
+    (model / "1" / "model.onnx").unlink()
+    shutil.copyfile(Path(__file__).with_name("model_of_two.py"), model / "1" / "model.py")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def triton(two: Bundle, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTriton]:
+    with LocalTriton.start(repository, tmp_path_factory.mktemp("run"), [model_name(two.id)]) as running:
+        yield running
+
+
+@asynccontextmanager
+async def connected(triton: LocalTriton, bundle: Bundle, **options: Any) -> AsyncIterator[TritonDecoder]:
+    decoder = await TritonDecoder.connect(triton.grpc_address, bundle, max_batch=MAX_BATCH, slots=1, **options)
+    try:
+        yield decoder
+    finally:
+        await decoder.close()
+
+
+def symbols_of(bundle: Bundle, seed: int) -> NDArray[np.int8]:
+    shape = bundle.manifest.latent.as_tuple()
+    return bundle.tables.silence(np.random.default_rng(seed).integers(-3, 4, shape).astype(np.int8), 0)
+
+
+def by_rule(bundle: Bundle, symbols: NDArray[np.int8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """What the model answers for one frame."""
+    sums = np.abs(symbols.astype(np.int32)).sum(axis=0) % 11
+    height, width = bundle.manifest.outputs[0].shape
+    labels = np.tile(sums, (height // sums.shape[0] + 1, width // sums.shape[1] + 1))[:height, :width]
+    scores = np.array([symbols.min(), symbols.mean(dtype=np.float64), symbols.max()], np.float32)
+    return labels.astype(np.uint8), scores
+
+
+@pytest.mark.parametrize("shared_memory", [True, False])
+async def test_both_outputs_of_each_frame_of_a_batch_come_back(
+    triton: LocalTriton,
+    two: Bundle,
+    shared_memory: bool,  # noqa: FBT001
+) -> None:
+    async with connected(triton, two, shared_memory=shared_memory) as decoder, decoder.slot() as slot:
+        for n in (MAX_BATCH, 3, 1):
+            frames = [symbols_of(two, seed) for seed in range(n)]
+            slot.symbols[:n], slot.levels[:n] = frames, 0
+            labels, scores = await slot.run(n)
+            assert [labels.dtype, scores.dtype] == [np.uint8, np.float32]
+            assert [labels.shape, scores.shape] == [(n, *two.manifest.outputs[0].shape), (n, 3)]
+            for i, symbols in enumerate(frames):
+                wanted = by_rule(two, symbols)
+                np.testing.assert_array_equal(labels[i], wanted[0])
+                np.testing.assert_allclose(scores[i], wanted[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shared_memory", [True, False])
+@pytest.mark.parametrize(
+    ("level", "message"),
+    [(200, "no finite number for output scene"), (201, "label 250 for output labels"), (202, "for output scene, not")],
+)
+async def test_values_that_cannot_be_fail_their_batch_by_name_and_no_other(
+    triton: LocalTriton,
+    two: Bundle,
+    level: int,
+    message: str,
+    shared_memory: bool,  # noqa: FBT001
+) -> None:
+    async with connected(triton, two, shared_memory=shared_memory) as decoder, decoder.slot() as slot:
+        slot.symbols[0], slot.levels[0] = symbols_of(two, 1), level
+        with pytest.raises(InferenceFailed, match=message):
+            await slot.run(1)
+        slot.levels[0] = 0
+        labels, _ = await slot.run(1)
+        np.testing.assert_array_equal(labels[0], by_rule(two, symbols_of(two, 1))[0])
+
+
+async def test_a_model_without_the_second_output_or_of_another_dtype_is_refused_at_once(
+    triton: LocalTriton, two: Bundle
+) -> None:
+    declared = two.manifest.outputs
+    for outputs in (declared[:1], (declared[0], Output("scene", "scores", "float16", (3,), "raw"))):
+        other = replace(two, manifest=replace(two.manifest, outputs=outputs))
+        with pytest.raises(ServiceError, match="the bundle needs"):
+            async with connected(triton, other):
+                pass
+
+
+async def test_the_dispatcher_publishes_the_label_map_and_holds_the_scores(
+    triton: LocalTriton, server: LocalRedis, client: redis.Redis, two: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Inferred | None] = []
+    infer = Batcher.infer
+
+    async def recording(self: Batcher, *given: Any) -> Inferred | None:
+        held.append(await infer(self, *given))
+        return held[-1]
+
+    monkeypatch.setattr(Batcher, "infer", recording)
+    keys, symbols = StreamKeys.of("cam-1", SHARDS), symbols_of(two, 5)
+    packet = FeaturePacket(
+        bundle_id=two.id,
+        epoch=1,
+        sequence=0,
+        capture_ms=0,
+        level=0,
+        shape=two.manifest.latent,
+        own_digest=symbol_digest(symbols),
+        payload=encode_symbols(symbols, two.tables, 0),
+    )
+    client.xadd(keys.features, {"p": packet.to_bytes()})
+    async with dispatching(server, triton, two):
+        entries: Any = await asyncio.to_thread(client.xread, {keys.outcomes: "0"}, None, 30_000)
+    (_, fields), *others = entries[0][1]
+    assert others == []
+    mask = parse_entry(fields)
+    assert isinstance(mask, MaskPacket)
+    labels, scores = by_rule(two, symbols)
+    np.testing.assert_array_equal(mask.labels, labels)
+    assert mask.to_bytes() == fields[b"p"], "one label map, written as MaskPacket v1"
+    (inferred,) = held
+    assert inferred is not None
+    assert [values.dtype for values in inferred.outputs] == [np.uint8, np.float32]
+    np.testing.assert_array_equal(inferred.outputs[0], labels)
+    np.testing.assert_allclose(inferred.outputs[1], scores, rtol=1e-6)
+
+
+@asynccontextmanager
+async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: Bundle) -> AsyncIterator[None]:
+    """A dispatcher while the context lasts."""
+
+    async def connect() -> Connected:
+        return Connected(
+            await TritonDecoder.connect(triton.grpc_address, bundle, max_batch=MAX_BATCH, slots=1, shared_memory=True)
+        )
+
+    store, stop = Store.connect(server.url), asyncio.Event()
+    try:
+        served = {bundle.id: (bundle, connect)}
+        dispatcher = await Dispatcher.create(store, served, DispatchSettings(drain_s=1.0), shards=SHARDS)
+        running = asyncio.create_task(dispatcher.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await running
+    finally:
+        await store.close()

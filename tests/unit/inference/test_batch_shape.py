@@ -1,0 +1,36 @@
+"""Where the parts of a batch lie in a slot's memory: none overlaps, each begins at a cache line."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from narrows.contract.outputs import Output
+from narrows.contract.outputs.labels import labels_output
+from orchestrator.inference.shape import BatchShape
+
+sides = st.integers(1, 40)
+labels = st.builds(labels_output, sides, sides, st.just(("road",)))
+scores = st.builds(lambda n: Output("scene", "scores", "float32", (n,), "raw"), sides)
+
+
+def test_one_label_map_lies_where_it_always_did() -> None:
+    shape = BatchShape(2, (3, 5, 7), (labels_output(4, 6, ("road",)),))
+    assert (shape.levels_at, shape.outputs_at) == (256, (320,))
+    assert shape.size_bytes >= 320 + 2 * 4 * 6
+
+
+@given(st.integers(1, 16), st.tuples(sides, sides, sides), st.lists(labels | scores, min_size=1, max_size=5))
+def test_parts_do_not_overlap_and_begin_at_a_cache_line(
+    max_batch: int, latent: tuple[int, int, int], outputs: list[Output]
+) -> None:
+    shape = BatchShape(max_batch, latent, tuple(outputs))
+    starts = [0, shape.levels_at, *shape.outputs_at, shape.size_bytes]
+    sizes = [
+        shape.symbols_bytes(max_batch),
+        shape.levels_bytes(max_batch),
+        *(output.size_bytes(max_batch) for output in outputs),
+    ]
+    assert all(start % 64 == 0 for start in starts[:-1])
+    for start, size, following in zip(starts, sizes, starts[1:], strict=False):
+        assert start + size <= following
