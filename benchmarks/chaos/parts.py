@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from orchestrator.servers.ports import LOOPBACK, free_ports
 from orchestrator.telemetry.faults import Cause
 
 SHARDS = 8
+_BEGAN = re.compile(r"event=fault_(met|recurs)\b")
 _READY_S = 300.0
 """An end to waiting on a machine that is busy; no promise."""
 _START_TIME = 16  # after state, parent and group: field 22 of proc_pid_stat(5)
@@ -64,7 +66,7 @@ class DispatcherProcess:
     def fault_lines(self, cause: Cause) -> list[str]:
         """The log lines that say that such a fault began."""
         lines = self._log.read_text().splitlines()
-        return [line for line in lines if "event=fault_met" in line and f"cause={cause.value} " in f"{line} "]
+        return [line for line in lines if _BEGAN.search(line) and f"cause={cause.value} " in f"{line} "]
 
     def _start(self) -> Guarded:
         return Guarded.start(self._command, log=self._log, grace_s=10.0, environment={"NARROWS_CONFIG": os.devnull})
