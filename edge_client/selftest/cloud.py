@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
@@ -15,6 +15,7 @@ from edge_client.transport.link import connect, name_failure, read_record
 from edge_client.transport.server_clock import Sample
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.records.report import DispatcherReport
 from narrows.contract.wire import Control, Install, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD, ScaleKeys
 from narrows.runtime.finding import Finding, fail, ok, warn
@@ -152,14 +153,13 @@ def _clock(client: redis.Redis) -> Finding:
 
 def _served(client: redis.Redis, bundle: Bundle) -> Finding:
     try:
-        reports = client.hgetall(ScaleKeys.REPORTS)
-        served = {name for report in reports.values() for name in json.loads(report)["bundles"]}
+        reports: Any = client.hgetall(ScaleKeys.REPORTS)
+        served = {name for report in reports.values() for name in DispatcherReport.parse(report).bundles}
     except NoPermissionError:
         return ok("cloud", "cannot be seen from here: this user may not, and need not")
-    except (RedisError, ValueError, KeyError, TypeError) as error:
-        return warn(
-            "cloud", f"what is served cannot be read: {words_of(error)}", "`narrows doctor` in the cloud sees more"
-        )
+    except (RedisError, RecordError) as error:
+        words = words_of(error) if isinstance(error, RedisError) else str(error)
+        return warn("cloud", f"what is served cannot be read: {words}", "`narrows doctor` in the cloud sees more")
     if not served:
         return warn("cloud", "no dispatcher has reported", "frames will wait in Redis: start one")
     if bundle.hex_id not in served:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl
 
+MOST_BODY_BYTES = 256 << 10
 _MOST_TARGET = 4096
 _MOST_QUERIES = 8
 _TARGET = re.compile(r"(?P<api>/v1\.[1-9][0-9])?(?P<path>/[A-Za-z0-9_./-]+)(?:\?(?P<query>[!-~]*))?")

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from narrows.contract.errors import RecordError
+from narrows.contract.json_text import decode_json, decode_object
 from orchestrator.containers.clone import (
     Inspected,
     belongs,
@@ -23,8 +25,8 @@ from orchestrator.containers.clone import (
     networks_of,
     number_of,
 )
-from orchestrator.engine_proxy.asked import Action, Denied, DockerRequest
-from orchestrator.engine_proxy.upstream import Answer, Engine
+from orchestrator.engine_proxy.asked import MOST_BODY_BYTES, Action, Denied, DockerRequest
+from orchestrator.engine_proxy.upstream import MOST_ANSWER_BYTES, Answer, Engine
 
 _YES, _NO = ("1", "true", "True"), ("0", "false", "False", "")
 _MOST_REPLICAS = 999
@@ -75,7 +77,10 @@ class Gate:
         """
         if body and asked.action not in (Action.CREATE, Action.CONNECT, Action.UPDATE):
             raise Denied("body", f"{asked.action} takes no body")
-        return await self._does[asked.action](asked, body)
+        try:
+            return await self._does[asked.action](asked, body)
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise Denied("answer", f"the engine's answer lacks what is needed: {error!r}", 502) from None
 
     # ---- reading
 
@@ -166,7 +171,7 @@ class Gate:
         answer = await self._engine.ask("GET", f"{asked.api}/services/{asked.subject}", {})
         if answer.status != 200:
             return answer
-        service = json.loads(answer.body)
+        service = _said(answer)
         if asked.query.get("version") != str(service["Version"]["Index"]):
             raise Denied("version", "update out of sequence", 409)
         replicas = _replicas_in(wish.pop("Mode", None))
@@ -185,7 +190,7 @@ class Gate:
         answer = await self._engine.ask("GET", f"{api}/containers/{container}/json", {})
         if answer.status != 200:
             raise Denied("unknown", f"no such container: {container}", 404)
-        inspected = json.loads(answer.body)
+        inspected = _said(answer)
         labels = inspected["Config"].get("Labels") or {}
         if not self._allowed.project or not belongs(labels, self._allowed.project, self._allowed.service):
             raise Denied("not_ours", f"this container is no replica of {self._allowed.project}/{self._allowed.service}")
@@ -193,7 +198,7 @@ class Gate:
 
     async def _replicas(self, api: str) -> AsyncIterator[Inspected]:
         listed = await self._list(DockerRequest(Action.LIST, api, "", {"all": "1"}), b"")
-        for each in json.loads(listed.body) if listed.status == 200 else ():
+        for each in _said(listed) if listed.status == 200 else ():
             yield (await self._ours(api, each["Id"]))[1]
 
     def _number_in(self, name: str) -> int:
@@ -211,12 +216,17 @@ class Gate:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        parsed = _compact(json.loads(body))
-    except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise Denied("body", "the body is no JSON object")
+        parsed: dict[str, Any] = _compact(decode_object(body, what="the body", most_bytes=MOST_BODY_BYTES))
+    except (RecordError, RecursionError) as error:
+        raise Denied("body", str(error)) from None
     return parsed
+
+
+def _said(answer: Answer) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return decode_json(answer.body, what="the engine's answer", most_bytes=MOST_ANSWER_BYTES)
+    except RecordError as error:
+        raise Denied("answer", str(error), 502) from None
 
 
 def _compact(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -10,10 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, g
 
 from narrows.runtime.http import token_needed
 from narrows.runtime.listening import brings
-from orchestrator.engine_proxy.asked import Denied, read_line
+from orchestrator.engine_proxy.asked import MOST_BODY_BYTES, Denied, read_line
 from orchestrator.engine_proxy.gate import Gate
 
-MOST_BODY_BYTES = 256 << 10
 _METRICS, _PING = "/metrics", "/_ping"  # the latter is how a health check asks whether it lives
 _log = structlog.get_logger(__name__)
 

@@ -31,6 +31,7 @@ _CHANNEL = [
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
 _CONTROL_S, _LOAD_S = 5.0, 300.0
+_STAMP_DIGITS = 18  # a count of more is nobody's of ours, and is begun anew
 _ALIVE_S = 2.0  # frames wait for this answer; a server that owes it too is frozen as a whole, and reloading is in vain
 
 
@@ -242,7 +243,7 @@ class TritonModel:
         parameters = config.setdefault("parameters", {})
         stamp = parameters.get("reloaded", {}).get("string_value", "")
         if self._stamp in {None, stamp}:
-            stamp = str(int(stamp or 0) + 1)
+            stamp = str(int(stamp) + 1 if stamp.isdecimal() and len(stamp) < _STAMP_DIGITS else 1)
             parameters["reloaded"] = {"string_value": stamp}
             await self._ask(self._client.load_model(self.name, config=json.dumps(config), client_timeout=_LOAD_S))
         self._stamp = stamp

@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from narrows.contract.errors import RecordError
+from narrows.contract.records.frame_journal import FilmedFrame
 from narrows.contract.wire import FrameIdentity
 from narrows.contract.wire.keys import check_stream_id
 
@@ -42,10 +43,10 @@ class _Journal:
 
     def _take(self, line: bytes) -> None:
         try:
-            raw = json.loads(line)
-            self.names[FrameIdentity(int(raw["epoch"]), int(raw["sequence"]))] = str(raw["name"])
-        except (ValueError, KeyError, TypeError):
+            filmed = FilmedFrame.parse(line)
+        except RecordError:
             return  # the last line sums up; a journal cut short is none of the page's business
+        self.names[filmed.identity] = filmed.name
         while len(self.names) > _KEPT:
             self.names.popitem(last=False)
 

@@ -21,11 +21,13 @@ CORPUS = BUILD / "corpus"
 CODEC = "codec"
 SHARES = {
     "feature": 0.15,
-    "sealed": 0.1,
+    "sealed": 0.05,
+    "json": 0.05,
+    "coco": 0.05,
     "frame": 0.2,
     "sealed_frame": 0.1,
     "context": 0.1,
-    "mask": 0.1,
+    "mask": 0.05,
     "record": 0.15,
     CODEC: 0.1,
 }

@@ -6,6 +6,7 @@ that mutations get past them; ``seeds`` are valid inputs to mutate.
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from collections.abc import Callable
@@ -25,7 +26,10 @@ from narrows.contract.errors import (
     SealRefused,
     SecretError,
 )
+from narrows.contract.json_text import decode_json
 from narrows.contract.outputs import Output
+from narrows.contract.records.frame_journal import JournalLine
+from narrows.contract.records.readiness import Readiness
 from narrows.contract.records.report import BundleReport, DispatcherReport, ServerReport, StreamRates
 from narrows.contract.seal import CameraKey, Keyring, Root, open_frame, open_packet, seal_frame, seal_packet
 from narrows.contract.wire import (
@@ -57,6 +61,7 @@ from narrows.contract.wire.keys import parse_feature_key
 from narrows.contract.wire.mask import class_areas
 from narrows.contract.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
 from narrows.contract.wire.scale_order import ScaleOrder
+from narrows.models.dataset.coco import filled, parse_instances
 from orchestrator.discovery.record import ServerRecord
 from orchestrator.scaling.journal import JournalEntry
 from orchestrator.scaling.status import ServerLine, Status
@@ -191,7 +196,31 @@ RECORDS: tuple[tuple[Callable[[bytes], Any], Callable[[Any], bytes]], ...] = (
     (JournalEntry.parse, JournalEntry.to_json),
     (Manifest.parse, Manifest.to_json),
     (Int8Decoder.parse, Int8Decoder.to_json),
+    (Readiness.parse, Readiness.to_json),
+    (JournalLine.parse, JournalLine.to_json),
 )
+
+
+def json_text(data: bytes) -> None:
+    """What is read has numbers that every reader holds, and is read again from what is written of it."""
+    try:
+        found = decode_json(data, what="it", most_bytes=1 << 16)
+    except RecordError:
+        return
+    assert decode_json(json.dumps(found, allow_nan=False).encode(), what="it", most_bytes=1 << 20) == found
+
+
+def coco(data: bytes) -> None:
+    """Outlines become masks of the picture's size."""
+    try:
+        found = parse_instances(data)
+    except RecordError:
+        return
+    for each in found.annotations:
+        try:
+            assert filled(bytes(each.segmentation), (8, 10)).shape == (8, 10)
+        except RecordError:
+            continue
 
 
 def with_packet_crc(data: bytes) -> bytes:
@@ -348,11 +377,18 @@ def _records() -> tuple[bytes, ...]:
         JournalEntry("scale_up", 3, 1, ("load_high",), "9 streams", "one").to_json(),
         MANIFEST.to_json(),
         Int8Decoder("ab", "cd", 5, 10, 10, (0.1, -0.2), (0.99, 0.98)).to_json(),
+        Readiness(ready=False, reasons=("Redis is away",)).to_json(),
+        JournalLine(1767225600123, 7, "picture7", 1767225600456, 500, sent=False, reason="queue_full").to_json(),
     )
     seeds = tuple(bytes([index]) + data for index, data in enumerate(written))
     return (*seeds, bytes([written.index(MANIFEST.to_json())]) + DECLARING.to_json())
 
 
+_COCO = (
+    b'{"images":[{"id":1,"file_name":"a.jpg","width":10,"height":8}],"annotations":['
+    b'{"image_id":1,"category_id":1,"iscrowd":0,"segmentation":[[1,1,4.5,1,4,5]]},'
+    b'{"image_id":1,"category_id":1,"iscrowd":1,"segmentation":{"counts":[70,10],"size":[8,10]}}]}'
+)
 TARGETS = {
     target.name: target
     for target in (
@@ -363,5 +399,7 @@ TARGETS = {
         Target("context", context, tuple(found.encoded for found in CONTEXTS.values())),
         Target("mask", mask, _masks(), with_mask_crc),
         Target("record", record, _records()),
+        Target("json", json_text, (b'[{"a":[1,-2.5e3,true,null]},"x",18446744073709551615]', b'{"a":{"b":[[]]}}')),
+        Target("coco", coco, (_COCO,)),
     )
 }

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, to_builtins
 
 from narrows.contract.errors import BundleError, RecordError
+from narrows.contract.json_text import decode_object
 from narrows.contract.outputs import Output, check_outputs
 from narrows.contract.outputs.labels import KIND as LABELS
 from narrows.contract.outputs.labels import labels_output
 from narrows.contract.wire.feature import LatentShape
-from narrows.contract.wire.record import Count, decode_object, decode_record
+from narrows.contract.wire.record import Count, decode_record
 
 SCHEMAS = (1, 2)
 """Schema 1 has one cut, the bottleneck, and one output, a label map of the picture's size; schema 2 declares both."""

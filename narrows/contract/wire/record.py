@@ -1,14 +1,11 @@
-"""The one door for JSON records: bytes become a typed, frozen value, or a RecordError that names the field.
+"""Typed JSON records: bytes become a frozen value, or a RecordError that names the field.
 
-Whatever the bytes, nothing else is raised. Refused here, beside what does not fit the type: more bytes than allowed,
-bytes that are no UTF-8 (RFC 8259, section 8.1), an unpaired surrogate, NaN and infinities, numbers beyond a float,
-a key that stands twice (readers differ in which one counts; RFC 8259, section 4), nesting that no parser can follow.
+They come through the one door for JSON (:mod:`narrows.contract.json_text`). Beside what that refuses, so is whatever
+does not fit the type, and an unpaired surrogate.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -16,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from narrows.contract.errors import RecordError
+from narrows.contract.json_text import decode_object
 
 T = TypeVar("T")
 
@@ -73,39 +71,11 @@ def decode_record(data: bytes, kind: type[T], *, what: str, most_bytes: int) -> 
         raise RecordError(f"{what}: {_in_words(str(error), raw)}") from None
 
 
-def decode_object(data: bytes, *, what: str, most_bytes: int) -> dict[str, Any]:
-    """Read a JSON object whose fields are read one by one.
-
-    Raises:
-        RecordError: too long, or no JSON object as :mod:`this module <narrows.contract.wire.record>` takes it.
-    """
-    if len(data) > most_bytes:
-        raise RecordError(f"{what} of {len(data)} bytes; at most {most_bytes} are read")
-    try:
-        raw = json.loads(str(data, "utf-8"), object_pairs_hook=_checked)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{what} is no JSON: {error}") from None
-    if not isinstance(raw, dict):
-        raise RecordError(f"{what} must be a JSON object")
-    return raw
-
-
 def _check_version(raw: dict[str, Any], kind: type, what: str) -> None:
     config = getattr(kind, "__struct_config__", None)
     if config is not None and config.tag is not None and raw.get(config.tag_field) != config.tag:
         found = repr(raw.get(config.tag_field))[:_SHOWN]
         raise RecordError(f"{what} of version {found}; this build reads {config.tag_field} = {config.tag}")
-
-
-def _checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"key {name[:_SHOWN]!r} stands twice")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name[:_SHOWN]!r} is no finite number")
-        found[name] = value
-    return found
 
 
 def _in_words(message: str, raw: dict[str, Any]) -> str:

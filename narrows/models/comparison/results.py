@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from narrows.contract.errors import RecordError
+from narrows.contract.json_text import decode_json
+
+_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,9 @@ class Results:
 
 def _json(path: Path) -> Any:  # noqa: ANN401 -- whatever the file holds is checked by the caller
     try:
-        return json.loads(path.read_text())
+        return decode_json(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
     except OSError as error:
         raise RecordError(f"{path}: {error.strerror}; `make bench-rate` writes it") from None
-    except json.JSONDecodeError as error:
-        raise RecordError(f"{path} is no JSON: {error}") from None
 
 
 def _frame(entry: dict[str, Any], folder: Path) -> ComparedFrame:

@@ -14,21 +14,22 @@ classes left out. Stuff has the 171 classes that COCO-Stuff annotates, numbered 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from narrows.client.painting import colour_wheel
-from narrows.contract.errors import DatasetError
-from narrows.models.dataset.folder import ClassList
+from narrows.contract.errors import DatasetError, RecordError
+from narrows.models.dataset.folder import ClassList, Side
 from narrows.models.dataset.pictures import LabelledPicture, of_one_size
 from narrows.runtime.pictures import read_labels, read_picture
 
@@ -52,6 +53,48 @@ def _class_list(names: Sequence[str]) -> ClassList:
 VOC_CLASSES = _class_list(["background", *(name for _, name in VOC)])
 
 
+class _Picture(msgspec.Struct, frozen=True):
+    id: int
+    file_name: str
+    width: Side
+    height: Side
+
+
+class _RunLengths(msgspec.Struct, frozen=True):
+    """Lengths of runs, column by column, the first of what is outside."""
+
+    counts: list[Annotated[int, Meta(ge=0, le=1 << 32)]]
+
+
+Place = Annotated[float, Meta(ge=-(1 << 20), le=1 << 20)]
+_OUTLINE = msgspec.json.Decoder(list[list[Place]] | _RunLengths)
+
+
+class _Annotation(msgspec.Struct, frozen=True):
+    image_id: int
+    category_id: int
+    segmentation: msgspec.Raw
+    iscrowd: int = 0
+
+
+class Instances(msgspec.Struct, frozen=True):
+    """``instances_SPLIT2017.json``, as far as it is read; outlines wait until their picture is.
+
+    Half a gigabyte for COCO's own, so it is read typed at once and not by way of :mod:`narrows.contract.json_text`.
+    """
+
+    images: list[_Picture]
+    annotations: list[_Annotation]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An outline, as the file has it, and the number of what is in it."""
+
+    number: int
+    outline: bytes
+
+
 @dataclass(frozen=True)
 class CocoVocDataset:
     """The VOC subset of a split; names are picture files without their suffix."""
@@ -59,7 +102,7 @@ class CocoVocDataset:
     root: Path
     split: str
     names: tuple[str, ...]
-    shapes: Mapping[str, Sequence[Mapping[str, Any]]]
+    shapes: Mapping[str, Sequence[Shape]]
     sizes: Mapping[str, tuple[int, int]]
     classes: ClassList = VOC_CLASSES
 
@@ -72,19 +115,13 @@ class CocoVocDataset:
         """
         path = root / "annotations" / f"instances_{split}2017.json"
         try:
-            raw = json.loads(path.read_text())
-            files = {int(image["id"]): Path(image["file_name"]).stem for image in raw["images"]}
-            sizes = {Path(each["file_name"]).stem: (int(each["width"]), int(each["height"])) for each in raw["images"]}
-            numbers = {coco_id: number for number, (coco_id, _) in enumerate(VOC, 1)}
-            shapes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-            for shape in raw["annotations"]:
-                if shape["category_id"] in numbers:
-                    number = IGNORED if shape.get("iscrowd") else numbers[shape["category_id"]]
-                    shapes[files[shape["image_id"]]].append({"number": number, "outline": shape["segmentation"]})
+            instances = parse_instances(path.read_bytes())
+            shapes = _shapes_of(instances)
         except FileNotFoundError:
             raise DatasetError(f"{path} is missing: unpack annotations_trainval2017.zip into {root}") from None
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DatasetError(f"{path} is no COCO instances file: {type(error).__name__}: {error}") from None
+        except RecordError as error:
+            raise DatasetError(f"{path} is no COCO instances file: {error}") from None
+        sizes = {Path(each.file_name).stem: (each.width, each.height) for each in instances.images}
         if not shapes:
             raise DatasetError(f"{path} has no picture with one of VOC's 20 classes")
         return cls(root, split, tuple(sorted(shapes)), shapes, sizes)
@@ -108,10 +145,10 @@ class CocoVocDataset:
         if (width, height) != self.sizes[name]:
             raise DatasetError(f"{path} is, upright, {(width, height)}; its outlines are for {self.sizes[name]}")
         labels = np.zeros((height, width), np.uint8)
-        for shape in sorted(self.shapes[name], key=lambda each: each["number"] != IGNORED):
+        for shape in sorted(self.shapes[name], key=lambda each: each.number != IGNORED):
             try:
-                labels[_filled(shape["outline"], (height, width))] = shape["number"]
-            except (KeyError, TypeError, ValueError) as error:
+                labels[filled(shape.outline, (height, width))] = shape.number
+            except RecordError as error:
                 raise DatasetError(
                     f"{path}: an outline in instances_{self.split}2017.json is broken: {error}"
                 ) from None
@@ -187,14 +224,51 @@ def _read_labels(path: Path) -> dict[int, str]:
     return {number: named[number] for number in wanted}
 
 
-def _filled(outline: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:  # noqa: ANN401 -- as the file has it
-    """Polygons ``[[x, y, ...], ...]`` or uncompressed run lengths ``{"counts": [...], "size": [h, w]}``, to a mask."""
-    if isinstance(outline, dict):
-        counts = [int(count) for count in outline["counts"]]
-        inside = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+def parse_instances(data: bytes) -> Instances:
+    """Read an instances file, whatever the bytes.
+
+    Raises:
+        RecordError: it is none.
+    """
+    try:
+        return msgspec.json.decode(data, type=Instances)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise RecordError(str(error)) from None
+
+
+def _shapes_of(instances: Instances) -> dict[str, list[Shape]]:
+    names = {image.id: Path(image.file_name).stem for image in instances.images}
+    numbers = {coco_id: number for number, (coco_id, _) in enumerate(VOC, 1)}
+    shapes: dict[str, list[Shape]] = defaultdict(list)
+    for each in instances.annotations:
+        if each.category_id in numbers:
+            if each.image_id not in names:
+                raise RecordError(f"an annotation is of image {each.image_id}, which is not listed")
+            number = IGNORED if each.iscrowd else numbers[each.category_id]
+            shapes[names[each.image_id]].append(Shape(number, bytes(each.segmentation)))
+    return shapes
+
+
+def filled(outline: bytes, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Polygons ``[[x, y, ...], ...]`` or uncompressed run lengths ``{"counts": [...], "size": [h, w]}``, to a mask.
+
+    Raises:
+        RecordError: it is neither, or its runs are not as long as the picture.
+    """
+    try:
+        parsed = _OUTLINE.decode(outline)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise RecordError(str(error)) from None
+    if isinstance(parsed, _RunLengths):
+        if sum(parsed.counts) != shape[0] * shape[1]:
+            raise RecordError(f"its runs are of {sum(parsed.counts)} pixels, the picture has {shape[0] * shape[1]}")
+        inside = np.repeat(np.arange(len(parsed.counts)) % 2 == 1, parsed.counts)
         return inside.reshape(shape[1], shape[0]).T
     image = Image.new("1", (shape[1], shape[0]))
     pen = ImageDraw.Draw(image)
-    for polygon in outline:
-        pen.polygon([float(value) for value in polygon], fill=1)
+    for polygon in parsed:
+        try:
+            pen.polygon(polygon, fill=1)
+        except (TypeError, ValueError) as error:
+            raise RecordError(f"a polygon of {len(polygon)} numbers: {error}") from None
     return np.asarray(image)

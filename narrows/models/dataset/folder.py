@@ -12,17 +12,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import numpy as np
+from msgspec import Meta
 
-from narrows.contract.errors import DatasetError
+from narrows.contract.errors import DatasetError, RecordError
+from narrows.contract.wire.record import Record
 from narrows.models.dataset.pictures import LabelledPicture, of_one_size
 from narrows.runtime.pictures import PICTURE_SUFFIXES, read_labels, read_picture
+
+Colour = Annotated[int, Meta(ge=0, le=255)]
+Side = Annotated[int, Meta(ge=1, le=1 << 16)]
+
+
+class _ListedClasses(Record, frozen=True):
+    """``classes.json``."""
+
+    what: ClassVar[str] = "classes.json"
+
+    classes: tuple[str, ...]
+    ignore_index: Annotated[int, Meta(ge=0, le=255)]
+    size: tuple[Side, Side]
+    palette: tuple[tuple[Colour, Colour, Colour], ...]
 
 
 @dataclass(frozen=True)
@@ -42,21 +58,18 @@ class ClassList:
             DatasetError: the file is missing, no JSON, or lacks a field.
         """
         try:
-            raw = json.loads(path.read_text())
-            ignore = int(raw["ignore_index"])
-            kept = [i for i in range(len(raw["classes"])) if i != ignore]
-            if kept != list(range(len(kept))):
-                raise DatasetError(f"{path}: ignore_index must come after the real classes, found {ignore}")
-            width, height = (int(v) for v in raw["size"])
-            colours = [tuple(int(v) for v in raw["palette"][i]) for i in kept]
+            listed = _ListedClasses.parse(path.read_bytes())
         except FileNotFoundError:
             raise DatasetError(f"{path} is missing: every data set folder needs a classes.json") from None
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
-            raise DatasetError(
-                f"{path}: {type(error).__name__}: {error}; see narrows/models/dataset/folder.py"
-            ) from None
-        palette = tuple((r, g, b) for r, g, b in colours)
-        return cls(tuple(raw["classes"][i] for i in kept), ignore, (width, height), palette)
+        except RecordError as error:
+            raise DatasetError(f"{path}: {error}; see narrows/models/dataset/folder.py") from None
+        ignored = listed.ignore_index
+        kept = [i for i in range(len(listed.classes)) if i != ignored]
+        if kept != list(range(len(kept))):
+            raise DatasetError(f"{path}: ignore_index must come after the real classes, found {ignored}")
+        if len(listed.palette) < len(kept):
+            raise DatasetError(f"{path}: palette has {len(listed.palette)} colours for {len(kept)} classes")
+        return cls(listed.classes[: len(kept)], ignored, listed.size, listed.palette[: len(kept)])
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from narrows.contract.errors import RecordError
-from narrows.contract.wire import FrameIdentity
-
-
-@dataclass(frozen=True, slots=True)
-class JournalLine:
-    """One frame: which, which picture it was, when it was taken, how large, and why it was given up, if it was."""
-
-    identity: FrameIdentity
-    name: str
-    capture_ms: int
-    size_bytes: int
-    reason: str | None
+from narrows.contract.records.frame_journal import JournalLine, sums_up
 
 
 @dataclass
@@ -51,16 +38,4 @@ def parse_line(line: bytes) -> JournalLine | None:
     Raises:
         RecordError: it is not of the journal's form.
     """
-    try:
-        raw = json.loads(line)
-        if raw.get("end"):
-            return None
-        return JournalLine(
-            identity=FrameIdentity(int(raw["epoch"]), int(raw["sequence"])),
-            name=str(raw["name"]),
-            capture_ms=int(raw["capture_ms"]),
-            size_bytes=int(raw["bytes"]),
-            reason=None if raw["sent"] else str(raw["reason"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"a journal line cannot be read: {type(error).__name__}: {error}") from None
+    return None if sums_up(line) else JournalLine.parse(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -17,7 +16,8 @@ from typing import Any, Self
 from rich.console import Console
 
 from narrows.contract.bundle import Bundle
-from narrows.contract.errors import ServiceError
+from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.json_text import decode_object
 from narrows.ops.demo.steps import step
 from narrows.runtime.direct import open_url
 from narrows.runtime.redis import connect, named_errors
@@ -28,6 +28,7 @@ from orchestrator.servers.own_folder import own_folder
 from orchestrator.servers.ports import LOOPBACK, free_ports
 
 _READY_S = 60.0
+_MOST_ANSWER_BYTES = 1 << 20
 _FOLDER_PREFIX = "stack-"
 _ALONE = {"NARROWS_CONFIG": os.devnull}  # the sections of a narrows.toml here are for programs that people start
 
@@ -223,8 +224,9 @@ def _wait_ready(process: Guarded, address: str, path: str = "/readyz") -> None:
 def _get_json(url: str) -> dict[str, Any]:
     try:
         with open_url(url, 5.0) as answer:
-            return dict(json.load(answer))
-    except (urllib.error.URLError, OSError, ValueError) as error:
+            body = answer.read(_MOST_ANSWER_BYTES + 1)
+        return decode_object(body, what="its answer", most_bytes=_MOST_ANSWER_BYTES)
+    except (urllib.error.URLError, OSError, RecordError) as error:
         raise ServiceError(f"Triton does not answer at {url}: {error}") from None
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from narrows.client.subscription import Outcome
+from narrows.contract.records.frame_journal import JournalLine
 from narrows.contract.wire import FrameIdentity, MaskPacket
 from narrows.models.evaluation import ConfusionMatrix
 from narrows.ops.demo.account import StreamAccount
-from narrows.ops.demo.journal import JournalLine
 from narrows.ops.demo.overlays import OverlayWriter
 from narrows.ops.demo.reel import Reel
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import urllib.error
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from narrows.contract.errors import RecordError
+from narrows.contract.records.readiness import Readiness
 from narrows.runtime.direct import open_url
 from narrows.runtime.finding import Finding, fail, ok, warn
 from orchestrator.telemetry.health import LOAD, Severity
@@ -45,14 +46,17 @@ def gather(address: str, token: str | None = None) -> DispatcherFacts:
     base = address.rstrip("/")
     base = base if "://" in base else f"http://{base}"
     status, body = _get(f"{base}/readyz", token)
-    answer = json.loads(body)
-    if not isinstance(answer, dict) or not isinstance(answer.get("ready"), bool) or status not in (200, 503):
-        raise ValueError(f"/readyz answers {status} {body[:60]!r}")
+    try:
+        readiness = Readiness.parse(body)
+    except RecordError as error:
+        raise ValueError(f"/readyz answers {status} {body[:60]!r}: {error}") from None
+    if status not in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE):
+        raise ValueError(f"/readyz answers {status}")
     allowed, metrics = _get(f"{base}/metrics", token)
     if allowed == HTTPStatus.UNAUTHORIZED:
         raise PermissionError("it says how it is to those who bring the token: give --http-token")
     loads = {bundle: float(value) for bundle, value in _LOAD.findall(metrics.decode("utf-8", "replace"))}
-    return DispatcherFacts(base, tuple(map(str, answer.get("reasons", ()))), loads)
+    return DispatcherFacts(base, readiness.reasons, loads)
 
 
 def judge(facts: DispatcherFacts) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ READS_CAMERA_BYTES = {
 }
 ENGINE_PROXY = {
     *("narrows", "narrows.contract", "narrows.runtime", "orchestrator.containers"),
-    *("narrows.cli", "narrows.runtime.config", "narrows.contract.errors"),
+    *("narrows.cli", "narrows.runtime.config", "narrows.contract.errors", "narrows.contract.json_text"),
     *("narrows.runtime.direct", "narrows.runtime.listening", "narrows.runtime.redact", "narrows.contract.secret_files"),
     *(
         "orchestrator",

@@ -53,8 +53,11 @@ def test_an_unknown_split_is_named_with_those_that_exist(root: Path) -> None:
     ("breakage", "message"),
     [
         (lambda root: (root / "classes.json").unlink(), "classes.json is missing"),
-        (lambda root: (root / "classes.json").write_text("{"), "JSONDecodeError"),
-        (lambda root: (root / "classes.json").write_text("{}"), "KeyError"),
+        (lambda root: (root / "classes.json").write_text("{"), "is no JSON"),
+        (lambda root: (root / "classes.json").write_text("{}"), "missing required field"),
+        (lambda root: (root / "classes.json").write_text(json.dumps(CLASSES | {"size": [10**30, 1]})), "64 bits"),
+        (lambda root: (root / "classes.json").write_text(json.dumps(CLASSES | {"size": [float("nan"), 1]})), "finite"),
+        (lambda root: (root / "classes.json").write_text(json.dumps(CLASSES | {"palette": []})), "0 colours"),
         (lambda root: (root / "classes.json").write_text(json.dumps(CLASSES | {"ignore_index": 0})), "after the real"),
         (lambda root: (root / "train.txt").write_text("\n"), "lists no sample"),
         (lambda root: (root / "images/train/a.jpg").unlink(), "a.jpg .* is missing"),

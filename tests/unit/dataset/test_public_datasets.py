@@ -109,7 +109,7 @@ def test_a_coco_file_that_is_missing_or_broken_is_named(coco: Path) -> None:
         data.read("000000000139")
     path = coco / "annotations/instances_val2017.json"
     path.write_text('{"images": [], "annotations": [{}]}')
-    with pytest.raises(DatasetError, match=r"instances_val2017.json is no COCO instances file: KeyError"):
+    with pytest.raises(DatasetError, match=r"instances_val2017.json is no COCO instances file: .*image_id"):
         CocoVocDataset.open(coco, "val")
     path.write_text('{"images": [], "annotations": []}')
     with pytest.raises(DatasetError, match="no picture with one of VOC's 20 classes"):
@@ -125,6 +125,25 @@ def test_a_broken_outline_names_its_picture(coco: Path) -> None:
     path.write_text(json.dumps(raw))
     with pytest.raises(DatasetError, match=r"000000000139.jpg: an outline"):
         CocoVocDataset.open(coco, "val").read("000000000139")
+
+
+@pytest.mark.parametrize(
+    "outline", ['{"counts": [70, 10000000000]}', '{"counts": "abc"}', "[[1e300, 1, 2, 3]]", "[[1, 2, 3]]", "3", "{}"]
+)
+def test_an_outline_that_is_none_is_named_whatever_its_numbers(coco: Path, outline: str) -> None:
+    path = coco / "annotations/instances_val2017.json"
+    raw = json.loads(path.read_text())
+    raw["annotations"][2]["segmentation"] = json.loads(outline)
+    path.write_text(json.dumps(raw))
+    with pytest.raises(DatasetError, match=r"000000000139.jpg: an outline"):
+        CocoVocDataset.open(coco, "val").read("000000000139")
+
+
+@pytest.mark.parametrize("text", ["NaN", "[" * 5000, '{"images": 3}', '{"images": [{"id": 1e999}], "annotations": []}'])
+def test_an_instances_file_of_any_bytes_is_named(coco: Path, text: str) -> None:
+    (coco / "annotations/instances_val2017.json").write_text(text)
+    with pytest.raises(DatasetError, match="is no COCO instances file"):
+        CocoVocDataset.open(coco, "val")
 
 
 def test_stuff_is_numbered_without_gaps(stuff: Path) -> None:

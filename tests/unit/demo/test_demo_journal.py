@@ -49,7 +49,10 @@ def test_the_line_that_sums_up_is_no_frame() -> None:
     assert parse_line(b'{"end":true,"frames_sent":3}') is None
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"nothing", b'{"sequence":"x"}'])
+HOSTILE = (line(1).replace(b"1001", bad) for bad in (b"NaN", b"1e999", b"9" * 400, b"-1"))
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"nothing", b'{"sequence":"x"}', b"[" * 5000, *HOSTILE])
 def test_what_is_no_journal_is_a_named_error(data: bytes) -> None:
     with pytest.raises(RecordError, match="journal"):
         parse_line(data)

@@ -11,9 +11,9 @@ from PIL import Image
 
 from narrows.client.painting import Legend
 from narrows.contract.errors import DatasetError
+from narrows.contract.records.frame_journal import JournalLine
 from narrows.contract.wire import FrameIdentity, MaskPacket, Skip
 from narrows.models.evaluation import ConfusionMatrix
-from narrows.ops.demo.journal import JournalLine
 from narrows.ops.demo.options import DemoOptions
 from narrows.ops.demo.overlays import KEPT, OverlayWriter, prepare_folder
 from narrows.ops.demo.reel import Reel
@@ -37,7 +37,7 @@ def play(reel: Reel, tmp_path: Path) -> StreamPlay:
 
 def journal_line(reel: Reel, sequence: int) -> JournalLine:
     name = f"{sequence:05d}_{reel.dataset.names[sequence]}"
-    return JournalLine(FrameIdentity(1, sequence), name, 10_000 + 200 * sequence, 1000, None)
+    return JournalLine(1, sequence, name, 10_000 + 200 * sequence, 1000, sent=True)
 
 
 def perfect_mask(reel: Reel, sequence: int) -> MaskPacket:

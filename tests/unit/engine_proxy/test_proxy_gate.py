@@ -5,6 +5,7 @@ import copy
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,9 +139,26 @@ def test_of_doubled_names_none_reaches_the_engine() -> None:
     text = json.dumps(clone_of(behind, 3))
     doubled = text[:-1] + ', "HostConfig": ' + json.dumps(TEMPLATE["HostConfig"]) + "}"
     hidden = doubled.replace('"HostConfig": {', '"HostConfig": {"Privileged": true, ', 1)
-    ask(behind, "POST", "/containers/create?name=narrows-triton-3", hidden.encode())
-    ((_, _, _, sent),) = behind.changed()
-    assert sent["HostConfig"] == TEMPLATE["HostConfig"]
+    with pytest.raises(Denied, match="stands twice"):
+        ask(behind, "POST", "/containers/create?name=narrows-triton-3", hidden.encode())
+    assert behind.changed() == []
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"{", b"[]", b"{}", b"3", b'{"Config":3}', b'{"Config":{"Labels":[1]}}', b"[" * 5000, b"9" * 5000]
+)
+def test_an_engine_that_answers_anything_is_named_and_stops_nothing(said: bytes) -> None:
+    class Strange(Behind):
+        async def ask(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> Answer:
+            return Answer(200, said)
+
+    swarm = replace(ALLOWED, swarm_service="triton")
+    update = "/services/triton/update?version=1"
+    with pytest.raises(Denied) as denied:
+        ask(Strange(), "GET", f"/containers/{'a' * 64}/json")
+    assert (denied.value.reason, denied.value.status) in {("answer", 502), ("not_ours", 403)}
+    with pytest.raises(Denied, match="engine's answer"):
+        ask(Strange(), "POST", update, {"Mode": {"Replicated": {"Replicas": 2}}}, swarm)
 
 
 @pytest.mark.parametrize(

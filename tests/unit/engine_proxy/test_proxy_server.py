@@ -14,8 +14,9 @@ import pytest
 from narrows.contract.errors import ServiceError
 from narrows.runtime.http import serve
 from orchestrator.containers.clone import label_filters
+from orchestrator.engine_proxy.asked import MOST_BODY_BYTES
 from orchestrator.engine_proxy.gate import Allowed, Gate
-from orchestrator.engine_proxy.server import MOST_BODY_BYTES, Door
+from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import MOST_ANSWER_BYTES, DockerSocket
 from orchestrator.scaling.engines.docker_engine import DockerEngine
 from orchestrator.scaling.replicas import ActuationFailed
@@ -51,7 +52,7 @@ async def test_what_passes_and_what_does_not_is_counted(url: str) -> None:
     status, said = await _ask("GET", f"{url}/v1.41/images/json")
     assert (status, "not needed to scale" in said) == (403, True)
     status, said = await _ask("POST", f"{url}/containers/create?name=narrows-triton-2", b"[]")
-    assert (status, "no JSON object" in said) == (403, True)
+    assert (status, "must be a JSON object" in said) == (403, True)
     _, metrics = await _ask("GET", f"{url}/metrics")
     for line in (
         'narrows_engine_proxy_requests_total{action="version",verdict="passed"} 1.0',

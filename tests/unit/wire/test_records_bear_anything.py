@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from narrows.contract.errors import BundleError, FrameRefused, RecordError, SecretError
-from narrows.contract.wire.record import decode_object
+from narrows.contract.json_text import decode_json, decode_object
 from tests.fuzz.targets import RECORDS, TARGETS
 
 NAMED = (RecordError, SecretError, BundleError, FrameRefused)
@@ -126,3 +126,11 @@ def test_an_object_that_is_read_field_by_field_is_an_object() -> None:
     for data in (b"[]", b"3", b'{"a":1}     '):
         with pytest.raises(RecordError):
             decode_object(data, what="it", most_bytes=9)
+
+
+@pytest.mark.parametrize(
+    "text", [b"[1e999]", b"NaN", b"[[-Infinity]]", b"9" * 30, b'{"a":[[1e999]]}', b'"\xff"', b"[" * 5000]
+)
+def test_any_json_has_only_numbers_that_every_reader_holds(text: bytes) -> None:
+    with pytest.raises(RecordError, match="it is no JSON"):
+        decode_json(text, what="it", most_bytes=1 << 16)
