@@ -141,9 +141,9 @@ class _Silence:
 
 
 def _write_png(folder: Path, stream: str, mask: MaskPacket, legend: Legend) -> Path:
-    from narrows.client.painting import to_palette_png
+    from narrows.client.painting import paint
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{stream}-{mask.identity.epoch}-{mask.identity.sequence:010d}.png"
-    path.write_bytes(to_palette_png(mask.labels, legend.for_bundle(mask.bundle_id).palette()))
+    path.write_bytes(paint(mask.outputs, legend.for_bundle(mask.bundle_id)))
     return path

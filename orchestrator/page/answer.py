@@ -82,6 +82,7 @@ def row_json(row: Row, latest_mask: LatestMask, now_ms: float, *, filmed: bool) 
             "width": mask.labels.shape[1],
             "height": mask.labels.shape[0],
             "largest": _largest(mask.areas.tolist()),
+            "outputs": [{"name": each.output.name, "kind": each.output.kind} for each in mask.outputs],
         },
         "filmed": filmed and mask is not None,
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
-from narrows.client.painting import Legend, to_palette_png
+from narrows.client.painting import Legend, paint
 from narrows.contract.wire import MaskPacket
 from orchestrator.page.redis_view import RedisView
 
@@ -59,7 +59,7 @@ class LatestMask:
     def png(self, legend: Legend) -> bytes:
         """The mask as a palette PNG; empty before the first."""
         if not self._png and self.mask is not None:
-            self._png = to_palette_png(self.mask.labels, legend.palette(), quick=True)
+            self._png = paint(self.mask.outputs, legend, quick=True)
         return self._png
 
 
@@ -107,7 +107,7 @@ class LatestMasks:
         past = self._view.mask_at(stream, entry)  # another visitor's look has moved on meanwhile
         if past is None:
             return "", b""
-        return entry, to_palette_png(past.labels, self._legend_of(past).palette(), quick=True)
+        return entry, paint(past.outputs, self._legend_of(past), quick=True)
 
     def _legend_of(self, mask: MaskPacket | None) -> Legend:
         return self._legends.get(mask.bundle_id, Legend()) if mask else Legend()

@@ -46,4 +46,5 @@ def _describe_mask(mask: MaskPacket, names: Sequence[str], received_ms: float) -
         "latency_ms": round(received_ms - mask.capture_ms, 1),
         "timings_us": asdict(mask.timings),
         "areas": areas,
+        "outputs": [{"name": each.output.name, "kind": each.output.kind} for each in mask.outputs],
     }

@@ -28,6 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.errors import RecordError
+from narrows.contract.outputs import OutputValue
+from narrows.contract.outputs.labels import labels_output
 from narrows.contract.outputs.labels.packing import MAX_PIXELS, MAX_SIDE, pack_labels, size_fits, unpack_labels
 from narrows.contract.wire.feature import FrameIdentity
 
@@ -97,6 +99,13 @@ class MaskPacket:
             areas=np.frombuffer(data[_HEAD.size : areas_end], dtype="<u4").astype(np.uint32),
             timings=Timings(*timings),
         )
+
+    @property
+    def outputs(self) -> tuple[OutputValue, ...]:
+        """The frame's outputs. This format carries one, the label map; its classes are called by their numbers."""
+        height, width = self.labels.shape
+        names = tuple(map(str, range(len(self.areas))))
+        return (OutputValue(labels_output(height, width, names), self.labels),)
 
     def to_bytes(self) -> bytes:
         """Serialise; the label map is packed losslessly."""

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from narrows.client.painting import Legend, blend, colour_wheel, side_by_side, to_palette_png
+from narrows.client.painting import Legend, blend, colour_wheel, paint, side_by_side, to_palette_png
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import BundleError
+from narrows.contract.outputs import Output, OutputValue
+from narrows.contract.outputs.labels import labels_output
 
 DEMO_BUNDLE = Path(__file__).resolve().parents[3] / "bundles" / "demo"
 
@@ -70,3 +72,13 @@ def test_a_blend_lies_between_the_picture_and_the_colours() -> None:
 def test_a_mask_of_another_size_cannot_be_laid_over() -> None:
     with pytest.raises(ValueError, match="does not cover"):
         blend(np.zeros((2, 2, 3), np.uint8), np.zeros((3, 3), np.uint8), colour_wheel())
+
+
+def test_the_first_output_that_can_be_painted_is() -> None:
+    legend = Legend(1, ("sky", "road"), ((1, 2, 3), (4, 5, 6)))
+    scores = OutputValue(Output("scene", "scores", "float32", (1,), "raw"), np.zeros(1, np.float32))
+    first, second = (
+        OutputValue(labels_output(1, 2, ("sky", "road")), np.array([row], np.uint8)) for row in ([0, 1], [1, 1])
+    )
+    assert paint([scores, first, second], legend) == to_palette_png(first.values, legend.palette())
+    assert paint([scores], legend) == b""

@@ -44,6 +44,14 @@ def test_a_mask_is_described_by_the_names_of_its_classes() -> None:
     assert json.loads(json.dumps(record)) == record
 
 
+def test_a_mask_names_its_outputs_and_holds_their_values() -> None:
+    (value,) = MASK.outputs
+    assert (value.output.name, value.output.kind, value.output.shape) == ("labels", "labels", (2, 2))
+    assert value.output.classes == ("0", "1")
+    assert value.values is MASK.labels
+    assert describe(MASK, (), received_ms=0.0)["outputs"] == [{"name": "labels", "kind": "labels"}]
+
+
 def test_without_names_labels_go_by_their_numbers() -> None:
     assert describe(MASK, (), received_ms=0.0)["areas"] == {"0": 1, "1": 3}
 
