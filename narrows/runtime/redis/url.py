@@ -17,6 +17,7 @@ _FORM = "redis://[[USER]:PASSWORD@]HOST:6379/0, or rediss:// for TLS"
 ENCODE = "percent-encode the user and password: / is %2F, ? is %3F, # is %23, @ is %40, : is %3A, % is %25"
 _SCHEMES = ("redis", "rediss", "unix")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:@]*)(:\d{0,5})?")
+_PORT_ALONE = re.compile(r"[^@]*:\d+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FILE = re.compile(r"ssl_\w+=")  # the options of an address that may have an @ in them
@@ -63,6 +64,8 @@ def check_encoding(url: str, what: str) -> SplitResult:
     no_host = _HOST.fullmatch(parts.netloc) is None or "@" in parts.fragment
     cut_short = "@" in behind and "@" not in parts.netloc and no_host
     userinfo = parts.netloc.rpartition("@")[0]
+    if _PORT_ALONE.fullmatch(parts.netloc) and _may_end_a_password(parts):
+        raise ServiceError(f"{what} has an @ behind its host and port, or a password that is not encoded: {ENCODE}")
     if cut_short or _CONTROL.search(url) or _BROKEN_ESCAPE.search(userinfo):
         raise ServiceError(f"{what} has a user or password with characters as they are: {ENCODE}")
     try:
@@ -70,6 +73,11 @@ def check_encoding(url: str, what: str) -> SplitResult:
     except UnicodeDecodeError:
         raise ServiceError(f"{what} has a user or password that is no UTF-8 once decoded: {ENCODE}") from None
     return parts
+
+
+def _may_end_a_password(parts: SplitResult) -> bool:
+    """Whether there is an ``@`` in a place where a password with ``/`` or ``?`` in it would end: ``rtsp://u:12/x@cam``."""
+    return "@" in parts.path or any("@" in each.partition("=")[0] for each in parts.query.split("&"))
 
 
 def with_credentials(address: str, user: str, password: str) -> str:

@@ -162,7 +162,7 @@ def test_an_address_of_redis_stays_as_it_is(url: str) -> None:
     assert check_url(url) == url
 
 
-@pytest.mark.parametrize("url", ["rtsp://cam/u@h/1", "file:///home/a@b/x.jpg", "https://cam/s?mail=a@b"])
+@pytest.mark.parametrize("url", ["rtsp://cam/u@h/1", "file:///home/a@b/x.jpg", "https://cam:80/s?mail=a@b"])
 def test_an_at_sign_behind_the_host_is_no_password(url: str) -> None:
     assert check_encoding(url, "--source").scheme
 
@@ -172,6 +172,16 @@ def test_a_cameras_address_whose_password_is_not_encoded_is_told_so(password: st
     with pytest.raises(ServiceError, match=r"--source .*percent-encode") as caught:
         check_encoding(f"rtsp://admin:{password}@cam/1", "--source")
     assert "ss@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("behind", ["12/xyz@cam", "12/xyz@cam/1?a=b", "12?xyz@cam", "12/p?xyz@cam", "12#xyz@cam"])
+def test_a_password_that_begins_like_a_port_is_told_apart_from_one(behind: str) -> None:
+    url = f"rtsp://u:{behind}"
+    assert "xyz" not in redact(f"cannot open {url}")
+    with pytest.raises(ServiceError, match=r"--source .*percent-encode") as caught:
+        check_encoding(url, "--source")
+    assert "xyz" not in str(caught.value)
+    assert check_encoding("rtsp://u:12%2Fxyz@cam:554/1", "--source").port == 554
 
 
 def test_what_a_library_says_of_a_password_is_hidden() -> None:
