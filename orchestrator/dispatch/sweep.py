@@ -23,6 +23,7 @@ from orchestrator.dispatch.scripts import CLOSE_GAPS
 from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
+from orchestrator.dispatch.shared_age import shared_age_s
 from orchestrator.dispatch.silence import show_streams
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.stream_settings import read_settings
@@ -38,12 +39,11 @@ _log = structlog.get_logger(__name__)
 _ACTIVE_WITHIN_S = 10.0
 _LATELY_S = 3.0
 _SET_BACK_ROUNDS = 10
-_SET_BACK_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class BacklogReading:
-    """What the last round saw: streams that sent a frame lately, frames without an end, the age of the oldest."""
+    """What the last round saw: streams that sent a frame lately, frames without an end, their age (shared)."""
 
     streams: int = 0
     frames: int = 0
@@ -90,12 +90,13 @@ class Sweep:
                 await self._read_settings(shard)
         await self._close_gaps(streams)
         await self._set_back(shards.values())
-        frames, age_s = await self._measure_backlog(shards.values())
+        frames, ages_s = await self._measure_backlog(shards.values())
         now_s = time.monotonic()
-        active = sum(1 for stream in streams if now_s - stream.active_s < _ACTIVE_WITHIN_S)
+        active = {stream for stream in streams if now_s - stream.active_s < _ACTIVE_WITHIN_S}
         show_streams(self._metrics, streams, now_s)
-        self.seen = BacklogReading(active, frames, age_s)
-        self._metrics.active_streams.set(active)
+        age_s = shared_age_s(list(ages_s.values()), len(active | ages_s.keys()))
+        self.seen = BacklogReading(len(active), frames, age_s)
+        self._metrics.active_streams.set(len(active))
         self.top.look(streams)
         self._forget(streams)
 
@@ -212,8 +213,10 @@ class Sweep:
         for shard in shards:
             await set_back(self._store, shard.lease, [stream.keys for stream in shard.streams.values()])
 
-    async def _measure_backlog(self, shards: Collection[Shard]) -> tuple[int, float]:
-        frames, oldest_s, now_s = 0, 0.0, time.monotonic()
+    async def _measure_backlog(self, shards: Collection[Shard]) -> tuple[int, dict[Stream, float]]:
+        """Frames without an end, and by stream that has any the age of its oldest."""
+        frames, now_s = 0, time.monotonic()
+        ages_s: dict[Stream, float] = {}
         for shard in shards:
             streams = list(shard.streams.values())
             keys = [stream.keys.features for stream in streams]
@@ -223,11 +226,11 @@ class Sweep:
                 if length > self._settings.stream_entries or size > shard.stream_bytes:
                     shard.isolate(stream)  # there it is trimmed
                 if first:
-                    oldest_s = max(oldest_s, self._age_s(stream, first, now_s))
+                    ages_s[stream] = self._age_s(stream, first, now_s)
                     self._look_for_abandoned(stream, first, now_s)
         self._metrics.backlog_frames.set(frames)
-        self._metrics.backlog_age.set(oldest_s)
-        return frames, oldest_s
+        self._metrics.backlog_age.set(max(ages_s.values(), default=0.0))
+        return frames, ages_s
 
     def _age_s(self, stream: Stream, first: bytes, now_s: float) -> float:
         """How long a frame has waited, as far as its id can be believed."""

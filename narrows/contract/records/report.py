@@ -83,7 +83,8 @@ class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
     Attributes:
         at_ms: Redis' clock, Unix milliseconds.
         streams: streams that sent a frame in the last 10 s.
-        backlog_frames, backlog_age_s: frames without an end in its shards, lag and pending alike, and the oldest's age.
+        backlog_frames, backlog_age_s: frames without an end in its shards, lag and pending alike, and their age: of the
+            oldest, unless a stream waits alone among three or more.
         saturation: share of the time that its event loop was busy, 0 to 1.
         realtime_ended, realtime_late: realtime frames that ended since it started, and those of them that missed the
             SLO (later than 500 ms after their entry id, or skipped).
