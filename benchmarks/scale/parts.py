@@ -50,7 +50,16 @@ def running(bundle: Bundle, folder: Path, *, slots: int, cpu_quota: float | None
         http = f"{LOOPBACK}:{free_ports(1)[0]}"
         with (
             _program(
-                *(parts, "supervise", "--bundle", str(bundle.folder), "--name", "bench", "--slots", str(slots)),
+                *(
+                    parts,
+                    "supervise",
+                    "--bundle",
+                    str(bundle.folder),
+                    "--name",
+                    "bench",
+                    "--max-servers-per-host",
+                    str(slots),
+                ),
                 *("--run-folder", str(folder / "supervise"), "--max-batch", str(MAX_BATCH), *quota),
                 grace_s=60.0,
             ),

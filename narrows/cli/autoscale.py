@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.former_names import renamed
 from narrows.cli.options import DEFAULT_REDIS_URL, HttpToken, RedisUrl
 from orchestrator.scaling.engines.options import EngineName
 from orchestrator.scaling.settings import PolicySettings
@@ -14,6 +15,7 @@ _POLICY = PolicySettings()
 
 
 def autoscale(
+    context: typer.Context,
     *,
     redis_url: RedisUrl = DEFAULT_REDIS_URL,
     engine: Annotated[
@@ -86,8 +88,11 @@ def autoscale(
     metrics_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Triton's metrics port on the servers' hosts; 0: not asked.")
     ] = 8002,
-    slots: Annotated[
+    max_servers_per_host: Annotated[
         int | None, typer.Option(min=0, help="Servers that a compose host can hold.", show_default="no limit")
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=0, hidden=True, help="The former name of --max-servers-per-host.")
     ] = None,
     gpu: Annotated[
         list[str] | None, typer.Option(help="A GPU of a compose host, by id or index, one to a server; repeatable.")
@@ -145,7 +150,7 @@ def autoscale(
                 docker_url=docker_url,
                 docker_token=docker_token,
                 port=grpc_port,
-                slots=slots,
+                slots=renamed(context, "max_servers_per_host", max_servers_per_host, slots),
                 gpus=tuple(gpu or ()),
                 drain_s=drain_s,
             ),

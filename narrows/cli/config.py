@@ -32,7 +32,7 @@ def show(
     from narrows.runtime.config.effective import effective
     from narrows.runtime.config.file import Configuration, nearest
 
-    keys = [key for key in all_keys() if section in (None, key.section)]
+    keys = [key for key in all_keys() if section in (None, key.section) and not key.hidden]
     if not keys:
         raise ConfigError(
             f"there is no section [{section}]{nearest(section or '', {key.section for key in all_keys()})}"

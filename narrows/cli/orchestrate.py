@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.former_names import renamed
 from narrows.cli.options import DEFAULT_REDIS_URL, HttpToken, RedisUrl
 
 
 def orchestrate(
+    context: typer.Context,
     bundle: Annotated[list[Path], typer.Option(envvar="NARROWS_BUNDLE", help="Bundle folder to serve; repeatable.")],
     redis_url: RedisUrl = DEFAULT_REDIS_URL,
     triton: Annotated[
@@ -32,12 +34,12 @@ def orchestrate(
     max_batch: Annotated[
         int, typer.Option(min=1, max=1024, envvar="NARROWS_MAX_BATCH", help="Frames in one batch at most.")
     ] = 16,
-    slots: Annotated[
+    max_inflight_batches: Annotated[
         int,
         typer.Option(
             min=1,
             max=256,
-            envvar="NARROWS_SLOTS",
+            envvar="NARROWS_MAX_INFLIGHT_BATCHES",
             help="Batches that one server may have at most; it gets one more than its instances.",
         ),
     ] = 8,
@@ -70,6 +72,12 @@ def orchestrate(
             show_default="open packets alone",
         ),
     ] = None,
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=256, envvar="NARROWS_SLOTS", hidden=True, help="The former name of --max-inflight-batches."
+        ),
+    ] = None,
     *,
     require_sealed: Annotated[
         bool, typer.Option("--require-sealed", envvar="NARROWS_REQUIRE_SEALED", help="Refuse open packets.")
@@ -100,7 +108,7 @@ def orchestrate(
             http=http,
             http_token=http_token,
             max_batch=max_batch,
-            slots=slots,
+            slots=renamed(context, "max_inflight_batches", max_inflight_batches, slots),
             retention=retention,
             gap_s=gap_s,
             stream_entries=stream_entries,

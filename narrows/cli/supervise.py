@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.former_names import renamed
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.runtime.surroundings import host_name
 
 
 def supervise(
+    context: typer.Context,
     *,
     redis_url: RedisUrl = DEFAULT_REDIS_URL,
     bundle: Annotated[
@@ -21,7 +23,10 @@ def supervise(
         str | None,
         typer.Option(help="This host's name.", show_default="its host name"),
     ] = None,
-    slots: Annotated[int, typer.Option(min=1, max=256, help="Servers that fit on this host.")] = 1,
+    max_servers_per_host: Annotated[int, typer.Option(min=1, max=256, help="Servers that fit on this host.")] = 1,
+    slots: Annotated[
+        int | None, typer.Option(min=1, max=256, hidden=True, help="The former name of --max-servers-per-host.")
+    ] = None,
     cpu_quota: Annotated[
         float | None,
         typer.Option(min=0.05, max=1024.0, help="Cores that each server may use at most."),
@@ -39,7 +44,7 @@ def supervise(
     ] = None,
     first_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Three ports for each slot from here on.", show_default="free ports"),
+        typer.Option(min=1, max=65535, help="Three ports for each server from here on.", show_default="free ports"),
     ] = None,
     drain_s: Annotated[
         float, typer.Option(min=0.0, help="The longest that a server may finish its work before it is stopped.")
@@ -52,7 +57,7 @@ def supervise(
     They are drained before they are stopped, started again when they die, and end with this process however it ends.
     Dispatchers find them with `narrows orchestrate --triton redis:`.
 
-    Example: narrows supervise --bundle bundles/demo --slots 4 --cpu-quota 0.25
+    Example: narrows supervise --bundle bundles/demo --max-servers-per-host 4 --cpu-quota 0.25
 
     Example: narrows supervise --model-repository model_repository --model decoder_8f0c2d1e5a7b9346 --first-port 8001
     """
@@ -65,7 +70,7 @@ def supervise(
             bundles=tuple(bundle or ()),
             model_repository=model_repository,
             models=tuple(model or ()),
-            slots=slots,
+            slots=renamed(context, "max_servers_per_host", max_servers_per_host, slots),
             cpu_quota=cpu_quota,
             initial=initial,
             instances=instances,

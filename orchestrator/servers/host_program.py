@@ -82,7 +82,7 @@ def _check(options: HostOptions) -> None:
             f"--name {options.name[:80]!r}: use 1-64 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
         )
     if options.initial > options.slots:
-        raise ServiceError(f"--initial {options.initial} servers do not fit in --slots {options.slots}")
+        raise ServiceError(f"--initial {options.initial} servers do not fit in --max-servers-per-host {options.slots}")
     if not options.bundles and not (options.model_repository and options.models):
         raise ServiceError("nothing to serve: give --bundle, or --model-repository and --model")
     if options.first_port and options.first_port + _PORTS_EACH * options.slots - 1 > _LAST_PORT:

@@ -15,7 +15,7 @@ def table(keys: Iterable[Key]) -> str:
     """Markdown: a heading and a table for each section."""
     parts = []
     for section, members in groupby(keys, key=lambda key: key.section):
-        rows = [_row(key) for key in members]
+        rows = [_row(key) for key in members if not key.hidden]
         head = ["| key | value | default | environment | what it is |", "|---|---|---|---|---|"]
         parts.append("\n".join([f"### `[{section}]`", "", *head, *rows]))
     return "\n\n".join(parts)

@@ -31,6 +31,7 @@ class Key:
         default: what holds without it; :data:`REQUIRED` if the command cannot do without.
         absent: what happens where the default is ``None``, in words.
         help: what it is, in a line.
+        hidden: whether it is a former name, which is taken and not shown.
     """
 
     section: str
@@ -45,6 +46,7 @@ class Key:
     default: Any
     absent: str
     help: str
+    hidden: bool = False
 
     @property
     def has_default(self) -> bool:
@@ -94,6 +96,7 @@ def _key(section: str, parameter: inspect.Parameter, annotation: object, option:
         default=parameter.default,
         absent=option.show_default if isinstance(option.show_default, str) else "",
         help=option.help or "",
+        hidden=option.hidden,
     )
 
 

@@ -56,7 +56,14 @@ async def has(servers: LocalServers, ready: int) -> bool:
 async def test_one_to_two_servers_and_back_under_load_loses_no_frame(
     server: LocalRedis, store: Store, demo_bundle: Bundle, model_repository: Path, tmp_path: Path
 ) -> None:
-    options = ("--model-repository", str(model_repository), "--model", model_name(demo_bundle.id), "--slots", "2")
+    options = (
+        "--model-repository",
+        str(model_repository),
+        "--model",
+        model_name(demo_bundle.id),
+        "--max-servers-per-host",
+        "2",
+    )
     cameras = await make_cameras(store, demo_bundle)
     servers = LocalServers(store)
     with supervising(server.url, tmp_path, *options) as host:

@@ -104,7 +104,17 @@ async def test_servers_follow_the_cameras_and_no_frame_is_lost(
     server: LocalRedis, store: Store, cameras: Cameras, demo_bundle: Bundle, tmp_path: Path
 ) -> None:
     redis, bundle = ("--redis-url", server.url), ("--bundle", str(demo_bundle.folder))
-    supervise = ("supervise", *redis, *bundle, "--slots", "2", "--name", "host", "--run-folder", str(tmp_path / "run"))
+    supervise = (
+        "supervise",
+        *redis,
+        *bundle,
+        "--max-servers-per-host",
+        "2",
+        "--name",
+        "host",
+        "--run-folder",
+        str(tmp_path / "run"),
+    )
     orchestrate = ("orchestrate", *redis, *bundle, "--triton", "redis:", "--http", ANY)
     stack = ExitStack()
     try:

@@ -28,7 +28,7 @@ _PATIENCE_S = 60.0
 def _supervise(folder: Path, bundle: Bundle) -> tuple[str, ...]:
     """With no server wanted: its records are what it is about here."""
     return (
-        *("supervise", "--name", "host", "--run-folder", str(folder), "--slots", "1", "--initial", "0"),
+        *("supervise", "--name", "host", "--run-folder", str(folder), "--max-servers-per-host", "1", "--initial", "0"),
         *("--bundle", str(bundle.folder)),
     )
 

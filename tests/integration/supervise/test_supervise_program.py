@@ -25,7 +25,14 @@ from tests.integration.supervise.processes import eventually, members
 
 @pytest.fixture
 def options(demo_bundle: Bundle, model_repository: Path) -> tuple[str, ...]:
-    return ("--model-repository", str(model_repository), "--model", model_name(demo_bundle.id), "--slots", "2")
+    return (
+        "--model-repository",
+        str(model_repository),
+        "--model",
+        model_name(demo_bundle.id),
+        "--max-servers-per-host",
+        "2",
+    )
 
 
 @pytest.fixture
@@ -247,7 +254,7 @@ def test_a_quota_holds_the_server_and_all_that_it_starts(
 
 def test_options_that_cannot_be_are_named(server: LocalRedis, tmp_path: Path, options: tuple[str, ...]) -> None:
     for more, message in (
-        (("--initial", "3"), "do not fit in --slots 2"),
+        (("--initial", "3"), "do not fit in --max-servers-per-host 2"),
         (("--name", "a b"), "--name 'a b'"),
         (("--first-port", "65535"), "need 3 ports each"),
     ):
