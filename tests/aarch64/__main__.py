@@ -26,6 +26,7 @@ from narrows.contract.codec import CodingTables, Memory, encode_symbols, remembe
 from narrows.contract.codec.build import ZIG_FLAGS
 from narrows.contract.codec.contexts import LevelContexts, Thresholds, native_arrays
 from narrows.contract.codec.kernel import CONTEXT_ARRAYS
+from narrows.contract.codec.tables import LevelTables
 from tests.unit.codec.codec_samples import arbitrary_tables, smooth_planes
 
 SOURCE = Path(__file__).with_name("check.c")
@@ -78,9 +79,9 @@ def written(tables: CodingTables, shape: tuple[int, int, int]) -> Iterator[bytes
     for index, level in enumerate(tables.by_level):
         yield _number(tables.channels)
         yield _blob(level.channels)
-        yield from _contexts(tables.key, level.key, level.channels)
+        yield from _contexts(tables.key, level.key, level)
         if tables.predict is not None and level.predicted is not None:
-            yield from _contexts(tables.predict, level.predicted, level.channels)
+            yield from _contexts(tables.predict, level.predicted, level)
         else:
             yield _number(0) * 2 + _blob(np.zeros(0, np.uint8)) * len(CONTEXT_ARRAYS)
         yield _blob(np.array([len(table) for table in level.frequencies], dtype=np.uint16))
@@ -113,8 +114,8 @@ def _plane(tables: CodingTables, level: int, symbols: NDArray[np.int8], memory: 
     yield _blob(nothing if memory is None else remember(symbols, memory))
 
 
-def _contexts(thresholds: Thresholds, contexts: LevelContexts, channels: NDArray[np.uint16]) -> Iterator[bytes]:
-    arrays = native_arrays(thresholds, contexts, channels)
+def _contexts(thresholds: Thresholds, contexts: LevelContexts, level: LevelTables) -> Iterator[bytes]:
+    arrays = native_arrays(thresholds, contexts, level.channels, level.frequencies)
     yield _number(thresholds.bins) + _number(contexts.magnitude_weights.shape[1])
     yield from (_blob(arrays[name]) for name in CONTEXT_ARRAYS)
 

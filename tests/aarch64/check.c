@@ -44,7 +44,7 @@ static Contexts contexts(void)
     read.parent_weights = blob(0);
     read.magnitude_bin = blob(0);
     read.sign_class = blob(0);
-    read.lookup = blob(0);
+    read.choices = blob(0);
     return read;
 }
 
@@ -61,10 +61,10 @@ static Level level_of(void)
     const uint16_t *frequencies = blob(&bytes);
     const uint32_t entries = bytes / sizeof(uint16_t);
     Table *expanded = calloc(tables, sizeof *expanded);
-    uint16_t *zeros = calloc(tables, sizeof *zeros), *starts = calloc(entries + tables, sizeof *starts);
+    uint16_t *starts = calloc(entries + tables, sizeof *starts);
     Step *steps = calloc(entries + 2, sizeof *steps);
-    if (narrows_expand(tables, counts, frequencies, expanded, zeros, starts, steps)) fail("the tables");
-    level.tables = expanded, level.zeros = zeros, level.starts = starts, level.steps = steps;
+    if (narrows_expand(tables, counts, frequencies, expanded, starts, steps)) fail("the tables");
+    level.tables = expanded, level.starts = starts, level.steps = steps;
     return level;
 }
 
@@ -78,15 +78,16 @@ static void check_plane(const Level *level)
     int16_t *after = blob(&after_bytes), *own = malloc(count * sizeof *own);
     const uint64_t room = (uint64_t)count * 4 + 8;
     uint8_t *out = malloc(room);
-    uint16_t *scratch = malloc((size_t)height * width * STEPS_A_SYMBOL * sizeof *scratch);
+    uint16_t *planned = malloc((size_t)height * width * STEPS_A_SYMBOL * sizeof *planned);
+    uint32_t *scratch = malloc(narrows_scratch_words(level->live, height, width) * sizeof *scratch);
     int8_t *decoded = calloc(count, 1);
-    if (narrows_encode(level, symbols, memory, height, width, scratch, out, room) != size) fail("a payload's size");
+    if (narrows_encode(level, symbols, memory, height, width, scratch, planned, out, room) != size) fail("a payload's size");
     if (memcmp(out + room - size, payload, size)) fail("a payload");
-    if (narrows_decode(level, payload, size, memory, height, width, decoded)) fail("a payload is refused");
+    if (narrows_decode(level, payload, size, memory, height, width, scratch, decoded)) fail("a payload is refused");
     if (memcmp(decoded, symbols, count)) fail("the symbols");
     if (memory) narrows_remember(symbols, memory, count, own);
     if (memory && memcmp(own, after, after_bytes)) fail("the memory");
-    free(symbols), free(given), free(payload), free(after), free(own), free(out), free(scratch), free(decoded);
+    free(symbols), free(given), free(payload), free(after), free(own), free(out), free(planned), free(scratch), free(decoded);
 }
 
 int main(int count, char **arguments)

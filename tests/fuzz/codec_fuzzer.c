@@ -17,7 +17,7 @@ typedef struct { const uint8_t *at, *end; } Input;
 
 static uint8_t next(Input *input) { return input->at < input->end ? *input->at++ : 0; }
 
-static uint16_t sizes[TABLES], frequencies[TABLES * 256], zeros[TABLES], starts[TABLES * 256];
+static uint16_t sizes[TABLES], frequencies[TABLES * 256], starts[TABLES * 256];
 static Table tables[TABLES];
 static Step steps[TABLES * 256];
 static uint16_t channel[CHANNELS];
@@ -27,7 +27,8 @@ typedef struct {
     int8_t sign_weights[CHANNELS * (NEIGHBOURS + TAPS)];
     uint16_t parents[CHANNELS * 2];
     uint32_t parents_begin[CHANNELS + 1];
-    uint8_t magnitude_bin[CONTEXT_LIMIT + 1], sign_class[2 * CONTEXT_LIMIT + 1], lookup[CHANNELS * 256];
+    uint8_t magnitude_bin[CONTEXT_LIMIT + 1], sign_class[2 * (CONTEXT_LIMIT + 1)];
+    uint32_t choices[CHANNELS * 256];
 } Arrays;
 
 static Arrays of_key, of_predicted;
@@ -38,11 +39,11 @@ static void expand_anything(Input input)
     uint16_t counts[2] = {(uint16_t)(next(&input) + (next(&input) & 1) * 256u), next(&input)};
     uint16_t *raw = calloc(counts[0] + counts[1] + 1u, sizeof *raw);
     Table *out = calloc(2, sizeof *out);
-    uint16_t *first = calloc(2, sizeof *first), *sums = calloc(counts[0] + counts[1] + 3u, sizeof *sums);
+    uint16_t *sums = calloc(counts[0] + counts[1] + 3u, sizeof *sums);
     Step *expanded = calloc(counts[0] + counts[1] + 3u, sizeof *expanded);
     for (uint32_t i = 0; i < (uint32_t)counts[0] + counts[1]; i++) raw[i] = (uint16_t)(next(&input) | next(&input) << 8);
-    narrows_expand(2, counts, raw, out, first, sums, expanded);
-    free(raw), free(out), free(first), free(sums), free(expanded);
+    narrows_expand(2, counts, raw, out, sums, expanded);
+    free(raw), free(out), free(sums), free(expanded);
 }
 
 static uint32_t make_tables(Input *input)
@@ -59,7 +60,7 @@ static uint32_t make_tables(Input *input)
             left -= share;
         }
     }
-    CLAIM(narrows_expand(count, sizes, frequencies, tables, zeros, starts, steps) == OK);
+    CLAIM(narrows_expand(count, sizes, frequencies, tables, starts, steps) == OK);
     return count;
 }
 
@@ -86,15 +87,15 @@ static Contexts make_contexts(Input *input, Arrays *arrays, uint32_t live, uint3
         arrays->parents_begin[k + 1] = filled;
     }
     const uint32_t seed = next(input) | 1u;
-    for (uint32_t i = 0; i < sizeof arrays->lookup; i++) {
-        const uint32_t mixed = (i * seed * 2654435761u) >> 16;
-        arrays->lookup[i] = (uint8_t)(mixed % tables_count | (mixed >> 8 & FLIP));
+    for (uint32_t i = 0; i < CHANNELS * 256; i++) {
+        const uint32_t mixed = (i * seed * 2654435761u) >> 16, table = mixed % tables_count;
+        arrays->choices[i] = tables[table].ends[0] | (table | (mixed >> 8 & FLIP)) << 16;
     }
     return (Contexts){
         .bins = classes * magnitudes, .weights = weights, .magnitude_weights = arrays->magnitude_weights,
         .sign_weights = arrays->sign_weights, .parents_begin = arrays->parents_begin, .parents = arrays->parents,
         .parent_weights = arrays->parent_weights, .magnitude_bin = arrays->magnitude_bin, .sign_class = arrays->sign_class,
-        .lookup = arrays->lookup,
+        .choices = arrays->choices,
     };
 }
 
@@ -106,21 +107,28 @@ static Level make_level(Input *input)
     const Contexts predicted = make_contexts(input, &of_predicted, live, NEIGHBOURS + TAPS, count);
     return (Level){
         .channels = CHANNELS, .live = live, .channel = channel, .key = key, .predicted = predicted,
-        .tables = tables, .zeros = zeros, .starts = starts, .steps = steps,
+        .tables = tables, .starts = starts, .steps = steps,
     };
+}
+
+/* Scratch of exactly the size that kernel.py gives. */
+static uint32_t *scratch_for(const Level *level, uint32_t height, uint32_t width)
+{
+    return malloc(narrows_scratch_words(level->live, height, width) * sizeof(uint32_t));
 }
 
 /* Codes symbols into memory of exactly the size that kernel.py gives. */
 static uint8_t *encode(const Level *level, const int8_t *symbols, const int16_t *memory, uint32_t height, uint32_t width, int64_t *size)
 {
     const size_t plane = (size_t)height * width, room = level->live * plane * 4 + 8;
-    uint16_t *scratch = malloc(plane * STEPS_A_SYMBOL * sizeof *scratch);
+    uint16_t *planned = malloc(plane * STEPS_A_SYMBOL * sizeof *planned);
+    uint32_t *scratch = scratch_for(level, height, width);
     uint8_t *out = malloc(room), *payload;
-    *size = narrows_encode(level, symbols, memory, height, width, scratch, out, room);
+    *size = narrows_encode(level, symbols, memory, height, width, scratch, planned, out, room);
     CLAIM(*size >= 4);
     payload = malloc((size_t)*size + 1);
     memcpy(payload, out + room - *size, (size_t)*size);
-    free(scratch), free(out);
+    free(scratch), free(planned), free(out);
     return payload;
 }
 
@@ -128,21 +136,23 @@ static void decode_claims(const Level *level, const int16_t *memory, uint32_t he
 {
     const size_t symbols_count = (size_t)CHANNELS * height * width;
     int8_t *symbols = calloc(symbols_count, 1);
+    uint32_t *scratch = scratch_for(level, height, width);
     uint8_t *payload = malloc(size ? size : 1); /* its own allocation: a read beyond it is seen */
     memcpy(payload, given, size);
-    if (narrows_decode(level, payload, size, memory, height, width, symbols) == OK) {
+    if (narrows_decode(level, payload, size, memory, height, width, scratch, symbols) == OK) {
         int64_t again_size;
         uint8_t *again = encode(level, symbols, memory, height, width, &again_size);
         CLAIM((size_t)again_size == size && !memcmp(again, payload, size));
         free(again);
     }
-    free(symbols), free(payload);
+    free(symbols), free(payload), free(scratch);
 }
 
 static void encode_claims(const Level *level, const int16_t *memory, uint32_t height, uint32_t width, Input input)
 {
     const size_t plane = (size_t)height * width, count = CHANNELS * plane;
     int8_t *symbols = calloc(count, 1), *decoded = calloc(count, 1);
+    uint32_t *scratch = scratch_for(level, height, width);
     const uint8_t most = next(&input);
     int64_t size;
     for (uint32_t k = 0; k < level->live; k++)
@@ -151,14 +161,14 @@ static void encode_claims(const Level *level, const int16_t *memory, uint32_t he
             symbols[channel[k] * plane + i] = (int8_t)clip(value, most & 1 ? 127 : 1 + most / 8);
         }
     uint8_t *payload = encode(level, symbols, memory, height, width, &size);
-    CLAIM(narrows_decode(level, payload, (uint64_t)size, memory, height, width, decoded) == OK);
+    CLAIM(narrows_decode(level, payload, (uint64_t)size, memory, height, width, scratch, decoded) == OK);
     CLAIM(!memcmp(symbols, decoded, count));
     for (int longer = -1; longer <= 1; longer += 2) {
         memset(decoded, 0, count);
         payload[size] = most;
-        CLAIM(narrows_decode(level, payload, (uint64_t)(size + longer), memory, height, width, decoded) || memcmp(symbols, decoded, count));
+        CLAIM(narrows_decode(level, payload, (uint64_t)(size + longer), memory, height, width, scratch, decoded) || memcmp(symbols, decoded, count));
     }
-    free(symbols), free(decoded), free(payload);
+    free(symbols), free(decoded), free(payload), free(scratch);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -190,10 +200,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const size_t plane = (size_t)height * width;
         int8_t *symbols = calloc(CHANNELS * plane, 1);
         uint8_t *bins = malloc(level.live * plane + 1);
+        uint32_t *scratch = scratch_for(&level, height, width);
         for (uint32_t i = 0; i < CHANNELS * plane; i++) symbols[i] = (int8_t)next(&input);
-        CLAIM(narrows_contexts(&level, symbols, memory, height, width, bins) == OK);
+        CLAIM(narrows_contexts(&level, symbols, memory, height, width, scratch, bins) == OK);
         for (size_t i = 0; i < level.live * plane; i++) CLAIM(bins[i] < (memory ? level.predicted.bins : level.key.bins));
-        free(symbols), free(bins);
+        free(symbols), free(bins), free(scratch);
     }
     free(memory);
     return 0;

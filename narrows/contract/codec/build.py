@@ -17,7 +17,17 @@ from pathlib import Path
 from narrows.contract.codec.artifact import SOURCE, object_path
 from narrows.contract.errors import KernelMissing
 
-FLAGS = ("-O3", "-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-strict-overflow", "-Wall", "-Wextra")
+FLAGS = (
+    "-O3",
+    "-fno-tree-slp-vectorize",
+    "-std=c11",
+    "-fPIC",
+    "-shared",
+    "-fvisibility=hidden",
+    "-fno-strict-overflow",
+    "-Wall",
+    "-Wextra",
+)
 ZIG_FLAGS = ("-mcpu=baseline", "-fno-sanitize=undefined")
 
 

@@ -145,7 +145,10 @@ def _check_weights(
 
 
 def native_arrays(
-    thresholds: Thresholds, contexts: LevelContexts, channels: NDArray[np.uint16]
+    thresholds: Thresholds,
+    contexts: LevelContexts,
+    channels: NDArray[np.uint16],
+    frequencies: tuple[NDArray[np.uint16], ...],
 ) -> dict[str, NDArray[np.generic]]:
     """The contexts as the kernel reads them: see ``kernel.CONTEXT_ARRAYS``."""
     position = {int(channel): k for k, channel in enumerate(channels)}
@@ -154,7 +157,10 @@ def native_arrays(
     reached = np.searchsorted(thresholds.signs, reachable, side="right")
     middle = len(thresholds.signs)
     bins = np.searchsorted(thresholds.magnitudes, reachable, side="right") * (2 * middle + 1)
-    sign_class = np.concatenate([middle - reached[:0:-1], middle + reached])
+    sign_class = np.concatenate([middle - reached[[-1]], middle - reached[:0:-1], middle + reached])
+    firsts = np.array([table[0] for table in frequencies], dtype=np.uint32)
+    choices = contexts.lookup.astype(np.uint32) << np.uint32(16)
+    choices |= firsts[contexts.lookup & ~np.uint8(layout.FLIP)]
     return {
         "magnitude_weights": contexts.magnitude_weights,
         "sign_weights": contexts.sign_weights,
@@ -163,5 +169,5 @@ def native_arrays(
         "parent_weights": np.array([w for _, w in pairs], dtype=np.uint8),
         "magnitude_bin": bins.astype(np.uint8),
         "sign_class": sign_class.astype(np.uint8),
-        "lookup": contexts.lookup,
+        "choices": choices,
     }

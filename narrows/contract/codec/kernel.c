@@ -14,7 +14,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-#define ABI_VERSION 2u
+#define ABI_VERSION 3u
 #define NEIGHBOURS 6       /* left, above, above-left, above-right, left by two, above by two */
 #define CAP 15             /* magnitudes above this count as this in contexts */
 #define CONTEXT_LIMIT 1023
@@ -24,6 +24,7 @@
 #define MAX_WIDTH 2048
 #define MAX_TABLES 64
 #define FLIP 0x80u
+#define NEAR 4             /* entries of a table that are found without a search */
 #define LAST_INDEX 254u    /* of the value order 0, 1, -1, 2, -2, ..., 127, -127 */
 #define STATE_LOW (UINT64_C(1) << 24)
 #define SCALE_BITS 16
@@ -37,6 +38,7 @@ enum { OK = 0, RAN_OUT = -1, LEFT_OVER = -2, BAD_STATE = -3, BAD_ESCAPE = -4, BA
 typedef struct {
     uint32_t count;        /* entries, the escape included */
     uint32_t offset;       /* of the first entry in starts[] (which has one more a table) and in steps[] */
+    uint32_t ends[NEAR];   /* where the slots of the first entries end; 65536 where there are fewer */
     uint8_t first[256];    /* slot >> 8 -> the first entry that reaches into these slots */
 } Table;
 
@@ -57,8 +59,8 @@ typedef struct {
     const uint16_t *parents;           /* index among the coded channels, lower than the own */
     const uint8_t *parent_weights;
     const uint8_t *magnitude_bin;      /* CONTEXT_LIMIT + 1: first context of the bin */
-    const uint8_t *sign_class;         /* 2 * CONTEXT_LIMIT + 1 */
-    const uint8_t *lookup;             /* live x bins: table, with FLIP where the value's sign is swapped */
+    const uint8_t *sign_class;         /* 2 * (CONTEXT_LIMIT + 1), of sums from -CONTEXT_LIMIT - 1 on */
+    const uint32_t *choices;           /* live x bins: a table's first frequency, << 16 the table, with FLIP where the value's sign is swapped */
 } Contexts;
 
 typedef struct {
@@ -67,176 +69,215 @@ typedef struct {
     const uint16_t *channel;           /* live: index of each coded channel, ascending */
     Contexts key, predicted;           /* the second all zero where only K is coded */
     const Table *tables;
-    const uint16_t *zeros;             /* the first frequency of each table, apart because most symbols need no more */
     const uint16_t *starts;            /* cumulative frequencies; the last, 65536, is stored as 0 */
     const Step *steps;                 /* two for raw bits 0 and 1, then those of the tables */
 } Level;
 
 /* ---- contexts ---------------------------------------------------------------------------------------------- */
 
-#define PAD 8                        /* zeros before and after a row: neighbours outside the plane */
-#define ROW (PAD + MAX_WIDTH + PAD)
+#define LANES 8                      /* of a vector of 16-bit integers, 128 bits: what every 64-bit processor has */
+#define BLOCK 8                      /* vectors that are summed at once: their sums fit the registers */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define PAIR(low, high) high, low
+#else
+#define PAIR(low, high) low, high
+#endif
+#define SIGN_AT 16                   /* in a packed sum: the weighted values above, the weighted magnitudes below */
+#define ZERO_SUM ((CONTEXT_LIMIT + 1u) << SIGN_AT) /* no neighbours; sums of values are stored with this added, so that none is negative */
+#define OUTSIDE 0xF800FC00u          /* bits of a packed sum that are set where one of its two is beyond CONTEXT_LIMIT */
 
-/* The rows of one channel that contexts read: values and magnitudes, capped, of the row at hand and the two above. */
-typedef struct {
-    int16_t values[3][ROW];
-    int16_t magnitudes[3][ROW];
-    int16_t magnitude_sums[ROW];     /* of what is known when the row begins; |sum| <= 32760 by the limits on weights */
-    int16_t sign_sums[ROW];
-    int16_t memory[3][ROW];          /* capped, of the row at hand and those around it */
-    int16_t memory_magnitudes[3][ROW];
-    int16_t memory_sums[ROW];        /* |sum| <= 32760 by the limit on the taps' weights */
-} Window;
+typedef int16_t Vector __attribute__((vector_size(16), aligned(2), may_alias));
+typedef uint32_t Words __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));
+
+static inline Vector load(const int16_t *at) { return *(const Vector *)at; }
+static inline Vector all(int16_t v) { return (Vector){v, v, v, v, v, v, v, v}; }
+
+/* Widens 16 bytes to two vectors. */
+static inline void widen(const uint8_t *at, Vector *low, Vector *high)
+{
+    const Bytes bytes = *(const Bytes *)at, zeros = {0};
+    *low = (Vector)__builtin_shufflevector(PAIR(bytes, zeros), 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    *high = (Vector)__builtin_shufflevector(PAIR(bytes, zeros), 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
 
 typedef struct {
     const Contexts *contexts;
-    const uint8_t *lookup;
+    const uint32_t *choices;
     const uint8_t *magnitude_weights;
     const int8_t *sign_weights;
     const int16_t *memory;           /* the channel's plane, or null in a K packet */
     size_t at;                       /* of the channel's plane among the symbols */
     uint32_t k;
-    uint32_t height;
+    uint32_t height, width;
+    uint32_t shares[2][NEIGHBOURS];  /* what a positive, or negative, symbol adds a unit of its magnitude to the sums of those whose neighbour it is */
 } Channel;
 
+/* What the coder keeps of a plane. Rows are `pitch` apart, at least two more than they are wide: what is left of a row, or right
+ * of it by two, is its padding. */
+typedef struct {
+    uint32_t *sums;                  /* height + 2 rows: what is known of each symbol's context of the channel at hand */
+    int16_t *memory;                 /* height + 2 rows: the channel's memory, capped, a row of zeros before and behind it */
+    uint8_t *magnitudes;             /* live x height rows: of coded symbols, capped, as parents */
+    size_t pitch;
+} Scratch;
+
 static inline int32_t clip(int32_t v, int32_t most) { return v > most ? most : v < -most ? -most : v; }
-static inline int16_t capped(int32_t v) { return (int16_t)clip(v, CAP); }
-static inline int16_t magnitude(int32_t v) { return (int16_t)(v < 0 ? -v : v); }
+
+static inline size_t pitch_of(size_t width) { return (width + 2 + 2 * LANES - 1) / (2 * LANES) * (2 * LANES); }
+static inline size_t framed_of(size_t height, size_t width) { return (height + 2) * pitch_of(width) + LANES; }
+
+/* How many 32-bit words of scratch a plane takes. */
+EXPORT uint64_t narrows_scratch_words(uint32_t live, uint32_t height, uint32_t width)
+{
+    const size_t framed = framed_of(height, width);
+    return framed + (LANES + framed) / 2 + live * (height * pitch_of(width)) / 4;
+}
+
+static Scratch scratch_of(const Level *level, uint32_t height, uint32_t width, uint32_t *given)
+{
+    const size_t framed = framed_of(height, width);
+    int16_t *memory = (int16_t *)(given + framed) + LANES;
+    memset(given, 0, narrows_scratch_words(level->live, height, width) * sizeof *given);
+    return (Scratch){given, memory, (uint8_t *)(memory + framed), pitch_of(width)};
+}
 
 static Channel channel_of(const Level *level, uint32_t k, const int16_t *memory, uint32_t height, uint32_t width)
 {
     const size_t at = (size_t)height * width * level->channel[k];
     const Contexts *contexts = memory ? &level->predicted : &level->key;
-    return (Channel){
-        contexts,
-        contexts->lookup + (size_t)k * contexts->bins,
-        contexts->magnitude_weights + (size_t)k * contexts->weights,
-        contexts->sign_weights + (size_t)k * contexts->weights,
-        memory ? memory + at : 0,
-        at,
-        k,
-        height,
+    Channel channel = {
+        .contexts = contexts,
+        .choices = contexts->choices + (size_t)k * contexts->bins,
+        .magnitude_weights = contexts->magnitude_weights + (size_t)k * contexts->weights,
+        .sign_weights = contexts->sign_weights + (size_t)k * contexts->weights,
+        .memory = memory ? memory + at : 0,
+        .at = at, .k = k, .height = height, .width = width,
     };
+    for (int i = 0; i < NEIGHBOURS; i++) {
+        const uint32_t sign = (uint32_t)(int32_t)channel.sign_weights[i] << SIGN_AT;
+        channel.shares[0][i] = channel.magnitude_weights[i] + sign;
+        channel.shares[1][i] = channel.magnitude_weights[i] - sign;
+    }
+    return channel;
 }
 
-static inline int16_t *values_of(Window *window, uint32_t y) { return window->values[y % 3] + PAD; }
-static inline int16_t *magnitudes_of(Window *window, uint32_t y) { return window->magnitudes[y % 3] + PAD; }
-
-/* Enters a row of the memory; a row outside the plane is zeros. */
-static void enter_memory(Window *window, const Channel *channel, uint32_t width, uint32_t y)
+/* Copies the channel's memory, capped, into its frame of zeros. */
+static void enter_memory(const Scratch *scratch, const Channel *channel)
 {
-    int16_t *restrict values = window->memory[y % 3] + PAD, *restrict magnitudes = window->memory_magnitudes[y % 3] + PAD;
-    if (y >= channel->height) {
-        memset(values, 0, width * sizeof values[0]);
-        memset(magnitudes, 0, width * sizeof magnitudes[0]);
-        return;
-    }
-    const int16_t *row = channel->memory + (size_t)y * width;
-    for (size_t x = 0; x < width; x++) {
-        values[x] = (int16_t)clip(row[x], MEMORY_CAP);
-        magnitudes[x] = magnitude(values[x]);
+    for (uint32_t y = 0; y < channel->height; y++) {
+        const int16_t *restrict from = channel->memory + (size_t)y * channel->width;
+        int16_t *restrict to = scratch->memory + (y + 1) * scratch->pitch;
+        for (uint32_t x = 0; x < channel->width; x++) to[x] = (int16_t)clip(from[x], MEMORY_CAP);
     }
 }
 
-static void clear_window(Window *window, const Channel *channel, uint32_t width)
+/* Adds to two vectors of sums what the memory's taps come to in whole symbols, rounded down. */
+static inline __attribute__((always_inline)) void weigh_memory(const Scratch *scratch, const Channel *channel, size_t at, Vector *magnitudes, Vector *values)
 {
-    const size_t size = (PAD + width + PAD) * sizeof window->values[0][0];
-    for (int i = 0; i < 3; i++) {
-        memset(window->values[i], 0, size);
-        memset(window->magnitudes[i], 0, size);
+    const uint8_t *magnitude_weights = channel->magnitude_weights + NEIGHBOURS;
+    const int8_t *sign_weights = channel->sign_weights + NEIGHBOURS;
+    Vector magnitude_sums[2], sums[2];
+    for (int i = 0; i < 2; i++) magnitude_sums[i] = sums[i] = all(0);
+    for (int tap = 0; tap < TAPS; tap++) {
+        const Vector magnitude_weight = all(magnitude_weights[tap]), sign_weight = all(sign_weights[tap]);
+        const int16_t *from = scratch->memory + at + (size_t)(tap / 3) * scratch->pitch + tap % 3 - 1;
+        for (int i = 0; i < 2; i++) {
+            const Vector value = load(from + LANES * i), negative = value >> 15;
+            magnitude_sums[i] += magnitude_weight * ((value ^ negative) - negative);
+            sums[i] += sign_weight * value;
+        }
     }
-    if (!channel->memory) return;
-    for (int i = 0; i < 3; i++) {
-        memset(window->memory[i], 0, size);
-        memset(window->memory_magnitudes[i], 0, size);
+    for (int i = 0; i < 2; i++) {
+        magnitudes[i] += magnitude_sums[i] >> MEMORY_SHIFT;
+        values[i] += sums[i] >> MEMORY_SHIFT;
     }
-    enter_memory(window, channel, width, 0);
 }
 
-static inline size_t whole_vectors(size_t width) { return (width + PAD - 1) / PAD * PAD; } /* into the padding */
-
-static void weigh_above(int16_t *restrict sums, const int16_t *restrict above, const int16_t *restrict above2, size_t width,
-                        int16_t straight, int16_t before, int16_t behind, int16_t twice)
-{
-    const int16_t *left = above - 1, *right = above + 1;
-    const size_t whole = whole_vectors(width);
-    for (size_t x = 0; x < whole; x++)
-        sums[x] = (int16_t)(straight * above[x] + before * left[x] + behind * right[x] + twice * above2[x]);
-}
-
-static void weigh_parent(int16_t *restrict sums, const int8_t *restrict parent, size_t width, int16_t weight)
-{
-    for (size_t x = 0; x < width; x++) sums[x] = (int16_t)(sums[x] + weight * magnitude(capped(parent[x])));
-}
-
-static void weigh_left(int16_t *restrict sums, const int16_t *restrict row, size_t width, int16_t once, int16_t twice)
-{
-    const int16_t *left = row - 1, *left2 = row - 2;
-    const size_t whole = whole_vectors(width);
-    for (size_t x = 0; x < whole; x++) sums[x] = (int16_t)(sums[x] + once * left[x] + twice * left2[x]);
-}
-
-/* One row of the memory, with the weights of its left, middle and right tap. */
-static void weigh_memory_row(int16_t *restrict sums, const int16_t *restrict row, size_t width, int16_t before, int16_t straight, int16_t behind)
-{
-    const int16_t *left = row - 1, *right = row + 1;
-    const size_t whole = whole_vectors(width);
-    for (size_t x = 0; x < whole; x++) sums[x] = (int16_t)(sums[x] + before * left[x] + straight * row[x] + behind * right[x]);
-}
-
-/* Adds what the sums over the memory's taps come to in whole symbols, rounded down. */
-static void add_memory(int16_t *restrict sums, const int16_t *restrict memory_sums, size_t width)
-{
-    for (size_t x = 0; x < width; x++) sums[x] = (int16_t)(sums[x] + (memory_sums[x] >> MEMORY_SHIFT));
-}
-
-/* Adds what the memory says of row y. */
-static void weigh_memory(Window *window, const Channel *channel, uint32_t width, uint32_t y)
-{
-    const uint8_t *mw = channel->magnitude_weights + NEIGHBOURS;
-    const int8_t *sw = channel->sign_weights + NEIGHBOURS;
-    const size_t size = whole_vectors(width) * sizeof window->memory_sums[0];
-    memset(window->memory_sums, 0, size);
-    for (uint32_t r = 0; r < 3; r++, mw += 3)
-        weigh_memory_row(window->memory_sums, window->memory_magnitudes[(y + 2 + r) % 3] + PAD, width, mw[0], mw[1], mw[2]);
-    add_memory(window->magnitude_sums, window->memory_sums, width);
-    memset(window->memory_sums, 0, size);
-    for (uint32_t r = 0; r < 3; r++, sw += 3)
-        weigh_memory_row(window->memory_sums, window->memory[(y + 2 + r) % 3] + PAD, width, sw[0], sw[1], sw[2]);
-    add_memory(window->sign_sums, window->memory_sums, width);
-}
-
-/* Sums up what the rows above, the parents and the memory say of row y. */
-static void begin_row(Window *window, const Level *level, const Channel *channel, const int8_t *symbols, size_t plane, uint32_t width, uint32_t y)
+/* `count` vectors of sums from position `at` on: what the parents and the memory say. */
+static inline __attribute__((always_inline)) void begin_vectors(const Scratch *scratch, const Channel *channel, size_t at, int count)
 {
     const Contexts *contexts = channel->contexts;
-    const uint8_t *mw = channel->magnitude_weights;
-    const int8_t *sw = channel->sign_weights;
-    weigh_above(window->magnitude_sums, magnitudes_of(window, y + 2), magnitudes_of(window, y + 1), width, mw[1], mw[2], mw[3], mw[5]);
-    weigh_above(window->sign_sums, values_of(window, y + 2), values_of(window, y + 1), width, sw[1], sw[2], sw[3], sw[5]);
-    for (uint32_t p = contexts->parents_begin[channel->k]; p < contexts->parents_begin[channel->k + 1]; p++)
-        weigh_parent(window->magnitude_sums, symbols + plane * level->channel[contexts->parents[p]] + (size_t)y * width, width, contexts->parent_weights[p]);
-    if (!channel->memory) return;
-    enter_memory(window, channel, width, y + 1);
-    weigh_memory(window, channel, width, y);
-}
-
-/* Enters a whole row of known symbols, and adds what left neighbours say. */
-static void enter_row(Window *window, const Channel *channel, const int8_t *here, uint32_t width, uint32_t y)
-{
-    int16_t *restrict values = values_of(window, y), *restrict magnitudes = magnitudes_of(window, y);
-    for (size_t x = 0; x < width; x++) {
-        values[x] = capped(here[x]);
-        magnitudes[x] = magnitude(values[x]);
+    const size_t plane = channel->height * scratch->pitch;
+    const uint32_t end = contexts->parents_begin[channel->k + 1];
+    Vector magnitudes[BLOCK], values[BLOCK];
+    for (int i = 0; i < count; i++) magnitudes[i] = values[i] = all(0);
+    for (uint32_t p = contexts->parents_begin[channel->k]; p < end; p++) {
+        const uint8_t *parent = scratch->magnitudes + plane * contexts->parents[p] + at;
+        const Vector weight = all(contexts->parent_weights[p]);
+        for (int i = 0; i < count; i += 2) {
+            Vector low, high;
+            widen(parent + LANES * i, &low, &high);
+            magnitudes[i] += weight * low;
+            magnitudes[i + 1] += weight * high;
+        }
     }
-    weigh_left(window->magnitude_sums, magnitudes, width, channel->magnitude_weights[0], channel->magnitude_weights[4]);
-    weigh_left(window->sign_sums, values, width, channel->sign_weights[0], channel->sign_weights[4]);
+    if (channel->memory)
+        for (int i = 0; i < count; i += 2) weigh_memory(scratch, channel, at + (size_t)(LANES * i), magnitudes + i, values + i);
+    for (int i = 0; i < count; i++) {
+        const Vector biased = values[i] + (int16_t)(CONTEXT_LIMIT + 1);
+        uint32_t *sums = (scratch->sums + at + LANES * i);
+        *(Words *)sums = (Words)__builtin_shufflevector(PAIR(magnitudes[i], biased), 0, 8, 1, 9, 2, 10, 3, 11);
+        *(Words *)(sums + 4) = (Words)__builtin_shufflevector(PAIR(magnitudes[i], biased), 4, 12, 5, 13, 6, 14, 7, 15);
+    }
 }
 
-static inline uint32_t bin_of(const Contexts *contexts, int32_t magnitude_sum, int32_t sign_sum)
+/* The sums of a channel before any of its own symbols are known. */
+static void begin_channel(const Scratch *scratch, const Channel *channel)
 {
-    const int32_t m = magnitude_sum > CONTEXT_LIMIT ? CONTEXT_LIMIT : magnitude_sum;
-    return (uint32_t)contexts->magnitude_bin[m] + contexts->sign_class[clip(sign_sum, CONTEXT_LIMIT) + CONTEXT_LIMIT];
+    const size_t size = channel->height * scratch->pitch;
+    size_t at = 0;
+    if (channel->memory) enter_memory(scratch, channel);
+    for (; at + BLOCK * LANES <= size; at += BLOCK * LANES) begin_vectors(scratch, channel, at, BLOCK);
+    for (; at < size; at += 2 * LANES) begin_vectors(scratch, channel, at, 2);
+}
+
+/* Adds a symbol's shares to the sums of those whose neighbour it is, but for the one right of it. */
+static inline void share(const Channel *channel, uint32_t magnitude, uint32_t negative, uint32_t *here, size_t pitch)
+{
+    const uint32_t *shares = channel->shares[negative];
+    here[2] += magnitude * shares[4];
+    here[pitch] += magnitude * shares[1];
+    here[pitch + 1] += magnitude * shares[2];
+    here[pitch - 1] += magnitude * shares[3];
+    here[2 * pitch] += magnitude * shares[5];
+}
+
+/* Enters a whole channel of known symbols. */
+static void enter_channel(const Scratch *scratch, const Channel *channel, const int8_t *symbols)
+{
+    const int8_t *row = symbols + channel->at;
+    uint32_t *here = scratch->sums;
+    for (uint32_t y = 0; y < channel->height; y++, row += channel->width, here += scratch->pitch)
+        for (uint32_t x = 0; x < channel->width; x++) {
+            if (!row[x]) continue;
+            const uint32_t magnitude = (uint32_t)clip(row[x] < 0 ? -row[x] : row[x], CAP), negative = row[x] < 0;
+            here[x + 1] += magnitude * channel->shares[negative][0];
+            share(channel, magnitude, negative, here + x, scratch->pitch);
+        }
+}
+
+/* Enters the magnitudes of all coded channels. */
+static void enter_magnitudes(const Scratch *scratch, const Level *level, const int8_t *symbols, uint32_t height, uint32_t width)
+{
+    uint8_t *restrict to = scratch->magnitudes;
+    for (uint32_t k = 0; k < level->live; k++) {
+        const int8_t *restrict from = symbols + (size_t)height * width * level->channel[k];
+        for (uint32_t y = 0; y < height; y++, from += width, to += scratch->pitch)
+            for (uint32_t x = 0; x < width; x++) to[x] = (uint8_t)clip(from[x] < 0 ? -from[x] : from[x], CAP);
+    }
+}
+
+static __attribute__((noinline)) uint32_t limited(uint32_t sum)
+{
+    const int32_t magnitude = sum & 0xFFFF, value = (int16_t)((sum - ZERO_SUM) >> SIGN_AT);
+    return (uint32_t)(clip(value, CONTEXT_LIMIT) + CONTEXT_LIMIT + 1) << SIGN_AT | (uint32_t)clip(magnitude, CONTEXT_LIMIT);
+}
+
+static inline uint32_t bin_of(const Contexts *contexts, uint32_t sum)
+{
+    if (__builtin_expect(sum & OUTSIDE, 0)) sum = limited(sum);
+    return (uint32_t)contexts->magnitude_bin[sum & 0xFFFF] + contexts->sign_class[sum >> SIGN_AT];
 }
 
 /* The memory after a plane of `count` symbols: half of the way to each, rounded away from where it was. */
@@ -249,19 +290,19 @@ EXPORT void narrows_remember(const int8_t *restrict symbols, const int16_t *rest
 }
 
 /* The context of every coded symbol, `live` planes of bytes: for counting and measuring. */
-EXPORT int32_t narrows_contexts(const Level *level, const int8_t *symbols, const int16_t *memory, uint32_t height, uint32_t width, uint8_t *out)
+EXPORT int32_t narrows_contexts(const Level *level, const int8_t *symbols, const int16_t *memory, uint32_t height, uint32_t width,
+                                uint32_t *room, uint8_t *out)
 {
-    Window window;
-    const size_t plane = (size_t)height * width;
     if (width > MAX_WIDTH) return NO_ROOM;
+    const Scratch scratch = scratch_of(level, height, width, room);
+    enter_magnitudes(&scratch, level, symbols, height, width);
     for (uint32_t k = 0; k < level->live; k++) {
         const Channel channel = channel_of(level, k, memory, height, width);
-        clear_window(&window, &channel, width);
-        for (uint32_t y = 0; y < height; y++) {
-            begin_row(&window, level, &channel, symbols, plane, width, y);
-            enter_row(&window, &channel, symbols + channel.at + (size_t)y * width, width, y);
-            for (uint32_t x = 0; x < width; x++) *out++ = (uint8_t)bin_of(channel.contexts, window.magnitude_sums[x], window.sign_sums[x]);
-        }
+        begin_channel(&scratch, &channel);
+        enter_channel(&scratch, &channel, symbols);
+        const uint32_t *sums = scratch.sums;
+        for (uint32_t y = 0; y < height; y++, sums += scratch.pitch)
+            for (uint32_t x = 0; x < width; x++) *out++ = (uint8_t)bin_of(channel.contexts, sums[x]);
     }
     return OK;
 }
@@ -277,7 +318,7 @@ static Step step_of(uint32_t frequency, uint32_t start)
 
 /* Checks `tables` lists of frequencies (counts[t] each, in a row) and expands them for both directions.
  * starts[] takes one entry more a table than frequencies[], steps[] two more in all. */
-EXPORT int32_t narrows_expand(uint32_t tables, const uint16_t *counts, const uint16_t *frequencies, Table *out, uint16_t *zeros, uint16_t *starts, Step *steps)
+EXPORT int32_t narrows_expand(uint32_t tables, const uint16_t *counts, const uint16_t *frequencies, Table *out, uint16_t *starts, Step *steps)
 {
     uint32_t offset = 0;
     if (tables > MAX_TABLES) return BAD_TABLE;
@@ -298,7 +339,7 @@ EXPORT int32_t narrows_expand(uint32_t tables, const uint16_t *counts, const uin
             sum += frequency;
         }
         if (sum != 65536) return BAD_TABLE;
-        zeros[t] = frequencies[offset];
+        for (uint32_t i = 0; i < NEAR; i++) out[t].ends[i] = i + 1 < count ? starts[offset + t + i + 1] : 65536u;
         starts[offset + t + count] = 0;
         offset += count;
     }
@@ -311,12 +352,7 @@ static inline int32_t value_of(uint32_t index) { return index & 1 ? (int32_t)(in
 static inline uint32_t index_of(int32_t value) { return value > 0 ? 2 * (uint32_t)value - 1 : 2 * (uint32_t)-value; }
 
 /* The longest prefix of an escape: floor(log2(most + 1)) for tails 0..most. */
-static inline uint32_t longest_prefix(uint32_t most)
-{
-    uint32_t k = 0;
-    while ((most + 1) >> (k + 1)) k++;
-    return k;
-}
+static inline uint32_t longest_prefix(uint32_t most) { return 31 - (uint32_t)__builtin_clz(most + 1); }
 
 /* ---- encoder ------------------------------------------------------------------------------------------------ */
 
@@ -366,30 +402,26 @@ static inline uint32_t plan(const Level *level, uint32_t entry, int32_t value, u
 }
 
 /* Codes a plane. The payload ends at out + room; returns its size, or a negative error.
- * scratch: height * width * STEPS_A_SYMBOL entries. */
+ * planned: height * width * STEPS_A_SYMBOL entries. */
 EXPORT int64_t narrows_encode(const Level *level, const int8_t *symbols, const int16_t *memory, uint32_t height, uint32_t width,
-                              uint16_t *scratch, uint8_t *out, uint64_t room)
+                              uint32_t *scratch_room, uint16_t *planned, uint8_t *out, uint64_t room)
 {
-    Window window;
     Writer writer = {STATE_LOW, out + room, out};
-    const size_t plane = (size_t)height * width;
     if (width > MAX_WIDTH) return NO_ROOM;
+    const Scratch scratch = scratch_of(level, height, width, scratch_room);
+    enter_magnitudes(&scratch, level, symbols, height, width);
     for (uint32_t k = level->live; k-- > 0;) {
         const Channel channel = channel_of(level, k, memory, height, width);
+        const int8_t *here = symbols + channel.at;
+        const uint32_t *sums = scratch.sums;
         size_t steps = 0;
-        clear_window(&window, &channel, width);
-        for (uint32_t y = 0; y < height; y++) {
-            const size_t row = (size_t)y * width;
-            const int8_t *here = symbols + channel.at + row;
-            begin_row(&window, level, &channel, symbols, plane, width, y);
-            enter_row(&window, &channel, here, width, y);
-            for (uint32_t x = 0; x < width; x++) {
-                const uint32_t bin = bin_of(channel.contexts, window.magnitude_sums[x], window.sign_sums[x]);
-                steps += plan(level, channel.lookup[bin], here[x], scratch + steps);
-            }
-        }
+        begin_channel(&scratch, &channel);
+        enter_channel(&scratch, &channel, symbols);
+        for (uint32_t y = 0; y < height; y++, here += width, sums += scratch.pitch)
+            for (uint32_t x = 0; x < width; x++)
+                steps += plan(level, channel.choices[bin_of(channel.contexts, sums[x])] >> 16, here[x], planned + steps);
         while (steps > 0) {
-            const int32_t error = put(&writer, level->steps + scratch[--steps]);
+            const int32_t error = put(&writer, level->steps + planned[--steps]);
             if (error) return error;
         }
     }
@@ -428,6 +460,16 @@ static inline int32_t refill(Reader *reader)
     return OK;
 }
 
+/* The same without a branch, for where a refill is likely enough to be foretold badly. */
+static inline int32_t refill_evenly(Reader *reader)
+{
+    if (__builtin_expect(reader->at == reader->end, 0)) return refill(reader);
+    const uint64_t word = reader->at[0] | (uint64_t)reader->at[1] << 8, low = (reader->state - STATE_LOW) >> 63;
+    reader->state = reader->state << (16 * low) | (word & -low);
+    reader->at += 2 * low;
+    return OK;
+}
+
 static int32_t get_bit(Reader *reader)
 {
     const uint64_t x = reader->state;
@@ -455,60 +497,62 @@ static int32_t get_escaped(Reader *reader, uint32_t escape)
     return tail - 1 > most ? BAD_ESCAPE : (int32_t)(escape + tail - 1);
 }
 
+/* Whether a slot is not before `end`; in arithmetic, for compilers make a branch of a comparison, and it is foretold badly. */
+static inline uint32_t beyond(uint32_t slot, uint32_t end) { return (end - 1 - slot) >> 31; }
+
 /* The index of the entry that the state's slot lies in, which is not the first. The state leaves it, not refilled. */
-static inline uint32_t leave_slot(uint64_t *state, const Table *table, const uint16_t *starts)
+static inline __attribute__((always_inline)) uint32_t leave_slot(uint64_t *state, const Table *table, const uint16_t *starts)
 {
     const uint64_t x = *state;
     const uint32_t slot = x & SLOT_MASK;
-    uint32_t index = table->first[slot >> 8];
-    while (index + 1 < table->count && slot >= starts[index + 1]) index++;
-    *state = (uint16_t)(starts[index + 1] - starts[index]) * (x >> 16) + slot - starts[index];
+    uint32_t index = 1u + beyond(slot, table->ends[1]) + beyond(slot, table->ends[2]) + beyond(slot, table->ends[3]);
+    if (__builtin_expect(index == NEAR, 0)) {
+        const uint32_t first = table->first[slot >> 8];
+        if (first > index) index = first;
+        while (index + 1 < table->count && slot >= starts[index + 1]) index++;
+    }
+    const uint32_t start = starts[index];
+    *state = (uint16_t)(starts[index + 1] - start) * (x >> 16) + slot - start;
     return index;
 }
 
-/* Decodes row y. Zeros are most of it, and the branch on them lets the processor run ahead of the state. */
-static inline __attribute__((always_inline)) int32_t decode_row(Reader *given, const Level *level, const Channel *channel, Window *window,
-                                                                size_t width, uint32_t y, int8_t *here)
+/* Decodes a row. Zeros are most of it, and the branch on them lets the processor run ahead of the state. */
+static inline __attribute__((always_inline)) int32_t decode_row(Reader *given, const Level *level, const Channel *channel, uint32_t *here,
+                                                                size_t pitch, uint8_t *magnitudes, int8_t *symbols)
 {
     Reader reader = *given;
-    int16_t *values = values_of(window, y), *magnitudes = magnitudes_of(window, y);
-    const uint8_t *mw = channel->magnitude_weights;
-    const int8_t *sw = channel->sign_weights;
-    int32_t near_magnitude = 0, near_sign = 0;   /* what the left neighbours add here */
-    int32_t later_magnitude = 0, later_sign = 0; /* and the nearer of them to the next */
+    const uint32_t *choices = channel->choices;
+    const Contexts contexts = *channel->contexts;
+    const size_t width = channel->width;
+    const uint32_t magnitude_weight = channel->magnitude_weights[0], sign_weight = (uint32_t)(int32_t)channel->sign_weights[0] << SIGN_AT;
+    uint32_t left = 0; /* what the left neighbour adds, apart because it is waited for */
     int32_t error;
-    memset(values, 0, width * sizeof values[0]);
-    memset(magnitudes, 0, width * sizeof magnitudes[0]);
     for (size_t x = 0; x < width; x++) {
-        const uint32_t bin = bin_of(channel->contexts, window->magnitude_sums[x] + near_magnitude, window->sign_sums[x] + near_sign);
-        const uint32_t entry = channel->lookup[bin], t = entry & ~FLIP;
-        const uint32_t zeros = level->zeros[t], slot = reader.state & SLOT_MASK;
-        near_magnitude = later_magnitude;
-        near_sign = later_sign;
-        later_magnitude = later_sign = 0;
-        if (slot < zeros) {
+        const uint32_t choice = choices[bin_of(&contexts, here[x] + left)];
+        const uint32_t zeros = choice & SLOT_MASK, slot = reader.state & SLOT_MASK;
+        left = 0;
+        if (__builtin_expect(slot < zeros, 1)) {
             reader.state = zeros * (reader.state >> SCALE_BITS) + slot;
             if ((error = refill(&reader))) return error;
             continue;
         }
+        const uint32_t t = choice >> 16 & (FLIP - 1);
         const Table *table = level->tables + t;
         uint32_t index = leave_slot(&reader.state, table, level->starts + table->offset + t);
-        if ((error = refill(&reader))) return error;
-        if (index + 1 == table->count) {
+        if ((error = refill_evenly(&reader))) return error;
+        if (__builtin_expect(index + 1 == table->count, 0)) {
             Reader aside = reader;
             const int32_t escaped = get_escaped(&aside, index);
             if (escaped < 0) return escaped;
             index = (uint32_t)escaped;
             reader = aside;
         }
-        const int32_t value = entry & FLIP ? -value_of(index) : value_of(index), small = capped(value);
-        here[x] = (int8_t)value;
-        values[x] = (int16_t)small;
-        magnitudes[x] = magnitude(small);
-        near_magnitude += mw[0] * magnitudes[x];
-        near_sign += sw[0] * small;
-        later_magnitude = mw[4] * magnitudes[x];
-        later_sign = sw[4] * small;
+        const uint32_t magnitude = (index + 1) >> 1, capped = magnitude > CAP ? CAP : magnitude;
+        const uint32_t negative = ~(index ^ choice >> 23) & 1;
+        left = capped * magnitude_weight + ((capped ^ -negative) + negative) * sign_weight;
+        symbols[x] = (int8_t)((magnitude ^ -negative) + negative);
+        magnitudes[x] = (uint8_t)capped;
+        share(channel, capped, negative, here + x, pitch);
     }
     *given = reader;
     return OK;
@@ -516,21 +560,21 @@ static inline __attribute__((always_inline)) int32_t decode_row(Reader *given, c
 
 /* Decodes a plane; symbols (channels x height x width) come zeroed. Returns 0 or a negative error. */
 EXPORT int32_t narrows_decode(const Level *level, const uint8_t *payload, uint64_t size, const int16_t *memory, uint32_t height,
-                              uint32_t width, int8_t *symbols)
+                              uint32_t width, uint32_t *room, int8_t *symbols)
 {
-    Window window;
     Reader reader;
-    const size_t plane = (size_t)height * width;
     int32_t error = open_reader(&reader, payload, size);
     if (error) return error;
     if (width > MAX_WIDTH) return NO_ROOM;
+    const Scratch scratch = scratch_of(level, height, width, room);
+    uint8_t *magnitudes = scratch.magnitudes;
     for (uint32_t k = 0; k < level->live; k++) {
         const Channel channel = channel_of(level, k, memory, height, width);
-        clear_window(&window, &channel, width);
-        for (uint32_t y = 0; y < height; y++) {
-            begin_row(&window, level, &channel, symbols, plane, width, y);
-            int8_t *here = symbols + channel.at + (size_t)y * width;
-            error = decode_row(&reader, level, &channel, &window, width, y, here);
+        int8_t *row = symbols + channel.at;
+        uint32_t *sums = scratch.sums;
+        begin_channel(&scratch, &channel);
+        for (uint32_t y = 0; y < height; y++, sums += scratch.pitch, magnitudes += scratch.pitch, row += width) {
+            error = decode_row(&reader, level, &channel, sums, scratch.pitch, magnitudes, row);
             if (error) return error;
         }
     }

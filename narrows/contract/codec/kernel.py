@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from narrows.contract.codec.artifact import object_path
 from narrows.contract.errors import KernelMissing
 
-_ABI = 2
+_ABI = 3
 _STEPS_A_SYMBOL = 16
 _BYTES_A_SYMBOL = 4
 _ENDING = {
@@ -33,13 +33,13 @@ CONTEXT_ARRAYS = (
     "parent_weights",
     "magnitude_bin",
     "sign_class",
-    "lookup",
+    "choices",
 )
 """What the kernel reads of the contexts of K or of P; shapes and types as in ``kernel.c``."""
 
 
 class _Table(ctypes.Structure):
-    _fields_: ClassVar = [("count", c_uint32), ("offset", c_uint32), ("first", c_uint8 * 256)]
+    _fields_: ClassVar = [("count", c_uint32), ("offset", c_uint32), ("ends", c_uint32 * 4), ("first", c_uint8 * 256)]
 
 
 class _Step(ctypes.Structure):
@@ -67,7 +67,6 @@ class _Level(ctypes.Structure):
         ("key", _Contexts),
         ("predicted", _Contexts),
         ("tables", c_void_p),
-        ("zeros", c_void_p),
         ("starts", c_void_p),
         ("steps", c_void_p),
     ]
@@ -92,15 +91,17 @@ def load() -> ctypes.CDLL:
             f"{path} does not fit this version of Narrows: run `python -m narrows.contract.codec.build`"
         )
     level = POINTER(_Level)
-    library.narrows_expand.argtypes = [c_uint32, *[c_void_p] * 6]
+    library.narrows_expand.argtypes = [c_uint32, *[c_void_p] * 5]
     library.narrows_expand.restype = c_int32
-    library.narrows_contexts.argtypes = [level, c_void_p, c_void_p, c_uint32, c_uint32, c_void_p]
+    library.narrows_scratch_words.argtypes = [c_uint32] * 3
+    library.narrows_scratch_words.restype = c_uint64
+    library.narrows_contexts.argtypes = [level, *[c_void_p] * 2, *[c_uint32] * 2, *[c_void_p] * 2]
     library.narrows_contexts.restype = c_int32
     library.narrows_remember.argtypes = [c_void_p, c_void_p, c_uint64, c_void_p]
     library.narrows_remember.restype = None
-    library.narrows_encode.argtypes = [level, *[c_void_p] * 2, *[c_uint32] * 2, *[c_void_p] * 2, c_uint64]
+    library.narrows_encode.argtypes = [level, *[c_void_p] * 2, *[c_uint32] * 2, *[c_void_p] * 3, c_uint64]
     library.narrows_encode.restype = c_int64
-    library.narrows_decode.argtypes = [level, c_void_p, c_uint64, c_void_p, c_uint32, c_uint32, c_void_p]
+    library.narrows_decode.argtypes = [level, c_void_p, c_uint64, c_void_p, *[c_uint32] * 2, *[c_void_p] * 2]
     library.narrows_decode.restype = c_int32
     return library
 
@@ -128,6 +129,7 @@ class NativeLevel:
     ) -> None:
         """Lay out; ``key`` and ``predicted`` hold the arrays named in ``CONTEXT_ARRAYS``."""
         self.live = len(channel)
+        self._scratch_words: dict[tuple[int, int], int] = {}
         self._kept: dict[str, NDArray[np.generic]] = {"channel": np.ascontiguousarray(channel)}
         self._expand(frequencies)
         pointers = {name: array.ctypes.data for name, array in self._kept.items()}
@@ -143,7 +145,7 @@ class NativeLevel:
         if not arrays:
             return _Contexts(), arrays
         pointers = {name: array.ctypes.data for name, array in arrays.items()}
-        bins, weights = arrays["lookup"].shape[1], arrays["magnitude_weights"].shape[1]
+        bins, weights = arrays["choices"].shape[1], arrays["magnitude_weights"].shape[1]
         return _Contexts(bins=bins, weights=weights, **pointers), arrays
 
     def _expand(self, frequencies: tuple[NDArray[np.uint16], ...]) -> None:
@@ -152,25 +154,39 @@ class NativeLevel:
         tables = np.zeros(len(counts) * ctypes.sizeof(_Table), dtype=np.uint8)
         starts = np.zeros(len(joined) + len(counts), dtype=np.uint16)
         steps = np.zeros((len(joined) + 2) * ctypes.sizeof(_Step), dtype=np.uint8)
-        zeros = np.zeros(len(counts), dtype=np.uint16)
-        arrays = (counts, joined, tables, zeros, starts, steps)
+        arrays = (counts, joined, tables, starts, steps)
         if _library().narrows_expand(len(counts), *(array.ctypes.data for array in arrays)) != 0:
             raise ValueError("frequencies of a table do not sum to 65536 with each at least 1")
-        self._kept |= {"tables": tables, "zeros": zeros, "starts": starts, "steps": steps}
+        self._kept |= {"tables": tables, "starts": starts, "steps": steps}
 
     def contexts(self, symbols: NDArray[np.int8], memory: NDArray[np.int16] | None = None) -> NDArray[np.uint8]:
         """The context ``(n, h, w)`` uint8 of each coded symbol of a contiguous plane ``(C, h, w)``."""
         out = np.empty((self.live, *symbols.shape[1:]), dtype=np.uint8)
         remembered = None if memory is None else memory.ctypes.data
+        scratch = self._scratch(*symbols.shape[1:])
         _library().narrows_contexts(
-            byref(self._level), symbols.ctypes.data, remembered, *symbols.shape[1:], out.ctypes.data
+            byref(self._level),
+            symbols.ctypes.data,
+            remembered,
+            *symbols.shape[1:],
+            scratch.ctypes.data,
+            out.ctypes.data,
         )
         return out
+
+    def _scratch(self, height: int, width: int) -> NDArray[np.uint32]:
+        """What the kernel works in; it clears it."""
+        words = self._scratch_words.get((height, width))
+        if words is None:
+            words = _library().narrows_scratch_words(self.live, height, width)
+            self._scratch_words = {(height, width): words}
+        return np.empty(words, dtype=np.uint32)
 
     def encode(self, symbols: NDArray[np.int8], memory: NDArray[np.int16] | None) -> bytes:
         """Code a checked, contiguous plane ``(C, h, w)``."""
         height, width = symbols.shape[1:]
-        scratch = np.empty(height * width * _STEPS_A_SYMBOL, dtype=np.uint16)
+        scratch = self._scratch(height, width)
+        planned = np.empty(height * width * _STEPS_A_SYMBOL, dtype=np.uint16)
         out = np.empty(self.live * height * width * _BYTES_A_SYMBOL + 8, dtype=np.uint8)
         size = _library().narrows_encode(
             byref(self._level),
@@ -179,6 +195,7 @@ class NativeLevel:
             height,
             width,
             scratch.ctypes.data,
+            planned.ctypes.data,
             out.ctypes.data,
             out.size,
         )
@@ -189,6 +206,7 @@ class NativeLevel:
     def decode(self, payload: bytes, memory: NDArray[np.int16] | None, symbols: NDArray[np.int8]) -> str | None:
         """Decode into a zeroed plane ``(C, h, w)``; what was wrong with the payload, or ``None``."""
         height, width = symbols.shape[1:]
+        scratch = self._scratch(height, width)
         error = _library().narrows_decode(
             byref(self._level),
             payload,
@@ -196,6 +214,7 @@ class NativeLevel:
             None if memory is None else memory.ctypes.data,
             height,
             width,
+            scratch.ctypes.data,
             symbols.ctypes.data,
         )
         return None if error == 0 else _ENDING.get(error, f"failed with {error}")

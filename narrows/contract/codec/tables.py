@@ -186,11 +186,11 @@ def _frequencies(cursor: ByteCursor) -> tuple[NDArray[np.uint16], ...]:
 def _to_native(tables: CodingTables, level: LevelTables) -> kernel.NativeLevel:
     predicted = None
     if tables.predict is not None and level.predicted is not None:
-        predicted = native_arrays(tables.predict, level.predicted, level.channels)
+        predicted = native_arrays(tables.predict, level.predicted, level.channels, level.frequencies)
     return kernel.NativeLevel(
         channels=tables.channels,
         channel=level.channels,
         frequencies=level.frequencies,
-        key=native_arrays(tables.key, level.key, level.channels),
+        key=native_arrays(tables.key, level.key, level.channels, level.frequencies),
         predicted=predicted,
     )
