@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.codec.against import compare
 from benchmarks.codec.coder import Coder, Score, race
 from benchmarks.codec.rivals import through_constriction, through_picture, through_zstd
 from benchmarks.record import write_result
@@ -27,6 +28,7 @@ from narrows.contract.wire.feature import HEADER_BYTES
 from narrows.runtime.pictures import read_picture
 
 OURS = "Narrows"
+AGAINST_ROUNDS = 101
 Planes = Sequence[NDArray[np.int8]]
 
 
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, default=Path("samples"), help="folder of pictures, searched through")
     parser.add_argument("--level", type=int, help="rate level (default: the finest within 0.1 bits per pixel)")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--against", metavar="REV", help="time the coder of this commit beside, in turn (101 rounds)")
     options = parser.parse_args()
     bundle = Bundle.open(options.bundle)
     level = bundle.manifest.finest_level_within(0.1) if options.level is None else options.level
@@ -62,8 +65,29 @@ def main() -> None:
     figures = {"bundle": bundle.hex_id, "level": level, "frames": len(pictures), "rounds": options.rounds}
     figures |= describe(scores[0], planes, tables, level, pictures[0].size // 3)
     figures |= {"rivals": [asdict(score) for score in scores], "levels": [asdict(score) for score in by_level]}
+    if options.against is not None:
+        figures |= against_figures(options.against, tables, symbols, level)
     show(figures)
     print(write_result("codec", f"make bench-codec  # level {level}, {len(pictures)} frames", figures))
+
+
+def against_figures(revision: str, tables: CodingTables, symbols: Sequence[Planes], level: int) -> dict[str, Any]:
+    """The present coder beside another commit's: at the chosen level, and at each."""
+    ratios = compare(revision, tables, symbols, AGAINST_ROUNDS)
+    for each in ratios:
+        same = "same payloads" if each.payloads_same else "other payloads"
+        print(
+            f"level {each.level} against {revision}: decode {each.decode:.2f} times as fast, encode {each.encode:.2f}; "
+            f"bits {each.bits:.4f}; {same}"
+        )
+    chosen = ratios[level]
+    return {
+        "against": revision,
+        "decode_ratio_against": chosen.decode,
+        "encode_ratio_against": chosen.encode,
+        "bits_ratio": chosen.bits,
+        "levels_against": [asdict(each) for each in ratios],
+    }
 
 
 def ours(planes: Planes, tables: CodingTables, level: int, name: str = OURS) -> Coder:
