@@ -20,7 +20,7 @@ help: ## Name every target
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## Make .venv and .venv-triton, compile the symbol coder (at once if nothing changed)
+setup: ## Make .venv and .venv-triton, compile the coders (at once if nothing changed)
 	@$(PYTHON) -m tools.setup_environment $(KEEP)
 
 .PHONY: setup-dev
@@ -74,6 +74,14 @@ format: setup-train ## Rewrite the sources in the project's format
 .PHONY: bench-codec
 bench-codec: setup-dev ## Speed and size of the symbol coder beside its rivals
 	@$(RUN) -m benchmarks.codec $(ARGS)
+
+.PHONY: bench-labels
+bench-labels: setup-dev ## Bits and time of label maps beside their rivals; ARGS="--data DIR --split NAME"
+	@$(RUN) -m benchmarks.labels $(ARGS)
+
+.PHONY: label-tables
+label-tables: setup-dev ## Count anew the label tables for bundles that have none; ARGS="--data DIR"
+	@$(RUN) -m benchmarks.labels.general $(ARGS)
 
 .PHONY: bench-seal
 bench-seal: setup ## What a seal costs a packet
@@ -177,12 +185,14 @@ test-arm64-image: setup-dev ## Build the camera's image for arm64 and run it emu
 	@$(RUN) -m tests.arm64_image $(ARGS)
 
 .PHONY: fuzz
-fuzz: setup-dev ## Ten million inputs to parsers, seals and the symbol coder; ARGS="--runs 10000000"; needs clang
+fuzz: setup-dev ## Ten million inputs to parsers, seals and the coders; ARGS="--runs 10000000"; needs clang
 	@command -v $(CLANG) >/dev/null || { echo "there is no $(CLANG): apt-get install clang libclang-rt-14-dev, or CLANG=..."; exit 1; }
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@mkdir -p build/fuzz
-	@$(CLANG) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o build/fuzz/codec_fuzzer tests/fuzz/codec_fuzzer.c
+	@for target in codec labels; do \
+		$(CLANG) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+			-o build/fuzz/$${target}_fuzzer tests/fuzz/$${target}_fuzzer.c || exit 1; \
+	done
 	@$(RUN) -m tests.fuzz $(ARGS)
 
 .PHONY: clean

@@ -26,8 +26,9 @@ def smaller(labels: Labels, factor: int, classes: int) -> Labels:
         return labels
     height, width = labels.shape
     padded = np.pad(labels, ((0, -height % factor), (0, -width % factor)), mode="edge")
-    blocks = padded.reshape(padded.shape[0] // factor, factor, padded.shape[1] // factor, factor)
-    votes = np.stack([(blocks == label).sum(axis=(1, 3)) for label in range(classes)])
+    rows, columns = padded.shape[0] // factor, padded.shape[1] // factor
+    by_row = [(padded == label).reshape(rows, factor, -1).sum(axis=1, dtype=np.uint16) for label in range(classes)]
+    votes = np.stack([each.reshape(rows, columns, factor).sum(axis=2) for each in by_row])
     winners: Labels = votes.argmax(axis=0).astype(np.uint8)
     return winners
 

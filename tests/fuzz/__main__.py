@@ -18,7 +18,6 @@ from tests.fuzz.targets import TARGETS
 HERE = Path(__file__).parent
 BUILD = Path("build") / "fuzz"
 CORPUS = BUILD / "corpus"
-CODEC = "codec"
 SHARES = {
     "feature": 0.15,
     "sealed": 0.05,
@@ -28,10 +27,13 @@ SHARES = {
     "sealed_frame": 0.1,
     "context": 0.1,
     "mask": 0.05,
-    "record": 0.15,
-    CODEC: 0.1,
+    "record": 0.1,
+    "codec": 0.05,
+    "labels": 0.1,
 }
-"""Of the inputs; a run of the coder is thousands of symbols, coded twice."""
+"""Of the inputs; a run of a coder is hundreds of symbols, coded twice."""
+PROGRAMS = ("codec", "labels")
+"""Targets in C, each a program of its own."""
 KEPT, KEPT_BYTES = 48, 2048
 _DONE = re.compile(r"^stat::number_of_executed_units:\s*(\d+)", re.MULTILINE)
 _PEAK = re.compile(r"^stat::peak_rss_mb:\s*(\d+)", re.MULTILINE)
@@ -78,7 +80,7 @@ def fuzzed(name: str, runs: int) -> dict[str, int | str]:
 
 def command(name: str) -> list[str]:
     """How a target is started."""
-    return [str(BUILD / "codec_fuzzer")] if name == CODEC else [sys.executable, "-m", "tests.fuzz.drive", name]
+    return [str(BUILD / f"{name}_fuzzer")] if name in PROGRAMS else [sys.executable, "-m", "tests.fuzz.drive", name]
 
 
 def seeded(name: str) -> Path:

@@ -1,13 +1,17 @@
-"""Where the compiled kernel lies: beside its source, under a name that holds a hash of it."""
+"""Where the compiled kernel lies: beside its sources, under a name that holds a hash of them."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("kernel.c")
+HERE = Path(__file__).parent
+SOURCES = (HERE / "kernel.c", HERE / "labels.c")
+"""What is compiled, into one object."""
+HEADERS = (HERE / "rans.h",)
 
 
 def object_path() -> Path:
-    """The object of the present source, built or not; an object of an older source has another name."""
-    return SOURCE.with_name(f"_kernel_{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}.so")
+    """The object of the present sources, built or not; an object of older sources has another name."""
+    read = b"".join(path.read_bytes() for path in (*SOURCES, *HEADERS))
+    return HERE / f"_kernel_{hashlib.sha256(read).hexdigest()[:12]}.so"

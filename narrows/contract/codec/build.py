@@ -1,6 +1,6 @@
-"""Compile the symbol coder beside its source: ``python -m narrows.contract.codec.build``.
+"""Compile the coders beside their sources: ``python -m narrows.contract.codec.build``.
 
-The object's name holds a hash of the source, so an object of an older source is never loaded.
+The object's name holds a hash of the sources, so an object of older sources is never loaded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from narrows.contract.codec.artifact import SOURCE, object_path
+from narrows.contract.codec.artifact import SOURCES, object_path
 from narrows.contract.errors import KernelMissing
 
 FLAGS = (
@@ -39,7 +39,7 @@ def build(target: str | None = None, output: Path | None = None) -> Path:
     """
     final = output or object_path()
     partial = final.with_name(f".{final.name}.{os.getpid()}")
-    command = [*_compiler(target), *FLAGS, "-o", str(partial), str(SOURCE)]
+    command = [*_compiler(target), *FLAGS, "-o", str(partial), *map(str, SOURCES)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:

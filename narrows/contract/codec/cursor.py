@@ -11,14 +11,15 @@ from narrows.contract.errors import BundleError
 class ByteCursor:
     """A place in a tables file. Every read raises ``BundleError`` where the file ends too early."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, name: str = "a coding tables file") -> None:
         self._data = data
+        self._name = name
         self._at = 0
 
     def take(self, size: int) -> bytes:
         """The next ``size`` bytes."""
         if size > len(self._data) - self._at:
-            raise BundleError(f"a coding tables file ends at byte {len(self._data)}, within a field of {size} bytes")
+            raise BundleError(f"{self._name} ends at byte {len(self._data)}, within a field of {size} bytes")
         self._at += size
         return self._data[self._at - size : self._at]
 
@@ -45,4 +46,4 @@ class ByteCursor:
             BundleError: something is.
         """
         if self._at != len(self._data):
-            raise BundleError(f"a coding tables file has {len(self._data) - self._at} bytes behind its end")
+            raise BundleError(f"{self._name} has {len(self._data) - self._at} bytes behind its end")

@@ -55,7 +55,7 @@ def test_an_older_source_is_another_object(tmp_path: Path, monkeypatch: pytest.M
     present = object_path()
     altered = tmp_path / "kernel.c"
     altered.write_text("/* another */\n")
-    monkeypatch.setattr("narrows.contract.codec.artifact.SOURCE", altered)
+    monkeypatch.setattr("narrows.contract.codec.artifact.SOURCES", (altered,))
     assert object_path().name != present.name
 
 

@@ -15,7 +15,6 @@ import pytest
 from tests.fuzz.targets import OPENED, TARGETS, Target, sealed
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus"
-SOURCE = CORPUS.parent / "codec_fuzzer.c"
 MUTATIONS = 3000
 
 
@@ -67,16 +66,22 @@ def test_the_corpus_is_small() -> None:
     assert len(sizes) < 300
 
 
-def test_the_symbol_coder_bears_what_was_kept_under_the_sanitizers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["codec", "labels"])
+def test_a_coder_bears_what_was_kept_under_the_sanitizers(name: str, tmp_path: Path) -> None:
     compiler = shutil.which("cc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("no C compiler here")
     program = tmp_path / "replay"
     flags = ["-g", "-O1", "-DREPLAY", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    built = subprocess.run([compiler, *flags, "-o", program, SOURCE], capture_output=True, text=True, check=False)
+    built = subprocess.run(
+        [compiler, *flags, "-o", program, CORPUS.parent / f"{name}_fuzzer.c"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if built.returncode != 0:
         pytest.skip(f"{compiler} has no sanitizers here: {built.stderr[-200:]}")
-    done = subprocess.run([program, *kept("codec")], capture_output=True, text=True, check=False)
+    done = subprocess.run([program, *kept(name)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

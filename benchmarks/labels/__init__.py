@@ -1,0 +1,1 @@
+"""The coder of label maps beside its rivals: ``make bench-labels``."""
