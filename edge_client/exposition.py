@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 
 from edge_client.metrics_server import MetricsServer
 from narrows.contract.errors import ServiceError, StateError
+from narrows.runtime.exposure import Exposure
 from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, Limits, check_exposure, parse_address
 from narrows.runtime.loop_guard import LoopGuard
 
@@ -22,16 +23,16 @@ _LIMITS = Limits(connections=16)  # a camera is asked by few, and each has a thr
 
 
 @contextmanager
-def served(registry: CollectorRegistry, address: str, token: str | None, granted: Limits = _LIMITS) -> Iterator[str]:
-    """Serve ``/metrics`` while the context lasts; yields the address that was bound (port 0 takes a free one).
+def served(exposure: Exposure, address: str, granted: Limits = _LIMITS) -> Iterator[str]:
+    """Serve what is exposed while the context lasts; yields the address that was bound (port 0 takes a free one).
 
     Raises:
         ServiceError: the address is wrong or taken, or is not loopback's and there is no token that cannot be guessed.
     """
-    check_exposure(address, token, HTTP_OPTION, TOKEN_OPTION)
+    check_exposure(address, exposure.token, HTTP_OPTION, TOKEN_OPTION)
     host, port = parse_address(address, HTTP_OPTION)
     try:
-        server = MetricsServer((host, port), registry, token, granted)
+        server = MetricsServer((host, port), exposure, granted)
     except OSError as error:
         raise ServiceError(f"cannot listen on --http {address}: {error.strerror}; choose another") from None
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()

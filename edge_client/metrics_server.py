@@ -1,4 +1,7 @@
-"""The HTTP server of a camera: ``/metrics`` and nothing else, from the standard library, a thread for a connection."""
+"""The HTTP server of a camera: what it exposes and nothing else, by the standard library, a thread for a connection.
+
+aiohttp, which serves the cloud's programs, takes 10 MB of memory and as much of the disk: a camera has better uses.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from narrows.runtime.listening import HEADERS, Held, Limits, brings, to_give_up
+from narrows.runtime.exposure import Exposure
+from narrows.runtime.listening import HEADERS, Held, Limits, to_give_up
 
 _LOG = structlog.get_logger("edge.metrics")
 
@@ -23,16 +26,14 @@ class MetricsServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(
-        self, address: tuple[str, int], registry: CollectorRegistry, token: str | None, granted: Limits
-    ) -> None:
+    def __init__(self, address: tuple[str, int], exposure: Exposure, granted: Limits) -> None:
         """Listen.
 
         Raises:
             OSError: the address cannot be bound.
         """
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.registry, self.token, self.granted = registry, token, granted
+        self.exposure, self.granted = exposure, granted
         self._open: dict[socket.socket, tuple[str, float]] = {}  # the peer, and since when; oldest first
         self._lock = Lock()
         super().__init__(address, _Handler)
@@ -80,12 +81,15 @@ class _Handler(BaseHTTPRequestHandler):
     default_request_version = "HTTP/1.0"  # so that what is no request gets an answer with a status too
 
     def do_GET(self) -> None:
-        if not brings(self.headers.get("Authorization", ""), self.server.token):
-            self._answer(HTTPStatus.UNAUTHORIZED, "text/plain", b"A token is needed: Authorization: Bearer TOKEN.\n")
-        elif self.path.partition("?")[0] != "/metrics":
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"/metrics is all there is\n")
-        else:
-            self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self.server.registry))
+        authorization = self.headers.get("Authorization", "")
+        status, kind, body = self.server.exposure.reply(self.path.partition("?")[0], authorization)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if status is HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", "Bearer")
+        self.end_headers()
+        self.wfile.write(body)
 
     def version_string(self) -> str:
         """What the header ``Server`` says."""
@@ -97,13 +101,6 @@ class _Handler(BaseHTTPRequestHandler):
             if name != "Server":
                 self.send_header(name, value)
         super().end_headers()
-
-    def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the library's name
         """Scrapes are not worth a line."""

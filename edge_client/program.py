@@ -106,11 +106,14 @@ def _show(settings: EdgeSettings, exits: ExitStack, read: Callable[[], Reading])
     if settings.http is None and settings.metrics_file is None:
         return
     from edge_client.exposition import served, written  # noqa: PLC0415 -- megabytes that few cameras need
+    from edge_client.health import EdgeHealth  # noqa: PLC0415
     from edge_client.metrics import EdgeMetrics  # noqa: PLC0415
+    from narrows.runtime.exposure import Exposure  # noqa: PLC0415
 
     registry = EdgeMetrics(read).registry
     if settings.http is not None:
-        address = exits.enter_context(served(registry, settings.http, settings.http_token))
+        exposure = Exposure(registry, EdgeHealth(settings.stream, read), settings.http_token)
+        address = exits.enter_context(served(exposure, settings.http))
         _LOG.info("metrics_served", address=address)
     if settings.metrics_file is not None:
         exits.enter_context(written(registry, settings.metrics_file))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from threading import Event
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
@@ -20,7 +17,6 @@ from narrows.contract.wire.install import MAX_SHARDS
 if TYPE_CHECKING:
     from edge_client.settings import EdgeSettings
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -110,7 +106,8 @@ def edge(
         typer.Option(help="Write the first picture here as the encoder gets it, and end; only --source is needed."),
     ] = None,
     http: Annotated[
-        str | None, typer.Option(help="Serve /metrics for Prometheus here, as 127.0.0.1:9467.", show_default="nowhere")
+        str | None,
+        typer.Option(help="Serve /metrics, /healthz and /readyz here, as 127.0.0.1:9467.", show_default="nowhere"),
     ] = None,
     http_token: Annotated[
         str | None,
@@ -155,7 +152,9 @@ def edge(
     Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis.url
     --bundle bundles/demo --key-file /etc/narrows/camera.key
     """
-    _log_to_stderr()
+    from narrows.runtime.logs import configure_logs
+
+    configure_logs()
     if preview is not None:
         from edge_client.capture.preview import write_preview
 
@@ -165,6 +164,7 @@ def edge(
     from edge_client.settings import EdgeSettings
     from edge_client.spool import Keep
     from edge_client.state import default_folder
+    from narrows.runtime.run_program import stop_on_signals
 
     settings = EdgeSettings(
         source=source,
@@ -193,7 +193,7 @@ def edge(
     )
     if once:
         raise typer.Exit(_test_once(settings))
-    stats = run(settings, _stopped_by_signals())
+    stats = run(settings, stop_on_signals())
     structlog.get_logger("edge").info(
         "edge_stopped", sent=stats.frames_sent, dropped=dict(stats.frames_dropped), passed_over=stats.passed_over
     )
@@ -215,30 +215,3 @@ def _test_once(settings: EdgeSettings) -> int:
     verdict = f"NOT READY: {', '.join(failed)}" if failed else f"READY: {settings.stream} can send"
     print(verdict + (f" (look at: {', '.join(warned)})" if warned else ""), flush=True)
     return 1 if failed else 0
-
-
-def _stopped_by_signals() -> Event:
-    """An event that the first SIGTERM or Ctrl-C sets; the second one ends the program at once."""
-    stop = Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in _SIGNALS:
-        signal.signal(number, ask)
-    return stop
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
-            if sys.stderr.isatty()
-            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

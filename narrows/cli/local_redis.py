@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -27,11 +25,10 @@ def local_redis(
     Example: narrows local-redis --port 6380 --run-folder runs/other
     """
     from narrows.contract.errors import ServiceError
+    from narrows.runtime.run_program import stop_on_signals
     from orchestrator.servers import LocalRedis
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
     with LocalRedis.start(run_folder, port=port) as server:
         print(f"{server.url} answers; its data and its log are in {run_folder / 'redis'}", flush=True)
         while not stop.wait(_LOOK_S):

@@ -96,10 +96,10 @@ def orchestrate(
 
     Example: narrows orchestrate --bundle bundles/demo --keys secrets/keyring --require-sealed
     """
-    from orchestrator.dispatch.program import ProgramOptions, run_program  # keeps `narrows --help` light
+    from orchestrator.dispatch.program import ProgramOptions, run_dispatcher  # keeps `narrows --help` light
     from orchestrator.dispatch.unsealing import KeySettings
 
-    run_program(
+    run_dispatcher(
         ProgramOptions(
             redis_url=redis_url,
             triton=tuple(triton),

@@ -1,4 +1,4 @@
-"""The HTTP servers of the cloud's programs: one way to serve, and the three routes for Prometheus and probes."""
+"""The HTTP servers of the cloud's programs: one way to serve, also what a program exposes."""
 
 from __future__ import annotations
 
@@ -7,65 +7,39 @@ import codecs
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_created_metrics, generate_latest
 
 from narrows.contract.errors import ServiceError
 from narrows.runtime.connections import Connection, Connections
-from narrows.runtime.listening import Limits, brings, limits, parse_address
+from narrows.runtime.exposure import PATHS, UNAUTHORIZED_TEXT, Exposure
+from narrows.runtime.listening import Limits, limits, parse_address
 
 UNIX = "unix://"
 _SWEEP_S = 0.5
 _LINGER_S = 1.0
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
 
 
-class HealthProbe(Protocol):
-    """What the probes ask of a program."""
+def make_app(exposure: Exposure) -> web.Application:
+    """An application with what a program exposes."""
 
-    def alive(self) -> dict[str, object]:
-        """The body of ``/healthz``."""
-        ...
-
-    def reasons_not_ready(self) -> list[str]:
-        """Why no work should be expected of it; empty if it is ready."""
-        ...
-
-
-def make_app(registry: CollectorRegistry, health: HealthProbe, token: str | None = None) -> web.Application:
-    """The three routes. Who does not bring the token, where there is one, learns whether it lives and is ready."""
-
-    def known(request: web.Request) -> bool:
-        return brings(request.headers.get("Authorization", ""), token)
-
-    async def metrics(request: web.Request) -> web.Response:
-        if not known(request):
-            raise token_needed()
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def healthz(request: web.Request) -> web.Response:
-        return web.json_response(health.alive() if known(request) else {})
-
-    async def readyz(request: web.Request) -> web.Response:
-        reasons = health.reasons_not_ready()
-        shown = reasons if known(request) else []
-        return web.json_response({"ready": not reasons, "reasons": shown}, status=503 if reasons else 200)
+    async def answer(request: web.Request) -> web.Response:
+        status, kind, body = exposure.reply(request.path, request.headers.get("Authorization", ""))
+        challenge = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
+        return web.Response(status=status, body=body, headers={"Content-Type": kind, **challenge})
 
     app = web.Application()
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    app.add_routes([web.get(path, answer) for path in PATHS])
     return app
 
 
 def token_needed(also: str = "") -> web.HTTPUnauthorized:
     """The answer to who did not bring the token."""
-    return web.HTTPUnauthorized(
-        text=f"A token is needed: Authorization: Bearer TOKEN{also}.\n", headers={"WWW-Authenticate": "Bearer"}
-    )
+    return web.HTTPUnauthorized(text=f"{UNAUTHORIZED_TEXT}{also}.\n", headers={"WWW-Authenticate": "Bearer"})
 
 
 def bearer_headers(token: str | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What every program of the cloud writes to standard error."""
+"""What every program writes to standard error."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import Processor
 
 from narrows.contract.errors import ServiceError
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure_logs(level: str) -> None:
-    """One line an event on standard error.
+def configure_logs(level: str = "info") -> None:
+    """One line an event on standard error: logfmt, or in colours where a person watches.
 
     Raises:
         ServiceError: there is no such level.
@@ -23,10 +24,18 @@ def configure_logs(level: str) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *_rendering(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
+
+
+def _rendering() -> list[Processor]:
+    if sys.stderr.isatty():
+        return [structlog.dev.ConsoleRenderer(pad_event_to=0)]  # it shows tracebacks by itself
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+    ]

@@ -1,9 +1,8 @@
-"""The dispatcher as a process: settings in, signals handled, the HTTP server beside it."""
+"""The dispatcher as a process: settings in, the HTTP server beside it."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,17 +11,17 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-import uvloop
 
 from narrows import __version__
 from narrows.contract.bundle import Bundle
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.cancelling import cancel_all, unless_stopped
+from narrows.runtime.exposure import Exposure
 from narrows.runtime.http import make_app, serve
 from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
-from narrows.runtime.logs import configure_logs
 from narrows.runtime.loop_guard import LoopGuard
 from narrows.runtime.redis.store import Store, StoreAway
+from narrows.runtime.run_program import run_program
 from orchestrator.discovery.service_discovery import ServiceDiscovery
 from orchestrator.discovery.sources import parse_sources
 from orchestrator.dispatch.batcher import Connect, Connected
@@ -62,14 +61,13 @@ class ProgramOptions:
     keys: KeySettings
 
 
-def run_program(options: ProgramOptions) -> None:
+def run_dispatcher(options: ProgramOptions) -> None:
     """Run until SIGTERM or SIGINT.
 
     Raises:
         BundleError, SecretError, ServiceError: it cannot begin; the message says why.
     """
-    configure_logs(options.log_level)
-    uvloop.run(_run(options))
+    run_program(lambda stop: _run(options, stop), options.log_level)
 
 
 def triton_connect(
@@ -108,7 +106,7 @@ async def _agree_patiently(store: Store, wanted: int | None) -> int:
         await asyncio.sleep(backoff.next_delay_s())
 
 
-async def _run(options: ProgramOptions) -> None:
+async def _run(options: ProgramOptions, stop: asyncio.Event) -> None:
     check_exposure(options.http, options.http_token, HTTP_OPTION, TOKEN_OPTION)
     bundles = [Bundle.open(folder) for folder in options.bundles]
     sources = parse_sources(options.triton)
@@ -121,10 +119,7 @@ async def _run(options: ProgramOptions) -> None:
         stream_bytes=options.stream_mib << 20,
     )
     store = Store.connect(options.redis_url)
-    stop = asyncio.Event()
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         shards = await unless_stopped(stop, _agree_patiently(store, options.shards))
         if shards is None:
             _log.info("stopped_before_start")
@@ -147,7 +142,7 @@ async def _run(options: ProgramOptions) -> None:
         async with (
             _running(service_discovery, guard),
             serve(
-                make_app(dispatcher.metrics.registry, dispatcher.health, options.http_token), options.http
+                make_app(Exposure(dispatcher.metrics.registry, dispatcher.health, options.http_token)), options.http
             ) as address,
         ):
             _log.info(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 import structlog
-import uvloop
 
 from narrows.contract.errors import ServiceError
 from narrows.runtime.http import UNIX, serve
 from narrows.runtime.listening import check_exposure
-from narrows.runtime.logs import configure_logs
+from narrows.runtime.run_program import run_program
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import DockerSocket
@@ -29,14 +27,10 @@ def run_engine_proxy(allowed: Allowed, docker_url: str, listen: str, token: str 
         raise ServiceError("nothing may pass: give --project and --service (compose), or --swarm-service")
     if not listen.startswith(UNIX):  # a socket's path is open to its owner and group alone
         check_exposure(listen, token, "--listen", "--token or NARROWS_ENGINE_PROXY_TOKEN")
-    configure_logs(log_level)
-    uvloop.run(_run(allowed, docker_url, listen, token))
+    run_program(lambda stop: _run(allowed, docker_url, listen, token, stop), log_level)
 
 
-async def _run(allowed: Allowed, docker_url: str, listen: str, token: str | None) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _run(allowed: Allowed, docker_url: str, listen: str, token: str | None, stop: asyncio.Event) -> None:
     socket = DockerSocket(docker_url)
     try:
         async with serve(Door(Gate(socket, allowed), token).handle, listen) as address:

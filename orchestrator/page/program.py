@@ -1,18 +1,16 @@
-"""The page as a process: options in, signals handled, served until told to end."""
+"""The page as a process: options in, served until told to end."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import suppress
 
 import aiohttp
 import structlog
-import uvloop
 
 from narrows.client.painting import Legend
 from narrows.runtime.http import serve
-from narrows.runtime.logs import configure_logs
+from narrows.runtime.run_program import run_program
 from orchestrator.page.behind import Behind
 from orchestrator.page.filmed import Filmed
 from orchestrator.page.guard import Guard
@@ -32,15 +30,11 @@ def run_page(options: PageOptions) -> None:
         BundleError, ServiceError: it cannot begin; the message says why.
     """
     options.check()
-    configure_logs(options.log_level)
-    uvloop.run(_run(options))
+    run_program(lambda stop: _run(options, stop), options.log_level)
 
 
-async def _run(options: PageOptions) -> None:
-    stop = asyncio.Event()
+async def _run(options: PageOptions, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     legends = [Legend.of_bundle(folder) for folder in options.bundles]
     filmed = Filmed(options.frames_from) if options.frames_from else None
     view = RedisView(options.redis_url)

@@ -1,20 +1,19 @@
-"""The autoscaler as a process: settings in, signals handled, the HTTP server beside it."""
+"""The autoscaler as a process: settings in, the HTTP server beside it."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 from dataclasses import dataclass, field
 
 import structlog
-import uvloop
 
 from narrows import __version__
+from narrows.runtime.exposure import Exposure
 from narrows.runtime.http import make_app, serve
 from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
-from narrows.runtime.logs import configure_logs
 from narrows.runtime.process_name import own_name
 from narrows.runtime.redis.store import Store
+from narrows.runtime.run_program import run_program
 from orchestrator.scaling.autoscaler import Autoscaler, AutoscalerOptions
 from orchestrator.scaling.capacity import CapacityModel
 from orchestrator.scaling.engines import EngineName, EngineOptions, make_engine
@@ -53,15 +52,11 @@ def run_autoscale(options: AutoscaleOptions) -> None:
     Raises:
         ServiceError: it cannot begin; the message says why.
     """
-    configure_logs(options.log_level)
-    uvloop.run(_run(options))
+    run_program(lambda stop: _run(options, stop), options.log_level)
 
 
-async def _run(options: AutoscaleOptions) -> None:
+async def _run(options: AutoscaleOptions, stop: asyncio.Event) -> None:
     check_exposure(options.http, options.http_token, HTTP_OPTION, TOKEN_OPTION)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     store = Store.connect(options.redis_url)
     observer = Observer(store, CapacityModel(options.max_batch), metrics_port=options.metrics_port)
     instances = TritonInstances(lambda: observer.servers) if options.instance_scaling else None
@@ -72,7 +67,7 @@ async def _run(options: AutoscaleOptions) -> None:
             autoscaler = Autoscaler(store, leadership, observer, engine, instances, options.plan)
             autoscaler.metrics.build_info.labels(__version__).set(1)
             async with serve(
-                make_app(autoscaler.metrics.registry, autoscaler.health, options.http_token), options.http
+                make_app(Exposure(autoscaler.metrics.registry, autoscaler.health, options.http_token)), options.http
             ) as address:
                 _log.info("autoscaler_started", name=leadership.owner, http=address, engine=options.engine.value)
                 await autoscaler.run(stop)

@@ -1,10 +1,9 @@
-"""The supervisor of a host as a process: options in, signals handled, a folder of its own."""
+"""The supervisor of a host as a process: options in, a folder of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from pathlib import Path
 from threading import Event
 
 import structlog
-import uvloop
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
-from narrows.runtime.logs import configure_logs
 from narrows.runtime.redis.store import Store
+from narrows.runtime.run_program import run_program
 from narrows.runtime.triton_config import fill_repository, model_name
 from orchestrator.servers.cpu_quota import find_hierarchy
 from orchestrator.servers.host_registry import HostRegistry
@@ -66,14 +64,8 @@ def run_host(options: HostOptions) -> None:
     Raises:
         BundleError, ServiceError: it cannot begin; the message says why.
     """
-    configure_logs(options.log_level)
-    _check(options)
-    TritonEnvironment.find()
-    folder = options.run_folder / options.name
-    with own_folder(folder, "another supervisor", "--name or --run-folder"), ExitStack() as groups:
-        repository, models = _models(options, folder)
-        slots = [_slot(options, folder, repository, models, i, groups) for i in range(options.slots)]
-        uvloop.run(_run(options, slots))
+    hurry = asyncio.Event()
+    run_program(lambda stop: _run(options, stop, hurry), options.log_level, hurry=hurry)
 
 
 def _check(options: HostOptions) -> None:
@@ -121,20 +113,19 @@ def _slot(
     return SlotServer(f"{options.name}/{number}", launch, group)
 
 
-async def _run(options: HostOptions, slots: Sequence[SlotServer]) -> None:
-    store = Store.connect(options.redis_url)
-    stop, hurry = asyncio.Event(), asyncio.Event()
-
-    def asked() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked)
-    registry = HostRegistry(store, options.name)
-    supervisor = Supervisor(registry, slots, initial=options.initial, drain_s=options.drain_s)
-    _log.info("supervisor_started", name=options.name, slots=len(slots), cpu_quota=options.cpu_quota)
-    try:
-        await supervisor.run(stop, hurry)
-    finally:
-        await store.close()
+async def _run(options: HostOptions, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    _check(options)
+    TritonEnvironment.find()
+    folder = options.run_folder / options.name
+    with own_folder(folder, "another supervisor", "--name or --run-folder"), ExitStack() as groups:
+        repository, models = _models(options, folder)
+        slots = [_slot(options, folder, repository, models, i, groups) for i in range(options.slots)]
+        store = Store.connect(options.redis_url)
+        registry = HostRegistry(store, options.name)
+        supervisor = Supervisor(registry, slots, initial=options.initial, drain_s=options.drain_s)
+        _log.info("supervisor_started", name=options.name, slots=len(slots), cpu_quota=options.cpu_quota)
+        try:
+            await supervisor.run(stop, hurry)
+        finally:
+            await store.close()
     _log.info("supervisor_stopped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -11,13 +12,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_client import exposition
 from edge_client.exposition import served, written
+from edge_client.health import EdgeHealth
 from edge_client.metrics import EdgeMetrics
 from edge_client.reading import Reading
 from edge_client.stats import Tally
 from edge_client.transport.server_clock import Estimate
 from narrows.contract.errors import ServiceError, StateError
+from narrows.runtime.exposure import Exposure
 
 TOKEN = "a token nobody guesses"
+
+
+def shown(metrics: EdgeMetrics, token: str | None = None, reading: Reading | None = None) -> Exposure:
+    return Exposure(metrics.registry, EdgeHealth("gate-3", lambda: reading or Reading(Tally().snapshot())), token)
 
 
 def busy() -> EdgeMetrics:
@@ -52,7 +59,7 @@ def get(address: str, token: str | None = None, path: str = "/metrics") -> str:
 
 
 def test_prometheus_reads_what_the_counters_say() -> None:
-    with served(busy().registry, "127.0.0.1:0", None) as address:
+    with served(shown(busy()), "127.0.0.1:0") as address:
         found = samples(get(address))
     assert found["narrows_edge_frames_taken_total", ""] == 5
     assert found["narrows_edge_frames_dropped_total", "queue_full"] == 1
@@ -72,12 +79,12 @@ def test_prometheus_reads_what_the_counters_say() -> None:
 
 def test_an_unknown_clock_is_not_shown_as_a_right_one() -> None:
     metrics = EdgeMetrics(lambda: Reading(Tally().snapshot()))
-    with served(metrics.registry, "localhost:0", None) as address:
+    with served(shown(metrics), "localhost:0") as address:
         assert "narrows_edge_clock" not in get(address)
 
 
 def test_whoever_has_no_token_sees_nothing() -> None:
-    with served(busy().registry, "0.0.0.0:0", TOKEN) as bound:
+    with served(shown(busy(), TOKEN), "0.0.0.0:0") as bound:
         address = bound.replace("0.0.0.0", "127.0.0.1")
         for wrong in (None, TOKEN + "x", "", "ünknown"):
             with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -101,15 +108,15 @@ def test_whoever_has_no_token_sees_nothing() -> None:
 def test_an_address_that_lets_strangers_in_or_makes_no_sense_is_refused(
     address: str, token: str | None, message: str
 ) -> None:
-    with pytest.raises(ServiceError, match=message), served(busy().registry, address, token):
+    with pytest.raises(ServiceError, match=message), served(shown(busy(), token), address):
         pass
 
 
 def test_a_taken_port_is_named() -> None:
     with (
-        served(busy().registry, "127.0.0.1:0", None) as address,
+        served(shown(busy()), "127.0.0.1:0") as address,
         pytest.raises(ServiceError, match="choose another"),
-        served(busy().registry, address, None),
+        served(shown(busy()), address),
     ):
         pass
 
@@ -128,3 +135,18 @@ def test_the_file_is_there_at_once_and_last_written_at_the_end(tmp_path: Path, m
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="--metrics-file"), written(busy().registry, tmp_path / "absent" / "n.prom"):
         pass
+
+
+def test_a_probe_says_why_a_camera_is_not_ready() -> None:
+    with served(shown(busy()), "127.0.0.1:0") as address:
+        assert json.loads(get(address, path="/readyz")) == {"ready": True, "reasons": []}
+        assert json.loads(get(address, path="/healthz")) == {"stream": "gate-3", "frames_sent": 0}
+    tally = Tally()
+    tally.camera("away", "away")
+    ill = shown(busy(), TOKEN, Reading(tally.snapshot(), "unreachable"))
+    reasons = ["Redis takes no packets: unreachable", "the camera is away"]
+    for token, told in ((None, []), (TOKEN, reasons)):
+        with served(ill, "127.0.0.1:0") as address, pytest.raises(urllib.error.HTTPError, match="503") as refused:
+            get(address, token, "/readyz")
+        assert json.loads(refused.value.read()) == {"ready": False, "reasons": told}
+        refused.value.close()

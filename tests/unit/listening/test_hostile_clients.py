@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
 
 from edge_client.exposition import served
+from narrows.runtime.exposure import Exposure
 from narrows.runtime.http import make_app, serve
 from narrows.runtime.listening import HEADERS, Limits
 from orchestrator.engine_proxy.gate import Allowed, Gate
@@ -49,7 +50,7 @@ class NoWatch:
 
 @asynccontextmanager
 async def metrics_port(granted: Limits) -> AsyncIterator[str]:
-    async with serve(make_app(registry(), Ill(), TOKEN), "127.0.0.1:0", granted) as address:
+    async with serve(make_app(Exposure(registry(), Ill(), TOKEN)), "127.0.0.1:0", granted) as address:
         yield address
 
 
@@ -71,7 +72,7 @@ async def proxy_port(granted: Limits) -> AsyncIterator[str]:
 @asynccontextmanager
 async def camera_port(granted: Limits) -> AsyncIterator[str]:
     with ExitStack() as stack:
-        yield stack.enter_context(served(registry(), "127.0.0.1:0", TOKEN, granted))
+        yield stack.enter_context(served(Exposure(registry(), Ill(), TOKEN), "127.0.0.1:0", granted))
 
 
 PORTS = [metrics_port, page_port, proxy_port, camera_port]

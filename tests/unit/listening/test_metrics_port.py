@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
+from narrows.runtime.exposure import Exposure
 from narrows.runtime.http import bearer_headers, make_app, serve
 from orchestrator.page.behind import Behind
 from orchestrator.page.scrape import Scraper
@@ -30,7 +31,7 @@ class Ill:
 async def address() -> AsyncIterator[str]:
     registry = CollectorRegistry()
     Gauge("narrows_streams", "Streams", registry=registry).set(7)
-    async with serve(make_app(registry, Ill(), TOKEN), "127.0.0.1:0") as bound:
+    async with serve(make_app(Exposure(registry, Ill(), TOKEN)), "127.0.0.1:0") as bound:
         yield f"http://{bound}"
 
 
