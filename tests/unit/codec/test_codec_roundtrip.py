@@ -75,6 +75,16 @@ def test_a_second_implementation_decodes_the_same(seed: int, predicted: bool, da
     assert np.array_equal(decode(payload, symbols.shape, tables, 0, memory), symbols)
 
 
+@pytest.mark.parametrize("width", [14, 15, 16, 17, 30, 31, 32])
+def test_no_row_leaks_into_the_next_however_wide(width: int) -> None:
+    tables = arbitrary_tables(11, 3)
+    symbols = tables.silence(np.random.default_rng(width).integers(-127, 128, (3, 3, width)).astype(np.int8), 0)
+    for memory in (None, remember(np.flip(symbols, 2))):
+        payload = encode_symbols(symbols, tables, 0, memory)
+        assert np.array_equal(decode(payload, symbols.shape, tables, 0, memory), symbols)
+        assert np.array_equal(decode_symbols(payload, symbols.shape, tables, 0, memory), symbols)
+
+
 @pytest.mark.parametrize("value", [-127, -126, 126, 127])
 def test_the_extremes_pass_through_the_escape(value: int, counted: CodingTables) -> None:
     symbols = counted.silence(np.full(SHAPE, value, dtype=np.int8), 2)
