@@ -16,6 +16,7 @@ from narrows.runtime.backoff import Backoff
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.script import Script
 from narrows.runtime.redis.store import Reply, ReplyRefused, Store
+from orchestrator.dispatch.contexts import MOST_CONTEXTS
 from orchestrator.dispatch.scripts import FINISH
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Frame
@@ -237,6 +238,7 @@ class Finisher:
                 keys.ledger,
                 stream.shard_keys.dead,
                 keys.chain,
+                keys.contexts,
             ],
             [
                 stream.lease.token,
@@ -258,6 +260,8 @@ class Finisher:
                 frame.link,
                 MOST_CHAIN_PACKETS,
                 MOST_CHAIN_PACKET_BYTES,
+                frame.context,
+                MOST_CONTEXTS,
             ],
         )
 

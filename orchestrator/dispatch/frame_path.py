@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import Memory, decode_symbols, symbol_digest
 from narrows.contract.errors import (
+    ContextLost,
     DigestMismatch,
     EntryIdForged,
     EpochStale,
@@ -53,6 +54,7 @@ from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.finish import Ending, Finisher, FinishReply
 from orchestrator.dispatch.key_request import KeyframeRequests
 from orchestrator.dispatch.objective import Objective
+from orchestrator.dispatch.packets import Packets
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
@@ -97,7 +99,7 @@ class FramePath:
         self.objective = Objective(settings.slo_ms, metrics)
         self._store, self._batchers, self._pool, self._faults = store, batchers, pool, faults
         self._metrics, self._settings = metrics, settings
-        self._consumer, self._unsealing = consumer, unsealing
+        self._consumer, self._packets = consumer, Packets(store, unsealing)
         self._served = {bundle_id: batcher.bundle for bundle_id, batcher in batchers.items()}
         self.control_records = ControlRecords(store)
         self._key_requests = KeyframeRequests(store, self.control_records)
@@ -127,7 +129,7 @@ class FramePath:
             if inferred is None:
                 return Ending.skipped("stale", decoded.packet.identity)
             return await self._pack(frame, decoded, inferred)
-        except ReferenceLost as refusal:
+        except (ReferenceLost, ContextLost) as refusal:
             await self._ask_for_key(frame.stream)
             return Ending.refused(refusal, frame.identity)
         except FrameRefused as refusal:
@@ -153,7 +155,7 @@ class FramePath:
     async def _take_up(self, frame: Frame) -> Decoded | Ending:
         """Admit and decode."""
         async with self._counted(frame):
-            return await self._decode(frame, *self._admit(frame))
+            return await self._decode(frame, *await self._admit(frame))
 
     @asynccontextmanager
     async def _counted(self, frame: Frame) -> AsyncIterator[None]:
@@ -175,15 +177,14 @@ class FramePath:
                 raise
             await self._set_deliveries(frame, frame.deliveries - 1)
 
-    def _admit(self, frame: Frame) -> tuple[FeaturePacket, Bundle]:
+    async def _admit(self, frame: Frame) -> tuple[FeaturePacket, Bundle]:
         settings, taken = frame.stream.settings, frame.taken
         data = packet_bytes(frame.entry)
         frame.size_bytes, frame.head = len(data), data[:_HEAD_BYTES]
         self._metrics.payload_bytes.inc(len(data))
         if taken.forged is None:
             self._metrics.took("redis", taken.read_s - taken.arrived_s)
-        packet = self._unsealing.opened(FeaturePacket.parse(data), frame.stream.id)
-        frame.identity = packet.identity
+        packet = await self._packets.of(frame, data)
         if taken.forged is not None:
             raise EntryIdForged(taken.forged)
         if frame.deliveries > self._settings.deliveries:
@@ -228,7 +229,7 @@ class FramePath:
         stream.chain_read = True
         for data in await self._store.call("LRANGE", stream.keys.chain, 0, -1):
             try:
-                packet = self._unsealing.opened(FeaturePacket.parse(data), stream.id)
+                packet = await self._packets.of_chain(stream, data)
                 if packet.bundle_id != bundle.id:
                     return
                 stream.references.remember(packet, await self._symbols(stream.references, packet, bundle))
@@ -312,8 +313,8 @@ class FramePath:
 def _decode_checked(packet: FeaturePacket, bundle: Bundle, memory: Memory | None) -> NDArray[np.int8]:
     symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level, memory)
     digest = symbol_digest(symbols)
-    if digest != packet.own_digest:
-        raise DigestMismatch(f"symbols with digest {digest:08x}; the camera coded {packet.own_digest:08x}")
+    if not packet.is_digest(digest):
+        raise DigestMismatch(f"symbols with digest {digest:08x}; the camera coded {packet.own_digest:06x}")
     return symbols
 
 

@@ -60,7 +60,7 @@ class ReferenceCache:
 
     def has_reference(self, packet: FeaturePacket) -> bool:
         """Whether the frame that a P packet is coded against is here."""
-        return FrameIdentity(packet.epoch, packet.sequence - packet.reference_distance) in self._references
+        return packet.reference in self._references
 
     def memory_for(self, packet: FeaturePacket) -> Memory | None:
         """The memory that a packet is coded with; ``None`` for a K packet.
@@ -80,14 +80,12 @@ class ReferenceCache:
     def _reference(self, packet: FeaturePacket) -> Plane | None:
         if packet.kind is PacketKind.KEY:
             return None
-        sequence = packet.sequence - packet.reference_distance
-        plane = self._references.get(FrameIdentity(packet.epoch, sequence))
+        sequence = packet.reference.sequence
+        plane = self._references.get(packet.reference)
         if plane is None:
             raise ReferenceLost(
                 f"frame {packet.sequence} is coded against {sequence}, which is not here; a key is asked for"
             )
-        known = plane.packet
-        same = (known.bundle_id, known.level, known.cut) == (packet.bundle_id, packet.level, packet.cut)
-        if not same or known.own_digest != packet.reference_digest:
+        if not packet.may_follow(plane.packet):
             raise ReferenceLost(f"frame {packet.sequence} is coded against another {sequence} than came here")
         return plane

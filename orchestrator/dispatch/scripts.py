@@ -20,7 +20,7 @@ TRIM = Script(
 )
 FINISH = Script(
     _read("ledger.lua") + _read("window.lua") + _read("finish.lua"),
-    ("string", "stream", "stream", "hash", "hash", "stream", "list"),
+    ("string", "stream", "stream", "hash", "hash", "stream", "list", "list"),
     ON_A_FULL_SERVER,
 )
 CLOSE_GAPS = Script(

@@ -10,6 +10,7 @@ from narrows.contract.wire.feature import FrameIdentity
 from narrows.contract.wire.keys import ShardKeys, StreamKeys
 from narrows.contract.wire.streams import StreamSettings
 from narrows.runtime.redis.store import RawEntry
+from orchestrator.dispatch.contexts import ContextCache
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.window import SeenWindow
@@ -26,6 +27,7 @@ class Stream:
         held: the frames of it in this process, by entry id.
         seen: the window of ended identities as Redis last had it.
         drained_s: when it was last read to its end.
+        contexts: what its packets of format 2 may name.
         chain_read: the chain that an earlier owner left was looked for.
         drained_ms: the same by the server's clock as it was set then.
         read_to: the last entry that was read here, as Redis orders ids.
@@ -60,6 +62,7 @@ class Stream:
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: Frame | None = None
     chain_read: bool = False
+    contexts: ContextCache = field(default_factory=ContextCache)
 
     @property
     def id(self) -> str:
@@ -84,6 +87,7 @@ class Stream:
     def doubt(self) -> None:
         """Forget what Redis was known to hold: it may have lost its last second, or be another."""
         self.seen, self.drained_s, self.drained_ms, self.read_to = SeenWindow(), -math.inf, -math.inf, (0, 0)
+        self.contexts.doubt()
         self.chain_read = False  # frames that come back are older than the references that are cached here
 
     def count_end(self, *, skipped: bool) -> None:
@@ -133,6 +137,7 @@ class Frame:
         deliveries: how often it was taken up, this time too.
         in_line: set when the frame's end was asked for, so that the next one's is asked for after it.
         identity: known once its packet is parsed.
+        context: that its packet carried, once the packet is believed.
         link: ``key`` or ``next`` once it was decoded and others of a `complete` stream may be coded against it.
     """
 
@@ -144,6 +149,7 @@ class Frame:
     in_line: asyncio.Event = field(default_factory=asyncio.Event)
     identity: FrameIdentity | None = None
     link: str = ""
+    context: bytes = b""
     size_bytes: int = 0
     head: bytes = b""
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import structlog
 
 from narrows.contract.errors import SealKeyUnknown, SealMissing, SecretError
-from narrows.contract.seal import CameraKey, Keyring, open_packet
+from narrows.contract.seal import CameraKey, Keyring, open_frame, open_packet
 from narrows.contract.seal.key_folder import KeyFolder
 from narrows.contract.wire.feature import FeaturePacket
+from narrows.contract.wire.frame_packet import FrameHead, FramePacket
 from orchestrator.telemetry.faults import Cause, Faults
 from orchestrator.telemetry.metrics import Metrics
 
@@ -55,13 +56,32 @@ class Unsealing:
             SealRefused: by name; nothing in its header is to be believed.
         """
         if packet.cipher == 0:
-            if self._required:
-                raise SealMissing(f"an open packet; this install takes sealed ones alone: give {stream} its --key-file")
-            self._metrics.sealed_frames.labels("0").inc()
+            self._take_open(stream)
             return packet
         found = open_packet(packet, self._key(stream, packet.key_id))
         self._metrics.sealed_frames.labels(str(packet.key_id)).inc()
         return found
+
+    def opened_frame(self, head: FrameHead, rest: bytes, stream: str) -> FramePacket:
+        """The same of a packet of format 2, from its full header and what follows it.
+
+        Raises:
+            PacketError: an open one whose CRC does not match, or a malformed body.
+            SealRefused: by name; nothing in its header is to be believed.
+        """
+        key_id = head.context.key_id
+        if head.context.cipher == 0:
+            found = FramePacket.of_open(head, rest)
+            self._take_open(stream)
+            return found
+        found = open_frame(head, rest, self._key(stream, key_id))
+        self._metrics.sealed_frames.labels(str(key_id)).inc()
+        return found
+
+    def _take_open(self, stream: str) -> None:
+        if self._required:
+            raise SealMissing(f"an open packet; this install takes sealed ones alone: give {stream} its --key-file")
+        self._metrics.sealed_frames.labels("0").inc()
 
     def _key(self, stream: str, key_id: int) -> CameraKey:
         """A stream's key; derived once, and judged every time, for its time may be over."""

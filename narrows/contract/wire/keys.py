@@ -20,6 +20,7 @@ script may touch it. A camera's ACL needs its own two keys and ``narrows:install
     narrows:{S}:in:STREAM              stream: feature packets, one field "p"
     narrows:{S}:out:STREAM             stream: how each frame ended, fields "k" (mask, skipped, refused) and "p"
     narrows:{S}:ctl:STREAM             string: the control record, expiring
+    narrows:{S}:ctx:STREAM             list: the newest contexts of packets of format 2
     narrows:{S}:seen:STREAM            hash: window of finished identities, by epoch
     narrows:{S}:ledger:STREAM          hash: frames by outcome, counted by the finishing script
     narrows:{S}:streams                hash: stream -> settings
@@ -170,6 +171,11 @@ class StreamKeys:
     def chain(self) -> str:
         """Packets that ended since the last key frame: what later ones are coded against."""
         return self._key("chain")
+
+    @cached_property
+    def contexts(self) -> str:
+        """Contexts of packets of format 2, the newest last."""
+        return self._key("ctx")
 
     @cached_property
     def ledger(self) -> str:

@@ -17,6 +17,8 @@ from narrows.client.registry.rates import by_rate, top_streams
 from narrows.contract.bundle import format_id
 from narrows.contract.errors import PacketError, StreamIdInvalid
 from narrows.contract.wire import FeaturePacket, Install, ShardKeys, shard_of
+from narrows.contract.wire.frame_packet import Envelope
+from narrows.contract.wire.frame_packet.header import is_frame_packet
 from narrows.contract.wire.keys import PACKET_FIELD, parse_feature_key
 from narrows.runtime.finding import Finding, ok, warn
 
@@ -209,8 +211,22 @@ def _bundles_sent(client: redis.Redis, keys: Mapping[str, str]) -> dict[str, int
     for stream, entries in zip(small, pipeline.execute(raise_on_error=False), strict=True):
         if isinstance(entries, list) and entries:
             with suppress(PacketError):
-                sent[stream] = FeaturePacket.parse(entries[0][1].get(PACKET_FIELD, b"")).bundle_id
+                sent[stream] = _bundle_of(entries[0][1].get(PACKET_FIELD, b""))
     return sent
+
+
+def _bundle_of(data: bytes) -> int:
+    """The bundle that a packet names, if it does so itself: one of format 2 may leave it to a context.
+
+    Raises:
+        PacketError: it does not.
+    """
+    if not is_frame_packet(data):
+        return FeaturePacket.parse(data).bundle_id
+    context = Envelope.parse(data).context
+    if context is None:
+        raise PacketError("a packet that names a context")
+    return context.bundle_id
 
 
 def _letters(client: redis.Redis, install: Install) -> tuple[tuple[DeadLetterSummary, ...], int]:

@@ -49,7 +49,7 @@ ROLES = (
         # transactions are for an operator's words in its container: `narrows scale set`
         f"{_READ} {_SCRIPTS} {_SERVICE} {_TRANSACTION} config|get set del pexpire hset hdel hincrby "
         "zadd zrem zremrangebyscore xadd xdel xtrim xack xclaim xreadgroup xsetid xgroup|create xgroup|delconsumer "
-        "xinfo|consumers rpush rpushx lrange",
+        "xinfo|consumers rpush rpushx lrange ltrim",
     ),
     User(
         "autoscaler",

@@ -1,8 +1,9 @@
 -- End one frame, once: fence, window, outcome, ledger, dead letter, acknowledgement, deletion.
--- KEYS: fence, in, out, seen, ledger, dead, chain
+-- KEYS: fence, in, out, seen, ledger, dead, chain, contexts
 -- ARGV: 1 token, 2 group, 3 entry, 4 kind, 5 body, 6 reason, 7 epoch ('' outside any sequence), 8 sequence,
 --       9 out length, 10 out ttl ms, 11 dead length, 12 stream, 13 detail, 14 head, 15 size, 16 deliveries,
---       17 place in the chain: key | next | '' (not kept), 18 most packets of it, 19 most bytes of one
+--       17 place in the chain: key | next | '' (not kept), 18 most packets of it, 19 most bytes of one,
+--       20 the context that its packet carried ('': none), 21 most contexts
 -- Answers {finished | duplicate | again | fenced | jump | stale, lost}
 -- What can fail is looked at before the first change, and the entry is deleted last.
 local outside = ARGV[7] == ''
@@ -52,5 +53,10 @@ if ARGV[4] == 'refused' then
     'detail', ARGV[13], 'head', ARGV[14], 'size', ARGV[15], 'deliveries', ARGV[16], 'entry', ARGV[3])
 end
 if ARGV[17] ~= '' then keep() end
+if ARGV[20] ~= '' then
+  redis.call('RPUSH', KEYS[8], ARGV[20])
+  redis.call('LTRIM', KEYS[8], -ARGV[21], -1)
+  redis.call('PEXPIRE', KEYS[8], ARGV[10])
+end
 if not outside then remove() end
 return {'finished', lost}

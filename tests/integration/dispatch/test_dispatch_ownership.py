@@ -163,11 +163,11 @@ async def test_a_frame_that_crashes_its_handler_is_poison_after_three_tries_and_
     async with dispatching() as dispatcher:
         admit = dispatcher._path._admit
 
-        def crash(frame: Frame) -> tuple[FeaturePacket, Bundle]:
+        async def crash(frame: Frame) -> tuple[FeaturePacket, Bundle]:
             if frame.stream.id == "cam" and frame.deliveries <= 3:
                 crashes.append(frame.deliveries)
                 raise ZeroDivisionError
-            return admit(frame)
+            return await admit(frame)
 
         dispatcher._path._admit = crash  # type: ignore[method-assign]
         await cam.frames(1)

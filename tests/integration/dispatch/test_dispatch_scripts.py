@@ -62,10 +62,12 @@ def _finish(kind: str, reason: str, place: Sequence[Encodable]) -> tuple[Encodab
         "next",
         9,
         9,
+        "context",
+        9,
     )
 
 
-_FINISHING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain)
+_FINISHING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain, KEYS.contexts)
 _TRIMMING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.ledger, SHARD.dead)
 _PLACE = (epoch_field(1), 5)
 _USES = {

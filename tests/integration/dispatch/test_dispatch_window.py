@@ -13,7 +13,7 @@ from orchestrator.dispatch.window import SPAN, SeenWindow, epoch_field
 from orchestrator.servers import LocalRedis
 
 KEYS, SHARD = StreamKeys("cam", 0), ShardKeys(0)
-UNKEPT = ("", 0, 0)
+UNKEPT = ("", 0, 0, "", 0)
 
 
 class Model:
@@ -44,7 +44,7 @@ class Model:
 
 async def finish(store: Store, identity: FrameIdentity, token: str = "1") -> tuple[str, int]:
     entry = await store.call("XADD", KEYS.features, "*", "p", "x")
-    keys = [SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain]
+    keys = [SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain, KEYS.contexts]
     place = (epoch_field(identity.epoch), identity.sequence)
     verdict, lost = await store.run(
         FINISH, keys, token, "narrows", entry, "mask", "m", "", *place, 100000, 60000, 10, "cam", "", "", 1, 1, *UNKEPT
@@ -159,7 +159,7 @@ async def test_an_older_token_changes_nothing(store: Store) -> None:
 
 async def test_an_entry_that_already_ended_changes_nothing(store: Store) -> None:
     await store.call("SET", SHARD.fence, "1")
-    keys = [SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain]
+    keys = [SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain, KEYS.contexts]
     entry = await store.call("XADD", KEYS.features, "*", "p", "x")
     for expected in (b"finished", b"again"):
         verdict, _ = await store.run(
@@ -194,7 +194,16 @@ async def test_a_full_server_still_finishes(store: Store) -> None:
     entry = await store.call("XADD", KEYS.features, "*", "p", "x")
     await store.call("CONFIG", "SET", "maxmemory", used // 2, "maxmemory-policy", "noeviction")
     try:
-        keys = [SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain]
+        keys = [
+            SHARD.fence,
+            KEYS.features,
+            KEYS.outcomes,
+            KEYS.seen,
+            KEYS.ledger,
+            SHARD.dead,
+            KEYS.chain,
+            KEYS.contexts,
+        ]
         place = (epoch_field(1), 1)
         verdict, _ = await store.run(
             FINISH, keys, "1", "narrows", entry, "mask", "m", "", *place, 10, 60000, 10, "cam", "", "", 1, 1, *UNKEPT

@@ -134,7 +134,7 @@ def test_every_reason_that_the_code_can_give_is_in_the_table_with_its_error() ->
 def test_every_key_is_in_the_table() -> None:
     documented = set(re.findall(r"^\| `(narrows:[^`]+)` \|", PAGE, re.MULTILINE))
     stream, shard = StreamKeys("STREAM", 7), ShardKeys(7)
-    own = [stream.features, stream.outcomes, stream.control, stream.seen, stream.chain, stream.ledger]
+    own = [stream.features, stream.outcomes, stream.control, stream.seen, stream.chain, stream.contexts, stream.ledger]
     own += [shard.streams, shard.lease, shard.fence, shard.dead]
     scaling = {key for name, key in vars(ScaleKeys).items() if name.isupper()}
     assert scaling

@@ -35,6 +35,11 @@ _NONCE = struct.Struct("<QI")
 _VERSION, _PREDICTED, _CONTEXT = 0x0F, 0x10, 0x20
 
 
+def is_frame_packet(data: bytes) -> bool:
+    """Whether bytes are to be read as a packet of format 2, by the first of them."""
+    return bool(data) and data[0] & _VERSION == FORMAT
+
+
 @dataclass(frozen=True, slots=True)
 class FrameHead:
     """A packet's header, in full.
