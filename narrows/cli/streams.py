@@ -154,6 +154,35 @@ def canary_streams(
             print(stream)
 
 
+@streams.command("packet-format")
+def packet_format(
+    packet_format: Annotated[
+        int | None, typer.Argument(min=1, max=2, help="The newest that cameras may send.", show_default="show it")
+    ] = None,
+    *,
+    by: By = None,
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Show or set the newest packet format that cameras may send; those with --packet-format auto follow within 30 s.
+
+    2 has short headers. It is set only where every living dispatcher says that it reads it. Before a dispatcher of an
+    older release joins, set 1 and wait half a minute, and until spools are empty.
+
+    Example: narrows streams packet-format
+
+    Example: narrows streams packet-format 2
+    """
+    from narrows.client.registry.packet_format import let_cameras_send, newest_read
+
+    with _registry(redis_url) as registry:
+        install = registry.install
+        if packet_format is not None:
+            install = let_cameras_send(registry.client, packet_format, who=by or caller())
+        for name, newest in sorted(newest_read(registry.client).items()):
+            print(f"{name}: reads up to packet format {newest}")
+    print(f"cameras may send packet format {install.newest_packet_format}")
+
+
 def _registry(redis_url: str) -> AbstractContextManager[StreamRegistry]:
     from contextlib import closing, contextmanager
 

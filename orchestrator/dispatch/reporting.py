@@ -9,6 +9,7 @@ import structlog
 
 from narrows.contract.errors import RecordError, ServiceError
 from narrows.contract.records.report import DispatcherReport, ServerReport, is_fresh
+from narrows.contract.wire.frame_packet import FORMAT
 from narrows.contract.wire.keys import ScaleKeys
 from narrows.runtime.redis.server_clock import ServerClock
 from narrows.runtime.redis.store import Store
@@ -84,6 +85,7 @@ class Reporting:
             bundles={batcher.bundle.hex_id: batcher.demand.read() for batcher in self._batchers},
             servers=merged(batcher.servers() for batcher in self._batchers),
             top_streams=self._sweep.top.rates,
+            packet_format=FORMAT,
         )
 
     async def _write(self, report: DispatcherReport) -> None:

@@ -362,7 +362,7 @@ def _records() -> tuple[bytes, ...]:
     refusal = Refusal("crc_mismatch", "words", FrameIdentity(1, 2))
     written = (
         Control(1, 2.5, 0, 3).to_json(),
-        Install(4).to_json(),
+        Install(4, 2).to_json(),
         StreamSettings(Policy.COMPLETE, 2.0, "gates", "0123456789abcdef", 300).to_json(),
         _outcome_bytes(refusal),
         RING.to_json(),

@@ -54,6 +54,12 @@ def write_scale_audit(client: redis.Redis, event: ScaleEvent) -> None:
     client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
 
 
+def write_format_audit(client: redis.Redis, who: str, before: int, after: int) -> None:
+    """Append a change of the packet format that cameras may send; as :func:`write_audit`."""
+    fields: dict[Any, Any] = {"who": who, "action": "packet-format", "format_before": before, "format": after}
+    client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
+
+
 def read_audit(client: redis.Redis, count: int = 100) -> list[AuditEvent]:
     """What was done to streams among the latest events, newest first.
 
@@ -61,7 +67,7 @@ def read_audit(client: redis.Redis, count: int = 100) -> list[AuditEvent]:
         RecordError: settings in an event cannot be read.
     """
     entries: Any = client.xrevrange(AUDIT_KEY, count=count)
-    return [_event(entry_id, fields) for entry_id, fields in entries if b"order" not in fields]
+    return [_event(entry_id, fields) for entry_id, fields in entries if b"stream" in fields]
 
 
 def read_scale_audit(client: redis.Redis, count: int = 100) -> list[ScaleEvent]:

@@ -90,6 +90,7 @@ class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
             SLO (later than 500 ms after their entry id, or skipped).
         bundles: by bundle id (16 hex digits).
         servers: by gRPC address.
+        packet_format: the newest that it reads; builds that do not say read 1 alone.
         top_streams: the streams that are first by one of their rates, ``MOST_TOP_STREAMS`` by each.
     """
 
@@ -107,3 +108,4 @@ class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
     bundles: Mapping[str, BundleReport] = {}
     servers: Mapping[str, ServerReport] = {}
     top_streams: tuple[StreamRates, ...] = ()
+    packet_format: Annotated[int, Meta(ge=1, le=255)] = 1

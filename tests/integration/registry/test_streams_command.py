@@ -12,7 +12,7 @@ import redis
 from narrows.client.registry import StreamRegistry, read_audit
 from narrows.contract.records.report import DispatcherReport, StreamRates
 from narrows.contract.wire import Install, Policy, StreamSettings
-from narrows.contract.wire.keys import ScaleKeys
+from narrows.contract.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
 from orchestrator.servers import LocalRedis
 
 
@@ -93,3 +93,50 @@ def test_a_value_out_of_range_is_one_line_and_exit_code_1(server: LocalRedis, cl
     assert (shown.returncode, shown.stdout) == (1, "")
     assert shown.stderr == "narrows: stream settings: weight is 0.0: Expected `float` > 0.0\n"
     assert StreamRegistry(client, Install(4)).registered() == {}
+
+
+def dispatcher(client: redis.Redis, name: str, *, packet_format: int | None, ago_ms: int = 0) -> None:
+    """Have a dispatcher live, and say what it reads; ``None``: it is of a build that does not say."""
+    seconds, micros = client.time()
+    now_ms = seconds * 1000 + micros // 1000
+    client.zadd(DISPATCHERS_KEY, {name: now_ms})
+    said = json.loads(DispatcherReport(name, now_ms - ago_ms, packet_format=packet_format or 1).to_json())
+    if packet_format is None:
+        del said["packet_format"]
+    client.hset(ScaleKeys.REPORTS, name, json.dumps(said).encode())
+
+
+def test_packet_format_2_is_allowed_once_every_dispatcher_reads_it(server: LocalRedis, client: redis.Redis) -> None:
+    dispatcher(client, "new", packet_format=2)
+    dispatcher(client, "old", packet_format=None)
+    refused = streams(server, "packet-format", "2")
+    assert refused.returncode == 1
+    assert "old does not say that it reads packet format 2" in refused.stderr
+    assert client.get(INSTALL_KEY) == Install(4).to_json()
+    dispatcher(client, "old", packet_format=2)
+    dispatcher(client, "new", packet_format=2)
+    allowed = streams(server, "packet-format", "2", "--by", "ada")
+    assert "cameras may send packet format 2" in allowed.stdout
+    assert client.get(INSTALL_KEY) == Install(4, 2).to_json()
+    assert streams(server, "packet-format").stdout.endswith("cameras may send packet format 2\n")
+    assert client.xrevrange(AUDIT_KEY, count=1)[0][1] == {  # type: ignore[index]
+        b"who": b"ada",
+        b"action": b"packet-format",
+        b"format_before": b"1",
+        b"format": b"2",
+    }
+    assert read_audit(client) == []
+
+
+def test_packet_format_1_is_set_whoever_lives_and_leaves_the_record_as_ever(
+    server: LocalRedis, client: redis.Redis
+) -> None:
+    client.set(INSTALL_KEY, Install(4, 2).to_json())
+    assert streams(server, "packet-format", "1").returncode == 0
+    assert client.get(INSTALL_KEY) == Install(4).to_json()
+
+
+def test_packet_format_2_needs_dispatchers_that_were_heard_of(server: LocalRedis, client: redis.Redis) -> None:
+    assert "no dispatcher lives" in streams(server, "packet-format", "2").stderr
+    dispatcher(client, "silent", packet_format=2, ago_ms=60_000)
+    assert "silent does not say" in streams(server, "packet-format", "2").stderr

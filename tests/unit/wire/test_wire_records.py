@@ -75,9 +75,16 @@ def test_settings_come_back(value: StreamSettings) -> None:
     assert StreamSettings.parse(value.to_json()) == value
 
 
-@given(st.integers(1, 1024))
-def test_an_install_record_comes_back(shards: int) -> None:
-    assert Install.parse(Install(shards).to_json()) == Install(shards)
+@given(st.integers(1, 1024), st.integers(1, 255))
+def test_an_install_record_comes_back(shards: int, packet_format: int) -> None:
+    for install in (Install(shards), Install(shards, packet_format)):
+        assert Install.parse(install.to_json()) == install
+    assert Install(shards, packet_format).newest_packet_format == packet_format
+
+
+def test_an_install_record_without_a_packet_format_is_written_as_ever_and_says_1() -> None:
+    assert Install(4).to_json() == b'{"v":1,"shards":4}'
+    assert Install(4).newest_packet_format == 1
 
 
 @given(st.builds(Skip, identities, words))
