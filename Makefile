@@ -87,6 +87,10 @@ label-tables: setup-dev ## Count anew the label tables for bundles that have non
 bench-seal: setup ## What a seal costs a packet
 	@$(RUN) -m benchmarks.seal $(ARGS)
 
+.PHONY: bench-headers
+bench-headers: setup ## What headers cost a packet, in either format
+	@$(RUN) -m benchmarks.headers $(ARGS)
+
 .PHONY: bench-inversion
 bench-inversion: setup-train ## How much of a picture an open packet gives away; ARGS="--data DIR --steps 600"
 	@$(WORKSHOP)/python -m benchmarks.inversion $(ARGS)

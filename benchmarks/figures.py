@@ -74,6 +74,25 @@ def seal(result: dict[str, Any]) -> str:
     return _table(["packets", "bytes", "latent to packet, CPU ms", "packet to symbols, CPU ms"], rows)
 
 
+def headers(result: dict[str, Any]) -> str:
+    """Packets of both formats, and the share of them that is no payload."""
+    names = ("format_1", "format_2", "format_1_sealed", "format_2_sealed")
+    rows = [
+        [
+            f"level {r['level']}",
+            f"{r['payload_bytes']:,.0f}",
+            *(f"{r[f'{name}_bytes']:,.0f} ({r[f'{name}_header_share']:.0%})" for name in names),
+        ]
+        for r in result["levels"]
+    ]
+    head = ["packets of", "payload, bytes", "format 1", "format 2", "format 1, sealed", "format 2, sealed"]
+    return _table(head, rows) + (
+        f"\n\nMean bytes, and the share that is no payload, of {result['frames']} frames of "
+        f"{len(result['clips'])} clips; "
+        f"a key frame every {result['key_period_s']:g} s, contexts are counted."
+    )
+
+
 def inversion(result: dict[str, Any]) -> str:
     """What is guessed back from open packets."""
     mean = result["mean_picture"]
@@ -312,6 +331,7 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "accuracy": accuracy,
     "codec": codec,
     "seal": seal,
+    "headers": headers,
     "time": time,
     "inversion": inversion,
     "fuzz": fuzz,

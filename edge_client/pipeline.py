@@ -2,7 +2,7 @@
 
 ::
 
-    source ──► pacer ──► fit ──► encoder.onnx ──► quantise, silence, code ──► seal ──► outbox ──► uplink ──► Redis
+    source ──► pacer ──► fit ──► encoder.onnx ──► quantise, silence, code ──► write ─► outbox ──► uplink ──► Redis
                  ▲                                       ▲                                │          │
                  └───────── governor ◄───────────────────┴─── acknowledgements, control record ──────┘
                                                                                           └─► old ones dropped, counted
@@ -14,7 +14,7 @@ The main thread encodes; the uplink's thread sends and reads the control record;
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -23,11 +23,12 @@ from edge_client.capture.sources import CameraFrame
 from edge_client.clock import unix_ms
 from edge_client.encode.coding import FrameCoder
 from edge_client.encode.encoder import OnnxEncoder
+from edge_client.encode.writing import PacketWriter
 from edge_client.rate.governor import Governor
 from edge_client.stats import Tally
 from edge_client.transport.outbox import FrameRecord, Outgoing
 from edge_client.transport.sender import Sender
-from narrows.contract.wire import FeaturePacket, FrameIdentity, PacketKind
+from narrows.contract.wire import FrameIdentity
 
 
 class Step(Enum):
@@ -46,14 +47,14 @@ class Pipeline:
 
     Attributes:
         identities: one for each frame, rising.
-        seal: makes a packet one that only the cloud can open; the identity where packets are open.
+        writer: makes packets of coded frames, which only the cloud can open if there is a key.
         tally: hears of each frame that was encoded.
     """
 
     capture: PacedCapture
     encoder: OnnxEncoder
     coder: FrameCoder
-    seal: Callable[[FeaturePacket], FeaturePacket]
+    writer: PacketWriter
     sender: Sender
     governor: Governor
     identities: Iterator[FrameIdentity]
@@ -78,27 +79,29 @@ class Pipeline:
         return Step.QUEUED
 
     def _encoded(self, frame: CameraFrame, level: int) -> Outgoing:
-        """From a picture to a sealed packet, with what the journal says of it."""
+        """From a picture to a packet, with what the journal says of it."""
         taken_s = time.monotonic() - max(0, unix_ms() - frame.capture_ms) * 1e-3
         begun_s = time.perf_counter()
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
         network_s = time.perf_counter() - begun_s
-        key_wanted = self.sender.keyframe_wanted(frame.session)
         identity, now_s = next(self.identities), time.monotonic()
+        height, width = frame.picture.shape[:2]
+        renewed = self.writer.wants_key(identity, frame.capture_ms, width, height)
+        key_wanted = self.sender.keyframe_wanted(frame.session) or renewed
         coded = self.coder.packet(latent, level, identity, frame.capture_ms, now_s, key_wanted=key_wanted)
-        packet = self.seal(coded).to_bytes()
+        written = self.writer.write(coded, begin=key_wanted)
         coder_s = time.perf_counter() - begun_s - network_s
         self.tally.taken(network_s, coder_s)
-        self.governor.coded(level, len(packet), network_s + coder_s)
+        self.governor.coded(level, len(written.data), network_s + coder_s)
         record = FrameRecord(
             sequence=identity.sequence,
             epoch=identity.epoch,
             name=frame.name,
             capture_ms=frame.capture_ms,
-            size_bytes=len(packet),
+            size_bytes=len(written.data),
             level=level,
             network_ms=network_s * 1e3,
             coder_ms=coder_s * 1e3,
             taken_s=taken_s,
         )
-        return Outgoing(record, packet, predicted=coded.kind is PacketKind.PREDICTED)
+        return Outgoing(record, written.data, depends=written.depends)

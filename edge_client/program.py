@@ -16,6 +16,7 @@ from edge_client.clock import unix_ms
 from edge_client.encode.coding import FrameCoder
 from edge_client.encode.encoder import OnnxEncoder
 from edge_client.encode.sealing import Sealing
+from edge_client.encode.writing import PacketWriter
 from edge_client.frame_accounting import keep_account
 from edge_client.frame_loop import FLUSH_S, MAIN_BEAT_S, FrameLoop
 from edge_client.journal import EdgeJournal
@@ -27,14 +28,14 @@ from edge_client.reading import Reading
 from edge_client.settings import EdgeSettings
 from edge_client.state import StateFolder
 from edge_client.stats import EdgeStats, Tally
-from edge_client.transport.install import wait_for_shards
+from edge_client.transport.install import wait_for_install
 from edge_client.transport.link import connect
 from edge_client.transport.sender import open_sender
 from edge_client.transport.uplink_thread import BEAT_S
 from edge_client.watchdog import systemd_watchdog
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import BundleError
-from narrows.contract.wire import FrameIdentity, StreamKeys
+from narrows.contract.wire import FrameIdentity, Install, StreamKeys
 from narrows.contract.wire.keys import check_stream_id
 from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
 
@@ -64,18 +65,19 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
         state = exits.enter_context(StateFolder(settings.state_folder))
         journal = exits.enter_context(EdgeJournal(settings.journal, tally))
         epoch = state.next_epoch(unix_ms(), 0 if sealing is None else sealing.issued_ms)
-        shards = settings.shards or _ask_for_shards(settings.redis_url, stop, beat)
+        install = None if settings.shards else _ask_for_install(settings.redis_url, stop, beat)
+        shards = settings.shards if install is None else install.shards
         if shards is not None:
             keys = StreamKeys.of(settings.stream, shards)
             fate = keep_account(tally, journal, Alive(settings.alive))
             uplink_beat = watchdog.loop("uplink", BEAT_S)
-            sender = exits.enter_context(open_sender(settings, keys, fate, governor, tally, uplink_beat))
+            sender = exits.enter_context(open_sender(settings, keys, install, fate, governor, tally, uplink_beat))
             _show(settings, exits, lambda: Reading.of(tally, sender, governor))
             pipeline = Pipeline(
                 capture=capture,
                 encoder=encoder,
                 coder=FrameCoder(bundle, settings.key_period_s),
-                seal=(lambda packet: packet) if sealing is None else sealing.sealed,
+                writer=PacketWriter(sealing, lambda: settings.packet_format or sender.packet_format),
                 sender=sender,
                 governor=governor,
                 identities=(FrameIdentity(epoch, sequence) for sequence in count()),
@@ -87,9 +89,9 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     return tally.snapshot()
 
 
-def _ask_for_shards(redis_url: str, stop: Event, beat: Callable[[], None]) -> int | None:
+def _ask_for_install(redis_url: str, stop: Event, beat: Callable[[], None]) -> Install | None:
     with closing(connect(redis_url, answer_s=FLUSH_S)) as client:
-        return wait_for_shards(client, stop, beat)
+        return wait_for_install(client, stop, beat)
 
 
 def _own_level(bundle: Bundle, level: int | None) -> int:

@@ -31,6 +31,7 @@ class EdgeSettings:
         http_token: what whoever asks for them must know; not needed on a loopback address.
         metrics_file: where they are written for node_exporter.
         alive: a file to touch as frames are sent.
+        packet_format: 1 or 2, whoever reads it; ``None``: the newest that all dispatchers read, by the install record.
         key_file: what `narrows keys issue` wrote for this stream; ``None`` sends open packets.
     """
 
@@ -52,6 +53,7 @@ class EdgeSettings:
     shards: int | None = None
     alive: Path | None = None
     key_file: Path | None = None
+    packet_format: int | None = None
     spool_mb: float = 0.0
     spool_keep: Keep = Keep.NEWEST
     http: str | None = None

@@ -8,9 +8,10 @@ from pathlib import Path
 import structlog
 
 from narrows.contract.errors import SecretError
-from narrows.contract.seal import CameraKey, seal_packet
+from narrows.contract.seal import CameraKey, seal_frame, seal_packet
 from narrows.contract.secret_files import read_secret
 from narrows.contract.wire import FeaturePacket, FrameIdentity
+from narrows.contract.wire.frame_packet import FramePacket
 
 _LOG = structlog.get_logger("edge.seal")
 _LOOK_S = 1.0
@@ -47,11 +48,28 @@ class Sealing:
         Raises:
             ValueError: its identity is not above the last one's: a nonce would be used twice.
         """
-        if self._last is not None and packet.identity <= self._last:
-            raise ValueError(f"{packet.identity} after {self._last}: an identity is sealed once")
         self._look()
-        self._last = packet.identity
+        self._use(packet.identity)
         return seal_packet(packet, self._key)
+
+    def newest_key_id(self) -> int:
+        """The id of the key to use, after a look for another: what a context of format 2 begins with."""
+        self._look()
+        return self._key.key_id
+
+    def sealed_frame(self, packet: FramePacket) -> bytes:
+        """A packet of format 2, sealed with the key that :meth:`newest_key_id` told of.
+
+        Raises:
+            ValueError: its identity is not above the last one's: a nonce would be used twice.
+        """
+        self._use(packet.head.identity)
+        return seal_frame(packet, self._key)
+
+    def _use(self, identity: FrameIdentity) -> None:
+        if self._last is not None and identity <= self._last:
+            raise ValueError(f"{identity} after {self._last}: an identity is sealed once")
+        self._last = identity
 
     def _look(self) -> None:
         """Once a second: take up another key; what cannot be used changes nothing."""

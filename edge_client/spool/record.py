@@ -46,7 +46,7 @@ def format_record(number: int, outgoing: Outgoing) -> bytes:
         record.sequence,
         record.capture_ms,
         record.level,
-        outgoing.predicted,
+        outgoing.depends,
         len(name),
         record.network_ms,
         record.coder_ms,
@@ -71,11 +71,11 @@ def parse_record(data: bytes) -> Stored | None:
     _, crc, _ = _PREFIX.unpack_from(data)
     if zlib.crc32(data[_CRC_FROM:]) != crc:
         return None
-    number, epoch, sequence, capture_ms, level, predicted, name_bytes, network_ms, coder_ms = _FIELDS.unpack_from(
+    number, epoch, sequence, capture_ms, level, depends, name_bytes, network_ms, coder_ms = _FIELDS.unpack_from(
         data, _PREFIX.size
     )
     packet_at = HEADER_BYTES + name_bytes
     packet = data[packet_at:]
     name = data[HEADER_BYTES:packet_at].decode("utf-8", "replace")
     record = FrameRecord(sequence, epoch, name, capture_ms, len(packet), level, network_ms, coder_ms)
-    return Stored(number, Outgoing(record, packet, predicted=bool(predicted)))
+    return Stored(number, Outgoing(record, packet, depends=bool(depends)))

@@ -111,7 +111,7 @@ class Spool:
         self._write(record)
         self._chain_whole = self._chain_whole or not self.unread
         self.unread += 1
-        if not outgoing.predicted:
+        if not outgoing.depends:
             self._last_key = self._next
         self._next += 1
         return dropped
@@ -188,7 +188,7 @@ class Spool:
         self.unread -= 1
         follows = number == self.read_upto + 1 and self._chain_whole
         self.read_upto = number
-        self._chain_whole = follows or not outgoing.predicted
+        self._chain_whole = follows or not outgoing.depends
         return Read(replace(outgoing, stored=number, resumed=number < self._first_new), orphan=not self._chain_whole)
 
     def _give_up(self, segment: Segment) -> None:

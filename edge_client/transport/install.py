@@ -1,4 +1,4 @@
-"""What the camera must know of the install before its first frame: the number of shards."""
+"""What the camera must know of the install before its first frame: the number of shards, and the packet format."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from narrows.runtime.redis.replies import words_of
 _LOG = structlog.get_logger("edge.install")
 
 
-def wait_for_shards(client: redis.Redis, stop: Event, beat: Callable[[], None]) -> int | None:
-    """Read the number of shards, trying until it is there; ``None`` if ``stop`` comes first. Each try is a ``beat``."""
+def wait_for_install(client: redis.Redis, stop: Event, beat: Callable[[], None]) -> Install | None:
+    """Read the install record, trying until it is there; ``None`` if ``stop`` comes first. Each try is a ``beat``."""
     backoff = Backoff()
     while not stop.is_set():
         beat()
         try:
             data = read_record(client, INSTALL_KEY)
             if data is not None:
-                return Install.parse(data).shards
+                return Install.parse(data)
             waiting_for, cause = "record", "there is none"
             remedy = "start an orchestrator, which writes it, or give --shards"
         except RedisError as error:

@@ -9,8 +9,9 @@
 
 Freshness beats completeness: what has waited for longer than ``most_age_s`` is given up before it is sent.
 
-A P packet is worth nothing without its reference. When a packet is dropped, so are the P packets behind it, up to the
-next K; where none waits, the chain is broken until a K is put, and whoever codes asks ``chain_broken`` first.
+A P packet is worth nothing without its reference, nor any of format 2 without its context. When a packet is dropped, so
+are those behind it that depend on one before, up to the next that does not; where none waits, the chain is broken until
+such a one is put, and whoever codes asks ``chain_broken`` first.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Outgoing:
     """A packet to send.
 
     Attributes:
-        predicted: it is a P: it decodes only behind the packet that was put before it.
+        depends: it is a P, or names a context of before: it is worth something only behind the packet put before it.
         uncertain: a try broke off between command and answer, so it may have arrived.
         coded_s: when it was put into the outbox, by the outbox's clock.
         stored: its number in the spool, if it lies there.
@@ -64,7 +65,7 @@ class Outgoing:
 
     record: FrameRecord
     packet: bytes
-    predicted: bool = False
+    depends: bool = False
     uncertain: bool = False
     coded_s: float = 0.0
     stored: int | None = None
@@ -133,7 +134,7 @@ class Outbox:
     def put(self, outgoing: Outgoing) -> None:
         """Queue a packet; the oldest makes room."""
         with self._changed:
-            self._broken = self._broken and outgoing.predicted
+            self._broken = self._broken and outgoing.depends
             if self._broken:
                 self._fate(outgoing.record, REFERENCE_DROPPED)
                 return
@@ -227,7 +228,7 @@ class Outbox:
             self._drop_those_that_need_it()
 
     def _drop_those_that_need_it(self) -> None:
-        while self._waiting and self._waiting[0].predicted:
+        while self._waiting and self._waiting[0].depends:
             self._drop_oldest(REFERENCE_DROPPED)
         self._broken = not self._waiting
 

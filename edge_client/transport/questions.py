@@ -40,6 +40,7 @@ class Questions:
 
     Attributes:
         control: the newest control record; ``None`` where there is none, or none that can be read.
+        newest_packet_format: that every dispatcher reads, by the install record.
         clock: the server's clock.
         room: what holds back packets that would push unread ones out of the stream, where that is wanted.
     """
@@ -52,17 +53,18 @@ class Questions:
         monotonic_s: Callable[[], float],
         room: Room | None = None,
         *,
-        follows_install: bool = False,
+        install: Install | None = None,
     ) -> None:
-        """``follows_install``: the number of shards is the install record's, and is to be so still."""
+        """``install``: the record that shards and packet format are of; ``None``: they are the operator's."""
         self.control: Control | None = None
+        self.newest_packet_format = 1 if install is None else install.newest_packet_format
         self.clock = clock
         self.room = room
         self._keys = keys
         self._tally = tally
         self._monotonic_s = monotonic_s
         self._control_due_s = monotonic_s()
-        self._install_due_s = monotonic_s() + _INSTALL_PERIOD_S if follows_install else math.inf
+        self._install_due_s = monotonic_s() + _INSTALL_PERIOD_S if install is not None else math.inf
 
     def due(self) -> Question | None:
         """What it is time to ask, if anything; asking commits to it."""
@@ -135,7 +137,8 @@ class Questions:
         if answered.refusal is not None or answered.answer is None:
             return
         with suppress(RecordError):
-            shards = Install.parse(answered.answer).shards
+            install = Install.parse(answered.answer)
+            shards, self.newest_packet_format = install.shards, install.newest_packet_format
             if StreamKeys.of(self._keys.stream, shards) != self._keys:
                 raise ServiceError(
                     f"{INSTALL_KEY} says {shards} shards by now: {self._keys.features} is read by nobody; start again"

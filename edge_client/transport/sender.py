@@ -24,7 +24,8 @@ from edge_client.transport.server_clock import ServerClockEstimate
 from edge_client.transport.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.transport.uplink import About, FeatureStream, Uplink
 from edge_client.transport.uplink_thread import UplinkThread
-from narrows.contract.wire import Control, StreamKeys
+from narrows.contract.wire import Control, Install, StreamKeys
+from narrows.contract.wire.frame_packet import FORMAT
 
 _LOG = structlog.get_logger("edge")
 _HELD_BACK_S = 0.1
@@ -50,6 +51,11 @@ class Sender:
     def control(self) -> Control | None:
         """The newest control record."""
         return self.questions.control
+
+    @property
+    def packet_format(self) -> int:
+        """The newest packet format that this build writes and every dispatcher reads."""
+        return min(FORMAT, self.questions.newest_packet_format)
 
     @property
     def sent_or_hopeful(self) -> int:
@@ -90,13 +96,20 @@ class Sender:
 
 @contextmanager
 def open_sender(
-    settings: EdgeSettings, keys: StreamKeys, fate: Fate, governor: Governor, tally: Tally, beat: Callable[[], None]
+    settings: EdgeSettings,
+    keys: StreamKeys,
+    install: Install | None,
+    fate: Fate,
+    governor: Governor,
+    tally: Tally,
+    beat: Callable[[], None],
 ) -> Iterator[Sender]:
     """The transport of the settings; nothing is sent before :meth:`Sender.start`.
 
     Args:
         settings: what Redis, and what becomes of packets that it does not take.
         keys: the stream's.
+        install: the record that they are of; ``None``: the operator gave the number of shards.
         fate: told what became of each packet.
         governor: told of acknowledgements and round trips.
         tally: told of failures of the link.
@@ -116,7 +129,7 @@ def open_sender(
             tally,
             time.monotonic,
             None if spool is None else Room(keys.features, settings.maxlen),
-            follows_install=settings.shards is None,
+            install=install,
         )
         line = Line[About](client, ANSWER_S, time.monotonic)
         stream = FeatureStream(keys.features, settings.maxlen)

@@ -64,8 +64,8 @@ class SpooledOutbox(Outbox):
         """Queue a packet in memory; behind a full queue, or behind others on disk, on disk."""
         with self._changed:
             self._put += 1
-            self._broken = self._broken and outgoing.predicted
-            self._key_wanted = self._key_wanted and outgoing.predicted
+            self._broken = self._broken and outgoing.depends
+            self._key_wanted = self._key_wanted and outgoing.depends
             if not (self._broken or self._spool.unread) and len(self._waiting) < self._limit:
                 super().put(outgoing)
             else:
@@ -151,10 +151,10 @@ class SpooledOutbox(Outbox):
         return outgoing
 
     def _store(self, outgoing: Outgoing) -> None:
-        if self._broken and outgoing.predicted:
+        if self._broken and outgoing.depends:
             self._drop(outgoing, REFERENCE_DROPPED)
             return
-        self._key_wanted = outgoing.predicted and (self._key_wanted or not self._spool.unread)
+        self._key_wanted = outgoing.depends and (self._key_wanted or not self._spool.unread)
         refusal = self._refusal(outgoing)
         if refusal is not None:
             self._drop(outgoing, refusal)
@@ -176,7 +176,7 @@ class SpooledOutbox(Outbox):
         """Bring one packet to the end of the queue in memory, or drop it if its reference is gone."""
         read = self._spool.read()
         self._broken = self._broken or not self._spool.tip_decodes
-        self._orphaned = self._orphaned and read is not None and read.outgoing.predicted
+        self._orphaned = self._orphaned and read is not None and read.outgoing.depends
         if read is not None and not (read.orphan or self._orphaned):
             self._waiting.append(replace(read.outgoing, coded_s=self._monotonic_s()))
             return

@@ -27,6 +27,14 @@ class SpoolKeep(StrEnum):
     OLDEST = "oldest"
 
 
+class PacketFormat(StrEnum):
+    """What packets are sent in."""
+
+    AUTO = "auto"
+    ONE = "1"
+    TWO = "2"
+
+
 class EdgeCommand(TyperCommand):
     """The command line of ``narrows edge``: with ``--preview`` only a source has to be named."""
 
@@ -127,6 +135,10 @@ def edge(
             show_default="packets are open",
         ),
     ] = None,
+    packet_format: Annotated[
+        PacketFormat,
+        typer.Option(help="Of what is sent; auto: the newest that narrows:install says every dispatcher reads."),
+    ] = PacketFormat.AUTO,
     max_age_s: Annotated[
         float, typer.Option(min=0.0, help="Packets that waited longer are given up; 0 keeps what --queue holds.")
     ] = 0.6,
@@ -185,6 +197,7 @@ def edge(
         shards=shards,
         alive=alive,
         key_file=key_file,
+        packet_format=None if packet_format is PacketFormat.AUTO else int(packet_format),
         http=http,
         http_token=http_token,
         metrics_file=metrics_file,

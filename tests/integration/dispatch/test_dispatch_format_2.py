@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_client.encode.writing import PacketWriter
 from narrows.contract.seal import Keyring, seal_frame
 from narrows.contract.seal.key_folder import KeyFolder
-from narrows.contract.wire import Control, FeaturePacket, MaskPacket, Refusal
+from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, MaskPacket, Refusal
 from narrows.contract.wire.frame_packet import FramePacket, LabelMap, PacketContext, Section, SectionLayout
 from narrows.contract.wire.frame_packet.feature import Origin, as_frame, beginning_with
+from narrows.contract.wire.frame_packet.header import is_frame_packet
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.contexts import MOST_CONTEXTS
 from orchestrator.dispatch.unsealing import KeySettings
@@ -208,3 +210,36 @@ async def test_a_context_that_redis_lost_with_its_last_second_is_still_known_her
         return await cam.unfinished() == 0
 
     await until(nothing_left)
+
+
+async def test_an_upgrade_a_mixed_fleet_and_the_way_back_cost_no_frame(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    """Cameras write what the install record allows; owners of the shard change at every step."""
+    allowed, newer, older = [1], camera("newer"), camera("older")
+    for cam in (newer, older):
+        await cam.settings(b'{"policy":"complete"}')
+    writers = {"newer": PacketWriter(None, lambda: allowed[0]), "older": PacketWriter(None, lambda: 1)}
+    formats: dict[str, list[int]] = {"newer": [], "older": []}
+    for step, newest in enumerate([1, 2, 2, 1, 2], start=1):
+        allowed[0] = newest
+        async with dispatching():
+            for _ in range(4):
+                for cam in (newer, older):
+                    data = _written(cam, writers[cam.stream])
+                    formats[cam.stream].append(1 + is_frame_packet(data))
+                    await cam.send(data)
+            await newer.ended(mask=4 * step)
+            await older.ended(mask=4 * step)
+    assert formats == {"newer": [1] * 4 + [2] * 8 + [1] * 4 + [2] * 4, "older": [1] * 20}
+    for cam in (newer, older):
+        assert await masks(cam) == list(range(20))
+        assert (await cam.ledger()).keys() == {"mask"}
+
+
+def _written(cam: Camera, writer: PacketWriter) -> bytes:
+    """The next frame as a camera's program writes it: a K where one is wanted, else a P."""
+    identity, now_ms = FrameIdentity(cam.epoch, cam.sequence), int(time.time() * 1000)
+    wanted = writer.wants_key(identity, now_ms, 1920, 1080) or cam.sequence == 0
+    packet = cam.packet() if wanted else cam.predicted()
+    return writer.write(replace(packet, capture_ms=now_ms), begin=wanted).data

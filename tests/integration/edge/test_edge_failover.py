@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import redis
 from structlog.testing import capture_logs
 
 from edge_client.transport import line, questions, uplink
-from edge_client.transport.install import wait_for_shards
+from edge_client.transport.install import wait_for_install
 from edge_client.transport.link import connect
 from narrows.contract.errors import ServiceError
 from narrows.contract.wire import Install
@@ -111,7 +112,7 @@ def test_a_camera_that_waits_for_the_install_record_reads_it_at_the_new_primary(
             pair.address.target = pair.second.port
 
     with connect(pair.url) as client, capture_logs() as said:
-        assert wait_for_shards(client, stop, beat) == 4
+        assert wait_for_install(client, stop, beat) == Install(4)
     assert {line["cause"].partition(" ")[0] for line in said} == {"MASTERDOWN"}
 
 
@@ -192,7 +193,7 @@ def test_an_install_that_keeps_the_stream_where_it_is_is_no_matter(
     """64 shards leave cam-1 in its shard; what is lost comes back, and what is junk is the dispatchers' matter."""
     if record is not None:
         admin.set(INSTALL_KEY, record)
-    camera = Camera(server.url, follows_install=True)
+    camera = Camera(server.url, install=Install(4))
     eventually(lambda: admin.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"] > 3)
     camera.put(1)
     assert camera.outbox.wait_empty(PATIENCE_S)
@@ -203,7 +204,7 @@ def test_an_install_that_keeps_the_stream_where_it_is_is_no_matter(
 def test_an_install_with_other_shards_ends_the_camera_by_name(server: LocalRedis, admin: redis.Redis) -> None:
     """A camera that went on would send to a key that nobody reads."""
     admin.set(INSTALL_KEY, Install(4).to_json())
-    camera = Camera(server.url, follows_install=True)
+    camera = Camera(server.url, install=Install(4))
     camera.put(1)
     assert camera.outbox.wait_empty(PATIENCE_S)
     admin.set(INSTALL_KEY, Install(7).to_json())
@@ -217,3 +218,22 @@ def test_an_install_with_other_shards_ends_the_camera_by_name(server: LocalRedis
 
     eventually(ended)
     camera.thread.halt()
+
+
+@pytest.mark.usefixtures("asked_often")
+def test_a_camera_follows_the_packet_format_of_the_install_record(server: LocalRedis, admin: redis.Redis) -> None:
+    """Up, down again, and not by a record that is lost or cannot be read."""
+    camera = Camera(server.url, install=Install(4))
+    assert camera.questions.newest_packet_format == 1
+    for record, newest in ((Install(4, 2), 2), (Install(4), 1), (Install(4, 7), 7)):
+        admin.set(INSTALL_KEY, record.to_json())
+        eventually(partial(_says, camera, newest))
+    admin.set(INSTALL_KEY, b"junk")
+    asked = admin.info("commandstats")["cmdstat_get"]["calls"]
+    eventually(lambda: admin.info("commandstats")["cmdstat_get"]["calls"] > asked + 3)
+    assert _says(camera, 7)
+    camera.close()
+
+
+def _says(camera: Camera, newest: int) -> bool:
+    return camera.questions.newest_packet_format == newest

@@ -14,6 +14,7 @@ import pytest
 from edge_client.capture.paced_capture import PacedCapture
 from edge_client.encode.coding import FrameCoder
 from edge_client.encode.encoder import OnnxEncoder
+from edge_client.encode.writing import PacketWriter
 from edge_client.pipeline import Pipeline, Step
 from edge_client.rate.governor import Governor
 from edge_client.rate.steering import Choice
@@ -21,7 +22,9 @@ from edge_client.settings import EdgeSettings
 from edge_client.stats import Tally
 from edge_client.transport.sender import open_sender
 from narrows.contract.bundle import Bundle
-from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, PacketKind, StreamKeys
+from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, Install, PacketKind, StreamKeys
+from narrows.contract.wire.frame_packet import Envelope
+from narrows.contract.wire.frame_packet.header import is_frame_packet
 
 KEYS = StreamKeys.of("cam-1", 4)
 EPOCH = 7
@@ -53,13 +56,13 @@ def pipeline_of(bundle: Bundle, pictures: Path, stop: Event, governor: type[Gove
     rate = governor(bundle.manifest, Choice(1, 240.0), adaptive=governor is Impatient, monotonic_s=time.monotonic)
     with (
         closing(PacedCapture.open(settings, stop, lambda: None, tally)) as capture,
-        open_sender(settings, KEYS, lambda *_: None, rate, tally, lambda: None) as sender,
+        open_sender(settings, KEYS, Install(4), lambda *_: None, rate, tally, lambda: None) as sender,
     ):
         yield Pipeline(
             capture=capture,
             encoder=OnnxEncoder(bundle),
             coder=FrameCoder(bundle, 60.0),
-            seal=lambda packet: packet,
+            writer=PacketWriter(None, lambda: sender.packet_format),
             sender=sender,
             governor=rate,
             identities=(FrameIdentity(EPOCH, sequence) for sequence in count()),
@@ -87,6 +90,26 @@ def test_a_keyframe_that_the_cloud_asks_for_is_the_next_packet(bundle: Bundle, s
             pipeline.sender.questions.control = Control(key_request=key_request)
             pipeline.next_frame()
         assert "".join("KP"[packet.kind] for packet in queued(pipeline)) == "KPKP"
+
+
+def test_packets_are_of_the_format_that_the_install_record_allows_and_a_change_begins_with_a_key(
+    bundle: Bundle, still_scene: Path
+) -> None:
+    with pipeline_of(bundle, still_scene, Event()) as pipeline:
+        for newest in (1, 7, 7, 1):
+            pipeline.sender.questions.newest_packet_format = newest
+            pipeline.next_frame()
+        packets = [(outgoing.packet, outgoing.depends) for outgoing in pipeline.sender.outbox.take(100, 0.0)]
+    assert [(is_frame_packet(data), depends) for data, depends in packets] == [
+        (False, False),
+        (True, False),
+        (True, True),
+        (False, False),
+    ]
+    context = Envelope.parse(packets[1][0]).context
+    assert context is not None
+    assert (context.bundle_id, context.epoch, context.sequence) == (bundle.id, EPOCH, 1)
+    assert (context.source_width, context.source_height) == (480, 360)
 
 
 def test_while_the_link_is_behind_no_picture_is_taken(bundle: Bundle, samples: Path) -> None:

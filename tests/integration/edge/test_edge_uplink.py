@@ -33,7 +33,7 @@ from edge_client.transport.server_clock import ServerClockEstimate
 from edge_client.transport.uplink import About, FeatureStream, Uplink
 from edge_client.transport.uplink_thread import UplinkThread
 from narrows.contract.bundle import Manifest
-from narrows.contract.wire import Control, StreamKeys
+from narrows.contract.wire import Control, Install, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
 from orchestrator.servers.local_redis import LocalRedis
 from orchestrator.servers.ports import LOOPBACK, free_ports
@@ -61,7 +61,7 @@ class Camera:
     url: str
     maxlen: int = 1000
     room: Room | None = None
-    follows_install: bool = False
+    install: Install | None = None
     tally: Tally = field(default_factory=Tally)
     fates: dict[int, str | None] = field(default_factory=dict)
 
@@ -69,9 +69,7 @@ class Camera:
         self.outbox = Outbox(LIMIT, self._fate)
         self.governor = Governor(MANIFEST, Choice(0, 10.0), adaptive=True, monotonic_s=time.monotonic)
         clock = ServerClockEstimate(time.monotonic, time.time)
-        self.questions = Questions(
-            KEYS, clock, self.tally, time.monotonic, self.room, follows_install=self.follows_install
-        )
+        self.questions = Questions(KEYS, clock, self.tally, time.monotonic, self.room, install=self.install)
         line = Line[About](connect(self.url), ANSWER_S, time.monotonic)
         stream = FeatureStream(KEYS.features, self.maxlen)
         self.uplink = Uplink(line, stream, self.outbox, self.questions, self.governor, self.tally)

@@ -11,7 +11,7 @@ def frame(sequence: int, *, predicted: bool = False, epoch: int = 1, size_bytes:
     """A frame whose packet tells its identity."""
     packet = f"{epoch}:{sequence}".encode().ljust(size_bytes, b".")
     record = FrameRecord(sequence, epoch, f"frame-{sequence}", 1000 + sequence, len(packet), 2, 1.5, 0.25)
-    return Outgoing(record, packet, predicted=predicted)
+    return Outgoing(record, packet, depends=predicted)
 
 
 def none_lost(count: int) -> None:

@@ -29,7 +29,7 @@ def outgoings(draw: st.DrawFn) -> Outgoing:
         network_ms=draw(milliseconds),
         coder_ms=draw(milliseconds),
     )
-    return Outgoing(record, packet, predicted=draw(st.booleans()))
+    return Outgoing(record, packet, depends=draw(st.booleans()))
 
 
 @given(number=u64, outgoing=outgoings())

@@ -41,7 +41,7 @@ class PacketContext:
         cut: where the network was split; 0 is the bundle's bottleneck.
         cipher, key_id: both 0 for open packets.
         source_width, source_height: the picture's size before it was fitted to the network; both 0: not said.
-        orientation: how the sensor was turned, as EXIF counts (1-8); 1: upright.
+        orientation: of the picture as it was coded, as EXIF counts (1-8); 1: upright.
     """
 
     bundle_id: int

@@ -1,0 +1,1 @@
+"""What do headers cost a packet, in either format?"""

@@ -1,0 +1,89 @@
+"""From a coded frame to the bytes that travel: in the format that every dispatcher reads, sealed if there is a key.
+
+::
+
+    before coding   wants_key ─ another format, key or size of source, or a context that does not reach so far ─► K
+    after it        write ─┬─ format 1 ─ seal ─────────────────────────────────────► bytes
+                           └─ format 2 ─ in the context, or in one that begins here ─ seal ─► bytes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from edge_client.encode.sealing import Sealing
+from narrows.contract.seal import SUITE
+from narrows.contract.wire import FeaturePacket, FrameIdentity, PacketKind
+from narrows.contract.wire.frame_packet import PacketContext
+from narrows.contract.wire.frame_packet.feature import Origin, as_frame, beginning_with
+
+RENEW_MS = 10_000
+"""A K packet begins another context so long after the last: one that was lost costs the frames until then, at most."""
+
+_MAX_SIDE = 0xFFFF  # of what a context has room for; 0 x 0 says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A packet. ``depends``: it is worth nothing where one before it was lost (a P, or in a context of before)."""
+
+    data: bytes
+    depends: bool
+
+
+class PacketWriter:
+    """Writes one camera's packets in order."""
+
+    def __init__(self, sealing: Sealing | None, packet_format: Callable[[], int]) -> None:
+        """``packet_format``: 1 or 2, asked before each frame."""
+        self._sealing, self._packet_format = sealing, packet_format
+        self._format, self._origin = 1, Origin()
+        self._context: PacketContext | None = None
+
+    def wants_key(self, identity: FrameIdentity, capture_ms: int, source_width: int, source_height: int) -> bool:
+        """Whether the next packet must be a K, before it is coded."""
+        before, self._format = self._format, self._packet_format()
+        if self._format == 1:
+            self._context = None
+            return before != 1
+        cipher, key_id = (0, 0) if self._sealing is None else (SUITE, self._sealing.newest_key_id())
+        if max(source_width, source_height) > _MAX_SIDE:
+            source_width = source_height = 0
+        self._origin = Origin(source_width, source_height, cipher=cipher, key_id=key_id)
+        known = self._context
+        return known is None or not (
+            known.epoch == identity.epoch
+            and known.reaches(identity.sequence, capture_ms)
+            and (known.source_width, known.source_height) == (source_width, source_height)
+            and known.key_id == key_id
+        )
+
+    def write(self, packet: FeaturePacket, *, begin: bool = False) -> Written:
+        """The packet's bytes; ``begin``: a K was wanted, perhaps because a packet was lost, so its context travels.
+
+        Raises:
+            ValueError: its identity is not above the last one's, and it is sealed.
+        """
+        if self._format == 1:
+            sealed = packet if self._sealing is None else self._sealing.sealed(packet)
+            return Written(sealed.to_bytes(), packet.kind is PacketKind.PREDICTED)
+        context = self._context_for(packet, begin=begin)
+        frame = as_frame(packet, context)
+        data = frame.to_bytes() if self._sealing is None else self._sealing.sealed_frame(frame)
+        return Written(data, not frame.head.carries_context)
+
+    def _context_for(self, packet: FeaturePacket, *, begin: bool) -> PacketContext:
+        known = self._context
+        if known is not None and packet.kind is PacketKind.PREDICTED:
+            return known
+        fresh = beginning_with(packet, self._origin)
+        if known is None or begin or packet.capture_ms - known.capture_ms >= RENEW_MS or not _alike(known, fresh):
+            self._context = fresh
+            return fresh
+        return known
+
+
+def _alike(known: PacketContext, fresh: PacketContext) -> bool:
+    """Whether they differ only in the frame that they begin with."""
+    return replace(fresh, sequence=known.sequence, capture_ms=known.capture_ms) == known
