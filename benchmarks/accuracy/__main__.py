@@ -18,11 +18,12 @@ import numpy as np
 
 from benchmarks.accuracy.drives import Drive, drives_of
 from benchmarks.record import write_result
-from narrows.cli.evaluate import evaluate_bundle
 from narrows.contract.bundle import Bundle
 from narrows.contract.bundle.manifest import MANIFEST
 from narrows.models.dataset import FolderDataset
+from narrows.models.evaluation.evaluate import evaluate_bundle
 from narrows.models.evaluation.score import Evaluation
+from narrows.ops.camera_packets import camera
 
 TARGET_BITS_PER_PIXEL = 0.04
 """The rate at which recipes are compared."""
@@ -51,7 +52,7 @@ def main() -> None:
         for encoding, encoder, decoding, decoder in sides:
             if not encoder.is_file():
                 continue
-            result = evaluate_bundle(bundle, data, level, encoder=encoder, decoder=decoder)
+            result = evaluate_bundle(bundle, data, level, encode=camera(bundle, level, encoder), decoder=decoder)
             size_bytes = result.bits_per_pixel * bundle.manifest.input.width * bundle.manifest.input.height / 8
             rows[decoding].append({"encoder": encoding, "packet_bytes": round(size_bytes), **asdict(result)})
             print(
@@ -86,7 +87,7 @@ def _unseen(drive: Drive, folder: Path) -> dict[str, Any]:
     """A drive seen by a bundle that was made without it, at every level and at the rate of comparison."""
     bundle = Bundle.open(folder)
     levels = [
-        evaluate_bundle(bundle, drive, level, encoder=bundle.encoder_path)
+        evaluate_bundle(bundle, drive, level, encode=camera(bundle, level, bundle.encoder_path))
         for level in range(len(bundle.manifest.levels))
     ]
     found = at_rate(levels, TARGET_BITS_PER_PIXEL)

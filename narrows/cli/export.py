@@ -25,10 +25,12 @@ def export(
 
     Example: narrows export --run runs/camvid --data data/camvid --out bundles/camvid --check-split val
     """
-    from narrows.cli.evaluate import evaluate_bundle
+    from narrows.cli.evaluate import show_progress
     from narrows.models.dataset import FolderDataset
+    from narrows.models.evaluation.evaluate import evaluate_bundle
     from narrows.models.export.write import Labelling, write_bundle
     from narrows.models.training.run import CHECKPOINT, load_checkpoint
+    from narrows.ops.camera_packets import camera
     from narrows.runtime.triton_config import fill_repository
 
     network = load_checkpoint(run / CHECKPOINT)
@@ -45,7 +47,7 @@ def export(
         chosen = bundle.manifest.finest_level_within(0.1)
         checked = FolderDataset.open(data, check_split)
         scores = {
-            kind: evaluate_bundle(bundle, checked, chosen, encoder=path)
+            kind: evaluate_bundle(bundle, checked, chosen, encode=camera(bundle, chosen, path), progress=show_progress)
             for kind, path in (("float", bundle.float_encoder_path), ("int8", bundle.encoder_path))
         }
         for kind, score in scores.items():
@@ -53,6 +55,11 @@ def export(
         typer.echo(f"  int8 costs {100 * (scores['float'].miou - scores['int8'].miou):.2f} points of mIoU")
         if bundle.int8_decoder is not None:
             rough = evaluate_bundle(
-                bundle, checked, chosen, encoder=bundle.encoder_path, decoder=bundle.int8_decoder_path
+                bundle,
+                checked,
+                chosen,
+                encode=camera(bundle, chosen, bundle.encoder_path),
+                decoder=bundle.int8_decoder_path,
+                progress=show_progress,
             )
             typer.echo(f"  the int8 decoder costs {100 * (scores['int8'].miou - rough.miou):.2f} more")

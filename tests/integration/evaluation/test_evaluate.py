@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from narrows.cli.evaluate import camera, evaluate_bundle
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import BundleError, PacketCorrupt
 from narrows.models.dataset import FolderDataset
+from narrows.models.evaluation.evaluate import evaluate_bundle
 from narrows.models.evaluation.in_process import InProcessDecoder
+from narrows.ops.camera_packets import camera
 from narrows.ops.demo.stack import Stack
 from narrows.ops.stack_decoder import StackDecoder
 
@@ -82,7 +83,9 @@ def test_a_level_that_the_bundle_lacks_is_named() -> None:
 def test_coarser_levels_cost_fewer_bits(demo_bundle: Bundle, samples: FolderDataset) -> None:
     levels = range(len(demo_bundle.manifest.levels))
     rates = [
-        evaluate_bundle(demo_bundle, samples, level, encoder=demo_bundle.encoder_path).bits_per_pixel
+        evaluate_bundle(
+            demo_bundle, samples, level, encode=camera(demo_bundle, level, demo_bundle.encoder_path)
+        ).bits_per_pixel
         for level in levels
     ]
     assert rates == sorted(rates, reverse=True)
@@ -101,14 +104,23 @@ def test_data_of_other_classes_cannot_judge_a_bundle(demo_bundle: Bundle, tmp_pa
     (tmp_path / "classes.json").write_text(json.dumps(classes))
     (tmp_path / "val.txt").write_text("x")
     with pytest.raises(BundleError, match="heaven"):
-        evaluate_bundle(demo_bundle, FolderDataset.open(tmp_path, "val"), 0, encoder=demo_bundle.encoder_path)
+        evaluate_bundle(demo_bundle, FolderDataset.open(tmp_path, "val"), 0, encode=lambda _picture: b"")
 
 
 @pytest.mark.skipif(not CAMVID.is_dir(), reason="CamVid is not at NARROWS_DATA: the accuracy promise is not checked")
 def test_the_demo_bundle_keeps_its_promise_on_camvid_validation(demo_bundle: Bundle) -> None:
     level = demo_bundle.manifest.finest_level_within(0.1)
     validation = FolderDataset.open(CAMVID, "val")
-    result = evaluate_bundle(demo_bundle, validation, level, encoder=demo_bundle.encoder_path)
+    result = evaluate_bundle(
+        demo_bundle, validation, level, encode=camera(demo_bundle, level, demo_bundle.encoder_path)
+    )
     assert result.frames == 101
     assert result.miou >= 0.55
     assert result.bits_per_pixel <= 0.1
+
+
+def test_progress_counts_every_sample_of_the_split(demo_bundle: Bundle, samples: FolderDataset) -> None:
+    told: list[tuple[int, int]] = []
+    encode = camera(demo_bundle, 0, demo_bundle.encoder_path)
+    evaluate_bundle(demo_bundle, samples, 0, encode=encode, progress=lambda done, total: told.append((done, total)))
+    assert told == [(n, len(samples)) for n in range(1, len(samples) + 1)]

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from edge_client.encode.encoder import OnnxEncoder
-from narrows.cli.evaluate import evaluate_bundle
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import decode_symbols, encode_symbols, quantise, remember
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.dataset import FolderDataset
+from narrows.models.evaluation.evaluate import evaluate_bundle
 from narrows.models.export.graphs import DecoderGraph
 from narrows.models.export.motion import moving
 from narrows.models.export.recount import recount
@@ -18,6 +18,7 @@ from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import normalise
 from narrows.models.training.run import load_checkpoint
 from narrows.models.training.warm_start import begin_from
+from narrows.ops.camera_packets import camera
 from narrows.runtime.onnx_runtime import InferenceSession
 from tests.workshop.export.small_data import SIZE, made_up
 
@@ -112,7 +113,7 @@ def test_a_recounted_bundle_has_the_tables_that_the_export_counted(
 
 
 def test_an_exported_bundle_can_be_evaluated_through_the_real_coder(bundle: Bundle, data: FolderDataset) -> None:
-    result = evaluate_bundle(bundle, data, 0, encoder=bundle.encoder_path)
+    result = evaluate_bundle(bundle, data, 0, encode=camera(bundle, 0, bundle.encoder_path))
     assert result.frames == 6
     assert 0 < result.miou < 1
     assert result.bits_per_pixel > 0
