@@ -106,8 +106,8 @@ AUTOSCALE = (
     Mutant(
         "a change that ends late records a newer number",
         "orchestrator/scaling/actuation.py",
-        "self.state = after_taking(self.state, instances=target)",
-        "self.state = after_taking(self.state, instances=self.state.instances and self.state.instances.target)",
+        "self._steering.took(instances=target)",
+        "self._steering.took(instances=self._steering.state.instances.target)",
         f"{_U}/autoscale/test_scale_actuation.py"
         "::test_a_change_of_instances_that_ends_after_a_newer_decision_records_what_was_taken",
     ),

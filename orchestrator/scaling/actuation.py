@@ -7,15 +7,12 @@ lease is looked at right before each change.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 
 import structlog
 
 from orchestrator.scaling.engines.fixed import FixedServers
 from orchestrator.scaling.leader import Leadership
 from orchestrator.scaling.metrics import ScaleMetrics
-from orchestrator.scaling.policy import PolicySettings, PolicyState, after_failure, after_success, after_taking
 from orchestrator.scaling.replicas import (
     ActuationFailed,
     CapacityExhausted,
@@ -24,7 +21,9 @@ from orchestrator.scaling.replicas import (
     Replicas,
     StaleLeader,
 )
+from orchestrator.scaling.settings import PolicySettings
 from orchestrator.scaling.signals import Decision
+from orchestrator.scaling.steering import Steering
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +32,6 @@ class Actuation:
     """What changes servers and instances.
 
     Attributes:
-        state: the policy's memory; ``None``: this process does not lead.
         failure: what was not done at the last try; empty when it was.
         fixed: nobody can change the number of servers here.
     """
@@ -44,13 +42,12 @@ class Actuation:
         instances: Instances | None,
         leadership: Leadership,
         metrics: ScaleMetrics,
-        monotonic: Callable[[], float] = time.monotonic,
+        steering: Steering,
     ) -> None:
-        self.state: PolicyState | None = None
         self.failure = ""
         self.fixed = isinstance(replicas, FixedServers)
         self._replicas, self._instances, self._leadership = replicas, instances, leadership
-        self._metrics, self._monotonic = metrics, monotonic
+        self._metrics, self._steering = metrics, steering
         self._changing: asyncio.Task[None] | None = None
 
     async def act(
@@ -73,7 +70,8 @@ class Actuation:
                     self._change_instances(self._instances, decision.instances, settings)
                 )
         elif agreed and self._changing is None:
-            self._succeeded(decision.servers, None if instances is None else decision.instances)
+            self.failure = ""
+            self._steering.succeeded(decision.servers, None if instances is None else decision.instances)
 
     async def close(self) -> None:
         """Wait for nothing more."""
@@ -92,14 +90,13 @@ class Actuation:
             self._failed(self._replicas.name, "stale", error)
         except CapacityExhausted as error:
             self._failed(self._replicas.name, "exhausted", error)
-            self._fall_back(settings, exhausted=True)
+            self._steering.failed(settings, exhausted=True)
         except ActuationFailed as error:
             self._failed(self._replicas.name, "failed", error)
-            self._fall_back(settings, exhausted=False)
+            self._steering.failed(settings, exhausted=False)
         else:
             _log.info("servers_requested", servers=target, had=observed.wanted, engine=self._replicas.name)
-            if self.state is not None:  # also if instances should fail yet
-                self.state = after_taking(self.state, servers=target)
+            self._steering.took(servers=target)  # also if instances should fail yet
             return True
         return False
 
@@ -109,26 +106,16 @@ class Actuation:
             await instances.set_instances(target)
         except ActuationFailed as error:
             self._failed("instances", "failed", error)
-            self._fall_back(settings, exhausted=False)
+            self._steering.failed(settings, exhausted=False)
         except Exception:  # noqa: BLE001 - a task of its own has no loop above it: said, counted, and tried again
             self._metrics.rounds.labels("crash").inc()
             _log.exception("instances_change_failed")
-            self._fall_back(settings, exhausted=False)
+            self._steering.failed(settings, exhausted=False)
         else:
             _log.info("instances_changed", instances=target)
-            if self.state is not None:
-                self.state = after_taking(self.state, instances=target)
+            self._steering.took(instances=target)
         finally:
             self._changing = None
-
-    def _succeeded(self, servers: int, instances: int | None) -> None:
-        self.failure = ""
-        if self.state is not None:
-            self.state = after_success(self.state, servers, instances)
-
-    def _fall_back(self, settings: PolicySettings, *, exhausted: bool) -> None:
-        if self.state is not None:
-            self.state = after_failure(self.state, settings, self._monotonic(), exhausted=exhausted)
 
     def _failed(self, engine: str, kind: str, error: ActuationFailed) -> None:
         self.failure = str(error)

@@ -35,7 +35,6 @@ from orchestrator.scaling.journal import DecisionJournal
 from orchestrator.scaling.leader import Leadership
 from orchestrator.scaling.metrics import ScaleMetrics
 from orchestrator.scaling.observe import Observation, Observer
-from orchestrator.scaling.policy import PolicySettings, PolicyState, decide
 from orchestrator.scaling.reason import Reason
 from orchestrator.scaling.replicas import (
     ActuationFailed,
@@ -43,8 +42,10 @@ from orchestrator.scaling.replicas import (
     Observed,
     Replicas,
 )
+from orchestrator.scaling.settings import PolicySettings
 from orchestrator.scaling.signals import Decision, FleetSignals, Orders
 from orchestrator.scaling.status_of import status_of
+from orchestrator.scaling.steering import Steering
 
 _log = structlog.get_logger(__name__)
 _HOLD_S = 1.0
@@ -99,7 +100,8 @@ class Autoscaler:
         self._store, self._leadership, self._observer = store, leadership, observer
         self._replicas, self._plan = replicas, plan
         self._instances_fixed = instances is None
-        self._actuation = Actuation(replicas, instances, leadership, self.metrics, monotonic)
+        self._steering = Steering(monotonic)
+        self._actuation = Actuation(replicas, instances, leadership, self.metrics, self._steering)
         self._monotonic = monotonic
         self._forecaster = Forecaster()
         self._journal = DecisionJournal(store, self.metrics, leadership.owner)
@@ -171,7 +173,7 @@ class Autoscaler:
         show(self.metrics, seen, self._observer.capacity, forecast)
         token = self._leadership.token
         if token is None:
-            self._actuation.state = None
+            self._steering.forget()
             self._journal.begin()
             self.metrics.not_leading()
             return
@@ -182,15 +184,12 @@ class Autoscaler:
     ) -> None:
         self._orders = await self._read_orders()
         orders = Orders(self._orders.servers, self._orders.frozen)
-        decision, state = decide(
-            seen.signals, orders, self._actuation.state or PolicyState(), settings, self._monotonic()
+        fixed = self._actuation.fixed
+        decision = self._steering.decide(
+            seen.signals, orders, settings, instances_known=seen.instances_known, servers_fixed=fixed
         )
-        if not seen.instances_known:
-            state = replace(state, instances=None, applied=None)
-        if self._actuation.fixed:  # servers that others start and stop are no decision of ours
-            state = replace(state, servers=None)
+        if fixed:
             self._journal.servers_are(decision.servers)
-        self._actuation.state = state
         self._show(decision)
         if not (self._plan.dry_run or orders.frozen or Reason.BACKING_OFF in decision.reasons):
             instances = seen.signals.fleet.instances if seen.instances_known else None
