@@ -22,7 +22,7 @@ class InProcessDecoder:
     """
 
     def __init__(self, bundle: Bundle, decoder: Path | None = None) -> None:
-        self._bundle = bundle
+        self._bundle, self._published = bundle, bundle.manifest.outputs[0].name
         options = SessionOptions()
         options.intra_op_num_threads = 1
         self._session = InferenceSession(decoder or bundle.decoder_path, options, providers=["CPUExecutionProvider"])
@@ -39,5 +39,5 @@ class InProcessDecoder:
             if symbol_digest(symbols) != packet.own_digest:
                 raise DigestMismatch(f"frame {packet.identity} decoded to other symbols than were coded")
             feed = {"symbols": symbols[None], "level": np.array([[packet.level]], dtype=np.int32)}
-            labels: NDArray[np.uint8] = self._session.run(None, feed)[0][0]
+            labels: NDArray[np.uint8] = self._session.run([self._published], feed)[0][0]
             yield labels

@@ -160,6 +160,7 @@ def test_schema_1_cannot_say_what_it_has_no_words_for(demo: Bundle) -> None:
     ("changes", "message"),
     [
         (lambda m: {"outputs": (SCENE,)}, "first output is the label map.*scene is not"),
+        (lambda m: {"outputs": (replace(SCENE, shape=(len(m.classes),), classes=m.classes),)}, "scene is not"),
         (lambda m: {"outputs": (labels_output(4, 4, ("a", "b")),)}, "of the bundle's classes"),
         (lambda m: {"outputs": (*m.outputs, replace(SCENE, kind="poses"))}, "kind 'poses'"),
         (lambda m: {"cuts": (Cut("stem", LatentShape(1, 1, 1)),)}, "cut 0 is the bottleneck"),
