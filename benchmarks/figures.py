@@ -50,6 +50,22 @@ def codec(result: dict[str, Any]) -> str:
     return _table(["one frame through", "bytes", "encode, ms", "decode, ms"], rows)
 
 
+def labels(result: dict[str, Any]) -> str:
+    """Bits of label maps by size and coder, with the accuracy that each size keeps, and time at full size."""
+    sizes = result["sizes"]
+    bits = [[name, *(f"{row['bits_per_pixel'][name]:.4f}" for row in sizes)] for name in sizes[0]["bits_per_pixel"]]
+    bits.append(["mIoU", *(f"{row['miou']:.1%}" for row in sizes)])
+    times = [[r["coder"], f"{r['bytes']:,.0f}", _ms(r["encode_ms"]), _ms(r["decode_ms"])] for r in result["timed"]]
+    ratio = result["time_over_symbol_coder"]
+    return "\n\n".join(
+        [
+            _table(["bits per pixel of the full picture", *(row["size"] for row in sizes)], bits),
+            _table(["at full size", "bytes", "encode, ms", "decode, ms"], times),
+            f"`time_over_symbol_coder`: encode {ratio['encode']:.2f}, decode {ratio['decode']:.2f}.",
+        ]
+    )
+
+
 def time(result: dict[str, Any]) -> str:
     """Keys and predictions beside keys alone, clip by clip."""
     rows = [
@@ -330,6 +346,7 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "edge": edge,
     "accuracy": accuracy,
     "codec": codec,
+    "labels": labels,
     "seal": seal,
     "headers": headers,
     "time": time,
