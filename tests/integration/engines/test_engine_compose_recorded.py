@@ -1,6 +1,6 @@
 """A compose service where no Docker engine is at hand.
 
-One in this process answers in the shapes that a real one gave (tests/unit/autoscale/recorded), through the real SDK
+One in this process answers in the shapes that a real one gave (tests/unit/scaling/recorded), through the real SDK
 over HTTP; the Redis with the marks is real.
 """
 
@@ -15,7 +15,7 @@ from orchestrator.scaling.engines.compose import ComposeService
 from orchestrator.scaling.engines.draining import ORPHAN_MS
 from orchestrator.scaling.replicas import ActuationFailed, CapacityExhausted, StaleLeader
 from tests.integration.engines.conftest import Dispatcher, drained, settled, until
-from tests.unit.autoscale.recorded_docker import RecordedDocker, served
+from tests.unit.scaling.recorded_docker import RecordedDocker, served
 
 GPU = {"Driver": "nvidia", "Count": 0, "DeviceIDs": ["0"], "Capabilities": [["gpu"]], "Options": {}}
 Make = Callable[..., AbstractAsyncContextManager[ComposeService]]

@@ -1,6 +1,6 @@
 """A Deployment, scaled with the official client.
 
-No cluster ran here: the API is replayed, in shapes after its reference (tests/unit/autoscale/recorded/kubernetes.json);
+No cluster ran here: the API is replayed, in shapes after its reference (tests/unit/scaling/recorded/kubernetes.json);
 the Redis with the marks is real.
 """
 
@@ -14,7 +14,7 @@ from narrows.runtime.redis.store import Store
 from orchestrator.scaling.engines.kubernetes import KubernetesScale
 from orchestrator.scaling.replicas import ActuationFailed, CapacityExhausted, StaleLeader
 from tests.integration.engines.conftest import Dispatcher, drained, settled, until
-from tests.unit.autoscale.recorded_cluster import COST, RecordedCluster, served_cluster
+from tests.unit.scaling.recorded_cluster import COST, RecordedCluster, served_cluster
 
 
 @pytest.fixture

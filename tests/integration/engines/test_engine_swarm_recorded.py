@@ -1,6 +1,6 @@
 """A Swarm service where no swarm is at hand.
 
-Its API answers in the shapes that a real one gave (tests/unit/autoscale/recorded), through the real SDK over HTTP.
+Its API answers in the shapes that a real one gave (tests/unit/scaling/recorded), through the real SDK over HTTP.
 """
 
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ import pytest
 from narrows.runtime.redis.store import Store
 from orchestrator.scaling.engines.swarm import SwarmService
 from orchestrator.scaling.replicas import CapacityExhausted, StaleLeader
-from tests.unit.autoscale.recorded_docker import SWARM, RecordedDocker, served
+from tests.unit.scaling.recorded_docker import SWARM, RecordedDocker, served
 
 
 @pytest.fixture

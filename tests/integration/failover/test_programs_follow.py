@@ -19,8 +19,8 @@ from narrows.contract.wire import Install, ShardKeys
 from narrows.contract.wire.keys import DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
 from orchestrator.servers.host_record import HostState
 from orchestrator.servers.ports import free_ports
-from tests.integration.autoscale.scale_rig import program
 from tests.integration.moving_address import Pair, redis_pair
+from tests.integration.scaling.scale_rig import program
 
 _PATIENCE_S = 60.0
 

@@ -18,7 +18,7 @@ from narrows.runtime.triton_config import fill_repository, model_config, model_n
 from orchestrator.inference import LoadMeter, TritonDecoder
 from orchestrator.inference.region import FOLDER
 from orchestrator.servers import LocalTriton
-from tests.integration.supervise.processes import members
+from tests.integration.servers.processes import members
 
 MAX_BATCH = 8
 

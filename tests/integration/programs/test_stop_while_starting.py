@@ -18,7 +18,7 @@ import pytest
 from narrows.contract.bundle import Bundle
 from orchestrator.servers import LocalRedis
 from orchestrator.servers.ports import free_ports
-from tests.integration.supervise.processes import eventually, members
+from tests.integration.servers.processes import eventually, members
 
 ROOT = Path(__file__).resolve().parents[3]
 ENDS_S = 15.0

@@ -17,7 +17,7 @@ from orchestrator.engine_proxy.asked import Denied, read_line
 from orchestrator.engine_proxy.gate import Allowed, Gate
 from orchestrator.engine_proxy.upstream import Answer
 from orchestrator.scaling.engines.swarm import scaled
-from tests.unit.autoscale.recorded_docker import SWARM, TEMPLATE, RecordedDocker
+from tests.unit.scaling.recorded_docker import SWARM, TEMPLATE, RecordedDocker
 
 SERVICE = SWARM["service"]["Spec"]["Name"]
 ALLOWED = Allowed("narrows", "triton", SERVICE, ("0", "1"))

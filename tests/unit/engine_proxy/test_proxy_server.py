@@ -20,8 +20,8 @@ from orchestrator.engine_proxy.server import Door
 from orchestrator.engine_proxy.upstream import MOST_ANSWER_BYTES, DockerSocket
 from orchestrator.scaling.engines.docker_engine import DockerEngine
 from orchestrator.scaling.replicas import ActuationFailed
-from tests.unit.autoscale.recorded_docker import RecordedDocker
-from tests.unit.autoscale.recorded_docker import served as engine_served
+from tests.unit.scaling.recorded_docker import RecordedDocker
+from tests.unit.scaling.recorded_docker import served as engine_served
 
 LABELS = label_filters("narrows", "triton")
 

@@ -13,7 +13,7 @@ from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
 from narrows.runtime.triton_config import model_name
 from orchestrator.servers import LocalTriton
-from tests.integration.supervise.processes import eventually, members, shared_memory_of
+from tests.integration.servers.processes import eventually, members, shared_memory_of
 
 OWNER = """
 import json, pathlib, sys, time

@@ -25,7 +25,7 @@ from orchestrator.scaling.reports import DEAD_MS, Reports
 from orchestrator.scaling.server_watch import ServerWatch
 from orchestrator.scaling.unowned import EVERY_S, Backlog, UnownedBacklog
 from orchestrator.servers import LocalRedis, LocalTriton
-from tests.integration.autoscale.scale_rig import SHARDS
+from tests.integration.scaling.scale_rig import SHARDS
 
 MAX_BATCH = 8
 

@@ -27,7 +27,7 @@ from tests.integration.dispatch.test_dispatch_servers import (
     sending,
     standing,
 )
-from tests.integration.supervise.host import WAIT_S, supervising
+from tests.integration.servers.host import WAIT_S, supervising
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import redis
 
 from narrows.contract.errors import ServiceError
 from orchestrator.servers import Keeper, LocalRedis
-from tests.integration.supervise.processes import eventually
+from tests.integration.servers.processes import eventually
 
 
 class Reluctant:

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from narrows.contract.errors import ServiceError
 from orchestrator.servers import LocalRedis
-from tests.integration.supervise.processes import alive, eventually
+from tests.integration.servers.processes import alive, eventually
 
 
 def test_it_speaks_redis_and_keeps_the_designs_promises(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from orchestrator.scaling.gain import capacity, gain
 from orchestrator.scaling.policy import PolicySettings, PolicyState, decide
 from orchestrator.scaling.reason import Reason
 from orchestrator.scaling.signals import Orders
-from tests.unit.autoscale.scenes import RATES, one, signals
+from tests.unit.scaling.scenes import RATES, one, signals
 
 NOBODY = Orders()
 SETTINGS = PolicySettings(trend_s=0.0, instance_settle_s=15.0, target_load=0.8, hysteresis=0.05)

@@ -21,7 +21,7 @@ from narrows.runtime.triton_config import model_name
 from orchestrator.scaling.engines.instances import TritonInstances
 from orchestrator.scaling.status import Status
 from orchestrator.servers import LocalRedis, LocalTriton
-from tests.integration.autoscale.scale_rig import (
+from tests.integration.scaling.scale_rig import (
     SHARDS,
     Cameras,
     decisions,

@@ -19,8 +19,8 @@ from orchestrator.discovery.record import ServerRecord
 from orchestrator.servers import LocalRedis
 from orchestrator.servers.cpu_quota import QuotaUnavailable, find_hierarchy
 from orchestrator.servers.host_record import HostState
-from tests.integration.supervise.host import WAIT_S, Host, server_pid, supervising
-from tests.integration.supervise.processes import eventually, members
+from tests.integration.servers.host import WAIT_S, Host, server_pid, supervising
+from tests.integration.servers.processes import eventually, members
 
 
 @pytest.fixture

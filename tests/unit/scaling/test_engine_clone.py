@@ -4,7 +4,7 @@ import copy
 import json
 
 from orchestrator.containers.clone import NUMBER, creation_of, endpoint_of, gpus_of, networks_of
-from tests.unit.autoscale.recorded_docker import TEMPLATE
+from tests.unit.scaling.recorded_docker import TEMPLATE
 
 GPU = {"Driver": "nvidia", "Count": 1, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": None}
 

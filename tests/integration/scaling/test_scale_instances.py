@@ -21,7 +21,7 @@ from orchestrator.scaling.replicas import ActuationFailed
 from orchestrator.servers import LocalRedis, LocalTriton
 from orchestrator.servers.ports import LOOPBACK, free_ports
 from tests.integration.dispatch.rig import until
-from tests.integration.supervise.processes import members
+from tests.integration.servers.processes import members
 
 _BATCH = 4
 

@@ -9,7 +9,7 @@ import pytest
 
 from narrows.contract.errors import ServiceError
 from orchestrator.servers import Guarded
-from tests.integration.supervise.processes import alive, eventually, members, shared_memory_of
+from tests.integration.servers.processes import alive, eventually, members, shared_memory_of
 
 FAMILY = """
 import os, pathlib, subprocess, sys, time

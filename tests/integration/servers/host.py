@@ -17,7 +17,7 @@ import redis
 from narrows.contract.wire.keys import ScaleKeys
 from orchestrator.discovery.record import ServerRecord
 from orchestrator.servers.host_record import HostState, WantedServers
-from tests.integration.supervise.processes import eventually
+from tests.integration.servers.processes import eventually
 
 WAIT_S = 90.0
 _ROOT = Path(__file__).parents[3]

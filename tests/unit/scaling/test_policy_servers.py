@@ -5,7 +5,7 @@ import pytest
 from orchestrator.scaling.policy import PolicySettings, PolicyState, after_failure, after_success, decide
 from orchestrator.scaling.reason import Reason
 from orchestrator.scaling.signals import Orders
-from tests.unit.autoscale.scenes import one, plain, play, signals
+from tests.unit.scaling.scenes import one, plain, play, signals
 
 NOBODY = Orders()
 

@@ -24,7 +24,7 @@ from orchestrator.scaling.leader import TTL_MS
 from orchestrator.servers import LocalRedis
 from orchestrator.servers.host_record import HostState, WantedServers
 from orchestrator.servers.ports import free_ports
-from tests.integration.autoscale.scale_rig import decisions, narrows, program, scaling, status, until
+from tests.integration.scaling.scale_rig import decisions, narrows, program, scaling, status, until
 
 QUICK = ("--engine", "local", "--interval", "0.3", "--stabilisation-s", "0", "--max-servers", "6")
 

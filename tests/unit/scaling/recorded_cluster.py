@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.unit.autoscale.recorded_docker import RECORDED
+from tests.unit.scaling.recorded_docker import RECORDED
 
 KUBERNETES = json.loads((RECORDED / "kubernetes.json").read_text())
 COST = "controller.kubernetes.io/pod-deletion-cost"
