@@ -91,6 +91,10 @@ bench-seal: setup ## What a seal costs a packet
 bench-headers: setup ## What headers cost a packet, in either format
 	@$(RUN) -m benchmarks.headers $(ARGS)
 
+.PHONY: bench-spool
+bench-spool: setup ## The spool's segments beside SQLite in WAL mode: bytes, time, torn files
+	@$(RUN) -m benchmarks.spool $(ARGS)
+
 .PHONY: bench-inversion
 bench-inversion: setup-train ## How much of a picture an open packet gives away; ARGS="--data DIR --steps 600"
 	@$(WORKSHOP)/python -m benchmarks.inversion $(ARGS)

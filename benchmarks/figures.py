@@ -109,6 +109,28 @@ def headers(result: dict[str, Any]) -> str:
     )
 
 
+def spool(result: dict[str, Any]) -> str:
+    """The spool's segments and SQLite."""
+    rows = [
+        [
+            title,
+            f"{result[side]['bytes']:,}",
+            f"{result[side]['us']:.0f}",
+            f"{result[side]['lost']} / {result[side]['wrong']} ({result[side]['cuts']:,})",
+            f"{result[side]['lines']}",
+        ]
+        for title, side in (("segments", "segments"), ("SQLite, WAL", "sqlite"))
+    ]
+    heads = [
+        f"frames of {result['packet_bytes']} bytes in and out",
+        "bytes written a frame",
+        "µs a frame",
+        "torn: whole frames lost / wrong (cuts)",
+        "lines",
+    ]
+    return _table(heads, rows)
+
+
 def inversion(result: dict[str, Any]) -> str:
     """What is guessed back from open packets."""
     mean = result["mean_picture"]
@@ -349,6 +371,7 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "labels": labels,
     "seal": seal,
     "headers": headers,
+    "spool": spool,
     "time": time,
     "inversion": inversion,
     "fuzz": fuzz,
@@ -388,7 +411,12 @@ def render(document: str) -> str:
 
 def documents() -> list[Path]:
     """Every document that may hold figures."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("bundles/*/MODEL_CARD.md"))]
+    return [
+        ROOT / "README.md",
+        ROOT / "ARCHITECTURE.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted(ROOT.glob("bundles/*/MODEL_CARD.md")),
+    ]
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""The spool's files beside SQLite in WAL mode."""
