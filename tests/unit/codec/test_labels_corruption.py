@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from narrows.contract.codec import decode_labels, encode_labels, general_label_tables
+from narrows.contract.codec.label_tables import LabelTables, LabelTableSet
 from narrows.contract.errors import FieldInvalid, PayloadUndecodable, ShapeBeyondLimits
 from tests.unit.codec.label_reference import decode
 from tests.unit.codec.label_samples import arbitrary_label_tables, scene
@@ -93,3 +94,17 @@ def test_a_decode_bomb_is_refused_before_anything_is_allocated() -> None:
     for many in (0, 1, 256, 1 << 31):
         with pytest.raises(FieldInvalid, match="2 to 255"):
             decode_labels(bomb, SHAPE, many, TABLES)
+
+
+def test_a_run_that_its_own_label_breaks_is_refused() -> None:
+    """Tables in which nearly every run breaks, with rank 0 at the break: the label that the run had."""
+    (only,) = arbitrary_label_tables(5, 1).sets
+    frequencies, leaves = only.frequencies.copy(), len(only.depths)
+    frequencies[leaves] = [65529, 1, 1, 1, 1, 1, 1, 1]
+    frequencies[leaves + 1 : leaves + 10, :2] = [1, 65535]
+    tables = LabelTables((LabelTableSet(only.depths, frequencies),))
+    payload = (1 << 24 | 5000).to_bytes(4, "little") + bytes(range(1, 60)) + b"\0"
+    with pytest.raises(PayloadUndecodable, match="a run that its own label breaks"):
+        decode(payload, SHAPE, MANY, tables)
+    with pytest.raises(PayloadUndecodable, match="met a rank that no neighbour's label has"):
+        decode_labels(payload, SHAPE, MANY, tables)

@@ -113,3 +113,14 @@ def test_what_is_no_map_of_so_many_labels_is_refused() -> None:
     for shape in ((0, 3), (1, 8193), (8192, 2049)):
         with pytest.raises(ShapeBeyondLimits, match="sides are 1 to 8192"):
             encode_labels(np.broadcast_to(np.uint8(0), shape), 4, tables)
+
+
+@pytest.mark.parametrize("broken_at", [None, 0, 100, 254, 255, 256, 511])
+def test_the_specification_agrees_on_the_longest_runs(broken_at: int | None) -> None:
+    tables = arbitrary_label_tables(7, 1)
+    labels = np.zeros((1, 600), dtype=np.uint8)
+    if broken_at is not None:
+        labels[0, broken_at] = 3
+    payload = encode_labels(labels, 5, tables)
+    for back in (decode, decode_labels):
+        assert np.array_equal(back(payload, labels.shape, 5, tables), labels)
