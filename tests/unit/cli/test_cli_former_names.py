@@ -12,7 +12,7 @@ from narrows.cli.root import app
 from narrows.cli.sections import all_keys
 
 DISPATCH, HOST, SCALING = (
-    "orchestrator.dispatch.program.run_program",
+    "orchestrator.dispatch.program.run_dispatcher",
     "orchestrator.servers.host_program.run_host",
     "orchestrator.scaling.program.run_autoscale",
 )
