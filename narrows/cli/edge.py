@@ -52,6 +52,9 @@ class EdgeCommand(TyperCommand):
         for parameter in self.params:
             if parameter.name == "source":
                 vars(parameter)["help"] = f"Where pictures come from: {examples()}."
+            elif parameter.required:
+                parameter.required = False
+                vars(parameter)["help"] += " Required, unless --preview is given."
         super().format_help(ctx, formatter)
 
 

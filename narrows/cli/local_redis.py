@@ -13,7 +13,9 @@ _LOOK_S = 0.5
 def local_redis(
     *,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 6379,
-    run_folder: Annotated[Path, typer.Option(help="Where its data and its log lie.")] = Path("runs/redis"),
+    run_folder: Annotated[Path, typer.Option(help="Its data and its log lie in the folder redis in here.")] = Path(
+        "runs"
+    ),
 ) -> None:
     """Run a Redis server with the settings that Narrows needs, until SIGTERM or SIGINT.
 

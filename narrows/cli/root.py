@@ -41,6 +41,8 @@ _EXTRAS = {
     "onnxscript": "train",
     "tensorrt": "tensorrt",
 }
+_OF_A_LIBRARY = "Value error, "
+"""How pydantic, which Typer parses choices with, begins what a person shall read."""
 _USAGE_ERROR: Any = typer.BadParameter.__base__  # click's UsageError; Typer has a click of its own in newer versions
 
 
@@ -89,7 +91,7 @@ def _register(command: Command) -> None:
         try:
             code = loaded.main(context.args, prog_name, **_environment(command), **extra, standalone_mode=False)
         except _USAGE_ERROR as error:  # it repeats what was written, and is shown wrapped: no line has all of a secret
-            error.message = redact(error.message)
+            error.message = redact(error.message).replace(_OF_A_LIBRARY, "")
             raise
         if isinstance(code, int):
             raise typer.Exit(code)

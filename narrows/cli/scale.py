@@ -11,6 +11,7 @@ import typer
 from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.runtime.surroundings import caller
+from narrows.runtime.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,7 @@ def _print_order(desk: ScaleDesk, order: ScaleOrder) -> None:
     """What stands now; and where nobody is there to follow it, that."""
     from narrows.contract.wire.keys import ScaleKeys
 
-    servers = "as many servers as the policy wants" if order.servers is None else f"{order.servers} servers"
+    servers = "as many servers as the policy wants" if order.servers is None else counted(order.servers, "server")
     print(f"ordered: {servers}{', frozen: nothing is changed' if order.frozen else ''}")
     if not desk.client.exists(ScaleKeys.STATUS):
         print("no autoscaler leads now: the order waits until `narrows autoscale` runs", file=sys.stderr)

@@ -15,6 +15,7 @@ from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.contract.wire.streams import Policy, StreamSettings
 from narrows.runtime.surroundings import caller
+from narrows.runtime.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -209,7 +210,7 @@ def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) 
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{len(found)} streams", caption="* not registered: the defaults apply")
+    table = Table(title=counted(len(found), "stream"), caption="* not registered: the defaults apply")
     headings = [
         "stream",
         "policy",

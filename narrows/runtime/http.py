@@ -48,7 +48,9 @@ def bearer_headers(token: str | None) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serve(served: web.Application | Answer, address: str, granted: Limits | None = None) -> AsyncIterator[str]:
+async def serve(
+    served: web.Application | Answer, address: str, granted: Limits | None = None, *, option: str = "--http"
+) -> AsyncIterator[str]:
     """Serve while the context lasts; yields the address that was bound (port 0 takes a free one).
 
     Every port of the cloud's programs is served by this: so many connections, so long to send a request and to take an
@@ -58,6 +60,7 @@ async def serve(served: web.Application | Answer, address: str, granted: Limits 
         served: an application, or what answers every request, whatever its path.
         address: ``HOST:PORT`` or ``unix:///PATH``.
         granted: by default what suits this process.
+        option: what the address is given with, for the message.
 
     Raises:
         ServiceError: the address cannot be bound.
@@ -77,7 +80,9 @@ async def serve(served: web.Application | Answer, address: str, granted: Limits 
         finally:
             listener.close()
     except OSError as error:
-        raise ServiceError(f"cannot listen on {address}: {error.strerror or error}; choose another") from None
+        raise ServiceError(
+            f"cannot listen on {address}: {error.strerror or error}; choose another with {option} HOST:PORT"
+        ) from None
     finally:
         sweeping.cancel()
         await runner.cleanup()

@@ -33,7 +33,7 @@ def run_engine_proxy(allowed: Allowed, docker_url: str, listen: str, token: str 
 async def _run(allowed: Allowed, docker_url: str, listen: str, token: str | None, stop: asyncio.Event) -> None:
     socket = DockerSocket(docker_url)
     try:
-        async with serve(Door(Gate(socket, allowed), token).handle, listen) as address:
+        async with serve(Door(Gate(socket, allowed), token).handle, listen, option="--listen") as address:
             _log.info("engine_proxy_started", address=address, project=allowed.project, service=allowed.service,
                       swarm_service=allowed.swarm_service, gpus=allowed.gpus)  # fmt: skip
             await stop.wait()

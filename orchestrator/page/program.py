@@ -42,7 +42,7 @@ async def _run(options: PageOptions, stop: asyncio.Event) -> None:
         scraper = Scraper(session, Behind(options.orchestrators), options.http_token)
         watch = Watch(scraper, view, legends, filmed)
         try:
-            async with serve(make_page(watch, Guard(options.token)), options.listen) as address:
+            async with serve(make_page(watch, Guard(options.token)), options.listen, option="--listen") as address:
                 _log.info("page_started", url=f"http://{address}/", token="needed" if options.token else "none")
                 watching = loop.create_task(watch.run())
                 stopped = loop.create_task(stop.wait())

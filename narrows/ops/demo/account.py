@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from narrows.client.subscription import Outcome
 from narrows.contract.wire import FrameIdentity, MaskPacket
+from narrows.runtime.words import counted
 
 
 @dataclass
@@ -97,12 +98,12 @@ def faults(stream: str, account: StreamAccount) -> list[str]:
         (account.unaccounted, "sent and never ended"),
         (account.strangers, "ended but never sent"),
     ]
-    words = [f"{stream}: {len(frames)} frames {what}: {_listed(frames)}" for frames, what in found if frames]
+    words = [f"{stream}: {counted(len(frames), 'frame')} {what}: {_listed(frames)}" for frames, what in found if frames]
     words += [
         f"{stream}: {count} refusals ({reason}) without an identity" for reason, count in account.nameless.items()
     ]
     if account.duplicates:
-        words.append(f"{stream}: {account.duplicates} frames ended more than once")
+        words.append(f"{stream}: {counted(account.duplicates, 'frame')} ended more than once")
     return words
 
 

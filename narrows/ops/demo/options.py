@@ -38,3 +38,8 @@ class DemoOptions:
     def stream_ids(self) -> tuple[str, ...]:
         """``cam-1``, ``cam-2``, ..."""
         return tuple(f"cam-{number}" for number in range(1, self.streams + 1))
+
+    @property
+    def frames_in_all(self) -> int | None:
+        """What all streams send together; ``None`` until Ctrl-C."""
+        return None if self.frames is None else self.frames * self.streams

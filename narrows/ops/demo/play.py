@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,10 +33,14 @@ from narrows.runtime.redis import connect, named_errors, read_install
 _TICK_S = 0.25
 _HEADLESS_LINE_S = 5.0
 _DROP_ROOM = 256
+_HUNG_UP = 128 + signal.SIGHUP
+"""The terminal is closed: what is written to it fails."""
 
 
 def play(options: DemoOptions, console: Console) -> int:
     """Run the demo; answers the exit status: 0, or 1 if a frame is unaccounted for, or 130 if it was cut short.
+
+    SIGTERM and SIGHUP end it as Ctrl-C does, with 143 and 129; on a closed terminal nothing is shown.
 
     Raises:
         BundleError, DatasetError: the bundle or the samples cannot be used.
@@ -58,7 +63,8 @@ def play(options: DemoOptions, console: Console) -> int:
         stack.keep_folder = not adds_up(report)
         if stack.keep_folder:
             console.print(f"the logs are in {stack.folder}", highlight=False, soft_wrap=True)
-    return _conclude(options, show.plays, report, console, cut_short=interrupted and options.frames is not None)
+    status = _conclude(options, show.plays, report, console, cut_short=interrupted and options.frames is not None)
+    return show.ended_by or status
 
 
 class Show:
@@ -83,7 +89,8 @@ class Show:
         self._reel = reel
         self._cameras: list[Camera] = []
         self._journals: dict[str, JournalReader] = {}
-        self._said_s = time.monotonic()
+        self._begun_s = self._said_s = time.monotonic()
+        self.ended_by = 0
 
     @property
     def plays(self) -> Sequence[StreamPlay]:
@@ -92,6 +99,8 @@ class Show:
 
     def run(self) -> bool:
         """Play until the cameras end or Ctrl-C, then wait until every frame has ended; answers whether it was Ctrl-C.
+
+        A signal that asks for the end has its status in ``ended_by``.
 
         Raises:
             ServiceError: a part died.
@@ -109,6 +118,9 @@ class Show:
                         self._tick(follower, live)
                 except KeyboardInterrupt:
                     interrupted = True
+                except SystemExit as told:  # by a signal: see narrows.cli.termination
+                    interrupted, self.ended_by = True, int(told.code or 0)
+                    self._console.quiet = self.ended_by == _HUNG_UP
                 self._stop_cameras()
                 self._drain(follower, live)
         return interrupted
@@ -183,8 +195,22 @@ class Show:
             live.update(draw_table(self.plays, "Ctrl-C ends"), refresh=True)
         elif time.monotonic() - self._said_s > _HEADLESS_LINE_S:
             self._said_s = time.monotonic()
-            masks = sum(len(play.account.masks) for play in self.plays)
-            self._say(f"{sum(len(play.account.sent) for play in self.plays)} sent, {masks} masks")
+            self._say(self._progress(time.monotonic() - self._begun_s))
+
+    def _progress(self, took_s: float) -> str:
+        sent = sum(len(play.account.sent) for play in self.plays)
+        masks = sum(len(play.account.masks) for play in self.plays)
+        return progress_line(sent, masks, self._options.frames_in_all, took_s)
+
+
+def progress_line(sent: int, masks: int, wanted: int | None, took_s: float) -> str:
+    """How far a demo without a table is: of how many frames, and how long it takes at this pace."""
+    if wanted is None:
+        return f"{sent} sent, {masks} masks; Ctrl-C ends"
+    if not masks:
+        return f"{sent} of {wanted} sent, {masks} masks"
+    left_s = (wanted - masks) * took_s / masks
+    return f"{sent} of {wanted} sent, {masks} masks; about {max(0.0, left_s):.0f} s left"
 
 
 def _conclude(

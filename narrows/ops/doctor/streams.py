@@ -21,6 +21,7 @@ from narrows.contract.wire.frame_packet import Envelope
 from narrows.contract.wire.frame_packet.header import is_frame_packet
 from narrows.contract.wire.keys import PACKET_FIELD, parse_feature_key
 from narrows.runtime.finding import Finding, ok, warn
+from narrows.runtime.words import counted
 
 if TYPE_CHECKING:
     from narrows.contract.records.report import StreamRates
@@ -110,7 +111,7 @@ def judge(facts: StreamFacts, served: AbstractSet[int] | None) -> Iterator[Findi
 def judge_backlog(before: Mapping[str, int], after: Mapping[str, int]) -> Finding:
     """Whether what waits grows."""
     was, waits = sum(before.values()), sum(after.values())
-    detail = f"{waits} frames wait in {len(after)} streams"
+    detail = f"{counted(waits, 'frame')} waiting in {counted(len(after), 'stream')}"
     if waits > was and waits >= MANY_WAITING:
         worst = max(after, key=lambda stream: after[stream] - before.get(stream, 0))
         remedy = "start more dispatchers or Triton instances, or lower the cameras' rate"

@@ -9,6 +9,7 @@ import pytest
 
 from narrows import __version__
 from narrows.cli.commands import COMMANDS
+from narrows.runtime.words import counted
 
 HEAVY = ("torch", "onnxruntime", "tritonclient", "redis", "numpy", "edge_client", "orchestrator", "narrows.ops.demo")
 
@@ -120,3 +121,21 @@ def test_the_configuration_is_read_where_only_the_cameras_program_is_installed()
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "True", done.stderr
+
+
+def test_a_wrong_choice_is_named_in_our_words() -> None:
+    done = narrows("streams", "list", "--sort", "nothing")
+    assert done.returncode == 2
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert "'nothing' is not one of 'name', 'offered', 'skipped'" in said
+    assert "Value error" not in said
+
+
+def test_the_help_of_a_camera_says_what_a_preview_needs_not() -> None:
+    said = " ".join(narrows("edge", "--help").stdout.replace("│", " ").split())
+    assert said.count("[required]") == 1
+    assert said.count("Required, unless --preview is given.") == 3
+
+
+def test_a_number_of_one_is_in_the_singular() -> None:
+    assert [counted(number, "stream") for number in (0, 1, 2)] == ["0 streams", "1 stream", "2 streams"]

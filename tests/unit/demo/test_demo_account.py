@@ -39,7 +39,7 @@ def test_a_frame_without_an_outcome_is_unaccounted_and_named() -> None:
     account.outcome(mask(0))
     assert not account.adds_up
     assert account.unaccounted == [frame(1)]
-    assert faults("cam-1", account) == ["cam-1: 1 frames sent and never ended: sequence 1"]
+    assert faults("cam-1", account) == ["cam-1: 1 frame sent and never ended: sequence 1"]
 
 
 def test_an_outcome_of_a_frame_that_was_never_sent_does_not_make_up_for_a_missing_one() -> None:

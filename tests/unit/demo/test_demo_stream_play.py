@@ -102,7 +102,7 @@ def test_a_report_with_a_missing_frame_does_not_add_up(reel: Reel, play: StreamP
     report = make_report([play], wall_s=1.0, triton={}, redis={})
     assert not adds_up(report)
     assert exit_status(report, cut_short=True) == 1
-    assert report["faults"] == ["cam-1: 1 frames sent and never ended: sequence 0"]
+    assert report["faults"] == ["cam-1: 1 frame sent and never ended: sequence 0"]
     assert report["miou"] is None
 
 

@@ -1,0 +1,13 @@
+"""Words for people."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts, in the singular where there is one.
+
+    Example:
+        >>> counted(1, "stream"), counted(2, "stream"), counted(0, "frame")
+        ('1 stream', '2 streams', '0 frames')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
