@@ -118,8 +118,8 @@ SEAL = (
     Mutant(
         "an open packet passes where seals are required",
         _UNSEALING,
-        "            if self._required:\n",
-        "            if False:\n",
+        "        if self._required:\n",
+        "        if False:\n",
         f"{_T}_sealed.py::test_a_forgery_is_refused_by_name_and_takes_nothing_from_the_true_frame[an open packet]",
     ),
 )

@@ -25,7 +25,7 @@ SPOOL = (
     Mutant(
         "behind a lost frame P frames go on",
         f"{_SPOOL}/spool.py",
-        "self._chain_whole = follows or not outgoing.predicted",
+        "self._chain_whole = follows or not outgoing.depends",
         "self._chain_whole = True",
         f"{_U}/edge/test_edge_spool.py::test_behind_a_damaged_frame_only_a_key_frame_goes_on",
     ),

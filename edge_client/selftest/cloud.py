@@ -154,12 +154,18 @@ def _clock(client: redis.Redis) -> Finding:
 def _served(client: redis.Redis, bundle: Bundle) -> Finding:
     try:
         reports: Any = client.hgetall(ScaleKeys.REPORTS)
-        served = {name for report in reports.values() for name in DispatcherReport.parse(report).bundles}
     except NoPermissionError:
         return ok("cloud", "cannot be seen from here: this user may not, and need not")
-    except (RedisError, RecordError) as error:
-        words = words_of(error) if isinstance(error, RedisError) else str(error)
-        return warn("cloud", f"what is served cannot be read: {words}", "`narrows doctor` in the cloud sees more")
+    except RedisError as error:
+        return _unread(words_of(error))
+    served, unreadable = set[str](), list[RecordError]()
+    for report in reports.values():
+        try:
+            served.update(DispatcherReport.parse(report).bundles)
+        except RecordError as error:
+            unreadable.append(error)
+    if not served and unreadable:
+        return _unread(str(unreadable[0]))
     if not served:
         return warn("cloud", "no dispatcher has reported", "frames will wait in Redis: start one")
     if bundle.hex_id not in served:
@@ -168,6 +174,10 @@ def _served(client: redis.Redis, bundle: Bundle) -> Finding:
             "cloud", f"bundle {bundle.hex_id} is not served, only {known}", "give the dispatchers this --bundle too"
         )
     return ok("cloud", f"bundle {bundle.hex_id} is served")
+
+
+def _unread(why: str) -> Finding:
+    return warn("cloud", f"what is served cannot be read: {why}", "`narrows doctor` in the cloud sees more")
 
 
 def _refused(subject: str, key: str, error: RedisError) -> Finding:

@@ -78,9 +78,10 @@ def parse_address(address: str, option: str = "address") -> tuple[str, int]:
     Raises:
         ServiceError: it is not of that form.
     """
-    host, colon, port = address.rpartition(":")
-    if colon and host and port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536:
-        return host.strip("[]"), int(port)
+    bracketed, _, port = address.rpartition(":")
+    host = bracketed.strip("[]")
+    if host and port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536:
+        return host, int(port)
     raise ServiceError(f"{option} {address!r}: HOST:PORT is expected, such as 127.0.0.1:9464")
 
 

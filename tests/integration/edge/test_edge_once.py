@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import redis
 from PIL import Image
 
 from narrows.contract.bundle import Bundle
+from narrows.contract.records.report import BundleReport, DispatcherReport
 from narrows.contract.wire import Control, Install, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, ScaleKeys
 from orchestrator.servers.local_redis import LocalRedis
@@ -31,12 +31,19 @@ def once(folder: Path, url: str, bundle: Bundle, source: Path, *options: str) ->
     return done.returncode, {line.split()[1]: line for line in lines}, verdict
 
 
+def _report(admin: redis.Redis, bundle: str) -> bytes:
+    """What a dispatcher that serves one bundle says."""
+    seconds, _ = admin.time()
+    return DispatcherReport("d1", seconds * 1000, bundles={bundle: BundleReport()}).to_json()
+
+
 def test_a_camera_that_can_work_is_ready_and_sends_nothing(
     tmp_path: Path, server: LocalRedis, admin: redis.Redis, bundle: Bundle, samples: Path
 ) -> None:
     admin.set(INSTALL_KEY, Install(4).to_json())
     admin.set(KEYS.control, Control(level=2).to_json())
-    admin.hset(ScaleKeys.REPORTS, "d1", json.dumps({"bundles": {bundle.hex_id: {}}}))
+    admin.hset(ScaleKeys.REPORTS, "d0", "{")  # one that cannot be read hides no other
+    admin.hset(ScaleKeys.REPORTS, "d1", _report(admin, bundle.hex_id))
     status, lines, verdict = once(tmp_path, server.url, bundle, samples, "--spool-mb", "1", "--fps", "0.1")
     assert (status, verdict) == (0, "READY: cam-1 can send"), lines
     assert all(line.startswith("ok") for line in lines.values()), lines
@@ -79,7 +86,7 @@ def test_a_covered_lens_and_an_unknown_bundle_are_named(
     tmp_path: Path, server: LocalRedis, admin: redis.Redis, bundle: Bundle
 ) -> None:
     admin.set(INSTALL_KEY, Install(4).to_json())
-    admin.hset(ScaleKeys.REPORTS, "d1", json.dumps({"bundles": {"0123456789abcdef": {}}}))
+    admin.hset(ScaleKeys.REPORTS, "d1", _report(admin, "0123456789abcdef"))
     (tmp_path / "dark").mkdir()
     Image.new("RGB", (640, 480), (3, 3, 3)).save(tmp_path / "dark" / "0.png")
     status, lines, verdict = once(tmp_path, server.url, bundle, tmp_path / "dark", "--fps", "0.1")

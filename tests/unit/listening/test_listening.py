@@ -6,7 +6,7 @@ import re
 import resource
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from narrows.contract.errors import ServiceError
@@ -31,6 +31,7 @@ def test_on_loopback_none_is_needed_and_a_short_one_is_refused_anywhere() -> Non
 
 
 @given(st.text())
+@example("[")
 def test_no_text_breaks_an_address(text: str) -> None:
     for address in (text, f"127.0.0.1:{text}", f"{text}:80"):
         try:
