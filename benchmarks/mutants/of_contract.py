@@ -124,4 +124,54 @@ SEAL = (
     ),
 )
 
-CONTRACT = (*WIRE, *CODEC, *SEAL)
+_FRAME = "narrows/contract/wire/frame_packet"
+FRAME_PACKET = (
+    Mutant(
+        "a seal leaves out the context that does not travel",
+        f"{_FRAME}/header.py",
+        "time_ms >> 32) + first.encoded",
+        "time_ms >> 32)",
+        f"{_U}/seal/test_seal_frame.py::test_nothing_of_the_context_that_does_not_travel_can_be_changed",
+    ),
+    Mutant(
+        "a nonce is made of the short offset",
+        f"{_FRAME}/header.py",
+        "_NONCE.pack(self.context.epoch, self.sequence)",
+        "_NONCE.pack(self.context.epoch, self.sequence - self.context.sequence)",
+        f"{_U}/seal/test_seal_frame.py::test_an_implementation_from_the_page_alone_makes_the_same_bytes",
+    ),
+    Mutant(
+        "another context than the one named is taken",
+        f"{_FRAME}/header.py",
+        "        if context.id != self.context_id:\n",
+        "        if context.id < 0:\n",
+        f"{_U}/wire/test_wire_frame_packet.py::test_another_context_than_the_one_that_is_named_is_refused",
+    ),
+)
+LABELS = (
+    Mutant(
+        "a label map of any size is allocated",
+        "narrows/contract/codec/labels.py",
+        "layout.MAX_SIDE and height * width <= max_pixels):",
+        "layout.MAX_SIDE):",
+        f"{_U}/codec/test_labels_corruption.py::test_a_decode_bomb_is_refused_before_anything_is_allocated",
+    ),
+)
+OUTPUTS = (
+    Mutant(
+        "an answer of another shape is taken",
+        "narrows/contract/outputs/kind.py",
+        "if values.dtype != output.dtype or values.shape[1:] != output.shape:",
+        "if values.dtype != output.dtype:",
+        f"{_U}/outputs/test_outputs.py::test_an_answer_of_another_dtype_or_shape_is_refused",
+    ),
+    Mutant(
+        "a label beyond the classes is published",
+        "narrows/contract/outputs/labels/__init__.py",
+        "if largest >= len(output.classes):",
+        "if largest > 255:",
+        f"{_U}/outputs/test_outputs.py::test_values_that_a_kind_cannot_have_are_refused_from_bytes_and_from_triton",
+    ),
+)
+
+CONTRACT = (*WIRE, *CODEC, *SEAL, *FRAME_PACKET, *LABELS, *OUTPUTS)

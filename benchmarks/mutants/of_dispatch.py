@@ -211,4 +211,30 @@ FRAMES = (
     ),
 )
 
-DISPATCH = (*ENDINGS, *OWNERS, *FRAMES)
+CAMERAS_CLAIMS = (
+    Mutant(
+        "a leap of any length is counted as lost",
+        f"{_LUA}/window.lua",
+        "local lost = math.min(gaps, ",
+        "local lost = math.max(gaps, ",
+        f"{_T}_window.py::test_no_more_frames_are_called_lost_than_a_camera_can_have_filmed",
+    ),
+    Mutant(
+        "one stream alone sets the age of the backlog",
+        f"{_DISPATCH}/shared_age.py",
+        "return min(heapq",
+        "return max(heapq",
+        "tests/unit/dispatch/test_shared_age.py::test_among_three_streams_none_sets_the_age_alone",
+    ),
+)
+CONTEXTS = (
+    Mutant(
+        "a new owner does not read the contexts that were kept",
+        f"{_DISPATCH}/contexts.py",
+        "return context_id not in self._known and not self._read",
+        "return False",
+        f"{_T}_format_2.py::test_a_new_owner_reads_on_with_the_context_that_the_last_one_kept",
+    ),
+)
+
+DISPATCH = (*ENDINGS, *OWNERS, *FRAMES, *CAMERAS_CLAIMS, *CONTEXTS)
