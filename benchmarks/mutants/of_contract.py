@@ -131,7 +131,7 @@ FRAME_PACKET = (
         f"{_FRAME}/header.py",
         "time_ms >> 32) + first.encoded",
         "time_ms >> 32)",
-        f"{_U}/seal/test_seal_frame.py::test_nothing_of_the_context_that_does_not_travel_can_be_changed",
+        f"{_U}/seal/test_seal_frame.py::test_an_implementation_from_the_page_alone_makes_the_same_bytes",
     ),
     Mutant(
         "a nonce is made of the short offset",
@@ -141,11 +141,11 @@ FRAME_PACKET = (
         f"{_U}/seal/test_seal_frame.py::test_an_implementation_from_the_page_alone_makes_the_same_bytes",
     ),
     Mutant(
-        "another context than the one named is taken",
-        f"{_FRAME}/header.py",
-        "        if context.id != self.context_id:\n",
-        "        if context.id < 0:\n",
-        f"{_U}/wire/test_wire_frame_packet.py::test_another_context_than_the_one_that_is_named_is_refused",
+        "a frame packet's CRC is not checked",
+        f"{_FRAME}/packet.py",
+        "        if zlib.crc32(body, zlib.crc32(head.full())) != claimed:\n",
+        "        if claimed < 0:\n",
+        f"{_U}/wire/test_wire_frame_packet.py::test_the_crc_covers_the_context_that_does_not_travel",
     ),
 )
 LABELS = (
