@@ -214,7 +214,7 @@ def test_a_frame_that_vanishes_on_the_way_is_named_and_fails_the_demo(tmp_path: 
     unread = sum(report["frames_dropped"].values())  # frames predicted from the one that vanished, until the next key
     assert set(report["frames_dropped"]) <= {"reference_lost"}
     assert (report["frames_sent"], report["masks_received"] + unread, report["unaccounted"]) == (30, 29, 1)
-    assert report["faults"] == [f"cam-1: 1 frames sent and never ended: sequence {deleted}"]
+    assert report["faults"] == [f"cam-1: 1 frame sent and never ended: sequence {deleted}"]
     assert "the logs are in" in demo.output.read_text()
     assert demo.nothing_is_left(), demo.living()
 
