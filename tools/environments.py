@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STAMP, TOOLS_STAMP = "narrows-setup.stamp", "narrows-tools.stamp"
+CODER = ("kernel.c", "labels.c", "rans.h", "build.py")
+"""What the compiled coders are made of; a test compares it with the folder."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def _ours(name: str, extras: str, *, compiler: bool) -> Environment:
             Step(f"install narrows[{extras}]", (*_PIP, "-c", "constraints.txt", *wanted)),
             Step("compile the symbol coder", ("-m", "narrows.contract.codec.build")),
         ),
-        ("pyproject.toml", "constraints.txt", "narrows/contract/codec/kernel.c", "narrows/contract/codec/build.py"),
+        ("pyproject.toml", "constraints.txt", *(f"narrows/contract/codec/{name}" for name in CODER)),
         ("narrows/contract/codec/_kernel_*.so",),
     )
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.environments import Environment, Step, planned
+from tools.environments import CODER, Environment, Step, planned
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,6 +42,13 @@ def test_a_missing_product_makes_it_stale(environment: Environment, tmp_path: Pa
 def test_every_input_of_the_real_environments_exists() -> None:
     for environment in planned(dev=True, train=True, compiler=True):
         assert environment.digest(ROOT)
+
+
+def test_a_change_of_any_source_of_the_coders_compiles_them_anew() -> None:
+    folder = ROOT / "narrows/contract/codec"
+    assert {name for name in CODER if not name.endswith(".py")} == {path.name for path in folder.glob("*.[ch]")}
+    for each in planned(dev=False, train=True, compiler=True):
+        assert not each.products or {f"narrows/contract/codec/{name}" for name in CODER} <= set(each.inputs)
 
 
 def test_only_the_workshop_gets_torch() -> None:
