@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.mutants.mutant import Mutant
 
-_KERNEL = "narrows/contract/codec/kernel.c"
+_KERNEL, _RANS = "narrows/contract/codec/kernel.c", "narrows/contract/codec/rans.h"
 _UNSEALING = "orchestrator/dispatch/unsealing.py"
 _T = "tests/integration/dispatch/test_dispatch"
 _U = "tests/unit"
@@ -57,15 +57,15 @@ CODEC = (
     ),
     Mutant(
         "the coder's last state is not checked",
-        _KERNEL,
-        "if (reader.state != STATE_LOW) return BAD_STATE;",
+        _RANS,
+        "if (reader->state != STATE_LOW) return BAD_STATE;",
         "",
         f"{_U}/codec/test_codec_corruption.py::test_arbitrary_bytes_decode_as_the_specification_says",
     ),
     Mutant(
         "bytes behind the last symbol are ignored",
-        _KERNEL,
-        "return reader.at == reader.end ? OK : LEFT_OVER;",
+        _RANS,
+        "return reader->at == reader->end ? OK : LEFT_OVER;",
         "return OK;",
         f"{_U}/codec/test_codec_corruption.py::test_an_extended_payload_is_refused",
     ),

@@ -75,7 +75,7 @@ class Scratch:
             MutantRotten: it cannot be planted.
             ServiceError: what it is planted in is no program any more.
         """
-        compiled = mutant.file.endswith(".c")
+        compiled = mutant.file.endswith((".c", ".h"))
         try:
             with mutant.planted(self.tree):
                 if compiled:

@@ -3,10 +3,11 @@
  *   symbols ──► context (neighbours, parents, memory) ──► table ──► rANS state ──► 16-bit words
  *
  * No allocation, no globals, no floating point, no dependence on byte order. Every read of the payload is checked.
- * rANS after Duda, "Asymmetric numeral systems" (arXiv 1311.2540), with one 40-bit state in 64-bit arithmetic.
  */
 #include <stdint.h>
 #include <string.h>
+
+#include "rans.h"
 
 #if defined(_WIN32)
 #define EXPORT __declspec(dllexport)
@@ -26,14 +27,10 @@
 #define FLIP 0x80u
 #define NEAR 4             /* entries of a table that are found without a search */
 #define LAST_INDEX 254u    /* of the value order 0, 1, -1, 2, -2, ..., 127, -127 */
-#define STATE_LOW (UINT64_C(1) << 24)
-#define SCALE_BITS 16
-#define SLOT_MASK 0xFFFFu
 #define HALF 32768u
-#define RECIPROCAL_BITS 37
 #define STEPS_A_SYMBOL 16  /* a table step and at most 15 escape bits */
 
-enum { OK = 0, RAN_OUT = -1, LEFT_OVER = -2, BAD_STATE = -3, BAD_ESCAPE = -4, BAD_TABLE = -5, NO_ROOM = -6 };
+enum { BAD_ESCAPE = -4 };
 
 typedef struct {
     uint32_t count;        /* entries, the escape included */
@@ -41,13 +38,6 @@ typedef struct {
     uint32_t ends[NEAR];   /* where the slots of the first entries end; 65536 where there are fewer */
     uint8_t first[256];    /* slot >> 8 -> the first entry that reaches into these slots */
 } Table;
-
-typedef struct {
-    uint64_t reciprocal;   /* floor(2^(RECIPROCAL_BITS + shift) / frequency) */
-    uint32_t frequency;
-    uint16_t start;
-    uint16_t shift;        /* floor(log2(frequency)) - 1, at least 0 */
-} Step;
 
 /* How K, or P, packets find the table of a symbol; weights and look-ups of the coded channels one after the other. */
 typedef struct {
@@ -309,13 +299,6 @@ EXPORT int32_t narrows_contexts(const Level *level, const int8_t *symbols, const
 
 /* ---- tables ------------------------------------------------------------------------------------------------- */
 
-static Step step_of(uint32_t frequency, uint32_t start)
-{
-    uint16_t shift = 0;
-    while (frequency >> (shift + 2)) shift++;
-    return (Step){(UINT64_C(1) << (RECIPROCAL_BITS + shift)) / frequency, frequency, (uint16_t)start, shift};
-}
-
 /* Checks `tables` lists of frequencies (counts[t] each, in a row) and expands them for both directions.
  * starts[] takes one entry more a table than frequencies[], steps[] two more in all. */
 EXPORT int32_t narrows_expand(uint32_t tables, const uint16_t *counts, const uint16_t *frequencies, Table *out, uint16_t *starts, Step *steps)
@@ -355,33 +338,6 @@ static inline uint32_t index_of(int32_t value) { return value > 0 ? 2 * (uint32_
 static inline uint32_t longest_prefix(uint32_t most) { return 31 - (uint32_t)__builtin_clz(most + 1); }
 
 /* ---- encoder ------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    uint64_t state;
-    uint8_t *at;           /* words are written downwards */
-    uint8_t *floor;
-} Writer;
-
-static inline int32_t put(Writer *writer, const Step *step)
-{
-    uint64_t x = writer->state;
-    const uint64_t frequency = step->frequency;
-    if (x >= frequency << 24) {
-        if (writer->at - writer->floor < 2) return NO_ROOM;
-        writer->at -= 2;
-        writer->at[0] = (uint8_t)x;
-        writer->at[1] = (uint8_t)(x >> 8);
-        x >>= 16;
-    }
-    /* x < 2^24 * frequency: the product fits 64 bits, and the estimate falls short by one at most */
-    uint64_t quotient = ((x >> step->shift) * step->reciprocal) >> RECIPROCAL_BITS;
-    uint64_t rest = x - quotient * frequency;
-    const uint64_t short_by = rest >= frequency;
-    quotient += short_by;
-    rest -= short_by ? frequency : 0;
-    writer->state = (quotient << SCALE_BITS) + rest + step->start;
-    return OK;
-}
 
 /* The steps of one symbol, in decoding order. */
 static inline uint32_t plan(const Level *level, uint32_t entry, int32_t value, uint16_t *steps)
@@ -425,42 +381,13 @@ EXPORT int64_t narrows_encode(const Level *level, const int8_t *symbols, const i
             if (error) return error;
         }
     }
-    const uint32_t size = writer.state >> 32 ? 5 : 4;
-    if (writer.at - writer.floor < (int64_t)size) return NO_ROOM;
-    writer.at -= size;
-    for (uint32_t i = 0; i < size; i++) writer.at[i] = (uint8_t)(writer.state >> (8 * i));
-    return (int64_t)(out + room - writer.at);
+    const int32_t error = put_state(&writer);
+    return error ? error : (int64_t)(out + room - writer.at);
 }
 
 /* ---- decoder ------------------------------------------------------------------------------------------------ */
 
-typedef struct {
-    uint64_t state;
-    const uint8_t *at;
-    const uint8_t *end;
-} Reader;
-
-static int32_t open_reader(Reader *reader, const uint8_t *payload, uint64_t size)
-{
-    const uint32_t head = size & 1 ? 5 : 4;
-    if (size < head) return RAN_OUT;
-    uint64_t x = 0;
-    for (uint32_t i = 0; i < head; i++) x |= (uint64_t)payload[i] << (8 * i);
-    if (head == 4 ? x < STATE_LOW : !(x >> 32)) return BAD_STATE;
-    *reader = (Reader){x, payload + head, payload + size};
-    return OK;
-}
-
-static inline int32_t refill(Reader *reader)
-{
-    if (reader->state >= STATE_LOW) return OK;
-    if (reader->at == reader->end) return RAN_OUT;
-    reader->state = reader->state << 16 | reader->at[0] | (uint64_t)reader->at[1] << 8;
-    reader->at += 2;
-    return OK;
-}
-
-/* The same without a branch, for where a refill is likely enough to be foretold badly. */
+/* `refill` without a branch, for where a refill is likely enough to be foretold badly. */
 static inline int32_t refill_evenly(Reader *reader)
 {
     if (__builtin_expect(reader->at == reader->end, 0)) return refill(reader);
@@ -578,8 +505,7 @@ EXPORT int32_t narrows_decode(const Level *level, const uint8_t *payload, uint64
             if (error) return error;
         }
     }
-    if (reader.state != STATE_LOW) return BAD_STATE;
-    return reader.at == reader.end ? OK : LEFT_OVER;
+    return close_reader(&reader);
 }
 
 EXPORT uint32_t narrows_abi(void) { return ABI_VERSION; }

@@ -1,4 +1,4 @@
-/* Integer rANS, as docs/label-coding.md specifies it: one 40-bit state in 64-bit arithmetic, 16-bit words.
+/* Integer rANS, as docs/symbol-coding.md and docs/label-coding.md specify it: one 40-bit state in 64-bit arithmetic, 16-bit words.
  *
  * After Duda, "Asymmetric numeral systems" (arXiv 1311.2540). No allocation, no dependence on byte order; every read of the
  * payload is checked.
