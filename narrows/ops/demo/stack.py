@@ -65,9 +65,7 @@ class Stack:
             folder = new_folder(out)
             try:
                 return cls._start(bundle, folder, console, held)
-            except Exception:
-                raise  # its logs are wanted
-            except BaseException:
+            except (KeyboardInterrupt, SystemExit):  # after an error its logs are wanted
                 held.close()
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
