@@ -1,6 +1,6 @@
 """The HTTP server of a camera: what it exposes and nothing else, by the standard library, a thread for a connection.
 
-aiohttp, which serves the cloud's programs, takes 10 MB of memory and as much of the disk: a camera has better uses.
+aiohttp, which serves the cloud's programs, takes megabytes of memory and of the disk that a camera can use better.
 """
 
 from __future__ import annotations
