@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.markdown import table
+
 
 def rows(result: dict[str, Any]) -> list[list[str]]:
     """A row a scene."""
@@ -46,3 +48,8 @@ def rows(result: dict[str, Any]) -> list[list[str]]:
             else "NOT BALANCED",
         ],
     ]
+
+
+def render(result: dict[str, Any]) -> str:
+    """What the stack in containers went through."""
+    return table(["what happens", "what comes of it"], rows(result))

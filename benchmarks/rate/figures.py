@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-Row = list[str]
+from benchmarks.markdown import Row, ms, table
+
 CLAIMS = {
     "cloud_parameter_ratio": ("{:.1%}", "at most 10 %"),
     "cloud_mac_ratio": ("{:.1%}", "at most 10 %"),
@@ -29,8 +30,8 @@ def tables(result: Mapping[str, Any]) -> list[tuple[Row, list[Row]]]:
             row["label"],
             *_side(row["cloud"]),
             *_side(row["edge"]),
-            _ms(row["cloud"]["codec_cpu_ms"]),
-            _ms(row["edge"]["codec_cpu_ms"]),
+            ms(row["cloud"]["codec_cpu_ms"]),
+            ms(row["edge"]["codec_cpu_ms"]),
         ]
         for row in methods
     ]
@@ -70,9 +71,11 @@ def _side(side: Mapping[str, Any]) -> Row:
     return [f"{side['parameters'] / 1e6:.3f}", f"{side['macs'] / 1e9:.3f}", f"{side['cpu_ms']:.1f}"]
 
 
-def _ms(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
 def _point(point: Mapping[str, Any]) -> str:
     return f"{point['bits_per_pixel']:.3f}: {point['miou']:.1%}"
+
+
+def render(result: dict[str, Any]) -> str:
+    """Joint decoding beside what it replaces: claims, costs, curves."""
+    shown = [table(head, rows) for head, rows in tables(result)]
+    return "\n\n".join([*shown, notes(result)])
