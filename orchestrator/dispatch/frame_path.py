@@ -314,7 +314,8 @@ def _decode_checked(packet: FeaturePacket, bundle: Bundle, memory: Memory | None
     symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level, memory)
     digest = symbol_digest(symbols)
     if not packet.is_digest(digest):
-        raise DigestMismatch(f"symbols with digest {digest:08x}; the camera coded {packet.own_digest:06x}")
+        digits, low = packet.digest_bits // 4, digest & ((1 << packet.digest_bits) - 1)
+        raise DigestMismatch(f"symbols with digest {low:0{digits}x}; the camera coded {packet.own_digest:0{digits}x}")
     return symbols
 
 
