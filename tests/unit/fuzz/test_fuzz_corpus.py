@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.targets import OPENED, TARGETS, Target, sealed
+from tests.fuzz.examples import OPENED
+from tests.fuzz.targets import TARGETS, Target, sealed
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus"
 MUTATIONS = 3000
