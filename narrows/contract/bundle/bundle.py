@@ -12,8 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD, Int8Decoder, read_int8_decoder
-from narrows.contract.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES, Cut, Manifest
+from narrows.contract.bundle.manifest import (
+    CAMERA_DECODER,
+    DECODER,
+    ENCODER_FLOAT,
+    ENCODER_INT8,
+    LABEL_TABLES,
+    MANIFEST,
+    TABLES,
+    Cut,
+    Manifest,
+)
 from narrows.contract.codec import CodingTables
+from narrows.contract.codec.label_tables import LabelTables
 from narrows.contract.errors import BundleError, BundleUnknown, ShapeMismatch
 from narrows.contract.wire.feature import FeaturePacket
 
@@ -24,7 +35,8 @@ _HASH_BLOCK = 1 << 20
 class Bundle:
     """A verified bundle: its folder, its manifest, its integer tables and the id that packets carry.
 
-    ``int8_decoder`` is what is known of the decoder's int8 twin, ``None`` where there is no twin.
+    ``int8_decoder`` is what is known of the decoder's int8 twin, ``None`` where there is no twin. ``label_tables`` are
+    the bundle's own, counted on its training masks; ``None`` where label maps are coded with the general ones.
     """
 
     folder: Path
@@ -32,6 +44,7 @@ class Bundle:
     manifest: Manifest
     tables: CodingTables
     int8_decoder: Int8Decoder | None = None
+    label_tables: LabelTables | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Bundle:
@@ -56,10 +69,11 @@ class Bundle:
             raise BundleError(
                 f"{folder / TABLES}: {tables.levels} levels of {tables.channels} channels, not the manifest's"
             )
+        label_tables = _read_label_tables(folder, manifest)
         int8_decoder = read_int8_decoder(folder, manifest.files[DECODER].sha256)
         if int8_decoder is not None:
             _verify(folder / DECODER_INT8, int8_decoder.sha256, RECORD, required=True)
-        return cls(folder, bundle_id_of(data), manifest, tables, int8_decoder)
+        return cls(folder, bundle_id_of(data), manifest, tables, int8_decoder, label_tables)
 
     @property
     def hex_id(self) -> str:
@@ -80,6 +94,16 @@ class Bundle:
     def decoder_path(self) -> Path:
         """The joint decoder, which Triton runs."""
         return self.folder / DECODER
+
+    @property
+    def has_camera_decoder(self) -> bool:
+        """Whether cameras may make masks themselves. The file may be left out where none runs (`required` is false)."""
+        return CAMERA_DECODER in self.manifest.files
+
+    @property
+    def camera_decoder_path(self) -> Path:
+        """What cameras make masks with; pinned where ``has_camera_decoder``, and may be absent even so."""
+        return self.folder / CAMERA_DECODER
 
     @property
     def int8_decoder_path(self) -> Path:
@@ -108,6 +132,16 @@ class Bundle:
             raise ShapeMismatch(f"shape {packet.shape.as_tuple()}; the bundle has {latent.as_tuple()}")
         if packet.level >= len(self.manifest.levels):
             raise ShapeMismatch(f"rate level {packet.level}; the bundle has {len(self.manifest.levels)}")
+
+
+def _read_label_tables(folder: Path, manifest: Manifest) -> LabelTables | None:
+    if LABEL_TABLES not in manifest.files:
+        return None
+    path = folder / LABEL_TABLES
+    try:
+        return LabelTables.parse(path.read_bytes())
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from None
 
 
 def _listed(cuts: Sequence[Cut]) -> str:

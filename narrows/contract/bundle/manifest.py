@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, to_builtins
 
+from narrows.contract.codec.label_layout import MAX_LABELS, MIN_LABELS
 from narrows.contract.errors import BundleError, RecordError
 from narrows.contract.json_text import decode_object
 from narrows.contract.outputs import Output, check_outputs
@@ -21,6 +22,8 @@ SCHEMAS = (1, 2)
 """Schema 1 has one cut, the bottleneck, and one output, a label map of the picture's size; schema 2 declares both."""
 ENCODER_INT8, ENCODER_FLOAT = "encoder.int8.onnx", "encoder.float.onnx"
 DECODER, TABLES = "decoder.onnx", "tables.bin"
+CAMERA_DECODER, LABEL_TABLES = "camera_decoder.int8.onnx", "labels.bin"
+"""Optional, schema 2: what masks are made with at the camera, and the tables that their label maps are coded with."""
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 8 << 20
 """256 levels of 1024 gains, in decimal digits."""
@@ -150,6 +153,7 @@ def _check(manifest: Manifest) -> None:
     channels = manifest.latent.channels
     _check_cuts(manifest)
     _check_outputs(manifest)
+    check_camera_masks(manifest)
     if not 1 <= len(manifest.levels) <= 256:
         raise BundleError(f"a bundle has 1 to 256 rate levels, not {len(manifest.levels)}")
     if not 1 <= len(manifest.classes) <= 255 or len(manifest.classes) != len(manifest.palette):
@@ -163,6 +167,25 @@ def _check(manifest: Manifest) -> None:
     for name in manifest.files:
         if "/" in name or name.startswith("."):
             raise BundleError(f"a bundle is one flat folder; {name!r} is not a file name")
+
+
+def check_camera_masks(manifest: Manifest) -> None:
+    """Whether a manifest may list what masks are made and coded with at the camera.
+
+    Raises:
+        BundleError: its schema or its number of classes does not allow it.
+    """
+    for name in (CAMERA_DECODER, LABEL_TABLES):
+        if name not in manifest.files:
+            continue
+        if manifest.schema == 1:
+            raise BundleError(f"a manifest of schema 1 lists no {name}: schema 2 does")
+        if not MIN_LABELS <= len(manifest.classes) <= MAX_LABELS:
+            raise BundleError(
+                f"{name}: label maps have {MIN_LABELS} to {MAX_LABELS} labels, the bundle {len(manifest.classes)}"
+            )
+    if LABEL_TABLES in manifest.files and not manifest.files[LABEL_TABLES].required:
+        raise BundleError(f"{LABEL_TABLES} is required where it is listed: both ends read the same tables")
 
 
 def _check_cuts(manifest: Manifest) -> None:
