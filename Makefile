@@ -132,7 +132,7 @@ bench-rate: setup-train ## Rate, accuracy and cost of joint decoding beside what
 	@$(WORKSHOP)/python -m benchmarks.rate $(ARGS)
 
 .PHONY: bench-pipeline
-bench-pipeline: setup ## The path beside a plain loop straight at the same Triton; ARGS="--quick"
+bench-pipeline: setup ## The path beside a plain loop straight at the same Triton; ARGS="--quick", ARGS="--against REV"
 	@$(RUN) -m benchmarks.pipeline $(ARGS)
 
 .PHONY: bench-fairness

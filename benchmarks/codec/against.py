@@ -10,14 +10,10 @@ Each side is a process of its own, since two versions of one package do not fit 
 
 from __future__ import annotations
 
-import io
-import os
 import pickle
 import statistics
 import subprocess
 import sys
-import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,9 +23,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.revision import ROOT, checked_out, environment
 from narrows.contract.codec import CodingTables
 
-ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("worker.py")
 Planes = Sequence[NDArray[np.int8]]
 
@@ -66,7 +62,7 @@ def compare(revision: str, tables: CodingTables, symbols: Sequence[Planes], roun
         SystemExit: there is no such commit, or its coder does not compile.
     """
     with ExitStack() as stack:
-        other_tree = stack.enter_context(_checked_out(revision))
+        other_tree = stack.enter_context(checked_out(revision, ["narrows"]))
         other, present = (stack.enter_context(_worker(tree, tables)) for tree in (other_tree, ROOT))
         return [_level(other, present, level, planes, rounds) for level, planes in enumerate(symbols)]
 
@@ -101,8 +97,9 @@ def _level(other: _Worker, present: _Worker, level: int, planes: Planes, rounds:
 @contextmanager
 def _worker(tree: Path, tables: CodingTables) -> Iterator[_Worker]:
     command = [sys.executable, str(WORKER)]
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tree, env=environment) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tree, env=environment(tree)
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         worker = _Worker(process.stdin, process.stdout)
@@ -111,22 +108,3 @@ def _worker(tree: Path, tables: CodingTables) -> Iterator[_Worker]:
             yield worker
         finally:
             process.stdin.close()
-
-
-@contextmanager
-def _checked_out(revision: str) -> Iterator[Path]:
-    archived = subprocess.run(
-        ["git", "-C", str(ROOT), "archive", revision, "narrows"], capture_output=True, check=False
-    )
-    if archived.returncode:
-        raise SystemExit(f"--against {revision}: {archived.stderr.decode().strip()}")
-    with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
-            archive.extractall(folder, filter="data")
-        build = [sys.executable, "-m", "narrows.contract.codec.build"]
-        built = subprocess.run(
-            build, cwd=folder, env={**os.environ, "PYTHONPATH": folder}, capture_output=True, check=False
-        )
-        if built.returncode:
-            raise SystemExit(f"--against {revision}: its coder does not compile: {built.stderr.decode().strip()}")
-        yield Path(folder)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,22 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pipeline.fleet import Fleet
+from benchmarks.pipeline import against
 from benchmarks.pipeline.floor import floor_ms
 from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.report import show
 from benchmarks.pipeline.schedule import poisson_arrivals
-from benchmarks.pipeline.sides import Sides
-from benchmarks.pipeline.stack import MAX_BATCH, Stack, running
+from benchmarks.pipeline.sides import LOAD, STREAMS, Sides, connected, whole_batches
+from benchmarks.pipeline.stack import MAX_BATCH, running
 from benchmarks.pipeline.statistics_of import median_of
-from benchmarks.pipeline.straight import IN_FLIGHT, label_maps
+from benchmarks.pipeline.straight import label_maps
 from benchmarks.record import write_result
 from narrows.contract.bundle import Bundle
-from orchestrator.dispatch import Store
-from orchestrator.inference import TritonDecoder
 
-_STREAMS = 16
-_LOAD = 0.7
 _SEED = 20260
 
 
@@ -57,11 +52,25 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=Path("bundles/demo"))
     parser.add_argument("--frames", type=Path, default=Path("samples"), help="folder of pictures, searched through")
     parser.add_argument("--quick", action="store_true", help="one short round; writes nothing")
-    parser.add_argument("--only", choices=["model", "free", "growth"], help="one part; writes nothing")
+    parser.add_argument("--only", choices=["model", "free", "growth", "against"], help="one part; writes nothing")
+    parser.add_argument(
+        "--against", metavar="REV", help="measure this commit's path beside, in turn; with --quick that alone"
+    )
     parser.add_argument("--run-folder", type=Path, default=Path("build/bench-pipeline"))
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
-    figures = asyncio.run(measure(plan, Bundle.open(options.bundle), options.frames, options.run_folder, options.only))
+    only = "against" if options.quick and options.against else options.only
+    if only == "against" and options.against is None:
+        parser.error("--only against needs --against REV")
+    bundle, frames, folder = options.bundle, options.frames, options.run_folder
+    figures: dict[str, Any] = {"load_average_before": os.getloadavg()[0]}
+    if only != "against":
+        figures |= asyncio.run(measure(plan, Bundle.open(bundle), frames, folder, only))
+    if options.against is not None and only in (None, "against"):
+        beside = against.QUICK if options.quick else against.FULL
+        found = asyncio.run(against.measure_against(options.against, beside, bundle, frames, folder))
+        figures |= found | {"near_free_model": figures.get("near_free_model", {}) | found["near_free_model"]}
+    figures["load_average_after"] = os.getloadavg()[0]
     show(figures)
     if not (options.quick or options.only):
         print(write_result("pipeline", "make bench-pipeline", figures))
@@ -71,38 +80,22 @@ async def measure(plan: Plan, bundle: Bundle, frames: Path, folder: Path, only: 
     """Everything, one part after the other."""
     packets = Packets.encode(bundle, frames)
     figures: dict[str, Any] = {
-        "bundle": bundle.hex_id, "level": packets.level, "packet_bytes": packets.mean_bytes, "streams": _STREAMS,
-        "rounds": plan.rounds, "max_batch": MAX_BATCH, "load_average_before": os.getloadavg()[0],
+        "bundle": bundle.hex_id, "level": packets.level, "packet_bytes": packets.mean_bytes, "streams": STREAMS,
+        "rounds": plan.rounds, "max_batch": MAX_BATCH,
     }  # fmt: skip
     with running(bundle, folder) as stack:
-        async with _sides(stack, packets) as sides:
+        async with connected(stack, packets) as sides:
             labels = await label_maps(sides.decoder, packets)
             if only in (None, "model"):
                 figures |= await _compare(plan, sides, latency=True)
     figures["floor_ms"] = floor_ms(packets, labels)
     if only in (None, "free"):
         with running(bundle, folder, labels=labels) as stack:
-            async with _sides(stack, packets) as sides:
+            async with connected(stack, packets) as sides:
                 figures["near_free_model"] = await _compare(plan, sides, latency=False)
     if only in (None, "growth"):
         figures["growth"] = [await _grow(plan, bundle, packets, folder, labels, count) for count in plan.growth]
-    figures["load_average_after"] = os.getloadavg()[0]
     return figures
-
-
-@asynccontextmanager
-async def _sides(stack: Stack, packets: Packets, streams: int = _STREAMS) -> AsyncIterator[Sides]:
-    store = Store.connect(stack.redis.url)
-    try:
-        decoder = await TritonDecoder.connect(
-            stack.triton.grpc_address, stack.bundle, max_batch=MAX_BATCH, slots=IN_FLIGHT, shared_memory=True
-        )
-        try:
-            yield Sides(stack, decoder, await Fleet.register(store, packets, "bench", streams), packets)
-        finally:
-            await decoder.close()
-    finally:
-        await store.close()
 
 
 async def _compare(plan: Plan, sides: Sides, *, latency: bool) -> dict[str, Any]:
@@ -111,13 +104,13 @@ async def _compare(plan: Plan, sides: Sides, *, latency: bool) -> dict[str, Any]
     straight = await sides.straight_throughput(8 * MAX_BATCH)
     path = await sides.path_throughput(8 * MAX_BATCH)
     for number in range(plan.rounds):
-        sizes = [_whole_batches(side["frames_per_s"] * plan.window_s) for side in (straight, path)]
+        sizes = [whole_batches(side["frames_per_s"] * plan.window_s) for side in (straight, path)]
         straight = await sides.straight_throughput(sizes[0])
         path = await sides.path_throughput(sizes[1])
         found: dict[str, Any] = {"straight": straight, "path": path}
         if latency:
-            rate = _LOAD * straight["frames_per_s"]
-            arrivals = poisson_arrivals(rate, plan.latency_s, _STREAMS, _SEED + number)
+            rate = LOAD * straight["frames_per_s"]
+            arrivals = poisson_arrivals(rate, plan.latency_s, STREAMS, _SEED + number)
             found["straight_at_load"] = await sides.straight_latency(arrivals)
             found["path_at_load"] = await sides.path_latency(arrivals) | {"offered_frames_per_s": rate}
         rounds.append(found | {"load_average": os.getloadavg()[0]})
@@ -159,13 +152,13 @@ async def _grow(
 ) -> dict[str, Any]:
     """One dispatcher with so many streams, at a rate that is always the same."""
     with running(bundle, folder, labels=labels) as stack:
-        async with _sides(stack, packets, streams) as sides:
+        async with connected(stack, packets, streams) as sides:
             idle_from = stack.processor_time()
             await asyncio.sleep(plan.growth_s / 4)
             idle = stack.processor_time().since(idle_from)
             arrivals = poisson_arrivals(plan.growth_frames_per_s, plan.growth_s, streams, _SEED)
             at_load = await sides.path_latency(arrivals)
-            full = await sides.path_throughput(_whole_batches(plan.growth_frames_per_s * plan.growth_s))
+            full = await sides.path_throughput(whole_batches(plan.growth_frames_per_s * plan.growth_s))
     return {
         "streams": streams,
         "offered_frames_per_s": plan.growth_frames_per_s,
@@ -173,10 +166,6 @@ async def _grow(
         "at_load": at_load,
         "full": full,
     }
-
-
-def _whole_batches(frames: float) -> int:
-    return max(4 * MAX_BATCH, int(frames) // MAX_BATCH * MAX_BATCH)
 
 
 def _dig(value: Any, names: Sequence[str]) -> float:  # noqa: ANN401

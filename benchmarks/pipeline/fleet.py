@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from msgspec import json
+from msgspec.structs import asdict
+
 from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.schedule import Arrival
 from narrows.contract.errors import ServiceError
@@ -46,7 +49,9 @@ class Fleet:
     ) -> Fleet:
         """Make ``count`` streams known, with their settings, and wait until the dispatcher reads them."""
         keys = [StreamKeys.of(f"{prefix}-{i}", shards) for i in range(count)]
-        records = [("HSET", ShardKeys(k.shard).streams, k.stream, settings(i).to_json()) for i, k in enumerate(keys)]
+        records = [
+            ("HSET", ShardKeys(k.shard).streams, k.stream, settings_record(settings(i))) for i, k in enumerate(keys)
+        ]
         groups = [("XGROUP", "CREATE", k.features, "narrows", "0", "MKSTREAM") for k in keys]
         for commands in (records, groups):
             for first in range(0, len(commands), _PIPELINE):
@@ -122,3 +127,9 @@ class Fleet:
             part = self.keys[first : first + _PIPELINE]
             replies += await self.store.many([(command, key(k), *rest) for k in part])
         return replies
+
+
+def settings_record(settings: StreamSettings) -> bytes:
+    """Only what is no default: a dispatcher of an earlier commit refuses settings that it does not know."""
+    default = asdict(StreamSettings())
+    return json.encode({name: value for name, value in asdict(settings).items() if value != default[name]})

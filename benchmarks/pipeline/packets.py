@@ -28,8 +28,8 @@ class Packets:
     symbols: Sequence[NDArray[np.int8]]
 
     @classmethod
-    def encode(cls, bundle: Bundle, folder: Path) -> Packets:
-        """Encode the pictures of a folder at the level that cameras begin with.
+    def encode(cls, bundle: Bundle, folder: Path, level: int | None = None) -> Packets:
+        """Encode the pictures of a folder, in packet format 1; without ``level`` at the one that cameras begin with.
 
         Raises:
             SystemExit: there are none.
@@ -37,7 +37,7 @@ class Packets:
         paths = sorted(path for path in folder.rglob("*.jpg") if "overlays" not in path.parts)
         if not paths:
             raise SystemExit(f"{folder} holds no .jpg pictures: name a folder with --frames")
-        level = bundle.manifest.finest_level_within(0.1)
+        level = bundle.manifest.finest_level_within(0.1) if level is None else level
         encoder, coder = OnnxEncoder(bundle), FrameCoder(bundle)
         pictures = [encoder.fit(read_picture(path)) for path in paths]
         packets = [coder.packet(encoder.latent(p), level, FrameIdentity(1, 0), 0) for p in pictures]

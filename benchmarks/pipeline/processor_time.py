@@ -15,7 +15,7 @@ class ProcessorTime:
 
     Attributes:
         loop_s: the dispatcher's first thread, which runs its event loop.
-        threads_s: its other threads: symbols, masks, gRPC.
+        threads_s: its other threads (symbols, masks, gRPC), and the processes that it started.
         redis_s: the Redis server.
         triton_s: tritonserver and its backends.
     """
@@ -28,7 +28,7 @@ class ProcessorTime:
     @classmethod
     def read(cls, dispatcher: int | None, redis: int, triton: int) -> ProcessorTime:
         """Read it by process id; ``None`` for no dispatcher."""
-        whole_s = 0.0 if dispatcher is None else _seconds(Path(f"/proc/{dispatcher}/stat"))
+        whole_s = 0.0 if dispatcher is None else _group_seconds(dispatcher)
         loop_s = 0.0 if dispatcher is None else _seconds(Path(f"/proc/{dispatcher}/task/{dispatcher}/stat"))
         return cls(loop_s, whole_s - loop_s, _seconds(Path(f"/proc/{redis}/stat")), _group_seconds(triton))
 
@@ -63,7 +63,7 @@ def _seconds(stat: Path) -> float:
 
 
 def _group_seconds(group: int) -> float:
-    """All processes of a process group: tritonserver and its stubs."""
+    """All processes of a process group: a server and its stubs, a dispatcher and its children."""
     total_s = 0.0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -19,6 +19,8 @@ def show(figures: dict[str, Any]) -> None:
         console.print(_pairs("one frame, each piece alone", "ms", figures["floor_ms"]))
     if "growth" in figures:
         console.print(_growth(figures["growth"]))
+    if "against" in figures:
+        _show_against(console, figures)
     print(f"load average {figures['load_average_before']:.2f} before, {figures['load_average_after']:.2f} after")
 
 
@@ -64,3 +66,43 @@ def _pairs(name: str, unit: str, values: dict[str, float]) -> Table:
     for key, value in values.items():
         table.add_row(key, f"{value:.3f}")
     return table
+
+
+def _show_against(console: Console, figures: dict[str, Any]) -> None:
+    free = figures["near_free_model"]
+    rows = [(f"a near-free model, level {each['level']}", each, each["each_side"]) for each in free["levels_against"]]
+    at_load = {
+        "cpu_ratio_against": figures["cpu_ratio_against_at_load"],
+        "redis_ratio_against": figures["redis_ratio_against_at_load"],
+        "cpu_ratio_against_range": figures["cpu_ratio_against_at_load_range"],
+    }
+    rows.append(("the bundle's decoder at 70 %", at_load, figures["at_load_against"]))
+    table = Table(f"beside {figures['against']}", "REV", "present", "ratio", "of the rounds")
+    for name, ratios, sides in rows:
+        low, high = ratios["cpu_ratio_against_range"]
+        table.add_row(
+            f"{name}: CPU ms a frame",
+            *_two(sides, "cpu_ms"),
+            f"{ratios['cpu_ratio_against']:.3f}",
+            f"{low:.3f} to {high:.3f}",
+        )
+        table.add_row("  dispatcher", *_two(sides, "dispatcher_ms"), "", "")
+        table.add_row("  Redis", *_two(sides, "redis_ms"), f"{ratios['redis_ratio_against']:.3f}", "")
+        table.add_row("  Triton", *_two(sides, "triton_ms"), "", "")
+        if "path_ratio_against" in ratios:
+            table.add_row("  frames/s", *_two(sides, "frames_per_s", 0), f"{ratios['path_ratio_against']:.2f}", "")
+            table.add_row(
+                "  frames/s straight",
+                *_two(sides, "straight_per_s", 0),
+                f"throughput_ratio {ratios['throughput_ratio']:.3f}",
+                "",
+            )
+        else:
+            table.add_row("  p50, ms", *_two(sides, "p50_ms", 1), "", "")
+            table.add_row("  p99, ms", *_two(sides, "p99_ms", 1), "", "")
+        table.add_row("  frames in a batch", *_two(sides, "mean_batch", 1), "", "")
+    console.print(table)
+
+
+def _two(sides: dict[str, dict[str, float]], figure: str, digits: int = 3) -> tuple[str, str]:
+    return f"{sides['rev'][figure]:,.{digits}f}", f"{sides['present'][figure]:,.{digits}f}"

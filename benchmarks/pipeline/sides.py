@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.pipeline.fleet import Fleet
@@ -12,9 +13,13 @@ from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.schedule import Arrival
 from benchmarks.pipeline.stack import MAX_BATCH, Stack, mean_batch, stage_means_ms
 from benchmarks.pipeline.statistics_of import percentile_ms, steady_rate
-from benchmarks.pipeline.straight import closed_loop, open_loop
+from benchmarks.pipeline.straight import IN_FLIGHT, closed_loop, open_loop
 from narrows.contract.errors import ServiceError
+from orchestrator.dispatch import Store
 from orchestrator.inference import TritonDecoder
+
+STREAMS = 16
+LOAD = 0.7
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,11 @@ class Sides:
     decoder: TritonDecoder
     fleet: Fleet
     packets: Packets
+
+    def fed(self, packets: Packets) -> Sides:
+        """The same parts, fed with other packets from now on."""
+        self.fleet.packets = packets
+        return replace(self, packets=packets)
 
     async def straight_throughput(self, frames: int) -> dict[str, float]:
         """Back-to-back batches straight at Triton."""
@@ -80,3 +90,24 @@ class Sides:
         if len(masks) != frames:
             raise ServiceError(f"{frames} frames were sent and {len(masks)} masks came: a frame is missing")
         return masks
+
+
+@asynccontextmanager
+async def connected(stack: Stack, packets: Packets, streams: int = STREAMS) -> AsyncIterator[Sides]:
+    """Both sides of running parts, with so many cameras."""
+    store = Store.connect(stack.redis.url)
+    try:
+        decoder = await TritonDecoder.connect(
+            stack.triton.grpc_address, stack.bundle, max_batch=MAX_BATCH, slots=IN_FLIGHT, shared_memory=True
+        )
+        try:
+            yield Sides(stack, decoder, await Fleet.register(store, packets, "bench", streams), packets)
+        finally:
+            await decoder.close()
+    finally:
+        await store.close()
+
+
+def whole_batches(frames: float) -> int:
+    """So many frames in full batches, four of them at least."""
+    return max(4 * MAX_BATCH, int(frames) // MAX_BATCH * MAX_BATCH)

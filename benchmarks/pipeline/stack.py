@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.pipeline.processor_time import ProcessorTime
+from benchmarks.revision import ROOT, environment
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
 from narrows.runtime.direct import open_url
@@ -54,9 +55,16 @@ class Stack:
 
 @contextmanager
 def running(
-    bundle: Bundle, folder: Path, *, labels: NDArray[np.uint8] | None = None, shards: int = 4
+    bundle: Bundle, folder: Path, *, labels: NDArray[np.uint8] | None = None, shards: int = 4, tree: Path = ROOT
 ) -> Iterator[Stack]:
     """Start the parts and stop them; with ``labels`` the model is one that costs nothing and answers these.
+
+    Args:
+        bundle: whose decoder Triton runs.
+        folder: emptied first; models, logs and Redis' data go there.
+        labels: ``(n, H, W)`` uint8.
+        shards: of the installation.
+        tree: where the dispatcher's code is.
 
     Raises:
         ServiceError: one does not start.
@@ -69,7 +77,7 @@ def running(
     with (
         LocalRedis.start(folder) as redis,
         LocalTriton.start(repository, folder, [model_name(bundle.id)]) as triton,
-        _dispatcher(bundle, redis, triton, folder, shards) as (dispatcher, http),
+        _dispatcher(bundle, redis, triton, folder, shards, tree) as (dispatcher, http),
     ):
         yield Stack(bundle, redis, triton, dispatcher, http)
 
@@ -109,15 +117,16 @@ def model_for_nothing_path() -> Path:
 
 @contextmanager
 def _dispatcher(
-    bundle: Bundle, redis: LocalRedis, triton: LocalTriton, folder: Path, shards: int
+    bundle: Bundle, redis: LocalRedis, triton: LocalTriton, folder: Path, shards: int, tree: Path
 ) -> Iterator[tuple[Guarded, str]]:
     http = f"{LOOPBACK}:{free_ports(1)[0]}"
     command = [
         *(sys.executable, "-m", "narrows.cli", "orchestrate", "--redis-url", redis.url, "--shards", str(shards)),
-        *("--triton", triton.grpc_address, "--bundle", str(bundle.folder), "--http", http),
+        *("--triton", triton.grpc_address, "--bundle", str(bundle.folder.absolute()), "--http", http),
         *("--retention", "100000", "--log-level", "warning"),
     ]
-    with Guarded.start(command, log=folder / "orchestrate.log", grace_s=10.0) as dispatcher:
+    log = folder.absolute() / "orchestrate.log"
+    with Guarded.start(command, log=log, grace_s=10.0, environment=environment(tree), folder=tree) as dispatcher:
         _wait_ready(dispatcher, http)
         yield dispatcher, http
 
