@@ -7,9 +7,9 @@ ARGS ?=
 CLANG ?= clang
 RUN := .venv/bin/python
 WORKSHOP := .venv-train/bin
-# Workers of the integration tests: 0 is none, auto one more than there are cores. Whole files go to a worker, since a
-# file's tests share servers.
-JOBS ?= 0
+# Workers of the integration tests, which mostly wait: auto is one more than there are cores, 0 none. Whole files go to a
+# worker, since a file's tests share servers.
+JOBS ?= auto
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # Tests start hundreds of interpreters: where bytecode may not be written, each compiles its modules again.

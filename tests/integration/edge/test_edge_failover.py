@@ -31,10 +31,11 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 @pytest.fixture
 def moved(pair: Pair) -> Iterator[Camera]:
-    """A camera that has sent a packet to the first primary."""
+    """A camera that has sent a packet to the first primary, and the replica has it too."""
     camera = Camera(pair.url)
     camera.put(0)
     assert camera.outbox.wait_empty(PATIENCE_S)
+    eventually(lambda: arrived(pair.new) == [0])
     yield camera
     camera.close()
 
