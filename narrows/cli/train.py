@@ -10,6 +10,9 @@ import typer
 
 Epochs = Annotated[int, typer.Option(min=0, help="Epochs at two thirds of the size.")]
 LeaveOut = Annotated[str | None, typer.Option(help="Samples never to see, as a shell pattern of names: '0006R0_*'.")]
+CheckShare = Annotated[
+    float, typer.Option(min=0, max=0.5, help="Share of each drive's frames to measure mIoU on, not to train on.")
+]
 FullEpochs = Annotated[int, typer.Option(min=0, help="Epochs at full size that follow: thin things are learned here.")]
 
 
@@ -26,6 +29,7 @@ def train(
     run: Annotated[Path, typer.Option(help="Run folder; a run that was stopped goes on from its last epoch.")],
     split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
     leave_out: LeaveOut = None,
+    check_share: CheckShare = 0.1,
     pretrained: Annotated[Path | None, typer.Option(help="EfficientNet-Lite0 ImageNet weights (.pth).")] = None,
     begin_from: Annotated[Path | None, typer.Option(help="Bundle whose encoder to go on training.")] = None,
     epochs: Epochs = 45,
@@ -42,6 +46,8 @@ def train(
 ) -> None:
     """Train a camera-side encoder and a joint decoder on a labelled folder.
 
+    RUN/training.html shows loss, mIoU and bits while it runs: open it in a browser.
+
     Example: narrows train --data data/camvid --run runs/camvid --pretrained efficientnet-lite0.pth
     """
     from narrows.models.dataset import FolderDataset
@@ -53,6 +59,7 @@ def train(
         data=data,
         split=split,
         leave_out=leave_out,
+        check_share=check_share,
         pretrained=pretrained,
         begin_from=begin_from,
         phases=phases_for((width, height), epochs, full_epochs),

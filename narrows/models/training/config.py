@@ -35,12 +35,14 @@ class TrainingConfig:
 
     Attributes:
         leave_out: shell pattern of sample names that the run never sees: a drive to judge it on.
+        check_share: share of each drive's frames that are not trained on, but measured while the run goes on.
     """
 
     data: Path
     split: str
     pretrained: Path | None
     leave_out: str | None = None
+    check_share: float = 0.0
     begin_from: Path | None = None
     teacher: Path | None = None
     teacher_share: float = 1.0
@@ -61,6 +63,11 @@ class TrainingConfig:
     threads: int = 0
     device: str = "cpu"
     bfloat16: bool = True
+
+    @property
+    def epochs(self) -> int:
+        """Of all phases."""
+        return sum(phase.epochs for phase in self.phases)
 
     def write(self, path: Path) -> None:
         """Store as JSON."""

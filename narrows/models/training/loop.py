@@ -1,7 +1,7 @@
 """The training itself: resumable, seeded, with progress, and a run folder that tells what happened.
 
-A run folder holds ``config.json``, ``progress.jsonl`` (a line an epoch), ``curves.png`` and ``checkpoint.pt``. Starting
-the same run again goes on after the last finished epoch.
+A run folder holds ``config.json``, ``progress.jsonl`` (a line an epoch), ``training.html`` (its curves, to look at
+while it runs) and ``checkpoint.pt``. Starting the same run again goes on after the last finished epoch.
 """
 
 from __future__ import annotations
@@ -20,18 +20,22 @@ from torch import Tensor
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import DeviceMissing
-from narrows.models.dataset import FolderDataset, LabelledPicture
+from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import Augmentation, augment, normalise
+from narrows.models.training.check import miou_by_level, split_off
 from narrows.models.training.config import TrainingConfig, TrainingPhase
-from narrows.models.training.curves import draw_curves
 from narrows.models.training.loss import TrainingObjective, class_weights
+from narrows.models.training.progress import Record, append_record, phase_of, read_records, seconds_left
 from narrows.models.training.run import CHECKPOINT, Run, load_checkpoint
+from narrows.models.training.run_page import write_run_page
 from narrows.models.training.teacher import Teacher
 from narrows.models.training.warm_start import begin_from
 
-PROGRESS, CURVES = "progress.jsonl", "curves.png"
 SETTLING_PICTURES = 24
+PAGE_EVERY_S = 10.0
+CHECKS = 40
+"""So many times in a run, and after its last epoch, mIoU is measured."""
 Say = Callable[[str], None]
 
 
@@ -40,7 +44,9 @@ class _Lesson:
     """What stays the same from epoch to epoch."""
 
     config: TrainingConfig
+    classes: ClassList
     samples: list[LabelledPicture]
+    checked: list[LabelledPicture]
     objective: TrainingObjective
     teacher: Teacher | None
     device: torch.device
@@ -49,9 +55,9 @@ class _Lesson:
     def steps(self) -> int:
         return math.ceil(len(self.samples) / self.config.batch)
 
-    @property
-    def epochs(self) -> int:
-        return sum(phase.epochs for phase in self.config.phases)
+    def checks_after(self, epoch: int) -> bool:
+        every = max(1, self.config.epochs // CHECKS)
+        return bool(self.checked) and (epoch % every == 0 or epoch == self.config.epochs)
 
 
 def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
@@ -75,23 +81,27 @@ def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
     if checkpoint.is_file():
         run.load(checkpoint)
         say(f"resuming {run_folder} after epoch {run.epoch}")
-    while run.epoch < lesson.epochs:
+    drawn_s = -PAGE_EVERY_S
+    while run.epoch < config.epochs:
         began = time.monotonic()
-        record = _epoch(run, lesson)
+        record: Record = _epoch(run, lesson)
         run.epoch += 1
         run.save(checkpoint)
-        record |= {"epoch": run.epoch, "seconds": round(time.monotonic() - began, 1)}
-        with (run_folder / PROGRESS).open("a") as log:
-            log.write(json.dumps(record) + "\n")
-        draw_curves(run_folder / PROGRESS, run_folder / CURVES)
-        left = (lesson.epochs - run.epoch) * record["seconds"] / 60
-        say(f"epoch {run.epoch}/{lesson.epochs}  {json.dumps(record)}  about {left:.0f} min left")
+        if lesson.checks_after(run.epoch):
+            record |= _checked(run, lesson)
+        append_record(run_folder, record | {"epoch": run.epoch, "seconds": round(time.monotonic() - began, 1)})
+        if run.epoch == config.epochs or time.monotonic() - drawn_s >= PAGE_EVERY_S:
+            write_run_page(config, run_folder)
+            drawn_s = time.monotonic()
+        records = read_records(run_folder)
+        left = seconds_left(config, records) / 60
+        say(f"epoch {run.epoch}/{config.epochs}  {json.dumps(records[-1])}  about {left:.0f} min left")
     return checkpoint
 
 
 def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Lesson:
     device = _device(config.device)
-    samples = list(dataset)
+    samples, checked = split_off(dataset, config.check_share)
     objective = TrainingObjective(
         weights=class_weights((s.labels for s in samples), len(dataset.classes.names)).to(device),
         price=torch.tensor(config.prices, device=device),
@@ -102,7 +112,7 @@ def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Lesson:
     if config.teacher is not None:
         network = load_checkpoint(config.teacher / CHECKPOINT).to(device)
         teacher = Teacher(network, config.teacher_share, config.feature_share)
-    return _Lesson(config, samples, objective, teacher, device)
+    return _Lesson(config, dataset.classes, samples, checked, objective, teacher, device)
 
 
 def _device(name: str) -> torch.device:
@@ -124,25 +134,24 @@ def _network(config: TrainingConfig, classes: int, samples: list[LabelledPicture
     return network
 
 
-def _phase_of(config: TrainingConfig, epoch: int) -> TrainingPhase:
-    for phase in config.phases:
-        if epoch < phase.epochs:
-            return phase
-        epoch -= phase.epochs
-    return config.phases[-1]
+def _checked(run: Run, lesson: _Lesson) -> Record:
+    """MIoU at the finest, the middle and the coarsest level."""
+    levels = len(lesson.config.prices)
+    scores = miou_by_level(run.average, lesson.checked, lesson.classes, sorted({0, levels // 2, levels - 1}))
+    return {f"miou{level}": round(score, 4) for level, score in scores.items()}
 
 
 def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
     config, device = lesson.config, lesson.device
     chance = random.Random(config.seed * 1000 + run.epoch)
     torch.manual_seed(config.seed * 1000 + run.epoch)
-    rounded = run.epoch >= lesson.epochs * (1 - config.rounded_tail)
+    rounded = run.epoch >= lesson.config.epochs * (1 - config.rounded_tail)
     losses, tasks = [], []
     rates = torch.zeros(len(config.prices), 2)
     run.network.train()
-    for step, (seen, truth) in enumerate(_batches(lesson.samples, config.batch, _phase_of(config, run.epoch), chance)):
+    for step, (seen, truth) in enumerate(_batches(lesson.samples, config.batch, phase_of(config, run.epoch), chance)):
         done = run.epoch * lesson.steps + step
-        _set_learning_rate(run.optimiser, done, lesson.epochs * lesson.steps, config.warmup_steps)
+        _set_learning_rate(run.optimiser, done, lesson.config.epochs * lesson.steps, config.warmup_steps)
         level = torch.randint(len(config.prices), (len(seen),))
         pictures, labels, at = seen.to(device), truth.to(device), level.to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):

@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -6,54 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from narrows.contract.errors import DeviceMissing, PictureError, WeightsMismatch
 from narrows.models.dataset import ClassList, FolderDataset
-from narrows.models.training.config import TrainingConfig, TrainingPhase, phases_for
+from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
 from narrows.models.training.loss import class_weights, soft_jaccard_loss
 from narrows.models.training.pseudo_labels import pseudo_labels, write_pseudo_labels
 from narrows.models.training.run import load_checkpoint
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Four pictures whose left half is bright and labelled 1."""
-    root = tmp_path / "data"
-    for kind in ("images", "labels"):
-        (root / kind / "train").mkdir(parents=True)
-    chance = np.random.default_rng(0)
-    names = [f"s{i}" for i in range(4)]
-    for name in names:
-        picture = chance.integers(0, 60, (48, 64, 3), dtype=np.uint8)
-        picture[:, :32] += 150
-        labels = np.zeros((48, 64), np.uint8)
-        labels[:, :32] = 1
-        Image.fromarray(picture).save(root / f"images/train/{name}.png")
-        Image.fromarray(labels).save(root / f"labels/train/{name}.png")
-    (root / "train.txt").write_text("\n".join(names))
-    classes = {"classes": ["dark", "bright", "void"], "ignore_index": 2, "size": [64, 48], "palette": [[0, 0, 0]] * 3}
-    (root / "classes.json").write_text(json.dumps(classes))
-    return root
-
-
-def config(data: Path, epochs: int) -> TrainingConfig:
-    return TrainingConfig(
-        data=data,
-        split="train",
-        pretrained=None,
-        phases=(TrainingPhase(epochs, (64, 48), (1.0, 1.2)),),
-        batch=2,
-        warmup_steps=2,
-        latent_channels=4,
-        prices=(0.1, 1.0),
-        threads=1,
-    )
-
-
-def progress(run: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (run / "progress.jsonl").read_text().splitlines()]
+from tests.workshop.training.small_run import config, progress
 
 
 def test_training_learns_what_can_be_learned(data: Path, tmp_path: Path) -> None:
@@ -131,12 +91,6 @@ def test_a_student_comes_closer_to_its_teacher(data: Path, tmp_path: Path) -> No
     train(taught, tmp_path / "student", lambda _: None)
     losses = [record["loss"] - record["task"] for record in progress(tmp_path / "student")]
     assert losses[-1] < losses[0]
-
-
-def test_a_run_shows_its_curves(data: Path, tmp_path: Path) -> None:
-    train(config(data, 2), tmp_path / "run", lambda _: None)
-    with Image.open(tmp_path / "run" / "curves.png") as picture:  # noqa: TID251
-        assert picture.size == (900, 400)
 
 
 def test_a_run_of_another_shape_is_not_resumed(data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""What a run is judged on while it runs: blocks of consecutive frames that it does not train on.
+
+Neighbouring frames of a drive look alike, so single frames picked at random would flatter. Choices between recipes are
+made on these blocks; what is reported is measured on drives that neither training nor choice has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import torch
+
+from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
+from narrows.models.evaluation import ConfusionMatrix
+from narrows.models.nn.network import JointNetwork
+from narrows.models.training.augment import normalise
+
+
+def block_names(names: Sequence[str], share: float) -> tuple[str, ...]:
+    """Of each drive ``share`` of its frames: a block from its middle. Names without ``_`` are of one drive.
+
+    Example:
+        >>> block_names(["a_1", "a_2", "a_3", "a_4", "b_1", "b_2", "b_3", "b_4"], 0.25)
+        ('a_2', 'b_2')
+    """
+    return tuple(name for drive in _drives(names) for name in _middle(drive, share))
+
+
+def _drives(names: Sequence[str]) -> Iterator[list[str]]:
+    def drive_of(name: str) -> str:
+        drive, separator, _ = name.partition("_")
+        return drive if separator else ""
+
+    return (list(drive) for _, drive in groupby(sorted(names, key=lambda n: (drive_of(n), n)), key=drive_of))
+
+
+def _middle(drive: list[str], share: float) -> list[str]:
+    count = round(len(drive) * share)
+    begin = (len(drive) - count) // 2
+    return drive[begin : begin + count]
+
+
+def split_off(dataset: FolderDataset, share: float) -> tuple[list[LabelledPicture], list[LabelledPicture]]:
+    """Samples to train on, and samples to check on.
+
+    Raises:
+        PictureError, DatasetError: one cannot be read.
+    """
+    checked = set(block_names(dataset.names, share))
+    samples = list(dataset)
+    return [s for s in samples if s.name not in checked], [s for s in samples if s.name in checked]
+
+
+@torch.no_grad()
+def miou_by_level(
+    network: JointNetwork, samples: Sequence[LabelledPicture], classes: ClassList, levels: Sequence[int]
+) -> dict[int, float]:
+    """MIoU of a network in evaluation mode over whole pictures, at some rate levels, symbols rounded."""
+    device = next(network.parameters()).device
+    scores = {}
+    for level in levels:
+        matrix = ConfusionMatrix(len(classes.names), classes.ignore_index)
+        for sample in samples:
+            picture = torch.from_numpy(normalise(sample.picture))[None].to(device)
+            logits = network(picture, torch.tensor([level], device=device), rounded_rate=True).logits
+            matrix.update(sample.labels, logits[0].argmax(0).to(torch.uint8).cpu().numpy())
+        scores[level] = matrix.miou
+    return scores
