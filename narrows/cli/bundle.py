@@ -28,8 +28,12 @@ def show(folder: Annotated[Path, typer.Argument(help="Bundle folder.")] = Path("
     print(f"  latent     {' x '.join(map(str, manifest.latent.as_tuple()))} symbols, {manifest.coding_order}")
     print(f"  cuts       {', '.join(cut.name for cut in manifest.cuts)}")
     print(f"  classes    {', '.join(manifest.classes)}")
-    for output in manifest.outputs:
-        print(f"  output     {output.name}: {output.kind}, {output.dtype} {' x '.join(map(str, output.shape))}")
+    for output in opened.outputs:
+        head = opened.heads.head(output.name)
+        of_head = f", head {head.version}, not part of the id" if head else ""
+        print(
+            f"  output     {output.name}: {output.kind}, {output.dtype} {' x '.join(map(str, output.shape))}{of_head}"
+        )
     for index, level in enumerate(manifest.levels):
         print(f"  level {index}    {level.bits_per_pixel:.4f} bits per pixel on the counting set")
     for name, entry in manifest.files.items():

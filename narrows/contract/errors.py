@@ -8,6 +8,7 @@
     │   ├── ...               it is valid, but cannot be used here or now
     ├── RecordError           a mask packet or a JSON record that cannot be parsed
     ├── BundleError           a bundle folder that is incomplete, altered or of another schema
+    │   └── HeadError         a head that cannot be added to a bundle, or taken out of it
     ├── DatasetError, WeightsMismatch                      the workshop's inputs
     ├── PictureError          a picture, label file or video frame that cannot be read or shown faithfully
     ├── SourceError                                        a camera, video or folder that yields no frames
@@ -249,6 +250,30 @@ class RecordError(NarrowsError):
 
 class BundleError(NarrowsError):
     """A bundle folder is incomplete, altered or of another schema."""
+
+
+class HeadError(BundleError):
+    """A head cannot be added to a bundle, or taken out of it."""
+
+
+class HeadOfAnotherBundle(HeadError):
+    """A head that was trained on other symbols, or reads tensors of another decoder."""
+
+
+class HeadNameTaken(HeadError):
+    """Two outputs of one name."""
+
+
+class HeadKindUnknown(HeadError):
+    """A head that answers with a kind of output that this build does not know."""
+
+
+class HeadGraphRefused(HeadError):
+    """A head's graph with other inputs or outputs than the decoder can be joined with."""
+
+
+class OutputIsTheDecoders(HeadError):
+    """What is to be removed is no head: the decoder's own output, which every bundle has."""
 
 
 class WeightsMismatch(NarrowsError):

@@ -30,7 +30,7 @@ class BatchShape:
     @classmethod
     def of(cls, bundle: Bundle, max_batch: int) -> BatchShape:
         """The shape of a bundle's batches."""
-        return cls(max_batch, bundle.manifest.latent.as_tuple(), bundle.manifest.outputs)
+        return cls(max_batch, bundle.manifest.latent.as_tuple(), bundle.outputs)
 
     @property
     def levels_at(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from narrows.contract.bundle.heads import Head, Heads
 from narrows.contract.bundle.int8_decoder import Int8Decoder
 from narrows.contract.bundle.manifest import FileEntry, InputSpec, Manifest, RateLevel
 from narrows.contract.outputs import Output
@@ -98,6 +99,7 @@ STATUS = Status(
     detail="words",
     servers=(ServerLine("10.0.0.1:8001", 1, 0.5),),
 )
+HEAD = Head(Output("wet", "scores", "float32", (1,), "raw"), FileEntry("ab" * 32, 5), "cd" * 32, "ef" * 32)
 MANIFEST = Manifest(
     name="demo",
     version="1",
@@ -186,6 +188,8 @@ def records() -> tuple[bytes, ...]:
         JournalEntry("scale_up", 3, 1, ("load_high",), "9 streams", "one").to_json(),
         MANIFEST.to_json(),
         Int8Decoder("ab", "cd", 5, 10, 10, (0.1, -0.2), (0.99, 0.98)).to_json(),
+        HEAD.to_json(),
+        Heads((HEAD,), merged=FileEntry("ee" * 32, 9)).to_json(),
         Readiness(ready=False, reasons=("Redis is away",)).to_json(),
         JournalLine(1767225600123, 7, "picture7", 1767225600456, 500, sent=False, reason="queue_full").to_json(),
     )

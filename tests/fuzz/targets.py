@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from narrows.contract.bundle.heads import Head, Heads
 from narrows.contract.bundle.int8_decoder import Int8Decoder
 from narrows.contract.bundle.manifest import Manifest
 from narrows.contract.errors import (
@@ -188,6 +189,8 @@ RECORDS: tuple[tuple[Callable[[bytes], Any], Callable[[Any], bytes]], ...] = (
     (JournalEntry.parse, JournalEntry.to_json),
     (Manifest.parse, Manifest.to_json),
     (Int8Decoder.parse, Int8Decoder.to_json),
+    (Head.parse, Head.to_json),
+    (Heads.parse, Heads.to_json),
     (Readiness.parse, Readiness.to_json),
     (JournalLine.parse, JournalLine.to_json),
 )

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.contract.bundle.heads import DECODER_HEADS, DECODER_HEADS_INT8, Heads, read_heads
+from narrows.contract.bundle.heads import RECORD as HEADS
 from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD, Int8Decoder, read_int8_decoder
 from narrows.contract.bundle.manifest import (
     CAMERA_DECODER,
@@ -21,11 +23,13 @@ from narrows.contract.bundle.manifest import (
     MANIFEST,
     TABLES,
     Cut,
+    FileEntry,
     Manifest,
 )
 from narrows.contract.codec import CodingTables
 from narrows.contract.codec.label_tables import LabelTables
 from narrows.contract.errors import BundleError, BundleUnknown, ShapeMismatch
+from narrows.contract.outputs import Output
 from narrows.contract.wire.feature import FeaturePacket
 
 _HASH_BLOCK = 1 << 20
@@ -37,6 +41,7 @@ class Bundle:
 
     ``int8_decoder`` is what is known of the decoder's int8 twin, ``None`` where there is no twin. ``label_tables`` are
     the bundle's own, counted on its training masks; ``None`` where label maps are coded with the general ones.
+    ``heads`` are what the cloud answers with beside the decoder's outputs.
     """
 
     folder: Path
@@ -45,6 +50,7 @@ class Bundle:
     tables: CodingTables
     int8_decoder: Int8Decoder | None = None
     label_tables: LabelTables | None = None
+    heads: Heads = Heads()  # noqa: RUF009 - frozen
 
     @classmethod
     def open(cls, folder: Path) -> Bundle:
@@ -70,10 +76,14 @@ class Bundle:
                 f"{folder / TABLES}: {tables.levels} levels of {tables.channels} channels, not the manifest's"
             )
         label_tables = _read_label_tables(folder, manifest)
-        int8_decoder = read_int8_decoder(folder, manifest.files[DECODER].sha256)
+        heads = read_heads(folder)
+        decoder = _decoder_entry(manifest, heads)
+        heads.check(manifest, decoder.sha256)
+        _verify_heads(folder, heads)
+        int8_decoder = read_int8_decoder(folder, decoder.sha256)
         if int8_decoder is not None:
             _verify(folder / DECODER_INT8, int8_decoder.sha256, RECORD, required=True)
-        return cls(folder, bundle_id_of(data), manifest, tables, int8_decoder, label_tables)
+        return cls(folder, bundle_id_of(data), manifest, tables, int8_decoder, label_tables, heads)
 
     @property
     def hex_id(self) -> str:
@@ -91,9 +101,31 @@ class Bundle:
         return self.folder / ENCODER_FLOAT
 
     @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What Triton answers with: the decoder's outputs, the published label map first, then the heads'."""
+        return (*self.manifest.outputs, *self.heads.outputs)
+
+    @property
+    def decoder_sha256(self) -> str:
+        """Of the joint decoder."""
+        return _decoder_entry(self.manifest, self.heads).sha256
+
+    @property
     def decoder_path(self) -> Path:
-        """The joint decoder, which Triton runs."""
+        """The joint decoder, without heads."""
         return self.folder / DECODER
+
+    @property
+    def served_path(self) -> Path:
+        """What Triton runs: the decoder, or the graph that heads are joined to it in."""
+        return self.folder / (DECODER if self.heads.merged is None else DECODER_HEADS)
+
+    @property
+    def served_int8_path(self) -> Path | None:
+        """What INT8 engines are built from; ``None`` where there is no such graph with the bundle's heads."""
+        if self.heads.merged is not None:
+            return self.folder / DECODER_HEADS_INT8 if self.heads.merged_int8 else None
+        return self.int8_decoder_path if self.int8_decoder else None
 
     @property
     def has_camera_decoder(self) -> bool:
@@ -107,7 +139,7 @@ class Bundle:
 
     @property
     def int8_decoder_path(self) -> Path:
-        """What INT8 engines are built from; there where ``int8_decoder`` is."""
+        """The decoder's int8 twin, without heads; there where ``int8_decoder`` is."""
         return self.folder / DECODER_INT8
 
     @cached_property
@@ -132,6 +164,25 @@ class Bundle:
             raise ShapeMismatch(f"shape {packet.shape.as_tuple()}; the bundle has {latent.as_tuple()}")
         if packet.level >= len(self.manifest.levels):
             raise ShapeMismatch(f"rate level {packet.level}; the bundle has {len(self.manifest.levels)}")
+
+
+def _decoder_entry(manifest: Manifest, heads: Heads) -> FileEntry:
+    """Who pins the decoder: a manifest of earlier bundles, which have it in their id, or the record beside it."""
+    pinned = manifest.files.get(DECODER)
+    if pinned is not None and heads.decoder is not None:
+        raise BundleError(f"{DECODER} is pinned by {MANIFEST}, and by {HEADS} once more: take it out of {HEADS}")
+    entry = pinned or heads.decoder
+    if entry is None:
+        raise BundleError(f"neither {MANIFEST} nor {HEADS} pins {DECODER}: copy the bundle again, whole")
+    return entry
+
+
+def _verify_heads(folder: Path, heads: Heads) -> None:
+    named = [(head.file_name, head.file) for head in heads.heads]
+    graphs = ((DECODER, heads.decoder), (DECODER_HEADS, heads.merged), (DECODER_HEADS_INT8, heads.merged_int8))
+    for name, entry in (*named, *graphs):
+        if entry is not None:
+            _verify(folder / name, entry.sha256, HEADS, required=True)
 
 
 def _read_label_tables(folder: Path, manifest: Manifest) -> LabelTables | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass, replace
@@ -130,6 +131,20 @@ class Manifest:
         _check(manifest)
         return manifest
 
+    @property
+    def symbols_sha256(self) -> str:
+        """What symbols mean, as a hash: encoder, picture, latent and gains. Whatever reads symbols is made for one.
+
+        Names, tables, rates and decoders are not in it: bundles that differ in those have the same symbols.
+        """
+        meaning = {
+            "encoder": self.files[ENCODER_INT8].sha256,
+            "gains": [level.gain for level in self.levels],
+            "input": to_builtins(self.input),
+            "latent": self.latent.as_tuple(),
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
     def finest_level_within(self, bits_per_pixel: float) -> int:
         """The finest level whose measured rate keeps within a budget; the coarsest if none does."""
         for index, level in enumerate(self.levels):
@@ -161,7 +176,7 @@ def _check(manifest: Manifest) -> None:
     for index, level in enumerate(manifest.levels):
         if len(level.gain) != channels or not all(math.isfinite(g) and g > 0 for g in level.gain):
             raise BundleError(f"rate level {index} needs {channels} positive gains")
-    for name in (ENCODER_INT8, DECODER, TABLES):
+    for name in (ENCODER_INT8, TABLES) if manifest.schema > 1 else (ENCODER_INT8, DECODER, TABLES):
         if name not in manifest.files:
             raise BundleError(f"the manifest does not list {name}")
     for name in manifest.files:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.heads import DECODER_HEADS, DECODER_HEADS_INT8
+from narrows.contract.bundle.heads import RECORD as HEADS
 from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
-from narrows.contract.bundle.manifest import MANIFEST, TABLES
+from narrows.contract.bundle.manifest import DECODER, MANIFEST, TABLES
 from narrows.contract.errors import DatasetError
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.counting import Progress, count_both, latents_of, with_mirrored
@@ -29,7 +31,17 @@ def recount(bundle: Bundle, data: FolderDataset, folder: Path, say: Progress = p
     latents = latents_of(bundle.encoder_path, with_mirrored(pictures))
     tables = count_both(bundle.encoder_path, pictures, latents, bundle.gains, say)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*bundle.manifest.files, DECODER_INT8, RECORD):
+    heads = (head.file_name for head in bundle.heads.heads)
+    for name in (
+        *bundle.manifest.files,
+        DECODER_INT8,
+        RECORD,
+        DECODER,
+        HEADS,
+        DECODER_HEADS,
+        DECODER_HEADS_INT8,
+        *heads,
+    ):
         if name != TABLES and (bundle.folder / name).is_file():
             shutil.copyfile(bundle.folder / name, folder / name)
     (folder / TABLES).write_bytes(tables.to_bytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from narrows.contract.bundle import Bundle, format_id
+from narrows.contract.bundle import Bundle, Heads, format_id
 from narrows.contract.outputs import Output
 from narrows.runtime.triton_config.data_types import DATA_TYPES
 
@@ -61,13 +61,19 @@ def model_config(
         name=model_name(bundle.id),
         max_batch=max_batch,
         latent=_dims(bundle.manifest.latent.as_tuple()),
-        outputs=",\n".join(map(_output, bundle.manifest.outputs)),
+        outputs=",\n".join(map(_output, bundle.outputs)),
         instances=instances,
         kind=kind.value,
         delay_us=QUEUE_DELAY_US,
         threads=_CPU_THREADS if kind is InstanceKind.CPU else "",
+        heads="".join(_PARAMETER.format(key=key, value=value) for key, value in head_parameters(bundle.heads).items()),
         backend=backend.value,
     )
+
+
+def head_parameters(heads: Heads) -> dict[str, str]:
+    """What a model's configuration says of its heads: ``head_NAME`` and the version, for each."""
+    return {f"head_{head.name}": head.version for head in heads.heads}
 
 
 def _output(output: Output) -> str:
@@ -101,9 +107,7 @@ model_warmup [
     inputs {{ key: "level" value {{ data_type: TYPE_INT32 dims: [ 1 ] zero_data: true }} }}
   }}
 ]
-{threads}"""
+{threads}{heads}"""
 
-_CPU_THREADS = """\
-parameters { key: "intra_op_thread_count" value { string_value: "1" } }
-parameters { key: "inter_op_thread_count" value { string_value: "1" } }
-"""
+_PARAMETER = 'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
+_CPU_THREADS = "".join(_PARAMETER.format(key=f"{kind}_op_thread_count", value=1) for kind in ("intra", "inter"))

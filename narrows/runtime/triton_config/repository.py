@@ -18,7 +18,7 @@ def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, ins
         ├── config.pbtxt          for a GPU, as the public container reads it
         ├── configs/cpu.pbtxt     for tritonserver --model-config-name=cpu
         ├── configs/tensorrt.pbtxt for the engine that orchestrator.engine_build puts into 1/model.plan
-        ├── 1/model.onnx          copied from the bundle; not under version control
+        ├── 1/model.onnx          copied from the bundle, heads and all; not under version control
         └── 1/model.int8.onnx     likewise, where the bundle has one: what INT8 engines are built from
 
     What was there is overwritten file by file, the network first: a server that looks in between sees a whole model.
@@ -34,7 +34,7 @@ def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, ins
     try:
         for name in ("1", "configs"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        _replace(folder / "1" / "model.onnx", bundle.decoder_path.read_bytes())
+        _replace(folder / "1" / "model.onnx", bundle.served_path.read_bytes())
         _copy_int8(bundle, folder / "1" / "model.int8.onnx")
         _replace(folder / "configs" / "cpu.pbtxt", cpu.encode())
         _replace(folder / "configs" / "tensorrt.pbtxt", engine.encode())
@@ -45,10 +45,10 @@ def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, ins
 
 
 def _copy_int8(bundle: Bundle, path: Path) -> None:
-    if bundle.int8_decoder is None:
+    if bundle.served_int8_path is None:
         path.unlink(missing_ok=True)
     else:
-        _replace(path, bundle.int8_decoder_path.read_bytes())
+        _replace(path, bundle.served_int8_path.read_bytes())
 
 
 def _replace(path: Path, data: bytes) -> None:
