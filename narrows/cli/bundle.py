@@ -1,4 +1,4 @@
-"""``narrows bundle``: look into a bundle folder, install it, count its tables anew, quantise its decoder."""
+"""``narrows bundle``: look into bundles, install them, count tables anew, quantise, let cameras make masks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from narrows.cli.group import command_group
 
-bundle = command_group("Look into a bundle.")
+bundle = command_group("Look into a bundle, install it, add to it.")
 
 
 @bundle.command()
@@ -43,6 +43,9 @@ def show(folder: Annotated[Path, typer.Argument(help="Bundle folder.")] = Path("
         twin = opened.int8_decoder
         print(f"  {DECODER_INT8:20} {twin.size_bytes:>10,} bytes, not part of the id")
         print(f"  int8       loses at most {max(twin.points_lost):.2f} points of mIoU on {twin.held_out_frames} frames")
+    tables = opened.label_tables
+    print(f"  masks      {'made in the cloud and at cameras' if opened.has_camera_decoder else 'made in the cloud'}")
+    print(f"  labels     coded with {'the general tables' if tables is None else f'tables {tables.id:016x}'}")
     print(f"  licence    {manifest.licence}")
     print(f"  provenance {manifest.provenance}")
 
@@ -114,3 +117,23 @@ def quantise(
     from narrows.models.export.quantise import add_int8_decoder
 
     add_int8_decoder(Bundle.open(folder), FolderDataset.open(data, split))
+
+
+@bundle.command("camera-masks")
+def camera_masks(
+    folder: Annotated[Path, typer.Argument(help="Bundle folder.")],
+    *,
+    data: Annotated[Path, typer.Option(help="Labelled folder to calibrate, judge and count on.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to write; may be the same.")],
+    split: Annotated[str, typer.Option(help="Split to use: the one trained on.")] = "train",
+) -> None:
+    """Add what cameras make masks with: an int8 decoder, and label tables counted on its masks. The id changes.
+
+    Example: narrows bundle camera-masks bundles/demo --data data/camvid --out bundles/with-masks
+    """
+    from narrows.contract.bundle import Bundle
+    from narrows.models.dataset import FolderDataset
+    from narrows.models.export.camera_masks import add_camera_masks
+
+    made = add_camera_masks(Bundle.open(folder), FolderDataset.open(data, split), out, typer.echo)
+    print(f"bundle {made.hex_id} in {out}; install its decoder where it is served: narrows bundle install {out}")

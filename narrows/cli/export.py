@@ -20,14 +20,20 @@ def export(
     licence: Annotated[str, typer.Option(help="Terms of the data and so of the weights.")] = "unstated",
     provenance: Annotated[str, typer.Option(help="Where data and pretrained weights come from.")] = "unstated",
     model_repository: Annotated[Path, typer.Option(help="Triton repository to fill.")] = Path("model_repository"),
+    *,
+    camera_masks: Annotated[
+        bool, typer.Option(help="Add what cameras make masks with, where accuracy holds; a bundle of schema 2.")
+    ] = True,
 ) -> None:
     """Write encoder and decoder (float, and int8 where accuracy holds), tables, manifest; fill the model repository.
 
     Example: narrows export --run runs/camvid --data data/camvid --out bundles/camvid --check-split val
     """
     from narrows.cli.evaluate import show_progress
+    from narrows.contract.errors import BundleError
     from narrows.models.dataset import FolderDataset
     from narrows.models.evaluation.evaluate import evaluate_bundle
+    from narrows.models.export.camera_masks import add_camera_masks
     from narrows.models.export.write import Labelling, write_bundle
     from narrows.models.training.run import CHECKPOINT, load_checkpoint
     from narrows.ops.camera_packets import camera
@@ -39,6 +45,11 @@ def export(
     if leave_out is not None:
         counted = counted.without(leave_out)
     bundle = write_bundle(network, counted, label, out, typer.echo)
+    if camera_masks:
+        try:
+            bundle = add_camera_masks(bundle, counted, out, typer.echo)
+        except BundleError as error:
+            typer.echo(str(error))
     fill_repository(bundle, model_repository)
     typer.echo(f"bundle {bundle.hex_id} in {out}; Triton model in {model_repository}")
     for index, level in enumerate(bundle.manifest.levels):

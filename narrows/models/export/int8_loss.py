@@ -43,16 +43,21 @@ def frames_of(bundle: Bundle, samples: Sequence[LabelledPicture]) -> list[list[F
     ]
 
 
-def measure_loss(bundle: Bundle, int8: Path, samples: Sequence[LabelledPicture], classes: ClassList) -> Loss:
-    """Run the bundle's decoder and its int8 twin over labelled pictures, at every rate level."""
+def measure_loss(
+    bundle: Bundle, int8: Path, samples: Sequence[LabelledPicture], classes: ClassList, also: Feed | None = None
+) -> Loss:
+    """Run the bundle's decoder and an int8 one, which is fed ``also``, over labelled pictures, at every rate level."""
     sessions = [InferenceSession(path, providers=["CPUExecutionProvider"]) for path in (bundle.decoder_path, int8)]
+    more: list[Feed] = [{}, also or {}]
     published = bundle.manifest.outputs[0].name
     levels = range(len(bundle.gains))
     scores = [[ConfusionMatrix(len(classes.names), classes.ignore_index) for _ in sessions] for _ in levels]
     agreed: list[list[float]] = [[] for _ in levels]
     for sample, feeds in zip(samples, frames_of(bundle, samples), strict=True):
         for level, feed in enumerate(feeds):
-            masks: list[NDArray[np.uint8]] = [session.run([published], feed)[0][0] for session in sessions]
+            masks: list[NDArray[np.uint8]] = [
+                session.run([published], {**feed, **each})[0][0] for session, each in zip(sessions, more, strict=True)
+            ]
             for matrix, mask in zip(scores[level], masks, strict=True):
                 matrix.update(sample.labels, mask)
             agreed[level].append(float(np.mean(masks[0] == masks[1])))

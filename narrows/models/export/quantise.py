@@ -41,7 +41,7 @@ def add_int8_decoder(
         BundleError: the bundle was made for other classes or pictures of another size than the data's.
         DatasetError: the pictures cannot be read.
     """
-    _check(bundle, data)
+    check_data(bundle, data)
     calibration, held_out = split_off(list(data))
     drop_int8_decoder(bundle.folder)
     if not calibration:
@@ -81,7 +81,12 @@ def split_off(
     return samples[: max(0, first_held) : step], samples[max(0, first_held) :]
 
 
-def _check(bundle: Bundle, data: FolderDataset) -> None:
+def check_data(bundle: Bundle, data: FolderDataset) -> None:
+    """Whether data are of a bundle's classes and size.
+
+    Raises:
+        BundleError: they are not.
+    """
     check_classes(bundle.manifest.classes, data.classes)
     size = bundle.manifest.input
     if data.classes.size != (size.width, size.height):

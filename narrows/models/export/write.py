@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle, FileEntry, InputSpec, Manifest, RateLevel
 from narrows.contract.bundle.int8_decoder import drop_int8_decoder
-from narrows.contract.bundle.manifest import DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES
+from narrows.contract.bundle.manifest import CAMERA_DECODER, DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES
 from narrows.contract.codec import CodingTables, encode_symbols
 from narrows.contract.wire import LatentShape
 from narrows.contract.wire.feature import HEADER_BYTES
@@ -32,6 +32,8 @@ from narrows.runtime.surroundings import scratch_folder
 CODING_ORDER = "channel-row-column"
 CALIBRATION_PICTURES = 48
 RATE_SAMPLE = 40
+OPTIONAL = frozenset({ENCODER_FLOAT, CAMERA_DECODER})
+"""Files that may be left out where they do not run."""
 Say = Callable[[str], None]
 
 
@@ -107,4 +109,4 @@ def measured_levels(
 def file_entry(path: Path) -> FileEntry:
     """A file as the manifest pins it."""
     data = path.read_bytes()
-    return FileEntry(hashlib.sha256(data).hexdigest(), len(data), required=path.name != ENCODER_FLOAT)
+    return FileEntry(hashlib.sha256(data).hexdigest(), len(data), required=path.name not in OPTIONAL)

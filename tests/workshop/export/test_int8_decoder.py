@@ -11,13 +11,18 @@ from onnx import numpy_helper
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
+from narrows.contract.bundle.manifest import CAMERA_DECODER, LABEL_TABLES
+from narrows.contract.errors import BundleError
+from narrows.contract.outputs.labels.scale import MASK_SCALES, scaled_shape
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.in_process import InProcessDecoder
+from narrows.models.export.camera_masks import add_camera_masks
 from narrows.models.export.int8_loss import Loss
 from narrows.models.export.quantise import MOST_LOST_POINTS, add_int8_decoder, split_off
 from narrows.models.export.recount import recount
 from narrows.models.export.write import Labelling, write_bundle
 from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.runtime.onnx_runtime import InferenceSession
 from tests.workshop.export.small_data import made_up
 
 DEMO = Path(__file__).parents[3] / "bundles" / "demo"
@@ -140,3 +145,29 @@ def test_what_is_judged_on_was_not_calibrated_on(data: FolderDataset) -> None:
     assert len(calibration) + len(held_out) == len(samples)
     assert held_out[0] is samples[-1]
     assert split_off(samples[:1]) == ([], samples[:1])
+
+
+def test_a_bundle_is_given_a_camera_decoder_and_label_tables_and_is_another_then(
+    bundle: Bundle, data: FolderDataset, tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in bundle.folder.iterdir()}
+    made = add_camera_masks(bundle, data, tmp_path / "out", lambda _: None, most_lost_points=100)
+    assert {path.name: path.read_bytes() for path in bundle.folder.iterdir()} == before
+    assert made.id != bundle.id
+    assert made.has_camera_decoder
+    assert made.label_tables is not None
+    assert not made.manifest.files[CAMERA_DECODER].required
+    assert made.manifest.files[LABEL_TABLES].required
+    assert made.int8_decoder == bundle.int8_decoder
+    session = InferenceSession(made.camera_decoder_path, providers=["CPUExecutionProvider"])
+    feed = {"symbols": np.zeros((1, *made.manifest.latent.as_tuple()), np.int8), "level": np.zeros((1, 1), np.int32)}
+    shapes = [session.run(["labels"], {**feed, "scale": np.array([scale])})[0].shape[1:] for scale in MASK_SCALES]
+    assert shapes == [scaled_shape((64, 96), scale) for scale in MASK_SCALES]
+
+
+def test_a_camera_decoder_that_loses_too_much_changes_nothing(
+    bundle: Bundle, data: FolderDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(BundleError, match="no camera decoder: it loses at most"):
+        add_camera_masks(bundle, data, tmp_path / "out", lambda _: None, most_lost_points=-100)
+    assert not (tmp_path / "out").exists()
