@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.rate.labelmaps import Labels, smaller
+from benchmarks.rate.labelmaps import Labels
 from edge_client.encode.encoder import OnnxEncoder
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import quantise
+from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.models.dataset import FolderDataset
 from narrows.runtime.onnx_runtime import InferenceSession
 
@@ -42,4 +43,6 @@ def predictions(bundle: Bundle, data: Path, split: str, level: int) -> Iterator[
 
 def scaled(masks: Sequence[Labels], classes: int) -> Mapping[int, list[Labels]]:
     """The masks by the factor that their sides were divided by."""
-    return {factor: [np.ascontiguousarray(smaller(mask, factor, classes)) for mask in masks] for factor in FACTORS}
+    return {
+        factor: [np.ascontiguousarray(divide_labels(mask, factor, classes)) for mask in masks] for factor in FACTORS
+    }

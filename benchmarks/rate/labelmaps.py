@@ -20,19 +20,6 @@ _WEBP_CONTAINER = 20
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0}]
 
 
-def smaller(labels: Labels, factor: int, classes: int) -> Labels:
-    """``(H, W)`` to ``(ceil(H/f), ceil(W/f))``: the class that most pixels of each block have."""
-    if factor == 1:
-        return labels
-    height, width = labels.shape
-    padded = np.pad(labels, ((0, -height % factor), (0, -width % factor)), mode="edge")
-    rows, columns = padded.shape[0] // factor, padded.shape[1] // factor
-    by_row = [(padded == label).reshape(rows, factor, -1).sum(axis=1, dtype=np.uint16) for label in range(classes)]
-    votes = np.stack([each.reshape(rows, columns, factor).sum(axis=2) for each in by_row])
-    winners: Labels = votes.argmax(axis=0).astype(np.uint8)
-    return winners
-
-
 def larger(labels: Labels, factor: int, shape: tuple[int, int]) -> Labels:
     """Each label spread over its block again, cut to ``shape``."""
     return np.repeat(np.repeat(labels, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]

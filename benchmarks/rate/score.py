@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from benchmarks.rate.codecs import Coded, PictureCodec, Setting, bits_of
 from benchmarks.rate.frames import Sent, digest, session
-from benchmarks.rate.labelmaps import CODERS, FACTORS, larger, smaller
+from benchmarks.rate.labelmaps import CODERS, FACTORS, larger
 from benchmarks.rate.plan import RunFolder
 from benchmarks.rate.progress import rounds, say
 from benchmarks.rate.video import SETTINGS, code_video
+from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.models.dataset import ClassList, LabelledPicture
 from narrows.models.evaluation import ConfusionMatrix
 
@@ -129,7 +130,7 @@ class Judge:
         return self.kept(name, repr(tuple(CODERS)), compute)
 
     def _mask_size(self, masks: Sequence[Labels], factor: int) -> dict[str, Any]:
-        small = [smaller(mask, factor, len(self.classes.names)) for mask in masks]
+        small = [divide_labels(mask, factor, len(self.classes.names)) for mask in masks]
         bits = {name: float(np.mean([bits_of(coder(m)) for m in small])) for name, coder in CODERS.items()}
         coder = min(bits, key=bits.__getitem__)
         return {

@@ -12,10 +12,11 @@ from PIL import Image
 from benchmarks.rate.codecs import STILLS, PictureCodec, Setting
 from benchmarks.rate.contenders import CONTENDERS
 from benchmarks.rate.frames import Sent, session
-from benchmarks.rate.labelmaps import larger, smaller
+from benchmarks.rate.labelmaps import larger
 from benchmarks.rate.plan import Plan
 from benchmarks.rate.score import Judge, Labels
 from narrows.client.painting.overlay import to_palette_png
+from narrows.contract.outputs.labels.scaling import divide_labels
 
 FRAMES = 4
 RATES = (0.02, 0.06)
@@ -84,7 +85,7 @@ class _Frame:
     def _edge(self, factor: int) -> Labels:
         run = session(self._judge.folder.graph("mask_at_edge")).run
         mask: Labels = run(None, {"picture": self._frame.picture[None]})[0][0]
-        small = smaller(mask, factor, len(self._judge.classes.names))
+        small = divide_labels(mask, factor, len(self._judge.classes.names))
         return larger(small, factor, (mask.shape[0], mask.shape[1]))
 
     def _save(self, name: str, labels: Labels) -> str:

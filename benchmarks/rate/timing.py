@@ -11,11 +11,11 @@ import numpy as np
 
 from benchmarks.rate.codecs import STILLS, PictureCodec, Setting, scaled_down
 from benchmarks.rate.frames import Sent, session
-from benchmarks.rate.labelmaps import smaller
 from benchmarks.rate.plan import RunFolder
 from benchmarks.rate.video import code_video
 from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols
 from narrows.contract.outputs.labels.packing import pack_labels
+from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.models.dataset import LabelledPicture
 
 Part = Callable[[], object]
@@ -60,7 +60,7 @@ def coding_parts(folder: RunFolder, sent: Sent, frame: LabelledPicture, classes:
     parts: dict[str, Part] = {
         "latent_encode": lambda: encode_symbols(plane, tables, level),
         "latent_decode": lambda: decode_symbols(payload, plane.shape, tables, level),
-        "mask_encode": lambda: pack_labels(smaller(np.minimum(frame.labels, classes - 1), 2, classes)),
+        "mask_encode": lambda: pack_labels(divide_labels(np.minimum(frame.labels, classes - 1), 2, classes)),
     }
     for codec in STILLS:
         parts[f"{codec.name}_encode"] = partial(_encode, codec, frame)

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from benchmarks.rate.codecs import AVIF, STILLS, PictureCodec, Setting, bits_of, media_bytes
-from benchmarks.rate.labelmaps import CODERS, larger, smaller
+from benchmarks.rate.labelmaps import CODERS, larger
 from benchmarks.rate.video import code_video
+from narrows.contract.outputs.labels.scaling import divide_labels
 
 CHANCE = np.random.default_rng(0)
 PICTURE = np.kron(CHANCE.integers(0, 255, (9, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
@@ -52,14 +53,14 @@ def test_every_frame_of_a_clip_comes_back_in_order() -> None:
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
 def test_blocks_of_one_class_survive_being_made_smaller(factor: int) -> None:
-    small = smaller(LABELS, factor, 5)
+    small = divide_labels(LABELS, factor, 5)
     assert small.shape == (72 // factor, 96 // factor)
     assert (larger(small, factor, LABELS.shape) == LABELS).all()
 
 
 def test_odd_sizes_round_up_and_come_back() -> None:
     odd = LABELS[:71, :93]
-    assert larger(smaller(odd, 4, 5), 4, odd.shape).shape == odd.shape
+    assert larger(divide_labels(odd, 4, 5), 4, odd.shape).shape == odd.shape
 
 
 @pytest.mark.parametrize("name", CODERS)
