@@ -155,16 +155,16 @@ OWNERS = (
 FRAMES = (
     Mutant(
         "symbols are not held against their digest",
-        f"{_DISPATCH}/frame_path.py",
-        "if not packet.is_digest(digest):",
+        f"{_DISPATCH}/latents.py",
+        "if not section.is_digest(digest):",
         "if digest == -1:",
         f"{_T}_bad_input.py::test_a_spoiled_frame_ends_by_name_and_its_neighbours_in_masks[digest mismatch]",
     ),
     Mutant(
         "any reference will do",
         f"{_DISPATCH}/reference_cache.py",
-        "if not packet.may_follow(plane.packet):",
-        "if packet.sequence < 0:",
+        "if not _may_follow(packet, plane.packet):",
+        "if own < 0:",
         f"{_T}_bad_input.py::test_a_predicted_packet_against_another_reference_is_refused",
     ),
     Mutant(

@@ -136,6 +136,30 @@ class ShapeMismatch(FrameRefused):
     reason: ClassVar[str] = "shape_mismatch"
 
 
+class SectionsUnsupported(FrameRefused):
+    """A packet of sections that no bundle here decodes: it decodes a latent, a label map, or one behind the other."""
+
+    reason: ClassVar[str] = "sections"
+
+
+class CameraDecoderMissing(FrameRefused):
+    """A camera's mask, and its bundle has no decoder for cameras: nobody knows what made it."""
+
+    reason: ClassVar[str] = "no_camera_decoder"
+
+
+class LabelTableUnknown(FrameRefused):
+    """A label map coded with a table that is neither the general one nor its bundle's."""
+
+    reason: ClassVar[str] = "unknown_label_table"
+
+
+class LabelMapPredicted(FrameRefused):
+    """A label map in a P packet: label maps are coded alone, so their packets are K."""
+
+    reason: ClassVar[str] = "predicted_label_map"
+
+
 class PayloadUndecodable(FrameRefused):
     """The entropy decoder ran out of bytes, or ended in the wrong state, or left bytes over."""
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from narrows.contract.bundle import Bundle, format_id, parse_id
 from narrows.contract.errors import BundleUnknown, ClockInFuture, EntryMalformed, PacketTooLarge
-from narrows.contract.wire.feature import MAX_PACKET_BYTES, FeaturePacket
+from narrows.contract.wire.feature import MAX_PACKET_BYTES
+from narrows.contract.wire.frame_packet import FrameHead, FramePacket
 from narrows.contract.wire.keys import PACKET_FIELD
 from narrows.contract.wire.streams import Policy, StreamSettings
 from narrows.runtime.redis.store import RawEntry
@@ -46,31 +47,30 @@ def beyond_a_packet(entry: RawEntry) -> bool:
     return len(fields) > 2 * _FIELDS or sum(map(len, fields)) > MOST_ENTRY_BYTES
 
 
-def choose_bundle(packet: FeaturePacket, settings: StreamSettings, served: Mapping[int, Bundle]) -> Bundle:
-    """The bundle that decodes a packet.
+def choose_bundle(packet: FramePacket, settings: StreamSettings, served: Mapping[int, Bundle]) -> Bundle:
+    """The bundle that a packet was made with.
 
     Raises:
         BundleUnknown: the packet names one that is not served, or not the one that its stream is held to.
-        ShapeMismatch: it does not fit its bundle.
     """
-    if settings.bundle is not None and parse_id(settings.bundle) != packet.bundle_id:
-        raise BundleUnknown(f"bundle {format_id(packet.bundle_id)}; this stream is held to {settings.bundle}")
-    bundle = served.get(packet.bundle_id)
+    named = packet.head.context.bundle_id
+    if settings.bundle is not None and parse_id(settings.bundle) != named:
+        raise BundleUnknown(f"bundle {format_id(named)}; this stream is held to {settings.bundle}")
+    bundle = served.get(named)
     if bundle is None:
         raise BundleUnknown(
-            f"bundle {format_id(packet.bundle_id)} is not served here; these are: {', '.join(map(format_id, served))}"
+            f"bundle {format_id(named)} is not served here; these are: {', '.join(map(format_id, served))}"
         )
-    bundle.check(packet)
     return bundle
 
 
-def clock_ahead(packet: FeaturePacket, arrived_ms: float, settings: StreamSettings, future_ms: int) -> bool:
+def clock_ahead(head: FrameHead, arrived_ms: float, settings: StreamSettings, future_ms: int) -> bool:
     """Whether a capture time lies ahead of the server's clock by more than ``future_ms``.
 
     Raises:
         ClockInFuture: it does, and the stream's settings refuse such frames.
     """
-    ahead_ms = packet.capture_ms - arrived_ms
+    ahead_ms = head.capture_ms - arrived_ms
     if ahead_ms <= future_ms:
         return False
     if settings.refuse_future_clock:
@@ -78,9 +78,9 @@ def clock_ahead(packet: FeaturePacket, arrived_ms: float, settings: StreamSettin
     return True
 
 
-def clock_behind(packet: FeaturePacket, arrived_ms: float, past_ms: int) -> bool:
+def clock_behind(head: FrameHead, arrived_ms: float, past_ms: int) -> bool:
     """Whether a capture time lies too far back to measure the uplink: spooled, or by a clock behind."""
-    return arrived_ms - packet.capture_ms > past_ms
+    return arrived_ms - head.capture_ms > past_ms
 
 
 def stale_at_s(arrived_s: float, settings: StreamSettings) -> float | None:

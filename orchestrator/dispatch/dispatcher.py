@@ -273,6 +273,7 @@ class Dispatcher:
     async def _close(self) -> None:
         for shard in self.shards.values():
             await shard.abandon()
+        await self._path.audits.close()
         for batcher in self.batchers.values():
             await batcher.close()
         self._pool.shutdown(wait=False, cancel_futures=True)

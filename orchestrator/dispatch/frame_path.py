@@ -2,36 +2,30 @@
 
 ::
 
-    entry ─ admit ─► packet ─ decode ─► symbols ─ batcher ─► outputs ─ pack ─► mask ─┐
-      │                │                  │        │                              ├─ turn ─► end, once
-      └─ refused ──────┴─ refused ────────┴────────┴─ skipped (stale) or refused ─┘
+    entry ─ admit ─► packet ─ decode ─┬─► symbols ─ batcher ─► outputs ─┬─ pack ─► mask ─┐
+      │                │              └─► the camera's mask ────────────┘              ├─ turn ─► end, once
+      └─ refused ──────┴─ refused ────────── skipped (stale) or refused ───────────────┘
 
-A mask carries the first output, the label map. What a bundle answers beside it is held until the frame ends: no packet
-carries it yet.
+What works on a kind of section has a file of its own: ``latents.py``, ``label_maps.py``, and ``audits.py`` for frames
+that hold both. A mask carries the first output, the label map. What a bundle answers beside it is held until the frame
+ends: no packet carries it yet.
 
 A frame that is too old when it is admitted is skipped undecoded; its packet is kept for those coded against it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle
-from narrows.contract.codec import Memory, decode_symbols, symbol_digest
 from narrows.contract.errors import (
     ContextLost,
-    DigestMismatch,
     EntryIdForged,
     EpochStale,
     FramePoison,
@@ -40,43 +34,60 @@ from narrows.contract.errors import (
     SequenceJump,
     ServiceError,
 )
-from narrows.contract.outputs.labels.packing import pack_labels
-from narrows.contract.wire.feature import FeaturePacket, FrameIdentity, PacketKind
-from narrows.contract.wire.keys import GROUP
-from narrows.contract.wire.mask import MaskPacket, Timings, class_areas, seal_mask
+from narrows.contract.wire.feature import FrameIdentity, PacketKind
+from narrows.contract.wire.frame_packet import FramePacket
 from narrows.contract.wire.outcome import MASK, SKIPPED
 from narrows.contract.wire.streams import Policy
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.store import ReplyRefused, Store
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, clock_behind, packet_bytes, stale_at_s
+from orchestrator.dispatch.audits import Audited, Audits
 from orchestrator.dispatch.batcher import Batcher, Inferred
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.finish import Ending, Finisher, FinishReply
 from orchestrator.dispatch.key_request import KeyframeRequests
+from orchestrator.dispatch.label_maps import CameraMask, decode_mask
+from orchestrator.dispatch.latents import Latents, Symbols
+from orchestrator.dispatch.mask_packets import MaskToPack, pack_mask
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.packets import Packets
-from orchestrator.dispatch.reference_cache import ReferenceCache
+from orchestrator.dispatch.sections import Contents, contents_of
 from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Frame, Stream
+from orchestrator.dispatch.suspects import Suspects
 from orchestrator.dispatch.unsealing import Unsealing
 from orchestrator.dispatch.window import SeenWindow
+from orchestrator.dispatch.workers import Workers
 from orchestrator.telemetry.faults import Cause, Faults
 from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _HEAD_BYTES = 256
-_INLINE_SYMBOLS, _INLINE_PIXELS = 1 << 17, 1 << 19  # about a millisecond of decoding or packing
-T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A frame that is believed, with what its bundle decodes of it."""
+
+    packet: FramePacket
+    bundle: Bundle
+    contents: Contents
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A frame with its symbols ``(C, h, w)`` int8, and how long they took."""
+    """A frame with its symbols or the camera's mask, and how long they took.
 
-    packet: FeaturePacket
+    Attributes:
+        audit: symbols of the same picture, where a camera's mask is to be held against them.
+    """
+
+    packet: FramePacket
     bundle: Bundle
-    symbols: NDArray[np.int8]
+    level: int
+    content: Symbols | CameraMask
+    audit: Symbols | None
     stale_at_s: float | None
     decode_s: float
 
@@ -97,13 +108,15 @@ class FramePath:
     ) -> None:
         self.finisher = Finisher(store, settings, faults)
         self.objective = Objective(settings.slo_ms, metrics)
-        self._store, self._batchers, self._pool, self._faults = store, batchers, pool, faults
+        self._store, self._batchers, self._faults = store, batchers, faults
         self._metrics, self._settings = metrics, settings
-        self._consumer, self._packets = consumer, Packets(store, unsealing)
+        self._workers, self._packets = Workers(pool), Packets(store, unsealing)
+        self._suspects = Suspects(store, consumer)
+        self._latents = Latents(store, self._packets, self._workers)
+        self.audits = Audits(self._workers, metrics)
         self._served = {bundle_id: batcher.bundle for bundle_id, batcher in batchers.items()}
         self.control_records = ControlRecords(store)
         self._key_requests = KeyframeRequests(store, self.control_records)
-        self._one_suspect = asyncio.Semaphore(1)
 
     async def live(self, frame: Frame) -> None:
         """One frame, from its entry to its end. Returns when it is no longer held here."""
@@ -125,7 +138,7 @@ class FramePath:
                 decoded = await self._take_up(frame)
             if isinstance(decoded, Ending):
                 return decoded
-            inferred = await self._infer(frame, decoded)
+            inferred = await self._answer(frame, decoded)
             if inferred is None:
                 return Ending.skipped("stale", decoded.packet.identity)
             return await self._pack(frame, decoded, inferred)
@@ -154,30 +167,10 @@ class FramePath:
 
     async def _take_up(self, frame: Frame) -> Decoded | Ending:
         """Admit and decode."""
-        async with self._counted(frame):
-            return await self._decode(frame, *await self._admit(frame))
+        async with self._suspects.counted(frame):
+            return await self._decode(frame, await self._admit(frame))
 
-    @asynccontextmanager
-    async def _counted(self, frame: Frame) -> AsyncIterator[None]:
-        """Work that this frame itself is in, and that could end this process.
-
-        What others took up before without an end is a suspect. Its delivery is counted in Redis before the work, and no
-        longer once it is done: so the waits between, for a batch, a server or its turn, are held against no frame.
-        One suspect is worked on at a time, or those beside it would be counted with it.
-        """
-        if not frame.claimed:
-            yield
-            return
-        async with self._one_suspect:
-            await self._set_deliveries(frame, frame.deliveries)
-            try:
-                yield
-            except (FrameRefused, ServiceError):
-                await self._set_deliveries(frame, frame.deliveries - 1)
-                raise
-            await self._set_deliveries(frame, frame.deliveries - 1)
-
-    async def _admit(self, frame: Frame) -> tuple[FeaturePacket, Bundle]:
+    async def _admit(self, frame: Frame) -> Admitted:
         settings, taken = frame.stream.settings, frame.taken
         data = packet_bytes(frame.entry)
         frame.size_bytes, frame.head = len(data), data[:_HEAD_BYTES]
@@ -190,53 +183,40 @@ class FramePath:
         if frame.deliveries > self._settings.deliveries:
             raise FramePoison(f"taken up {frame.deliveries - 1} times without an end; see the dispatchers' logs")
         bundle = choose_bundle(packet, settings, self._served)
-        if clock_ahead(packet, taken.arrived_ms, settings, self._settings.future_ms):
+        contents = contents_of(packet, bundle)
+        if clock_ahead(packet.head, taken.arrived_ms, settings, self._settings.future_ms):
             self._metrics.clock_future.inc()
             frame.stream.clocks_ahead += 1
-        elif clock_behind(packet, taken.arrived_ms, self._settings.past_ms):
+        elif clock_behind(packet.head, taken.arrived_ms, self._settings.past_ms):
             self._metrics.clock_behind.inc()
         else:
-            self._metrics.took("uplink", (taken.arrived_ms - packet.capture_ms) / 1000)
-        return packet, bundle
+            self._metrics.took("uplink", (taken.arrived_ms - packet.head.capture_ms) / 1000)
+        return Admitted(packet, bundle, contents)
 
-    async def _decode(self, frame: Frame, packet: FeaturePacket, bundle: Bundle) -> Decoded | Ending:
-        """The symbols; or the end of a frame that is stale, or that ended before so that any ending will do."""
-        self._batchers[bundle.id].observe_offered(packet.level)
-        references = frame.stream.references
+    async def _decode(self, frame: Frame, admitted: Admitted) -> Decoded | Ending:
+        """The symbols or the mask; or the end of a frame that is stale, or ended before so that any ending will do."""
+        packet, bundle, contents = admitted.packet, admitted.bundle, admitted.contents
+        if contents.level is not None:
+            self._batchers[bundle.id].observe_offered(contents.level)
         too_old_s = stale_at_s(frame.taken.arrived_s, frame.stream.settings)
         stale = too_old_s is not None and time.monotonic() > too_old_s
         if stale or await self._has_ended(frame.stream, packet.identity):
-            references.postpone(packet)
+            if contents.mask is None:
+                frame.stream.references.postpone(packet)
             return Ending.skipped("stale", packet.identity)
         begun_s = time.monotonic()
-        if packet.kind is PacketKind.PREDICTED and not frame.stream.chain_read and not references.has_reference(packet):
-            await self._resume_chain(frame.stream, bundle)
-        for earlier in references.postponed_for(packet):
-            try:
-                references.remember(earlier, await self._symbols(references, earlier, bundle))
-            except FrameRefused as refusal:
-                raise ReferenceLost(f"frame {packet.sequence} needs {earlier.sequence}, and it has {refusal}") from None
-        symbols = await self._symbols(references, packet, bundle)
-        references.remember(packet, symbols)
-        if frame.stream.settings.policy is Policy.COMPLETE:
-            frame.link = "key" if packet.kind is PacketKind.KEY else "next"
+        content: Symbols | CameraMask
+        audit: Symbols | None = None
+        if contents.mask is None:
+            content = await self._latents.following(frame.stream, packet, bundle)
+            if frame.stream.settings.policy is Policy.COMPLETE:
+                frame.link = "key" if packet.head.kind is PacketKind.KEY else "next"
+        else:
+            content = await decode_mask(contents.mask, self._workers)
+            audit = None if contents.level is None else await self._latents.alone(packet, bundle)
         decode_s = time.monotonic() - begun_s
         self._metrics.took("decode", decode_s)
-        return Decoded(packet, bundle, symbols, too_old_s, decode_s)
-
-    async def _resume_chain(self, stream: Stream, bundle: Bundle) -> None:
-        """Decode again what an earlier owner ended since the last key frame: this one's frames are coded against it."""
-        stream.chain_read = True
-        for data in await self._store.call("LRANGE", stream.keys.chain, 0, -1):
-            try:
-                packet = await self._packets.of_chain(stream, data)
-                if packet.bundle_id != bundle.id:
-                    return
-                stream.references.remember(packet, await self._symbols(stream.references, packet, bundle))
-            except FrameRefused as refusal:
-                _log.warning("chain_broken", stream=stream.id, reason=refusal.reason, detail=str(refusal))
-                return
-            await asyncio.sleep(0)  # other streams' frames come between
+        return Decoded(packet, bundle, contents.level or 0, content, audit, too_old_s, decode_s)
 
     async def _has_ended(self, stream: Stream, identity: FrameIdentity) -> bool:
         """Whether a frame ended before, by what Redis says now: it may have lost its last second since it was read."""
@@ -244,26 +224,39 @@ class FramePath:
             stream.seen = SeenWindow.parse(await self._store.hash_of(stream.keys.seen))
         return stream.seen.has_ended(identity)
 
-    async def _symbols(self, references: ReferenceCache, packet: FeaturePacket, bundle: Bundle) -> NDArray[np.int8]:
-        work = partial(_decode_checked, packet, bundle, references.memory_for(packet))
-        return await self._done(work, packet.shape.symbols, _INLINE_SYMBOLS)
-
-    async def _infer(self, frame: Frame, decoded: Decoded) -> Inferred | None:
-        """The outputs; ``None`` if the frame became stale while it waited."""
-        batcher = self._batchers[decoded.bundle.id]
-        inferred = await batcher.infer(frame.stream, decoded.symbols, decoded.packet.level, decoded.stale_at_s)
+    async def _answer(self, frame: Frame, decoded: Decoded) -> Inferred | None:
+        """The outputs: the camera's, or what Triton makes of the symbols; ``None`` if they became stale meanwhile."""
+        batcher, content = self._batchers[decoded.bundle.id], decoded.content
+        if isinstance(content, CameraMask):
+            frame.camera_mask = True
+            if decoded.audit is not None:
+                until_s = frame.taken.arrived_s + frame.stream.settings.stale_ms / 1000
+                self.audits.begin(frame.stream, batcher, Audited(content, decoded.audit, decoded.level, until_s))
+            return Inferred((content.labels,), 0.0, 0.0)
+        inferred = await batcher.infer(frame.stream, content, decoded.level, decoded.stale_at_s)
         if inferred is not None:
             self._metrics.took("batch", inferred.batch_s)
             self._metrics.took("infer", inferred.infer_s)
         return inferred
 
     async def _pack(self, frame: Frame, decoded: Decoded, inferred: Inferred) -> Ending:
-        redis_s = frame.taken.read_s - frame.taken.arrived_s
-        work = partial(_packed, decoded, inferred, redis_s, frame.size_bytes)
-        async with self._counted(frame):
-            body, pack_s = await self._done(work, inferred.outputs[0].size, _INLINE_PIXELS)
+        labels = inferred.outputs[0]
+        mask = MaskToPack(
+            decoded.packet.head,
+            decoded.bundle,
+            decoded.level,
+            frame.size_bytes,
+            labels,
+            redis_s=frame.taken.read_s - frame.taken.arrived_s,
+            decode_s=decoded.decode_s,
+            batch_s=inferred.batch_s,
+            infer_s=inferred.infer_s,
+        )
+        async with self._suspects.counted(frame):
+            body, pack_s = await self._workers.on_pixels(labels.size, partial(pack_mask, mask))
         self._metrics.took("pack", pack_s)
-        self._batchers[decoded.bundle.id].demand.took(decoded.packet.level, decoded.decode_s + pack_s)
+        if not frame.camera_mask:
+            self._batchers[decoded.bundle.id].demand.took(decoded.level, decoded.decode_s + pack_s)
         return Ending.mask(body, decoded.packet.identity)
 
     async def _end(self, frame: Frame, ending: Ending) -> None:
@@ -295,47 +288,10 @@ class FramePath:
         self.objective.count(frame.stream.settings.policy, ending, took_s * 1000)
         if ending.kind == MASK:
             metrics.took("total", took_s)
+            metrics.masks.labels("camera" if frame.camera_mask else "cloud", group).inc()
         elif ending.kind == b"refused":
             metrics.dead_letters.labels(ending.reason).inc()
             _log.debug("frame_refused", stream=frame.stream.id, reason=ending.reason, detail=ending.detail)
-
-    async def _set_deliveries(self, frame: Frame, deliveries: int) -> None:
-        key = frame.stream.keys.features
-        await self._store.set_deliveries(key, GROUP, self._consumer, frame.entry.id, deliveries)
-
-    async def _done(self, work: Callable[[], T], size: int, inline: int) -> T:
-        """Small work at once, for handing it over costs more than it does; large work in the pool."""
-        if size <= inline:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-
-def _decode_checked(packet: FeaturePacket, bundle: Bundle, memory: Memory | None) -> NDArray[np.int8]:
-    symbols = decode_symbols(packet.payload, packet.shape.as_tuple(), bundle.tables, packet.level, memory)
-    digest = symbol_digest(symbols)
-    if not packet.is_digest(digest):
-        digits, low = packet.digest_bits // 4, digest & ((1 << packet.digest_bits) - 1)
-        raise DigestMismatch(f"symbols with digest {low:0{digits}x}; the camera coded {packet.own_digest:0{digits}x}")
-    return symbols
-
-
-def _packed(decoded: Decoded, inferred: Inferred, redis_s: float, feature_bytes: int) -> tuple[bytes, float]:
-    begun_s = time.monotonic()
-    packet, bundle, labels = decoded.packet, decoded.bundle, inferred.outputs[0]
-    packed, areas = pack_labels(labels), class_areas(labels, len(bundle.manifest.classes))
-    pack_s = time.monotonic() - begun_s
-    spans_s = (redis_s, decoded.decode_s, inferred.batch_s, inferred.infer_s, pack_s)
-    mask = MaskPacket(
-        bundle_id=bundle.id,
-        identity=packet.identity,
-        capture_ms=packet.capture_ms,
-        level=packet.level,
-        feature_bytes=feature_bytes,
-        labels=labels,
-        areas=areas,
-        timings=Timings(*(int(max(0.0, span) * 1e6) for span in spans_s)),
-    )
-    return seal_mask(mask, packed), pack_s
 
 
 def _misplaced(verdict: FinishReply, frame: Frame) -> FrameRefused:

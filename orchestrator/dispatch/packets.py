@@ -1,9 +1,9 @@
-"""From an entry's bytes to a packet that is believed, in either format.
+"""From an entry's bytes to a packet that is believed: whichever format travelled, a :class:`FramePacket`.
 
 ::
 
-    bytes ─┬─ format 1 ─ parse ────────────────────────────────────────┬─ open the seal ─► packet
-           └─ format 2 ─ parse ─ its context: carried, known, in Redis ┘
+    bytes ─┬─ format 1 ─ parse ───────────────── open the seal ─ in a context of its own ──┬─► packet
+           └─ format 2 ─ parse ─ its context: carried, known, in Redis ─ open the seal ────┘
                                  └─ none of them: context_lost
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from narrows.contract.wire.feature import FeaturePacket
 from narrows.contract.wire.frame_packet import Envelope, FramePacket
-from narrows.contract.wire.frame_packet.feature import as_feature
+from narrows.contract.wire.frame_packet.feature import of_feature
 from narrows.contract.wire.frame_packet.header import is_frame_packet
 from narrows.runtime.redis.store import Store
 from orchestrator.dispatch.stream import Frame, Stream
@@ -24,35 +24,28 @@ class Packets:
     def __init__(self, store: Store, unsealing: Unsealing) -> None:
         self._store, self._unsealing = store, unsealing
 
-    async def of(self, frame: Frame, data: bytes) -> FeaturePacket:
+    async def of(self, frame: Frame, data: bytes) -> FramePacket:
         """A frame's packet. Its identity, and the context that it carried, are in the frame once they are believed.
 
         Raises:
             FrameRefused: by name.
             ServiceError: Redis is away.
         """
-        found = await self._opened(frame.stream, data)
-        if isinstance(found, FeaturePacket):
-            frame.identity = found.identity
-            return found
-        frame.identity = found.head.identity
-        if found.head.carries_context:
+        found = await self.of_chain(frame.stream, data)
+        frame.identity = found.identity
+        if is_frame_packet(data) and found.head.carries_context:
             frame.context = found.head.context.encoded
-        return as_feature(found)
+        return found
 
-    async def of_chain(self, stream: Stream, data: bytes) -> FeaturePacket:
+    async def of_chain(self, stream: Stream, data: bytes) -> FramePacket:
         """A packet that ended before.
 
         Raises:
             FrameRefused: by name.
             ServiceError: Redis is away.
         """
-        found = await self._opened(stream, data)
-        return found if isinstance(found, FeaturePacket) else as_feature(found)
-
-    async def _opened(self, stream: Stream, data: bytes) -> FeaturePacket | FramePacket:
         if not is_frame_packet(data):
-            return self._unsealing.opened(FeaturePacket.parse(data), stream.id)
+            return of_feature(self._unsealing.opened(FeaturePacket.parse(data), stream.id))
         envelope = Envelope.parse(data)
         if envelope.context is None and stream.contexts.wants_reading(envelope.context_id):
             stream.contexts.restore(await self._store.call("LRANGE", stream.keys.contexts, 0, -1), stream.id)

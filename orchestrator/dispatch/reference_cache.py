@@ -1,4 +1,7 @@
-"""The last few frames of a stream, decoded or not: what its P packets are coded against."""
+"""The last few latents of a stream, decoded or not: what its P packets are coded against.
+
+Each packet here holds one section, a latent.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,15 @@ from numpy.typing import NDArray
 
 from narrows.contract.codec import Memory, remember
 from narrows.contract.errors import ReferenceLost
-from narrows.contract.wire.feature import FeaturePacket, FrameIdentity, PacketKind
+from narrows.contract.wire.feature import FrameIdentity, PacketKind
+from narrows.contract.wire.frame_packet import FramePacket
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
     """A frame with what is remembered after it ``(C, h, w)``; ``None`` as long as nobody wanted its symbols."""
 
-    packet: FeaturePacket
+    packet: FramePacket
     memory: Memory | None
 
 
@@ -31,7 +35,7 @@ class ReferenceCache:
         self._keep = keep
         self._references: OrderedDict[FrameIdentity, Plane] = OrderedDict()
 
-    def remember(self, packet: FeaturePacket, symbols: NDArray[np.int8]) -> None:
+    def remember(self, packet: FramePacket, symbols: NDArray[np.int8]) -> None:
         """Keep what a frame's symbols ``(C, h, w)`` int8, whose digest was checked, make of its reference's memory.
 
         Raises:
@@ -39,30 +43,30 @@ class ReferenceCache:
         """
         self._put(Plane(packet, remember(symbols, self.memory_for(packet))))
 
-    def postpone(self, packet: FeaturePacket) -> None:
+    def postpone(self, packet: FramePacket) -> None:
         """Keep a frame undecoded, unless its symbols are here already."""
         known = self._references.get(packet.identity)
         if known is None or known.memory is None:
             self._put(Plane(packet, None))
 
-    def postponed_for(self, packet: FeaturePacket) -> list[FeaturePacket]:
+    def postponed_for(self, packet: FramePacket) -> list[FramePacket]:
         """What must be decoded before ``packet`` can be, in that order.
 
         Raises:
             ReferenceLost: as :meth:`memory_for`, for ``packet`` or for one before it.
         """
-        first: list[FeaturePacket] = []
+        first: list[FramePacket] = []
         plane = self._reference(packet)
         while plane is not None and plane.memory is None:
             first.append(plane.packet)
             plane = self._reference(plane.packet)
         return first[::-1]
 
-    def has_reference(self, packet: FeaturePacket) -> bool:
+    def has_reference(self, packet: FramePacket) -> bool:
         """Whether the frame that a P packet is coded against is here."""
-        return packet.reference in self._references
+        return packet.head.reference in self._references
 
-    def memory_for(self, packet: FeaturePacket) -> Memory | None:
+    def memory_for(self, packet: FramePacket) -> Memory | None:
         """The memory that a packet is coded with; ``None`` for a K packet.
 
         Raises:
@@ -77,15 +81,22 @@ class ReferenceCache:
         while len(self._references) > self._keep:
             self._references.popitem(last=False)
 
-    def _reference(self, packet: FeaturePacket) -> Plane | None:
-        if packet.kind is PacketKind.KEY:
+    def _reference(self, packet: FramePacket) -> Plane | None:
+        head = packet.head
+        if head.kind is PacketKind.KEY:
             return None
-        sequence = packet.reference.sequence
-        plane = self._references.get(packet.reference)
+        own, before = head.sequence, head.reference.sequence
+        plane = self._references.get(head.reference)
         if plane is None:
-            raise ReferenceLost(
-                f"frame {packet.sequence} is coded against {sequence}, which is not here; a key is asked for"
-            )
-        if not packet.may_follow(plane.packet):
-            raise ReferenceLost(f"frame {packet.sequence} is coded against another {sequence} than came here")
+            raise ReferenceLost(f"frame {own} is coded against {before}, which is not here; a key is asked for")
+        if not _may_follow(packet, plane.packet):
+            raise ReferenceLost(f"frame {own} is coded against another {before} than came here")
         return plane
+
+
+def _may_follow(packet: FramePacket, reference: FramePacket) -> bool:
+    """Whether a P packet may be coded against this one, by all that it says of its reference."""
+    own, other = packet.head.context, reference.head.context
+    named = packet.sections[0].reference_digest
+    alike = (own.bundle_id, own.cut, own.sections) == (other.bundle_id, other.cut, other.sections)
+    return alike and (named is None or reference.sections[0].is_digest(named))

@@ -139,6 +139,7 @@ class Frame:
         identity: known once its packet is parsed.
         context: that its packet carried, once the packet is believed.
         link: ``key`` or ``next`` once it was decoded and others of a `complete` stream may be coded against it.
+        camera_mask: the camera made its mask itself.
     """
 
     stream: Stream
@@ -149,6 +150,7 @@ class Frame:
     in_line: asyncio.Event = field(default_factory=asyncio.Event)
     identity: FrameIdentity | None = None
     link: str = ""
+    camera_mask: bool = False
     context: bytes = b""
     size_bytes: int = 0
     head: bytes = b""

@@ -18,7 +18,18 @@ _BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 MOST_GROUPS = 64
 RECORDS = ("fence", "window")
 LOOPS = (
-    *("batches", "decoders", "discovery", "finishing", "handing over", "health", "housekeeping", "keys", "leases"),
+    *(
+        "audits",
+        "batches",
+        "decoders",
+        "discovery",
+        "finishing",
+        "handing over",
+        "health",
+        "housekeeping",
+        "keys",
+        "leases",
+    ),
     *("names of servers", "rates", "reading", "reporting", "servers", "servers in Redis"),
 )
 OTHER_GROUPS = "other"
@@ -91,8 +102,12 @@ class Metrics:
         )
         self.records_refused = counter("narrows_records_refused_total", "Records in Redis that are no such", ["record"])
         self.build_info = gauge("narrows_build_info", "Always 1", ["version"])
+        self._declare_camera_masks()
         ProcessCollector(registry=self.registry)
         self._groups: set[str] = set()
+        self._begin_at_0()
+
+    def _begin_at_0(self) -> None:
         for reason in refusal_reasons():
             self.dead_letters.labels(reason)
         for loop in LOOPS:
@@ -101,6 +116,20 @@ class Metrics:
             self.records_refused.labels(record)
         for service in ("redis", "triton"):
             self.service_errors.labels(service)
+
+    def _declare_camera_masks(self) -> None:
+        counter = partial(Counter, registry=self.registry)
+        self.masks = counter("narrows_masks_total", "Masks by who made them: camera or cloud", ["made_by", "group"])
+        self.audits = counter(
+            "narrows_audits_total",
+            "Cameras' masks to hold against the cloud's: compared, or dropped",
+            ["group", "outcome"],
+        )
+        self.audited_pixels = counter(
+            "narrows_audited_pixels_total",
+            "Pixels of cameras' masks, by whether the cloud's agree",
+            ["group", "agrees"],
+        )
 
     def crashed(self, loop: str) -> None:
         """An error that nobody foresaw ended a turn of a loop."""
@@ -116,6 +145,12 @@ class Metrics:
         self.frames.labels("mask", "", label)
         self.frames.labels("skipped", "stale", label)
         self.lost_frames.labels(label)
+        for made_by in ("camera", "cloud"):
+            self.masks.labels(made_by, label)
+        for outcome in ("compared", "dropped"):
+            self.audits.labels(label, outcome)
+        for agrees in ("yes", "no"):
+            self.audited_pixels.labels(label, agrees)
         self.trimmed.labels(label)
         return label
 

@@ -30,7 +30,7 @@ from narrows.contract.codec import CodingTables
 from narrows.contract.codec.label_tables import LabelTables
 from narrows.contract.errors import BundleError, BundleUnknown, ShapeMismatch
 from narrows.contract.outputs import Output
-from narrows.contract.wire.feature import FeaturePacket
+from narrows.contract.wire.feature import FeaturePacket, LatentShape
 
 _HASH_BLOCK = 1 << 20
 
@@ -156,14 +156,22 @@ class Bundle:
         """
         if packet.bundle_id != self.id:
             raise BundleUnknown(f"the packet was made with bundle {format_id(packet.bundle_id)}, not {self.hex_id}")
+        self.check_latent(packet.cut, packet.shape, packet.level)
+
+    def check_latent(self, cut: int, shape: LatentShape, level: int) -> None:
+        """Refuse a latent that this bundle cannot decode.
+
+        Raises:
+            ShapeMismatch: its shape, level or cut is not one of this bundle's.
+        """
         cuts = self.manifest.cuts
-        if packet.cut >= len(cuts):
-            raise ShapeMismatch(f"cut {packet.cut}; the bundle's cuts are {_listed(cuts)}")
-        latent = cuts[packet.cut].latent
-        if packet.shape != latent:
-            raise ShapeMismatch(f"shape {packet.shape.as_tuple()}; the bundle has {latent.as_tuple()}")
-        if packet.level >= len(self.manifest.levels):
-            raise ShapeMismatch(f"rate level {packet.level}; the bundle has {len(self.manifest.levels)}")
+        if cut >= len(cuts):
+            raise ShapeMismatch(f"cut {cut}; the bundle's cuts are {_listed(cuts)}")
+        latent = cuts[cut].latent
+        if shape != latent:
+            raise ShapeMismatch(f"shape {shape.as_tuple()}; the bundle has {latent.as_tuple()}")
+        if level >= len(self.manifest.levels):
+            raise ShapeMismatch(f"rate level {level}; the bundle has {len(self.manifest.levels)}")
 
 
 def _decoder_entry(manifest: Manifest, heads: Heads) -> FileEntry:

@@ -7,7 +7,7 @@ from narrows.contract.codec.cost import ideal_bits
 from narrows.contract.codec.counting import count_tables
 from narrows.contract.codec.label_counting import count_label_tables
 from narrows.contract.codec.label_tables import LabelTables, general_label_tables
-from narrows.contract.codec.labels import decode_labels, encode_labels
+from narrows.contract.codec.labels import decode_labels, encode_labels, label_digest
 from narrows.contract.codec.symbols import Memory, decode_symbols, encode_symbols, quantise, remember, symbol_digest
 from narrows.contract.codec.tables import CodingTables
 
@@ -23,6 +23,7 @@ __all__ = [
     "encode_symbols",
     "general_label_tables",
     "ideal_bits",
+    "label_digest",
     "quantise",
     "remember",
     "symbol_digest",

@@ -14,6 +14,8 @@ Example:
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 
 from narrows.contract.codec import label_layout as layout
@@ -52,6 +54,11 @@ def decode_labels(
     if (wrong := tables.native.decode(payload, labels, many)) is not None:
         raise PayloadUndecodable(f"a label map's payload of {len(payload)} bytes for shape {shape} {wrong}")
     return labels
+
+
+def label_digest(labels: Labels) -> int:
+    """CRC-32 of the labels in C order: what a section's digest is the lower bits of."""
+    return zlib.crc32(np.ascontiguousarray(labels).data)
 
 
 def check_map(labels: Labels, many: int) -> None:

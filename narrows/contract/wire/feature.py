@@ -35,7 +35,7 @@ SCHEMA_VERSION = 1
 HEADER_BYTES = 48
 MAX_PACKET_BYTES = 1 << 20
 MAX_SYMBOLS = 1 << 22
-_DIGEST_BITS = 32
+DIGEST_BITS = 32
 _COVERED = struct.Struct("<BBBBQQIIHBBIII")
 _CRC = struct.Struct("<I")
 _CRC_OFFSET = HEADER_BYTES - _CRC.size
@@ -89,7 +89,6 @@ class FeaturePacket:
         reference_distance: for P, how many sequences back the reference lies (1-255); else 0.
         reference_digest: for P, the digest of the reference's symbols; else 0.
         cipher, key_id: both 0 for an open payload.
-        digest_bits: how many low bits of its digest travelled: 24 in format 2, which names no reference's digest.
     """
 
     bundle_id: int
@@ -106,26 +105,11 @@ class FeaturePacket:
     cut: int = 0
     cipher: int = 0
     key_id: int = 0
-    digest_bits: int = _DIGEST_BITS
 
     @property
     def identity(self) -> FrameIdentity:
         """The frame's identity within its stream."""
         return FrameIdentity(self.epoch, self.sequence)
-
-    @property
-    def reference(self) -> FrameIdentity:
-        """The frame that a P packet is coded against."""
-        return FrameIdentity(self.epoch, self.sequence - self.reference_distance)
-
-    def is_digest(self, digest: int) -> bool:
-        """Whether its symbols may have this digest."""
-        return (self.own_digest ^ digest) & ((1 << self.digest_bits) - 1) == 0
-
-    def may_follow(self, reference: FeaturePacket) -> bool:
-        """Whether a P packet may be coded against this one, by all that it says of its reference."""
-        same = (self.bundle_id, self.level, self.cut) == (reference.bundle_id, reference.level, reference.cut)
-        return same and (self.digest_bits < _DIGEST_BITS or reference.is_digest(self.reference_digest))
 
     def associated_data(self) -> bytes:
         """The 44 header bytes before the CRC, which a seal authenticates.
@@ -135,8 +119,6 @@ class FeaturePacket:
         """
         _check_kind(self.kind, self.sequence, self.reference_distance, self.reference_digest)
         _check_seal(self.cipher, self.key_id)
-        if self.digest_bits != _DIGEST_BITS:
-            raise FieldInvalid(f"a digest of {self.digest_bits} bits; format 1 has {_DIGEST_BITS}")
         shape = self.shape
         if not (0 < shape.channels <= 1024 and 0 < shape.height <= 2048 and 0 < shape.width <= 2048):
             raise FieldInvalid(f"shape {shape.as_tuple()} does not fit 10 + 11 + 11 bits")

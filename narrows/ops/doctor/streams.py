@@ -35,6 +35,10 @@ _BUNDLE = re.compile(r"\bbundle ([0-9a-f]{16})\b")
 _REMEDIES = {
     "unknown_bundle": "serve it (`narrows orchestrate --bundle`), or give the cameras the bundle that is served",
     "shape_mismatch": "give the cameras the bundle's own encoder again",
+    "sections": "upgrade the dispatchers before the cameras, or let the cameras send features",
+    "no_camera_decoder": "let these cameras send features, or give them a bundle with a decoder for cameras",
+    "unknown_label_table": "give the cameras the bundle's own label tables again",
+    "predicted_label_map": "report the camera's program: label maps are sent as K packets",
     "clock_future": "set the cameras' clocks (NTP)",
     "schema_version": "upgrade the dispatchers before the cameras",
     "reference_lost": "nothing if they are few: a key frame was asked for; else look for dropped packets",

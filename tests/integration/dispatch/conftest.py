@@ -3,19 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle, InputSpec, Manifest, RateLevel
-from narrows.contract.codec import count_tables, remember
+from narrows.contract.bundle.manifest import CAMERA_DECODER, FileEntry
+from narrows.contract.codec import LabelTables, count_label_tables, count_tables, remember
 from narrows.contract.codec.counting import Moments
 from narrows.contract.wire.keys import GROUP
 from narrows.runtime.redis.store import ReplyRefused
 from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
 from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.servers import LocalRedis
-from tests.integration.dispatch.rig import CLASSES, LATENT, QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start
+from tests.integration.dispatch.mask_camera import MakeMaskCamera, MaskCamera
+from tests.integration.dispatch.rig import CLASSES, LATENT, QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, rule
 
 
 @pytest.fixture(scope="session")
@@ -54,9 +58,24 @@ def bundle() -> Bundle:
     return make_bundle()
 
 
-def make_bundle() -> Bundle:
+@pytest.fixture(scope="session")
+def masking() -> Bundle:
+    """A bundle with a decoder for cameras, and label tables of its own."""
+    return replace(make_bundle({CAMERA_DECODER: FileEntry("0" * 64, 1)}), id=0xCAFE, label_tables=own_tables())
+
+
+def own_tables() -> LabelTables:
+    """Tables that are not the general ones."""
+    return count_label_tables([[rule(plane, 0)] for plane in _planes()], CLASSES)
+
+
+def _planes() -> NDArray[np.int8]:
+    return np.random.default_rng(0).integers(-3, 4, (6, *LATENT.as_tuple())).astype(np.int8)
+
+
+def make_bundle(files: dict[str, FileEntry] | None = None) -> Bundle:
     """A bundle without networks: the decoder by rule needs none."""
-    planes = np.random.default_rng(0).integers(-3, 4, (6, *LATENT.as_tuple())).astype(np.int8)
+    planes = _planes()
     tables = count_tables(
         [planes, planes // 2],
         [Moments(planes, remember(planes[::-1])), Moments(planes // 2, remember(planes[::-1] // 2))],
@@ -66,13 +85,13 @@ def make_bundle() -> Bundle:
         version="1",
         classes=tuple("abcde"),
         palette=((0, 0, 0),) * CLASSES,
-        input=InputSpec(32, 24, 0.0, 1.0),
+        input=InputSpec(16, 12, 0.0, 1.0),
         latent=LATENT,
         levels=(RateLevel((1.0,) * 4, 1.0), RateLevel((0.5,) * 4, 0.5)),
         coding_order="channel, row, column",
         licence="none",
         provenance="made for a test",
-        files={},
+        files=files or {},
     )
     return Bundle(folder=None, id=0xFEED, manifest=manifest, tables=tables)  # type: ignore[arg-type]
 
@@ -85,6 +104,11 @@ def decoder() -> RuleDecoder:
 @pytest.fixture
 def camera(store: Store, bundle: Bundle) -> MakeCamera:
     return lambda stream="cam-1", **fields: Camera(store, bundle, stream, **fields)
+
+
+@pytest.fixture
+def masker(store: Store, masking: Bundle) -> MakeMaskCamera:
+    return lambda stream="cam-1", **fields: MaskCamera(store, masking, stream, **fields)
 
 
 @asynccontextmanager
@@ -105,6 +129,7 @@ def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store:
         *,
         with_decoder: RuleDecoder | None = None,
         keys: KeySettings = KeySettings(),  # noqa: B008 - frozen
+        serving: Bundle = bundle,
     ) -> AsyncIterator[Dispatcher]:
         own_store = Store.connect(server.url)
         used = with_decoder or decoder
@@ -112,7 +137,7 @@ def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store:
         async def connect() -> Connected:
             return Connected(used)
 
-        served = {bundle.id: (bundle, connect)}
+        served = {serving.id: (serving, connect)}
         stop = asyncio.Event()
         async with closing(own_store):
             dispatcher = await Dispatcher.create(own_store, served, settings, shards=SHARDS, keys=keys)

@@ -11,7 +11,7 @@ from edge_client.encode.writing import PacketWriter
 from narrows.contract.seal import Keyring, seal_frame
 from narrows.contract.seal.key_folder import KeyFolder
 from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, MaskPacket, Refusal
-from narrows.contract.wire.frame_packet import FramePacket, LabelMap, PacketContext, Section, SectionLayout
+from narrows.contract.wire.frame_packet import FramePacket, LabelMap, PacketContext, Section, SectionLayout, Tensor
 from narrows.contract.wire.frame_packet.feature import Origin, as_frame, beginning_with
 from narrows.contract.wire.frame_packet.header import is_frame_packet
 from orchestrator.dispatch import Store
@@ -138,14 +138,14 @@ async def test_a_packet_of_other_sections_has_a_place_and_is_refused_by_name(
 ) -> None:
     cam = camera()
     first = short([cam.packet()])[0]
-    context = replace(first.head.context, sections=(*first.head.context.sections, SectionLayout(LabelMap(4, 4, 2))))
-    both = FramePacket(replace(first.head, context=context), (*first.sections, Section(0, b"labels")))
+    context = replace(first.head.context, sections=(*first.head.context.sections, SectionLayout(Tensor((4, 4), 2))))
+    both = FramePacket(replace(first.head, context=context), (*first.sections, Section(0, b"values")))
     async with dispatching():
         await cam.send(both.to_bytes(), cam.packet())
-        await cam.ended(refused=1, mask=1, **{"refused:shape_mismatch": 1})
+        await cam.ended(refused=1, mask=1, **{"refused:sections": 1})
     refusal = next(each for each in await cam.outcomes() if isinstance(each, Refusal))
     assert refusal.identity == first.head.identity
-    assert "Latent, LabelMap" in refusal.detail
+    assert "Latent, Tensor" in refusal.detail
 
 
 async def test_wrong_symbols_are_a_digest_mismatch_though_less_of_the_digest_travels(

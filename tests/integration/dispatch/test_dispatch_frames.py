@@ -31,8 +31,8 @@ async def test_every_frame_ends_in_the_mask_of_its_symbols_in_order(camera: Make
 async def test_large_frames_are_decoded_and_packed_beside_the_loop(
     camera: MakeCamera, dispatching: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.dispatch.frame_path._INLINE_SYMBOLS", 0)
-    monkeypatch.setattr("orchestrator.dispatch.frame_path._INLINE_PIXELS", 0)
+    monkeypatch.setattr("orchestrator.dispatch.workers._INLINE_SYMBOLS", 0)
+    monkeypatch.setattr("orchestrator.dispatch.workers._INLINE_PIXELS", 0)
     cam = camera()
     async with dispatching():
         await cam.frames(12)

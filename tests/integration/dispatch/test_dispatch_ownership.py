@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from narrows.contract.bundle import Bundle
-from narrows.contract.wire import FeaturePacket, FrameIdentity, MaskPacket, Refusal, ShardKeys
+from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal, ShardKeys
 from narrows.contract.wire.keys import DISPATCHERS_KEY, GROUP
 from narrows.runtime.redis.store import RawEntry, ReplyRefused, pairs
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.dispatch.finish import Ending, FinishReply
-from orchestrator.dispatch.frame_path import FramePath
+from orchestrator.dispatch.frame_path import Admitted, FramePath
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.stream import Frame
@@ -141,7 +140,7 @@ async def test_a_frame_that_kills_whoever_packs_its_mask_is_poison(
     packs: list[Frame] = []
 
     async def never_ends(_path: FramePath, frame: Frame, *_: object) -> Ending:
-        async with _path._counted(frame):
+        async with _path._suspects.counted(frame):
             packs.append(frame)
             await asyncio.Event().wait()
         raise AssertionError
@@ -163,7 +162,7 @@ async def test_a_frame_that_crashes_its_handler_is_poison_after_three_tries_and_
     async with dispatching() as dispatcher:
         admit = dispatcher._path._admit
 
-        async def crash(frame: Frame) -> tuple[FeaturePacket, Bundle]:
+        async def crash(frame: Frame) -> Admitted:
             if frame.stream.id == "cam" and frame.deliveries <= 3:
                 crashes.append(frame.deliveries)
                 raise ZeroDivisionError

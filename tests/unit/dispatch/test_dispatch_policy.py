@@ -1,6 +1,7 @@
 """The pure decisions of dispatch: shares, gaps, admission, staleness, references, the install record."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,8 @@ from narrows.contract.wire import (
     StreamSettings,
     shard_of,
 )
+from narrows.contract.wire.frame_packet import FrameHead, FramePacket
+from narrows.contract.wire.frame_packet.feature import of_feature
 from narrows.runtime.listening import parse_address
 from narrows.runtime.redis.store import RawEntry
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, clock_behind, packet_bytes, stale_at_s
@@ -136,27 +139,38 @@ def test_an_entry_that_was_left_unread_is_too_large() -> None:
 
 def test_a_bundle_that_is_not_served_is_unknown_and_the_message_says_what_is() -> None:
     with pytest.raises(BundleUnknown, match="0000000000000001 is not served"):
-        choose_bundle(PACKET, StreamSettings(), {})
+        choose_bundle(of_feature(PACKET), StreamSettings(), {})
 
 
 @pytest.mark.parametrize(("ahead_ms", "ahead"), [(-(10**9), False), (5000, False), (5001, True)])
 def test_a_clock_is_ahead_beyond_five_seconds(ahead_ms: int, ahead: bool) -> None:  # noqa: FBT001
     packet = replace(PACKET, capture_ms=10**10 + ahead_ms)
-    assert clock_ahead(packet, 10**10, StreamSettings(), 5000) is ahead
+    assert clock_ahead(of_feature(packet).head, 10**10, StreamSettings(), 5000) is ahead
     if ahead:
         with pytest.raises(ClockInFuture, match="NTP"):
-            clock_ahead(packet, 10**10, StreamSettings(refuse_future_clock=True), 5000)
+            clock_ahead(of_feature(packet).head, 10**10, StreamSettings(refuse_future_clock=True), 5000)
 
 
 @pytest.mark.parametrize(("captured_ms", "behind"), [(0, True), (1, True), (10**10 - 60_001, True), (10**10, False)])
 def test_a_capture_time_is_no_measure_of_the_uplink_beyond_a_minute(captured_ms: int, behind: bool) -> None:  # noqa: FBT001
-    assert clock_behind(replace(PACKET, capture_ms=captured_ms), 10**10, 60_000) is behind
-    assert not clock_behind(replace(PACKET, capture_ms=10**10 - 60_000), 10**10, 60_000)
+    assert clock_behind(_head(captured_ms), 10**10, 60_000) is behind
+    assert not clock_behind(_head(10**10 - 60_000), 10**10, 60_000)
+
+
+def _head(capture_ms: int) -> FrameHead:
+    return of_feature(replace(PACKET, capture_ms=capture_ms)).head
 
 
 def test_only_realtime_frames_become_stale() -> None:
     assert stale_at_s(1.0, StreamSettings(stale_ms=500)) == 1.5
     assert stale_at_s(1.0, StreamSettings(policy=Policy.COMPLETE, stale_ms=500)) is None
+
+
+def _frame(sequence: int, back: int = 0, **changes: Any) -> FramePacket:
+    """A K packet of that sequence with the digest ``own_digest``; with ``back`` a P packet coded so far back."""
+    if back:
+        changes |= {"kind": PacketKind.PREDICTED, "reference_distance": back}
+    return of_feature(replace(PACKET, sequence=sequence, **changes))
 
 
 def _same(memory: Memory | None, wanted: Memory) -> bool:
@@ -165,45 +179,33 @@ def _same(memory: Memory | None, wanted: Memory) -> bool:
 
 def test_a_reference_is_found_among_the_last_few_planes_only() -> None:
     references = ReferenceCache(keep=2)
-    key = replace(PACKET, kind=PacketKind.KEY)
+    key, follower = _frame(10), _frame(11, 1, reference_digest=5)
     references.remember(key, PLANE)
-    follower = replace(PACKET, sequence=11, kind=PacketKind.PREDICTED, reference_distance=1, reference_digest=5)
     assert references.memory_for(key) is None
     assert _same(references.memory_for(follower), remember(PLANE))
-    for wrong in (replace(follower, reference_digest=6), replace(follower, level=1), replace(follower, epoch=3)):
+    for wrong in ({"reference_digest": 6}, {"level": 1}, {"epoch": 3}, {"cut": 1}, {"bundle_id": 2}):
         with pytest.raises(ReferenceLost):
-            references.memory_for(wrong)
+            references.memory_for(_frame(11, 1, **({"reference_digest": 5} | wrong)))
     for sequence in (11, 12):
-        references.remember(replace(key, sequence=sequence), PLANE)
+        references.remember(_frame(sequence), PLANE)
     with pytest.raises(ReferenceLost):
         references.memory_for(follower)
 
 
 def test_what_is_remembered_goes_on_from_the_reference_also_when_a_frame_comes_again() -> None:
     references, other = ReferenceCache(keep=4), np.roll(PLANE, 1, axis=2)
-    key = replace(PACKET, kind=PacketKind.KEY)
-    follower = replace(
-        PACKET, sequence=11, kind=PacketKind.PREDICTED, reference_distance=1, reference_digest=5, own_digest=6
-    )
-    last = replace(follower, sequence=12, reference_digest=6)
+    follower = _frame(11, 1, reference_digest=5, own_digest=6)
+    last = _frame(12, 1, reference_digest=6)
     for _ in range(2):
-        references.remember(key, PLANE)
+        references.remember(_frame(10), PLANE)
         references.remember(follower, other)
         assert _same(references.memory_for(last), remember(other, remember(PLANE)))
 
 
 def test_what_came_too_late_is_decoded_when_a_later_frame_wants_it_and_only_then() -> None:
     references = ReferenceCache(keep=4)
-    key = replace(PACKET, kind=PacketKind.KEY)
-    late = replace(
-        PACKET,
-        sequence=11,
-        kind=PacketKind.PREDICTED,
-        reference_distance=1,
-        reference_digest=key.own_digest,
-        own_digest=6,
-    )
-    wanted = replace(late, sequence=12, reference_digest=6, own_digest=7)
+    key, late = _frame(10), _frame(11, 1, reference_digest=5, own_digest=6)
+    wanted = _frame(12, 1, reference_digest=6, own_digest=7)
     references.postpone(key)
     references.postpone(late)
     assert references.postponed_for(key) == []
@@ -213,7 +215,7 @@ def test_what_came_too_late_is_decoded_when_a_later_frame_wants_it_and_only_then
     assert references.postponed_for(wanted) == [late]
     assert _same(references.memory_for(late), remember(PLANE))
     with pytest.raises(ReferenceLost):
-        references.postponed_for(replace(wanted, reference_digest=8))
+        references.postponed_for(_frame(12, 1, reference_digest=8, own_digest=7))
 
 
 def test_a_stream_floods_while_most_of_it_is_skipped() -> None:

@@ -1,11 +1,11 @@
-"""A frame of one latent in either format: what coders make and decoders take is a :class:`FeaturePacket`."""
+"""A frame of one latent in either format: coders make a `FeaturePacket`, decoders take a `FramePacket`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from narrows.contract.errors import ShapeMismatch
-from narrows.contract.wire.feature import FeaturePacket
+from narrows.contract.wire.feature import DIGEST_BITS as FEATURE_DIGEST_BITS
+from narrows.contract.wire.feature import FeaturePacket, PacketKind
 from narrows.contract.wire.frame_packet.content import Latent
 from narrows.contract.wire.frame_packet.context import PacketContext
 from narrows.contract.wire.frame_packet.header import FrameHead
@@ -47,28 +47,9 @@ def as_frame(packet: FeaturePacket, context: PacketContext) -> FramePacket:
     return FramePacket(head, (Section(packet.own_digest & (1 << DIGEST_BITS) - 1, packet.payload),))
 
 
-def as_feature(packet: FramePacket) -> FeaturePacket:
-    """The frame of a packet of format 2 that holds one latent.
-
-    Raises:
-        ShapeMismatch: it holds something else: no bundle of this build decodes it.
-    """
-    head, context = packet.head, packet.head.context
-    layout, section = context.sections[0], packet.sections[0]
-    if len(context.sections) > 1 or not isinstance(layout.content, Latent):
-        kinds = ", ".join(type(each.content).__name__ for each in context.sections)
-        raise ShapeMismatch(f"sections {kinds}; the bundles here decode one latent")
-    return FeaturePacket(
-        bundle_id=context.bundle_id,
-        epoch=context.epoch,
-        sequence=head.sequence,
-        capture_ms=head.capture_ms,
-        level=layout.level,
-        shape=layout.content.shape,
-        own_digest=section.digest,
-        payload=section.payload,
-        kind=head.kind,
-        reference_distance=head.reference_distance,
-        cut=context.cut,
-        digest_bits=DIGEST_BITS,
-    )
+def of_feature(packet: FeaturePacket) -> FramePacket:
+    """An open packet of format 1 as those who decode see it: in a context of its own, with the digests that it has."""
+    context = beginning_with(packet, Origin())
+    head = FrameHead(context, packet.sequence, packet.capture_ms, packet.kind, packet.reference_distance)
+    named = packet.reference_digest if packet.kind is PacketKind.PREDICTED else None
+    return FramePacket(head, (Section(packet.own_digest, packet.payload, FEATURE_DIGEST_BITS, named),))

@@ -62,6 +62,11 @@ class FrameHead:
         return FrameIdentity(self.context.epoch, self.sequence)
 
     @property
+    def reference(self) -> FrameIdentity:
+        """The frame that a P packet is coded against."""
+        return FrameIdentity(self.context.epoch, self.sequence - self.reference_distance)
+
+    @property
     def carries_context(self) -> bool:
         """Whether the context travels with it: it is the frame that the context begins with."""
         return self.sequence == self.context.sequence

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 
 from narrows.contract.errors import FieldInvalid, PacketCorrupt, PacketTooLarge, PacketTruncated
-from narrows.contract.wire.feature import MAX_PACKET_BYTES
+from narrows.contract.wire.feature import MAX_PACKET_BYTES, FrameIdentity
 from narrows.contract.wire.frame_packet.header import FrameHead
 from narrows.contract.wire.frame_packet.section import Section, read_body, write_body
 
@@ -26,6 +26,11 @@ class FramePacket:
 
     head: FrameHead
     sections: tuple[Section, ...]
+
+    @property
+    def identity(self) -> FrameIdentity:
+        """The frame's identity within its stream."""
+        return self.head.identity
 
     def body(self) -> bytes:
         """What is covered by the CRC, or hidden by a seal.

@@ -72,12 +72,20 @@ class Section:
     """A section of one frame.
 
     Attributes:
-        digest: the low 24 bits of the CRC-32 of its symbols, as its kind defines them.
+        digest: the low bits of the CRC-32 of its symbols, as its kind defines them.
         payload: what its coder wrote, at least one byte.
+        digest_bits: how many of them travelled: 24; in packet format 1, 32.
+        reference_digest: of the symbols that a P packet is coded against; ``None``: not said, as in format 2.
     """
 
     digest: int
     payload: bytes
+    digest_bits: int = DIGEST_BITS
+    reference_digest: int | None = None
+
+    def is_digest(self, digest: int) -> bool:
+        """Whether its symbols may have this digest."""
+        return (self.digest ^ digest) & ((1 << self.digest_bits) - 1) == 0
 
 
 def check_layouts(layouts: Sequence[SectionLayout]) -> None:

@@ -1,0 +1,95 @@
+"""Audited frames: a camera's own mask held against the mask that its latent makes here.
+
+::
+
+    latent, label map ─┬─ the camera's mask ─► published at once
+                       └─ symbols ─ batcher ─► the cloud's mask ─ divided as the camera's ─► pixels that differ
+
+The comparison changes nothing for the frame: where Triton is away or late it is dropped, and counted as that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from narrows.contract.errors import FrameRefused
+from narrows.contract.outputs.labels.scaling import divide_labels
+from narrows.runtime.cancelling import cancel_all
+from orchestrator.dispatch.batcher import Batcher
+from orchestrator.dispatch.label_maps import CameraMask
+from orchestrator.dispatch.stream import Stream
+from orchestrator.dispatch.workers import Workers
+from orchestrator.telemetry.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+MOST_AUDITS = 64
+"""Compared at once: several batches; symbols of more would be kept while Triton is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A camera's mask, and the symbols ``(C, h, w)`` int8 of the same picture, of no use after ``until_s``."""
+
+    mask: CameraMask
+    symbols: NDArray[np.int8]
+    level: int
+    until_s: float
+
+
+class Audits:
+    """Compares beside the frames' way, a few at once."""
+
+    def __init__(self, workers: Workers, metrics: Metrics) -> None:
+        self._workers, self._metrics = workers, metrics
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, stream: Stream, batcher: Batcher, audited: Audited) -> None:
+        """Compare when the cloud's mask is there."""
+        if len(self._tasks) >= MOST_AUDITS:
+            self._metrics.audits.labels(self._metrics.group(stream.settings.group), "dropped").inc()
+            return
+        task = asyncio.create_task(self._guarded(stream, batcher, audited))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Drop what is under way."""
+        await cancel_all(self._tasks)
+
+    async def _guarded(self, stream: Stream, batcher: Batcher, audited: Audited) -> None:
+        outcome, group = "dropped", self._metrics.group(stream.settings.group)
+        try:
+            differing = await self._compare(stream, batcher, audited)
+            if differing is not None:
+                outcome = "compared"
+                self._metrics.audited_pixels.labels(group, "no").inc(differing)
+                self._metrics.audited_pixels.labels(group, "yes").inc(audited.mask.labels.size - differing)
+        except FrameRefused as refusal:
+            _log.debug("audit_dropped", stream=stream.id, reason=refusal.reason, detail=str(refusal))
+        except Exception:  # noqa: BLE001 - the outermost point of an audit: the frame itself has ended or will
+            self._metrics.crashed("audits")
+            _log.exception("audit_failed", stream=stream.id)
+        self._metrics.audits.labels(group, outcome).inc()
+
+    async def _compare(self, stream: Stream, batcher: Batcher, audited: Audited) -> int | None:
+        """Pixels that differ, of the camera's mask; ``None`` if the cloud's came too late.
+
+        Raises:
+            InferenceFailed: there is none.
+        """
+        inferred = await batcher.infer(stream, audited.symbols, audited.level, audited.until_s)
+        if inferred is None:
+            return None
+        labels = inferred.outputs[0]
+        return await self._workers.on_pixels(labels.size, partial(_differing, labels, audited.mask))
+
+
+def _differing(labels: NDArray[np.uint8], mask: CameraMask) -> int:
+    own = divide_labels(labels, mask.coded.divisor, mask.coded.labels)
+    return int(np.count_nonzero(own != mask.labels))

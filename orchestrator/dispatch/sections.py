@@ -1,0 +1,109 @@
+"""What of a packet is decoded here: a latent, a camera's own mask, or both. Pure; refused by name before any symbol is.
+
+::
+
+    sections ─┬─ latent ──────────────► symbol decoder ─► batcher ─► Triton ─► mask
+              ├─ label map ───────────► label decoder ───────────────────────► mask
+              └─ latent, label map ───► both: the second is the mask, the first says how far it is right
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from narrows.contract.bundle import Bundle
+from narrows.contract.codec import LabelTables, general_label_tables
+from narrows.contract.errors import (
+    CameraDecoderMissing,
+    LabelMapPredicted,
+    LabelTableUnknown,
+    SectionsUnsupported,
+    ShapeMismatch,
+)
+from narrows.contract.outputs.labels.scaling import DIVISORS, divided_size
+from narrows.contract.wire.feature import PacketKind
+from narrows.contract.wire.frame_packet import FramePacket, LabelMap, Latent, Section, SectionLayout
+
+_DECODED = ((Latent,), (LabelMap,), (Latent, LabelMap))
+
+
+@dataclass(frozen=True, slots=True)
+class CodedMask:
+    """A camera's mask as it came: checked against its bundle's output, so that its size is no surprise.
+
+    Attributes:
+        divisor: of the output's sides, one of :data:`DIVISORS`.
+    """
+
+    shape: tuple[int, int]
+    labels: int
+    divisor: int
+    tables: LabelTables
+    section: Section
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a packet holds.
+
+    Attributes:
+        level: the rate level of its latent, which is its first section; ``None``: it has none.
+        mask: the camera's own.
+    """
+
+    level: int | None
+    mask: CodedMask | None
+
+
+def contents_of(packet: FramePacket, bundle: Bundle) -> Contents:
+    """What a packet holds that its bundle decodes.
+
+    Raises:
+        SectionsUnsupported: sections of other kinds, or more, or that depend on one another.
+        ShapeMismatch: a latent or a label map that is not the bundle's.
+        CameraDecoderMissing, LabelTableUnknown, LabelMapPredicted: of a label map.
+    """
+    context = packet.head.context
+    first, last = context.sections[0], context.sections[-1]
+    kinds = tuple(type(layout.content) for layout in context.sections)
+    if kinds not in _DECODED or last.depends_on:
+        named = ", ".join(kind.__name__ for kind in kinds)
+        raise SectionsUnsupported(f"sections {named}; decoded here are a latent, a label map, or one behind the other")
+    level = None
+    if isinstance(first.content, Latent):
+        bundle.check_latent(context.cut, first.content.shape, first.level)
+        level = first.level
+    mask = None
+    if isinstance(last.content, LabelMap):
+        if packet.head.kind is PacketKind.PREDICTED:
+            raise LabelMapPredicted("a label map in a P packet: label maps are coded alone, send it as K")
+        mask = _mask_of(last, last.content, packet.sections[-1], bundle)
+    return Contents(level, mask)
+
+
+def _mask_of(layout: SectionLayout, content: LabelMap, section: Section, bundle: Bundle) -> CodedMask:
+    if not bundle.has_camera_decoder:
+        raise CameraDecoderMissing(
+            f"a camera's mask, and bundle {bundle.hex_id} has no decoder for cameras: let it send features"
+        )
+    if layout.id != 0:
+        raise SectionsUnsupported(f"a label map of output {layout.id}; a camera's mask is output 0, which is published")
+    output = bundle.manifest.outputs[0]
+    if content.labels != len(output.classes):
+        raise ShapeMismatch(f"a mask of {content.labels} labels; the bundle's output has {len(output.classes)}")
+    height, width = output.shape
+    shape = content.height, content.width
+    for divisor in DIVISORS:
+        if shape == divided_size(height, width, divisor):
+            return CodedMask(shape, content.labels, divisor, _tables_of(content.table_id, bundle), section)
+    raise ShapeMismatch(f"a mask of {shape}; the bundle's is {height} x {width}, or that divided by {DIVISORS[1:]}")
+
+
+def _tables_of(table_id: int, bundle: Bundle) -> LabelTables:
+    if table_id == 0:
+        return general_label_tables()
+    own = bundle.label_tables
+    if own is None or table_id != own.id:
+        has = "the general one alone" if own is None else f"{own.id:016x} and the general one"
+        raise LabelTableUnknown(f"label table {table_id:016x}; bundle {bundle.hex_id} has {has}")
+    return own

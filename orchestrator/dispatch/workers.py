@@ -1,0 +1,31 @@
+"""Where the computing of a frame is done: in the event loop, or in a thread beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+T = TypeVar("T")
+_INLINE_SYMBOLS, _INLINE_PIXELS = 1 << 17, 1 << 19  # about a millisecond of decoding or packing
+
+
+class Workers:
+    """Does small work at once, for handing it over costs more than it does; large work in the pool."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+
+    async def on_symbols(self, symbols: int, work: Callable[[], T]) -> T:
+        """What work on so many symbols answers."""
+        return await self._done(work, inline=symbols <= _INLINE_SYMBOLS)
+
+    async def on_pixels(self, pixels: int, work: Callable[[], T]) -> T:
+        """What work on so many pixels answers."""
+        return await self._done(work, inline=pixels <= _INLINE_PIXELS)
+
+    async def _done(self, work: Callable[[], T], *, inline: bool) -> T:
+        if inline:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)

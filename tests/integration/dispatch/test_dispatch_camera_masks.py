@@ -1,0 +1,274 @@
+"""Masks that cameras made themselves through a real server: they end as any frame does, and no server is asked."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire import Control, FrameIdentity, MaskPacket, PacketKind, Refusal
+from narrows.contract.wire.frame_packet import FramePacket, PacketContext, Section, SectionLayout, Tensor
+from orchestrator.dispatch import Dispatcher, Store
+from tests.integration.dispatch.mask_camera import MakeMaskCamera, MaskCamera, as_bytes
+from tests.integration.dispatch.rig import CLASSES, QUICK, MakeCamera, RuleDecoder, Start, until
+
+COMPLETE = b'{"policy": "complete"}'
+
+
+async def masks(cam: MaskCamera) -> list[MaskPacket]:
+    """The masks, each of which is checked to be the one that was sent."""
+    found = [each for each in await cam.outcomes() if isinstance(each, MaskPacket)]
+    for mask in found:
+        np.testing.assert_array_equal(mask.labels, cam.expected(mask.identity.sequence))
+    return found
+
+
+async def sequences(cam: MaskCamera) -> list[int]:
+    return [mask.identity.sequence for mask in await masks(cam)]
+
+
+def metric(dispatcher: Dispatcher, name: str, **labels: str) -> float:
+    return dispatcher.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def test_a_cameras_mask_is_published_with_its_areas_and_identity_and_no_server_is_asked(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    cam = masker()
+    decoder.away = True
+    packets = [cam.mask() for _ in range(3)]
+    async with dispatching(serving=masking) as dispatcher:
+        await cam.send(*as_bytes(*packets))
+        await cam.ended(mask=3)
+        assert metric(dispatcher, "narrows_masks_total", made_by="camera", group="default") == 3
+        assert metric(dispatcher, "narrows_masks_total", made_by="cloud", group="default") == 0
+        assert metric(dispatcher, "narrows_slo_frames_total", policy="realtime", within="yes") == 3
+    found = await masks(cam)
+    assert [mask.identity for mask in found] == [FrameIdentity(cam.epoch, sequence) for sequence in range(3)]
+    assert [mask.capture_ms for mask in found] == [packet.head.capture_ms for packet in packets]
+    assert [mask.feature_bytes for mask in found] == [len(data) for data in as_bytes(*packets)]
+    for mask in found:
+        assert mask.bundle_id == masking.id
+        assert mask.areas.tolist() == np.bincount(mask.labels.reshape(-1), minlength=CLASSES).tolist()
+        assert (mask.timings.batch_us, mask.timings.infer_us) == (0, 0)
+        assert mask.timings.decode_us > 0
+    assert decoder.batches == []
+
+
+@pytest.mark.parametrize("divisor", [2, 4, 8])
+async def test_a_mask_may_have_a_part_of_the_outputs_sides(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, divisor: int
+) -> None:
+    cam = masker(divisor=divisor)
+    async with dispatching(serving=masking):
+        await cam.send(*as_bytes(cam.mask(), cam.mask()))
+        await cam.ended(mask=2)
+    assert [mask.labels.shape for mask in await masks(cam)] == [(-(-12 // divisor), 16 // divisor)] * 2
+
+
+async def test_a_mask_may_be_coded_with_the_bundles_own_tables(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start
+) -> None:
+    assert masking.label_tables is not None
+    cam = masker(tables=masking.label_tables)
+    async with dispatching(serving=masking):
+        await cam.send(*as_bytes(cam.mask()))
+        await cam.ended(mask=1)
+    assert await sequences(cam) == [0]
+
+
+@pytest.mark.parametrize("policy", [b"{}", COMPLETE])
+async def test_a_stream_changes_between_features_and_masks_and_loses_no_frame(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, policy: bytes
+) -> None:
+    cam = masker()
+    if policy == COMPLETE:
+        await cam.settings(policy)
+    async with dispatching(serving=masking):
+        for _ in range(2):
+            await cam.send(*as_bytes(cam.features(cam.packet()), *(cam.features(cam.predicted()) for _ in range(3))))
+            await cam.send(*as_bytes(*(cam.mask() for _ in range(3))))
+        await cam.send(cam.packet(), cam.predicted())
+        await cam.ended(mask=16)
+    assert await sequences(cam) == list(range(16))
+    assert (await cam.ledger()).keys() == {"mask"}
+
+
+async def test_a_prediction_that_names_a_mask_is_all_that_a_switch_costs(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, store: Store
+) -> None:
+    cam = masker()
+    async with dispatching(serving=masking):
+        await cam.send(*as_bytes(cam.features(cam.packet()), cam.mask()), cam.predicted(), cam.packet())
+        await cam.ended(mask=3, refused=1, **{"refused:reference_lost": 1})
+        assert Control.parse(await store.call("GET", cam.keys.control)).key_request == 1
+    assert await sequences(cam) == [0, 1, 3]
+
+
+@pytest.mark.parametrize("planned", [True, False])
+async def test_the_next_owner_of_the_shard_reads_on_between_masks_and_finds_the_chain_around_them(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, store: Store, *, planned: bool
+) -> None:
+    cam = masker()
+    await cam.settings(COMPLETE)
+    async with dispatching(serving=masking):
+        await cam.send(cam.packet(), cam.predicted(), *as_bytes(cam.mask(), cam.mask()))
+        await cam.ended(mask=4)
+    if not planned:  # an owner that took frames up and died
+        await cam.leave_pending(*(await cam.send(*as_bytes(cam.mask()))))
+    async with dispatching(serving=masking):
+        await cam.send(*as_bytes(cam.mask(), cam.mask()))
+        await cam.send(cam.predicted(distance=len(cam.planes) - 1))
+        await cam.ended(mask=7 + (not planned))
+    assert await sequences(cam) == list(range(7 + (not planned)))
+
+
+async def test_a_stale_mask_is_skipped_as_any_frame_of_a_realtime_stream(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start
+) -> None:
+    cam = masker()
+    await cam.settings(b'{"stale_ms": 1}')
+    await cam.send(*as_bytes(cam.mask(), cam.audited()))
+    async with dispatching(serving=masking):
+        await cam.ended(skipped=2)
+    assert await masks(cam) == []
+
+
+def _spoiled(packet: FramePacket, **changes: Any) -> FramePacket:
+    """With another label map section."""
+    return replace(packet, sections=(*packet.sections[:-1], replace(packet.sections[-1], **changes)))
+
+
+def _laid_out(packet: FramePacket, *layouts: SectionLayout) -> FramePacket:
+    """In a context of its own, of these sections."""
+    head = packet.head
+    context = PacketContext(head.context.bundle_id, head.identity.epoch, head.sequence, head.capture_ms, layouts)
+    return FramePacket(replace(head, context=context), packet.sections[: len(layouts)])
+
+
+def _predicted(cam: MaskCamera) -> FramePacket:
+    packet = cam.mask()
+    return replace(packet, head=replace(packet.head, kind=PacketKind.PREDICTED, reference_distance=1))
+
+
+def _tensor(cam: MaskCamera) -> FramePacket:
+    return _laid_out(cam.mask(), SectionLayout(Tensor((2, 2), 8)))
+
+
+def _second_output(cam: MaskCamera) -> FramePacket:
+    packet = cam.mask()
+    return _laid_out(packet, replace(packet.head.context.sections[0], id=1))
+
+
+def _two_maps(cam: MaskCamera) -> FramePacket:
+    packet = cam.mask()
+    layout = packet.head.context.sections[0]
+    return _laid_out(replace(packet, sections=packet.sections * 2), layout, replace(layout, id=1))
+
+
+def _dependent(cam: MaskCamera) -> FramePacket:
+    packet = cam.audited()
+    latent, mask = packet.head.context.sections
+    return _laid_out(packet, latent, replace(mask, depends_on=frozenset({0})))
+
+
+BAD: dict[str, tuple[str, Callable[[MaskCamera], FramePacket]]] = {
+    "another size": ("shape_mismatch", lambda cam: cam.mask(height=11)),
+    "a size that lies between": ("shape_mismatch", lambda cam: cam.mask(height=6)),
+    "a decode bomb": ("shape_mismatch", lambda cam: cam.mask(height=4096, width=4096)),
+    "another number of labels": ("shape_mismatch", lambda cam: cam.mask(labels=CLASSES + 1)),
+    "a table of another bundle": ("unknown_label_table", lambda cam: cam.mask(table_id=1)),
+    "a truncated payload": ("undecodable", lambda cam: _spoiled(packet := cam.mask(), payload=_short(packet))),
+    "bytes left over": ("undecodable", lambda cam: _spoiled(packet := cam.mask(), payload=_long(packet))),
+    "noise": ("undecodable", lambda cam: _spoiled(cam.mask(), payload=bytes(range(99)))),
+    "other labels than were coded": ("digest_mismatch", lambda cam: _spoiled(cam.mask(), digest=5)),
+    "an audited latent that is spoiled": (
+        "digest_mismatch",
+        lambda cam: replace(packet := cam.audited(), sections=(_other_digest(packet.sections[0]), packet.sections[1])),
+    ),
+    "P": ("predicted_label_map", _predicted),
+    "a tensor": ("sections", _tensor),
+    "an output after the first": ("sections", _second_output),
+    "two label maps": ("sections", _two_maps),
+    "a map that depends on the latent": ("sections", _dependent),
+}
+
+
+def _short(packet: FramePacket) -> bytes:
+    return packet.sections[-1].payload[:-2]
+
+
+def _long(packet: FramePacket) -> bytes:
+    return packet.sections[-1].payload + b"\0\0"
+
+
+def _other_digest(section: Section) -> Section:
+    return replace(section, digest=section.digest ^ 1)
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_a_spoiled_mask_ends_by_name_in_its_place_and_costs_no_neighbour(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, name: str
+) -> None:
+    reason, make = BAD[name]
+    cam, neighbour = masker("cam"), masker("neighbour", epoch=9)
+    before = cam.mask()
+    bad = make(cam)
+    async with dispatching(serving=masking) as dispatcher:
+        await cam.send(*as_bytes(before, bad, cam.mask()), cam.packet())
+        await neighbour.send(*as_bytes(neighbour.mask(), neighbour.mask()))
+        await cam.ended(mask=3, refused=1, **{f"refused:{reason}": 1})
+        await neighbour.ended(mask=2)
+        assert metric(dispatcher, "narrows_dead_letters_total", reason=reason) == 1
+    refusal = next(each for each in await cam.outcomes() if isinstance(each, Refusal))
+    assert (refusal.reason, refusal.identity) == (reason, bad.identity)
+    assert bad.identity.sequence not in await sequences(cam)
+
+
+async def test_a_mask_for_a_bundle_without_a_decoder_for_cameras_is_refused_by_name(
+    store: Store, bundle: Bundle, dispatching: Start, camera: MakeCamera
+) -> None:
+    cam = MaskCamera(store, bundle, "cam")
+    async with dispatching():
+        await cam.send(*as_bytes(cam.mask(), cam.audited()), cam.packet())
+        await cam.ended(mask=1, refused=2, **{"refused:no_camera_decoder": 2})
+    refusal = next(each for each in await cam.outcomes() if isinstance(each, Refusal))
+    assert "let it send features" in refusal.detail
+
+
+async def test_a_mask_that_arrives_twice_is_published_once(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start
+) -> None:
+    cam = masker()
+    packets = as_bytes(cam.mask(), cam.mask())
+    async with dispatching(serving=masking):
+        await cam.send(*packets, *packets)
+
+        async def read() -> bool:
+            return await cam.unfinished() == 0
+
+        await until(read)
+    assert await cam.ledger() == {"mask": 2, "duplicate": 2}
+    assert await sequences(cam) == [0, 1]
+
+
+async def test_a_mask_keeps_its_place_behind_features_that_wait_for_a_server(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    cam = masker()
+    async with dispatching(replace(QUICK, room=16), serving=masking) as dispatcher:
+        decoder.gate.clear()
+        await cam.send(cam.packet(), *as_bytes(cam.mask()))
+        shard = dispatcher.shards
+
+        async def both_held() -> bool:
+            held = [len(s.streams[cam.stream].held) for s in shard.values() if cam.stream in s.streams]
+            return held == [2]
+
+        await until(both_held)
+        assert await cam.ledger() == {}
+        decoder.gate.set()
+        await cam.ended(mask=2)
+    assert await sequences(cam) == [0, 1]
