@@ -197,7 +197,7 @@ fuzz: setup-dev ## Ten million inputs to parsers, seals and the coders; ARGS="--
 	@command -v $(CLANG) >/dev/null || { echo "there is no $(CLANG): apt-get install clang libclang-rt-14-dev, or CLANG=..."; exit 1; }
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@mkdir -p build/fuzz
-	@for target in codec labels; do \
+	@for target in codec labels masks; do \
 		$(CLANG) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 			-o build/fuzz/$${target}_fuzzer tests/fuzz/$${target}_fuzzer.c || exit 1; \
 	done

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from benchmarks.pipeline.packets import Packets
 from narrows.contract.codec import decode_symbols, symbol_digest
-from narrows.contract.outputs.labels.packing import pack_labels
+from narrows.contract.codec.masks import pack_and_count
 from narrows.contract.wire.feature import FeaturePacket
-from narrows.contract.wire.mask import MaskPacket, class_areas, seal_mask
+from narrows.contract.wire.mask import MaskPacket, seal_mask
 
 _ROUNDS = 7
 
@@ -21,12 +21,12 @@ def floor_ms(packets: Packets, labels: NDArray[np.uint8]) -> dict[str, float]:
     """Milliseconds a frame of each piece; the best of several rounds over all frames, for others share the machine."""
     bundle, level = packets.bundle, packets.level
     bodies = [packet.to_bytes() for packet in packets.packets]
-    packed = [pack_labels(each) for each in labels]
     classes = len(bundle.manifest.classes)
+    packed = [pack_and_count(each, classes) for each in labels]
     packet = packets.packets[0]
     masks = [
-        MaskPacket(bundle.id, packet.identity, 0, level, len(bodies[0]), each, class_areas(each, classes))
-        for each in labels
+        MaskPacket(bundle.id, packet.identity, 0, level, len(bodies[0]), each, areas)
+        for each, (_, areas) in zip(labels, packed, strict=True)
     ]
     shape = packet.shape.as_tuple()
     slot = np.empty_like(packets.symbols[0])
@@ -39,9 +39,8 @@ def floor_ms(packets: Packets, labels: NDArray[np.uint8]) -> dict[str, float]:
         "digest of the symbols": _best_ms(lambda i: symbol_digest(packets.symbols[i]), count),
         "symbols into the slot": _best_ms(lambda i: np.copyto(slot, packets.symbols[i]), count),
         "label map out of the slot": _best_ms(lambda i: labels[i].copy(), count),
-        "pack the label map": _best_ms(lambda i: pack_labels(labels[i]), count),
-        "areas of the classes": _best_ms(lambda i: class_areas(labels[i], classes), count),
-        "seal the mask": _best_ms(lambda i: seal_mask(masks[i], packed[i]), count),
+        "pack the label map, count its areas": _best_ms(lambda i: pack_and_count(labels[i], classes), count),
+        "seal the mask": _best_ms(lambda i: seal_mask(masks[i], packed[i][0]), count),
     }
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle
-from narrows.contract.outputs.labels.packing import pack_labels
+from narrows.contract.codec.masks import pack_and_count
 from narrows.contract.wire.frame_packet import FrameHead
-from narrows.contract.wire.mask import MaskPacket, Timings, class_areas, seal_mask
+from narrows.contract.wire.mask import MaskPacket, Timings, seal_mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class MaskToPack:
 def pack_mask(mask: MaskToPack) -> tuple[bytes, float]:
     """The mask packet, and how many seconds the packing took."""
     begun_s = time.monotonic()
-    packed, areas = pack_labels(mask.labels), class_areas(mask.labels, len(mask.bundle.manifest.classes))
+    packed, areas = pack_and_count(mask.labels, len(mask.bundle.manifest.classes))
     pack_s = time.monotonic() - begun_s
     spans_s = (mask.redis_s, mask.decode_s, mask.batch_s, mask.infer_s, pack_s)
     packet = MaskPacket(

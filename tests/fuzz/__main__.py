@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 BUILD = Path("build") / "fuzz"
 CORPUS = BUILD / "corpus"
 SHARES = {
-    "feature": 0.15,
+    "feature": 0.1,
     "sealed": 0.05,
     "json": 0.05,
     "coco": 0.05,
@@ -30,9 +30,10 @@ SHARES = {
     "record": 0.1,
     "codec": 0.05,
     "labels": 0.1,
+    "masks": 0.05,
 }
 """Of the inputs; a run of a coder is hundreds of symbols, coded twice."""
-PROGRAMS = ("codec", "labels")
+PROGRAMS = ("codec", "labels", "masks")
 """Targets in C, each a program of its own."""
 KEPT, KEPT_BYTES = 48, 2048
 _DONE = re.compile(r"^stat::number_of_executed_units:\s*(\d+)", re.MULTILINE)

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SOURCES = (HERE / "kernel.c", HERE / "labels.c")
+SOURCES = (HERE / "kernel.c", HERE / "labels.c", HERE / "masks.c")
 """What is compiled, into one object."""
 HEADERS = (HERE / "rans.h",)
 

@@ -70,7 +70,7 @@ def test_the_corpus_is_small() -> None:
     assert len(sizes) < 300
 
 
-@pytest.mark.parametrize("name", ["codec", "labels"])
+@pytest.mark.parametrize("name", ["codec", "labels", "masks"])
 def test_a_coder_bears_what_was_kept_under_the_sanitizers(name: str, tmp_path: Path) -> None:
     compiler = shutil.which("cc") or shutil.which("clang")
     if compiler is None:

@@ -1,0 +1,284 @@
+/* A label map as a mask carries it (docs/wire-format.md): the areas of its classes, and `row-xor-deflate`.
+ *
+ * One pass over the pixels finds where a row differs from the row above. That is all that there is to write, and all that there is
+ * to count: a pixel that differs moves the rest of its column from one class to another. What is equal is passed over 32 bytes at
+ * a time. Runs and literals become one deflate block (RFC 1951) with codes of its own. No allocation, no dependence on byte order.
+ */
+#include <stdint.h>
+#include <string.h>
+
+enum { NO_ROOM = -6, NO_CLASS = -9 };
+
+#define LITERALS 256
+#define END LITERALS
+#define SYMBOLS 286            /* literals, the end, 29 lengths */
+#define LONGEST_MATCH 258
+#define SHORTEST_MATCH 3
+#define CODE_BITS 15
+#define LENGTH_CODES 19        /* what lengths of codes are written with */
+#define LENGTH_CODE_BITS 7
+#define WORD 8
+#define WORDS 4
+
+typedef struct {
+    uint8_t bits[SYMBOLS];
+    uint16_t code[SYMBOLS];    /* reversed, as deflate writes codes */
+} Code;
+
+typedef struct {
+    uint16_t *at;              /* literals 0-255, matches 256 + length; two bytes a token */
+    uint32_t counts[SYMBOLS];
+    uint32_t run;              /* of `value`, not written yet */
+    uint8_t value;
+} Tokens;
+
+typedef struct {
+    uint8_t *at;
+    uint64_t held;
+    uint32_t count;
+} Bits;
+
+static inline uint32_t log2_of(uint32_t value)
+{
+    uint32_t found = 0;
+    while (value >>= 1) found++;
+    return found;
+}
+
+/* The symbol of a match's length, how many extra bits follow, and these (RFC 1951, section 3.2.5). */
+static inline uint32_t symbol_of(uint32_t length, uint32_t *extra_bits, uint32_t *extra)
+{
+    const uint32_t beyond = length - SHORTEST_MATCH;
+    *extra_bits = *extra = 0;
+    if (length == LONGEST_MATCH) return SYMBOLS - 1;
+    if (beyond < 8) return END + 1 + beyond;
+    *extra_bits = log2_of(beyond) - 2;
+    *extra = beyond & ((1u << *extra_bits) - 1);
+    return END + 1 + 4 * *extra_bits + (beyond >> *extra_bits);
+}
+
+static void end_run(Tokens *tokens)
+{
+    uint32_t left = tokens->run, extra_bits, extra;
+    if (!left) return;
+    *tokens->at++ = tokens->value;
+    tokens->counts[tokens->value]++;
+    for (left--; left >= SHORTEST_MATCH;) {
+        const uint32_t length = left < LONGEST_MATCH ? left : LONGEST_MATCH;
+        *tokens->at++ = (uint16_t)(LITERALS + length);
+        tokens->counts[symbol_of(length, &extra_bits, &extra)]++;
+        left -= length;
+    }
+    for (; left; left--) {
+        *tokens->at++ = tokens->value;
+        tokens->counts[tokens->value]++;
+    }
+    tokens->run = 0;
+}
+
+static inline void feed(Tokens *tokens, uint8_t value, uint32_t count)
+{
+    if (value != tokens->value) {
+        end_run(tokens);
+        tokens->value = value;
+    }
+    tokens->run += count;
+}
+
+/* Lengths of a Huffman code by counts, none above `most`: counts are halved until none is. Symbols of count 0 have none. */
+static void lengths_of(const uint32_t *counts, uint32_t symbols, uint32_t most, uint8_t *bits)
+{
+    uint32_t order[SYMBOLS], used = 0, weights[2 * SYMBOLS], halved = 0, longest;
+    uint16_t parents[2 * SYMBOLS], depths[2 * SYMBOLS];
+    memset(bits, 0, symbols);
+    for (uint32_t i = 0; i < symbols; i++)
+        if (counts[i]) {
+            uint32_t place = used++;
+            for (; place && counts[order[place - 1]] > counts[i]; place--) order[place] = order[place - 1];
+            order[place] = i;
+        }
+    if (used < 2) {
+        if (used) bits[order[0]] = 1;
+        return;
+    }
+    do {
+        uint32_t leaf = 0, inner = used, made = used; /* two queues, both in order of weight */
+        for (uint32_t i = 0; i < used; i++) weights[i] = (counts[order[i]] >> halved) + (halved > 0);
+        while (made < 2 * used - 1) {
+            uint32_t sum = 0;
+            for (uint32_t child = 0; child < 2; child++) {
+                const uint32_t least = leaf < used && (inner >= made || weights[leaf] <= weights[inner]) ? leaf++ : inner++;
+                sum += weights[least];
+                parents[least] = (uint16_t)made;
+            }
+            weights[made++] = sum;
+        }
+        longest = 0;
+        depths[made - 1] = 0;
+        for (uint32_t i = made - 1; i-- > 0;) {
+            depths[i] = (uint16_t)(depths[parents[i]] + 1);
+            if (depths[i] > longest) longest = depths[i];
+        }
+        halved++;
+    } while (longest > most);
+    for (uint32_t i = 0; i < used; i++) bits[order[i]] = (uint8_t)depths[i];
+}
+
+/* The canonical code of lengths (RFC 1951, section 3.2.2). */
+static void number(Code *code, uint32_t symbols)
+{
+    uint32_t counts[CODE_BITS + 1] = {0}, next[CODE_BITS + 1], first = 0;
+    for (uint32_t i = 0; i < symbols; i++) counts[code->bits[i]]++;
+    counts[0] = 0;
+    for (uint32_t length = 1; length <= CODE_BITS; length++) next[length] = first = (first + counts[length - 1]) << 1;
+    for (uint32_t i = 0; i < symbols; i++) {
+        uint32_t reversed = 0;
+        if (!code->bits[i]) continue;
+        for (uint32_t bit = 0, value = next[code->bits[i]]++; bit < code->bits[i]; bit++, value >>= 1)
+            reversed = reversed << 1 | (value & 1);
+        code->code[i] = (uint16_t)reversed;
+    }
+}
+
+static inline void put_bits(Bits *bits, uint32_t value, uint32_t count)
+{
+    bits->held |= (uint64_t)value << bits->count;
+    bits->count += count;
+    while (bits->count >= 8) {
+        *bits->at++ = (uint8_t)bits->held;
+        bits->held >>= 8;
+        bits->count -= 8;
+    }
+}
+
+/* Lengths of codes as runs: symbols 0-15 as they are, 16 the last one 3-6 times more, 17 and 18 zeros. Extra bits lie above bit 8. */
+static uint32_t runs_of(const uint8_t *bits, uint32_t count, uint16_t *runs)
+{
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < count;) {
+        uint32_t same = 1;
+        while (i + same < count && bits[i + same] == bits[i]) same++;
+        i += same;
+        if (bits[i - same]) {
+            runs[made++] = bits[i - same];
+            same--;
+        }
+        while (same >= 3) {
+            const uint32_t zeros = !bits[i - 1], most = zeros ? 138 : 6, take = same < most ? same : most;
+            if (!zeros) runs[made++] = (uint16_t)(16 | (take - 3) << 8);
+            else runs[made++] = (uint16_t)(take < 11 ? 17 | (take - 3) << 8 : 18 | (take - 11) << 8);
+            same -= take;
+        }
+        for (; same; same--) runs[made++] = bits[i - 1];
+    }
+    return made;
+}
+
+/* The block's head: one distance code of one bit, for every match repeats the byte before it. */
+static void put_head(Bits *out, const Code *code, uint32_t symbols)
+{
+    static const uint8_t ORDER[LENGTH_CODES] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+    uint32_t counts[LENGTH_CODES] = {0}, written = LENGTH_CODES;
+    uint16_t runs[SYMBOLS + 1];
+    uint8_t lengths[SYMBOLS + 1];
+    Code of_lengths;
+    memcpy(lengths, code->bits, symbols);
+    lengths[symbols] = 1;
+    const uint32_t made = runs_of(lengths, symbols + 1, runs);
+    for (uint32_t i = 0; i < made; i++) counts[runs[i] & 0xFF]++;
+    lengths_of(counts, LENGTH_CODES, LENGTH_CODE_BITS, of_lengths.bits);
+    number(&of_lengths, LENGTH_CODES);
+    while (written > 4 && !of_lengths.bits[ORDER[written - 1]]) written--;
+    put_bits(out, 1 | 2 << 1, 3); /* the last block, with codes of its own */
+    put_bits(out, symbols - 257, 5);
+    put_bits(out, 0, 5);
+    put_bits(out, written - 4, 4);
+    for (uint32_t i = 0; i < written; i++) put_bits(out, of_lengths.bits[ORDER[i]], 3);
+    for (uint32_t i = 0; i < made; i++) {
+        const uint32_t symbol = runs[i] & 0xFF;
+        put_bits(out, of_lengths.code[symbol], of_lengths.bits[symbol]);
+        if (symbol >= 16) put_bits(out, runs[i] >> 8, symbol == 16 ? 2 : symbol == 17 ? 3 : 7);
+    }
+}
+
+static int64_t deflate(Tokens *tokens, const uint16_t *begin, uint8_t *out, uint64_t room)
+{
+    Code code;
+    uint32_t symbols = SYMBOLS, extra_bits, extra;
+    uint64_t size_bits = 8 * 400; /* more than any head has */
+    tokens->counts[END] = 1;
+    lengths_of(tokens->counts, SYMBOLS, CODE_BITS, code.bits);
+    number(&code, SYMBOLS);
+    while (!code.bits[symbols - 1]) symbols--; /* the end is always there */
+    for (uint32_t i = 0; i < SYMBOLS; i++) size_bits += (uint64_t)tokens->counts[i] * (code.bits[i] + (i > END ? 6u : 0u));
+    if (size_bits / 8 > room) return NO_ROOM;
+    Bits bits = {out, 0, 0};
+    put_head(&bits, &code, symbols);
+    for (const uint16_t *token = begin; token < tokens->at; token++) {
+        if (*token < LITERALS) {
+            put_bits(&bits, code.code[*token], code.bits[*token]);
+            continue;
+        }
+        const uint32_t symbol = symbol_of(*token - LITERALS, &extra_bits, &extra);
+        put_bits(&bits, code.code[symbol] | extra << code.bits[symbol], code.bits[symbol] + extra_bits + 1); /* distance: a 0 */
+    }
+    put_bits(&bits, code.code[END], code.bits[END]);
+    put_bits(&bits, 0, 7); /* up to the next byte */
+    return bits.at - out;
+}
+
+static inline uint32_t same(const uint8_t *row, const uint8_t *above, uint32_t words)
+{
+    uint64_t differs = 0;
+    for (uint32_t i = 0; i < words; i++) {
+        uint64_t a, b;
+        memcpy(&a, row + WORD * i, WORD);
+        memcpy(&b, above + WORD * i, WORD);
+        differs |= a ^ b;
+    }
+    return !differs;
+}
+
+/* The first pixel from `at` on, or `end`, that differs from the one above. */
+static inline const uint8_t *first_change(const uint8_t *at, const uint8_t *end, uint32_t width)
+{
+    while (end - at >= WORDS * WORD && same(at, at - width, WORDS)) at += WORDS * WORD;
+    while (end - at >= WORD && same(at, at - width, 1)) at += WORD;
+    while (at < end && *at == *(at - width)) at++;
+    return at;
+}
+
+/* Packs labels (height, width), each below `classes` (at most 256), and counts them into `areas` (classes).
+ *
+ * `tokens` has room for height * width of them. Answers the bytes written; NO_CLASS if a label is none, NO_ROOM if `room` is too
+ * small, which 2 * height * width + 512 never is.
+ */
+__attribute__((visibility("default")))
+int64_t narrows_mask_pack(const uint8_t *labels, uint32_t height, uint32_t width, uint32_t classes, uint32_t *areas, uint16_t *tokens, uint8_t *out, uint64_t room)
+{
+    uint32_t counted[256] = {0};
+    Tokens made = {.at = tokens};
+    const uint8_t *at = labels;
+    for (; at < labels + width; at++) {
+        feed(&made, *at, 1);
+        counted[*at] += height;
+    }
+    for (uint32_t below = height - 1; below; below--) {
+        const uint8_t *const end = at + width;
+        while (at < end) {
+            const uint8_t *const from = at;
+            at = first_change(at, end, width);
+            if (at > from) feed(&made, 0, (uint32_t)(at - from));
+            for (; at < end && *at != *(at - width); at++) {
+                feed(&made, *at ^ *(at - width), 1);
+                counted[*at] += below;
+                counted[*(at - width)] -= below;
+            }
+        }
+    }
+    end_run(&made);
+    for (uint32_t label = classes; label < 256; label++)
+        if (counted[label]) return NO_CLASS;
+    memcpy(areas, counted, classes * sizeof *areas);
+    return deflate(&made, tokens, out, room);
+}
