@@ -11,7 +11,7 @@ import redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from edge_client.settings import EdgeSettings
-from edge_client.transport.link import connect, name_failure, read_record
+from edge_client.transport.link import name_failure, read_record
 from edge_client.transport.server_clock import Sample
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import RecordError, ServiceError
@@ -20,9 +20,9 @@ from narrows.contract.wire import Control, Install, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD, ScaleKeys
 from narrows.runtime.finding import Finding, fail, ok, warn
 from narrows.runtime.redact import redact
+from narrows.runtime.redis import connect
 from narrows.runtime.redis.replies import words_of
 
-_ANSWER_S = 5.0
 _WRONG_CLOCK_S = 1.0
 _CLOCK_SAMPLES = 4
 
@@ -30,7 +30,7 @@ _CLOCK_SAMPLES = 4
 def check_cloud(settings: EdgeSettings, bundle: Bundle | None) -> Iterator[Finding]:
     """Everything that Redis can be asked; no packet is added."""
     try:
-        client = connect(settings.redis_url, answer_s=_ANSWER_S)
+        client = connect(settings.redis_url)
     except ServiceError as error:
         yield fail("redis", str(error), "correct --redis-url")
         return

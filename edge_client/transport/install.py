@@ -34,7 +34,7 @@ def wait_for_install(client: redis.Redis, stop: Event, beat: Callable[[], None])
             waiting_for, cause, remedy = "redis", words_of(error), "{}: {}".format(*name_failure(error))
         except RecordError as error:
             waiting_for, cause, remedy = "record", str(error), "mend the record, or give --shards"
-        client.connection_pool.disconnect()  # the address may lead to another server at the next try
+        client.close()  # the address may lead to another server at the next try
         delay_s = backoff.next_delay_s()
         _LOG.warning(
             "waiting_for_install",

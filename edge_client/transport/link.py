@@ -12,11 +12,10 @@ from redis._parsers.socket import SERVER_CLOSED_CONNECTION_ERROR
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
-from narrows.contract.errors import ServiceError
-from narrows.runtime.redact import redact
-from narrows.runtime.redis.replies import code_of
-from narrows.runtime.redis.url import check_url
+from narrows.runtime.redis.connection import open_pool
+from narrows.runtime.redis.replies import code_of, hint_for
 
 CONNECT_S = 3.0
 ANSWER_S = 10.0
@@ -32,7 +31,6 @@ class LinkFailure(NamedTuple):
 
 
 _CREDENTIALS = LinkFailure("credentials_refused", "check the user and password in --redis-url")
-_CLUSTER = LinkFailure("cluster", "this Redis Cluster does not serve the key: point --redis-url at the node that does")
 _BY_CODE = {
     "WRONGPASS": _CREDENTIALS,
     "NOAUTH": _CREDENTIALS,
@@ -45,7 +43,10 @@ _BY_CODE = {
     "BUSY": LinkFailure("busy", "a script keeps Redis from answering: wait for it, or SCRIPT KILL on the server"),
     "MISCONF": LinkFailure("cannot_save", "Redis cannot write to its disk, and so takes nothing: look at its log"),
     "DENIED": LinkFailure("protected_mode", "this Redis takes loopback clients only: give it users, or a password"),
-    **dict.fromkeys(("CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN", "CROSSSLOT"), _CLUSTER),
+    **{
+        code: LinkFailure("cluster", hint_for(code))
+        for code in ("CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN", "CROSSSLOT")
+    },
 }
 _MAX_CLIENTS = LinkFailure("max_clients", "Redis has as many clients as it takes: see CLIENT LIST, or raise maxclients")
 _TIMEOUT = LinkFailure("timeout", "Redis did not answer in time: is the link congested?")
@@ -53,8 +54,12 @@ _UNREACHABLE = LinkFailure("unreachable", "is Redis up, and --redis-url right?")
 _OTHER = LinkFailure("refused", "Redis refused the command: see cause")
 
 
-def connect(url: str, answer_s: float = ANSWER_S, away_s: float | None = None) -> redis.Redis:
+def connect(
+    url: str, answer_s: float = ANSWER_S, away_s: float | None = None, *, key: str | None = None
+) -> redis.Redis:
     """A client that leaves trying again to its caller; nothing is sent yet.
+
+    In a cluster its connections lead to the node that serves ``key``, by default the install record.
 
     A packet of 13 KB has ``answer_s`` to be acknowledged: 10 s are enough at 12 kbit/s. While few segments are on their
     way Linux does not double the time until it sends them again (Petlund et al., "TCP Mechanisms for Improving the User
@@ -65,17 +70,14 @@ def connect(url: str, answer_s: float = ANSWER_S, away_s: float | None = None) -
     Raises:
         ServiceError: the address cannot be read.
     """
-    try:
-        return redis.Redis.from_url(
-            check_url(url),
-            socket_timeout=answer_s,
-            socket_connect_timeout=min(CONNECT_S, answer_s),
-            socket_keepalive=True,
-            socket_keepalive_options=_tcp_options(away_s),
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as error:
-        raise ServiceError(f"--redis-url {redact(url)}: {redact(str(error))}") from None
+    options = {
+        "socket_timeout": answer_s,
+        "socket_connect_timeout": min(CONNECT_S, answer_s),
+        "socket_keepalive": True,
+        "socket_keepalive_options": _tcp_options(away_s),
+        "retry": Retry(NoBackoff(), 0),
+    }
+    return redis.Redis.from_pool(open_pool(url, redis.ConnectionPool, SentinelConnectionPool, options, key))
 
 
 def _tcp_options(away_s: float | None) -> dict[int, int]:

@@ -119,7 +119,7 @@ def open_sender(
         ServiceError: the address of Redis cannot be read.
         StateError: the spool cannot be used.
     """
-    client = connect(settings.redis_url, away_s=None if settings.keeps_all else AWAY_S)
+    client = connect(settings.redis_url, away_s=None if settings.keeps_all else AWAY_S, key=keys.features)
     with ExitStack() as exits:
         spool = exits.enter_context(closing(_spool(settings, tally))) if settings.spool_mb else None
         outbox = _outbox(settings, fate, spool)

@@ -17,7 +17,7 @@ from narrows.contract.wire.keys import GROUP, ShardKeys, StreamKeys
 from narrows.runtime.cancelling import cancel_all
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.server_clock import ServerClock
-from narrows.runtime.redis.store import Pending, RawEntry, ReplyRefused, ReplyTooLarge, Store, pack_read
+from narrows.runtime.redis.store import PackedRead, Pending, RawEntry, ReplyRefused, ReplyTooLarge, Store, pack_read
 from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, beyond_a_packet
 from orchestrator.dispatch.control_records import MAX_TTL_MS
 from orchestrator.dispatch.lease import Lease
@@ -43,7 +43,7 @@ class _Read:
     """A command that reads streams: packed once, for with a thousand keys that costs more than all else of a call."""
 
     streams: list[Stream]
-    packed: bytes
+    packed: PackedRead
     by_key: Mapping[bytes, Stream]
 
 
@@ -68,7 +68,7 @@ class Shard:
         self._store, self._consumer, self._live = store, consumer, live
         self._clock, self._metrics, self._settings = clock, metrics, settings
         self._tasks: set[asyncio.Task[None]] = set()
-        self._read = _Read([], b"", {})
+        self._read = _Read([], PackedRead(b"", ""), {})
         self._isolated: dict[Stream, float] = {}
         self._being_read: list[Stream] = []
         self._trimmer = Trimmer(store, consumer, metrics, settings)

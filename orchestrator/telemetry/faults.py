@@ -46,10 +46,13 @@ class Cause(StrEnum):
     KEYS_UNREADABLE = "keys_unreadable"
 
 
+_CAUSES = {"READONLY": Cause.REDIS_READ_ONLY, "OOM": Cause.REDIS_FULL, "AWAY": Cause.REDIS_AWAY}
+
+
 def cause_of(error: ServiceError) -> Cause:
     """What an error of this store means."""
     if isinstance(error, ReplyRefused):
-        return {"READONLY": Cause.REDIS_READ_ONLY, "OOM": Cause.REDIS_FULL}.get(error.code, Cause.REDIS_REFUSES)
+        return _CAUSES.get(error.code, Cause.REDIS_REFUSES)
     return Cause.REDIS_REFUSES if isinstance(error, ReplyTooLarge) else Cause.REDIS_AWAY
 
 

@@ -203,7 +203,7 @@ class Subscription(Iterator[Outcome]):
             raise error
         self.reconnects += 1
         self._looked_at_end_s = -math.inf
-        self._client.connection_pool.disconnect()
+        self._client.close()
         _LOG.warning("reconnecting", redis=redact(self._url), cause=words_of(error), next_try_s=round(delay_s, 2))
         time.sleep(delay_s)
 

@@ -43,7 +43,10 @@ def gather(client: redis.Redis, install: Install) -> Ownership:
     seconds, micros = _any(client.time())
     now_ms = seconds * 1000 + micros // 1000
     living = _any(client.zrangebyscore(DISPATCHERS_KEY, now_ms - ALIVE_MS, now_ms + ALIVE_MS))
-    leases = _any(client.mget([ShardKeys(shard).lease for shard in range(install.shards)]))
+    asking = client.pipeline(transaction=False)  # the shards may lie on different nodes
+    for shard in range(install.shards):
+        asking.get(ShardKeys(shard).lease)
+    leases = asking.execute(raise_on_error=False)
     return Ownership(
         frozenset(name.decode("utf-8", "replace") for name in living), tuple(_owner(lease) for lease in leases)
     )
@@ -80,9 +83,9 @@ def _named(shards: list[int]) -> str:
     return ", ".join(map(str, shards[:8])) + (" ..." if len(shards) > 8 else "")
 
 
-def _owner(lease: bytes | None) -> str | None:
-    """A lease is its token, a space and its owner."""
-    return None if lease is None else lease.decode("utf-8", "replace").partition(" ")[2]
+def _owner(lease: object) -> str | None:
+    """A lease is its token, a space and its owner; a key of another type is none."""
+    return None if not isinstance(lease, bytes) else lease.decode("utf-8", "replace").partition(" ")[2]
 
 
 def _any(value: Any) -> Any:  # noqa: ANN401

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,13 +18,16 @@ import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from narrows.contract.errors import ServiceError, ServiceUnavailable
 from narrows.contract.wire import Install
 from narrows.contract.wire.keys import INSTALL_KEY
 from narrows.runtime.redact import redact
-from narrows.runtime.redis.replies import Remedy, remedy_of, words_of
-from narrows.runtime.redis.url import check_url
+from narrows.runtime.redis.address import Address, Endpoint, Topology
+from narrows.runtime.redis.cluster_client import ClusterClient, SlotReader, slot_pool
+from narrows.runtime.redis.replies import OF_OTHER_NODES, Remedy, code_of, remedy_of, words_of
+from narrows.runtime.redis.sentinel import master_pool
 
 _log = structlog.get_logger(__name__)
 SOCKET_TIMEOUT_S = 5.0
@@ -40,7 +43,7 @@ def dead_peer_options() -> dict[int, int]:
     return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
 
 
-class Pool(redis.ConnectionPool):
+class Renewing(redis.ConnectionPool):
     """redis-py's pool, which gives out no connection that is older than :data:`LONGEST_CONNECTION_S`.
 
     An old one is left when the new one stands, and kept where none is to be had.
@@ -73,20 +76,35 @@ class Pool(redis.ConnectionPool):
         self._born_s.pop(connection, None)
 
 
+class Pool(Renewing):
+    """Of connections to one server."""
+
+
+class MasterPool(Renewing, SentinelConnectionPool):
+    """Of connections to the master that Sentinels name."""
+
+
 class Client(redis.Redis):
     """redis-py's client, which leaves a server as soon as the address may lead to another."""
 
-    connection_pool: Pool
+    connection_pool: Renewing
+    of_cluster = False
 
     def parse_response(self, connection: redis.Connection, command_name: str, **options: Any) -> Any:  # noqa: ANN401
         """Read one reply, and disconnect where it asks for that."""
         try:
             return super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
         except redis.RedisError as error:
-            if remedy_of(error) is Remedy.RECONNECT:
+            if remedy_of(error) is Remedy.RECONNECT and not (self.of_cluster and code_of(error) in OF_OTHER_NODES):
                 self.connection_pool.leave(connection)
                 self.connection_pool.disconnect(inuse_connections=False)
             raise
+
+
+class MemberClient(Client):
+    """Of one node of a cluster, where what is said of other nodes ends no connection."""
+
+    of_cluster = True
 
 
 def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
@@ -97,17 +115,50 @@ def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
     Raises:
         ServiceError: the URL is none that Redis clients know.
     """
+    options = {
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": SOCKET_TIMEOUT_S,
+        "socket_keepalive": True,
+        "socket_keepalive_options": dead_peer_options(),
+        "retry": Retry(NoBackoff(), 0),
+        "redis_connect_func": _greet if no_evict else None,
+    }
+    address = Address.parse(url)
+    if address.topology is not Topology.CLUSTER:
+        return Client.from_pool(open_pool(url, Pool, MasterPool, options))
+
+    def of_node(node: Endpoint) -> redis.Redis:
+        return MemberClient.from_pool(open_pool(address.of_server(node), Pool, MasterPool, options))
+
+    return ClusterClient(SlotReader(address, options), of_node)
+
+
+def open_pool(
+    url: str,
+    single: type[redis.ConnectionPool],
+    master: type[SentinelConnectionPool],
+    options: Mapping[str, Any],
+    key: str | None = None,
+) -> redis.ConnectionPool:
+    """A pool of connections to what is at ``url``, with redis-py's options, for whom one server is enough.
+
+    Args:
+        url: of one server, of Sentinels, or of a cluster.
+        single: the pool for one server.
+        master: the pool for a master that Sentinels name.
+        options: of each connection; what the address says goes first.
+        key: in a cluster, connections lead to the node that serves it; by default the install record.
+
+    Raises:
+        ServiceError: the URL is none that Redis clients know.
+    """
+    address = Address.parse(url)
     try:
-        pool = Pool.from_url(
-            check_url(url),
-            socket_timeout=SOCKET_TIMEOUT_S,
-            socket_connect_timeout=SOCKET_TIMEOUT_S,
-            socket_keepalive=True,
-            socket_keepalive_options=dead_peer_options(),
-            retry=Retry(NoBackoff(), 0),
-            redis_connect_func=_greet if no_evict else None,
-        )
-        return Client.from_pool(pool)
+        if address.topology is Topology.SENTINEL:
+            return master_pool(address, master, **options)
+        if address.topology is Topology.CLUSTER:
+            return slot_pool(address, single, key, options)
+        return single.from_url(url, **options)
     except ValueError as error:
         raise ServiceError(f"--redis-url {redact(url)}: {redact(str(error))}") from None
 

@@ -78,7 +78,27 @@ _CODES: tuple[tuple[type[RedisError], str], ...] = (
     (NoPermissionError, "NOPERM"),
     (ExecAbortError, "EXECABORT"),
 )
+OF_OTHER_NODES = frozenset({"MOVED", "ASK", "CLUSTERDOWN"})
+"""What a member of a cluster says of the others: it is itself where it was."""
 _CODES_OF_AUTHENTICATION = ("NOAUTH", "WRONGPASS")
+
+
+_HINTS = {
+    "MOVED": "this server is one node of a cluster: begin --redis-url with redis+cluster://",
+    "ASK": "its keys are on their way there: it is asked again",
+    "TRYAGAIN": "a slot is being moved, and some of its keys are here: it is asked again",
+    "CLUSTERDOWN": "see CLUSTER INFO: too few masters live, or nobody serves some slots",
+    "CROSSSLOT": "a cluster takes keys of one slot in a command",
+    "READONLY": "it is a replica: a failover is under way, or --redis-url is to name the primary, or its Sentinels",
+    "MASTERDOWN": "it is a replica without its primary: a failover is under way, or look why the primary is away",
+    "NOREPLICAS": "too few replicas follow it: was it cut off, and is it the primary still?",
+}
+"""What to do about replies that are about servers, not about what was asked."""
+
+
+def hint_for(code: str) -> str:
+    """What to do about an error reply that begins with ``code``; empty where its own words say it."""
+    return _HINTS.get(code, "")
 
 
 def code_of(error: RedisError) -> str:
@@ -110,6 +130,9 @@ def remedy_of(error: RedisError) -> Remedy:
 
 def words_of(error: BaseException) -> str:
     """An error in the server's own words, code first, without secrets: for logs and messages."""
+    if isinstance(error, AskError):  # a MOVED is one as well; the server says a number and an address
+        does = "is served by" if isinstance(error, MovedError) else "is being moved to"
+        return f"{code_of(error)} slot {error.slot_id} {does} {error.node_addr[0]}:{error.node_addr[1]}"
     text = redact(str(error)) or type(error).__name__
     code = code_of(error) if isinstance(error, RedisError) else ""
     return text if code in {"", "ERR"} or text.startswith(code) else f"{code} {text}"

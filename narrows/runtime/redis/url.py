@@ -13,15 +13,24 @@ from narrows.contract.errors import ServiceError
 from narrows.runtime.redact import keep_url
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
-_FORM = "redis://[[USER]:PASSWORD@]HOST:6379/0, or rediss:// for TLS"
+_SEVERAL = "redis+cluster://HOST:PORT,... and redis+sentinel://HOST:PORT,.../MASTER for several servers"
+_FORMS = {
+    "redis": f"redis://[[USER]:PASSWORD@]HOST:6379/0, or rediss:// for TLS; {_SEVERAL}",
+    "sentinel": "redis+sentinel://[[USER]:PASSWORD@]HOST:26379[,HOST...]/MASTER[/0], or rediss+sentinel:// for TLS",
+    "cluster": "redis+cluster://[[USER]:PASSWORD@]HOST:6379[,HOST...], or rediss+cluster:// for TLS",
+}
 ENCODE = "percent-encode the user and password: / is %2F, ? is %3F, # is %23, @ is %40, : is %3A, % is %25"
-_SCHEMES = ("redis", "rediss", "unix")
+_PATHS = {
+    "redis": (re.compile(r"/?\d*"), "a number of a database"),
+    "sentinel": (re.compile(r"/[A-Za-z0-9._-]+(/\d*)?"), "the name of a master and a number of a database"),
+    "cluster": (re.compile(r"/?0?"), "nothing, for a cluster has one database"),
+}
+_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:@]*)(:\d{0,5})?")
 _PORT_ALONE = re.compile(r"[^@]*:\d+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FILE = re.compile(r"ssl_\w+=")  # the options of an address that may have an @ in them
-_DATABASE = re.compile(r"/?\d*")
 
 
 def check_url(url: str) -> str:
@@ -33,21 +42,34 @@ def check_url(url: str) -> str:
     keep_url(url)
     scheme = url.partition("://")[0]
     if "://" not in url or scheme not in _SCHEMES:
-        raise ServiceError(f"--redis-url is no address of Redis: write {_FORM}")
+        raise ServiceError(f"--redis-url is no address of Redis: write {_FORMS['redis']}")
     parts = check_encoding(url, "--redis-url")
     if scheme == "unix":
         return url
-    host = _HOST.fullmatch(parts.netloc.rpartition("@")[2])
-    if host is None or not host[1]:
-        raise ServiceError(f"--redis-url names no HOST:PORT: write {_FORM}; {ENCODE}")
-    if host[2] not in (None, ":") and int(host[2][1:]) > 65535:
-        raise ServiceError("--redis-url has a port beyond 65535")
+    topology = scheme.partition("+")[2] or "redis"
+    form, (path, what) = _FORMS[topology], _PATHS[topology]
+    for each in hosts_of(parts):
+        _check_host(each, form)
     cut_short = "@" not in parts.netloc and any(
         "@" in each and not _FILE.match(each) for each in parts.query.split("&")
     )
-    if cut_short or parts.fragment or not _DATABASE.fullmatch(parts.path):
-        raise ServiceError(f"--redis-url has more behind its host than a number of a database: write {_FORM}; {ENCODE}")
+    if cut_short or parts.fragment or not path.fullmatch(parts.path):
+        raise ServiceError(f"--redis-url has other things behind its host than {what}: write {form}; {ENCODE}")
     return url
+
+
+def hosts_of(parts: SplitResult) -> list[str]:
+    """``HOST:PORT`` of each server; one, unless the address is that of several."""
+    hosts = parts.netloc.rpartition("@")[2]
+    return hosts.split(",") if "+" in parts.scheme else [hosts]
+
+
+def _check_host(text: str, form: str) -> None:
+    host = _HOST.fullmatch(text)
+    if host is None or not host[1]:
+        raise ServiceError(f"--redis-url names no HOST:PORT: write {form}; {ENCODE}")
+    if host[2] not in (None, ":") and int(host[2][1:]) > 65535:
+        raise ServiceError("--redis-url has a port beyond 65535")
 
 
 def check_encoding(url: str, what: str) -> SplitResult:
@@ -61,7 +83,7 @@ def check_encoding(url: str, what: str) -> SplitResult:
     except ValueError:  # it quotes the authority: brackets that do not match, or letters that NFKC turns into / ? # @ :
         raise ServiceError(f"{what} cannot be read: {ENCODE}, and every letter that is not ASCII") from None
     behind = f"{parts.path}?{parts.query}#{parts.fragment}"
-    no_host = _HOST.fullmatch(parts.netloc) is None or "@" in parts.fragment
+    no_host = any(_HOST.fullmatch(each) is None for each in hosts_of(parts)) or "@" in parts.fragment
     cut_short = "@" in behind and "@" not in parts.netloc and no_host
     userinfo = parts.netloc.rpartition("@")[0]
     if _PORT_ALONE.fullmatch(parts.netloc) and _may_end_a_password(parts):

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from narrows.runtime.redis import connection as connection_module
-from narrows.runtime.redis import store as store_module
+from narrows.runtime.redis import server as server_module
 from narrows.runtime.redis.connection import connect
 from narrows.runtime.redis.store import Store
 from orchestrator.servers import LocalRedis
@@ -31,7 +31,7 @@ def full(server: LocalRedis) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def always_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (store_module, connection_module):
+    for module in (server_module, connection_module):
         monkeypatch.setattr(module, "LONGEST_CONNECTION_S", 0.0)
         monkeypatch.setattr(module, "RENEW_AGAIN_S", 0.0)
 

@@ -4,12 +4,13 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from narrows.contract.bundle import Bundle
 from narrows.runtime.redis import connect
-from narrows.runtime.redis import store as store_module
+from narrows.runtime.redis import server as server_module
 from narrows.runtime.redis.store import StoreAway
 from orchestrator.dispatch import Connected, Dispatcher, Store
 from tests.integration.dispatch.conftest import closing
@@ -72,7 +73,7 @@ async def test_a_store_leaves_a_primary_that_was_cut_off_and_never_says_so(
         pair.new.replicaof("NO", "ONE")
         pair.address.target = pair.second.port
         assert await store.call("GET", "a") == b"old"
-        monkeypatch.setattr(store_module, "LONGEST_CONNECTION_S", 0.0)
+        monkeypatch.setattr(server_module, "LONGEST_CONNECTION_S", 0.0)
         await store.call("SET", "a", "new")
         assert pair.new.get("a") == b"new"
 
@@ -81,7 +82,7 @@ async def test_a_store_whose_connections_are_of_a_dead_server_makes_all_anew_at_
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of them would be silent for ten seconds else, one behind the other."""
-    monkeypatch.setattr(store_module, "_REPLY_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(server_module, "_REPLY_TIMEOUT_S", 1.0)
     store = Store.connect(pair.url)
     async with closing(store):
         await asyncio.gather(*(store.call("PING") for _ in range(4)))
@@ -91,11 +92,16 @@ async def test_a_store_whose_connections_are_of_a_dead_server_makes_all_anew_at_
         assert await asyncio.gather(*(store.call("PING") for _ in range(4))) == [b"PONG"] * 4
 
 
+def _pool(store: Store) -> Any:
+    servers: Any = store._servers
+    return servers._server._redis.connection_pool
+
+
 async def test_idle_connections_find_out_that_their_peer_is_gone(pair: Pair) -> None:
     store = Store.connect(pair.url)
     async with closing(store):
         await store.call("PING")
-        (made,) = store._redis.connection_pool._available_connections
+        (made,) = _pool(store)._available_connections
         assert made._writer is not None
         own = made._writer.get_extra_info("socket")
         with connect(pair.url) as client:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from narrows.runtime.redis import store as store_module
+from narrows.runtime.redis import server as server_module
 from narrows.runtime.redis.store import Store, StoreAway
 from orchestrator.servers import LocalRedis
 
@@ -41,7 +41,7 @@ async def test_a_command_that_was_cancelled_leaves_its_reply_to_nobody(store: St
 async def test_a_server_that_is_silent_is_away(
     store: Store, server: LocalRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_REPLY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(server_module, "_REPLY_TIMEOUT_S", 0.2)
     await store.call("PING")
     os.kill(server.pid, signal.SIGSTOP)
     try:

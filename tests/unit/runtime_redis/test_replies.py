@@ -5,7 +5,7 @@ from redis import exceptions
 from redis._parsers.base import BaseParser
 from redis.exceptions import RedisError
 
-from narrows.runtime.redis.replies import Remedy, code_of, remedy_of, words_of
+from narrows.runtime.redis.replies import Remedy, code_of, hint_for, remedy_of, words_of
 
 _REPLIES = [
     ("READONLY You can't write against a read only replica.", "READONLY", Remedy.RECONNECT),
@@ -45,7 +45,27 @@ def _parsed(reply: str) -> RedisError:
 def test_a_reply_keeps_its_code_its_remedy_and_the_servers_own_words(reply: str, code: str, remedy: Remedy) -> None:
     error = _parsed(reply)
     assert (code_of(error), remedy_of(error)) == (code, remedy)
-    assert words_of(error) == (reply if code != "ERR" else reply.removeprefix("ERR "))
+    if code not in ("MOVED", "ASK"):
+        assert words_of(error) == (reply if code != "ERR" else reply.removeprefix("ERR "))
+
+
+@pytest.mark.parametrize(
+    ("reply", "words", "hint"),
+    [
+        ("MOVED 1584 127.0.0.1:17006", "MOVED slot 1584 is served by 127.0.0.1:17006", "redis+cluster://"),
+        ("ASK 1584 127.0.0.1:17006", "ASK slot 1584 is being moved to 127.0.0.1:17006", "asked again"),
+        ("TRYAGAIN Multiple keys request", "TRYAGAIN Multiple keys request", "asked again"),
+        ("CLUSTERDOWN The cluster is down", "CLUSTERDOWN The cluster is down", "CLUSTER INFO"),
+        ("MASTERDOWN Link with MASTER is down", "MASTERDOWN Link with MASTER is down", "failover"),
+        ("READONLY You can't write", "READONLY You can't write", "replica"),
+        ("WRONGTYPE Operation", "WRONGTYPE Operation", ""),
+    ],
+)
+def test_what_servers_say_of_each_other_is_told_in_words_with_what_to_do(reply: str, words: str, hint: str) -> None:
+    error = _parsed(reply)
+    assert words_of(error) == words
+    assert hint in hint_for(code_of(error))
+    assert bool(hint) is bool(hint_for(code_of(error)))
 
 
 @pytest.mark.parametrize(
