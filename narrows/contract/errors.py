@@ -10,6 +10,7 @@
     ├── BundleError           a bundle folder that is incomplete, altered or of another schema
     │   └── HeadError         a head that cannot be added to a bundle, or taken out of it
     ├── DatasetError, WeightsMismatch                      the workshop's inputs
+    ├── PromptInvalid         a box or points that mean nothing in their picture
     ├── PictureError          a picture, label file or video frame that cannot be read or shown faithfully
     ├── SourceError                                        a camera, video or folder that yields no frames
     ├── EncoderError, StateError                           a camera program's machine does not give it what it needs
@@ -310,6 +311,10 @@ class DeviceMissing(NarrowsError):
 
 class DatasetError(NarrowsError):
     """A labelled folder is not in the documented layout; the message names the file."""
+
+
+class PromptInvalid(NarrowsError):
+    """A prompt that points at nothing: outside its picture, without area, or with negative points alone."""
 
 
 class PictureError(NarrowsError):

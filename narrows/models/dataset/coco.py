@@ -74,7 +74,7 @@ class _Annotation(msgspec.Struct, frozen=True):
     image_id: int
     category_id: int
     segmentation: msgspec.Raw
-    iscrowd: int = 0
+    iscrowd: int | bool = 0
 
 
 class Instances(msgspec.Struct, frozen=True):

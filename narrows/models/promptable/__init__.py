@@ -1,0 +1,1 @@
+"""Promptable segmentation in the size of an image sensor: data, network, training, evaluation, export."""

@@ -1,0 +1,61 @@
+"""A whole split as ``narrows promptable evaluate`` judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from narrows.models.promptable.data import Layout, in_fold, open_instances
+from narrows.models.promptable.data.instances import read_all
+from narrows.models.promptable.evaluation.evaluate import GrabCut, evaluate_prompts
+from narrows.models.promptable.evaluation.scores import PromptScores, ThingScore, summarise
+from narrows.models.promptable.prompts import PromptKind
+from narrows.runtime.prompting.segmenter import PromptSegmenter
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which pictures of which data set: a whole split, or one fold of it."""
+
+    data: Path
+    layout: Layout
+    name: str
+    fold: int | None = None
+
+
+def evaluate_split(
+    split: Split,
+    kind: PromptKind,
+    network: Path | None,
+    *,
+    grabcut: GrabCut | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[PromptScores, Sequence[ThingScore]]:
+    """Judge a network's file on a split; floors alone where there is no network.
+
+    Raises:
+        DatasetError: the split is not there, or not in this layout.
+        WeightsMismatch: the network is no graph of ``narrows promptable export``.
+    """
+    dataset = open_instances(split.data, split.layout, split.name)
+    names = dataset.names if split.fold is None else in_fold(dataset.names, split.fold)
+    segmenter = None if network is None else PromptSegmenter.open(network)
+    things = evaluate_prompts(
+        read_all(dataset, names),
+        kind,
+        None if segmenter is None else segmenter.segment,
+        grabcut=grabcut,
+        progress=None if progress is None else lambda done: progress(done, len(names)),
+    )
+    scores = summarise(
+        things,
+        layout=split.layout.value,
+        split=split.name,
+        fold=split.fold,
+        prompt=kind.value,
+        network=None if network is None else network.name,
+        pictures=len(names),
+        unseen_fold=None if segmenter is None else segmenter.unseen_fold,
+    )
+    return scores, things

@@ -1,0 +1,119 @@
+"""Asks a promptable network for one thing's mask: windows, passes, and the way back to the source picture.
+
+::
+
+    box ────► one window, one pass
+    points ─► three windows, small to large ─► the steadiest mask ─► its box and the points, one pass more
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.contract.errors import WeightsMismatch
+from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions
+from narrows.runtime.prompting.framing import window_of_box, windows_of
+from narrows.runtime.prompting.inputs import CHANNELS, encode_input
+from narrows.runtime.prompting.prompt import Box, Prompt
+from narrows.runtime.prompting.window import Window, box_of
+
+INPUTS, LOGITS = "inputs", "logits"
+UNSEEN_FOLD = "narrows.unseen_fold"
+"""A graph's metadata: the fold of every data set that its network never saw."""
+STEADY = 1.0
+"""A mask is steady where a threshold of this logit above 0 or below makes little difference (SAM's stability score)."""
+BEYOND = -30.0
+"""The logit outside the window: nothing was looked at there."""
+
+Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""Inputs ``(6, size, size)`` uint8 to logits ``(size, size)`` float32."""
+
+
+@dataclass(frozen=True)
+class PromptedMask:
+    """What was outlined.
+
+    Attributes:
+        mask: ``(H, W)`` bool, of the source picture.
+        window: where the network looked last.
+        logits: ``(size, size)`` float32, what it said there.
+        passes: how often the network ran.
+    """
+
+    mask: NDArray[np.bool_]
+    window: Window
+    logits: NDArray[np.float32]
+    passes: int
+
+
+@dataclass(frozen=True)
+class PromptSegmenter:
+    """A network of crops and prompts, the side of its crop in pixels, and the fold that it was not trained on."""
+
+    run: Run
+    size: int
+    unseen_fold: int | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> PromptSegmenter:
+        """A graph of ``narrows promptable export``, float or int8, on one thread.
+
+        Raises:
+            WeightsMismatch: the graph takes or gives something else.
+        """
+        options = SessionOptions()
+        options.intra_op_num_threads = 1
+        session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        shapes = {each.name: each.shape for each in (*session.get_inputs(), *session.get_outputs())}
+        size = shapes.get(INPUTS, [0])[-1]
+        if shapes != {INPUTS: [1, CHANNELS, size, size], LOGITS: [1, 1, size, size]}:
+            raise WeightsMismatch(f"{path} has {shapes}: it is no graph of `narrows promptable export`")
+
+        def run(inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+            logits: NDArray[np.float32] = session.run([LOGITS], {INPUTS: inputs[None]})[0][0, 0]
+            return logits
+
+        fold = session.get_modelmeta().custom_metadata_map.get(UNSEEN_FOLD)
+        return cls(run, size, int(fold) if fold else None)
+
+    def segment(self, picture: NDArray[np.uint8], prompt: Prompt) -> PromptedMask:
+        """The thing that ``prompt`` points at in ``picture`` ``(H, W, 3)`` uint8 RGB.
+
+        Raises:
+            PromptInvalid: the prompt points at nothing.
+        """
+        height, width = picture.shape[:2]
+        prompt.check(width, height)
+        windows = windows_of(prompt, width, height)
+        looks = [(window, self._look(picture, prompt, window)) for window in windows]
+        window, logits = max(looks, key=lambda look: steadiness(look[1]))
+        passes = len(looks)
+        again = None if prompt.box is not None else _box_in_source(logits, window)
+        if again is not None:
+            window, passes = window_of_box(again), passes + 1
+            logits = self._look(picture, Prompt(again, prompt.points), window)
+        return PromptedMask(window.spread(logits, width, height, BEYOND) > 0, window, logits, passes)
+
+    def _look(self, picture: NDArray[np.uint8], prompt: Prompt, window: Window) -> NDArray[np.float32]:
+        return self.run(encode_input(picture, prompt, window, self.size))
+
+
+def steadiness(logits: NDArray[np.float32]) -> float:
+    """How much of a mask stays whatever the threshold, less what is cut off by the window's edge; 0 to 1."""
+    sure, perhaps = logits > STEADY, logits > -STEADY
+    if not sure.any():
+        return 0.0
+    edge = np.concatenate([sure[0], sure[-1], sure[:, 0], sure[:, -1]])
+    return float(sure.sum() / perhaps.sum() * (1 - edge.mean()))
+
+
+def _box_in_source(logits: NDArray[np.float32], window: Window) -> Box | None:
+    box, share = box_of(logits > 0), window.side / logits.shape[0]
+    if box is None:
+        return None
+    return Box(window.x + box.x * share, window.y + box.y * share, box.width * share, box.height * share)
