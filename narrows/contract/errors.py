@@ -16,6 +16,8 @@
     ├── EncoderError, StateError                           a camera program's machine does not give it what it needs
     ├── ConfigError           the configuration file has a key or a value that nothing has
     ├── SecretError           a key, password or token that cannot be used, or that others could read
+    ├── SplitError            a network that cannot be split, profiled or coded as asked; it can be served whole
+    │   ├── ...               by name: control flow, an unknown operator, a dynamic shape, external data
     ├── KernelMissing         the compiled symbol coder is not there or does not fit its source
     └── ServiceError          Redis or Triton is absent, misconfigured or refuses
 """
@@ -351,3 +353,39 @@ class SecretError(NarrowsError):
 
 class KernelMissing(NarrowsError):
     """The compiled symbol coder is not there, or no C compiler is; the message says what to run."""
+
+
+class SplitError(NarrowsError):
+    """A network cannot be split as asked; the message says what stands in the way. It can still be served whole."""
+
+
+class ControlFlow(SplitError):
+    """A graph with branches or loops: which node runs is known only at run time."""
+
+
+class OperatorUnknown(SplitError):
+    """An operator that the ONNX standard does not have: its outputs' shapes cannot be known."""
+
+
+class ShapeDynamic(SplitError):
+    """A tensor without a fixed shape: bytes and memory are not known beforehand."""
+
+
+class ExternalData(SplitError):
+    """Weights that lie outside the file."""
+
+
+class NetworkTooLarge(SplitError):
+    """A file beyond the 2 GiB that a protobuf message may have."""
+
+
+class SeveralInputs(SplitError):
+    """A network that takes more than one tensor, or none: a camera gives one picture."""
+
+
+class CutUnknown(SplitError):
+    """Tensors that do not cut the network in two, or a cut that it does not have."""
+
+
+class ProfilingFailed(SplitError):
+    """The device did not measure the network: not reached, or ONNX Runtime is missing or refuses there."""

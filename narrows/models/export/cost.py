@@ -48,7 +48,7 @@ def count_cost(path: Path) -> Cost:
         value.name for value in model.graph.value_info if value.type.tensor_type.elem_type == onnx.TensorProto.INT64
     }
     nodes = [n for n in model.graph.node if n.op_type in REDUCING or n.output[0] not in indices]
-    return Cost(_parameters(model), sum(_macs(node, shapes) for node in nodes))
+    return Cost(_parameters(model), sum(node_macs(node, shapes) for node in nodes))
 
 
 def _with_batch_of_one(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -77,13 +77,20 @@ def _parameters(model: onnx.ModelProto) -> int:
     return sum(size for constant in counted if (size := math.prod(constant.dims)) > 1)
 
 
-def _macs(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
+def node_macs(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:  # noqa: PLR0911 -- one for each kind
+    """Multiply-accumulates of one node, given the shapes of what it reads and writes.
+
+    Raises:
+        ValueError: one of them is unknown.
+    """
     if node.op_type in FREE:
         return 0
     written = _size(node, node.output[0], shapes)
     match node.op_type:
         case "Conv":
             return written * math.prod(shapes[node.input[1]][1:])
+        case "ConvTranspose":
+            return _size(node, node.input[0], shapes) * math.prod(shapes[node.input[1]][1:])
         case "Gemm" | "MatMul":
             return written * _size(node, node.input[0], shapes) // math.prod(shapes[node.input[0]][:-1])
         case "Resize":

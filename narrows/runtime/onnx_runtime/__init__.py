@@ -12,7 +12,7 @@ import os
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-from onnxruntime import InferenceSession, SessionOptions, __version__
+from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions, __version__
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
-__all__ = ["InferenceSession", "SessionOptions", "__version__", "refusals"]
+__all__ = ["GraphOptimizationLevel", "InferenceSession", "SessionOptions", "__version__", "refusals"]

@@ -19,8 +19,9 @@ EVERYTHING = "all"
 # Libraries that are heavy, or that make a package more than it says: who may import them.
 RESERVED = {
     "torch": {"narrows.models"},
-    "onnx": {"narrows.models"},
-    "onnxruntime": {"narrows.runtime", "narrows.models", "orchestrator.servers"},
+    "onnx": {"narrows.models", "narrows.models.split"},
+    "networkx": {"narrows.models.split"},
+    "onnxruntime": {"narrows.runtime", "narrows.models", "narrows.models.split", "orchestrator.servers"},
     "tritonclient": {"orchestrator.inference", "orchestrator.scaling", "narrows.ops", "narrows.runtime"},
     "docker": {"orchestrator.scaling", "orchestrator.engine_proxy"},
     "kubernetes": {"orchestrator.scaling"},

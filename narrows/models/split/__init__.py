@@ -1,0 +1,1 @@
+"""Any ONNX network, split between camera and cloud: where it can be cut, and what each cut costs."""

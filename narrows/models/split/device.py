@@ -1,0 +1,144 @@
+"""Where a network is measured: here, here under a quota of the processor, or on a machine that `ssh` reaches."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from narrows.contract.errors import ProfilingFailed
+from narrows.models.split import probe
+from narrows.runtime.surroundings import scratch_folder
+
+PROBE = Path(probe.__file__)
+_MOST_S = 900
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the probe found.
+
+    Attributes:
+        runtime: the version of ONNX Runtime there.
+        whole_ms: milliseconds of each run of the whole network.
+        processor_s: processor seconds of a run.
+        energy_j: joules of a run, of the whole machine; ``None`` where nothing counts them.
+        nodes: name and microseconds of each node that was run.
+    """
+
+    runtime: str
+    whole_ms: tuple[float, ...]
+    processor_s: float
+    energy_j: float | None
+    nodes: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long is measured: runs, seconds, and with how many threads."""
+
+    runs: int = 20
+    seconds: float = 1.0
+    threads: int = 1
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """As the probe takes it."""
+        return (f"--runs={self.runs}", f"--seconds={self.seconds}", f"--threads={self.threads}")
+
+
+class Device(Protocol):
+    """Where a network is run to be measured."""
+
+    def measure(self, model: bytes, effort: Effort) -> Measured:
+        """Run a serialised network.
+
+        Raises:
+            ProfilingFailed: the device is not reached, or cannot run it.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Local:
+    """This machine; ``launcher`` is put before the command, to run it in a control group, say."""
+
+    launcher: Sequence[str] = ()
+
+    def measure(self, model: bytes, effort: Effort) -> Measured:
+        """Run the probe.
+
+        Raises:
+            ProfilingFailed: ONNX Runtime refuses the network, or takes too long.
+        """
+        with scratch_folder() as folder:
+            path = folder / "model.onnx"
+            path.write_bytes(model)
+            return _parse(_run([*self.launcher, sys.executable, str(PROBE), str(path), *effort.options]))
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A machine with python3, onnxruntime and numpy that `ssh HOST` reaches without a question."""
+
+    host: str
+    python: str = "python3"
+
+    def measure(self, model: bytes, effort: Effort) -> Measured:
+        """Copy the probe and the network there, run it, and remove both.
+
+        Raises:
+            ProfilingFailed: it is not reached, or the probe fails there.
+        """
+        with self._folder() as there:
+            self._write(f"{there}/model.onnx", model)
+            self._write(f"{there}/probe.py", PROBE.read_bytes())
+            words = [self.python, f"{there}/probe.py", f"{there}/model.onnx", *effort.options]
+            return _parse(self._ssh(shlex.join(words)))
+
+    @contextmanager
+    def _folder(self) -> Iterator[str]:
+        folder = self._ssh("mktemp -d").decode().strip()
+        try:
+            yield folder
+        finally:
+            self._ssh(f"rm -rf {shlex.quote(folder)}")
+
+    def _write(self, path: str, data: bytes) -> None:
+        self._ssh(f"cat > {shlex.quote(path)}", data)
+
+    def _ssh(self, command: str, data: bytes = b"") -> bytes:
+        return _run(["ssh", "-o", "BatchMode=yes", "--", self.host, command], data)
+
+
+def _run(words: Sequence[str], data: bytes = b"") -> bytes:
+    try:
+        done = subprocess.run(words, input=data, capture_output=True, timeout=_MOST_S, check=False)
+    except OSError as error:
+        raise ProfilingFailed(f"{words[0]} cannot be run: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise ProfilingFailed(f"{words[0]} was not done after {_MOST_S} s") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
+        raise ProfilingFailed(f"{' '.join(words[:5])} … failed ({done.returncode}): {said[-1]}")
+    return done.stdout
+
+
+def _parse(printed: bytes) -> Measured:
+    try:
+        found: dict[str, Any] = json.loads(printed)
+        return Measured(
+            runtime=str(found["runtime"]),
+            whole_ms=tuple(map(float, found["whole_ms"])),
+            processor_s=float(found["processor_s"]),
+            energy_j=None if found["energy_j"] is None else float(found["energy_j"]),
+            nodes=tuple((str(name), float(dur)) for name, dur in found["nodes"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise ProfilingFailed(f"the device answered {printed[:80]!r}, which is no measurement") from None

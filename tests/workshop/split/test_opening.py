@@ -1,0 +1,168 @@
+"""What cannot be split is refused by name, before anything else happens; what can be is understood."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, parser
+
+from narrows.contract.errors import (
+    ControlFlow,
+    ExternalData,
+    NetworkTooLarge,
+    OperatorUnknown,
+    SeveralInputs,
+    ShapeDynamic,
+    SplitError,
+)
+from narrows.models.split.opening import MOST_BYTES, open_network
+from tests.workshop.split.networks import LIGHT, RESIDUAL, opened, written
+
+HEAD = '<ir_version: 8, opset_import: ["" : 17]>'
+
+
+def refused(text: str, folder: Path) -> None:
+    opened(text, folder)
+
+
+def test_a_branch_is_control_flow(tmp_path: Path) -> None:
+    branch = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["r"])], "then", [], [helper.make_tensor_value_info("r", 1, [1, 4])]
+    )
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["sum"], ["yes"], to=onnx.TensorProto.BOOL),
+        helper.make_node("If", ["yes"], ["y"], name="choice", then_branch=branch, else_branch=branch),
+    ]
+    values = [helper.make_tensor_value_info(name, 1, [1, 4]) for name in ("x", "y")]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", values[:1], values[1:])), tmp_path / "if.onnx")
+    with pytest.raises(ControlFlow, match=r"choice \(If\)"):
+        open_network(tmp_path / "if.onnx")
+
+
+@pytest.mark.parametrize("operator", ["com.example.Swish", "Swoosh"])
+def test_an_operator_that_onnx_does_not_have_is_unknown(operator: str, tmp_path: Path) -> None:
+    domains = '"" : 17, "com.example" : 1'
+    text = f"<ir_version: 8, opset_import: [{domains}]> g (float[1,4] x) => (float[1,4] y) {{ y = {operator} (x) }}"
+    with pytest.raises(OperatorUnknown, match=operator.rpartition(".")[2]):
+        opened(text, tmp_path)
+
+
+def test_an_operator_later_than_the_file_s_version_is_unknown(tmp_path: Path) -> None:
+    text = '<ir_version: 8, opset_import: ["" : 12]> g (float[1,4] x) => (float[1,4] y) { y = HardSwish (x) }'
+    with pytest.raises(OperatorUnknown, match="version 12"):
+        opened(text, tmp_path)
+
+
+def test_an_open_dimension_asks_for_a_shape_and_takes_one(tmp_path: Path) -> None:
+    path = written(f"{HEAD} g (float[n,3,h,w] x) => (float[n,3,h,w] y) {{ y = Relu (x) }}", tmp_path / "open.onnx")
+    with pytest.raises(ShapeDynamic, match=r"nx3xhxw.*--input-shape"):
+        open_network(path)
+    assert open_network(path, (1, 3, 4, 5)).tensors["y"].shape == (1, 3, 4, 5)
+    for wrong in ((1, 4, 4, 5), (3, 4, 5), (1, 3, 0, 5)):
+        with pytest.raises(ShapeDynamic, match="none of that kind"):
+            open_network(path, wrong)
+
+
+def test_a_size_that_depends_on_the_picture_is_dynamic(tmp_path: Path) -> None:
+    with pytest.raises(ShapeDynamic, match="NonZero"):
+        opened(f"{HEAD} g (float[1,4] x) => (int64[2,k] y) {{ y = NonZero (x) }}", tmp_path)
+    text = f"""{HEAD} g (float[4] x) => (float[k] y) <int64[1] zero = {{0}}> {{
+        most = ReduceMax <keepdims = 1> (x)
+        end = Cast <to = 7> (most)
+        y = Slice (x, zero, end)
+    }}"""
+    with pytest.raises(ShapeDynamic, match="Slice"):
+        opened(text, tmp_path)
+
+
+def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
+    path = written(RESIDUAL, tmp_path / "inside.onnx")
+    onnx.save(onnx.load(path), tmp_path / "outside.onnx", save_as_external_data=True, size_threshold=0)
+    with pytest.raises(ExternalData, match="in another file"):
+        open_network(tmp_path / "outside.onnx")
+
+
+def test_more_than_two_gigabytes_are_not_even_read(tmp_path: Path) -> None:
+    with (tmp_path / "large.onnx").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)  # of holes
+    with pytest.raises(NetworkTooLarge, match=r"2,147,483,648 bytes"):
+        open_network(tmp_path / "large.onnx")
+
+
+def test_several_inputs_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SeveralInputs, match="left, right"):
+        opened(f"{HEAD} g (float[4] left, float[4] right) => (float[4] y) {{ y = Add (left, right) }}", tmp_path)
+    with pytest.raises(SeveralInputs, match="none"):
+        opened(f"{HEAD} g () => (float[1] y) {{ y = Constant <value_floats = [1.0]> () }}", tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a network", bytes(range(256)) * 9])
+def test_other_bytes_are_no_network(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(data)
+    with pytest.raises(SplitError, match=r"is no ONNX file"):
+        open_network(tmp_path / "x.onnx")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SplitError, match=r"gone.onnx cannot be read: No such file"):
+        open_network(tmp_path / "gone.onnx")
+
+
+def test_a_graph_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SplitError, match="contradicts itself"):
+        opened(RESIDUAL.replace("Add (d, b)", "Add (d, picture)"), tmp_path)
+
+
+def test_a_tensor_that_nothing_makes_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SplitError, match="nothing makes ghost, which Add reads"):
+        opened(RESIDUAL.replace("Add (d, b)", "Add (d, ghost)"), tmp_path)
+
+
+def test_constants_are_not_live(tmp_path: Path) -> None:
+    network = opened(
+        f"""{HEAD} g (float[1,2,4,4] x) => (float[1,2,8,8] y) {{
+            two = Constant <value_ints = [2, 2]> ()
+            whole = Shape (x)
+            begin = Constant <value_ints = [0]> ()
+            end = Constant <value_ints = [2]> ()
+            front = Slice (whole, begin, end)
+            last = Shape <start = 2> (x)
+            sides = Mul (last, two)
+            sizes = Concat <axis = 0> (front, sides)
+            a = Relu (x)
+            y = Resize (a, , , sizes)
+        }}""",
+        tmp_path,
+    )
+    assert list(network.tensors) == ["x", "a", "y"]
+    assert [node.operator for node in network.nodes] == ["Relu", "Resize"]
+    assert network.tensors["y"].shape == (1, 2, 8, 8)
+
+
+def test_what_no_output_needs_is_not_live(tmp_path: Path) -> None:
+    network = opened(RESIDUAL.replace("f = Global", "aside = Sigmoid (e)\n  f = Global"), tmp_path)
+    assert "aside" not in network.tensors
+
+
+def test_weights_of_a_network_of_the_wheel_are_constants() -> None:
+    network = open_network(LIGHT / "light_squeezenet.onnx")
+    assert not [node for node in network.nodes if node.operator == "ConstantOfShape"]
+    assert network.nodes[0].weights_bytes == 4 * (64 * 3 * 3 * 3 + 64)
+    assert network.nodes[0].macs == 64 * 3 * 3 * 3 * 111 * 111
+
+
+def test_functions_of_the_file_are_inlined(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17, "mine" : 1]>
+        g (float[1,4] x) => (float[1,4] y) { y = mine.twice (x) }
+        <opset_import: ["" : 17], domain: "mine"> twice (a) => (b) { c = Relu (a)  b = Add (c, c) }"""
+    onnx.save(parser.parse_model(text), tmp_path / "f.onnx")
+    assert [node.operator for node in open_network(tmp_path / "f.onnx").nodes] == ["Relu", "Add"]
+
+
+def test_a_digest_tells_networks_apart(tmp_path: Path) -> None:
+    one = opened(RESIDUAL, tmp_path)
+    other = opened(RESIDUAL.replace("Relu (c)", "Sigmoid (c)"), tmp_path)
+    assert one.digest != other.digest
+    assert np.array_equal(one.input.shape, (1, 3, 8, 8))
