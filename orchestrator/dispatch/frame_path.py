@@ -282,13 +282,13 @@ class FramePath:
         if verdict is not FinishReply.FINISHED:
             return
         frame.stream.count_end(skipped=ending.kind == SKIPPED)
-        metrics.frames.labels(ending.kind.decode(), ending.reason, group).inc()
+        metrics.frames_ended(ending.kind.decode(), ending.reason, group).inc()
         metrics.took("publish", publish_s)
         took_s = time.monotonic() - frame.taken.arrived_s
         self.objective.count(frame.stream.settings.policy, ending, took_s * 1000)
         if ending.kind == MASK:
             metrics.took("total", took_s)
-            metrics.masks.labels("camera" if frame.camera_mask else "cloud", group).inc()
+            metrics.masks_made("camera" if frame.camera_mask else "cloud", group).inc()
         elif ending.kind == b"refused":
             metrics.dead_letters.labels(ending.reason).inc()
             _log.debug("frame_refused", stream=frame.stream.id, reason=ending.reason, detail=ending.detail)

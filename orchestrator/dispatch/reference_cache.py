@@ -6,7 +6,6 @@ Each packet here holds one section, a latent.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +16,32 @@ from narrows.contract.wire.feature import FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import FramePacket
 
 
-@dataclass(frozen=True, slots=True)
 class Plane:
-    """A frame with what is remembered after it ``(C, h, w)``; ``None`` as long as nobody wanted its symbols."""
+    """A frame, with what is remembered after it once it was decoded.
 
-    packet: FramePacket
-    memory: Memory | None
+    What is remembered is worked out when a later frame is coded against this one: after most K packets none ever is.
+    """
+
+    __slots__ = ("_before", "_memory", "_symbols", "packet")
+
+    def __init__(self, packet: FramePacket, symbols: NDArray[np.int8] | None, before: Memory | None) -> None:
+        """Keep a frame's symbols ``(C, h, w)`` and the memory that it was coded with; symbols may be unknown yet."""
+        self.packet = packet
+        self._symbols, self._before = symbols, before
+        self._memory: Memory | None = None
+
+    @property
+    def decoded(self) -> bool:
+        """Whether its symbols were wanted before."""
+        return self._symbols is not None or self._memory is not None
+
+    @property
+    def memory(self) -> Memory | None:
+        """What is remembered after it ``(C, h, w)``; ``None`` before it is decoded."""
+        if self._memory is None and self._symbols is not None:
+            self._memory = remember(self._symbols, self._before)
+            self._symbols = self._before = None
+        return self._memory
 
 
 class ReferenceCache:
@@ -41,13 +60,13 @@ class ReferenceCache:
         Raises:
             ReferenceLost: as :meth:`memory_for`.
         """
-        self._put(Plane(packet, remember(symbols, self.memory_for(packet))))
+        self._put(Plane(packet, symbols, self.memory_for(packet)))
 
     def postpone(self, packet: FramePacket) -> None:
         """Keep a frame undecoded, unless its symbols are here already."""
         known = self._references.get(packet.identity)
-        if known is None or known.memory is None:
-            self._put(Plane(packet, None))
+        if known is None or not known.decoded:
+            self._put(Plane(packet, None, None))
 
     def postponed_for(self, packet: FramePacket) -> list[FramePacket]:
         """What must be decoded before ``packet`` can be, in that order.
@@ -57,7 +76,7 @@ class ReferenceCache:
         """
         first: list[FramePacket] = []
         plane = self._reference(packet)
-        while plane is not None and plane.memory is None:
+        while plane is not None and not plane.decoded:
             first.append(plane.packet)
             plane = self._reference(plane.packet)
         return first[::-1]

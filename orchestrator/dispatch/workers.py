@@ -19,13 +19,11 @@ class Workers:
 
     async def on_symbols(self, symbols: int, work: Callable[[], T]) -> T:
         """What work on so many symbols answers."""
-        return await self._done(work, inline=symbols <= _INLINE_SYMBOLS)
+        return work() if symbols <= _INLINE_SYMBOLS else await self._in_thread(work)
 
     async def on_pixels(self, pixels: int, work: Callable[[], T]) -> T:
         """What work on so many pixels answers."""
-        return await self._done(work, inline=pixels <= _INLINE_PIXELS)
+        return work() if pixels <= _INLINE_PIXELS else await self._in_thread(work)
 
-    async def _done(self, work: Callable[[], T], *, inline: bool) -> T:
-        if inline:
-            return work()
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
