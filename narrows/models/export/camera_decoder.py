@@ -24,6 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 from narrows.contract.errors import BundleError
 from narrows.models.export.calibration import Feed, Feeds
 from narrows.models.export.graphs import LABELS
+from narrows.models.export.label_grid import whole_labels
 from narrows.runtime.onnx_runtime.quantization import (
     CalibrationMethod,
     QuantFormat,
@@ -35,7 +36,7 @@ from narrows.runtime.surroundings import scratch_folder
 
 SCALE = "scale"
 _TAIL = ("Cast", "ArgMax", "Resize")
-_QUANTISED = ["Add", "Concat", "Conv", "DepthToSpace", "Mul", "Relu", "Slice"]
+_QUANTISED = ["Add", "Concat", "Conv", "DepthToSpace", "Mul", "Relu", "Reshape", "Slice", "Transpose"]
 
 
 def write_camera_decoder(decoder: Path, size: tuple[int, int], calibration: Iterable[Feed], path: Path) -> None:
@@ -79,6 +80,7 @@ def camera_graph(model: onnx.ModelProto, size: tuple[int, int]) -> onnx.ModelPro
     Raises:
         BundleError: it does not end as ``narrows export`` ends it.
     """
+    model = whole_labels(model)
     graph = model.graph
     logits = _logits(graph)
     _drop_unused(graph, logits)

@@ -6,6 +6,8 @@
     decoder   symbols int8 (n, C, h, w), level int32 (n, 1) ─► · 1/gain[level] ─► JointDecoder
                                                             ─► argmax ─► labels uint8 (n, H, W)
 
+What PyTorch writes of the decoder is rewritten for speed (:mod:`narrows.models.export.faster_decoder`).
+
 Normalisation and inverse gains are inside, so neither end can get them wrong; the argmax is inside because
 logits would be the widest thing to travel.
 """
@@ -20,6 +22,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.folding import fold
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import DEVIATION, MEAN
@@ -72,6 +75,7 @@ def write_decoder(network: JointNetwork, size: tuple[int, int], latent: tuple[in
     batch = torch.export.Dim("batch", min=1, max=256)
     shapes = {SYMBOLS: {0: batch}, LEVEL: {0: batch}}
     write_graph(DecoderGraph(network, size), (symbols, level), path, [SYMBOLS, LEVEL], [LABELS], shapes)
+    onnx.save(faster_decoder(onnx.load(path)), path)
 
 
 def write_graph(

@@ -10,9 +10,11 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, nn
 
+from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.folding import fold
 from narrows.models.export.graphs import LABELS, PICTURE, write_graph
 from narrows.models.nn.network import JointNetwork
@@ -52,3 +54,4 @@ def write_picture_graph(network: PictureNetwork | MaskAtEdge, size: tuple[int, i
     """Write the graph for pictures of ``size`` (height, width)."""
     picture = torch.zeros(1, *size, 3, dtype=torch.uint8)
     write_graph(PictureGraph(network), (picture,), path, [PICTURE], [LABELS], None)
+    onnx.save(faster_decoder(onnx.load(path)), path)

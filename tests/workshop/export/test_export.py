@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from narrows.contract.errors import WeightsMismatch
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
 from narrows.models.export.graphs import DecoderGraph
+from narrows.models.export.label_grid import whole_labels
 from narrows.models.export.motion import moving
 from narrows.models.export.recount import recount
 from narrows.models.export.write import Labelling, write_bundle
@@ -55,6 +57,10 @@ def test_the_decoder_graph_answers_like_the_network_for_mixed_levels(bundle: Bun
         expected = DecoderGraph(network, SIZE[::-1])(torch.from_numpy(symbols), torch.from_numpy(level)).numpy()
     assert labels.shape == (3, 64, 96)
     assert labels.dtype == np.uint8
+    assert (labels[:, ::2] == labels[:, 1::2]).all()  # rows go together in twos
+    assert (labels != expected).mean() < 0.02
+    exact = InferenceSession(whole_labels(onnx.load(bundle.decoder_path)).SerializeToString())
+    labels = exact.run(None, {"symbols": symbols, "level": level})[0]
     assert (labels != expected).mean() < 1e-3  # ties of the argmax may fall either way
 
 

@@ -1,0 +1,94 @@
+"""A bundle's decoder made faster on processors, from its graph alone; kept only where masks stay as they are.
+
+What :mod:`narrows.models.export.faster_decoder` does at export, for a bundle whose checkpoint is gone, or that an
+earlier version exported.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+
+from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.heads import RECORD as HEADS
+from narrows.contract.bundle.int8_decoder import drop_int8_decoder
+from narrows.contract.bundle.manifest import DECODER, MANIFEST
+from narrows.contract.errors import BundleError
+from narrows.models.dataset import FolderDataset
+from narrows.models.export.faster_decoder import faster_decoder
+from narrows.models.export.int8_loss import measure_loss
+from narrows.models.export.quantise import add_int8_decoder, check_data, split_off
+from narrows.models.export.write import file_entry
+from narrows.runtime.surroundings import scratch_folder
+
+MOST_LOST_POINTS = 0.1
+"""Points of mIoU at any rate level; beyond it the masks are not the same."""
+
+
+def optimise(
+    bundle: Bundle,
+    data: FolderDataset,
+    folder: Path,
+    say: Callable[[str], None] = print,
+    *,
+    most_lost_points: float = MOST_LOST_POINTS,
+) -> Bundle:
+    """Write a bundle to ``folder``, which may be its own, with a faster decoder and that one's int8 twin.
+
+    The id changes where it pins the decoder. What cameras have of a bundle stays as it is.
+
+    Args:
+        bundle: its encoder, gains and tables make the symbols, as a camera's would.
+        data: the split that was trained on; masks are compared on its end.
+        folder: where to.
+        say: told what goes on and what comes of it.
+        most_lost_points: of mIoU, at the level that loses most.
+
+    Raises:
+        BundleError: the bundle does not fit the data, has heads, has nothing to make faster, or its masks would
+            change; nothing was written.
+        DatasetError: the pictures cannot be read.
+    """
+    check_data(bundle, data)
+    if bundle.heads.heads:
+        raise BundleError("heads read this decoder's tensors: remove them, optimise the decoder, then add them again")
+    before = onnx.load(bundle.decoder_path)
+    after = faster_decoder(before)
+    if [node.op_type for node in after.graph.node] == [node.op_type for node in before.graph.node]:
+        raise BundleError(f"{bundle.decoder_path} has nothing to make faster: it was exported or optimised so before")
+    _, held_out = split_off(list(data))
+    with scratch_folder() as scratch:
+        onnx.save(after, scratch / DECODER)
+        loss = measure_loss(bundle, scratch / DECODER, held_out, data.classes)
+        found = f"loses at most {max(loss.points_lost):.2f} points of mIoU on {len(held_out)} pictures"
+        if not loss.holds(most_lost_points):
+            raise BundleError(f"the faster decoder {found}, and {most_lost_points:g} are allowed: nothing was changed")
+        say(f"the faster decoder {found}")
+        _copy(bundle, folder)
+        drop_int8_decoder(folder)
+        shutil.copyfile(scratch / DECODER, folder / DECODER)
+    return add_int8_decoder(_pinned(bundle, folder), data, say)
+
+
+def _copy(bundle: Bundle, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*bundle.manifest.files, HEADS):
+        source = bundle.folder / name
+        if source.is_file() and source.resolve() != (folder / name).resolve():
+            shutil.copyfile(source, folder / name)
+
+
+def _pinned(bundle: Bundle, folder: Path) -> Bundle:
+    """Write down which decoder it is now, where the one before was pinned."""
+    entry = file_entry(folder / DECODER)
+    manifest = bundle.manifest
+    if DECODER in manifest.files:
+        manifest = replace(manifest, files={**manifest.files, DECODER: entry})
+    else:
+        (folder / HEADS).write_bytes(replace(bundle.heads, decoder=entry).to_json())
+    (folder / MANIFEST).write_bytes(manifest.to_json())
+    return Bundle.open(folder)
