@@ -55,6 +55,10 @@ test-lowest: setup-dev ## The unit tests with the lowest version of every depend
 test-docker: setup-dev ## The tests against the Docker engine that is there (Swarm's too after `docker swarm init`)
 	@$(RUN) -m pytest -m docker tests/integration/engines $(ARGS)
 
+.PHONY: test-cluster
+test-cluster: setup-dev ## Every test of Redis topologies (Sentinel, Cluster), those too that take long
+	@$(RUN) -m pytest -m "slow_topologies or not slow_topologies" tests/integration/topologies $(ARGS)
+
 .PHONY: lint
 lint: setup-train ## Format, lint, types and import contracts, as CI checks them
 	@$(WORKSHOP)/ruff format --check .

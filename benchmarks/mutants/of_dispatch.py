@@ -94,7 +94,7 @@ ENDINGS = (
     Mutant(
         "a server that is away counts as one that refuses",
         f"{_DISPATCH}/finish.py",
-        "                waits = not await self._lives()\n",
+        "                waits = not await self._store.answers(part[0].frame.stream.keys.features)\n",
         "                waits = False\n",
         f"{_T}_endings.py::test_a_server_that_is_away_is_waited_for_and_nothing_is_refused",
     ),

@@ -149,7 +149,8 @@ class Dispatcher:
                 async with self._beating:
                     await self._beat()
                 self.health.redis_ok = True
-                self._faults.end(Cause.REDIS_AWAY, Cause.REDIS_READ_ONLY, Cause.REDIS_REFUSES)
+                if not self.health.shards_away:
+                    self._faults.end(Cause.REDIS_AWAY, Cause.REDIS_READ_ONLY, Cause.REDIS_REFUSES)
             except ServiceError as error:
                 self._trouble("leases are not renewed", error)
             await asyncio.sleep(self._settings.beat_s)
@@ -158,6 +159,7 @@ class Dispatcher:
         for lost in [lease for lease in self._leases.held.values() if lease.lost]:
             self._leases.drop(lost)
         await self._leases.renew()
+        self.health.shards_away = self._leases.away
         self._drop_lost()
         if self.health.stopping:
             return
@@ -167,6 +169,7 @@ class Dispatcher:
             self._spawn(self._hand_over(shard))
         for lease in await self._leases.acquire(due):
             self._take_over(lease)
+        self.health.shards_away = self._leases.away
         for number, refused in self._leases.refused.items():
             self._faults.happened(cause_of(refused), f"shard {number} has no owner: {refused}")
         self.health.shards_owned, self.health.shards_due = len(self.shards), due

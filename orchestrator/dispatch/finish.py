@@ -108,6 +108,8 @@ class _Asked:
 class Finisher:
     """Collects endings while a round trip is under way and sends them in the next, in the order in which they came.
 
+    Those of shards that may be on different nodes of a cluster do not wait for each other.
+
     ::
 
         batch ─ send ─┬─ replies ───── each: done | asked again (the server takes it later)
@@ -119,7 +121,8 @@ class Finisher:
     def __init__(self, store: Store, settings: DispatchSettings, faults: Faults) -> None:
         self._store, self._faults = store, faults
         self._settings = settings
-        self._asked: asyncio.Queue[_Asked] = asyncio.Queue()
+        self._asked: dict[int, asyncio.Queue[_Asked]] = {}
+        self._begun: asyncio.Queue[asyncio.Queue[_Asked]] = asyncio.Queue()
         self._refused_bytes = math.inf
 
     async def finish(self, frame: Frame, ending: Ending) -> Ended:
@@ -133,16 +136,27 @@ class Finisher:
             StoreAway: the server breaks the connection over the refusal too.
         """
         asked = _Asked(frame, ending, asyncio.get_running_loop().create_future())
-        self._asked.put_nowait(asked)
+        order = self._store.order_of(frame.stream.keys.features)
+        if order not in self._asked:
+            self._begun.put_nowait(self._asked.setdefault(order, asyncio.Queue()))
+        self._asked[order].put_nowait(asked)
         frame.in_line.set()
         return await asked.answer
 
     async def run(self) -> None:
         """Send what is asked for, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            begun, self._begun = list(self._asked.values()), asyncio.Queue()
+            while True:
+                for each in begun:
+                    tasks.create_task(self._send_in_turn(each))
+                begun = [await self._begun.get()]
+
+    async def _send_in_turn(self, queue: asyncio.Queue[_Asked]) -> None:
         while True:
-            batch = [await self._asked.get()]
-            while not self._asked.empty() and len(batch) < _MAX_PIPELINE:
-                batch.append(self._asked.get_nowait())
+            batch = [await queue.get()]
+            while not queue.empty() and len(batch) < _MAX_PIPELINE:
+                batch.append(queue.get_nowait())
             try:
                 await self._send_until_settled(batch)
             except Exception as error:  # noqa: BLE001 - to the guard of each of its frames: those asked for later go on
@@ -160,7 +174,7 @@ class Finisher:
                 waits = any(asked.waits for asked in left)
                 parts += [left] if left else []
             except ServiceError as error:
-                waits = not await self._lives()
+                waits = not await self._store.answers(part[0].frame.stream.keys.features)
                 if waits:
                     self._faults.begin(cause_of(error), f"finishing waits: {error}")
                 parts += [part] if waits else self._after_break(part, error)
@@ -191,13 +205,6 @@ class Finisher:
                 asked.sent = True
             raise
         return [asked for asked, reply in zip(batch, replies, strict=True) if not self._settle(asked, reply)]
-
-    async def _lives(self) -> bool:
-        try:
-            await self._store.call("PING")
-        except ServiceError:
-            return False
-        return True
 
     def _after_break(self, batch: list[_Asked], error: ServiceError) -> list[list[_Asked]]:
         """What to send next, the first at the end, after a server that lives broke the connection over a batch.

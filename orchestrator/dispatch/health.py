@@ -17,6 +17,7 @@ class DispatcherHealth:
     Attributes:
         loop_lag_s: by how much the event loop was last late.
         redis_ok: whether the last round with Redis succeeded.
+        shards_away: the shards whose node of a cluster cannot be reached.
         shards_owned, shards_due: how many shards are owned, and how many should be.
         decoders_ready: readiness by bundle id.
         install: why the install is not the one that this process began with; empty while it is.
@@ -26,6 +27,7 @@ class DispatcherHealth:
     loop_lag_s: float = 0.0
     ticked_s: float = field(default_factory=time.monotonic)
     redis_ok: bool = False
+    shards_away: list[int] = field(default_factory=list)
     shards_owned: int = 0
     shards_due: int = 0
     decoders_ready: dict[str, bool] = field(default_factory=dict)
@@ -54,6 +56,8 @@ class DispatcherHealth:
             reasons.append("stopping")
         if not self.redis_ok:
             reasons.append("Redis does not answer")
+        if self.shards_away:
+            reasons.append(f"Redis does not answer for shards {', '.join(map(str, self.shards_away))}")
         if self.install:
             reasons.append(self.install)
         if self.shards_owned < self.shards_due:

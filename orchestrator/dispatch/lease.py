@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from narrows.contract.errors import ServiceError
 from narrows.contract.wire.keys import DISPATCHERS_KEY, UNREADY_KEY, ShardKeys
 from narrows.runtime.redis.replies import Remedy
-from narrows.runtime.redis.store import ReplyRefused, Store, pairs
+from narrows.runtime.redis.store import Reply, ReplyRefused, Store, StoreAway, concerns_all, pairs
 from orchestrator.dispatch.scripts import HEARTBEAT
 from orchestrator.shards.fence import token_of, uncounted
 from orchestrator.shards.scripts import ACQUIRE, RELEASE, RENEW
@@ -55,7 +56,8 @@ class Leases:
     """This dispatcher's leases in an install of ``shards`` shards.
 
     Attributes:
-        refused: what Redis said last of shards whose lease it neither renews nor gives: their keys are amiss, say.
+        refused: what Redis said last of shards whose lease it neither renews nor gives: their keys are amiss, say, or
+            their node of a cluster is away.
     """
 
     store: Store
@@ -64,7 +66,7 @@ class Leases:
     ttl_ms: int
     monotonic: Callable[[], float] = time.monotonic
     held: dict[int, Lease] = field(default_factory=dict)
-    refused: dict[int, ReplyRefused] = field(default_factory=dict)
+    refused: dict[int, ServiceError] = field(default_factory=dict)
     replaced: Callable[[], None] = uncounted
 
     async def heartbeat(self, missing: int = 0) -> int:
@@ -106,20 +108,29 @@ class Leases:
 
     async def acquire(self, most: int) -> list[Lease]:
         """Take free shards until ``most`` are held; answers the new leases."""
-        gained = []
-        for shard in self._in_our_order():
-            if len(self.held) >= most:
-                break
+        gained, left = [], self._in_our_order()
+        while left and len(self.held) < most:
+            some = left[: most - len(self.held)]
+            left = left[len(some) :]
             asked_s = self.monotonic()
-            (reply,) = await self.store.run_many([(ACQUIRE, _lease_keys(shard), (self.owner, self.ttl_ms))])
-            if isinstance(reply, ReplyRefused):
-                if reply.remedy is not Remedy.NONE:
-                    raise reply
-                self.refused[shard] = reply
-            elif (token := token_of(reply, ShardKeys(shard).fence, self.replaced)) is not None:
-                self.held[shard] = Lease(shard, token, asked_s + self.ttl_ms / 1000)
-                gained.append(self.held[shard])
+            for shard, reply in zip(some, await self._acquire(some), strict=True):
+                if isinstance(reply, ServiceError):
+                    self.refused[shard] = reply
+                elif (token := token_of(reply, ShardKeys(shard).fence, self.replaced)) is not None:
+                    self.held[shard] = Lease(shard, token, asked_s + self.ttl_ms / 1000)
+                    gained.append(self.held[shard])
         return gained
+
+    async def _acquire(self, shards: Sequence[int]) -> list[Reply | StoreAway]:
+        """Ask for shards at once; where their node of a cluster is away, shards of others may be had."""
+        try:
+            return await self.store.run_many(
+                [(ACQUIRE, _lease_keys(shard), (self.owner, self.ttl_ms)) for shard in shards]
+            )
+        except StoreAway as away:
+            if len({self.store.order_of(ShardKeys(shard).lease) for shard in range(self.shards)}) == 1:
+                raise
+            return [away] * len(shards)
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back; it counts as lost here first."""
@@ -130,6 +141,11 @@ class Leases:
         """Stop counting as a living dispatcher."""
         await self.store.call("ZREM", DISPATCHERS_KEY, self.owner)
         await self.store.call("HDEL", UNREADY_KEY, self.owner)
+
+    @property
+    def away(self) -> list[int]:
+        """Shards of which nothing is known, because their server cannot answer now."""
+        return sorted(shard for shard, why in self.refused.items() if concerns_all(why))
 
     def drop(self, lease: Lease) -> Lease:
         """Forget a lease that another has, or that a script refused."""

@@ -106,10 +106,9 @@ class Store:
     async def answers(self, key: str) -> bool:
         """Whether the server that holds a key answers."""
         try:
-            await self._servers.ask(("PING",), at=key)
+            return bool(await self._servers.ask(("PING",), at=key) == b"PONG")
         except StoreAway:
             return False
-        return True
 
     async def run(self, script: Script, keys: Sequence[str | bytes], *args: Encodable) -> Reply:
         """Run one script; as :meth:`call`."""

@@ -15,12 +15,15 @@ from narrows.contract.wire.keys import INSTALL_KEY
 CAMERA = "camera-"
 """A camera's user is this and its stream id; no role begins so."""
 _READ = (
-    "ping time info type exists get mget hget hmget hgetall hkeys hvals zrange zrangebyscore scan "
+    "ping time info cluster|slots cluster|info cluster|nodes asking type exists "
+    "get mget hget hmget hgetall hkeys hvals zrange zrangebyscore scan "
     "xlen xrange xrevrange xread xpending xinfo|stream xinfo|groups memory|usage"
 )
 _SCRIPTS = "eval evalsha eval_ro evalsha_ro script|load"
 _SERVICE = "client|no-evict"
 """For programs that go on for ever: the server does not cut them for room."""
+_CLUSTER = "cluster|slots"
+"""Which node serves what; one server refuses it, whoever asks."""
 _TRANSACTION = "multi exec discard watch unwatch"
 _SCALE = "narrows:{scale}:*"
 
@@ -59,7 +62,11 @@ ROLES = (
     User("supervisor", (f"~{_SCALE}",), f"{_READ} {_SCRIPTS} {_SERVICE} set del pexpire hset hdel hexists"),
     # keys of a script count as written to, whatever it does; its commands are held to this list all the same
     User("page", ("~narrows:*",), f"{_READ} {_SCRIPTS} {_SERVICE}"),
-    User("viewer", (f"%R~{INSTALL_KEY}", "%R~narrows:{*}:out:*"), "ping get exists xread xrevrange xinfo|stream"),
+    User(
+        "viewer",
+        (f"%R~{INSTALL_KEY}", "%R~narrows:{*}:out:*"),
+        f"ping get exists xread xrevrange xinfo|stream {_CLUSTER}",
+    ),
     User("exporter", (), "ping info slowlog|len latency|latest latency|histogram"),
     User(
         "maintainer",
@@ -81,7 +88,7 @@ def camera_user(stream: str, shards: int) -> User:
     """
     keys = StreamKeys.of(stream, shards)
     allowed = (f"%W~{keys.features}", f"%R~{keys.control}", f"%R~{INSTALL_KEY}")
-    return User(f"{CAMERA}{stream}", allowed, "ping time get xadd xlen")
+    return User(f"{CAMERA}{stream}", allowed, f"ping time get xadd xlen {_CLUSTER}")
 
 
 def acl_lines(users: Mapping[User, str]) -> list[str]:
