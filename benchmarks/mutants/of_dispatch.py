@@ -7,8 +7,8 @@ from benchmarks.mutants.mutant import Mutant
 _DISPATCH, _LUA = "orchestrator/dispatch", "orchestrator/dispatch/lua"
 _SHARDS_LUA = "orchestrator/shards/lua"
 _T = "tests/integration/dispatch/test_dispatch"
-_HERE = "if tonumber(ARGV[8]) % 500 ~= 499 then"
-_PUBLISH = "redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[9], '*', 'k', ARGV[4], 'p', ARGV[5])"
+_HERE = "if tonumber(sequence) % 500 ~= 499 then"
+_PUBLISH = "redis.call('XADD', outcomes, 'MAXLEN', '~', ARGV[3], '*', 'k', kind, 'p', body)"
 _ACCOUNTS = f"{_T}_frame_accounting.py::test_the_accounts_of_two_thousand_frames_and_an_epoch_change_hold_one_by_one"
 _GAPS = f"{_T}_window.py::test_the_accounts_of_two_thousand_frames_with_gaps_and_epochs_are_those_of_the_model"
 
@@ -16,7 +16,7 @@ ENDINGS = (
     Mutant(
         "an ended frame is not acknowledged",
         f"{_LUA}/finish.lua",
-        "redis.call('XACK', KEYS[2], ARGV[2], ARGV[3]) + redis.call('XDEL'",
+        "redis.call('XACK', features, ARGV[2], id) + redis.call('XDEL'",
         "redis.call('XDEL'",
         f"{_T}_frame_accounting.py::test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches_end",
     ),
@@ -66,8 +66,8 @@ ENDINGS = (
     Mutant(
         "an owner that was replaced still ends frames",
         f"{_LUA}/finish.lua",
-        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'fenced', 0} end",
-        "",
+        "redis.call('GET', KEYS[1]) ~= ARGV[1], {}",
+        "false, {}",
         f"{_T}_window.py::test_an_older_token_changes_nothing",
     ),
     Mutant(

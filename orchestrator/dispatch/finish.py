@@ -15,7 +15,7 @@ from narrows.contract.wire.outcome import MASK, REFUSED, SKIPPED, Refusal, Skip,
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.script import Script
-from narrows.runtime.redis.store import Reply, ReplyRefused, Store
+from narrows.runtime.redis.store import Reply, ReplyRefused, Store, within
 from orchestrator.dispatch.contexts import MOST_CONTEXTS
 from orchestrator.dispatch.scripts import FINISH
 from orchestrator.dispatch.settings import DispatchSettings
@@ -24,6 +24,8 @@ from orchestrator.dispatch.window import epoch_field
 from orchestrator.telemetry.faults import Faults, cause_of
 
 _MAX_PIPELINE = 128
+_MOST_A_CALL, _MOST_CALL_BYTES = 16, 1 << 18
+"""Frames of one call of the script, and of their bodies: half a millisecond in which the server does nothing else."""
 MOST_CHAIN_PACKETS = 512
 """Kept of a `complete` stream between two key frames: 17 s at 30 frames/s, where cameras send one every 10 s."""
 MOST_CHAIN_PACKET_BYTES = 4096
@@ -92,6 +94,7 @@ class _Asked:
     waits: bool = False
     breaks: int = 0
     refused: bool = False
+    alone: bool = False
 
     def refuse(self, cause: str) -> None:
         """End it by a refusal that says why the server takes no other ending, in the same place of the order."""
@@ -198,13 +201,14 @@ class Finisher:
             ServiceError: the connection broke, or could not be made.
         """
         batch[:] = [asked for asked in batch if not _fenced_here(asked)]
+        calls = _calls_of(batch)
         try:
-            replies = await self._store.run_many([self._call(asked) for asked in batch])
+            replies = await self._store.run_many([self._call(call) for call in calls])
         except ServiceError:
             for asked in batch:
                 asked.sent = True
             raise
-        return [asked for asked, reply in zip(batch, replies, strict=True) if not self._settle(asked, reply)]
+        return [asked for call, reply in zip(calls, replies, strict=True) for asked in self._settle_call(call, reply)]
 
     def _after_break(self, batch: list[_Asked], error: ServiceError) -> list[list[_Asked]]:
         """What to send next, the first at the end, after a server that lives broke the connection over a batch.
@@ -231,46 +235,38 @@ class Finisher:
         asked.refuse(str(error))
         return True
 
-    def _call(self, asked: _Asked) -> tuple[Script, list[str], list[str | bytes | int]]:
-        frame, ending, settings = asked.frame, asked.ending, self._settings
-        stream, place = frame.stream, ending.identity
-        keys = stream.keys
-        return (
-            FINISH,
-            [
-                stream.shard_keys.fence,
-                keys.features,
-                keys.outcomes,
-                keys.seen,
-                keys.ledger,
-                stream.shard_keys.dead,
-                keys.chain,
-                keys.contexts,
-            ],
-            [
-                stream.lease.token,
-                GROUP,
-                frame.entry.id,
-                ending.kind,
-                ending.body,
-                ending.reason,
-                "" if place is None else epoch_field(place.epoch),
-                "" if place is None else place.sequence,
-                settings.retention,
-                settings.retention_s * 1000,
-                settings.dead_letters,
-                stream.id,
-                ending.detail,
-                frame.head,
-                frame.size_bytes,
-                frame.deliveries,
-                frame.link,
-                MOST_CHAIN_PACKETS,
-                MOST_CHAIN_PACKET_BYTES,
-                frame.context,
-                MOST_CONTEXTS,
-            ],
-        )
+    def _call(self, call: list[_Asked]) -> tuple[Script, list[str], list[str | bytes | int]]:
+        settings, first = self._settings, call[0].frame.stream
+        of_all: list[str | bytes | int] = [
+            first.lease.token,
+            GROUP,
+            settings.retention,
+            settings.retention_s * 1000,
+            settings.dead_letters,
+            MOST_CHAIN_PACKETS,
+            MOST_CHAIN_PACKET_BYTES,
+            MOST_CONTEXTS,
+        ]
+        keys: list[str] = []
+        for asked in call:
+            keys += asked.frame.stream.finishing_keys
+            of_all += _of_each(asked)
+        return FINISH, keys, of_all
+
+    def _settle_call(self, call: list[_Asked], reply: Reply) -> list[_Asked]:
+        """Pass each frame's reply on; answers what should be asked again.
+
+        What is refused as a whole was refused before anything was changed, and one frame's keys may be to blame.
+        """
+        if not isinstance(reply, ReplyRefused):
+            replies = within(reply)
+        elif len(call) > 1 and reply.remedy is Remedy.NONE:
+            for asked in call:
+                asked.alone, asked.waits = True, False
+            return call
+        else:
+            replies = [reply] * len(call)
+        return [asked for asked, each in zip(call, replies, strict=True) if not self._settle(asked, each)]
 
     def _settle(self, asked: _Asked, reply: Reply) -> bool:
         """Pass a reply on; false if the server should be asked again."""
@@ -295,6 +291,44 @@ class Finisher:
             return not self._refuse(asked, reply)
         _raise_in(asked, reply)
         return True
+
+
+def _calls_of(batch: list[_Asked]) -> list[list[_Asked]]:
+    """What one call of the script ends, each in the order of the batch: frames of one shard under one token."""
+    calls: list[list[_Asked]] = []
+    latest: dict[int, list[_Asked]] = {}
+    sizes: dict[int, int] = {}
+    for asked in batch:
+        lease, size = id(asked.frame.stream.lease), len(asked.ending.body)
+        call = latest.get(lease)
+        full = call is None or len(call) == _MOST_A_CALL or sizes[lease] + size > _MOST_CALL_BYTES
+        if call is None or full or asked.alone or call[0].alone:
+            call = latest[lease] = []
+            calls.append(call)
+            sizes[lease] = 0
+        call.append(asked)
+        sizes[lease] += size
+    return calls
+
+
+def _of_each(asked: _Asked) -> tuple[str | bytes | int, ...]:
+    frame, ending = asked.frame, asked.ending
+    place = ending.identity
+    return (
+        frame.entry.id,
+        ending.kind,
+        ending.body,
+        ending.reason,
+        "" if place is None else epoch_field(place.epoch),
+        "" if place is None else place.sequence,
+        frame.stream.id,
+        ending.detail,
+        frame.head if ending.kind == REFUSED else b"",
+        frame.size_bytes,
+        frame.deliveries,
+        frame.link,
+        frame.context,
+    )
 
 
 def _raise_in(asked: _Asked, error: ServiceError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from narrows.contract.wire.feature import FrameIdentity
 from narrows.contract.wire.keys import ShardKeys, StreamKeys
@@ -73,6 +74,13 @@ class Stream:
     def shard_keys(self) -> ShardKeys:
         """The keys of its shard."""
         return ShardKeys(self.keys.shard)
+
+    @cached_property
+    def finishing_keys(self) -> tuple[str, ...]:
+        """What the finishing script may touch for a frame, in its order."""
+        keys, shard = self.keys, self.shard_keys
+        own = keys.features, keys.outcomes, keys.seen, keys.ledger
+        return (shard.fence, *own, shard.dead, keys.chain, keys.contexts)
 
     @property
     def floods(self) -> bool:

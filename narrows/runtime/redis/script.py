@@ -19,11 +19,14 @@ from importlib.resources import files
 ON_A_FULL_SERVER = "#!lua flags=allow-oom\n"
 READS_ONLY = "#!lua flags=no-writes\n"
 _CHECK_TYPES = """\
+local types, looked_at = {%s}, {}
 for i, key in ipairs(KEYS) do
-  local types = {%s}
-  local found, wanted = redis.call('TYPE', key).ok, types[(i - 1) %% #types + 1]
-  if found ~= wanted and found ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found .. ' and must be a ' .. wanted .. ': delete it')
+  if not looked_at[key] then
+    looked_at[key] = true
+    local found, wanted = redis.call('TYPE', key).ok, types[(i - 1) %% #types + 1]
+    if found ~= wanted and found ~= 'none' then
+      return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found .. ' and must be a ' .. wanted .. ': delete it')
+    end
   end
 end
 """

@@ -64,6 +64,11 @@ def concerns_all(error: Exception) -> bool:
     return isinstance(error, StoreAway) or (isinstance(error, ReplyRefused) and error.remedy is not Remedy.NONE)
 
 
+def within(replies: list[Reply]) -> list[Reply]:
+    """What an array has in it; an error there, which is no error of the command, as :class:`ReplyRefused`."""
+    return [ReplyRefused(reply) if isinstance(reply, RedisError) else reply for reply in replies]
+
+
 class NodeAway(ReplyRefused):
     """The node of a cluster that serves a key cannot be reached, while those of other keys answered."""
 

@@ -19,10 +19,11 @@ from narrows.runtime.redis.server import (
     ReplyTooLarge,
     StoreAway,
     pack,
+    within,
 )
 from narrows.runtime.redis.topology import Servers, servers_at
 
-__all__ = ["Encodable", "Reply", "ReplyRefused", "ReplyTooLarge", "StoreAway"]
+__all__ = ["Encodable", "Reply", "ReplyRefused", "ReplyTooLarge", "StoreAway", "within"]
 
 
 def concerns_all(error: Exception) -> bool:

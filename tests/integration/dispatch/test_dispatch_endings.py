@@ -103,6 +103,54 @@ async def test_a_batch_of_nothing_else_is_refused_frame_by_frame(limited: Store)
     assert [each.ending.reason for each in later["small"]] == [""]
 
 
+async def test_a_frame_whose_ledger_counts_nothing_is_left_pending_and_those_beside_it_in_its_call_end(
+    store: Store,
+) -> None:
+    amiss, well = a_stream("amiss"), a_stream("well")
+    await store.call("HSET", amiss.keys.ledger, "mask", "junk")
+    async with finishing(store) as finisher:
+        taken = [
+            (await taken_in(store, stream), Ending.mask(b"m", FrameIdentity(1, n)))
+            for n, stream in enumerate([well, amiss, well, amiss, well])
+        ]
+        ended = await asyncio.gather(*(finisher.finish(*each) for each in taken), return_exceptions=True)
+    verdicts = [each.verdict if isinstance(each, Ended) else type(each) for each in ended]
+    assert verdicts == [FinishReply.FINISHED, ReplyRefused] * 2 + [FinishReply.FINISHED]
+    assert await outcome_kinds(store, well) == ["mask"] * 3
+    assert await outcome_kinds(store, amiss) == []
+    assert await store.call("XLEN", amiss.keys.features) == 2
+
+
+async def test_a_stream_whose_key_is_of_another_type_holds_up_nobody_and_order_is_kept(store: Store) -> None:
+    amiss, well = a_stream("amiss"), a_stream("well")
+    await store.call("SET", amiss.keys.outcomes, "1")
+    async with finishing(store) as finisher:
+        streams = [well, amiss, well, well, amiss, well]
+        taken = [
+            (await taken_in(store, stream), Ending.mask(b"%d" % n, FrameIdentity(1, n)))
+            for n, stream in enumerate(streams)
+        ]
+        ended = await asyncio.gather(*(finisher.finish(*each) for each in taken), return_exceptions=True)
+    refused = [n for n, each in enumerate(ended) if isinstance(each, ReplyRefused) and each.code == "WRONGTYPE"]
+    assert refused == [1, 4]
+    outcomes = await store.call("XRANGE", well.keys.outcomes, "-", "+")
+    assert [pairs(fields)[b"p"] for _, fields in outcomes] == [b"0", b"2", b"3", b"5"]
+
+
+async def test_many_frames_of_two_leases_end_in_several_calls_in_their_order(store: Store) -> None:
+    """The second lease's token is an older one: its frames are fenced, and none of the first's is."""
+    first, fenced = a_stream("first"), a_stream("fenced")
+    fenced.lease.token = "0"
+    async with finishing(store) as finisher:
+        ended = await at_once(store, finisher, {first: [SMALL] * 40, fenced: [SMALL] * 40})
+    assert {each.verdict for each in ended["first"]} == {FinishReply.FINISHED}
+    assert {each.verdict for each in ended["fenced"]} == {FinishReply.FENCED}
+    outcomes = await store.call("XRANGE", first.keys.outcomes, "-", "+")
+    assert len(outcomes) == 40
+    assert pairs(await store.call("HGETALL", first.keys.ledger)) == {b"mask": b"40"}
+    assert await store.call("EXISTS", fenced.keys.outcomes, fenced.keys.ledger) == 0
+
+
 async def test_a_server_that_is_away_is_waited_for_and_nothing_is_refused(store: Store, server: LocalRedis) -> None:
     stream = a_stream("cam")
     async with finishing(store) as finisher:

@@ -14,7 +14,7 @@ from narrows.contract.wire import Install
 from narrows.contract.wire.keys import GROUP, INSTALL_KEY, ShardKeys, StreamKeys
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.script import Script, commands_of
-from narrows.runtime.redis.store import Encodable, Reply, ReplyRefused
+from narrows.runtime.redis.store import Encodable, Reply, ReplyRefused, within
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.scripts import CLOSE_GAPS, FINISH, FORGET_CONSUMERS, HEARTBEAT, LAST_IDS, SET_BACK, TRIM
 from orchestrator.dispatch.window import epoch_field
@@ -43,28 +43,8 @@ class Use:
 
 
 def _finish(kind: str, reason: str, place: Sequence[Encodable]) -> tuple[Encodable, ...]:
-    return (
-        "1",
-        GROUP,
-        "1-1",
-        kind,
-        "body",
-        reason,
-        *place,
-        10,
-        60_000,
-        10,
-        "cam",
-        "detail",
-        "head",
-        4,
-        1,
-        "next",
-        9,
-        9,
-        "context",
-        9,
-    )
+    of_all = ("1", GROUP, 10, 60_000, 10, 9, 9, 9)
+    return (*of_all, "1-1", kind, "body", reason, *place, "cam", "detail", "head", 4, 1, "next", "context")
 
 
 _FINISHING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain, KEYS.contexts)
@@ -112,9 +92,17 @@ async def _refused(store: Store, use: Use) -> ReplyRefused:
     """The refusal of a call that must change nothing."""
     before = await _everything(store)
     with pytest.raises(ReplyRefused) as refused:
-        await store.run(use.script, use.keys, *use.args)
+        await _run(store, use)
     assert await _everything(store) == before
     return refused.value
+
+
+async def _run(store: Store, use: Use) -> None:
+    """Raises what was refused, be it the call or the one frame that it was to end."""
+    reply = await store.run(use.script, use.keys, *use.args)
+    for each in within(reply) if isinstance(reply, list) else ():
+        if isinstance(each, ReplyRefused):
+            raise each
 
 
 @pytest.mark.parametrize("use", _changing(), ids=lambda use: f"{use.keys[0]} {use.script.sha[:4]}")
@@ -184,7 +172,7 @@ async def test_a_field_that_is_no_epoch_takes_no_place_from_one(store: Store) ->
     for epoch in (1, 2):
         entry = await store.call("XADD", KEYS.features, "*", "p", "x")
         args = _finish("mask", "", (epoch_field(epoch), 0))
-        assert await store.run(use.script, use.keys, *args[:2], entry, *args[3:]) == [b"finished", 0]
+        assert await store.run(use.script, use.keys, *args[:8], entry, *args[9:]) == [[b"finished", 0]]
     assert await store.call("HEXISTS", KEYS.seen, epoch_field(1)) == 1
 
 

@@ -13,7 +13,11 @@ from orchestrator.dispatch.window import SPAN, SeenWindow, epoch_field
 from orchestrator.servers import LocalRedis
 
 KEYS, SHARD = StreamKeys("cam", 0), ShardKeys(0)
-UNKEPT = ("", 0, 0, "", 0)
+UNKEPT = ("cam", "", "", 1, 1, "", "")
+
+
+def of_all(token: str) -> tuple[str | int, ...]:
+    return (token, "narrows", 100000, 60000, 10, 0, 0, 0)
 
 
 class Model:
@@ -46,9 +50,7 @@ async def finish(store: Store, identity: FrameIdentity, token: str = "1") -> tup
     entry = await store.call("XADD", KEYS.features, "*", "p", "x")
     keys = [SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain, KEYS.contexts]
     place = (epoch_field(identity.epoch), identity.sequence)
-    verdict, lost = await store.run(
-        FINISH, keys, token, "narrows", entry, "mask", "m", "", *place, 100000, 60000, 10, "cam", "", "", 1, 1, *UNKEPT
-    )
+    ((verdict, lost),) = await store.run(FINISH, keys, *of_all(token), entry, "mask", "m", "", *place, *UNKEPT)
     return verdict.decode(), int(lost)
 
 
@@ -162,27 +164,7 @@ async def test_an_entry_that_already_ended_changes_nothing(store: Store) -> None
     keys = [SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain, KEYS.contexts]
     entry = await store.call("XADD", KEYS.features, "*", "p", "x")
     for expected in (b"finished", b"again"):
-        verdict, _ = await store.run(
-            FINISH,
-            keys,
-            "1",
-            "narrows",
-            entry,
-            "refused",
-            "{}",
-            "packet",
-            "",
-            "",
-            10,
-            60000,
-            10,
-            "cam",
-            "",
-            "",
-            1,
-            1,
-            *UNKEPT,
-        )
+        ((verdict, _),) = await store.run(FINISH, keys, *of_all("1"), entry, "refused", "{}", "packet", "", "", *UNKEPT)
         assert verdict == expected
     assert pairs(await store.call("HGETALL", KEYS.ledger)) == {b"outside": b"1", b"refused:packet": b"1"}
 
@@ -205,9 +187,7 @@ async def test_a_full_server_still_finishes(store: Store) -> None:
             KEYS.contexts,
         ]
         place = (epoch_field(1), 1)
-        verdict, _ = await store.run(
-            FINISH, keys, "1", "narrows", entry, "mask", "m", "", *place, 10, 60000, 10, "cam", "", "", 1, 1, *UNKEPT
-        )
+        ((verdict, _),) = await store.run(FINISH, keys, *of_all("1"), entry, "mask", "m", "", *place, *UNKEPT)
         assert verdict == b"finished"
     finally:
         await store.call("CONFIG", "SET", "maxmemory", 0)
