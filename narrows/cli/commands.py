@@ -50,7 +50,7 @@ COMMANDS = (
     Command("pseudo-label", "Label pictures with a trained network, where it is sure."),
     Command("export", "Turn a checkpoint into a bundle and a model repository."),
     Command("evaluate", "Measure a bundle: mIoU and bits per pixel, through the real coder."),
-    Command("promptable", "Outline one thing that is pointed at, and say how well that is done."),
+    Command("promptable", "Outline one thing that is pointed at: train, export, evaluate, segment."),
     Command("compare", "Show what was measured of joint decoding and its rivals, as one page."),
     Command("bundle", "Look into a bundle."),
     Command("split", "Split any ONNX network between camera and cloud: where, and at what cost."),

@@ -12,7 +12,7 @@ import typer
 from narrows.cli.evaluate import show_progress
 from narrows.cli.group import command_group
 
-promptable = command_group("Outline one thing that is pointed at, and say how well that is done.")
+promptable = command_group("Outline one thing that is pointed at: train, export, evaluate, segment.")
 
 
 class DataLayout(StrEnum):
@@ -102,3 +102,78 @@ def segment(
     if mask is not None:
         Image.fromarray(found.mask).convert("L").save(mask)
     typer.echo(f"{int(found.mask.sum()):,} of {found.mask.size:,} pixels, {found.passes} passes; see {out}")
+
+
+Sources = Annotated[
+    list[str], typer.Option("--source", help="LAYOUT:DIR:SPLIT[:WEIGHT], drawn from as often as WEIGHT says; repeat.")
+]
+UnseenFold = Annotated[int | None, typer.Option(min=0, max=4, help="Never see pictures of this fold, of any source.")]
+
+
+@promptable.command()
+def train(
+    *,
+    source: Sources,
+    run: Annotated[Path, typer.Option(help="Run folder; a run that was stopped goes on from its last epoch.")],
+    fold: UnseenFold = None,
+    pretrained: Annotated[Path | None, typer.Option(help="EfficientNet-Lite0 ImageNet weights (.pth).")] = None,
+    begin_from: Annotated[Path | None, typer.Option(help="Run folder whose weights to begin with.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Run folder of a larger network to learn from as well.")] = None,
+    taught_share: Annotated[float, typer.Option(min=0, max=1, help="Of the teacher beside the labels.")] = 0.5,
+    large: Annotated[bool, typer.Option("--large", help="Train a teacher: 256 x 256, the whole trunk.")] = False,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs.")] = 60,
+    views: Annotated[int, typer.Option(min=1, help="Crops an epoch.")] = 2048,
+    batch: Annotated[int, typer.Option(min=2, help="Crops a step.")] = 32,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Its peak.")] = 2e-3,
+    bfloat16: Annotated[bool, typer.Option(help="Half the bits where it helps.")] = True,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads; beside other work one is fastest.")] = 1,
+    seed: Annotated[int, typer.Option(help="Everything random hangs on it.")] = 20261129,
+) -> None:
+    """Train the network that a sensor runs, or with --large a teacher for it.
+
+    Prompts are drawn anew for every crop: boxes tight and loose, one point, several, points beside the thing.
+
+    Example: narrows promptable train --source coco-panoptic:data/coco:train2017:4 --source regions:data/regions:train
+    --run runs/fold-0 --fold 0 --pretrained efficientnet-lite0.pth
+    """
+    from narrows.models.promptable.config import PromptableConfig, Source
+    from narrows.models.promptable.train import train_promptable
+
+    config = PromptableConfig(
+        sources=tuple(Source.parse(each) for each in source),
+        fold=fold,
+        pretrained=pretrained,
+        begin_from=begin_from,
+        teacher=teacher,
+        taught_share=taught_share,
+        large=large,
+        epochs=epochs,
+        views=views,
+        batch=batch,
+        learning_rate=learning_rate,
+        bfloat16=bfloat16,
+        threads=threads,
+        seed=seed,
+    )
+    checkpoint = train_promptable(config, run, typer.echo)
+    typer.echo(f"done: {checkpoint}; next: narrows promptable export --run {run} --source {source[0]} --out sensor")
+
+
+@promptable.command()
+def export(
+    *,
+    run: Annotated[Path, typer.Option(help="Run folder of `narrows promptable train`.")],
+    source: Sources,
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+) -> None:
+    """Write what a sensor's converter is given: float and int8 ONNX, reports, flat weights, golden vectors.
+
+    The int8 graph is calibrated on pictures of the sources that the network was trained on.
+
+    Example: narrows promptable export --run runs/fold-0 --source coco-panoptic:data/coco:train2017 --out sensor
+    """
+    from narrows.models.promptable.config import Source
+    from narrows.models.promptable.export import export_sensor
+    from narrows.models.promptable.run import load_trained
+
+    export_sensor(load_trained(run), [Source.parse(each) for each in source], out, typer.echo)

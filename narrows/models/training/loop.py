@@ -11,7 +11,8 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
             record |= _checked(run, lesson)
         append_record(run_folder, record | {"epoch": run.epoch, "seconds": round(time.monotonic() - began, 1)})
         if run.epoch == config.epochs or time.monotonic() - drawn_s >= PAGE_EVERY_S:
-            write_run_page(config, run_folder)
+            write_run_page(run_folder, config.epochs, partial(seconds_left, config), asdict(config))
             drawn_s = time.monotonic()
         records = read_records(run_folder)
         left = seconds_left(config, records) / 60
@@ -151,7 +152,7 @@ def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
     run.network.train()
     for step, (seen, truth) in enumerate(_batches(lesson.samples, config.batch, phase_of(config, run.epoch), chance)):
         done = run.epoch * lesson.steps + step
-        _set_learning_rate(run.optimiser, done, lesson.config.epochs * lesson.steps, config.warmup_steps)
+        set_learning_rate(run.optimiser, done, lesson.config.epochs * lesson.steps, config.warmup_steps)
         level = torch.randint(len(config.prices), (len(seen),))
         pictures, labels, at = seen.to(device), truth.to(device), level.to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
@@ -187,7 +188,8 @@ def _batches(
         yield pictures, torch.from_numpy(np.stack([v[1] for v in views]))
 
 
-def _set_learning_rate(optimiser: torch.optim.Optimizer, step: int, total: int, warmup: int) -> None:
+def set_learning_rate(optimiser: torch.optim.Optimizer, step: int, total: int, warmup: int) -> None:
+    """Each group's peak, less in the first steps and along half a cosine to the end."""
     share = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / total))
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * share

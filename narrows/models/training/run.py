@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.nn.network import JointNetwork, NetworkShape
@@ -39,9 +42,7 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "epoch": self.epoch,
         }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(path)
+        write_whole(state, path)
 
     def load(self, path: Path) -> None:
         """Go on where :meth:`save` left off.
@@ -57,14 +58,26 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.epoch = state["epoch"]
 
-    @torch.no_grad()
     def follow(self, decay: float) -> None:
         """Move the average a little towards the network."""
-        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
-            else:
-                mean.copy_(now)
+        follow(self.average, self.network, decay)
+
+
+def write_whole(state: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint that is whole or absent, whenever the process is killed."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move a running average a little towards its network."""
+    for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(now, 1 - decay)
+        else:
+            mean.copy_(now)
 
 
 def load_checkpoint(path: Path) -> JointNetwork:

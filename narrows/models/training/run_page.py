@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from narrows.models.training.config import TrainingConfig
-from narrows.models.training.progress import Record, read_records, seconds_left
+from narrows.models.training.progress import Record, read_records
 
 PAGE = "training.html"
+SecondsLeft = Callable[[Sequence[Record]], float]
 _REFRESH_S = 15
 _STYLE = """
 :root { color-scheme: light dark }
@@ -26,40 +25,46 @@ progress { width: 100% } td { padding: .1rem 1rem .1rem 0 } td:first-child { col
 """
 
 
-def write_run_page(config: TrainingConfig, folder: Path) -> None:
+def write_run_page(folder: Path, epochs: int, seconds_left: SecondsLeft, settings: Mapping[str, object]) -> None:
     """Write the page anew from the run folder's records; whoever has it open sees it within seconds.
 
     Does nothing before the first epoch has ended.
+
+    Args:
+        folder: the run's.
+        epochs: that the run has in all.
+        seconds_left: what is left to do after these records.
+        settings: to show.
     """
     records = read_records(folder)
     if not records:
         return
     partial = (folder / PAGE).with_suffix(".partial")
-    partial.write_text(_page(config, folder.name, records))
+    partial.write_text(_page(folder.name, epochs, seconds_left, settings, records))
     partial.replace(folder / PAGE)
 
 
-def _page(config: TrainingConfig, name: str, records: Sequence[Record]) -> str:
+def _page(
+    name: str, epochs: int, seconds_left: SecondsLeft, settings: Mapping[str, object], records: Sequence[Record]
+) -> str:
     done, last = records[-1]["epoch"], records[-1]
-    ended = done >= config.epochs
-    state = "finished" if ended else f"about {seconds_left(config, records) / 60:.0f} min left"
+    ended = done >= epochs
+    state = "finished" if ended else f"about {seconds_left(records) / 60:.0f} min left"
     refresh = "" if ended else f'<meta http-equiv="refresh" content="{_REFRESH_S}">'
     charts = "".join(_chart(title, draw, records) for title, draw in _CHARTS if _occurs(title, records))
     rows = "".join(f"<tr><td>{escape(key)}</td><td>{escape(str(value))}</td></tr>" for key, value in last.items())
-    settings = "".join(
-        f"<tr><td>{escape(key)}</td><td>{escape(str(value))}</td></tr>" for key, value in asdict(config).items()
-    )
+    shown = "".join(f"<tr><td>{escape(key)}</td><td>{escape(str(value))}</td></tr>" for key, value in settings.items())
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8">{refresh}<title>{escape(name)}: {done} of '
-        f"{config.epochs} epochs</title><style>{_STYLE}</style><h1>Training {escape(name)}</h1>"
-        f'<p>Epoch {done} of {config.epochs}, {state}.</p><progress max="{config.epochs}" value="{done}"></progress>'
+        f"{epochs} epochs</title><style>{_STYLE}</style><h1>Training {escape(name)}</h1>"
+        f'<p>Epoch {done} of {epochs}, {state}.</p><progress max="{epochs}" value="{done}"></progress>'
         f'<div class="charts">{charts}</div><h2>Last epoch</h2><table>{rows}</table>'
-        f"<h2>Settings</h2><table>{settings}</table></html>\n"
+        f"<h2>Settings</h2><table>{shown}</table></html>\n"
     )
 
 
 def _occurs(title: str, records: Sequence[Record]) -> bool:
-    return title != "mIoU" or bool(_keys(records, "miou"))
+    return bool(_keys(records, _NEEDS[title]))
 
 
 def _keys(records: Sequence[Record], prefix: str) -> list[str]:
@@ -72,7 +77,7 @@ def _line(axes: Axes, records: Sequence[Record], key: str, label: str) -> None:
 
 
 def _losses(axes: Axes, records: Sequence[Record]) -> None:
-    for key in ("loss", "task"):
+    for key in [key for key in ("loss", "task") if key in records[-1]]:
         _line(axes, records, key, key)
     axes.set(ylabel="loss")
 
@@ -89,8 +94,15 @@ def _rates(axes: Axes, records: Sequence[Record]) -> None:
     axes.set(ylabel="bits per pixel", yscale="log")
 
 
+def _overlaps(axes: Axes, records: Sequence[Record]) -> None:
+    _line(axes, records, "iou", "of views trained on")
+    axes.set(ylabel="intersection over union")
+
+
 _Draw = Callable[[Axes, Sequence[Record]], None]
-_CHARTS: tuple[tuple[str, _Draw], ...] = (("Loss", _losses), ("mIoU", _mious), ("Bits", _rates))
+_CHARTS: tuple[tuple[str, _Draw], ...] = (("Loss", _losses), ("mIoU", _mious), ("Bits", _rates), ("IoU", _overlaps))
+_NEEDS = {"Loss": "loss", "mIoU": "miou", "Bits": "bpp", "IoU": "iou"}
+"""The first letters of the records' keys that a chart shows; without them it is left out."""
 
 
 def _chart(title: str, draw: _Draw, records: Sequence[Record]) -> str:

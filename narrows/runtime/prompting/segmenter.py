@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.errors import WeightsMismatch
-from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions
+from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions, refusals
 from narrows.runtime.prompting.framing import window_of_box, windows_of
 from narrows.runtime.prompting.inputs import CHANNELS, encode_input
 from narrows.runtime.prompting.prompt import Box, Prompt
@@ -29,6 +29,14 @@ STEADY = 1.0
 """A mask is steady where a threshold of this logit above 0 or below makes little difference (SAM's stability score)."""
 BEYOND = -30.0
 """The logit outside the window: nothing was looked at there."""
+
+_REFUSED = (
+    refusals.Fail,
+    refusals.InvalidArgument,
+    refusals.InvalidGraph,
+    refusals.InvalidProtobuf,
+    refusals.NoSuchFile,
+)
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Inputs ``(6, size, size)`` uint8 to logits ``(size, size)`` float32."""
@@ -68,7 +76,10 @@ class PromptSegmenter:
         """
         options = SessionOptions()
         options.intra_op_num_threads = 1
-        session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        try:
+            session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except _REFUSED as error:
+            raise WeightsMismatch(f"{path} cannot be opened as a graph: {error}") from None
         shapes = {each.name: each.shape for each in (*session.get_inputs(), *session.get_outputs())}
         size = shapes.get(INPUTS, [0])[-1]
         if shapes != {INPUTS: [1, CHANNELS, size, size], LOGITS: [1, 1, size, size]}:

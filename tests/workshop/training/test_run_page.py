@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -25,6 +26,10 @@ def plan(*phases: tuple[int, tuple[int, int]]) -> TrainingConfig:
         pretrained=None,
         phases=tuple(TrainingPhase(epochs, size, (1.0, 1.2)) for epochs, size in phases),
     )
+
+
+def show(config: TrainingConfig, folder: Path) -> None:
+    write_run_page(folder, config.epochs, partial(seconds_left, config), asdict(config))
 
 
 def test_each_drive_gives_a_block_of_neighbours_from_its_middle() -> None:
@@ -77,7 +82,7 @@ def test_the_page_shows_loss_miou_and_bits_while_the_run_goes_on(tmp_path: Path)
     going = plan((4, (32, 32)))
     for epoch in (1, 2):
         append_record(tmp_path, {"epoch": epoch, "seconds": 60, "loss": 2, "task": 1, "bpp0": 0.1, "miou0": 0.5})
-    write_run_page(going, tmp_path)
+    show(going, tmp_path)
     page = (tmp_path / "training.html").read_text()
     assert "Epoch 2 of 4, about 2 min left" in page
     assert 'http-equiv="refresh"' in page
@@ -91,7 +96,7 @@ def test_the_page_shows_loss_miou_and_bits_while_the_run_goes_on(tmp_path: Path)
 
 def test_the_page_of_a_finished_run_says_so_and_rests(tmp_path: Path) -> None:
     append_record(tmp_path, {"epoch": 1, "seconds": 60, "loss": 2, "task": 1, "bpp0": 0.1})
-    write_run_page(plan((1, (32, 32))), tmp_path)
+    show(plan((1, (32, 32))), tmp_path)
     page = (tmp_path / "training.html").read_text()
     assert "finished" in page
     assert "refresh" not in page

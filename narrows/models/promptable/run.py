@@ -1,0 +1,115 @@
+"""A training in progress, as its run folder keeps it: whole after every epoch, whenever the process is killed."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from narrows.contract.errors import WeightsMismatch
+from narrows.models.nn.promptable import PromptableNetwork, PromptableShape
+from narrows.models.promptable.config import PromptableConfig
+from narrows.models.training.run import CHECKPOINT, follow, write_whole
+
+
+@dataclass
+class PromptableRun:
+    """The network, its running average, which is what is shipped, and the optimiser."""
+
+    network: PromptableNetwork
+    average: PromptableNetwork
+    optimiser: torch.optim.AdamW
+    fold: int | None
+    epoch: int = 0
+
+    @classmethod
+    def begin(cls, network: PromptableNetwork, config: PromptableConfig) -> PromptableRun:
+        """A run of ``network`` as it is, at epoch 0."""
+        average = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
+        return cls(network, average, _optimiser(network, config), config.fold)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint that is whole or absent."""
+        state = {
+            "promptable": asdict(self.network.shape),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "fold": self.fold,
+            "epoch": self.epoch,
+        }
+        write_whole(state, path)
+
+    def load(self, path: Path) -> None:
+        """Go on where :meth:`save` left off.
+
+        Raises:
+            WeightsMismatch: the checkpoint is of another network or another fold.
+        """
+        state = _read(path)
+        if _shape(state) != self.network.shape or state["fold"] != self.fold:
+            raise WeightsMismatch(
+                f"{path} holds fold {state['fold']} of {_shape(state)}; this run wants fold {self.fold} of "
+                f"{self.network.shape}: choose another run folder"
+            )
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.epoch = state["epoch"]
+
+    def follow(self, decay: float) -> None:
+        """Move the average a little towards the network."""
+        follow(self.average, self.network, decay)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run folder has come to: the averaged network in evaluation mode, the fold it never saw, its epochs."""
+
+    network: PromptableNetwork
+    fold: int | None
+    epochs: int
+
+
+def load_trained(run: Path) -> Trained:
+    """The averaged network of a run folder.
+
+    Raises:
+        WeightsMismatch: there is no checkpoint of ``narrows promptable train``.
+    """
+    state = _read(run / CHECKPOINT)
+    network = PromptableNetwork(_shape(state))
+    network.load_state_dict(state["average"])
+    return Trained(network.eval(), state["fold"], state["epoch"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise WeightsMismatch(f"{path} is missing: give the run folder of a `narrows promptable train`")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if "promptable" not in state:
+        raise WeightsMismatch(f"{path} is no checkpoint of `narrows promptable train`")
+    return state
+
+
+def _shape(state: dict[str, Any]) -> PromptableShape:
+    return PromptableShape(**state["promptable"] | {"joins": tuple(state["promptable"]["joins"])})
+
+
+def _optimiser(network: PromptableNetwork, config: PromptableConfig) -> torch.optim.AdamW:
+    """The pretrained trunk learns slower than the rest; norms and biases do not decay."""
+    trunk = {id(parameter) for parameter in network.trunk_parameters()}
+    fresh = [parameter for parameter in network.parameters() if id(parameter) not in trunk]
+    rate = config.learning_rate
+    share = config.trunk_share if config.pretrained or config.begin_from else 1.0
+    return torch.optim.AdamW(
+        [
+            {"params": [p for p in fresh if p.ndim > 1], "peak": rate},
+            {"params": [p for p in fresh if p.ndim <= 1], "peak": rate, "weight_decay": 0.0},
+            {"params": network.trunk_parameters(), "peak": rate * share},
+        ],
+        weight_decay=config.weight_decay,
+    )
