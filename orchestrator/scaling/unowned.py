@@ -21,7 +21,7 @@ from orchestrator.shards.scripts import BACKLOG, FIRST_ENTRY_BYTES, MOST_BACKLOG
 
 EVERY_S = 5.0
 MOST_STREAMS = 20_000
-_SCANS, _SCAN_COUNT, _AT_ONCE = 200, 1000, 500
+_AT_ONCE = 500
 _PATTERN = "narrows:{*}:in:*"
 
 
@@ -62,7 +62,7 @@ class UnownedBacklog:
         if not unowned:
             return Backlog()
         keys: dict[int, list[bytes]] = {}
-        for key in await self._feature_keys():
+        for key in await self._store.scan_streams(_PATTERN, most=MOST_STREAMS):
             shard = _shard_of(key, shards)
             if shard in unowned:
                 keys.setdefault(shard, []).append(key)
@@ -81,18 +81,6 @@ class UnownedBacklog:
             return 0 if record is None else Install.parse(record).shards
         except RecordError:
             return 0
-
-    async def _feature_keys(self) -> set[bytes]:
-        found: set[bytes] = set()
-        cursor: bytes | int = 0
-        for _ in range(_SCANS):
-            cursor, keys = await self._store.call(
-                "SCAN", cursor, "MATCH", _PATTERN, "COUNT", _SCAN_COUNT, "TYPE", "stream"
-            )
-            found.update(keys)
-            if int(cursor) == 0 or len(found) >= MOST_STREAMS:
-                break
-        return found
 
 
 def _owner(lease: bytes | ReplyRefused | None) -> str | None:

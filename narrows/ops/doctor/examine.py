@@ -17,11 +17,23 @@ import redis
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import BundleError, ConfigError, NarrowsError, RecordError
 from narrows.contract.wire.keys import INSTALL_KEY
-from narrows.ops.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
+from narrows.ops.doctor import (
+    checkout,
+    cluster,
+    dispatcher,
+    host,
+    install,
+    redis_server,
+    sentinels,
+    settings,
+    streams,
+    triton_server,
+)
 from narrows.runtime.config import Configuration
 from narrows.runtime.finding import Finding, fail, ok, warn
 from narrows.runtime.redact import redact
-from narrows.runtime.redis import DEFAULT_REDIS_URL, connect
+from narrows.runtime.redis import DEFAULT_REDIS_URL, connect, nodes_of
+from narrows.runtime.redis.address import Address, Topology
 from narrows.runtime.redis.replies import words_of
 from narrows.runtime.triton_config import model_name
 
@@ -72,9 +84,14 @@ def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Fi
 
 def _redis(patient: Patient, served: AbstractSet[int] | None) -> Iterator[Finding]:
     url = patient.redis_url or DEFAULT_REDIS_URL
+    address = Address.parse(url)
+    if address.topology is Topology.SENTINEL:
+        yield from sentinels.look(address)
+    elif address.topology is Topology.CLUSTER:
+        yield from cluster.look(address)
     with closing(connect(url)) as client:
         try:
-            facts = redis_server.gather(client)
+            facts = [redis_server.gather(each, of_cluster=each is not client) for each in nodes_of(client)]
         except redis.RedisError as error:
             yield _silent("Redis", redact(url), error, "--redis-url", given=patient.redis_url is not None)
             return
@@ -82,7 +99,8 @@ def _redis(patient: Patient, served: AbstractSet[int] | None) -> Iterator[Findin
             if patient.redis_url is None and not client.exists(INSTALL_KEY):
                 yield ok("Redis", f"what answers at {url} has no install, and --redis-url was not given: not looked at")
                 return
-            yield from redis_server.judge(facts)
+            for each in facts:
+                yield from redis_server.judge(each)
             yield from _install(client, served)
         except redis.RedisError as error:
             remedy = "look at this user's ACL: the doctor reads narrows:* keys (GET, MGET, SCAN, XLEN, XREVRANGE)"

@@ -30,6 +30,7 @@ class RedisFacts:
         log_ok: whether the last write of the append-only file succeeded.
         clock_ahead_s: the server's clock less this machine's.
         answer_s: how long a PING took.
+        member: whether it is a node of a cluster, and was reached as a server by itself.
     """
 
     name: str
@@ -42,10 +43,11 @@ class RedisFacts:
     log_ok: bool
     clock_ahead_s: float
     answer_s: float
+    member: bool = False
 
 
-def gather(client: redis.Redis) -> RedisFacts:
-    """Ask the server.
+def gather(client: redis.Redis, *, of_cluster: bool = False) -> RedisFacts:
+    """Ask the server; ``of_cluster``: it was reached as a node of a cluster.
 
     Raises:
         RedisError: it does not answer, or refuses.
@@ -69,6 +71,7 @@ def gather(client: redis.Redis) -> RedisFacts:
         log_ok=info.get("aof_last_write_status", "ok") == "ok",
         clock_ahead_s=clock_ahead_s,
         answer_s=answer_s,
+        member=not of_cluster and int(info.get("cluster_enabled", 0)) == 1,
     )
 
 
@@ -76,6 +79,9 @@ def judge(facts: RedisFacts) -> Iterator[Finding]:
     """A line for each thing that matters to frames."""
     yield ok("Redis", f"{facts.name} {facts.version} answers in {facts.answer_s * 1000:.1f} ms")
     yield _protocol(facts)
+    if facts.member:
+        remedy = "begin --redis-url with redis+cluster://: cameras and programs are led to the nodes then"
+        yield fail("Redis role", "this is one node of a cluster: it serves its own slots alone", remedy)
     if facts.role != "master":
         yield fail("Redis role", f"this is a {facts.role}: it takes no writes", "point --redis-url at the primary")
     yield from _options(facts)

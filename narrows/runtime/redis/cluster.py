@@ -101,11 +101,11 @@ class Cluster:
                 raise reply
         return replies
 
-    async def scan(self, *options: Encodable) -> set[bytes]:
+    async def scan(self, *options: Encodable, most: int | None = None) -> set[bytes]:
         """As :class:`~narrows.runtime.redis.topology.Servers`."""
         nodes = (await self._slots()).nodes
         try:
-            found = await asyncio.gather(*(self._server(node).scan(*options) for node in nodes))
+            found = await asyncio.gather(*(self._server(node).scan(*options, most=most) for node in nodes))
         except StoreAway:
             self._stale = True
             raise

@@ -133,6 +133,15 @@ def connect(url: str, *, no_evict: bool = False) -> redis.Redis:
     return ClusterClient(SlotReader(address, options), of_node)
 
 
+def nodes_of(client: redis.Redis) -> list[redis.Redis]:
+    """A client of each server that holds data: of a cluster's nodes, or the one that was given.
+
+    Raises:
+        redis.ConnectionError: no node of a cluster says who they are.
+    """
+    return client.nodes() if isinstance(client, ClusterClient) else [client]
+
+
 def open_pool(
     url: str,
     single: type[redis.ConnectionPool],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import redis
 from redis import Connection, ConnectionPool
 from redis import asyncio as aio
 from redis import sentinel as blocking
@@ -17,8 +18,9 @@ from redis.connection import SSLConnection, parse_url
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError
 
-from narrows.runtime.redis.address import Address
+from narrows.runtime.redis.address import Address, Endpoint
 
+_ANSWER_S = 5.0
 _OF_SENTINELS = ("socket_", "ssl_")
 """Options of connections that those to Sentinels have too."""
 
@@ -89,6 +91,17 @@ def _no_master(address: Address) -> MasterNotFoundError:
         f"no Sentinel of {asked} names a master {address.service!r} that is up: "
         "look at SENTINEL MASTERS there, and at the name in the address"
     )
+
+
+def open_sentinel(address: Address, sentinel: Endpoint) -> redis.Redis:
+    """A client of one Sentinel of an address, whose answers are as the protocol has them; nothing is sent yet."""
+    given = _given(address)
+    secure = given.pop("connection_class", None) is SSLConnection
+    options = {"socket_timeout": _ANSWER_S, "socket_connect_timeout": _ANSWER_S, "retry": Retry(NoBackoff(), 0)}
+    own = _of_sentinels(address, given | options) | {"retry": options["retry"], "ssl": secure}
+    client = redis.Redis(sentinel.host, sentinel.port, **own)
+    client.response_callbacks.clear()
+    return client
 
 
 def master_pool(address: Address, pool: type[ConnectionPool], **options: Any) -> ConnectionPool:  # noqa: ANN401

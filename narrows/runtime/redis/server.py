@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from itertools import count
 from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
@@ -32,6 +33,7 @@ from narrows.runtime.redis.sentinel import async_master_pool
 _log = structlog.get_logger(__name__)
 _REPLY_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 2.0
+_MOST_SCANS = 200
 MOST_REPLY_BYTES = 64 << 20
 """Of what we wrote ourselves; what cameras write is read with a limit of its own."""
 
@@ -128,22 +130,23 @@ class Server:
         """Close all connections."""
         await self._redis.aclose()
 
-    async def scan(self, *options: Encodable) -> set[bytes]:
-        """The keys that SCAN finds.
+    async def scan(self, *options: Encodable, most: int | None = None) -> set[bytes]:
+        """The keys that SCAN finds: it ends once there are ``most``, or where a server of millions takes too long.
 
         Raises:
             ReplyRefused, StoreAway: the server answers with an error, or not at all.
         """
         cursor: bytes | int = 0
         found: set[bytes] = set()
-        while True:
+        for calls in count(1):
             (reply,) = await self.ask(pack(("SCAN", cursor, *options)), 1)
             if isinstance(reply, ReplyRefused):
                 raise reply
             cursor, keys = reply
             found.update(keys)
-            if int(cursor) == 0:
-                return found
+            if int(cursor) == 0 or (most is not None and (len(found) >= most or calls >= _MOST_SCANS)):
+                break
+        return found
 
     async def ask(
         self, packed: bytes, replies: int, most_bytes: int = MOST_REPLY_BYTES, limit_s: float | None = None

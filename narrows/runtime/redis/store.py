@@ -177,9 +177,9 @@ class Store:
         replies = await self.many([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
         return [_accepted(reply) or 0 for reply in replies]
 
-    async def scan_streams(self, pattern: str) -> list[bytes]:
-        """The names of all stream keys that match ``pattern``."""
-        return sorted(await self._servers.scan("MATCH", pattern, "COUNT", 1000, "TYPE", "stream"))
+    async def scan_streams(self, pattern: str, *, most: int | None = None) -> list[bytes]:
+        """The names of the stream keys that match ``pattern``; not many more than ``most`` of each server."""
+        return sorted(await self._servers.scan("MATCH", pattern, "COUNT", 1000, "TYPE", "stream", most=most))
 
     async def hash_of(self, key: str) -> dict[bytes, bytes]:
         """All fields of a hash."""

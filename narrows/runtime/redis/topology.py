@@ -35,8 +35,8 @@ class Servers(Protocol):
             ReplyRefused: one is an error.
         """
 
-    async def scan(self, *options: Encodable) -> set[bytes]:
-        """The keys of every server that SCAN finds."""
+    async def scan(self, *options: Encodable, most: int | None = None) -> set[bytes]:
+        """The keys of every server that SCAN finds; not many more than ``most`` of each."""
 
     def order_of(self, key: str) -> int:
         """Commands about keys of the same order are carried out in turn."""
@@ -73,9 +73,9 @@ class Alone:
             raise reply
         return [reply]
 
-    async def scan(self, *options: Encodable) -> set[bytes]:
+    async def scan(self, *options: Encodable, most: int | None = None) -> set[bytes]:
         """As :class:`Servers`."""
-        return await self._server.scan(*options)
+        return await self._server.scan(*options, most=most)
 
     def order_of(self, key: str) -> int:  # noqa: ARG002
         """As :class:`Servers`."""

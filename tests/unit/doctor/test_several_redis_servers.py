@@ -1,0 +1,113 @@
+"""What is amiss between several servers of Redis is named, with the server and what to do."""
+
+from dataclasses import replace
+
+import pytest
+
+from narrows.ops.doctor import cluster, sentinels
+from narrows.ops.doctor.cluster import ClusterFacts, Node, parse_nodes
+from narrows.ops.doctor.sentinels import SentinelView
+from narrows.runtime.finding import Finding, Level
+from narrows.runtime.redis.address import Endpoint
+
+A, B, C, R = (Endpoint("10.0.0.1", port) for port in (1, 2, 3, 9))
+MASTERS = [Node(name, at, "", True, False, "valkey 9.1.2", True, name) for name, at in (("a", A), ("b", B), ("c", C))]
+REPLICAS = [
+    Node(f"{each.name}-replica", replace(each.at, port=10 + each.at.port), each.name, False, False, each.version)
+    for each in MASTERS
+]
+NODES = (*MASTERS, *(replace(each, answers_as=each.name) for each in REPLICAS))
+WELL = ClusterFacts(NODES, {}, "ok", 0)
+VIEW = SentinelView(R, master=A, others=2, replicas=1)
+
+
+def troubles(facts: ClusterFacts) -> list[Finding]:
+    return [each for each in cluster.judge(facts) if each.level is not Level.OK]
+
+
+def test_a_cluster_that_is_well_is_one_line() -> None:
+    (line,) = cluster.judge(WELL)
+    assert (line.level, line.detail) == (Level.OK, "3 masters serve all slots, replicas that follow: 3")
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "said"),
+    [
+        (replace(WELL, nodes=(*NODES[:2], *NODES[3:5])), Level.FAIL, "2 serve slots: too few masters"),
+        (replace(WELL, state="fail", uncovered=7), Level.FAIL, "nobody serves 7 slots"),
+        (replace(WELL, full_coverage=True), Level.WARN, "all shards stop"),
+        (replace(WELL, silent={"10.0.0.1:5": "refused"}), Level.WARN, "10.0.0.1:5: refused"),
+        (
+            ClusterFacts(silent={"h:1": "ERR This instance has cluster support disabled"}),
+            Level.FAIL,
+            "cluster support disabled",
+        ),
+        (replace(WELL, nodes=(replace(NODES[0], failed=True), *NODES[1:])), Level.WARN, "the node 10.0.0.1:1 is away"),
+        (
+            replace(WELL, nodes=(replace(NODES[0], answers_as=""), *NODES[1:])),
+            Level.FAIL,
+            "announces 10.0.0.1:1, where no node answers",
+        ),
+        (
+            replace(WELL, nodes=(replace(NODES[0], answers_as="b"), *NODES[1:])),
+            Level.FAIL,
+            "announces 10.0.0.1:1, where node b answers",
+        ),
+        (
+            replace(WELL, nodes=(*NODES[:5], replace(NODES[5], link_up=False))),
+            Level.WARN,
+            "the replica 10.0.0.1:13 is not in step",
+        ),
+        (replace(WELL, nodes=NODES[:5]), Level.WARN, "the master 10.0.0.1:3 has no replica"),
+        (
+            replace(WELL, nodes=(replace(NODES[0], version="redis 7.0.15"), *NODES[1:])),
+            Level.WARN,
+            "different versions: redis 7.0.15, valkey 9.1.2",
+        ),
+    ],
+)
+def test_what_is_amiss_in_a_cluster_is_one_line_with_a_remedy(facts: ClusterFacts, level: Level, said: str) -> None:
+    (line,) = troubles(facts)
+    assert (line.level, bool(line.remedy)) == (level, True)
+    assert said in line.detail
+
+
+def test_the_lines_of_cluster_nodes_are_read() -> None:
+    lines = [
+        "aa 10.0.0.1:7001@17001,redis-1 myself,master - 0 0 1 connected 0-5460 5462",
+        "bb 10.0.0.2:7001@17001 slave,fail? aa 0 0 1 connected",
+        "cc :7003@17003 master - 0 0 1 connected",
+        "dd :0@0 handshake - 0 0 0 disconnected",
+    ]
+    assert parse_nodes(lines, Endpoint("h", 7003)) == [
+        Node("aa", Endpoint("redis-1", 7001), "", True, False),
+        Node("bb", Endpoint("10.0.0.2", 7001), "aa", False, True),
+        Node("cc", Endpoint("h", 7003), "", False, False),
+    ]
+
+
+def test_sentinels_that_are_well_are_one_line() -> None:
+    (line,) = sentinels.judge("fleet", [VIEW] * 3, {})
+    assert line.detail == "3 name 10.0.0.1:1 as the master 'fleet'; replicas that follow: 1"
+    assert line.level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("views", "level", "said"),
+    [
+        ([VIEW, SentinelView(B, silent="refused")], Level.WARN, "10.0.0.1:2 does not answer: refused"),
+        ([SentinelView(R)], Level.FAIL, "10.0.0.1:9 knows no master 'fleet'"),
+        ([VIEW, replace(VIEW, sentinel=B, master=C)], Level.FAIL, "10.0.0.1:9 says 10.0.0.1:1; 10.0.0.1:2 says"),
+        ([replace(VIEW, master=B)], Level.FAIL, "10.0.0.1:9 names a dead master, 10.0.0.1:2: it is a slave"),
+        ([replace(VIEW, quorum="NOQUORUM 1 usable")], Level.FAIL, "10.0.0.1:9: NOQUORUM"),
+        ([replace(VIEW, others=1)], Level.WARN, "there are 2"),
+        ([replace(VIEW, replicas=0)], Level.WARN, "no replica"),
+        ([replace(VIEW, behind=("10.0.0.1:8",))], Level.WARN, "the replica 10.0.0.1:8 is not in step"),
+    ],
+)
+def test_what_is_amiss_with_sentinels_is_one_line_with_a_remedy(
+    views: list[SentinelView], level: Level, said: str
+) -> None:
+    (line,) = sentinels.judge("fleet", views, {B: "it is a slave"})
+    assert (line.level, bool(line.remedy)) == (level, True)
+    assert said in line.detail
