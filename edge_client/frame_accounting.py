@@ -13,7 +13,7 @@ def keep_account(tally: Tally, journal: EdgeJournal, alive: Alive) -> Fate:
 
     def fate(record: FrameRecord, reason: str | None) -> None:
         if reason is None:
-            tally.sent(record.size_bytes)
+            tally.sent(record.size_bytes, record.kind)
             if record.latency is not None:
                 tally.arrived(record.latency.value_s)
             alive.sent()

@@ -51,6 +51,7 @@ class EdgeJournal:
                 "capture_ms": record.capture_ms,
                 "bytes": record.size_bytes,
                 "level": record.level,
+                "kind": record.kind.value,
                 "encode_ms": {"network": round(record.network_ms, 3), "coder": round(record.coder_ms, 3)},
                 "latency_ms": latency and round(latency.value_s * 1e3, 1),
                 "latency_error_ms": latency and round(latency.error_s * 1e3, 1),

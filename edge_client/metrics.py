@@ -42,12 +42,14 @@ def _counters(stats: EdgeStats) -> Iterator[Metric]:
         ("behind_seconds", stats.behind_s, "Time by which frames came later than their pace."),
         ("network_seconds", stats.network_s, "Time in the encoder network."),
         ("coder_seconds", stats.coder_s, "Time in quantiser and entropy coder."),
+        ("mask_seconds", stats.mask_s, "Time in masks made here: camera decoder, label coder, local masks."),
         ("control_malformed", stats.control_malformed, "Control records that could not be read."),
     ):
         yield CounterMetricFamily(PREFIX + name, text, value)
 
 
 def _labelled(stats: EdgeStats) -> Iterator[Metric]:
+    yield _by("frames_sent_as", "kind", stats.frames_sent_as, "Of the frames sent, those that carried this.")
     yield _by("frames_dropped", "reason", stats.frames_dropped, "Frames that were given up.")
     yield _by("link_failures", "reason", stats.link_failures, "Failed tries to reach Redis or to write to it.")
     yield _by("camera_events", "event", stats.camera_events, "States the camera entered, breaks, pictures skipped.")
@@ -77,6 +79,10 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     for one in CameraState:
         state.add_metric([one.value], reading.stats.camera_state == one)
     yield state
+    if reading.verdict is not None:
+        sends = GaugeMetricFamily(PREFIX + "sends", "1 for what is sent now and why.", labels=["kind", "reason"])
+        sends.add_metric([reading.verdict.sends.value, reading.verdict.reason.value], 1)
+        yield sends
     for name, value, text in (
         ("frames_waiting", reading.stats.frames_waiting, "Frames that wait or are on their way."),
         ("link_up", reading.trouble is None, "Whether Redis takes packets."),

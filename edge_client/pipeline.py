@@ -2,8 +2,9 @@
 
 ::
 
-    source ──► pacer ──► fit ──► encoder.onnx ──► quantise, silence, code ──► write ─► outbox ──► uplink ──► Redis
-                 ▲                                       ▲                                │          │
+    source ──► pacer ──► fit ──► encoder.onnx ─┬► quantise, silence, code ─┬► write ─► outbox ──► uplink ──► Redis
+                 ▲                             └► masks: camera decoder ───┘              │          │
+                 │                                       ▲      └─► local masks           │          │
                  └───────── governor ◄───────────────────┴─── acknowledgements, control record ──────┘
                                                                                           └─► old ones dropped, counted
 
@@ -24,6 +25,7 @@ from edge_client.clock import unix_ms
 from edge_client.encode.coding import FrameCoder
 from edge_client.encode.encoder import OnnxEncoder
 from edge_client.encode.writing import PacketWriter
+from edge_client.masks.stage import NO_MASK, MaskStage
 from edge_client.rate.governor import Governor
 from edge_client.stats import Tally
 from edge_client.transport.outbox import FrameRecord, Outgoing
@@ -49,6 +51,7 @@ class Pipeline:
         identities: one for each frame, rising.
         writer: makes packets of coded frames, which only the cloud can open if there is a key.
         tally: hears of each frame that was encoded.
+        masks: where this camera makes masks itself; ``None``: it sends features alone.
     """
 
     capture: PacedCapture
@@ -59,6 +62,7 @@ class Pipeline:
     governor: Governor
     identities: Iterator[FrameIdentity]
     tally: Tally
+    masks: MaskStage | None = None
 
     def next_frame(self) -> Step:
         """Bring one frame from the source to the outbox: when it is due, and if the link keeps up.
@@ -88,11 +92,20 @@ class Pipeline:
         height, width = frame.picture.shape[:2]
         renewed = self.writer.wants_key(identity, frame.capture_ms, width, height)
         key_wanted = self.sender.keyframe_wanted(frame.session) or renewed
-        coded = self.coder.packet(latent, level, identity, frame.capture_ms, now_s, key_wanted=key_wanted)
+        staged = NO_MASK
+        if self.masks is not None:
+            staged = self.masks.frame(
+                latent, identity, frame.capture_ms, network_s, self.writer.packet_format, self.sender.control
+            )
+        coded = staged.sections or self.coder.packet(
+            latent, level, identity, frame.capture_ms, now_s, key_wanted=key_wanted
+        )
         written = self.writer.write(coded, begin=key_wanted)
-        coder_s = time.perf_counter() - begun_s - network_s
-        self.tally.taken(network_s, coder_s)
-        self.governor.coded(level, len(written.data), network_s + coder_s)
+        coder_s = time.perf_counter() - begun_s - network_s - staged.mask_s
+        self.tally.taken(network_s, coder_s, staged.mask_s)
+        self.governor.coded(
+            level, len(written.data), network_s + staged.mask_s + coder_s, mask=staged.sections is not None
+        )
         record = FrameRecord(
             sequence=identity.sequence,
             epoch=identity.epoch,
@@ -100,8 +113,9 @@ class Pipeline:
             capture_ms=frame.capture_ms,
             size_bytes=len(written.data),
             level=level,
-            network_ms=network_s * 1e3,
+            network_ms=(network_s + staged.mask_s) * 1e3,
             coder_ms=coder_s * 1e3,
             taken_s=taken_s,
+            kind=staged.kind,
         )
         return Outgoing(record, written.data, depends=written.depends)

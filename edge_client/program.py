@@ -20,6 +20,7 @@ from edge_client.encode.writing import PacketWriter
 from edge_client.frame_accounting import keep_account
 from edge_client.frame_loop import FLUSH_S, MAIN_BEAT_S, FrameLoop
 from edge_client.journal import EdgeJournal
+from edge_client.masks.open import open_masks
 from edge_client.pipeline import Pipeline
 from edge_client.progress import Progress
 from edge_client.rate.governor import Governor
@@ -72,7 +73,8 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             fate = keep_account(tally, journal, Alive(settings.alive))
             uplink_beat = watchdog.loop("uplink", BEAT_S)
             sender = exits.enter_context(open_sender(settings, keys, install, fate, governor, tally, uplink_beat))
-            _show(settings, exits, lambda: Reading.of(tally, sender, governor))
+            masks = exits.enter_context(open_masks(settings, bundle, governor, own.level))
+            _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks))
             pipeline = Pipeline(
                 capture=capture,
                 encoder=encoder,
@@ -82,6 +84,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
                 governor=governor,
                 identities=(FrameIdentity(epoch, sequence) for sequence in count()),
                 tally=tally,
+                masks=masks,
             )
             sealed = "open" if sealing is None else f"key {sealing.key_id}"
             _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)

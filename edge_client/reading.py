@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from edge_client.masks.rule import Verdict
+from edge_client.masks.stage import MaskStage
 from edge_client.rate.governor import Governor
 from edge_client.stats import EdgeStats, Tally
 from edge_client.transport.sender import Sender
@@ -20,6 +22,7 @@ class Reading:
         clock: this machine's clock less the server's; ``None``: not known.
         spool_frames, spool_bytes: what lies on disk.
         goodput_bytes_per_s, round_trip_s: the link, as it was seen last.
+        verdict: what is sent, and why; ``None`` where no masks are made.
     """
 
     stats: EdgeStats
@@ -29,9 +32,10 @@ class Reading:
     spool_bytes: int = 0
     goodput_bytes_per_s: float = 0.0
     round_trip_s: float = 0.0
+    verdict: Verdict | None = None
 
     @classmethod
-    def of(cls, tally: Tally, sender: Sender, governor: Governor) -> Self:
+    def of(cls, tally: Tally, sender: Sender, governor: Governor, masks: MaskStage | None = None) -> Self:
         """What the parts of a running program say now."""
         frames, size_bytes = sender.outbox.on_disk
         link = governor.reading
@@ -43,4 +47,5 @@ class Reading:
             spool_bytes=size_bytes,
             goodput_bytes_per_s=link.goodput_bytes_per_s,
             round_trip_s=link.base_s,
+            verdict=None if masks is None else masks.verdict,
         )

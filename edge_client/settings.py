@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_client.masks.mode import MaskSettings
 from edge_client.spool.keep import Keep
 
 
@@ -32,6 +33,7 @@ class EdgeSettings:
         metrics_file: where they are written for node_exporter.
         alive: a file to touch as frames are sent.
         packet_format: 1 or 2, whoever reads it; ``None``: the newest that all dispatchers read, by the install record.
+        masks: what is sent, and how masks are made here.
         key_file: what `narrows keys issue` wrote for this stream; ``None`` sends open packets.
     """
 
@@ -59,6 +61,7 @@ class EdgeSettings:
     http: str | None = None
     http_token: str | None = field(default=None, repr=False)
     metrics_file: Path | None = None
+    masks: MaskSettings = field(default_factory=MaskSettings)
 
     @property
     def keeps_all(self) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
+from edge_client.encode.frame_kind import FrameKind
+
 LATENCY_BOUNDS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 600.0, 3600.0)
 
 
@@ -25,7 +27,8 @@ class EdgeStats:
         frames_waiting: of these, waiting or on their way; at the end of a run, left in the spool for the next.
         passed_over: frames of a live camera that were never read, because a newer one was there.
         behind_s: time by which frames came later than their pace, summed.
-        network_s, coder_s: time in the encoder network, and in quantiser and entropy coder.
+        network_s, coder_s, mask_s: time in the encoder network, in quantiser and entropy coder, and in masks made here.
+        frames_sent_as: of those sent, by what they carried (``features``, ``masks``, ``audit``).
         link_failures: failed tries to reach or write to Redis, by reason.
         latency: frames by latency, from capture to Redis entry: as many as :data:`LATENCY_BOUNDS_S` and one more.
         latency_s: their latencies, summed.
@@ -38,6 +41,7 @@ class EdgeStats:
     frames_taken: int = 0
     frames_resumed: int = 0
     frames_sent: int = 0
+    frames_sent_as: Mapping[str, int] = field(default_factory=dict)
     bytes_sent: int = 0
     frames_dropped: Mapping[str, int] = field(default_factory=dict)
     frames_waiting: int = 0
@@ -45,6 +49,7 @@ class EdgeStats:
     behind_s: float = 0.0
     network_s: float = 0.0
     coder_s: float = 0.0
+    mask_s: float = 0.0
     link_failures: Mapping[str, int] = field(default_factory=dict)
     latency: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS_S) + 1)
     latency_s: float = 0.0
@@ -64,7 +69,7 @@ class Tally:
         """The counters now."""
         return self._stats
 
-    def taken(self, network_s: float, coder_s: float) -> None:
+    def taken(self, network_s: float, coder_s: float, mask_s: float = 0.0) -> None:
         """A frame was encoded."""
         with self._lock:
             now = self._stats
@@ -74,15 +79,17 @@ class Tally:
                 frames_waiting=now.frames_waiting + 1,
                 network_s=now.network_s + network_s,
                 coder_s=now.coder_s + coder_s,
+                mask_s=now.mask_s + mask_s,
             )
 
-    def sent(self, size_bytes: int) -> None:
+    def sent(self, size_bytes: int, kind: FrameKind = FrameKind.FEATURES) -> None:
         """Redis acknowledged a frame."""
         with self._lock:
             now = self._stats
             self._stats = replace(
                 now,
                 frames_sent=now.frames_sent + 1,
+                frames_sent_as=_more(now.frames_sent_as, kind.value),
                 frames_waiting=now.frames_waiting - 1,
                 bytes_sent=now.bytes_sent + size_bytes,
             )

@@ -28,6 +28,11 @@ class Chain:
     key_s: float
 
 
+def symbols_of(bundle: Bundle, latent: NDArray[np.float32], level: int) -> NDArray[np.int8]:
+    """The symbols ``(C, h, w)`` int8 of a latent ``(C, h, w)`` float32 at a rate level."""
+    return bundle.tables.silence(quantise(latent, bundle.gains[level]), level)
+
+
 class FrameCoder:
     """Quantises and entropy-codes latents with one bundle: a K every ``key_period_s``, smaller P packets between.
 
@@ -61,7 +66,7 @@ class FrameCoder:
             key_wanted: the packet must be a K.
         """
         tables = self.bundle.tables
-        symbols = tables.silence(quantise(latent, self.bundle.gains[level]), level)
+        symbols = symbols_of(self.bundle, latent, level)
         chain = None if key_wanted else self._unbroken(level, identity, now_s)
         packet = FeaturePacket(
             bundle_id=self.bundle.id,

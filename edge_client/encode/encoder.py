@@ -29,7 +29,7 @@ class OnnxEncoder:
         """
         self._width, self._height = bundle.manifest.input.width, bundle.manifest.input.height
         path = path or bundle.encoder_path
-        self._session = _open_session(path, threads)
+        self._session = open_session(path, threads)
         _check_signature(self._session, bundle, path)
 
     def latent(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -53,7 +53,12 @@ def fitted(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _open_session(path: Path, threads: int) -> InferenceSession:
+def open_session(path: Path, threads: int) -> InferenceSession:
+    """A network in ONNX Runtime on the CPU; its threads do not spin while they wait.
+
+    Raises:
+        EncoderError: ONNX Runtime is missing or refuses the graph.
+    """
     try:
         from narrows.runtime import onnx_runtime  # noqa: PLC0415 -- an extra: a machine that only reads masks needs none
     except ImportError:

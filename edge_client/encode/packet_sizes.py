@@ -1,6 +1,8 @@
-"""How large a packet is at each rate level: begun from the manifest, learned from what is coded."""
+"""How large a packet is at each rate level, and as a mask: begun from the manifest, learned from what is coded."""
 
 from __future__ import annotations
+
+import math
 
 from narrows.contract.bundle import Manifest
 
@@ -10,7 +12,7 @@ _GAIN = 0.1
 
 
 class PacketSizes:
-    """Bytes of a packet on the link, by level.
+    """Bytes of a packet on the link, by level. A camera's own mask has one size, whatever the level.
 
     A scene that is costly is costly at every level: what is seen at one scales those that were not used yet.
     """
@@ -20,6 +22,9 @@ class PacketSizes:
         self._expected = [max(1.0, level.bits_per_pixel * pixels / 8) for level in manifest.levels]
         self._learned: dict[int, float] = {}
         self._scale = 1.0
+        self._mask: float | None = None
+        self.masks = False
+        """Whether masks are sent now."""
 
     def __len__(self) -> int:
         return len(self._expected)
@@ -30,6 +35,19 @@ class PacketSizes:
         self._learned[level] = before + _GAIN * (size_bytes - before)
         self._scale += _GAIN * (size_bytes / self._expected[level] - self._scale)
 
+    def learn_mask(self, size_bytes: int) -> None:
+        """A mask was coded, to be sent or to see how large it is."""
+        self._mask = size_bytes if self._mask is None else self._mask + _GAIN * (size_bytes - self._mask)
+
+    @property
+    def mask_on_link(self) -> float:
+        """Bytes that the next mask takes on the link, about; infinite before the first was coded."""
+        return math.inf if self._mask is None else self._mask + FRAMING_BYTES
+
     def on_link(self, level: int) -> float:
-        """Bytes that the next packet of this level takes on the link, about."""
+        """Bytes that the next packet takes on the link, about: of this level, or a mask where masks are sent."""
+        return self.mask_on_link if self.masks and self._mask is not None else self.features_on_link(level)
+
+    def features_on_link(self, level: int) -> float:
+        """Bytes that a packet of features of this level takes on the link, about."""
         return self._learned.get(level, self._expected[level] * self._scale) + FRAMING_BYTES

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from edge_client.encode.sealing import Sealing
+from edge_client.encode.sections import SectionedFrame
 from narrows.contract.seal import SUITE
 from narrows.contract.wire import FeaturePacket, FrameIdentity, PacketKind
-from narrows.contract.wire.frame_packet import PacketContext
+from narrows.contract.wire.frame_packet import FramePacket, PacketContext
 from narrows.contract.wire.frame_packet.feature import Origin, as_frame, beginning_with
 
 RENEW_MS = 10_000
@@ -41,6 +42,11 @@ class PacketWriter:
         self._format, self._origin = 1, Origin()
         self._context: PacketContext | None = None
 
+    @property
+    def packet_format(self) -> int:
+        """The format of the frame that :meth:`wants_key` was asked about last."""
+        return self._format
+
     def wants_key(self, identity: FrameIdentity, capture_ms: int, source_width: int, source_height: int) -> bool:
         """Whether the next packet must be a K, before it is coded."""
         before, self._format = self._format, self._packet_format()
@@ -59,26 +65,34 @@ class PacketWriter:
             and known.key_id == key_id
         )
 
-    def write(self, packet: FeaturePacket, *, begin: bool = False) -> Written:
+    def write(self, coded: FeaturePacket | SectionedFrame, *, begin: bool = False) -> Written:
         """The packet's bytes; ``begin``: a K was wanted, perhaps because a packet was lost, so its context travels.
 
         Raises:
-            ValueError: its identity is not above the last one's, and it is sealed.
+            ValueError: its identity is not above the last one's, and it is sealed; or format 1 cannot carry it.
         """
+        if isinstance(coded, SectionedFrame):
+            if self._format == 1:
+                raise ValueError(f"{coded.identity} has sections: packet format 1 carries one latent")
+            context = self._begun_by(coded.beginning(self._origin), begin=begin)
+            return self._written(coded.within(context))
         if self._format == 1:
-            sealed = packet if self._sealing is None else self._sealing.sealed(packet)
-            return Written(sealed.to_bytes(), packet.kind is PacketKind.PREDICTED)
-        context = self._context_for(packet, begin=begin)
-        frame = as_frame(packet, context)
+            sealed = coded if self._sealing is None else self._sealing.sealed(coded)
+            return Written(sealed.to_bytes(), coded.kind is PacketKind.PREDICTED)
+        known = self._context
+        if known is not None and coded.kind is PacketKind.PREDICTED:
+            return self._written(as_frame(coded, known))
+        return self._written(as_frame(coded, self._begun_by(beginning_with(coded, self._origin), begin=begin)))
+
+    def _written(self, frame: FramePacket) -> Written:
         data = frame.to_bytes() if self._sealing is None else self._sealing.sealed_frame(frame)
         return Written(data, not frame.head.carries_context)
 
-    def _context_for(self, packet: FeaturePacket, *, begin: bool) -> PacketContext:
+    def _begun_by(self, fresh: PacketContext, *, begin: bool) -> PacketContext:
+        """The context of a K: the one that is known, if it does, or the one that would begin with it."""
         known = self._context
-        if known is not None and packet.kind is PacketKind.PREDICTED:
-            return known
-        fresh = beginning_with(packet, self._origin)
-        if known is None or begin or packet.capture_ms - known.capture_ms >= RENEW_MS or not _alike(known, fresh):
+        late = known is not None and fresh.capture_ms - known.capture_ms >= RENEW_MS
+        if known is None or begin or late or not _alike(known, fresh):
             self._context = fresh
             return fresh
         return known

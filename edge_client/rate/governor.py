@@ -19,7 +19,7 @@ from threading import Lock
 from edge_client.encode.packet_sizes import PacketSizes
 from edge_client.rate.goodput import Delivery, LinkMeter
 from edge_client.rate.heat import Thermometer, share_when
-from edge_client.rate.rate_control import DELAY_MOST_S, RateControl
+from edge_client.rate.rate_control import DELAY_MOST_S, SHARE, RateControl
 from edge_client.rate.steering import Choice, Ladder, fit, steer
 from edge_client.slow_start import SlowStart
 from narrows.contract.bundle import Manifest
@@ -40,6 +40,16 @@ class LinkReading:
     goodput_bytes_per_s: float
     base_s: float
     delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNeeds:
+    """Frames a second that are asked for, bytes a second that the link carries, and bytes of a frame, either way."""
+
+    frames_per_s: float
+    carries_bytes_per_s: float
+    features_bytes: float
+    mask_bytes: float
 
 
 class Governor:
@@ -77,13 +87,30 @@ class Governor:
             self._limits = self._limited(asked)
             return self._within(self._limits)
 
-    def coded(self, level: int, size_bytes: int, encode_s: float) -> None:
-        """A frame was encoded into so many bytes, in so long."""
+    def coded(self, level: int, size_bytes: int, encode_s: float, *, mask: bool = False) -> None:
+        """A frame was encoded into so many bytes, in so long; ``mask``: as the camera's own mask."""
         with self._lock:
             self._missed -= _MISS_GAIN * self._missed
             self._coded_level = level
-            self._sizes.learn(level, size_bytes)
+            self._sizes.masks = mask
+            if mask:
+                self._sizes.learn_mask(size_bytes)
+            else:
+                self._sizes.learn(level, size_bytes)
             self._encode_s += (_GAIN if self._encode_s else 1.0) * (encode_s - self._encode_s)
+
+    def mask_made(self, size_bytes: int) -> None:
+        """A mask of so many bytes was coded that is not sent."""
+        with self._lock:
+            self._sizes.learn_mask(size_bytes)
+
+    def needs(self, control: Control | None) -> LinkNeeds:
+        """What the link carries, and what all that is asked for takes of it, either way."""
+        asked = steer(self._own, control, len(self._sizes))
+        with self._lock:
+            carries = SHARE * self._meter.service_bytes_per_s
+            features = self._sizes.features_on_link(asked.level)
+            return LinkNeeds(asked.frames_per_s, carries, features, self._sizes.mask_on_link)
 
     def held_back(self) -> None:
         """A frame was not coded, for what was coded before it is still on its way."""

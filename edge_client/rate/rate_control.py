@@ -27,7 +27,7 @@ from edge_client.rate.goodput import LinkMeter
 
 DELAY_MOST_S = 0.40
 _DELAY_LITTLE_S = 0.20
-_DECREASE, _SHARE = 0.85, 0.95
+_DECREASE, SHARE = 0.85, 0.95
 _GROWTH_PER_S = 1.0
 _LONGEST_STEP_S = 0.5
 
@@ -56,7 +56,7 @@ class RateControl:
             self._decrease(meter, now_s)
         elif meter.delay_s < _DELAY_LITTLE_S + own_s:
             self._increase(elapsed_s)
-        most = min(cap, _SHARE * meter.service_bytes_per_s)
+        most = min(cap, SHARE * meter.service_bytes_per_s)
         self.rate = max(min(floor, cap), min(self.rate, most))
         return self.rate
 

@@ -6,8 +6,9 @@
      4  u32  CRC-32 of all that follows   28  u32  sequence         44  f32  network, ms
      8  u32  length of the record         32  u64  capture, ms      48  f32  coder, ms
     12  u64  number in the spool          40  u8   rate level       52  ...  name, UTF-8
-                                          41  u8   1: a P packet    ...      packet
+                                          41  u8   flags            ...      packet
 
+Flags: bit 0, a packet that depends on one before (a P, say); bits 1-2, what it carries (features, masks, audit).
 All integers are little-endian. Whatever the bytes, a reader finds the next record that checks, or none.
 """
 
@@ -17,6 +18,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
+from edge_client.encode.frame_kind import FrameKind
 from edge_client.transport.outbox import FrameRecord, Outgoing
 from narrows.contract.wire.feature import MAX_PACKET_BYTES
 
@@ -27,6 +29,7 @@ HEADER_BYTES = _PREFIX.size + _FIELDS.size
 _MAX_NAME_BYTES = 1024
 MAX_RECORD_BYTES = HEADER_BYTES + _MAX_NAME_BYTES + MAX_PACKET_BYTES
 _CRC_FROM = 8
+_KINDS = tuple(FrameKind)
 
 
 class Stored(NamedTuple):
@@ -46,7 +49,7 @@ def format_record(number: int, outgoing: Outgoing) -> bytes:
         record.sequence,
         record.capture_ms,
         record.level,
-        outgoing.depends,
+        outgoing.depends | _KINDS.index(record.kind) << 1,
         len(name),
         record.network_ms,
         record.coder_ms,
@@ -71,11 +74,12 @@ def parse_record(data: bytes) -> Stored | None:
     _, crc, _ = _PREFIX.unpack_from(data)
     if zlib.crc32(data[_CRC_FROM:]) != crc:
         return None
-    number, epoch, sequence, capture_ms, level, depends, name_bytes, network_ms, coder_ms = _FIELDS.unpack_from(
+    number, epoch, sequence, capture_ms, level, flags, name_bytes, network_ms, coder_ms = _FIELDS.unpack_from(
         data, _PREFIX.size
     )
     packet_at = HEADER_BYTES + name_bytes
     packet = data[packet_at:]
     name = data[HEADER_BYTES:packet_at].decode("utf-8", "replace")
-    record = FrameRecord(sequence, epoch, name, capture_ms, len(packet), level, network_ms, coder_ms)
-    return Stored(number, Outgoing(record, packet, depends=bool(depends)))
+    kind = _KINDS[min(flags >> 1, len(_KINDS) - 1)]
+    record = FrameRecord(sequence, epoch, name, capture_ms, len(packet), level, network_ms, coder_ms, kind=kind)
+    return Stored(number, Outgoing(record, packet, depends=bool(flags & 1)))

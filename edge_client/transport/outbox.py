@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Condition
 
+from edge_client.encode.frame_kind import FrameKind
 from edge_client.encode.packet_sizes import FRAMING_BYTES
 from edge_client.transport.server_clock import Estimate
 
@@ -35,6 +36,8 @@ class FrameRecord:
     """What the journal says of a frame. Times in milliseconds.
 
     Attributes:
+        level: the rate level of its features.
+        network_ms: in encoder and camera decoder.
         taken_s: the capture by the monotonic clock; ``None`` for a frame of a boot before.
         latency: from the capture to the Redis entry, once it is there and if the server's clock is known.
     """
@@ -49,6 +52,7 @@ class FrameRecord:
     coder_ms: float
     taken_s: float | None = None
     latency: Estimate | None = None
+    kind: FrameKind = FrameKind.FEATURES
 
 
 @dataclass(frozen=True, slots=True)

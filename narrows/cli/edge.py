@@ -35,6 +35,23 @@ class PacketFormat(StrEnum):
     TWO = "2"
 
 
+class Send(StrEnum):
+    """What is sent of a frame."""
+
+    FEATURES = "features"
+    MASKS = "masks"
+    AUTO = "auto"
+
+
+class MaskScale(StrEnum):
+    """What the sides of a camera's masks are divided by."""
+
+    WHOLE = "1"
+    HALF = "2"
+    QUARTER = "4"
+    EIGHTH = "8"
+
+
 class EdgeCommand(TyperCommand):
     """The command line of ``narrows edge``: with ``--preview`` only a source has to be named."""
 
@@ -142,6 +159,32 @@ def edge(
         PacketFormat,
         typer.Option(help="Of what is sent; auto: the newest that narrows:install says every dispatcher reads."),
     ] = PacketFormat.AUTO,
+    send: Annotated[
+        Send,
+        typer.Option(
+            help="features: the cloud makes the masks; masks: this machine does; auto: masks where the link is too "
+            "thin for features or the cloud asks for them (docs/edge.md). Masks need packet format 2."
+        ),
+    ] = Send.FEATURES,
+    mask_scale: Annotated[
+        MaskScale, typer.Option(help="Divide the sides of masks made here by this: fewer bits, coarser edges.")
+    ] = MaskScale.WHOLE,
+    audit_share: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            help="One mask in so many travels with its features, for the cloud to compare. 0: none.",
+        ),
+    ] = 0,
+    local_masks: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the newest mask here, whatever is sent and even while the link is away: a folder for mask.png "
+            "and mask.json, or unix:PATH to stream to whoever connects.",
+            show_default="nowhere",
+        ),
+    ] = None,
     max_age_s: Annotated[
         float, typer.Option(min=0.0, help="Packets that waited longer are given up; 0 keeps what --queue holds.")
     ] = 0.6,
@@ -164,6 +207,9 @@ def edge(
 
     Example: narrows edge --source rtsp://camera.local/1 --preview first.png --bundle bundles/demo
 
+    Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
+    --bundle bundles/demo --send auto --mask-scale 2 --audit-share 100
+
     Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis.url
     --bundle bundles/demo --key-file /etc/narrows/camera.key
     """
@@ -175,6 +221,7 @@ def edge(
 
         print(write_preview(source, preview, bundle))
         return
+    from edge_client.masks.mode import MaskSettings, SendMode
     from edge_client.program import run
     from edge_client.settings import EdgeSettings
     from edge_client.spool import Keep
@@ -206,6 +253,7 @@ def edge(
         metrics_file=metrics_file,
         spool_mb=spool_mb,
         spool_keep=Keep(spool_keep.value),
+        masks=MaskSettings(SendMode(send.value), int(mask_scale.value), audit_share, local_masks),
     )
     if once:
         raise typer.Exit(_test_once(settings))

@@ -27,6 +27,7 @@ from narrows.contract.wire import (
     PacketKind,
     Policy,
     Refusal,
+    Sends,
     Skip,
     StreamSettings,
     Timings,
@@ -172,7 +173,7 @@ def masks() -> tuple[bytes, ...]:
 def records() -> tuple[bytes, ...]:
     refusal = Refusal("crc_mismatch", "words", FrameIdentity(1, 2))
     written = (
-        Control(1, 2.5, 0, 3).to_json(),
+        Control(1, 2.5, 0, 3, Sends.MASKS).to_json(),
         Install(4, 2).to_json(),
         StreamSettings(Policy.COMPLETE, 2.0, "gates", "0123456789abcdef", 300).to_json(),
         outcome_bytes(refusal),

@@ -1,6 +1,6 @@
 """What crosses between camera and cloud: packets, records and the names of the keys they travel under."""
 
-from narrows.contract.wire.control import Control
+from narrows.contract.wire.control import Control, Sends
 from narrows.contract.wire.feature import FeaturePacket, FrameIdentity, LatentShape, PacketKind
 from narrows.contract.wire.install import Install
 from narrows.contract.wire.keys import ShardKeys, StreamKeys, shard_of
@@ -18,6 +18,7 @@ __all__ = [
     "PacketKind",
     "Policy",
     "Refusal",
+    "Sends",
     "ShardKeys",
     "Skip",
     "StreamKeys",

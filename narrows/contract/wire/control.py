@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -12,6 +13,15 @@ MAX_CONTROL_BYTES = 1024
 _Byte = Annotated[int, Meta(ge=0, le=255)]
 
 
+class Sends(StrEnum):
+    """What a camera sends of a frame."""
+
+    FEATURES = "features"
+    """The latent: the cloud makes the masks."""
+    MASKS = "masks"
+    """Its own mask."""
+
+
 class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
     """What a camera is asked to do; ``None`` leaves a choice to the camera.
 
@@ -20,6 +30,7 @@ class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
         frames_per_s: frame rate not to exceed, above 0 and at most 240.
         cut: where to split the network.
         key_request: counts up whenever a K packet is wanted; a camera sends one when it sees a new value.
+        send: what an automatic camera (`narrows edge --send auto`) sends, if its device can.
     """
 
     what: ClassVar[str] = "a control record"
@@ -29,3 +40,4 @@ class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
     frames_per_s: Annotated[float, Meta(gt=0, le=240)] | None = None
     cut: _Byte | None = None
     key_request: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] = 0
+    send: Sends | None = None

@@ -23,7 +23,7 @@ from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
 from narrows.contract.bundle.manifest import CAMERA_DECODER, LABEL_TABLES, MANIFEST
 from narrows.contract.codec.label_counting import count_label_tables
 from narrows.contract.errors import BundleError
-from narrows.contract.outputs.labels.scale import MASK_SCALES
+from narrows.contract.outputs.labels.scaling import DIVISORS
 from narrows.models.dataset import FolderDataset, LabelledPicture
 from narrows.models.export.calibration import Feed
 from narrows.models.export.camera_decoder import SCALE, write_camera_decoder
@@ -90,9 +90,9 @@ def _at(scale: int) -> Feed:
 def _masks(bundle: Bundle, graph: Path, samples: Sequence[LabelledPicture]) -> list[list[Labels]]:
     """What the graph makes of each picture at the finest level, a list for each scale."""
     session = InferenceSession(graph, providers=["CPUExecutionProvider"])
-    found: list[list[Labels]] = [[] for _ in MASK_SCALES]
+    found: list[list[Labels]] = [[] for _ in DIVISORS]
     for finest in _finest(bundle, samples):
-        for masks, scale in zip(found, MASK_SCALES, strict=True):
+        for masks, scale in zip(found, DIVISORS, strict=True):
             masks.append(session.run([LABELS], {**finest, **_at(scale)})[0][0])
     return found
 

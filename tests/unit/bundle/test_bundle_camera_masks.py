@@ -12,8 +12,7 @@ import pytest
 from narrows.contract.bundle import Bundle, FileEntry, Manifest
 from narrows.contract.bundle.manifest import CAMERA_DECODER, LABEL_TABLES, MANIFEST
 from narrows.contract.codec.label_tables import general_label_tables
-from narrows.contract.errors import BundleError, ShapeMismatch
-from narrows.contract.outputs.labels.scale import MASK_SCALES, scale_of, scaled_shape
+from narrows.contract.errors import BundleError
 
 DEMO = Path(__file__).parents[3] / "bundles" / "demo"
 TABLES = general_label_tables()
@@ -101,15 +100,3 @@ def test_a_manifest_that_may_not_list_them_is_refused(
     manifest = plain(Bundle.open(DEMO).manifest)
     with pytest.raises(BundleError, match=message):
         Bundle.open(write(tmp_path / "bundle", TABLES.to_bytes(), **changes(manifest)))
-
-
-@pytest.mark.parametrize(("scale", "shape"), [(1, (361, 481)), (2, (181, 241)), (4, (91, 121)), (8, (46, 61))])
-def test_a_scaled_mask_is_rounded_up(scale: int, shape: tuple[int, int]) -> None:
-    assert scaled_shape((361, 481), scale) == shape
-    assert scale_of((361, 481), shape) == scale
-
-
-def test_a_mask_of_another_size_is_refused_with_those_that_are_right() -> None:
-    assert MASK_SCALES == (1, 2, 4, 8)
-    with pytest.raises(ShapeMismatch, match="100x90; the output's is one of 480x360, 240x180, 120x90, 60x45"):
-        scale_of((360, 480), (90, 100))

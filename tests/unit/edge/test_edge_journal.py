@@ -35,6 +35,7 @@ def test_a_line_a_frame_and_one_at_the_end(tmp_path: Path) -> None:
         "capture_ms": 1_790_000_000_000,
         "bytes": 4321,
         "level": 2,
+        "kind": "features",
         "encode_ms": {"network": 12.346, "coder": 0.5},
         "latency_ms": 83.2,
         "latency_error_ms": 20.5,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from narrows.contract.errors import RecordError
-from narrows.contract.wire import Control, FrameIdentity, Install, Policy, Refusal, Skip, StreamSettings
+from narrows.contract.wire import Control, FrameIdentity, Install, Policy, Refusal, Sends, Skip, StreamSettings
 from narrows.contract.wire.outcome import MAX_OUTCOME_BYTES, REFUSED, SKIPPED, outcome_from_json, outcome_to_json
 from tests.unit.wire.wire_strategies import U8, U32, identities
 
@@ -27,6 +27,7 @@ controls = st.builds(
     frames_per_s=st.none() | st.floats(0, 240, exclude_min=True),
     cut=st.none() | U8,
     key_request=U32,
+    send=st.none() | st.sampled_from(Sends),
 )
 settings = st.builds(
     StreamSettings,
@@ -45,6 +46,7 @@ fields = st.sampled_from(
         "frames_per_s",
         "cut",
         "key_request",
+        "send",
         "policy",
         "weight",
         "group",
@@ -150,6 +152,7 @@ def test_what_is_no_record_is_a_named_error(parser: str, data: bytes) -> None:
         {"v": 1, "frames_per_s": float("inf")},
         {"v": 1, "frames_per_s": True},
         {"v": 1, "key_request": 1 << 32},
+        {"v": 1, "send": "pictures"},
     ],
 )
 def test_a_control_field_out_of_its_range_is_named(record: dict[str, object]) -> None:

@@ -10,7 +10,7 @@ from onnx import helper
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import BundleError
-from narrows.contract.outputs.labels.scale import MASK_SCALES, scaled_shape
+from narrows.contract.outputs.labels.scaling import DIVISORS, divided_size
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.calibration import Feed
 from narrows.models.export.camera_decoder import camera_graph
@@ -45,11 +45,11 @@ def test_at_full_size_it_is_the_bundles_decoder_with_every_row_looked_at(float_g
     assert (at(float_graph, 1) != whole).mean() < 1e-4  # ties of the argmax may fall either way
 
 
-@pytest.mark.parametrize("scale", MASK_SCALES)
+@pytest.mark.parametrize("scale", DIVISORS)
 def test_a_scale_divides_the_sides(float_graph: InferenceSession, scale: int) -> None:
     labels = at(float_graph, scale)
     assert labels.dtype == np.uint8
-    assert labels.shape == (1, *scaled_shape(SIZE, scale))
+    assert labels.shape == (1, *divided_size(*SIZE, scale))
 
 
 def test_sides_that_do_not_divide_are_rounded_up(float_graph: InferenceSession) -> None:
@@ -62,7 +62,7 @@ def test_a_smaller_mask_is_what_the_logits_say_there(float_graph: InferenceSessi
     model.graph.output.append(helper.make_tensor_value_info(resize.input[0], onnx.TensorProto.FLOAT, None))
     session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     logits = session.run([resize.input[0]], FRAME)[0]
-    assert logits.shape[2:] == scaled_shape(SIZE, 4)
+    assert logits.shape[2:] == divided_size(*SIZE, 4)
     assert (at(float_graph, 4) == logits.argmax(axis=1)).all()
     halved = logits.reshape(1, -1, 45, 2, 60, 2).mean(axis=(3, 5))
     assert (at(float_graph, 8) != halved.argmax(axis=1)).mean() < 1e-3
@@ -79,5 +79,5 @@ def test_the_demo_bundles_int8_decoder_agrees_with_the_float_one(float_graph: In
     int8 = InferenceSession(BUNDLE.camera_decoder_path, providers=["CPUExecutionProvider"])
     samples = FolderDataset.open(ROOT / "samples", "val")
     for levels in frames_of(BUNDLE, list(samples)[:2]):
-        for scale in MASK_SCALES:
+        for scale in DIVISORS:
             assert (at(int8, scale, levels[0]) == at(float_graph, scale, levels[0])).mean() > 0.99

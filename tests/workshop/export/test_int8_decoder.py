@@ -13,7 +13,7 @@ from narrows.contract.bundle import Bundle
 from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
 from narrows.contract.bundle.manifest import CAMERA_DECODER, LABEL_TABLES
 from narrows.contract.errors import BundleError
-from narrows.contract.outputs.labels.scale import MASK_SCALES, scaled_shape
+from narrows.contract.outputs.labels.scaling import DIVISORS, divided_size
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.in_process import InProcessDecoder
 from narrows.models.export.camera_masks import add_camera_masks
@@ -161,8 +161,8 @@ def test_a_bundle_is_given_a_camera_decoder_and_label_tables_and_is_another_then
     assert made.int8_decoder == bundle.int8_decoder
     session = InferenceSession(made.camera_decoder_path, providers=["CPUExecutionProvider"])
     feed = {"symbols": np.zeros((1, *made.manifest.latent.as_tuple()), np.int8), "level": np.zeros((1, 1), np.int32)}
-    shapes = [session.run(["labels"], {**feed, "scale": np.array([scale])})[0].shape[1:] for scale in MASK_SCALES]
-    assert shapes == [scaled_shape((64, 96), scale) for scale in MASK_SCALES]
+    shapes = [session.run(["labels"], {**feed, "scale": np.array([scale])})[0].shape[1:] for scale in DIVISORS]
+    assert shapes == [divided_size(64, 96, scale) for scale in DIVISORS]
 
 
 def test_a_camera_decoder_that_loses_too_much_changes_nothing(

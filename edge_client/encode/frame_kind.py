@@ -1,0 +1,14 @@
+"""What a frame's packet carries."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FrameKind(StrEnum):
+    """In counters, the journal and the spool. New ones are added at the end: the spool stores their place."""
+
+    FEATURES = "features"
+    MASKS = "masks"
+    AUDIT = "audit"
+    """The camera's own mask and the features that it was made of."""

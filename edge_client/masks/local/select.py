@@ -1,0 +1,23 @@
+"""``--local-masks``: which place it means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_client.masks.local.folder import LocalMaskFolder
+from edge_client.masks.local.local_masks import LocalMasks
+from edge_client.masks.local.unix_socket import LocalMaskSocket
+from narrows.contract.bundle import Bundle
+
+_SOCKET = "unix:"
+
+
+def open_local_masks(place: str, stream: str, bundle: Bundle) -> LocalMasks:
+    """A folder, or ``unix:PATH`` of a socket.
+
+    Raises:
+        StateError: it cannot be written, or another program has it.
+    """
+    if place.startswith(_SOCKET):
+        return LocalMaskSocket(Path(place.removeprefix(_SOCKET)), bundle)
+    return LocalMaskFolder(Path(place), stream, bundle)
