@@ -64,13 +64,17 @@ def redis_memory(result: dict[str, Any]) -> list[Table]:
         for row in result["waiting"]
     ]
     kept = result["kept"]
-    each, most = kept["redis_bytes"], kept["masks_a_stream"]
+    most = kept["masks_a_stream"]
+    packings = {"fast": kept["redis_bytes"], "small": kept["small_redis_bytes"]}
     head = ["level", "packet, bytes", "waiting in Redis, bytes"]
     return [
         ([*head, *(f"MB a second of backlog, 1000 streams at {fps}/s" for fps in _FPS)], waiting),
         (
-            ["a kept mask, bytes", "masks kept a stream", "MB a stream", "GB for 1000 streams"],
-            [[f"{each:,.0f}", str(most), _megabytes(each * most), f"{each * most * 1000 / 1e9:.2f}"]],
+            ["masks", "a kept mask, bytes", "masks kept a stream", "MB a stream", "GB for 1000 streams"],
+            [
+                [name, f"{each:,.0f}", str(most), _megabytes(each * most), f"{each * most * 1000 / 1e9:.2f}"]
+                for name, each in packings.items()
+            ],
         ),
     ]
 

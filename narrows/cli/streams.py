@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec import json, to_builtins
+from msgspec import UNSET, json, to_builtins
 from msgspec.structs import replace
 
 from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
-from narrows.contract.wire.streams import Policy, StreamSettings
+from narrows.contract.wire.streams import MaskPacking, Policy, StreamSettings
 from narrows.runtime.surroundings import caller
 from narrows.runtime.words import counted
 
@@ -104,6 +104,9 @@ def set_stream(
     refuse_future_clock: Annotated[
         bool | None, typer.Option(help="Refuse frames captured ahead of the server's clock.", show_default=False)
     ] = None,
+    masks: Annotated[
+        MaskPacking | None, typer.Option(help="How masks are kept: fast to pack, or small: a quarter of the memory.")
+    ] = None,
     by: By = None,
     redis_url: RedisUrl = DEFAULT_REDIS_URL,
 ) -> None:
@@ -112,10 +115,14 @@ def set_stream(
     Example: narrows streams set gate-3 --policy complete --group gates
 
     Example: narrows streams set gate-3 --weight 4 --stale-ms 300
+
+    Example: narrows streams set gate-3 --masks small
     """
     given: dict[str, object] = {"policy": policy, "weight": weight, "group": group, "stale_ms": stale_ms}
     given["refuse_future_clock"] = refuse_future_clock
     changes = {name: value for name, value in given.items() if value is not None}
+    if masks is not None:
+        changes["masks"] = UNSET if masks is MaskPacking.FAST else masks
     if bundle is not None:
         changes["bundle"] = None if bundle == "any" else bundle
     with _registry(redis_url) as registry:
@@ -202,7 +209,7 @@ def _in_words(settings: StreamSettings) -> str:
     bundle = settings.bundle or "any"
     return (
         f"policy {settings.policy}, weight {settings.weight:g}, group {settings.group}, bundle {bundle}, "
-        f"stale after {settings.stale_ms} ms"
+        f"stale after {settings.stale_ms} ms, masks {settings.mask_packing}"
     )
 
 
@@ -218,6 +225,7 @@ def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) 
         "group",
         "bundle",
         "stale ms",
+        "masks",
         "backlog",
         "frames ended",
         "last seen",
@@ -239,6 +247,7 @@ def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) 
             settings.group,
             settings.bundle or "any",
             str(settings.stale_ms),
+            settings.mask_packing.value,
             str(overview.backlog),
             ", ".join(f"{name} {count}" for name, count in sorted(overview.ledger.items())) or "-",
             _ago(overview.seen_ms),

@@ -7,6 +7,7 @@
     │   ├── PacketError       its bytes are no valid packet
     │   ├── ...               it is valid, but cannot be used here or now
     ├── RecordError           a mask packet or a JSON record that cannot be parsed
+    │   └── LabelTablesMissing    it is good, but what it was packed with is not here
     ├── BundleError           a bundle folder that is incomplete, altered or of another schema
     │   └── HeadError         a head that cannot be added to a bundle, or taken out of it
     ├── DatasetError, WeightsMismatch                      the workshop's inputs
@@ -273,6 +274,10 @@ def refusal_reasons(kind: type[FrameRefused] = FrameRefused) -> frozenset[str]:
 
 class RecordError(NarrowsError):
     """A mask packet or a JSON record that cannot be parsed; the message names the record and the field."""
+
+
+class LabelTablesMissing(RecordError):
+    """A small mask whose label tables are not to be had here; the message says where they would be."""
 
 
 class BundleError(NarrowsError):

@@ -128,6 +128,7 @@ class Dispatcher:
             ("finishing", self._path.finisher.run),
             ("reporting", self._reporting.run),
             ("keys", self._unsealing.run),
+            ("label tables", self._path.label_tables.run),
             ("rates", self._rate_requests.run),
             ("health", partial(self.health.watch_loop, self._stood_still)),
             *(("batches", batcher.run) for batcher in self.batchers.values()),

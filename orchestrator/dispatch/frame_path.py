@@ -37,7 +37,7 @@ from narrows.contract.errors import (
 from narrows.contract.wire.feature import FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import FramePacket
 from narrows.contract.wire.outcome import MASK, SKIPPED
-from narrows.contract.wire.streams import Policy
+from narrows.contract.wire.streams import MaskPacking, Policy
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.store import ReplyRefused, Store
 from orchestrator.dispatch.admission import choose_bundle, clock_ahead, clock_behind, packet_bytes, stale_at_s
@@ -47,6 +47,7 @@ from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.finish import Ending, Finisher, FinishReply
 from orchestrator.dispatch.key_request import KeyframeRequests
 from orchestrator.dispatch.label_maps import CameraMask, decode_mask
+from orchestrator.dispatch.label_table_records import LabelTableRecords
 from orchestrator.dispatch.latents import Latents, Symbols
 from orchestrator.dispatch.mask_packets import MaskToPack, pack_mask
 from orchestrator.dispatch.objective import Objective
@@ -110,11 +111,12 @@ class FramePath:
         self.objective = Objective(settings.slo_ms, metrics)
         self._store, self._batchers, self._faults = store, batchers, faults
         self._metrics, self._settings = metrics, settings
+        self._served = {bundle_id: batcher.bundle for bundle_id, batcher in batchers.items()}
         self._workers, self._packets = Workers(pool), Packets(store, unsealing)
         self._suspects = Suspects(store, consumer)
         self._latents = Latents(store, self._packets, self._workers)
+        self.label_tables = LabelTableRecords(store, self._served.values(), faults, settings.sweep_s)
         self.audits = Audits(self._workers, metrics)
-        self._served = {bundle_id: batcher.bundle for bundle_id, batcher in batchers.items()}
         self.control_records = ControlRecords(store)
         self._key_requests = KeyframeRequests(store, self.control_records)
 
@@ -247,6 +249,8 @@ class FramePath:
             decoded.level,
             frame.size_bytes,
             labels,
+            small=frame.stream.settings.mask_packing is MaskPacking.SMALL and self.label_tables.published,
+            coded=decoded.content.coded if isinstance(decoded.content, CameraMask) else None,
             redis_s=frame.taken.read_s - frame.taken.arrived_s,
             decode_s=decoded.decode_s,
             batch_s=inferred.batch_s,

@@ -10,19 +10,29 @@ from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec.masks import pack_and_count
+from narrows.contract.outputs.labels.small import behind_id, pack_small
 from narrows.contract.wire.frame_packet import FrameHead
-from narrows.contract.wire.mask import MaskPacket, Timings, seal_mask
+from narrows.contract.wire.mask import DEFLATE, SMALL, MaskPacket, Timings, class_areas, seal_mask
+from orchestrator.dispatch.label_table_records import tables_of
+from orchestrator.dispatch.sections import CodedMask
 
 
 @dataclass(frozen=True, slots=True)
 class MaskToPack:
-    """A frame's label map ``(H, W)`` uint8, what made it, and where its time went so far, seconds."""
+    """A frame's label map ``(H, W)`` uint8, what made it, and where its time went so far, seconds.
+
+    Attributes:
+        small: packed by the label coder, not by deflate.
+        coded: the map as its camera coded it, which is small already.
+    """
 
     head: FrameHead
     bundle: Bundle
     level: int
     packet_bytes: int
     labels: NDArray[np.uint8]
+    small: bool
+    coded: CodedMask | None
     redis_s: float
     decode_s: float
     batch_s: float
@@ -32,7 +42,7 @@ class MaskToPack:
 def pack_mask(mask: MaskToPack) -> tuple[bytes, float]:
     """The mask packet, and how many seconds the packing took."""
     begun_s = time.monotonic()
-    packed, areas = pack_and_count(mask.labels, len(mask.bundle.manifest.classes))
+    packed, areas = _pack_small(mask) if mask.small else pack_and_count(mask.labels, len(mask.bundle.manifest.classes))
     pack_s = time.monotonic() - begun_s
     spans_s = (mask.redis_s, mask.decode_s, mask.batch_s, mask.infer_s, pack_s)
     packet = MaskPacket(
@@ -45,4 +55,13 @@ def pack_mask(mask: MaskToPack) -> tuple[bytes, float]:
         areas=areas,
         timings=Timings(*(int(max(0.0, span) * 1e6) for span in spans_s)),
     )
-    return seal_mask(packet, packed), pack_s
+    return seal_mask(packet, packed, SMALL if mask.small else DEFLATE), pack_s
+
+
+def _pack_small(mask: MaskToPack) -> tuple[bytes, NDArray[np.uint32]]:
+    classes = len(mask.bundle.manifest.classes)
+    if mask.coded is not None:
+        packed = behind_id(mask.coded.tables.id, mask.coded.section.payload)
+    else:
+        packed = pack_small(mask.labels, classes, tables_of(mask.bundle))
+    return packed, class_areas(mask.labels, classes)

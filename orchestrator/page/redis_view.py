@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from narrows.client.subscription.label_tables import LabelTableCache
 from narrows.contract.errors import RecordError, StreamIdInvalid
 from narrows.contract.wire import Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import PACKET_FIELD, check_stream_id, parse_feature_key, shard_of
@@ -59,6 +60,7 @@ class RedisView:
         self._pulse = self._client.register_script(_script("pulse.lua"))
         self._newest = self._client.register_script(_script("newest.lua"))
         self._letters_after: dict[int, str] = {}
+        self._tables = LabelTableCache(self._client)
 
     def close(self) -> None:
         """Close all connections."""
@@ -113,7 +115,7 @@ class RedisView:
             for some in self._by_shard(known):
                 answers: Any = self._newest([each.outcomes for each in some], [known[each.stream] for each in some])
                 for each, answer in zip(some, answers, strict=True):
-                    if answer and (mask := _mask(answer[1])) is not None:
+                    if answer and (mask := self._mask(answer[1])) is not None:
                         found[each.stream] = answer[0].decode(), mask
         return found
 
@@ -122,7 +124,14 @@ class RedisView:
         with named_errors(self._url):
             key = StreamKeys.of(stream, self._shards()).outcomes
             entries: Any = self._client.xrange(key, entry, entry)
-            return _mask(entries[0][1].get(PACKET_FIELD, b"")) if entries else None
+            return self._mask(entries[0][1].get(PACKET_FIELD, b"")) if entries else None
+
+    def _mask(self, data: bytes) -> MaskPacket | None:
+        self._tables.learn([data])
+        try:
+            return MaskPacket.parse(data, self._tables)
+        except RecordError:
+            return None
 
     def _shards(self) -> int:
         if self._install is None:
@@ -188,10 +197,3 @@ def _letter(entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
         return fields.get(name, b"").decode("utf-8", "replace")
 
     return DeadLetter(text(b"stream"), text(b"reason"), text(b"detail"), int(entry.partition(b"-")[0]))
-
-
-def _mask(data: bytes) -> MaskPacket | None:
-    try:
-        return MaskPacket.parse(data)
-    except RecordError:
-        return None

@@ -25,7 +25,9 @@ from typing import Any, Self
 import redis
 import structlog
 
+from narrows.client.subscription.label_tables import LabelTableCache
 from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.outputs.labels.small import LabelTableSource, general_tables_alone
 from narrows.contract.wire import Install, MaskPacket, Refusal, Skip, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, KIND_FIELD, PACKET_FIELD
 from narrows.contract.wire.outcome import MASK, outcome_from_json
@@ -76,8 +78,9 @@ def subscribe(
 class Subscription(Iterator[Outcome]):
     """An iterator over outcomes; also a context manager that closes its connection.
 
-    ``next`` raises ``RecordError`` for an entry that cannot be read and can be called again: it goes on behind it. It
-    raises ``ServiceError`` where Redis refuses, or has been away for ``timeout_s``; shorter absences it sits out.
+    ``next`` raises ``RecordError`` for an entry that cannot be read (``LabelTablesMissing`` for a small mask whose
+    tables are not in Redis) and can be called again: it goes on behind it. It raises ``ServiceError`` where Redis
+    refuses, or has been away for ``timeout_s``; shorter absences it sits out.
 
     Attributes:
         last_id: the Redis id of the outcome that ``next`` answered last; give it as ``from_id`` to resume.
@@ -106,6 +109,7 @@ class Subscription(Iterator[Outcome]):
         self._waiting: deque[tuple[str, dict[bytes, bytes]]] = deque()
         self._backoff = Backoff(first_s=0.1)
         self._looked_at_end_s = clock()
+        self._tables = LabelTableCache(client)
 
     def __iter__(self) -> Self:
         return self
@@ -125,7 +129,7 @@ class Subscription(Iterator[Outcome]):
             self._read(give_up_s)
         self.last_id, fields = self._waiting.popleft()
         self._read_ids.append(self.last_id)
-        return parse_entry(fields)
+        return parse_entry(fields, self._tables)
 
     def close(self) -> None:
         """Close the connection."""
@@ -153,13 +157,14 @@ class Subscription(Iterator[Outcome]):
             if self._clock() - self._looked_at_end_s > _LOOK_AT_END_S:
                 self._look_at_end()
             answer: Any = self._client.xread({self._keys.outcomes: self.last_id}, count=_ENTRIES_A_READ, block=block_ms)
+            found = [(entry_id.decode(), fields) for _, entries in answer or () for entry_id, fields in entries]
+            self._tables.learn(fields.get(PACKET_FIELD, b"") for _, fields in found)
         except redis.RedisError as error:
             if remedy_of(error) is Remedy.NONE or code_of(error) in _NOT_ALLOWED:
                 raise
             self._sit_out(error, left_s)
             return None
         self._backoff.reset()
-        found = [(entry_id.decode(), fields) for _, entries in answer or () for entry_id, fields in entries]
         if found:
             self._looked_at_end_s = self._clock()
         return found
@@ -208,16 +213,17 @@ class Subscription(Iterator[Outcome]):
         time.sleep(delay_s)
 
 
-def parse_entry(fields: dict[bytes, bytes]) -> Outcome:
+def parse_entry(fields: dict[bytes, bytes], tables: LabelTableSource = general_tables_alone) -> Outcome:
     """One entry of an ``out`` stream.
 
     Raises:
+        LabelTablesMissing: a small mask whose label tables are not to be had.
         RecordError: a field is missing, or its body cannot be read.
     """
     kind, body = fields.get(KIND_FIELD), fields.get(PACKET_FIELD)
     if kind is None or body is None:
         raise RecordError(f"an outcome without its fields k and p; it has {sorted(fields)[:8]}")
-    return MaskPacket.parse(body) if kind == MASK else outcome_from_json(kind, body)
+    return MaskPacket.parse(body, tables) if kind == MASK else outcome_from_json(kind, body)
 
 
 def _first_id(client: redis.Redis, key: str, from_id: str) -> str:

@@ -6,6 +6,7 @@ script may touch it. A camera's ACL needs its own two keys and ``narrows:install
     narrows:install                    JSON: how many shards, fixed at install
     narrows:dispatchers                sorted set: living dispatchers by last heartbeat (Unix ms)
     narrows:dispatchers:unready        hash: dispatcher -> how many of its bundles it cannot decode now
+    narrows:label_tables               hash: id (16 hex digits) -> label tables, for those who read small masks
     narrows:audit                      stream: who changed a stream's settings, and how
     narrows:{scale}:reports            hash: dispatcher -> what it measured, JSON, once a second
     narrows:{scale}:servers            hash: server id -> address and slot, JSON; for servers that register themselves
@@ -42,6 +43,7 @@ INSTALL_KEY = "narrows:install"
 DISPATCHERS_KEY = "narrows:dispatchers"
 UNREADY_KEY = "narrows:dispatchers:unready"
 AUDIT_KEY = "narrows:audit"
+LABEL_TABLES_KEY = "narrows:label_tables"
 
 
 class ScaleKeys:

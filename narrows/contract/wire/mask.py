@@ -3,7 +3,7 @@
 ::
 
      0  u8   schema version (1)          40  u32  wait in Redis, µs
-     1  u8   packing (0 raw, 1 deflate)  44  u32  entropy decoding, µs
+     1  u8   packing (0, 1 or 2)         44  u32  entropy decoding, µs
      2  u8   classes                     48  u32  wait for a batch, µs
      3  u8   rate level                  52  u32  inference, µs
      4  u64  bundle id                   56  u32  packing, µs
@@ -15,13 +15,15 @@
     34  u16  reserved (0)
     36  u32  feature packet's bytes
 
-Packing 1 is ``row-xor-deflate`` of :mod:`narrows.contract.outputs.labels`.
+Packing 0 is the labels as they are, 1 ``row-xor-deflate`` and 2 ``label-map`` of
+:mod:`narrows.contract.outputs.labels`.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,13 +33,15 @@ from narrows.contract.errors import RecordError
 from narrows.contract.outputs import OutputValue
 from narrows.contract.outputs.labels import labels_output
 from narrows.contract.outputs.labels.packing import MAX_PIXELS, MAX_SIDE, pack_labels, size_fits, unpack_labels
+from narrows.contract.outputs.labels.small import LabelTableSource, general_tables_alone, table_id_of, unpack_small
 from narrows.contract.wire.feature import FrameIdentity
 
 SCHEMA_VERSION = 1
 MAX_MASK_BYTES = MAX_PIXELS + (1 << 16)
 _HEAD = struct.Struct("<BBBBQQIIHHHHIIIIII")
 _CRC = struct.Struct("<I")
-_RAW, _DEFLATE = 0, 1
+_RAW = 0
+DEFLATE, SMALL = 1, 2
 _MANY_CLASSES = 32  # below, a pass over the bytes for each class is faster than one over them as integers
 
 
@@ -66,10 +70,11 @@ class MaskPacket:
     timings: Timings = Timings()
 
     @classmethod
-    def parse(cls, data: bytes) -> MaskPacket:
+    def parse(cls, data: bytes, tables: LabelTableSource = general_tables_alone) -> MaskPacket:
         """Read a mask packet, whatever the bytes; inflates at most ``height * width`` bytes.
 
         Raises:
+            LabelTablesMissing: it is small, and ``tables`` has not those that it was packed with.
             RecordError: the bytes are no mask packet; the message says why.
         """
         if not _HEAD.size + _CRC.size <= len(data) <= MAX_MASK_BYTES:
@@ -86,7 +91,11 @@ class MaskPacket:
         areas_end = _HEAD.size + 4 * classes
         if areas_end > len(data) - _CRC.size:
             raise RecordError(f"a mask packet of {len(data)} bytes has no room for {classes} areas")
-        labels = _unpack(data[areas_end : -_CRC.size], packing, height, width)
+        packed = data[areas_end : -_CRC.size]
+        if packing == SMALL:
+            labels = unpack_small(packed, height, width, classes, tables)
+        else:
+            labels = _unpack(packed, packing, height, width)
         if int(labels.max()) >= classes:
             raise RecordError(f"a mask has label {int(labels.max())}, its packet names {classes} classes")
         return cls(
@@ -112,7 +121,16 @@ class MaskPacket:
         return seal_mask(self, pack_labels(self.labels))
 
 
-def seal_mask(mask: MaskPacket, packed: bytes) -> bytes:
+def label_tables_of(data: bytes) -> int | None:
+    """The id of the label tables that a mask packet needs, told before it is parsed; ``None``: it needs none."""
+    if len(data) < _HEAD.size or data[:2] != bytes((SCHEMA_VERSION, SMALL)):
+        return None
+    with suppress(RecordError):
+        return table_id_of(data[_HEAD.size + 4 * data[2] : -_CRC.size])
+    return None
+
+
+def seal_mask(mask: MaskPacket, packed: bytes, packing: int = DEFLATE) -> bytes:
     """The packet around an already packed label map: timings may be measured after the packing.
 
     Raises:
@@ -125,7 +143,7 @@ def seal_mask(mask: MaskPacket, packed: bytes) -> bytes:
     try:
         head = _HEAD.pack(
             SCHEMA_VERSION,
-            _DEFLATE,
+            packing,
             len(mask.areas),
             mask.level,
             mask.bundle_id,
@@ -158,7 +176,7 @@ def _check_size(height: int, width: int) -> None:
 
 
 def _unpack(payload: bytes, packing: int, height: int, width: int) -> NDArray[np.uint8]:
-    if packing == _DEFLATE:
+    if packing == DEFLATE:
         return unpack_labels(payload, height, width)
     if packing != _RAW:
         raise RecordError(f"mask packing {packing} is unknown to this build")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from narrows.contract.errors import RecordError
@@ -27,6 +27,15 @@ class Policy(StrEnum):
     """Completeness: every frame ends in a mask, however late."""
 
 
+class MaskPacking(StrEnum):
+    """How a stream's masks are packed while they are kept for subscribers."""
+
+    FAST = "fast"
+    """Deflate: quick to pack and to read, three to four times as large."""
+    SMALL = "small"
+    """The label coder: its readers ask Redis for the tables, once."""
+
+
 class StreamSettings(Record, frozen=True, forbid_unknown_fields=True):
     """Settings of one stream; an unregistered stream has the defaults.
 
@@ -37,6 +46,8 @@ class StreamSettings(Record, frozen=True, forbid_unknown_fields=True):
         bundle: hexadecimal bundle id that packets must name; ``None`` takes any that is served.
         stale_ms: a realtime frame older than this skips the network; 1 to 3 600 000.
         refuse_future_clock: refuse frames captured ahead of the server's clock, instead of counting them.
+        masks: how masks are packed, ``fast`` or ``small``. Left out: fast, so that dispatchers of releases that do not
+            know it can read the rest.
     """
 
     what: ClassVar[str] = "stream settings"
@@ -48,6 +59,12 @@ class StreamSettings(Record, frozen=True, forbid_unknown_fields=True):
     bundle: BundleId | None = None
     stale_ms: Annotated[int, Meta(gt=0, le=MAX_STALE_MS)] = 500
     refuse_future_clock: bool = False
+    masks: MaskPacking | UnsetType = UNSET
+
+    @property
+    def mask_packing(self) -> MaskPacking:
+        """How masks are packed."""
+        return MaskPacking.FAST if self.masks is UNSET else self.masks
 
     @classmethod
     def parse(cls, data: bytes) -> Self:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from narrows.contract.wire import StreamKeys
-from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.contract.wire.keys import INSTALL_KEY, LABEL_TABLES_KEY
 
 CAMERA = "camera-"
 """A camera's user is this and its stream id; no role begins so."""
@@ -64,8 +64,8 @@ ROLES = (
     User("page", ("~narrows:*",), f"{_READ} {_SCRIPTS} {_SERVICE}"),
     User(
         "viewer",
-        (f"%R~{INSTALL_KEY}", "%R~narrows:{*}:out:*"),
-        f"ping get exists xread xrevrange xinfo|stream {_CLUSTER}",
+        (f"%R~{INSTALL_KEY}", f"%R~{LABEL_TABLES_KEY}", "%R~narrows:{*}:out:*"),
+        f"ping get hget exists xread xrevrange xinfo|stream {_CLUSTER}",
     ),
     User("exporter", (), "ping info slowlog|len latency|latest latency|histogram"),
     User(

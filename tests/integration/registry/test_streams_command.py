@@ -13,6 +13,7 @@ from narrows.client.registry import StreamRegistry, read_audit
 from narrows.contract.records.report import DispatcherReport, StreamRates
 from narrows.contract.wire import Install, Policy, StreamSettings
 from narrows.contract.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
+from narrows.contract.wire.streams import MaskPacking
 from orchestrator.servers import LocalRedis
 
 
@@ -42,6 +43,15 @@ def test_a_bundle_is_lifted_with_any(server: LocalRedis, client: redis.Redis) ->
     registry.set("cam-1", StreamSettings(bundle="0123456789abcdef"), who="a test")
     assert streams(server, "set", "cam-1", "--bundle", "any", "--refuse-future-clock").returncode == 0
     assert registry.get("cam-1") == StreamSettings(refuse_future_clock=True)
+
+
+def test_how_masks_are_kept_is_set_and_set_back(server: LocalRedis, client: redis.Redis) -> None:
+    registry = StreamRegistry(client, Install(4))
+    assert "masks small" in streams(server, "set", "cam-1", "--masks", "small").stdout
+    assert registry.get("cam-1") == StreamSettings(masks=MaskPacking.SMALL)
+    assert "masks small" in streams(server, "set", "cam-1", "--weight", "2").stdout
+    assert "masks fast" in streams(server, "set", "cam-1", "--masks", "fast").stdout
+    assert registry.get("cam-1") == StreamSettings(weight=2.0)
 
 
 def test_list_shows_every_stream_in_a_table_and_as_json(server: LocalRedis, client: redis.Redis) -> None:

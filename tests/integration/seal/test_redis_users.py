@@ -17,7 +17,7 @@ import narrows
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
 from narrows.contract.wire import Install, StreamKeys
-from narrows.contract.wire.keys import INSTALL_KEY, ShardKeys
+from narrows.contract.wire.keys import INSTALL_KEY, LABEL_TABLES_KEY, ShardKeys
 from narrows.runtime.redis.users import camera_user
 from orchestrator.dispatch import Store
 from orchestrator.scaling.unowned import UnownedBacklog
@@ -141,6 +141,8 @@ ROLE_MAY_NOT: list[tuple[str, Command]] = [
     ("viewer", ("XRANGE", OWN.features, "-", "+")),
     ("viewer", ("XADD", OWN.outcomes, "*", "k", b"mask")),
     ("viewer", ("SET", INSTALL_KEY, b"{}")),
+    ("viewer", ("HGET", ShardKeys(0).streams, "cam-1")),
+    ("viewer", ("HSET", LABEL_TABLES_KEY, "ab", b"x")),
     ("exporter", ("GET", INSTALL_KEY)),
     ("exporter", ("CONFIG", "GET", "*")),
     ("page", ("EVAL", "return redis.call('DEL', KEYS[1])", 1, OWN.features)),
@@ -162,6 +164,11 @@ def test_a_role_may_not(tls: TlsRedis, user: str, command: Command) -> None:
         pytest.raises(redis.exceptions.ResponseError, match=r"(?i)permission|can't run this command"),
     ):
         ask(client, command)
+
+
+def test_a_viewer_may_ask_for_the_label_tables_of_small_masks(tls: TlsRedis) -> None:
+    with tls.client("viewer") as client:
+        assert client.hget(LABEL_TABLES_KEY, "0" * 16) is None
 
 
 def test_nobody_without_a_password_or_without_the_authority_comes_in(tls: TlsRedis) -> None:

@@ -38,8 +38,8 @@ def test_a_second_of_backlog_is_what_a_thousand_streams_send_in_it() -> None:
     waiting, kept = redis_memory(
         {
             "waiting": [{"level": 0, "packet_bytes": 900.0, "redis_bytes": 1000.0}],
-            "kept": {"redis_bytes": 4000.0, "masks_a_stream": 250},
+            "kept": {"redis_bytes": 4000.0, "small_redis_bytes": 800.0, "masks_a_stream": 250},
         }
     )
     assert waiting[1] == [["0", "900", "1,000", "1.00", "5.00", "10.00", "25.00"]]
-    assert kept[1] == [["4,000", "250", "1.00", "1.00"]]
+    assert kept[1] == [["fast", "4,000", "250", "1.00", "1.00"], ["small", "800", "250", "0.20", "0.20"]]

@@ -14,7 +14,9 @@ import pytest
 from edge_client.settings import EdgeSettings
 from narrows.client.registry.audit import AUDIT_ENTRIES
 from narrows.contract import errors
+from narrows.contract.codec import LabelTables
 from narrows.contract.errors import FrameRefused
+from narrows.contract.outputs.labels.small import pack_small
 from narrows.contract.wire import (
     Control,
     FeaturePacket,
@@ -32,9 +34,12 @@ from narrows.contract.wire import (
     Timings,
     shard_of,
 )
-from narrows.contract.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, UNREADY_KEY, ScaleKeys
+from narrows.contract.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, LABEL_TABLES_KEY, UNREADY_KEY, ScaleKeys
+from narrows.contract.wire.mask import SMALL, label_tables_of, seal_mask
 from narrows.contract.wire.outcome import REFUSED, SKIPPED, outcome_from_json, outcome_to_json
 from orchestrator.dispatch.settings import DispatchSettings
+from tests.unit.codec import label_reference
+from tests.unit.codec.test_labels_golden import TABLES as GOLDEN_TABLES
 
 EDGE_MAXLEN = EdgeSettings("folder", "cam-1", "redis://h", Path(), Path()).maxlen
 PAGE = (Path(__file__).parents[3] / "docs" / "wire-format.md").read_text()
@@ -87,9 +92,9 @@ def test_the_digest_is_the_crc_of_the_symbols_on_the_page() -> None:
     assert described_packet("predicted").reference_digest == described_packet("key").own_digest
 
 
-@pytest.mark.parametrize("name", ["mask-raw", "mask-deflate"])
+@pytest.mark.parametrize("name", ["mask-raw", "mask-deflate", "mask-small"])
 def test_a_mask_vector_is_read_as_the_page_says(name: str) -> None:
-    fields, mask = json_vector("mask"), MaskPacket.parse(hex_vector(name))
+    fields, mask = json_vector("mask"), MaskPacket.parse(hex_vector(name), golden_tables)
     assert mask.labels.tolist() == fields["labels"]
     assert mask.areas.tolist() == fields["areas"]
     assert mask.timings == Timings(**fields["timings"])
@@ -100,6 +105,22 @@ def test_a_mask_vector_is_read_as_the_page_says(name: str) -> None:
         fields["level"],
         fields["feature_bytes"],
     )
+
+
+def golden_tables(table_id: int) -> LabelTables:
+    """Those of the page on label coding."""
+    tables = LabelTables.parse(GOLDEN_TABLES)
+    assert tables.id == table_id
+    return tables
+
+
+def test_a_small_mask_is_written_as_on_the_page_and_read_by_the_decoder_in_plain_python() -> None:
+    data, tables = hex_vector("mask-small"), LabelTables.parse(GOLDEN_TABLES)
+    mask = MaskPacket.parse(data, golden_tables)
+    packed = data[60 + 4 * data[2] : -4]
+    assert seal_mask(mask, pack_small(mask.labels, 3, tables), SMALL) == data
+    assert int.from_bytes(packed[:8], "little") == tables.id == label_tables_of(data)
+    assert label_reference.decode(packed[8:], (2, 3), 3, tables).tolist() == json_vector("mask")["labels"]
 
 
 def test_a_mask_is_written_with_the_header_on_the_page() -> None:
@@ -138,7 +159,7 @@ def test_every_key_is_in_the_table() -> None:
     own += [shard.streams, shard.lease, shard.fence, shard.dead]
     scaling = {key for name, key in vars(ScaleKeys).items() if name.isupper()}
     assert scaling
-    assert documented == {INSTALL_KEY, DISPATCHERS_KEY, UNREADY_KEY, AUDIT_KEY, *scaling} | {
+    assert documented == {INSTALL_KEY, DISPATCHERS_KEY, UNREADY_KEY, AUDIT_KEY, LABEL_TABLES_KEY, *scaling} | {
         key.replace("{7}", "{S}") for key in own
     }
 

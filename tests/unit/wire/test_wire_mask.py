@@ -13,13 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.contract.errors import RecordError
+from narrows.contract.codec import general_label_tables
+from narrows.contract.errors import LabelTablesMissing, RecordError
+from narrows.contract.outputs.labels.small import behind_id, pack_small
 from narrows.contract.wire import FrameIdentity, MaskPacket, Timings
-from narrows.contract.wire.mask import MAX_MASK_BYTES, class_areas
+from narrows.contract.wire.mask import MAX_MASK_BYTES, SMALL, class_areas, label_tables_of, seal_mask
 from tests.unit.wire.wire_strategies import masks, mutated
 
 LABELS = np.array([[0, 0, 1], [0, 2, 1]], dtype=np.uint8)
 MASK = MaskPacket(1, FrameIdentity(2, 3), 4, 0, 99, LABELS, class_areas(LABELS, 3), Timings(1, 2, 3, 4, 5))
+
+
+SMALL_LABELS = pack_small(LABELS, 3, general_label_tables())
 
 
 def equal(one: MaskPacket, other: MaskPacket) -> bool:
@@ -54,6 +59,42 @@ def test_areas_are_the_pixels_of_each_class_however_many_there_are(classes: int)
 @given(masks())
 def test_a_mask_comes_back_from_its_bytes(mask: MaskPacket) -> None:
     assert equal(MaskPacket.parse(mask.to_bytes()), mask)
+
+
+def small(mask: MaskPacket) -> bytes:
+    return seal_mask(mask, pack_small(mask.labels, len(mask.areas), general_label_tables()), SMALL)
+
+
+@given(masks())
+def test_a_small_mask_comes_back_from_its_bytes(mask: MaskPacket) -> None:
+    data = small(mask)
+    assert equal(MaskPacket.parse(data), mask)
+    assert label_tables_of(data) == general_label_tables().id
+    assert label_tables_of(mask.to_bytes()) is None
+
+
+@given(st.data())
+def test_a_mutated_small_mask_with_a_right_crc_gives_a_mask_or_a_named_error(data: st.DataObject) -> None:
+    changed = with_crc(data.draw(mutated(small(data.draw(masks()))[:-4])))
+    label_tables_of(changed)
+    try:
+        mask = MaskPacket.parse(changed)
+    except RecordError:
+        return
+    assert int(mask.labels.max()) < len(mask.areas)
+
+
+@given(st.binary(max_size=90))
+def test_the_tables_of_arbitrary_bytes_are_an_id_or_none(data: bytes) -> None:
+    for given_bytes in (data, b"\x01\x02" + data):
+        found = label_tables_of(given_bytes)
+        assert found is None or 0 <= found < 1 << 64
+
+
+def test_a_small_mask_of_other_tables_is_an_error_that_says_where_they_are() -> None:
+    packed = behind_id(5, SMALL_LABELS[8:])
+    with pytest.raises(LabelTablesMissing, match=r"0000000000000005.*narrows\.subscribe, which asks Redis"):
+        MaskPacket.parse(repacked(2, packed))
 
 
 @given(masks())
@@ -115,7 +156,12 @@ def test_raw_labels_are_read_as_they_stand() -> None:
         (altered(30, b"\0\x20\0\x20"), "pixels at most"),
         (altered(2, b"\xff"), "no room for 255 areas"),
         (with_crc(MASK.to_bytes()[:1] + b"\0\0" + MASK.to_bytes()[3:60] + bytes(6)), "names 0 classes"),
-        (repacked(2, b""), "packing 2"),
+        (repacked(3, b""), "packing 3"),
+        (repacked(2, b""), "id of its label tables"),
+        (repacked(2, SMALL_LABELS[:7]), "id of its label tables"),
+        (repacked(2, SMALL_LABELS[:8]), "ran out of bytes|wrong state"),
+        (repacked(2, SMALL_LABELS[:-2]), "ran out of bytes|wrong state"),
+        (repacked(2, SMALL_LABELS + b"\0\0"), "left bytes over"),
         (repacked(0, b"\0" * 5), "unpacked to 5 bytes"),
         (repacked(0, b"\0" * 7), "unpacked to 7 bytes"),
         (repacked(0, b"\0\0\0\0\0\x03"), "label 3"),

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from narrows.contract.errors import RecordError
 from narrows.contract.wire import Control, FrameIdentity, Install, Policy, Refusal, Sends, Skip, StreamSettings
 from narrows.contract.wire.outcome import MAX_OUTCOME_BYTES, REFUSED, SKIPPED, outcome_from_json, outcome_to_json
+from narrows.contract.wire.streams import MaskPacking
 from tests.unit.wire.wire_strategies import U8, U32, identities
 
 PARSERS: dict[str, Callable[[bytes], object]] = {
@@ -37,6 +39,7 @@ settings = st.builds(
     bundle=st.none() | st.from_regex(r"[0-9a-f]{16}", fullmatch=True),
     stale_ms=st.integers(1, 3_600_000),
     refuse_future_clock=st.booleans(),
+    masks=st.sampled_from([UNSET, *MaskPacking]),
 )
 words = st.text(max_size=40)
 refusals = st.builds(Refusal, words, st.text(max_size=1000), st.none() | identities)
@@ -53,6 +56,7 @@ fields = st.sampled_from(
         "bundle",
         "stale_ms",
         "refuse_future_clock",
+        "masks",
         "shards",
         "epoch",
         "sequence",
@@ -187,6 +191,8 @@ def test_a_newer_cloud_may_ask_for_what_an_older_camera_does_not_know() -> None:
         {"stale_ms": 1.5},
         {"stale_ms": float("inf")},
         {"refuse_future_clock": 1},
+        {"masks": "tiny"},
+        {"masks": None},
     ],
 )
 def test_a_setting_out_of_its_range_is_named(record: dict[str, object]) -> None:
@@ -196,6 +202,13 @@ def test_a_setting_out_of_its_range_is_named(record: dict[str, object]) -> None:
 
 def test_settings_that_are_left_out_have_their_defaults() -> None:
     assert StreamSettings.parse(b'{"weight":3}') == StreamSettings(weight=3.0)
+
+
+def test_how_masks_are_packed_is_written_only_where_an_older_dispatcher_could_not_do_it_anyway() -> None:
+    assert StreamSettings().mask_packing is MaskPacking.FAST
+    assert b"masks" not in StreamSettings().to_json()
+    assert StreamSettings.parse(b'{"masks":"small"}').mask_packing is MaskPacking.SMALL
+    assert StreamSettings.parse(b'{"masks":"fast"}').mask_packing is MaskPacking.FAST
 
 
 def test_a_bundle_id_is_kept_in_lower_case() -> None:
