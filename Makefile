@@ -127,6 +127,10 @@ bench-time: setup ## What predicted frames save beside keys alone, clip by clip;
 bench-accuracy: setup ## Masks against labels at each rate level; ARGS="--data DIR --split NAME"
 	@$(RUN) -m benchmarks.accuracy $(ARGS)
 
+.PHONY: bench-robustness
+bench-robustness: setup-dev ## Masks from bad pictures, ten kinds at five strengths, beside rivals; ARGS="--quick"
+	@$(RUN) -m benchmarks.robustness $(ARGS)
+
 .PHONY: train-drives
 train-drives: setup-train ## Train the recipe once without each drive, resumable; ARGS="--pretrained FILE.pth"
 	@$(WORKSHOP)/python -m benchmarks.accuracy.folds $(ARGS)

@@ -1,0 +1,78 @@
+"""Bad pictures get worse with strength and are the same in every run; what the cells come to is arithmetic."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.robustness.claims import claims
+from benchmarks.robustness.corruptions import KINDS, STRENGTHS, Picture, rotated
+
+
+@pytest.fixture
+def street() -> Picture:
+    """A sky above, a road below, a bright pole: 120x160."""
+    picture = np.full((120, 160, 3), (150, 180, 210), np.uint8)
+    picture[60:] = (90, 90, 95)
+    picture[30:100, 80:84] = (220, 210, 60)
+    return picture
+
+
+def damage(before: Picture, after: Picture) -> float:
+    return float(np.abs(before.astype(int) - after.astype(int)).mean())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_picture_is_a_picture_of_the_same_size(kind: str, street: Picture) -> None:
+    for strength in STRENGTHS:
+        bad = KINDS[kind](street, strength, np.random.default_rng(1))
+        assert (bad.shape, bad.dtype) == (street.shape, street.dtype)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_strongest_does_the_most_damage(kind: str, street: Picture) -> None:
+    by_strength = [
+        np.mean([damage(street, KINDS[kind](street, strength, np.random.default_rng(seed))) for seed in range(5)])
+        for strength in (1, 3, 5)
+    ]
+    assert 0 < by_strength[0] < by_strength[1] < by_strength[2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_picture(kind: str, street: Picture) -> None:
+    once, again = (KINDS[kind](street, 3, np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(once, again)
+
+
+def test_what_is_turned_takes_its_labels_along() -> None:
+    labels = np.zeros((120, 160), np.uint8)
+    labels[50:70, 70:90] = 1
+    picture = np.repeat(labels[..., None] * 255, 3, axis=2)
+    turned = KINDS["turned"](picture, 5, np.random.default_rng(3))
+    along = rotated(labels, 5, np.random.default_rng(3), fill=9, resample=Image.Resampling.NEAREST)
+    inside = along != 9
+    assert np.mean((turned[..., 0] > 127)[inside] == (along == 1)[inside]) > 0.99
+    assert not inside.all()
+
+
+def cell(kind: str, strength: int, features: float, picture: float, bits: float) -> dict[str, object]:
+    def score(miou: float) -> dict[str, float]:
+        return {"miou": miou, "bits_per_pixel": bits}
+
+    ways = {"features_1": score(features), "camera_mask": score(features + 0.01), "picture": score(picture)}
+    return {"kind": kind, "strength": strength, **ways}
+
+
+def test_what_the_cells_come_to() -> None:
+    found = claims(
+        [
+            cell("clean", 0, 0.8, 0.5, 0.04),
+            cell("noise", 1, 0.6, 0.5, 0.05),
+            cell("noise", 3, 0.4, 0.45, 0.08),
+            cell("noise", 5, 0.2, 0.1, 0.4),
+        ]
+    )
+    assert found["kept_share"] == pytest.approx(0.5)
+    assert found["kept_share_picture"] == pytest.approx(0.7)
+    assert found["worst_over_picture"] == pytest.approx(-5)
+    assert found["mean_over_camera_mask"] == pytest.approx(-1)
+    assert found["worst_bits_ratio"] == pytest.approx(2)
