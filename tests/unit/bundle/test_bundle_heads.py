@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from narrows.contract.bundle import Bundle, FileEntry, Head, Heads, Manifest, RateLevel
 from narrows.contract.bundle.heads import DECODER_HEADS, RECORD, check_removable, read_heads
-from narrows.contract.bundle.manifest import DECODER, MANIFEST
+from narrows.contract.bundle.manifest import CAMERA_DECODER, DECODER, LABEL_TABLES, MANIFEST
 from narrows.contract.errors import (
     BundleError,
     HeadError,
@@ -109,9 +109,10 @@ def test_a_new_bundle_has_its_decoder_beside_the_manifest(copy: Path) -> None:
 
 def test_schema_1_keeps_its_decoder_in_the_manifest(copy: Path) -> None:
     manifest = Bundle.open(copy).manifest
-    files = {name: entry for name, entry in manifest.files.items() if name != DECODER}
+    of_schema_1 = manifest.files.keys() - {DECODER, CAMERA_DECODER, LABEL_TABLES}
+    files = {name: manifest.files[name] for name in of_schema_1}
     with pytest.raises(BundleError, match=r"does not list decoder\.onnx"):
-        Manifest.parse(replace(manifest, files=files).to_json())
+        Manifest.parse(replace(manifest, schema=1, files=files).to_json())
 
 
 def test_a_decoder_is_pinned_once(copy: Path) -> None:
