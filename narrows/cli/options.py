@@ -13,7 +13,7 @@ RedisUrl = Annotated[
     typer.Option(
         "--redis-url",
         envvar="NARROWS_REDIS_URL",
-        help="The install's Redis, 7 or newer: redis://, rediss:// for TLS, or file:PATH that holds such an address.",
+        help="The install's Redis: redis://, redis+sentinel://, redis+cluster:// (rediss: TLS) or file:PATH.",
     ),
 ]
 

@@ -125,6 +125,10 @@ def _start_sentinel(folder: Path, port: int, master: int, running: ExitStack) ->
 
 _SLOTS = 16384
 _NODE_TIMEOUT_MS = 1000
+CLUSTER_OPTIONS = (
+    *("--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MS)),
+    *("--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"),
+)
 
 
 @dataclass
@@ -164,16 +168,16 @@ class Nodes:
         kill(old)
         return old
 
-    def move(self, key: str) -> LocalRedis:
+    def move(self, key: str, to: LocalRedis | None = None) -> LocalRedis:
         """Move a key's slot with all that is in it to another master, key by key; answers which."""
         slot, source = key_slot(key.encode()), self.master_of(key)
-        target = next(each for each in self.masters() if each is not source)
+        target = to or next(each for each in self.masters() if each is not source)
         ids = {each: self.say(each, "CLUSTER", "MYID") for each in (source, target)}
         self.say(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
         self.say(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
         while keys := self.say(source, "CLUSTER", "GETKEYSINSLOT", slot, 10):
             self.say(source, "MIGRATE", LOOPBACK, target.port, "", 0, 5000, "REPLACE", "KEYS", *keys)
-        for each in (target, source, *self.masters()):
+        for each in dict.fromkeys((target, source, *self.masters())):
             self.say(each, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
         return target
 
@@ -202,13 +206,10 @@ class Nodes:
 @contextmanager
 def cluster(folder: Path) -> Iterator[Nodes]:
     """Three masters and three replicas."""
-    options = (
-        *("--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MS)),
-        *("--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"),
-    )
     with ExitStack() as running:
         servers = [
-            running.enter_context(LocalRedis.start(folder / f"node-{each}", options=options)) for each in range(6)
+            running.enter_context(LocalRedis.start(folder / f"node-{each}", options=CLUSTER_OPTIONS))
+            for each in range(6)
         ]
         nodes = Nodes(servers)
         for number, each in enumerate(servers[:3]):
