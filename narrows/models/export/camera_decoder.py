@@ -84,11 +84,9 @@ def camera_graph(model: onnx.ModelProto, size: tuple[int, int]) -> onnx.ModelPro
     graph = model.graph
     logits = _logits(graph)
     _drop_unused(graph, logits)
-    classes = next(each.dims[0] for each in graph.initializer if each.name == _maker(graph, logits).input[1])
     constants = (
         ("camera_size", np.array(size, dtype=np.int64)),
         ("camera_one", np.array([1], dtype=np.int64)),
-        ("camera_leading", np.array([1, classes], dtype=np.int64)),
     )
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants)
     graph.node.extend(
@@ -97,13 +95,11 @@ def camera_graph(model: onnx.ModelProto, size: tuple[int, int]) -> onnx.ModelPro
             helper.make_node("Sub", ["camera_reach", "camera_one"], ["camera_last"], name="camera_sub"),
             helper.make_node("Div", ["camera_last", SCALE], ["camera_sides"], name="camera_div"),
             helper.make_node(
-                "Concat", ["camera_leading", "camera_sides"], ["camera_shape"], name="camera_sizes", axis=0
-            ),
-            helper.make_node(
                 "Resize",
-                [logits, "", "", "camera_shape"],
+                [logits, "", "", "camera_sides"],
                 ["camera_logits"],
                 name="camera_resize",
+                axes=[2, 3],
                 mode="linear",
                 coordinate_transformation_mode="half_pixel",
             ),

@@ -14,6 +14,7 @@ from narrows.contract.outputs.labels.scaling import DIVISORS, divided_size
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.calibration import Feed
 from narrows.models.export.camera_decoder import camera_graph
+from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.int8_loss import frames_of
 from narrows.models.export.label_grid import whole_labels
 from narrows.runtime.onnx_runtime import InferenceSession
@@ -45,6 +46,13 @@ def test_at_full_size_it_is_the_bundles_decoder_with_every_row_looked_at(float_g
     assert (at(float_graph, 1) != whole).mean() < 1e-4  # ties of the argmax may fall either way
 
 
+def test_a_decoder_of_either_form_becomes_the_same(float_graph: InferenceSession) -> None:
+    for model in (whole_labels(onnx.load(BUNDLE.decoder_path)), faster_decoder(onnx.load(BUNDLE.decoder_path))):
+        session = InferenceSession(camera_graph(model, SIZE).SerializeToString(), providers=["CPUExecutionProvider"])
+        for scale in DIVISORS:
+            assert (at(session, scale) == at(float_graph, scale)).all()
+
+
 @pytest.mark.parametrize("scale", DIVISORS)
 def test_a_scale_divides_the_sides(float_graph: InferenceSession, scale: int) -> None:
     labels = at(float_graph, scale)
@@ -69,7 +77,7 @@ def test_a_smaller_mask_is_what_the_logits_say_there(float_graph: InferenceSessi
 
 
 def test_a_decoder_that_ends_otherwise_is_refused() -> None:
-    model = onnx.load(BUNDLE.decoder_path)
+    model = whole_labels(onnx.load(BUNDLE.decoder_path))
     next(node for node in model.graph.node if node.op_type == "ArgMax").op_type = "ArgMin"
     with pytest.raises(BundleError, match="made by ArgMin where ArgMax is expected"):
         camera_graph(model, SIZE)
