@@ -143,6 +143,10 @@ train-rate-table: setup-train ## Train what bench-rate compares, resumable; ARGS
 bench-rate: setup-train ## Rate, accuracy and cost of joint decoding beside what it replaces; ARGS="--quick"
 	@$(WORKSHOP)/python -m benchmarks.rate $(ARGS)
 
+.PHONY: bench-decoder
+bench-decoder: setup-train ## The joint decoder on a processor beside what it replaces; ARGS="--quick"
+	@$(WORKSHOP)/python -m benchmarks.decoder $(ARGS)
+
 .PHONY: bench-pipeline
 bench-pipeline: setup ## The path beside a plain loop straight at the same Triton; ARGS="--quick", ARGS="--against REV"
 	@$(RUN) -m benchmarks.pipeline $(ARGS)
@@ -192,6 +196,16 @@ check-dashboards: ## Check the dashboards against Grafana's own types (npm @graf
 	@cd tools/grafana_schema && npm install --silent --no-audit --no-fund --no-package-lock
 	@node tools/grafana_schema/check.mjs monitoring/grafana/dashboards/*.json
 
+.PHONY: check-engines
+check-engines: setup ## Build TensorRT engines of the decoders without a GPU; says NVIDIA's terms first; ARGS="--accept-terms"
+	@$(RUN) -m benchmarks.engines.terms $(ARGS)
+	@$(PYTHON) -m tools.setup_environment $(KEEP) --engines
+	@$(RUN) -m benchmarks.engines $(ARGS)
+
+.PHONY: gpu-kit
+gpu-kit: setup-train ## Pack what measures the decoder on a machine with a GPU into build/gpu (five minutes there: python3 run.py)
+	@$(WORKSHOP)/python -m benchmarks.gpu $(ARGS)
+
 .PHONY: wheels
 wheels: setup-dev ## Build what is published into dist/: source, and wheels for x86-64 and aarch64; ARGS="--to DIR"
 	@$(RUN) -m tools.wheels $(ARGS)
@@ -217,5 +231,5 @@ fuzz: setup-dev ## Ten million inputs to parsers, seals and the coders; ARGS="--
 
 .PHONY: clean
 clean: ## Remove the environments and what was compiled (bundles and runs stay)
-	@rm -rf .venv .venv-triton .venv-train build dist *.egg-info narrows/contract/codec/*.so
+	@rm -rf .venv .venv-triton .venv-train .venv-engines build dist *.egg-info narrows/contract/codec/*.so
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

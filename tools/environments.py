@@ -56,8 +56,10 @@ class Environment:
         (root / self.name / self.stamp).write_text(self.digest(root))
 
 
-def planned(*, dev: bool, train: bool, compiler: bool, lowest: bool = False) -> list[Environment]:
-    """The environments to make: the program's, Triton's; if asked for, tests' tools, the workshop, the lowest versions.
+def planned(
+    *, dev: bool, train: bool, compiler: bool, lowest: bool = False, engines: bool = False
+) -> list[Environment]:
+    """The environments to make: the program's, Triton's; if asked for, those of tests, workshop and further checks.
 
     Triton's is apart because the stub of its python backend silently returns empty outputs under NumPy 2.
     """
@@ -67,6 +69,7 @@ def planned(*, dev: bool, train: bool, compiler: bool, lowest: bool = False) -> 
         *([_tools(".venv")] if dev else []),
         *([_ours(".venv-train", "edge,video,cloud,local,train,dev", compiler=compiler)] if train else []),
         *([_lowest(".venv-lowest")] if lowest else []),
+        *([_engines(".venv-engines")] if engines else []),
     ]
 
 
@@ -108,6 +111,15 @@ def _lowest(name: str) -> Environment:
     )
 
 
+def _engines(name: str) -> Environment:
+    """TensorRT-RTX, which builds engines without a GPU. Proprietary: `make check-engines` says the terms first.
+
+    Without the package of all parts, which asks for CUDA's too.
+    """
+    wanted = [f"tensorrt-rtx-cu12-{part}=={_TENSORRT_RTX}" for part in ("libs", "bindings")]
+    return Environment(name, (Step("install TensorRT-RTX (90 MB)", (*_PIP, "--no-deps", *wanted)),), ())
+
+
 def _pinned(names: frozenset[str]) -> list[str]:
     """The lines of ``constraints.txt`` for these packages."""
     lines = (Path(__file__).parents[1] / "constraints.txt").read_text().splitlines()
@@ -126,6 +138,7 @@ def _triton() -> Environment:
     )
 
 
+_TENSORRT_RTX = "1.7.1.116"
 _TEST_TOOLS = frozenset(
     {
         "pytest",

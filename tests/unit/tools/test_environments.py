@@ -81,6 +81,14 @@ def test_the_lowest_versions_have_an_environment_of_their_own_beside_the_usual_t
     assert ".venv-lowest" not in [each.name for each in planned(dev=True, train=True, compiler=True)]
 
 
+def test_what_is_proprietary_is_fetched_only_where_it_is_asked_for() -> None:
+    usual = planned(dev=True, train=True, compiler=True, lowest=True)
+    assert "tensorrt" not in str(usual)
+    added = planned(dev=False, train=False, compiler=True, engines=True)[-1]
+    assert added.name == ".venv-engines"
+    assert all("--no-deps" in each.arguments for each in added.steps)
+
+
 def test_the_tools_have_a_stamp_of_their_own() -> None:
     stamps = [(each.name, each.stamp) for each in planned(dev=True, train=True, compiler=True)]
     assert len(set(stamps)) == len(stamps)

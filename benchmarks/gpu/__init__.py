@@ -1,0 +1,1 @@
+"""How many frames a second a GPU decodes: a kit that is packed here and run where there is one."""
