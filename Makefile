@@ -91,6 +91,10 @@ bench-labels: setup-dev ## Bits and time of label maps beside their rivals; ARGS
 label-tables: setup-dev ## Count anew the label tables for bundles that have none; ARGS="--data DIR"
 	@$(RUN) -m benchmarks.labels.general $(ARGS)
 
+.PHONY: bench-split-bits
+bench-split-bits: fetch-networks ## What crosses at the cuts of real networks: bytes against accuracy; ARGS="--only text --quick"
+	@$(WORKSHOP)/python -m benchmarks.split_bits $(ARGS)
+
 .PHONY: bench-seal
 bench-seal: setup ## What a seal costs a packet
 	@$(RUN) -m benchmarks.seal $(ARGS)

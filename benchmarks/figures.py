@@ -48,9 +48,10 @@ def render(document: str) -> str:
     def fill(place: re.Match[str]) -> str:
         name = place[2]
         source_of = VIEWS[name].result if name in VIEWS else name
-        if not (RESULTS / f"{source_of}.json").is_file():
+        stored = source_of.replace("_", "-")
+        if not (RESULTS / f"{stored}.json").is_file():
             return place[0]
-        result = read_result(source_of)
+        result = read_result(stored)
         source = f"`{result['command']}` on {result['machine']}:"
         return f"{place[1]}{source}\n\n{renderer_of(name)(result)}\n{place[3]}"
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from narrows.cli.group import command_group
-from narrows.contract.errors import ConfigError
+from narrows.contract.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from narrows.models.split.device import Device
 
 split = command_group("Split any ONNX network between camera and cloud: where, and at what cost.")
@@ -66,6 +69,80 @@ def profile(
     _print(record)
     if json is not None:
         print(f"all {len(found.cuts)} cuts are in {json}")
+
+
+@split.command()
+def frontier(
+    model: Annotated[Path, typer.Argument(help="ONNX file, as it is.")],
+    detail: Annotated[str, typer.Argument(hidden=True)] = "",
+    *,
+    pictures: Annotated[Path, typer.Option(help="Folder of pictures: half to fit on, half to judge on.")],
+    device: Annotated[str, typer.Option(help="As in `narrows split profile`.")] = "local",
+    json: Annotated[Path | None, typer.Option(help="File to write every design to.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page to write: one file, nothing fetched.")] = None,
+    input_shape: Annotated[str | None, typer.Option(help="Of the input, where the file leaves it open.")] = None,
+    mean: Annotated[str, typer.Option(help="Taken from values of 0 to 255, of red, green, blue.")] = "0,0,0",
+    deviation: Annotated[str, typer.Option(help="Then divided by.")] = "255,255,255",
+    bgr: Annotated[bool, typer.Option(help="The network takes blue first.")] = False,
+    most: Annotated[int, typer.Option(min=2, help="Pictures to take, evenly over the folder.")] = 32,
+    memory_mb: Annotated[float | None, typer.Option(min=0, help="The device's, for weights and activations.")] = None,
+    operators: Annotated[str | None, typer.Option(help="The device's, with commas; others it cannot run.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs to measure, at least.")] = 20,
+    seconds: Annotated[float, typer.Option(min=0, help="Time to measure, at least.")] = 1.0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of ONNX Runtime.")] = 1,
+) -> None:
+    """Compare all designs: device only, server only by JPEG or WebP, and cuts at each precision and coding.
+
+    Shown are those than which no other has less device time, bytes, server time and memory at as much agreement with
+    the unmodified network. Agreement is of the first output: equal labels, the same greatest channel, or overlap.
+
+    Example: narrows split frontier detector.onnx --pictures photographs --html frontier.html
+
+    Example: narrows split frontier detector.onnx --pictures photographs --memory-mb 8 --operators Conv,Relu,MaxPool
+    """
+    from narrows.models.split.device import Effort, Local
+    from narrows.models.split.feeding import Feeding, Normalisation
+    from narrows.models.split.frontier import Limits, all_designs, as_record, pareto
+    from narrows.models.split.opening import open_network
+    from narrows.models.split.page import frontier_page, row
+    from narrows.models.split.profile import profile as measure
+
+    network = open_network(model, parse_shape(input_shape))
+    normalisation = Normalisation(_three("--mean", mean), _three("--deviation", deviation), bgr)
+    feeding = Feeding.of(network, normalisation)
+    taken = _pictures(pictures, most)
+    known = None if operators is None else frozenset(each.strip() for each in operators.split(","))
+    limits = Limits(None if memory_mb is None else round(memory_mb * 1e6), known)
+    with device_named(f"{device} {detail}".strip()) as there:
+        found = measure(network, there, None if there == Local() else Local(), Effort(runs, seconds, threads))
+    designs = [each for each in all_designs(found, feeding, taken, typer.echo) if limits.admit(each)]
+    best = pareto(designs)
+    if json is not None:
+        json.write_text(json_module.dumps({"network": network.name} | as_record(designs, best), indent=1) + "\n")
+    if html is not None:
+        html.write_text(frontier_page(f"{network.name} between camera and cloud", designs, best))
+    print(f"{len(designs)} designs fit the device; of these none is better than")
+    print(f"  {'bytes':>12} {'device ms':>10} {'server ms':>10} {'memory MB':>10} {'agreement':>10}  design")
+    for name, *cells in map(row, best):
+        print(f"  {cells[0]:>12} {cells[1]:>10} {cells[2]:>10} {cells[3]:>10} {cells[4]:>10}  {name}")
+
+
+def _three(option: str, text: str) -> tuple[float, float, float]:
+    try:
+        red, green, blue = map(float, text.split(","))
+    except ValueError:
+        raise ConfigError(f"{option} {text!r} is not three numbers: write 127.5,127.5,127.5") from None
+    return red, green, blue
+
+
+def _pictures(folder: Path, most: int) -> list[NDArray[np.uint8]]:
+    from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
+
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    if len(paths) < 2:
+        raise DatasetError(f"{folder} has {len(paths)} pictures; two are needed, and a few dozen are better")
+    count = min(most, len(paths))
+    return [read_picture(paths[i * (len(paths) - 1) // (count - 1)]) for i in range(count)]
 
 
 def parse_shape(text: str | None) -> tuple[int, ...] | None:

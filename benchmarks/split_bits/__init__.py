@@ -1,0 +1,1 @@
+"""What crosses at the cuts of real networks: bytes against accuracy."""

@@ -1,0 +1,148 @@
+"""What crosses in fewer bits: affine quantisation by channel, its ranges and steps from calibration pictures.
+
+::
+
+    value ─► round(value / step) ─► clip to the range ─► − the channel's most frequent ─► symbol
+
+Zero is always a value, and a channel's most frequent value is symbol 0, so that what is rectified is coded in few bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.contract.codec import layout
+from narrows.contract.errors import FieldInvalid
+
+Number = TypeVar("Number", np.float32, np.int32)
+Planes = NDArray[np.float32]
+Symbols = NDArray[np.int32]
+_SHRUNK = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+"""Parts of a channel's range that are tried; the rest is clipped."""
+_SAMPLED = 1 << 14
+_LEAST_SENSITIVITY = 0.05
+"""Of the median: a channel that seemed not to matter on a few pictures may on others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiser:
+    """One tensor's channels ``(C,)``: value = (symbol + shift) · step, symbols from ``least`` to ``most``."""
+
+    bits: int
+    step: NDArray[np.float32]
+    shift: NDArray[np.int32]
+    least: NDArray[np.int32]
+    most: NDArray[np.int32]
+
+    def symbols(self, planes: Planes) -> Symbols:
+        """Symbols of ``(..., C, h, w)`` int32; not-a-number counts as zero."""
+        scaled = np.nan_to_num(np.rint(planes / _by_channel(self.step)), copy=False)
+        least, most = _by_channel(self.least + self.shift), _by_channel(self.most + self.shift)
+        symbols: Symbols = np.clip(scaled, least, most).astype(np.int32) - _by_channel(self.shift)
+        return symbols
+
+    def values(self, symbols: Symbols) -> Planes:
+        """What the tail computes with, float32."""
+        values: Planes = ((symbols + _by_channel(self.shift)) * _by_channel(self.step)).astype(np.float32)
+        return values
+
+
+def _by_channel(of_channel: NDArray[Number]) -> NDArray[Number]:
+    return of_channel[:, None, None]
+
+
+def as_dtype(values: Planes, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values as the tail takes them: of a network in int8, to the nearest that there is."""
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    bounds = np.iinfo(dtype)
+    return np.clip(np.rint(values), bounds.min, bounds.max).astype(dtype)
+
+
+def plane_shape(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Channels, height and width as which a tensor is coded; a vector has a channel for each number.
+
+    Raises:
+        FieldInvalid: it is beyond what the coder takes.
+    """
+    whole = tuple(each for each in shape if each > 1) or (1,)
+    channels, height, width = (
+        (math.prod(whole[:-2]), *whole[-2:]) if len(whole) > 2 else (whole[0], 1, math.prod(whole[1:]))
+    )
+    if channels > layout.MAX_CHANNELS or width > layout.MAX_WIDTH or math.prod(whole) > layout.MAX_SYMBOLS:
+        raise FieldInvalid(
+            f"a tensor of shape {'x'.join(map(str, shape))}: at most {layout.MAX_CHANNELS} channels, width "
+            f"{layout.MAX_WIDTH} and {layout.MAX_SYMBOLS} numbers are coded"
+        )
+    return channels, height, width
+
+
+def by_range(planes: Planes, bits: int) -> Quantiser:
+    """Every channel in ``2 ** bits`` values over the part of its range that loses least, in squares.
+
+    Args:
+        planes: of calibration pictures, ``(N, C, h, w)`` float32.
+        bits: 1 to 16.
+    """
+    low, high = _ranges(planes)
+    sample = _sampled(planes)
+    best_error = np.full(len(low), np.inf)
+    best = np.ones(len(low), dtype=np.float32)
+    for part in _SHRUNK:
+        step = _step(low * part, high * part, bits)
+        tried = np.clip(np.rint(sample / step), np.rint(low * part / step), np.rint(high * part / step)) * step
+        error = ((tried - sample) ** 2).sum(axis=0)
+        best = np.where(error < best_error, part, best).astype(np.float32)
+        best_error = np.minimum(error, best_error)
+    return _quantiser(planes, bits, _step(low * best, high * best, bits), low * best, high * best)
+
+
+def by_sensitivity(planes: Planes, bits: int, sensitivity: NDArray[np.float64]) -> Quantiser:
+    """Steps inverse to how much the result changes with a channel; the channel of most steps has ``2 ** bits`` values.
+
+    So a channel that matters little is sent coarsely, or not at all, as rate-distortion theory has it.
+
+    Args:
+        planes: as in :func:`by_range`.
+        bits: 1 to 16.
+        sensitivity: of each channel ``(C,)``, not negative; its scale does not matter.
+    """
+    low, high = _ranges(planes)
+    weight = np.maximum(sensitivity, _LEAST_SENSITIVITY * np.median(sensitivity) + 1e-12)
+    unit = ((high - low) * weight).max() / (2**bits - 1)
+    return _quantiser(planes, bits, (unit / weight).astype(np.float32), low, high)
+
+
+def _quantiser(planes: Planes, bits: int, step: NDArray[np.float32], low: Planes, high: Planes) -> Quantiser:
+    least, most = np.rint(low / step).astype(np.int32), np.rint(high / step).astype(np.int32)
+    sample = np.clip(np.rint(_sampled(planes) / step), least, most).astype(np.int32)
+    shift = np.array([_most_frequent(sample[:, channel]) for channel in range(len(step))], dtype=np.int32)
+    return Quantiser(bits, step, shift, least - shift, most - shift)
+
+
+def _most_frequent(symbols: Symbols) -> int:
+    values, counts = np.unique(symbols, return_counts=True)
+    return int(values[counts.argmax()])
+
+
+def _ranges(planes: Planes) -> tuple[Planes, Planes]:
+    """Of each channel, zero within."""
+    axes = (0, 2, 3)
+    return np.minimum(planes.min(axis=axes), 0), np.maximum(planes.max(axis=axes), 0)
+
+
+def _step(low: Planes, high: Planes, bits: int) -> NDArray[np.float32]:
+    width = high - low
+    return np.where(width > 0, width / (2**bits - 1), 1.0).astype(np.float32)
+
+
+def _sampled(planes: Planes) -> Planes:
+    """Some numbers of each channel ``(n, C)``."""
+    flat = planes.transpose(0, 2, 3, 1).reshape(-1, planes.shape[1])
+    return flat[:: max(1, len(flat) // _SAMPLED)]

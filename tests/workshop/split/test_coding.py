@@ -1,0 +1,196 @@
+"""What crosses in fewer bits: quantised by channel, coded, and back."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from narrows.contract.errors import FieldInvalid, PayloadUndecodable
+from narrows.models.split.cuts import cut_at
+from narrows.models.split.design import fit_coders, fit_rounding, ideal_bytes
+from narrows.models.split.halves import Runner, take_apart
+from narrows.models.split.quantiser import by_range, by_sensitivity, plane_shape
+from narrows.models.split.sensitivity import measure_sensitivity
+from narrows.models.split.tensor_coder import fit_coder
+from tests.workshop.split.networks import RESIDUAL, opened
+
+RANDOM = np.random.default_rng(3)
+RECTIFIED = np.maximum(RANDOM.standard_normal((6, 4, 9, 7)), 0).astype(np.float32) * np.array([1, 9, 0.1, 3])[
+    :, None, None
+].astype(np.float32)
+SIGNED = RANDOM.standard_normal((6, 4, 9, 7)).astype(np.float32)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 8, 16])
+@pytest.mark.parametrize("planes", [RECTIFIED, SIGNED], ids=["rectified", "signed"])
+def test_a_channel_has_as_many_values_as_its_bits_give(bits: int, planes: np.ndarray) -> None:
+    quantiser = by_range(planes, bits)
+    assert ((quantiser.most - quantiser.least) <= 2**bits - 1).all()
+    symbols = quantiser.symbols(planes)
+    assert (symbols >= quantiser.least[:, None, None]).all()
+    assert (symbols <= quantiser.most[:, None, None]).all()
+
+
+def test_the_error_is_half_a_step_within_the_range() -> None:
+    quantiser = by_range(SIGNED, 8)
+    least, most = ((each + quantiser.shift) * quantiser.step for each in (quantiser.least, quantiser.most))
+    inside = np.clip(SIGNED, least[:, None, None], most[:, None, None])
+    error = np.abs(quantiser.values(quantiser.symbols(SIGNED)) - inside)
+    assert (error <= 0.501 * quantiser.step[:, None, None]).all()
+
+
+def test_sixteen_bits_lose_next_to_nothing() -> None:
+    quantiser = by_range(RECTIFIED, 16)
+    assert np.abs(quantiser.values(quantiser.symbols(RECTIFIED)) - RECTIFIED).max() < 1e-3
+
+
+def test_zero_stays_zero_and_is_the_symbol_zero_of_what_is_rectified() -> None:
+    quantiser = by_range(RECTIFIED, 3)
+    symbols = quantiser.symbols(RECTIFIED)
+    assert (symbols[RECTIFIED == 0] == 0).all()
+    assert (quantiser.values(symbols)[RECTIFIED == 0] == 0).all()
+
+
+def test_a_channel_that_is_mostly_at_its_ceiling_has_symbol_zero_there() -> None:
+    planes = np.full((2, 1, 4, 4), 6, dtype=np.float32)
+    planes[:, :, 0] = 0.5
+    quantiser = by_range(planes, 4)
+    assert quantiser.symbols(planes)[0, 0, 3, 3] == 0
+    assert quantiser.values(quantiser.symbols(planes))[0, 0, 3, 3] == pytest.approx(6, abs=0.2)
+
+
+def test_few_bits_clip_what_is_rare() -> None:
+    planes = RANDOM.standard_normal((4, 1, 40, 40)).astype(np.float32)
+    planes[0, 0, 0, 0] = 60
+    quantiser = by_range(planes, 3)
+    assert (quantiser.most + quantiser.shift)[0] * quantiser.step[0] < 40
+
+
+def test_not_a_number_is_zero_and_infinity_the_end_of_the_range() -> None:
+    quantiser = by_range(SIGNED, 4)
+    odd = SIGNED[0].copy()
+    odd[0, 0, :3] = (np.nan, np.inf, -np.inf)
+    values = quantiser.values(quantiser.symbols(odd))[0, 0, :3]
+    assert values[0] == 0
+    assert values[1] > 0 > values[2]
+
+
+def test_a_channel_that_matters_more_gets_finer_steps() -> None:
+    quantiser = by_sensitivity(SIGNED, 4, np.array([8.0, 4.0, 2.0, 1.0]))
+    assert quantiser.step / quantiser.step[0] == pytest.approx([1, 2, 4, 8])
+    assert int((quantiser.most - quantiser.least).max()) == pytest.approx(15, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "plane"),
+    [
+        ((1, 8, 5, 4), (8, 5, 4)),
+        ((2, 48, 484), (2, 48, 484)),
+        ((1, 40), (40, 1, 1)),
+        ((1, 1, 1, 7), (7, 1, 1)),
+        ((), (1, 1, 1)),
+    ],
+)
+def test_every_tensor_has_planes(shape: tuple[int, ...], plane: tuple[int, int, int]) -> None:
+    assert plane_shape(shape) == plane
+
+
+def test_a_tensor_beyond_the_coder_is_refused() -> None:
+    for shape in ((1, 2000, 4, 4), (1, 8, 4, 4096), (1, 512, 512, 512)):
+        with pytest.raises(FieldInvalid, match="a tensor of shape"):
+            plane_shape(shape)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 7, 127, 128, 200, 255, 1023, 65535]), st.booleans())
+def test_what_is_coded_comes_back(seed: int, most: int, signed: bool) -> None:  # noqa: FBT001
+    random = np.random.default_rng(seed)
+    magnitudes = np.minimum(random.geometric(random.uniform(0.01, 0.9), (3, 2, 5, 6)) - 1, most).astype(np.int32)
+    magnitudes.reshape(-1)[random.integers(0, magnitudes.size)] = most
+    planes = magnitudes * (random.choice([-1, 1], magnitudes.shape) if signed else 1).__mul__(1)
+    planes = planes.astype(np.int32)
+    coder = fit_coder(list(planes[:2]), most)
+    for plane in planes:
+        assert np.array_equal(coder.decode(coder.encode(plane), (2, 5, 6)), plane)
+
+
+def test_low_bits_follow_only_where_they_are_needed() -> None:
+    assert [fit_coder([np.zeros((1, 2, 2), np.int32)], most).low_bits for most in (127, 128, 254, 255, 65535)] == [
+        0, 1, 1, 2, 10,
+    ]  # fmt: skip
+
+
+def test_a_payload_s_bytes_are_these() -> None:
+    """Golden: below the length and the coarse symbols the low bits of those that are not zero, in order."""
+    plane = np.array([[[0, 300, -5], [0, 0, 1]]], np.int32)
+    coder = fit_coder([plane] * 4, 300)
+    payload = coder.encode(plane)
+    assert coder.low_bits == 2
+    assert payload[:4] == (len(payload) - 5).to_bytes(4, "little")
+    assert payload[-1] == 0b11_00_00_00  # (300 − 1) & 3, (5 − 1) & 3, (1 − 1) & 3
+
+
+def test_a_channel_that_was_silent_at_calibration_may_speak() -> None:
+    plane = np.zeros((2, 4, 4), np.int32)
+    plane[0, 1, 1] = 3
+    coder = fit_coder([plane], 3)
+    loud = plane.copy()
+    loud[1, 2, 2] = -2
+    assert np.array_equal(coder.decode(coder.encode(loud), (2, 4, 4)), loud)
+
+
+def test_symbols_beyond_what_was_promised_are_refused() -> None:
+    coder = fit_coder([np.ones((1, 2, 2), np.int32)], 3)
+    with pytest.raises(FieldInvalid, match="magnitude 4"):
+        coder.encode(np.full((1, 2, 2), -4, np.int32))
+    for planes, most in (([], 3), ([np.ones((1, 2, 2), np.int32)], 65536)):
+        with pytest.raises(FieldInvalid, match="65535 at most"):
+            fit_coder(planes, most)
+
+
+def test_a_broken_payload_is_refused_by_name() -> None:
+    plane = RANDOM.integers(-900, 900, (2, 6, 6)).astype(np.int32)
+    coder = fit_coder([plane], 900)
+    whole = coder.encode(plane)
+    for wrong in (b"", whole[:3], whole[:9], whole[:-1], whole + b"\0", b"\xff\xff\xff\xff" + whole[4:]):
+        with pytest.raises(PayloadUndecodable):
+            coder.decode(wrong, (2, 6, 6))
+
+
+def test_sensitivity_finds_the_channels_that_the_result_hangs_on() -> None:
+    crossed = [{"x": RANDOM.standard_normal((1, 3, 8, 8)).astype(np.float32)} for _ in range(3)]
+    found = measure_sensitivity(
+        lambda v: {"y": v["x"] * np.array([5, 0, 1], np.float32)[:, None, None]}, crossed, ["x"], ["y"]
+    )
+    assert found["x"] == pytest.approx([5, 0, 1], rel=1e-3)
+
+
+def test_a_design_gives_the_tail_what_crossed_in_its_own_shapes(tmp_path: Path) -> None:
+    network = opened(RESIDUAL, tmp_path)
+    cut = cut_at(network, ["b", "d"])
+    halves = take_apart(network, cut)
+    head, tail = Runner(halves.head), Runner(halves.tail)
+    pictures = [RANDOM.random((1, 3, 8, 8)).astype(np.float32) for _ in range(8)]
+    crossed = [{name: head({"picture": picture})[name] for name in cut.names} for picture in pictures]
+    whole = Runner(network.model)
+    lost = []
+    for bits in (2, 4, 8, 16):
+        rounding = fit_rounding(crossed, cut.names, bits, None)
+        coders = fit_coders(rounding, crossed)
+        symbols = rounding.symbols(crossed[0])
+        received = {n: coders[n].decode(coders[n].encode(symbols[n]), symbols[n].shape) for n in cut.names}
+        result = tail(rounding.values(received, crossed[0]))["result"]
+        lost.append(float(np.abs(result - whole({"picture": pictures[0]})["result"]).max()))
+        assert ideal_bytes(rounding, crossed) <= 2 * 4 * 16 * bits / 8
+    assert lost[0] > lost[1] > lost[2] > lost[3]
+    assert lost[3] < 1e-3
+
+
+def test_what_a_network_in_int8_passes_stays_int8() -> None:
+    crossed = [{"x": RANDOM.integers(-128, 128, (1, 3, 8, 8)).astype(np.int8)} for _ in range(4)]
+    rounding = fit_rounding(crossed, ["x"], 3, measure_sensitivity(dict, crossed[:1], ["x"], ["x"]))
+    passed = rounding.rounded(crossed[0])["x"]
+    assert passed.dtype == np.int8
+    assert np.abs(passed.astype(int) - crossed[0]["x"]).max() <= 0.51 * rounding.quantisers["x"].step.max() + 0.5
