@@ -13,18 +13,50 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional
 
 from narrows.contract.errors import DatasetError
 from narrows.models.dataset import ClassList
+from narrows.models.nn.espnetv2 import MULTIPLE, ESPNetV2
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import normalise
 from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
 
 Say = Callable[[str], None]
+Labeller = Callable[[NDArray[np.uint8]], Tensor]
+"""A picture ``(H, W, 3)`` uint8 to probabilities ``(classes, H, W)``."""
+TEACHER_ZOOM = 4 / 3
+"""How much larger a Cityscapes network is shown the picture: at CamVid's own size it misses what is thin."""
+
+
+def trained_labeller(network: JointNetwork) -> Labeller:
+    """A network of ``narrows train``, with nothing quantised."""
+
+    def label(picture: NDArray[np.uint8]) -> Tensor:
+        pixels = torch.from_numpy(normalise(picture))[None]
+        logits: Tensor = network.decoder(network.encoder(pixels), (picture.shape[0], picture.shape[1]))
+        return logits.softmax(dim=1)[0]
+
+    return label
+
+
+def cityscapes_labeller(network: ESPNetV2, classes: int) -> Labeller:
+    """A published network: the picture enlarged for it, its answer brought back, its first ``classes`` channels."""
+
+    def label(picture: NDArray[np.uint8]) -> Tensor:
+        height, width = picture.shape[0], picture.shape[1]
+        size = round(width * TEACHER_ZOOM / MULTIPLE) * MULTIPLE, round(height * TEACHER_ZOOM / MULTIPLE) * MULTIPLE
+        shown = np.array(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+        logits = network(torch.from_numpy(shown).permute(2, 0, 1)[None].float() / 255)[:, :classes]
+        probability = logits.softmax(dim=1)
+        return functional.interpolate(probability, size=(height, width), mode="bilinear", align_corners=False)[0]
+
+    return label
 
 
 def write_pseudo_labels(
-    network: JointNetwork,
+    labeller: Labeller,
     classes: ClassList,
     pictures: Path,
     out: Path,
@@ -39,10 +71,6 @@ def write_pseudo_labels(
         PictureError: a picture cannot be read.
         DatasetError: the folder holds no picture, or the network knows another number of classes.
     """
-    if network.shape.classes != len(classes.names):
-        raise DatasetError(
-            f"the network knows {network.shape.classes} classes, classes.json names {len(classes.names)}"
-        )
     found = sorted(path for path in pictures.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
         raise DatasetError(f"{pictures} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
@@ -50,7 +78,7 @@ def write_pseudo_labels(
         (out / kind / split).mkdir(parents=True, exist_ok=True)
     for done, path in enumerate(found, start=1):
         picture = np.asarray(Image.fromarray(read_picture(path)).resize(classes.size, Image.Resampling.BILINEAR))
-        labels = pseudo_labels(network, picture, confidence, classes.ignore_index)
+        labels = pseudo_labels(labeller, picture, confidence, classes)
         Image.fromarray(picture).save(out / "images" / split / f"{path.stem}.png")
         Image.fromarray(labels).save(out / "labels" / split / f"{path.stem}.png")
         if done % 50 == 0 or done == len(found):
@@ -62,13 +90,18 @@ def write_pseudo_labels(
 
 @torch.no_grad()
 def pseudo_labels(
-    network: JointNetwork, picture: NDArray[np.uint8], confidence: float, ignore_index: int
+    labeller: Labeller, picture: NDArray[np.uint8], confidence: float, classes: ClassList
 ) -> NDArray[np.uint8]:
-    """Labels ``(H, W)`` uint8 of a picture ``(H, W, 3)``: nothing quantised, ``ignore_index`` below ``confidence``."""
-    pixels = torch.from_numpy(normalise(picture))[None]
-    logits = network.decoder(network.encoder(pixels), (picture.shape[0], picture.shape[1]))
-    sure, label = logits.softmax(dim=1).max(dim=1)
-    kept: NDArray[np.uint8] = label.where(sure >= confidence, ignore_index)[0].to(torch.uint8).numpy()
+    """Labels ``(H, W)`` uint8 of a picture ``(H, W, 3)``: the ignored class where the labeller is not sure.
+
+    Raises:
+        DatasetError: it knows another number of classes.
+    """
+    probability = labeller(picture)
+    if len(probability) != len(classes.names):
+        raise DatasetError(f"the network knows {len(probability)} classes, classes.json names {len(classes.names)}")
+    sure, label = probability.max(dim=0)
+    kept: NDArray[np.uint8] = label.where(sure >= confidence, classes.ignore_index).to(torch.uint8).numpy()
     return kept
 
 

@@ -11,7 +11,7 @@ from narrows.models.dataset import ClassList, FolderDataset
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
 from narrows.models.training.loss import class_weights, soft_jaccard_loss
-from narrows.models.training.pseudo_labels import pseudo_labels, write_pseudo_labels
+from narrows.models.training.pseudo_labels import pseudo_labels, trained_labeller, write_pseudo_labels
 from narrows.models.training.run import load_checkpoint
 from tests.workshop.training.small_run import config, progress
 
@@ -111,7 +111,13 @@ def test_pseudo_labels_are_a_folder_to_train_on(data: Path, tmp_path: Path) -> N
     classes = ClassList.read(data / "classes.json")
     out = tmp_path / "more"
     count = write_pseudo_labels(
-        network, classes, data / "images/train", out, split="extra", confidence=0.4, say=lambda _: None
+        trained_labeller(network),
+        classes,
+        data / "images/train",
+        out,
+        split="extra",
+        confidence=0.4,
+        say=lambda _: None,
     )
     labelled = FolderDataset.open(out, "extra")
     assert (count, len(labelled)) == (4, 4)
@@ -119,9 +125,9 @@ def test_pseudo_labels_are_a_folder_to_train_on(data: Path, tmp_path: Path) -> N
 
 
 def test_where_the_network_is_not_sure_the_label_is_ignored(data: Path, tmp_path: Path) -> None:
-    network = load_checkpoint(train(config(data, 1), tmp_path / "run", lambda _: None))
-    picture = np.zeros((48, 64, 3), np.uint8)
-    assert set(np.unique(pseudo_labels(network, picture, 1.0, 2))) == {2}
+    labeller = trained_labeller(load_checkpoint(train(config(data, 1), tmp_path / "run", lambda _: None)))
+    picture, classes = np.zeros((48, 64, 3), np.uint8), ClassList.read(data / "classes.json")
+    assert set(np.unique(pseudo_labels(labeller, picture, 1.0, classes))) == {2}
 
 
 def test_what_is_left_out_is_not_even_read(data: Path, tmp_path: Path) -> None:
