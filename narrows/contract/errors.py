@@ -288,6 +288,10 @@ class HeadError(BundleError):
     """A head cannot be added to a bundle, or taken out of it."""
 
 
+class HeadAltered(HeadError):
+    """A head's graph is missing, or is not the one that its record pins."""
+
+
 class HeadOfAnotherBundle(HeadError):
     """A head that was trained on other symbols, or reads tensors of another decoder."""
 

@@ -83,10 +83,10 @@ class Audits:
         Raises:
             InferenceFailed: there is none.
         """
-        inferred = await batcher.infer(stream, audited.symbols, audited.level, audited.until_s)
+        inferred = await batcher.infer(stream, audited.symbols, audited.level, audited.until_s, further=False)
         if inferred is None:
             return None
-        labels = inferred.outputs[0]
+        labels = inferred.labels
         return await self._workers.on_pixels(labels.size, partial(_differing, labels, audited.mask))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import structlog
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.contract.outputs import OutputValue
 from narrows.contract.records.report import ServerReport
+from narrows.contract.wire.output_packet import OutputPacket
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.cancelling import cancel_all
 from orchestrator.dispatch.demand import Demand
@@ -23,7 +25,7 @@ from orchestrator.dispatch.fairness import FairPicker, lone_frames
 from orchestrator.dispatch.service_time import ServiceTime
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
-from orchestrator.inference.contract import Decoder, ServerLost, Slot
+from orchestrator.inference.contract import Batch, Decoder, ServedOutput, ServerLost, Slot
 from orchestrator.inference.load import LoadReading
 from orchestrator.inference.triton_model import ModelMissing
 from orchestrator.telemetry.faults import Cause, Faults
@@ -50,13 +52,18 @@ def _no_servers() -> Mapping[str, ServerReport]:
     return {}
 
 
+async def _no_heads() -> None:
+    """Heads that never change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A decoder, who reads its load, and how the servers behind it stand, by address."""
+    """A decoder, who reads its load, how the servers behind it stand, by address, and who sees that heads changed."""
 
     decoder: Decoder
     meter: Meter | None = None
     servers: Callable[[], Mapping[str, ServerReport]] = _no_servers
+    look_at_heads: Callable[[], Awaitable[None]] = _no_heads
 
 
 Connect = Callable[[], Awaitable[Connected]]
@@ -67,12 +74,14 @@ class Inferred:
     """A frame's outputs, and how long it waited for a batch and took in it.
 
     Attributes:
-        outputs: in the order of the bundle's ``outputs``, each in its shape and dtype: the first is the label map.
+        labels: the first output, the label map ``(H, W)``.
+        further: the outputs after it, where they were asked for.
     """
 
-    outputs: tuple[NDArray[Any], ...]
+    labels: NDArray[np.uint8]
     batch_s: float
     infer_s: float
+    further: tuple[OutputPacket, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -85,6 +94,7 @@ class Waiting:
     stale_at_s: float | None
     since_s: float
     answer: asyncio.Future[Inferred | None]
+    further: bool = True
     tries: int = 0
 
 
@@ -129,15 +139,28 @@ class Batcher:
         self._trouble: ServiceError | None = None
 
     async def infer(
-        self, stream: Stream, symbols: NDArray[np.int8], level: int, stale_at_s: float | None
+        self,
+        stream: Stream,
+        symbols: NDArray[np.int8],
+        level: int,
+        stale_at_s: float | None,
+        *,
+        further: bool = True,
     ) -> Inferred | None:
         """The outputs of a frame; ``None`` if it became stale while it waited.
+
+        Args:
+            stream: whose frame it is.
+            symbols: ``(C, h, w)``.
+            level: its rate level.
+            stale_at_s: when it is of no use any more; ``None``: never.
+            further: whether the outputs after the first are wanted.
 
         Raises:
             InferenceFailed: the decoder failed this frame on every try.
         """
         answer: asyncio.Future[Inferred | None] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(stream, symbols, level, stale_at_s, self._monotonic(), answer)
+        waiting = Waiting(stream, symbols, level, stale_at_s, self._monotonic(), answer, further)
         self._picker.push(stream.id, stream.settings.weight, waiting)
         self._changed.set()
         return await answer
@@ -159,9 +182,10 @@ class Batcher:
                 batch.cancel()
 
     async def look(self) -> LoadReading | None:
-        """Ask the decoder whether it is ready, and its meter for a reading if it has one."""
+        """See whether heads changed, whether the decoder is ready, and what its meter reads if it has one."""
         if self.connected is None:
             return None
+        await self.connected.look_at_heads()
         self.ready = await self.connected.decoder.ready()
         if self.connected.meter is None:
             return None
@@ -308,8 +332,17 @@ class Batcher:
         for i, waiting in enumerate(batch):
             self.wait_s += _WAIT_GAIN * (begun_s - waiting.since_s - self.wait_s)
             if not waiting.answer.done():
-                own = tuple(values[i].copy() for values in outputs)
-                waiting.answer.set_result(Inferred(own, begun_s - waiting.since_s, infer_s))
+                further = _further(slot.served, outputs, i) if waiting.further else ()
+                waited_s = begun_s - waiting.since_s
+                waiting.answer.set_result(Inferred(outputs[0][i].copy(), waited_s, infer_s, further))
+
+
+def _further(served: Sequence[ServedOutput], outputs: Batch, i: int) -> tuple[OutputPacket, ...]:
+    """A copy of one frame's outputs after the first: the slot's memory is used again."""
+    return tuple(
+        OutputPacket(OutputValue(each.output, values[i].copy()), each.version)
+        for each, values in zip(served[1:], outputs[1:], strict=True)
+    )
 
 
 def _unwanted(waiting: Waiting, now_s: float, needed_s: float) -> bool:

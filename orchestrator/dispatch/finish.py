@@ -51,18 +51,27 @@ class FinishReply(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a frame ends: its outcome's kind and body, the reason unless it is a mask, its identity if it has a place."""
+    """How a frame ends: its outcome's kind and body, the reason unless it is a mask, its identity if it has a place.
+
+    ``outputs`` are further fields of the outcome's entry, and their values.
+    """
 
     kind: bytes
     body: bytes
     reason: str = ""
     detail: str = ""
     identity: FrameIdentity | None = None
+    outputs: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all that the server is to keep."""
+        return len(self.body) + sum(len(value) for _, value in self.outputs)
 
     @classmethod
-    def mask(cls, body: bytes, identity: FrameIdentity) -> Ending:
+    def mask(cls, body: bytes, identity: FrameIdentity, outputs: tuple[tuple[bytes, bytes], ...] = ()) -> Ending:
         """With a mask."""
-        return cls(MASK, body, identity=identity)
+        return cls(MASK, body, identity=identity, outputs=outputs)
 
     @classmethod
     def skipped(cls, reason: str, identity: FrameIdentity) -> Ending:
@@ -99,7 +108,7 @@ class _Asked:
     def refuse(self, cause: str) -> None:
         """End it by a refusal that says why the server takes no other ending, in the same place of the order."""
         self.refused, self.sent, self.breaks = True, False, 0
-        refusal = OutcomeRefused(f"{len(self.ending.body)} bytes of {self.ending.kind.decode()}: {cause}")
+        refusal = OutcomeRefused(f"{self.ending.size_bytes} bytes of {self.ending.kind.decode()}: {cause}")
         self.ending = Ending.refused(refusal, self.ending.identity or self.frame.identity, placed=self.placed)
 
     @property
@@ -188,7 +197,7 @@ class Finisher:
         """What is sent together, the first at the end: what is as large as what was refused before goes alone."""
         parts: list[list[_Asked]] = [[]]
         for asked in batch:
-            if len(asked.ending.body) >= self._refused_bytes:
+            if asked.ending.size_bytes >= self._refused_bytes:
                 parts += [[asked], []]
             else:
                 parts[-1].append(asked)
@@ -221,7 +230,7 @@ class Finisher:
             return [batch[half:], batch[:half]]
         for asked in batch:
             asked.breaks += 1
-            known = len(asked.ending.body) >= self._refused_bytes
+            known = asked.ending.size_bytes >= self._refused_bytes
             if (known or asked.breaks >= _BREAKS_ALONE) and not self._refuse(asked, error):
                 return []
         return [batch] if batch else []
@@ -231,7 +240,7 @@ class Finisher:
         if asked.refused:
             _raise_in(asked, error)
             return False
-        self._refused_bytes = min(self._refused_bytes, len(asked.ending.body))
+        self._refused_bytes = min(self._refused_bytes, asked.ending.size_bytes)
         asked.refuse(str(error))
         return True
 
@@ -273,7 +282,7 @@ class Finisher:
         asked.waits = False
         if isinstance(reply, ReplyRefused):
             return self._settle_refused(asked, reply)
-        if len(asked.ending.body) >= self._refused_bytes:
+        if asked.ending.size_bytes >= self._refused_bytes:
             self._refused_bytes = math.inf  # it takes more by now
         verdict, lost = FinishReply(reply[0].decode()), int(reply[1])
         if asked.sent and verdict is FinishReply.AGAIN:
@@ -299,7 +308,7 @@ def _calls_of(batch: list[_Asked]) -> list[list[_Asked]]:
     latest: dict[int, list[_Asked]] = {}
     sizes: dict[int, int] = {}
     for asked in batch:
-        lease, size = id(asked.frame.stream.lease), len(asked.ending.body)
+        lease, size = id(asked.frame.stream.lease), asked.ending.size_bytes
         call = latest.get(lease)
         full = call is None or len(call) == _MOST_A_CALL or sizes[lease] + size > _MOST_CALL_BYTES
         if call is None or full or asked.alone or call[0].alone:
@@ -328,6 +337,8 @@ def _of_each(asked: _Asked) -> tuple[str | bytes | int, ...]:
         frame.deliveries,
         frame.link,
         frame.context,
+        2 * len(ending.outputs),
+        *(part for output in ending.outputs for part in output),
     )
 
 

@@ -7,8 +7,7 @@
       └─ refused ──────┴─ refused ────────── skipped (stale) or refused ───────────────┘
 
 What works on a kind of section has a file of its own: ``latents.py``, ``label_maps.py``, and ``audits.py`` for frames
-that hold both. A mask carries the first output, the label map. What a bundle answers beside it is held until the frame
-ends: no packet carries it yet.
+that hold both. A mask carries the first output, the label map; each further one has a field of its own in the entry.
 
 A frame that is too old when it is admitted is skipped undecoded; its packet is kept for those coded against it.
 """
@@ -49,7 +48,7 @@ from orchestrator.dispatch.key_request import KeyframeRequests
 from orchestrator.dispatch.label_maps import CameraMask, decode_mask
 from orchestrator.dispatch.label_table_records import LabelTableRecords
 from orchestrator.dispatch.latents import Latents, Symbols
-from orchestrator.dispatch.mask_packets import MaskToPack, pack_mask
+from orchestrator.dispatch.mask_packets import MaskToPack, pack_outputs
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.packets import Packets
 from orchestrator.dispatch.sections import Contents, contents_of
@@ -234,7 +233,7 @@ class FramePath:
             if decoded.audit is not None:
                 until_s = frame.taken.arrived_s + frame.stream.settings.stale_ms / 1000
                 self.audits.begin(frame.stream, batcher, Audited(content, decoded.audit, decoded.level, until_s))
-            return Inferred((content.labels,), 0.0, 0.0)
+            return Inferred(content.labels, 0.0, 0.0)
         inferred = await batcher.infer(frame.stream, content, decoded.level, decoded.stale_at_s)
         if inferred is not None:
             self._metrics.took("batch", inferred.batch_s)
@@ -242,7 +241,7 @@ class FramePath:
         return inferred
 
     async def _pack(self, frame: Frame, decoded: Decoded, inferred: Inferred) -> Ending:
-        labels = inferred.outputs[0]
+        labels = inferred.labels
         mask = MaskToPack(
             decoded.packet.head,
             decoded.bundle,
@@ -257,11 +256,13 @@ class FramePath:
             infer_s=inferred.infer_s,
         )
         async with self._suspects.counted(frame):
-            body, pack_s = await self._workers.on_pixels(labels.size, partial(pack_mask, mask))
+            size = labels.size + sum(output.value.values.size for output in inferred.further)
+            work = partial(pack_outputs, mask, inferred.further)
+            body, outputs, pack_s = await self._workers.on_pixels(size, work)
         self._metrics.took("pack", pack_s)
         if not frame.camera_mask:
             self._batchers[decoded.bundle.id].demand.took(decoded.level, decoded.decode_s + pack_s)
-        return Ending.mask(body, decoded.packet.identity)
+        return Ending.mask(body, decoded.packet.identity, outputs)
 
     async def _end(self, frame: Frame, ending: Ending) -> None:
         begun_s = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from narrows.contract.codec.masks import pack_and_count
 from narrows.contract.outputs.labels.small import behind_id, pack_small
 from narrows.contract.wire.frame_packet import FrameHead
 from narrows.contract.wire.mask import DEFLATE, SMALL, MaskPacket, Timings, class_areas, seal_mask
+from narrows.contract.wire.output_packet import OutputPacket
 from orchestrator.dispatch.label_table_records import tables_of
 from orchestrator.dispatch.sections import CodedMask
 
@@ -37,6 +39,17 @@ class MaskToPack:
     decode_s: float
     batch_s: float
     infer_s: float
+
+
+def pack_outputs(
+    mask: MaskToPack, further: Sequence[OutputPacket]
+) -> tuple[bytes, tuple[tuple[bytes, bytes], ...], float]:
+    """The mask packet, a field and its bytes for each further output, and how many seconds all of it took."""
+    begun_s = time.monotonic()
+    fields = tuple((output.field, output.to_bytes()) for output in further)
+    further_s = time.monotonic() - begun_s
+    body, pack_s = pack_mask(mask)
+    return body, fields, further_s + pack_s
 
 
 def pack_mask(mask: MaskToPack) -> tuple[bytes, float]:

@@ -32,6 +32,7 @@ from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.inference import TritonDecoder
 from orchestrator.inference.fleet_meter import FleetMeter
+from orchestrator.inference.head_watch import HeadWatch
 from orchestrator.inference.pool import ServerPool
 from orchestrator.telemetry.faults import Faults, Report, unreported
 from orchestrator.telemetry.metrics import Metrics
@@ -39,6 +40,7 @@ from orchestrator.telemetry.metrics import Metrics
 _log = structlog.get_logger(__name__)
 _PAUSES_S = (0.1, 2.0)
 _REDIS_START_S = 30.0
+_HEADS_AGAIN_S = 10.0  # a server whose model repository was not filled yet is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +82,33 @@ def triton_connect(
     guard: LoopGuard | None = None,
 ) -> Connect:
     """How a batcher gets its decoder: a pool over the servers of ``service_discovery``."""
+    watch = HeadWatch(bundle)
 
     async def connect_server(address: str) -> TritonDecoder:
-        return await TritonDecoder.connect(address, bundle, max_batch=max_batch, slots=slots, report=report)
+        return await TritonDecoder.connect(address, watch.bundle, max_batch=max_batch, slots=slots, report=report)
 
     async def connect() -> Connected:
         pool = ServerPool(
             service_discovery, connect_server, max_batch=max_batch, slots=slots, report=report, guard=guard
         )
-        return Connected(pool, FleetMeter(pool), pool.servers)
+        tried_s = time.monotonic()
+
+        async def look_at_heads() -> None:
+            nonlocal tried_s
+            changed = await watch.look()
+            if changed:
+                _log.info("heads_changed", bundle=bundle.hex_id, heads=_named(watch.bundle))
+            if changed or (pool.lacks_heads and time.monotonic() - tried_s > _HEADS_AGAIN_S):
+                tried_s = time.monotonic()
+                pool.renew()
+
+        return Connected(pool, FleetMeter(pool), pool.servers, look_at_heads)
 
     return connect
+
+
+def _named(bundle: Bundle) -> list[str]:
+    return [f"{head.name} {head.version}" for head in bundle.heads.heads]
 
 
 async def _agree_patiently(store: Store, wanted: int | None) -> int:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.errors import ServiceError
+from narrows.contract.outputs import Output
 
 Batch = tuple[NDArray[Any], ...]
-"""The outputs of a batch in the order of the bundle's ``outputs``, each ``(n, *shape)`` in its dtype."""
+"""The outputs of a batch in the order of the slot's ``served``, each ``(n, *shape)`` in its dtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedOutput:
+    """An output as a server answers it, and the version of what makes it: 16 hexadecimal digits."""
+
+    output: Output
+    version: str
 
 
 class ServerLost(ServiceError):
@@ -20,6 +30,11 @@ class ServerLost(ServiceError):
 
 class Slot(Protocol):
     """The memory of one batch. Take the arrays from the slot anew after a failed :meth:`run`."""
+
+    @property
+    def served(self) -> tuple[ServedOutput, ...]:
+        """What :meth:`run` answers: the decoder's outputs, the published label map first, then the heads'."""
+        ...
 
     @property
     def symbols(self) -> NDArray[np.int8]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+import structlog
 from tritonclient.grpc import model_config_pb2
 
-from narrows.contract.bundle import Bundle
-from narrows.contract.errors import ServiceError
-from narrows.runtime.triton_config import DATA_TYPES, model_name
+from narrows.contract.bundle import Bundle, Head
+from narrows.contract.errors import NarrowsError, ServiceError
+from narrows.runtime.triton_config import DATA_TYPES, head_parameter, head_parameters, model_name
 from orchestrator.inference.contract import Slot
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.region import remove_abandoned_regions
@@ -19,6 +20,8 @@ from orchestrator.inference.shape import BatchShape
 from orchestrator.inference.slots import PlainSlot, SharedSlot
 from orchestrator.inference.triton_model import ServerDescription, TritonModel
 from orchestrator.telemetry.faults import Report, unreported
+
+_log = structlog.get_logger(__name__)
 
 
 class TritonDecoder:
@@ -30,10 +33,18 @@ class TritonDecoder:
     Attributes:
         max_batch: the largest batch that both sides take.
         shared_memory: whether batches travel through shared memory.
+        missing: heads of the bundle that the server does not have: its model repository was not filled with them yet.
     """
 
-    def __init__(self, model: TritonModel, slots: list[PlainSlot] | list[SharedSlot], max_batch: int) -> None:
+    def __init__(
+        self,
+        model: TritonModel,
+        slots: list[PlainSlot] | list[SharedSlot],
+        max_batch: int,
+        missing: Sequence[str] = (),
+    ) -> None:
         self.max_batch = max_batch
+        self.missing = missing
         self.shared_memory = any(isinstance(slot, SharedSlot) for slot in slots)
         self._model = model
         self._slots = slots
@@ -69,10 +80,13 @@ class TritonDecoder:
         try:
             await model.ensure_loaded()
             await model.check_control()
-            config = await model.config()
-            shape = BatchShape.of(bundle, min(max_batch, config.max_batch_size))
+            config = await _config_with_heads(model, bundle)
+            heads = [head for head in bundle.heads.heads if _serves(config, head)]
+            shape = BatchShape.of(bundle, min(max_batch, config.max_batch_size), heads)
             _check_shapes(config, shape)
-            return cls(model, await _make_slots(model, shape, slots, shared_memory=shared_memory), shape.max_batch)
+            missing = [head.name for head in bundle.heads.heads if head not in heads]
+            made = await _make_slots(model, shape, slots, shared_memory=shared_memory)
+            return cls(model, made, shape.max_batch, missing)
         except (ServiceError, asyncio.CancelledError):
             await model.close()
             raise
@@ -120,12 +134,38 @@ class TritonDecoder:
         await self._model.close()
 
 
+async def _config_with_heads(model: TritonModel, bundle: Bundle) -> Any:  # noqa: ANN401
+    """The model's configuration, after the server was asked to load it anew if it lacks one of the bundle's heads.
+
+    What it cannot load costs the head's output, nothing else: the label map goes on.
+    """
+    config = await model.config()
+    missing = [head.name for head in bundle.heads.heads if not _serves(config, head)]
+    if not missing:
+        return config
+    try:
+        await model.exchange(bundle.outputs, head_parameters(bundle.heads))
+    except NarrowsError as error:
+        _log.warning("heads_missing", server=model.address, model=model.name, heads=missing, error=str(error))
+        return config
+    _log.info("heads_loaded", server=model.address, model=model.name, heads=missing)
+    return await model.config()
+
+
+def _serves(config: Any, head: Head) -> bool:  # noqa: ANN401
+    """Whether a model answers with this version of a head."""
+    version = config.parameters.get(head_parameter(head.name))
+    return version is not None and version.string_value == head.version
+
+
 def _check_shapes(config: Any, shape: BatchShape) -> None:  # noqa: ANN401
-    served = {item.name: (_data_type(item), tuple(item.dims)) for item in (*config.input, *config.output)}
-    wanted = {"symbols": ("INT8", shape.latent), "level": ("INT32", (1,))} | {
-        output.name: (DATA_TYPES[output.dtype], output.shape) for output in shape.outputs
-    }
-    if served != wanted or config.max_batch_size < 1:
+    """Outputs that nobody here asks for are a head that was removed, or one that another dispatcher knows already."""
+    inputs = {item.name: (_data_type(item), tuple(item.dims)) for item in config.input}
+    outputs = {item.name: (_data_type(item), tuple(item.dims)) for item in config.output}
+    wanted_inputs = {"symbols": ("INT8", shape.latent), "level": ("INT32", (1,))}
+    wanted_outputs = {output.name: (DATA_TYPES[output.dtype], output.shape) for output in shape.outputs}
+    served, wanted = inputs | outputs, wanted_inputs | wanted_outputs
+    if inputs != wanted_inputs or not wanted_outputs.items() <= outputs.items() or config.max_batch_size < 1:
         raise ServiceError(
             f"Triton's model {config.name} has {served}, batches of {config.max_batch_size}; the bundle needs "
             f"{wanted}: fill the model repository again with `narrows export`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from narrows.contract.errors import ServiceError
@@ -19,7 +19,13 @@ _REFUSALS = 5
 
 
 class ServerDecoder(Decoder, Protocol):
-    """A decoder on one server, which can be measured."""
+    """A decoder on one server, which can be measured.
+
+    Attributes:
+        missing: heads of the bundle that the server does not have.
+    """
+
+    missing: Sequence[str]
 
     async def instances(self) -> int:
         """How many instances run now.

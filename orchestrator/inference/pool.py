@@ -29,7 +29,7 @@ from narrows.runtime.cancelling import cancel_all
 from narrows.runtime.loop_guard import LoopGuard
 from orchestrator.discovery.service_discovery import ServiceDiscovery
 from orchestrator.inference.choice import choose
-from orchestrator.inference.contract import Batch, ServerLost, Slot
+from orchestrator.inference.contract import Batch, ServedOutput, ServerLost, Slot
 from orchestrator.inference.endpoint import Connection, Endpoint, ServerDecoder
 from orchestrator.inference.triton_model import ModelMissing
 from orchestrator.telemetry.faults import Cause, Report, unreported
@@ -74,6 +74,7 @@ class ServerPool:
         self._endpoints: dict[str, Endpoint] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._partings: dict[asyncio.Task[None], Connection] = {}
+        self._renewals: dict[str, asyncio.Task[None]] = {}
         self._freed = asyncio.Event()
         self._turns = 0
         self._guard = guard or LoopGuard()
@@ -118,10 +119,22 @@ class ServerPool:
         """How each server stands, by address."""
         return {address: endpoint.report() for address, endpoint in self._endpoints.items()}
 
+    @property
+    def lacks_heads(self) -> bool:
+        """Whether a server in rotation does not answer with all heads."""
+        return any(each.connection is not None and each.connection.decoder.missing for each in self.rotation)
+
+    def renew(self) -> None:
+        """Connect to every server anew, for its outputs changed; the old connection takes work meanwhile."""
+        for endpoint in self.rotation:
+            if endpoint.address not in self._renewals:
+                task = self._renewals[endpoint.address] = asyncio.create_task(self._renew(endpoint))
+                task.add_done_callback(partial(self._renewed, endpoint.address))
+
     async def close(self) -> None:
         """Let all servers go, at once."""
         self._unfollow()
-        await cancel_all(self._keepers.values())
+        await cancel_all([*self._keepers.values(), *self._renewals.values()])
         for endpoint in self._endpoints.values():
             self._part(endpoint)
         for connection in self._partings.values():
@@ -205,6 +218,26 @@ class ServerPool:
         _log.info("server_joined", server=endpoint.address, instances=instances)
         self._freed.set()
 
+    async def _renew(self, endpoint: Endpoint) -> None:
+        """Exchange the connection of a server in rotation; it keeps the one it has where there is none to be had."""
+        before = endpoint.connection
+        with self._guard.one("servers", f"a new connection to {endpoint.address}"):
+            try:
+                decoder = await self._connect(endpoint.address)
+            except NarrowsError as error:
+                _log.warning("connection_kept", server=endpoint.address, error=str(error))
+                return
+            if before is None or endpoint.connection is not before:
+                await decoder.close()  # it was lost meanwhile, or is leaving: who keeps it connects anew
+                return
+            self._part(endpoint)
+            endpoint.connection = Connection(decoder)
+            self._freed.set()
+
+    def _renewed(self, address: str, task: asyncio.Task[None]) -> None:
+        if self._renewals.get(address) is task:
+            del self._renewals[address]
+
     async def _watch(self, endpoint: Endpoint) -> None:
         """Until it is lost or draining; one that twice in a row is not ready and answers nothing is lost."""
         strikes = 0
@@ -264,6 +297,11 @@ class _PooledSlot:
 
     def __init__(self, slot: Slot, endpoint: Endpoint, connection: Connection, failed: _Failed) -> None:
         self._slot, self._endpoint, self._connection, self._failed = slot, endpoint, connection, failed
+
+    @property
+    def served(self) -> tuple[ServedOutput, ...]:
+        """See :class:`orchestrator.inference.contract.Slot`."""
+        return self._slot.served
 
     @property
     def symbols(self) -> NDArray[np.int8]:

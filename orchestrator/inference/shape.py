@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import Bundle, Head
 from narrows.contract.outputs import Output
+from orchestrator.inference.contract import ServedOutput
 from orchestrator.inference.region import aligned
 
 
@@ -25,12 +27,22 @@ class BatchShape:
 
     max_batch: int
     latent: tuple[int, int, int]
-    outputs: tuple[Output, ...]
+    served: tuple[ServedOutput, ...]
 
     @classmethod
-    def of(cls, bundle: Bundle, max_batch: int) -> BatchShape:
-        """The shape of a bundle's batches."""
-        return cls(max_batch, bundle.manifest.latent.as_tuple(), bundle.outputs)
+    def of(cls, bundle: Bundle, max_batch: int, heads: Sequence[Head]) -> BatchShape:
+        """The shape of a bundle's batches on a server that has these of its heads."""
+        own = tuple(ServedOutput(output, bundle.decoder_sha256[:16]) for output in bundle.manifest.outputs)
+        return cls(
+            max_batch,
+            bundle.manifest.latent.as_tuple(),
+            (*own, *(ServedOutput(head.output, head.version) for head in heads)),
+        )
+
+    @cached_property
+    def outputs(self) -> tuple[Output, ...]:
+        """What is answered, in order."""
+        return tuple(served.output for served in self.served)
 
     @property
     def levels_at(self) -> int:

@@ -30,6 +30,7 @@ class PlainSlot:
         self.levels = np.zeros((shape.max_batch, 1), np.int32)
         self._model = model
         self._shape = shape
+        self.served = shape.served
 
     async def run(self, n: int) -> Batch:
         """See :class:`orchestrator.inference.contract.Slot`."""
@@ -65,6 +66,7 @@ class SharedSlot:
     def __init__(self, model: TritonModel, shape: BatchShape) -> None:
         self._model = model
         self._shape = shape
+        self.served = shape.served
         self._given_up: list[tuple[str, float]] = []
         self._map()
 

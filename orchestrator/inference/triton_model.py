@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from narrows.contract.errors import InferenceFailed, NarrowsError, ServiceError
+from narrows.contract.outputs import Output
 from narrows.runtime.direct import GRPC_DIRECT
+from narrows.runtime.triton_config import DATA_TYPES, HEAD_PREFIX
 from narrows.runtime.triton_config.control import PROBE_MODEL, REMEDY, refuses_control
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.patience import AnswerDeadline
@@ -207,6 +209,27 @@ class TritonModel:
             await self._make_anew(reloads, Cause.TRITON_HUNG, str(error))
             raise
 
+    async def exchange(self, outputs: Sequence[Output], heads: Mapping[str, str]) -> None:
+        """Have the server load what its repository holds by now, with these outputs and versions of heads.
+
+        Instances and all else of the configuration stay. The graph that runs answers until the new one is ready, and
+        goes on if that cannot be loaded.
+
+        Raises:
+            InferenceFailed, ServiceError: it was not loaded.
+        """
+        answer = await self._ask(self._client.get_model_config(self.name, as_json=True, client_timeout=_CONTROL_S))
+        config = answer["config"]
+        kept = config.get("parameters", {}).items()
+        config["parameters"] = {key: value for key, value in kept if not key.startswith(HEAD_PREFIX)} | {
+            key: {"string_value": version} for key, version in heads.items()
+        }
+        config["output"] = [
+            {"name": each.name, "data_type": f"TYPE_{DATA_TYPES[each.dtype]}", "dims": list(map(str, each.shape))}
+            for each in outputs
+        ]
+        await self._ask(self._client.load_model(self.name, config=json.dumps(config), client_timeout=_LOAD_S))
+
     async def close(self) -> None:
         """Close the connection."""
         await self._client.close()
@@ -264,7 +287,7 @@ def _ours(error: InferenceServerException, address: str) -> NarrowsError:
         return RegionUnknown(message)
     if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"}:
         return Unanswered(f"Triton at {address} does not answer: {message}")
-    if code in _ABSENT:
+    if code in _ABSENT or "unexpected inference output" in message:  # a head was removed meanwhile: frames are innocent
         return ServiceError(f"Triton at {address}: {message}")
     if "Stub process" in message:
         return InstanceLost(f"Triton at {address} lost an instance: {message}")

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from narrows.client.subscription.subscription import Outcome
 from narrows.contract.bundle import format_id
+from narrows.contract.outputs.labels import KIND as LABELS
 from narrows.contract.wire import MaskPacket, Skip
+from narrows.contract.wire.output_packet import OutputPacket
 
 
 def describe(outcome: Outcome, names: Sequence[str], *, received_ms: float) -> dict[str, Any]:
@@ -46,5 +50,19 @@ def _describe_mask(mask: MaskPacket, names: Sequence[str], received_ms: float) -
         "latency_ms": round(received_ms - mask.capture_ms, 1),
         "timings_us": asdict(mask.timings),
         "areas": areas,
-        "outputs": [{"name": each.output.name, "kind": each.output.kind} for each in mask.outputs],
+        "outputs": [
+            {"name": mask.outputs[0].output.name, "kind": mask.outputs[0].output.kind},
+            *map(_describe_further, mask.further),
+        ],
     }
+
+
+def _describe_further(packet: OutputPacket) -> dict[str, Any]:
+    value = packet.value
+    told: dict[str, Any] = {"name": value.output.name, "kind": value.output.kind, "version": packet.version}
+    if value.output.kind == LABELS:
+        counts = np.bincount(value.values.reshape(-1), minlength=len(value.output.classes))
+        told["areas"] = {str(label): int(count) for label, count in enumerate(counts) if count}
+    else:
+        told["scores"] = [round(float(score), 6) for score in value.values.reshape(-1)]
+    return told

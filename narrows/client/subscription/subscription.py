@@ -17,8 +17,9 @@ import math
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,6 +32,7 @@ from narrows.contract.outputs.labels.small import LabelTableSource, general_tabl
 from narrows.contract.wire import Install, MaskPacket, Refusal, Skip, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, KIND_FIELD, PACKET_FIELD
 from narrows.contract.wire.outcome import MASK, outcome_from_json
+from narrows.contract.wire.output_packet import OUTPUT_FIELD, OutputPacket
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.redact import redact
 from narrows.runtime.redis import DEFAULT_REDIS_URL, connect, named_errors, read_install
@@ -214,7 +216,7 @@ class Subscription(Iterator[Outcome]):
 
 
 def parse_entry(fields: dict[bytes, bytes], tables: LabelTableSource = general_tables_alone) -> Outcome:
-    """One entry of an ``out`` stream.
+    """One entry of an ``out`` stream, with all outputs of a frame that this build can read.
 
     Raises:
         LabelTablesMissing: a small mask whose label tables are not to be had.
@@ -223,7 +225,23 @@ def parse_entry(fields: dict[bytes, bytes], tables: LabelTableSource = general_t
     kind, body = fields.get(KIND_FIELD), fields.get(PACKET_FIELD)
     if kind is None or body is None:
         raise RecordError(f"an outcome without its fields k and p; it has {sorted(fields)[:8]}")
-    return MaskPacket.parse(body, tables) if kind == MASK else outcome_from_json(kind, body)
+    if kind != MASK:
+        return outcome_from_json(kind, body)
+    mask = MaskPacket.parse(body, tables)
+    further = _further(fields)
+    return replace(mask, further=further) if further else mask
+
+
+def _further(fields: Mapping[bytes, bytes]) -> tuple[OutputPacket, ...]:
+    """The outputs after the first. One that cannot be read costs itself alone: others may know more kinds."""
+    found = []
+    for field, data in fields.items():
+        if field.startswith(OUTPUT_FIELD):
+            try:
+                found.append(OutputPacket.parse(field, data))
+            except RecordError as error:
+                _LOG.warning("output_unreadable", field=field.decode(errors="replace"), error=str(error))
+    return tuple(found)
 
 
 def _first_id(client: redis.Redis, key: str, from_id: str) -> str:

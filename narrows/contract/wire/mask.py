@@ -35,6 +35,7 @@ from narrows.contract.outputs.labels import labels_output
 from narrows.contract.outputs.labels.packing import MAX_PIXELS, MAX_SIDE, pack_labels, size_fits, unpack_labels
 from narrows.contract.outputs.labels.small import LabelTableSource, general_tables_alone, table_id_of, unpack_small
 from narrows.contract.wire.feature import FrameIdentity
+from narrows.contract.wire.output_packet import OutputPacket
 
 SCHEMA_VERSION = 1
 MAX_MASK_BYTES = MAX_PIXELS + (1 << 16)
@@ -58,7 +59,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class MaskPacket:
-    """A label map ``(H, W)`` uint8 with per-class areas ``(classes,)`` uint32 and what made it."""
+    """A label map ``(H, W)`` uint8 with per-class areas ``(classes,)`` uint32 and what made it.
+
+    ``further`` are the frame's other outputs. They are no part of these bytes: each has a field of its own beside them.
+    """
 
     bundle_id: int
     identity: FrameIdentity
@@ -68,6 +72,7 @@ class MaskPacket:
     labels: NDArray[np.uint8]
     areas: NDArray[np.uint32]
     timings: Timings = Timings()
+    further: tuple[OutputPacket, ...] = ()
 
     @classmethod
     def parse(cls, data: bytes, tables: LabelTableSource = general_tables_alone) -> MaskPacket:
@@ -111,10 +116,21 @@ class MaskPacket:
 
     @property
     def outputs(self) -> tuple[OutputValue, ...]:
-        """The frame's outputs. This format carries one, the label map; its classes are called by their numbers."""
+        """The frame's outputs, the label map first; classes are called by their numbers."""
         height, width = self.labels.shape
         names = tuple(map(str, range(len(self.areas))))
-        return (OutputValue(labels_output(height, width, names), self.labels),)
+        first = OutputValue(labels_output(height, width, names), self.labels)
+        return (first, *(output.value for output in self.further))
+
+    def output(self, name: str) -> OutputValue | None:
+        """The output of that name; ``None`` where the frame has none. The label map is ``labels``.
+
+        Example:
+            >>> for mask in subscribe("cam-1"):
+            ...     if isinstance(mask, MaskPacket) and (found := mask.output("cityscapes")):
+            ...         print(found.values.shape)
+        """
+        return next((each for each in self.outputs if each.output.name == name), None)
 
     def to_bytes(self) -> bytes:
         """Serialise; the label map is packed losslessly."""

@@ -9,6 +9,7 @@ from narrows.contract.outputs import Output
 from narrows.runtime.triton_config.data_types import DATA_TYPES
 
 QUEUE_DELAY_US = 1000
+HEAD_PREFIX = "head_"
 
 
 class Backend(StrEnum):
@@ -73,7 +74,12 @@ def model_config(
 
 def head_parameters(heads: Heads) -> dict[str, str]:
     """What a model's configuration says of its heads: ``head_NAME`` and the version, for each."""
-    return {f"head_{head.name}": head.version for head in heads.heads}
+    return {head_parameter(head.name): head.version for head in heads.heads}
+
+
+def head_parameter(name: str) -> str:
+    """The parameter of a model's configuration that holds the version of a head."""
+    return f"{HEAD_PREFIX}{name}"
 
 
 def _output(output: Output) -> str:

@@ -3,10 +3,11 @@
 -- ARGV: 1 token, 2 group, 3 out length, 4 out ttl ms, 5 dead length, 6 most packets of a chain, 7 most bytes of one,
 --       8 most contexts; then for each frame:
 --       1 entry, 2 kind, 3 body, 4 reason, 5 epoch ('' outside any sequence), 6 sequence, 7 stream, 8 detail, 9 head, 10 size,
---       11 deliveries, 12 place in the chain: key | next | '' (not kept), 13 the context that its packet carried ('': none)
+--       11 deliveries, 12 place in the chain: key | next | '' (not kept), 13 the context that its packet carried ('': none),
+--       14 how many arguments follow of this frame: names and values of its outcome's further fields, one after the other
 -- Answers for each frame {finished | duplicate | again | fenced | jump | stale, lost}, or the error that ended it alone.
 -- What can fail is looked at before a frame's first change, and its entry is deleted last.
-local KEYS_EACH, ARGS_ALL, ARGS_EACH = 8, 8, 13
+local KEYS_EACH, ARGS_ALL, ARGS_EACH = 8, 8, 14
 
 -- Keep what later frames are coded against, as it came: whoever takes over decodes it again. A chain that grows too long,
 -- or has too large a packet in it, is of no use from there on.
@@ -26,7 +27,7 @@ end
 
 local function finish(k, a)
   local features, outcomes, seen, ledger, dead, chain, contexts = unpack(KEYS, k + 2, k + KEYS_EACH)
-  local id, kind, body, reason, epoch, sequence, stream, detail, head, size, deliveries, link, context =
+  local id, kind, body, reason, epoch, sequence, stream, detail, head, size, deliveries, link, context, more =
     unpack(ARGV, a + 1, a + ARGS_EACH)
   local outside = epoch == ''
   local ended, counted = outside and 'outside' or kind, kind .. ':' .. reason
@@ -49,7 +50,8 @@ local function finish(k, a)
     return {'duplicate', 0}
   end
   if outside and remove() == 0 then return {'again', 0} end
-  redis.call('XADD', outcomes, 'MAXLEN', '~', ARGV[3], '*', 'k', kind, 'p', body)
+  redis.call('XADD', outcomes, 'MAXLEN', '~', ARGV[3], '*', 'k', kind, 'p', body,
+    unpack(ARGV, a + ARGS_EACH + 1, a + ARGS_EACH + more))
   redis.call('PEXPIRE', outcomes, ARGV[4])
   redis.call('HINCRBY', ledger, ended, 1)
   if reason ~= '' then redis.call('HINCRBY', ledger, counted, 1) end
@@ -67,13 +69,14 @@ local function finish(k, a)
   return {'finished', lost}
 end
 
-local fenced, answers = redis.call('GET', KEYS[1]) ~= ARGV[1], {}
+local fenced, answers, at = redis.call('GET', KEYS[1]) ~= ARGV[1], {}, ARGS_ALL
 for i = 1, #KEYS / KEYS_EACH do
   if fenced then
     answers[i] = {'fenced', 0}
   else
-    local well, answer = pcall(finish, (i - 1) * KEYS_EACH, ARGS_ALL + (i - 1) * ARGS_EACH)
+    local well, answer = pcall(finish, (i - 1) * KEYS_EACH, at)
     answers[i] = (well or type(answer) == 'table') and answer or redis.error_reply('ERR ' .. answer)
+    at = at + ARGS_EACH + ARGV[at + ARGS_EACH]
   end
 end
 return answers

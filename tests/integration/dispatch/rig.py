@@ -29,7 +29,7 @@ from narrows.contract.wire.keys import GROUP
 from narrows.contract.wire.outcome import outcome_from_json
 from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
-from orchestrator.inference.contract import Batch
+from orchestrator.inference.contract import Batch, ServedOutput
 
 SHARDS = 4
 LATENT = LatentShape(4, 6, 8)
@@ -64,6 +64,7 @@ class RuleDecoder:
     refuse: Callable[[NDArray[np.int8]], bool] = lambda symbols: False
     batches: list[int] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    served: tuple[ServedOutput, ...] = ()
 
     def __post_init__(self) -> None:
         self.gate.set()

@@ -16,14 +16,13 @@ import redis
 from numpy.typing import NDArray
 
 from narrows.client.subscription import parse_entry
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import Bundle, Heads
 from narrows.contract.codec import encode_symbols, symbol_digest
 from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.contract.outputs import Output
 from narrows.contract.wire import FeaturePacket, MaskPacket, StreamKeys
 from narrows.runtime.triton_config import fill_repository, model_name
 from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
-from orchestrator.dispatch.batcher import Batcher, Inferred
 from orchestrator.inference import TritonDecoder
 from orchestrator.servers import LocalRedis, LocalTriton
 
@@ -36,7 +35,7 @@ SCENE = Output("scene", "scores", "float32", (3,), "raw", ("least", "mean", "lar
 def two(demo_bundle: Bundle) -> Bundle:
     """The demo bundle, with a second output beside its label map."""
     manifest = replace(demo_bundle.manifest, schema=2, outputs=(*demo_bundle.manifest.outputs, SCENE))
-    return replace(demo_bundle, manifest=manifest)
+    return replace(demo_bundle, manifest=manifest, heads=Heads())
 
 
 @pytest.fixture(scope="module")
@@ -120,28 +119,29 @@ async def test_values_that_cannot_be_fail_their_batch_by_name_and_no_other(
         np.testing.assert_array_equal(labels[0], by_rule(two, symbols_of(two, 1))[0])
 
 
+@pytest.mark.parametrize(
+    "other", [Output("scene", "scores", "float16", (3,), "raw"), Output("seen", "scores", "float32", (3,), "raw")]
+)
 async def test_a_model_without_the_second_output_or_of_another_dtype_is_refused_at_once(
-    triton: LocalTriton, two: Bundle
+    triton: LocalTriton, two: Bundle, other: Output
 ) -> None:
-    declared = two.manifest.outputs
-    for outputs in (declared[:1], (declared[0], Output("scene", "scores", "float16", (3,), "raw"))):
-        other = replace(two, manifest=replace(two.manifest, outputs=outputs))
-        with pytest.raises(ServiceError, match="the bundle needs"):
-            async with connected(triton, other):
-                pass
+    bundle = replace(two, manifest=replace(two.manifest, outputs=(two.manifest.outputs[0], other)))
+    with pytest.raises(ServiceError, match="the bundle needs"):
+        async with connected(triton, bundle):
+            pass
 
 
-async def test_the_dispatcher_publishes_the_label_map_and_holds_the_scores(
-    triton: LocalTriton, server: LocalRedis, client: redis.Redis, two: Bundle, monkeypatch: pytest.MonkeyPatch
+async def test_an_output_that_nobody_asks_for_is_left_where_it_is(triton: LocalTriton, two: Bundle) -> None:
+    fewer = replace(two, manifest=replace(two.manifest, outputs=two.manifest.outputs[:1]))
+    async with connected(triton, fewer) as decoder, decoder.slot() as slot:
+        slot.symbols[0], slot.levels[0] = symbols_of(two, 1), 0
+        (labels,) = await slot.run(1)
+        np.testing.assert_array_equal(labels[0], by_rule(two, symbols_of(two, 1))[0])
+
+
+async def test_the_dispatcher_publishes_both_outputs_of_a_frame_in_one_entry(
+    triton: LocalTriton, server: LocalRedis, client: redis.Redis, two: Bundle
 ) -> None:
-    held: list[Inferred | None] = []
-    infer = Batcher.infer
-
-    async def recording(self: Batcher, *given: Any) -> Inferred | None:
-        held.append(await infer(self, *given))
-        return held[-1]
-
-    monkeypatch.setattr(Batcher, "infer", recording)
     keys, symbols = StreamKeys.of("cam-1", SHARDS), symbols_of(two, 5)
     packet = FeaturePacket(
         bundle_id=two.id,
@@ -162,12 +162,12 @@ async def test_the_dispatcher_publishes_the_label_map_and_holds_the_scores(
     assert isinstance(mask, MaskPacket)
     labels, scores = by_rule(two, symbols)
     np.testing.assert_array_equal(mask.labels, labels)
-    assert mask.to_bytes() == fields[b"p"], "one label map, written as MaskPacket v1"
-    (inferred,) = held
-    assert inferred is not None
-    assert [values.dtype for values in inferred.outputs] == [np.uint8, np.float32]
-    np.testing.assert_array_equal(inferred.outputs[0], labels)
-    np.testing.assert_allclose(inferred.outputs[1], scores, rtol=1e-6)
+    assert MaskPacket.parse(fields[b"p"]).further == (), "the label map is a packet of its own, as ever"
+    assert set(fields) == {b"k", b"p", b"o:scene"}
+    found = mask.output("scene")
+    assert found is not None
+    np.testing.assert_allclose(found.values, scores, rtol=1e-6)
+    assert [each.version for each in mask.further] == [two.decoder_sha256[:16]]
 
 
 @asynccontextmanager

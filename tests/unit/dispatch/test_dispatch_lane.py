@@ -16,7 +16,7 @@ from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
-from orchestrator.inference.contract import Batch, ServerLost
+from orchestrator.inference.contract import Batch, ServedOutput, ServerLost
 from orchestrator.telemetry.metrics import Metrics
 
 PLANE = np.ones((1, 2, 2), np.int8)
@@ -35,6 +35,7 @@ class Echo:
     """A decoder whose label maps are the symbols."""
 
     max_batch = 4
+    served: tuple[ServedOutput, ...] = ()
 
     def __init__(self, failures: int = 0, clock: TurnedClock | None = None, takes_s: float = 0.0) -> None:
         self.clock, self.takes_s = clock, takes_s
@@ -103,7 +104,7 @@ async def test_a_frame_that_never_becomes_stale_is_decoded_however_late() -> Non
     async with _batcher(decoder, clock) as batcher:
         inferred = await batcher.infer(_stream("a"), PLANE, 0, stale_at_s=None)
     assert inferred is not None
-    np.testing.assert_array_equal(inferred.outputs[0], PLANE[0])
+    np.testing.assert_array_equal(inferred.labels, PLANE[0])
 
 
 async def test_frames_of_several_streams_that_wait_share_a_batch_up_to_its_limit() -> None:
@@ -181,7 +182,7 @@ async def test_frames_wait_in_their_order_while_the_decoder_is_away() -> None:
     stream = _stream("a")
     async with _batcher(decoder, TurnedClock()) as batcher:
         answers = await asyncio.gather(*(batcher.infer(stream, PLANE * n, 0, None) for n in range(4)))
-    assert [int(answer.outputs[0][0, 0]) for answer in answers if answer] == [0, 1, 2, 3]
+    assert [int(answer.labels[0, 0]) for answer in answers if answer] == [0, 1, 2, 3]
 
 
 class Stubborn(Echo):

@@ -7,15 +7,17 @@ from hypothesis import strategies as st
 
 from narrows.contract.outputs import Output
 from narrows.contract.outputs.labels import labels_output
+from orchestrator.inference.contract import ServedOutput
 from orchestrator.inference.shape import BatchShape
 
+VERSION = "0" * 16
 sides = st.integers(1, 40)
 labels = st.builds(labels_output, sides, sides, st.just(("road",)))
 scores = st.builds(lambda n: Output("scene", "scores", "float32", (n,), "raw"), sides)
 
 
 def test_one_label_map_lies_where_it_always_did() -> None:
-    shape = BatchShape(2, (3, 5, 7), (labels_output(4, 6, ("road",)),))
+    shape = BatchShape(2, (3, 5, 7), (ServedOutput(labels_output(4, 6, ("road",)), VERSION),))
     assert (shape.levels_at, shape.outputs_at) == (256, (320,))
     assert shape.size_bytes >= 320 + 2 * 4 * 6
 
@@ -24,7 +26,7 @@ def test_one_label_map_lies_where_it_always_did() -> None:
 def test_parts_do_not_overlap_and_begin_at_a_cache_line(
     max_batch: int, latent: tuple[int, int, int], outputs: list[Output]
 ) -> None:
-    shape = BatchShape(max_batch, latent, tuple(outputs))
+    shape = BatchShape(max_batch, latent, tuple(ServedOutput(output, VERSION) for output in outputs))
     starts = [0, shape.levels_at, *shape.outputs_at, shape.size_bytes]
     sizes = [
         shape.symbols_bytes(max_batch),

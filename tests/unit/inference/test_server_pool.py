@@ -1,7 +1,7 @@
 """A pool over servers that the test lets die, fail, drain, come and go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from narrows.runtime.loop_guard import LoopGuard
 from orchestrator.discovery.address import Address
 from orchestrator.discovery.service_discovery import ServiceDiscovery
 from orchestrator.discovery.sources import parse_sources
-from orchestrator.inference.contract import Batch, ServerLost
+from orchestrator.inference.contract import Batch, ServedOutput, ServerLost
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.pool import NoServer, ServerPool
 from orchestrator.inference.triton_model import ModelMissing
@@ -42,6 +42,8 @@ class OnServer:
     """The decoder on one server."""
 
     max_batch = 4
+    served: tuple[ServedOutput, ...] = ()
+    missing: Sequence[str] = ()
 
     def __init__(self, server: Server) -> None:
         self.server = server

@@ -1,0 +1,62 @@
+"""A bundle's heads as its folder lists them now: they come and go while the dispatcher runs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.heads import RECORD
+from narrows.contract.errors import BundleError
+from narrows.runtime.reminder import Reminder
+
+_log = structlog.get_logger(__name__)
+_Stamp = tuple[int, int, int] | None
+
+
+class HeadWatch:
+    """Looks at a bundle's record of heads, and opens the bundle again when that changed.
+
+    Attributes:
+        bundle: as it was when it could be opened last. Its id and all that cameras know of it never change here.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._path = bundle.folder / RECORD
+        self._seen = _stamp(self._path)
+        self._reminder = Reminder()
+
+    async def look(self) -> bool:
+        """Whether the heads are others than before. What cannot be opened is said, tried again, and changes nothing."""
+        stamp = _stamp(self._path)
+        if stamp == self._seen:
+            return False
+        try:
+            found = await asyncio.to_thread(Bundle.open, self.bundle.folder)
+            self._check_same(found)
+        except (BundleError, OSError) as error:
+            if self._reminder.due(str(error)):
+                _log.warning("heads_refused", bundle=self.bundle.hex_id, error=str(error))
+            return False
+        self._reminder.over()
+        changed, self._seen = found.heads != self.bundle.heads, stamp
+        self.bundle = found
+        return changed
+
+    def _check_same(self, found: Bundle) -> None:
+        if found.id != self.bundle.id:
+            raise BundleError(
+                f"{found.folder} holds bundle {found.hex_id} now, not {self.bundle.hex_id}: start dispatchers anew"
+            )
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What differs once a file was replaced; ``None`` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
