@@ -54,5 +54,6 @@ COMMANDS = (
     Command("compare", "Show what was measured of joint decoding and its rivals, as one page."),
     Command("bundle", "Look into a bundle."),
     Command("split", "Split any ONNX network between camera and cloud: where, and at what cost."),
+    Command("head", "Train, add, remove and list a bundle's heads: further outputs from the same symbols."),
     Command("simulate-scaling", "Say what a scaling policy would do with a trace of streams."),
 )

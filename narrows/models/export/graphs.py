@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -84,7 +85,7 @@ def write_graph(
     path: Path,
     input_names: list[str],
     output_names: list[str],
-    dynamic_shapes: dict[str, dict[int, torch.export.Dim]] | None,
+    dynamic_shapes: dict[str, Any] | None,
 ) -> None:
     """Write any graph as this project ships them: one file, no trace of the machine that made it."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
