@@ -304,3 +304,23 @@ def _told(dispatcher: Dispatcher) -> float:
 def _tries(dispatcher: Dispatcher) -> float:
     labels = {"service": "redis"}
     return dispatcher.metrics.registry.get_sample_value("narrows_service_errors_total", labels) or 0.0
+
+
+async def test_each_frame_of_a_call_has_its_own_further_fields_and_a_refusal_none(store: Store) -> None:
+    well, other = a_stream("well"), a_stream("other")
+    more = {0: ((b"o:a", b"A"), (b"o:b", b"B")), 1: (), 2: ((b"o:a", b"C"),)}
+    async with finishing(store) as finisher:
+        taken = [
+            (await taken_in(store, stream), Ending.mask(b"%d" % n, FrameIdentity(1, n), more[n]))
+            for n, stream in enumerate([well, other, well])
+        ]
+        await asyncio.gather(*(finisher.finish(*each) for each in taken))
+    found = {
+        stream.id: [pairs(fields) for _, fields in await store.call("XRANGE", stream.keys.outcomes, "-", "+")]
+        for stream in (well, other)
+    }
+    assert found["well"] == [
+        {b"k": b"mask", b"p": b"0", b"o:a": b"A", b"o:b": b"B"},
+        {b"k": b"mask", b"p": b"2", b"o:a": b"C"},
+    ]
+    assert found["other"] == [{b"k": b"mask", b"p": b"1"}]

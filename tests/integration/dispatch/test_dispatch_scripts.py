@@ -44,7 +44,24 @@ class Use:
 
 def _finish(kind: str, reason: str, place: Sequence[Encodable]) -> tuple[Encodable, ...]:
     of_all = ("1", GROUP, 10, 60_000, 10, 9, 9, 9)
-    return (*of_all, "1-1", kind, "body", reason, *place, "cam", "detail", "head", 4, 1, "next", "context")
+    return (
+        *of_all,
+        "1-1",
+        kind,
+        "body",
+        reason,
+        *place,
+        "cam",
+        "detail",
+        "head",
+        4,
+        1,
+        "next",
+        "context",
+        2,
+        "o:x",
+        "y",
+    )
 
 
 _FINISHING = (SHARD.fence, KEYS.features, KEYS.outcomes, KEYS.seen, KEYS.ledger, SHARD.dead, KEYS.chain, KEYS.contexts)

@@ -13,7 +13,7 @@ from orchestrator.dispatch.window import SPAN, SeenWindow, epoch_field
 from orchestrator.servers import LocalRedis
 
 KEYS, SHARD = StreamKeys("cam", 0), ShardKeys(0)
-UNKEPT = ("cam", "", "", 1, 1, "", "")
+UNKEPT = ("cam", "", "", 1, 1, "", "", 0)
 
 
 def of_all(token: str) -> tuple[str | int, ...]:

@@ -170,16 +170,12 @@ def test_a_kind_that_this_build_does_not_know_is_refused(bundle: Bundle, tmp_pat
         (lambda name: graph_of("picture"), "reads picture; it may read symbols, level and tensors of the decoder"),
         (lambda name: graph_of(name, answers="rain"), "answers rain; it may answer wet alone"),
         (lambda name: graph_of(name, opset=19), "operator set"),
-        (lambda name: graph_of(name, shape=(128, 9, 9)), None),
     ],
 )
 def test_a_graph_that_does_not_fit_is_refused(
-    bundle: Bundle, tmp_path: Path, change: Callable[[str], onnx.ModelProto], words: str | None
+    bundle: Bundle, tmp_path: Path, change: Callable[[str], onnx.ModelProto], words: str
 ) -> None:
     source = head_in(tmp_path / "head", bundle, graph=change(trunk_tensors(bundle.decoder_path)[1].name))
-    if words is None:
-        assert list(run(added := add_head(bundle, source), added.served_path)) == ["labels", "wet"]
-        return
     with pytest.raises(HeadGraphRefused, match=words):
         add_head(bundle, source)
     assert not (bundle.folder / RECORD).exists(), "nothing was listed"
