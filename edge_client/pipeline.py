@@ -118,4 +118,5 @@ class Pipeline:
             taken_s=taken_s,
             kind=staged.kind,
         )
-        return Outgoing(record, written.data, depends=written.depends)
+        able = self.masks is not None and self.masks.able
+        return Outgoing(record, written.data, depends=written.depends, able=able)

@@ -65,6 +65,7 @@ class Outgoing:
         coded_s: when it was put into the outbox, by the outbox's clock.
         stored: its number in the spool, if it lies there.
         resumed: it was taken before the program was started.
+        able: the camera makes masks if it is asked to.
     """
 
     record: FrameRecord
@@ -74,6 +75,7 @@ class Outgoing:
     coded_s: float = 0.0
     stored: int | None = None
     resumed: bool = False
+    able: bool = False
 
     @property
     def size_on_link(self) -> int:

@@ -22,7 +22,7 @@ from edge_client.transport.line import CommandReply, Line
 from edge_client.transport.link import is_of_the_bytes, is_the_servers_end, name_failure
 from edge_client.transport.outbox import Outbox, Outgoing
 from edge_client.transport.questions import Question, Questions
-from narrows.contract.wire.keys import PACKET_FIELD
+from narrows.contract.wire.keys import ABLE_FIELD, ABLE_TO_MAKE_MASKS, PACKET_FIELD
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.redis.replies import words_of
 
@@ -49,9 +49,12 @@ class FeatureStream:
     key: str
     maxlen: int
 
-    def append(self, packet: bytes) -> tuple[str | bytes | int, ...]:
-        """The command that appends a packet."""
-        return "XADD", self.key, "MAXLEN", "~", self.maxlen, "*", PACKET_FIELD, packet
+    def append(self, outgoing: Outgoing) -> tuple[str | bytes | int, ...]:
+        """The command that appends a packet; one that depends on none says what the camera is able to."""
+        command = "XADD", self.key, "MAXLEN", "~", self.maxlen, "*", PACKET_FIELD, outgoing.packet
+        if outgoing.able and not outgoing.depends:
+            return *command, ABLE_FIELD, ABLE_TO_MAKE_MASKS
+        return command
 
 
 class Uplink:
@@ -155,7 +158,7 @@ class Uplink:
         for outgoing in self._outbox.take(most, idle_s, self._governor.window_bytes):
             if room is not None:
                 room.sent()
-            self._line.send(outgoing, *self._stream.append(outgoing.packet))
+            self._line.send(outgoing, *self._stream.append(outgoing))
 
     def _take_in(self, answers: Sequence[CommandReply[About]]) -> None:
         packets = [answered for answered in answers if isinstance(answered.about, Outgoing)]

@@ -8,7 +8,7 @@ from narrows.contract.bundle import Bundle, format_id, parse_id
 from narrows.contract.errors import BundleUnknown, ClockInFuture, EntryMalformed, PacketTooLarge
 from narrows.contract.wire.feature import MAX_PACKET_BYTES
 from narrows.contract.wire.frame_packet import FrameHead, FramePacket
-from narrows.contract.wire.keys import PACKET_FIELD
+from narrows.contract.wire.keys import ABLE_FIELD, ABLE_TO_MAKE_MASKS, PACKET_FIELD
 from narrows.contract.wire.streams import Policy, StreamSettings
 from narrows.runtime.redis.store import RawEntry
 
@@ -39,6 +39,12 @@ def packet_bytes(entry: RawEntry) -> bytes:
             return value
     names = b", ".join(name[:80] for name in fields[::2])[:80]
     raise EntryMalformed(f"an entry without the field {PACKET_FIELD.decode()!r}; it has {names!r}")
+
+
+def makes_masks_if_asked(entry: RawEntry) -> bool:
+    """Whether a camera says, beside its packet, that it makes masks if it is asked."""
+    fields = entry.fields or ()
+    return (ABLE_FIELD, ABLE_TO_MAKE_MASKS) in zip(fields[::2], fields[1::2], strict=False)
 
 
 def beyond_a_packet(entry: RawEntry) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from msgspec.structs import replace
@@ -38,24 +39,20 @@ class ControlRecords:
             record = replace(_parse(stream, found), key_request=key_request)
             await self._store.call("SET", stream.keys.control, record.to_json(), "PX", ttl_ms)
 
-    async def cap_rates(self, caps: Mapping[Stream, float | None], ttl_ms: int) -> None:
-        """Ask cameras not to exceed frame rates; ``None`` asks for nothing any more.
+    async def ask(self, asked: Mapping[Stream, Mapping[str, Any]], ttl_ms: int) -> None:
+        """Ask cameras, each by fields of its record (``frames_per_s``, ``send``); ``None`` asks for nothing any more.
 
         Raises:
             ServiceError: Redis is away.
         """
         async with self._changing:
-            found = await self._store.many([("GET", stream.keys.control) for stream in caps])
+            found = await self._store.many([("GET", stream.keys.control) for stream in asked])
             await self._store.many(
                 [
-                    ("SET", stream.keys.control, _capped(stream, data, cap).to_json(), "PX", ttl_ms)
-                    for (stream, cap), data in zip(caps.items(), found, strict=True)
+                    ("SET", stream.keys.control, replace(_parse(stream, data), **fields).to_json(), "PX", ttl_ms)
+                    for (stream, fields), data in zip(asked.items(), found, strict=True)
                 ]
             )
-
-
-def _capped(stream: Stream, data: bytes | ReplyRefused | None, cap: float | None) -> Control:
-    return replace(_parse(stream, data), frames_per_s=cap)
 
 
 def _parse(stream: Stream, data: bytes | ReplyRefused | None) -> Control:

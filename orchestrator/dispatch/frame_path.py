@@ -39,7 +39,14 @@ from narrows.contract.wire.outcome import MASK, SKIPPED
 from narrows.contract.wire.streams import MaskPacking, Policy
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.store import ReplyRefused, Store
-from orchestrator.dispatch.admission import choose_bundle, clock_ahead, clock_behind, packet_bytes, stale_at_s
+from orchestrator.dispatch.admission import (
+    choose_bundle,
+    clock_ahead,
+    clock_behind,
+    makes_masks_if_asked,
+    packet_bytes,
+    stale_at_s,
+)
 from orchestrator.dispatch.audits import Audited, Audits
 from orchestrator.dispatch.batcher import Batcher, Inferred
 from orchestrator.dispatch.control_records import ControlRecords
@@ -185,6 +192,7 @@ class FramePath:
             raise FramePoison(f"taken up {frame.deliveries - 1} times without an end; see the dispatchers' logs")
         bundle = choose_bundle(packet, settings, self._served)
         contents = contents_of(packet, bundle)
+        self._learn(frame, packet, bundle, contents)
         if clock_ahead(packet.head, taken.arrived_ms, settings, self._settings.future_ms):
             self._metrics.clock_future.inc()
             frame.stream.clocks_ahead += 1
@@ -193,6 +201,15 @@ class FramePath:
         else:
             self._metrics.took("uplink", (taken.arrived_ms - packet.head.capture_ms) / 1000)
         return Admitted(packet, bundle, contents)
+
+    def _learn(self, frame: Frame, packet: FramePacket, bundle: Bundle, contents: Contents) -> None:
+        """What a believed packet says of its camera. A mask that was asked for still counts as demand: it may end."""
+        stream = frame.stream
+        stream.makes_masks, stream.outputs = contents.mask is not None, len(bundle.outputs)
+        if packet.head.carries_context:
+            stream.able = makes_masks_if_asked(frame.entry)
+        if stream.makes_masks and stream.asked_for_masks and contents.level is None:
+            self._batchers[bundle.id].demand.offered(0)
 
     async def _decode(self, frame: Frame, admitted: Admitted) -> Decoded | Ending:
         """The symbols or the mask; or the end of a frame that is stale, or ended before so that any ending will do."""

@@ -1,6 +1,7 @@
-"""Asking cameras for fewer frames, through their control records, while more is offered than can be decoded.
+"""Asking cameras for masks of their own, then for fewer frames, while more is offered than can be decoded.
 
-What to ask is decided in :mod:`orchestrator.dispatch.throttle`; here it is measured and written, once a second.
+What to ask is decided in :mod:`orchestrator.dispatch.mask_requests` and :mod:`orchestrator.dispatch.throttle`; here it
+is measured and written, through control records, once a second.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from narrows.contract.errors import RecordError, ServiceError
 from narrows.contract.records.report import DispatcherReport, is_fresh
+from narrows.contract.wire import Sends
 from narrows.contract.wire.keys import ScaleKeys
 from narrows.contract.wire.streams import Policy
 from narrows.runtime.redis.store import Store
 from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.control_records import ControlRecords
+from orchestrator.dispatch.mask_requests import Candidate, MaskRequests
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.stream import Stream
@@ -49,9 +54,10 @@ class RateRequests:
     ) -> None:
         self._store, self._records, self._shards, self._batchers = store, records, shards, batchers
         self._objective, self._metrics, self._monotonic = objective, metrics, monotonic
-        self._throttle = Throttle()
+        self._throttle, self._mask_requests = Throttle(), MaskRequests()
         self._rates: dict[Stream, tuple[Rate, int]] = {}
         self._capped: dict[Stream, float] = {}
+        self._sends: dict[Stream, Sends] = {}
         self._counted = (0, 0)
         self._looked_s = monotonic()
 
@@ -71,11 +77,18 @@ class RateRequests:
             ServiceError: Redis is away.
         """
         now_s = self._monotonic()
-        rates = self._measure(now_s)
-        offered = {stream.id: _offered(stream, rate) for stream, rate in rates.items()}
-        caps = self._throttle.decide(offered, await self._pressure(rates), now_s)
+        active = self._measure(now_s)
+        rates = {stream: rate for stream, rate in active.items() if stream.asked_for_masks or not stream.makes_masks}
+        pressure = await self._pressure(rates)
+        candidates = {stream.id: _candidate(stream, rate) for stream, rate in active.items()}
+        sends = self._mask_requests.decide(candidates, pressure.load_ratio, now_s)
+        offered = {stream.id: _offered(stream, rate) for stream, rate in rates.items() if not stream.makes_masks}
+        caps = self._throttle.decide(offered, _without_masks(pressure, rates), now_s)
         self._show(rates, len(caps))
-        await self._ask({stream: caps[stream.id] for stream in rates if stream.id in caps})
+        await self._ask(
+            {stream: caps[stream.id] for stream in rates if stream.id in caps},
+            {stream: sends[stream.id] for stream in active if stream.id in sends},
+        )
 
     def _measure(self, now_s: float) -> dict[Stream, float]:
         """Frames/s of each stream that sent lately."""
@@ -125,15 +138,32 @@ class RateRequests:
         self._metrics.throttled_streams.set(throttled)
         self._metrics.withheld.set(wanted - sent)
 
-    async def _ask(self, caps: Mapping[Stream, float]) -> None:
+    async def _ask(self, caps: Mapping[Stream, float], sends: Mapping[Stream, Sends]) -> None:
         if not self._capped and caps:
             _log.info("frame_rates_capped", streams=len(caps), least=round(min(caps.values()), 2))
         elif self._capped and not caps:
             _log.info("frame_rates_uncapped")
-        lifted = dict.fromkeys(self._capped.keys() - caps.keys())
-        self._capped = dict(caps)
-        if caps or lifted:
-            await self._records.cap_rates({**lifted, **caps}, _TTL_MS)
+        asked: dict[Stream, dict[str, Any]] = {}
+        for stream in self._capped.keys() | caps.keys():
+            asked.setdefault(stream, {})["frames_per_s"] = caps.get(stream)
+        for stream in self._sends.keys() | sends.keys():
+            asked.setdefault(stream, {})["send"] = sends.get(stream)
+        self._note_sends(sends)
+        self._capped, self._sends = dict(caps), dict(sends)
+        if asked:
+            await self._records.ask(asked, _TTL_MS)
+
+    def _note_sends(self, sends: Mapping[Stream, Sends]) -> None:
+        before, masks = self._mask_streams(self._sends), self._mask_streams(sends)
+        for stream in before | masks:
+            stream.asked_for_masks = stream in masks
+        if len(before) != len(masks):
+            _log.info("masks_asked_for", streams=len(masks), before=len(before))
+        self._metrics.asked_for_masks.set(len(masks))
+
+    @staticmethod
+    def _mask_streams(sends: Mapping[Stream, Sends]) -> set[Stream]:
+        return {stream for stream, each in sends.items() if each is Sends.MASKS}
 
 
 def load_of(demand: Mapping[str, float], readings: Mapping[str, LoadReading | None]) -> tuple[float, float]:
@@ -145,6 +175,17 @@ def load_of(demand: Mapping[str, float], readings: Mapping[str, LoadReading | No
         if math.isfinite(capacity) and capacity > 0:
             load += frames_per_s / capacity
     return load, sum(demand.values()) / load if load > 0 else math.nan
+
+
+def _candidate(stream: Stream, frames_per_s: float) -> Candidate:
+    return Candidate(frames_per_s, stream.able, stream.makes_masks, stream.outputs)
+
+
+def _without_masks(pressure: Pressure, rates: Mapping[Stream, float]) -> Pressure:
+    """The load of those that send features: frames that cameras were asked to make masks of want no decoder now."""
+    total = sum(rates.values())
+    features = sum(rate for stream, rate in rates.items() if not stream.makes_masks)
+    return replace(pressure, load_ratio=pressure.load_ratio * features / total) if total > 0 else pressure
 
 
 def _offered(stream: Stream, frames_per_s: float) -> Offered:

@@ -37,6 +37,9 @@ class Stream:
         forged, trimmed: entries whose id Redis did not give, and entries that were trimmed unread, so far.
         skipped, clocks_ahead: frames that were skipped, and those captured ahead of the server's clock, so far.
         isolations: how often it had to be read apart from its neighbours.
+        makes_masks, outputs: whether its latest frame was its own mask, and what that frame's bundle answers with.
+        able: it makes masks if it is asked; said with each packet that begins a context.
+        asked_for_masks: it is asked to.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
         rests_until_s: it is not read before, monotonic: Redis refused to end its frames.
     """
@@ -59,6 +62,10 @@ class Stream:
     clocks_ahead: int = 0
     isolations: int = 0
     skipped_share: float = 0.0
+    makes_masks: bool = False
+    outputs: int = 1
+    able: bool = False
+    asked_for_masks: bool = False
     rests_until_s: float = -math.inf
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: Frame | None = None

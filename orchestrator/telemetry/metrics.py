@@ -58,6 +58,7 @@ class Metrics:
         self.slo_frames = counter(
             "narrows_slo_frames_total", "Frames by whether their mask came within the objective", ["policy", "within"]
         )
+        self.asked_for_masks = gauge("narrows_streams_asked_for_masks", "Cameras that are asked to make masks")
         self.throttled_streams = gauge("narrows_throttled_streams", "Cameras that are asked for fewer frames")
         self.withheld = gauge("narrows_withheld_frames_per_second", "Frames a second that throttled cameras hold back")
         self.shards_owned = gauge("narrows_shards_owned", "Shards that this dispatcher owns")

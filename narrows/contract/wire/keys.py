@@ -62,6 +62,8 @@ class ScaleKeys:
 
 
 PACKET_FIELD, KIND_FIELD = b"p", b"k"
+ABLE_FIELD, ABLE_TO_MAKE_MASKS = b"c", b"masks"
+"""Beside a packet that begins a context or a chain: what the camera can do if it is asked."""
 GROUP = "narrows"
 DEFAULT_SHARDS = 4
 _STREAM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
