@@ -135,6 +135,14 @@ bench-accuracy: setup ## Masks against labels at each rate level; ARGS="--data D
 bench-robustness: setup-dev ## Masks from bad pictures, ten kinds at five strengths, beside rivals; ARGS="--quick"
 	@$(RUN) -m benchmarks.robustness $(ARGS)
 
+.PHONY: bench-prompt
+bench-prompt: setup-train ## Masks of prompted things: float, int8, floors, GrabCut; size, memory, time; ARGS="--quick"
+	@$(WORKSHOP)/python -m benchmarks.prompt $(ARGS)
+
+.PHONY: train-prompt
+train-prompt: setup-train ## Train the sensor's network once without each fold, resumable; ARGS="--only 0"
+	@$(WORKSHOP)/python -m benchmarks.prompt.folds $(ARGS)
+
 .PHONY: train-drives
 train-drives: setup-train ## Train the recipe once without each drive, resumable; ARGS="--pretrained FILE.pth"
 	@$(WORKSHOP)/python -m benchmarks.accuracy.folds $(ARGS)

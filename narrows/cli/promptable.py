@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from narrows.cli.evaluate import show_progress
 from narrows.cli.group import command_group
+
+if TYPE_CHECKING:
+    from narrows.models.promptable.evaluation.evaluate import GrabCut
 
 promptable = command_group("Outline one thing that is pointed at: train, export, evaluate, segment.")
 
@@ -37,6 +40,10 @@ class Prompting(StrEnum):
 NetworkFile = Annotated[
     Path | None, typer.Option(help="ONNX file of `narrows promptable export`; without one, floors alone.")
 ]
+SamEncoder = Annotated[
+    Path | None,
+    typer.Option(help="ONNX encoder of the SAM family; --network is its decoder then."),
+]
 
 
 @promptable.command()
@@ -46,8 +53,11 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split: train2017, train, trainingset, all ...")],
     prompt: Annotated[Prompting, typer.Option(help="What each thing is pointed at with.")] = Prompting.BOX,
     network: NetworkFile = None,
+    encoder: SamEncoder = None,
     fold: Annotated[int | None, typer.Option(min=0, max=4, help="Judge the pictures of this fold alone.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the result here as JSON.")] = None,
+    *,
+    grabcut: Annotated[bool, typer.Option("--grabcut", help="GrabCut beside it.")] = False,
 ) -> None:
     """Point at every thing of a split once and compare its mask with the label, in the source's pixels.
 
@@ -60,10 +70,17 @@ def evaluate(
     from narrows.models.promptable.evaluation import Split, evaluate_split
     from narrows.models.promptable.prompts import PromptKind
 
+    beside: GrabCut | None = None
+    if grabcut:
+        from narrows.models.promptable.evaluation.grabcut import grab
+
+        beside = grab
     scores, _ = evaluate_split(
         Split(data, Layout(layout.value), split, fold),
         PromptKind(prompt.value),
         network,
+        encoder=encoder,
+        grabcut=beside,
         progress=show_progress,
     )
     typer.echo(scores.to_json())
@@ -77,6 +94,7 @@ def evaluate(
 def segment(
     picture: Annotated[Path, typer.Argument(help="Picture file.")],
     network: Annotated[Path, typer.Option(help="ONNX file of `narrows promptable export`.")],
+    encoder: SamEncoder = None,
     box: Annotated[str | None, typer.Option(help="x,y,width,height in pixels.")] = None,
     point: Annotated[list[str] | None, typer.Option(help="x,y on the thing, or x,y,- beside it; repeat.")] = None,
     out: Annotated[Path, typer.Option(help="Picture to write: the mask over the source.")] = Path("prompted.png"),
@@ -90,14 +108,14 @@ def segment(
     """
     from PIL import Image
 
+    from narrows.models.promptable.evaluation.split import open_segmenter
     from narrows.models.promptable.paint import paint_prompted
     from narrows.runtime.pictures import read_picture
     from narrows.runtime.prompting.parsing import parse_prompt
-    from narrows.runtime.prompting.segmenter import PromptSegmenter
 
     prompt = parse_prompt(box, point or ())
     source = read_picture(picture)
-    found = PromptSegmenter.open(network).segment(source, prompt)
+    found = open_segmenter(network, encoder).segment(source, prompt)
     Image.fromarray(paint_prompted(source, found.mask, prompt)).save(out)
     if mask is not None:
         Image.fromarray(found.mask).convert("L").save(mask)

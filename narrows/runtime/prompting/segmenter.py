@@ -74,12 +74,7 @@ class PromptSegmenter:
         Raises:
             WeightsMismatch: the graph takes or gives something else.
         """
-        options = SessionOptions()
-        options.intra_op_num_threads = 1
-        try:
-            session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except _REFUSED as error:
-            raise WeightsMismatch(f"{path} cannot be opened as a graph: {error}") from None
+        session = open_session(path)
         shapes = {each.name: each.shape for each in (*session.get_inputs(), *session.get_outputs())}
         size = shapes.get(INPUTS, [0])[-1]
         if shapes != {INPUTS: [1, CHANNELS, size, size], LOGITS: [1, 1, size, size]}:
@@ -112,6 +107,20 @@ class PromptSegmenter:
 
     def _look(self, picture: NDArray[np.uint8], prompt: Prompt, window: Window) -> NDArray[np.float32]:
         return self.run(encode_input(picture, prompt, window, self.size))
+
+
+def open_session(path: Path) -> InferenceSession:
+    """A graph on one thread of the CPU.
+
+    Raises:
+        WeightsMismatch: the file is none.
+    """
+    options = SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        return InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except _REFUSED as error:
+        raise WeightsMismatch(f"{path} cannot be opened as a graph: {error}") from None
 
 
 def steadiness(logits: NDArray[np.float32]) -> float:

@@ -11,6 +11,7 @@ from narrows.models.promptable.data.instances import read_all
 from narrows.models.promptable.evaluation.evaluate import GrabCut, evaluate_prompts
 from narrows.models.promptable.evaluation.scores import PromptScores, ThingScore, summarise
 from narrows.models.promptable.prompts import PromptKind
+from narrows.models.promptable.sam import SamPair
 from narrows.runtime.prompting.segmenter import PromptSegmenter
 
 
@@ -29,10 +30,13 @@ def evaluate_split(
     kind: PromptKind,
     network: Path | None,
     *,
+    encoder: Path | None = None,
     grabcut: GrabCut | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[PromptScores, Sequence[ThingScore]]:
     """Judge a network's file on a split; floors alone where there is no network.
+
+    With ``encoder`` the network is the decoder of a SAM pair.
 
     Raises:
         DatasetError: the split is not there, or not in this layout.
@@ -40,7 +44,7 @@ def evaluate_split(
     """
     dataset = open_instances(split.data, split.layout, split.name)
     names = dataset.names if split.fold is None else in_fold(dataset.names, split.fold)
-    segmenter = None if network is None else PromptSegmenter.open(network)
+    segmenter = None if network is None else open_segmenter(network, encoder)
     things = evaluate_prompts(
         read_all(dataset, names),
         kind,
@@ -56,6 +60,15 @@ def evaluate_split(
         prompt=kind.value,
         network=None if network is None else network.name,
         pictures=len(names),
-        unseen_fold=None if segmenter is None else segmenter.unseen_fold,
+        unseen_fold=segmenter.unseen_fold if isinstance(segmenter, PromptSegmenter) else None,
     )
     return scores, things
+
+
+def open_segmenter(network: Path, encoder: Path | None) -> PromptSegmenter | SamPair:
+    """A graph of ``narrows promptable export``, or with an encoder a pair of the SAM family.
+
+    Raises:
+        WeightsMismatch: the files are something else.
+    """
+    return PromptSegmenter.open(network) if encoder is None else SamPair.open(encoder, network)

@@ -1,0 +1,62 @@
+"""The figures of ``benchmarks/results/prompt.json`` in documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.markdown import table
+
+_PROMPTS = {
+    "box": "box",
+    "loose-box": "loose box",
+    "point": "1 point",
+    "points": "3 points",
+    "points-negative": "3 points, 3 beside",
+}
+
+
+def render(result: dict[str, Any]) -> str:
+    """Floors on all things, networks on the folds that have one, then what a network costs."""
+    head = ["prompt", "by", "things", "IoU, source", "95 %", "IoU, crop", "boundary F", "filled", "ellipse", "GrabCut"]
+    parts = [table(head, [_row(row) for row in result["rows"]])]
+    if result["folds_judged"]:
+        judged = ", ".join(
+            f"{fold} ({epochs} epochs)" for fold, epochs in zip(result["folds_judged"], result["epochs"], strict=True)
+        )
+        parts.append(f"Networks of folds {judged}; rows of networks count the things of those folds, floors all.")
+    else:
+        parts.append("No fold has a trained network yet (`make train-prompt`): floors and GrabCut alone.")
+    if result["network"] is not None:
+        parts.append(table(["of the network", ""], _costs(result["network"])))
+    return "\n\n".join(parts)
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    interval = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+    names = ("iou_crop", "boundary_f", "fill_box", "ellipse", "grabcut")
+    return [
+        _PROMPTS[row["prompt"]],
+        row["by"],
+        str(row["instances"]),
+        _share(row["iou"]),
+        interval,
+        *(_share(row[name]) for name in names),
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _costs(network: dict[str, Any]) -> list[list[str]]:
+    return [
+        ["parameters", f"{network['parameters']:,}"],
+        ["multiply-accumulates a pass", f"{network['macs'] / 1e6:.0f} M"],
+        ["int8 ONNX file", f"{network['int8_file_bytes']:,} bytes"],
+        ["weights, biases, multipliers", f"{network['weight_bytes']:,} bytes"],
+        ["activations at their peak", f"{network['peak_bytes']:,} bytes, at {network['peak_step']}"],
+        ["arena of a simple allocator", f"{network['arena_bytes']:,} bytes"],
+        ["operators", ", ".join(f"{count} {name}" for name, count in network["operators"].items())],
+        ["processor time a box, float / int8", f"{network['float_box_ms']} / {network['int8_box_ms']} ms"],
+        ["processor time a point, 4 passes", f"{network['float_point_ms']} / {network['int8_point_ms']} ms"],
+    ]
