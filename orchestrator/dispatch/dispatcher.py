@@ -14,6 +14,7 @@ import structlog
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
+from narrows.contract.wire.keys import ShardKeys
 from narrows.runtime.cancelling import cancel_all
 from narrows.runtime.loop_guard import LoopGuard, is_service_error
 from narrows.runtime.process_name import own_name
@@ -65,7 +66,8 @@ class Dispatcher:
         self.health = DispatcherHealth(shards_due=1)
         self.shards: dict[int, Shard] = {}
         self._store, self._settings = store, settings
-        self._clock = ServerClock(stepped=self._clock_was_set)
+        self._clocks: dict[int, ServerClock] = {}
+        self._clock = self._clock_of(0)
         self.batchers = {
             bundle_id: Batcher(bundle, connect, self.metrics, settings)
             for bundle_id, (bundle, connect) in served.items()
@@ -188,7 +190,9 @@ class Dispatcher:
         return 0
 
     def _take_over(self, lease: Lease) -> None:
-        shard = Shard(lease, self._store, self.name, self._path.live, self._clock, self.metrics, self._settings)
+        shard = Shard(
+            lease, self._store, self.name, self._path.live, self._clock_of(lease.shard), self.metrics, self._settings
+        )
         self.shards[lease.shard] = shard
         self._readers[lease.shard] = self._tasks.create_task(self._guard.keep("reading", partial(self._read, shard)))
         self._gained.set()
@@ -232,7 +236,8 @@ class Dispatcher:
             self._gained.clear()
             begun_s = time.monotonic()
             try:
-                await self._clock.look(self._store)
+                for clock in [self._clock, *{self._clock_of(shard) for shard in self.shards} - {self._clock}]:
+                    await clock.look(self._store)
                 if self._set_back:
                     await self._read_anew()
                 shards = dict(self.shards)
@@ -297,6 +302,11 @@ class Dispatcher:
     def _stood_still(self, length_s: float) -> None:
         detail = f"this process stood still for {length_s:.1f} s: what it waited for is late, and nobody else's fault"
         self._faults.happened(Cause.PROCESS_PAUSED, detail)
+
+    def _clock_of(self, shard: int) -> ServerClock:
+        """The clock that a shard's entries have their ids by: its node's, in a cluster."""
+        key = ShardKeys(shard).lease
+        return self._clocks.setdefault(self._store.order_of(key), ServerClock(stepped=self._clock_was_set, at=key))
 
     def _clock_was_set(self, step_s: float) -> None:
         self._set_back = self._set_back or step_s < 0

@@ -26,10 +26,16 @@ class ServerClock:
     """
 
     def __init__(
-        self, monotonic: Callable[[], float] = time.monotonic, stepped: Callable[[float], None] = _untold
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        stepped: Callable[[float], None] = _untold,
+        at: str | None = None,
     ) -> None:
-        """``stepped`` is told when the server's clock was set ahead, or back (below 0), by how many seconds."""
-        self._monotonic, self._stepped = monotonic, stepped
+        """``stepped`` is told when the server's clock was set ahead, or back (below 0), by how many seconds.
+
+        ``at``: it is the clock of the server that holds this key.
+        """
+        self._monotonic, self._stepped, self._at = monotonic, stepped, at
         self._offset_ms = time.time() * 1000 - monotonic() * 1000
         self._known = False
         self.highest_ms = 0.0
@@ -58,7 +64,7 @@ class ServerClock:
             ServiceError: Redis is away.
         """
         before_s = self._monotonic()
-        server_ms = await store.time_ms()
+        server_ms = await store.time_ms(self._at)
         self.answered(before_s, server_ms, self._monotonic())
 
     def answered(self, asked_s: float, server_ms: float, answered_s: float) -> None:

@@ -12,7 +12,7 @@ from narrows.contract.wire import ShardKeys
 from orchestrator.dispatch import Connected, Dispatcher, Store
 from tests.integration.dispatch.conftest import make_bundle
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, RuleDecoder, until
-from tests.integration.topologies.servers import Nodes, kill
+from tests.integration.topologies.servers import Nodes, info, kill
 
 
 @pytest.fixture
@@ -76,6 +76,19 @@ async def test_frames_of_other_nodes_go_on_while_one_has_no_heir_yet(nodes: Node
         for camera in away:
             await camera.frames(3)
             await until(lambda c=camera: _all_ended(c))  # type: ignore[misc]
+
+
+async def test_each_shard_has_the_clock_of_its_own_node(nodes: Nodes, store: Store) -> None:
+    owning = {nodes.master_of(ShardKeys(shard).lease).port for shard in range(SHARDS)}
+    for each in nodes.masters():
+        nodes.say(each, "CONFIG", "RESETSTAT")
+    async with dispatching(store):
+        await until(lambda: _all_were_asked_the_time(nodes, owning))
+
+
+async def _all_were_asked_the_time(nodes: Nodes, ports: set[int]) -> bool:
+    asked = [each for each in nodes.masters() if "cmdstat_time" in info(each, "commandstats")]
+    return {each.port for each in asked} == ports
 
 
 async def _said(dispatcher: Dispatcher, shards: list[int]) -> bool:
