@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ctypes import c_int64, c_uint32, c_uint64, c_void_p
+import threading
+from ctypes import c_int64, c_uint32, c_uint64, c_void_p, string_at
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,25 @@ _ROOM_BYTES = 512
 
 class LabelBeyondClasses(ValueError):
     """A label map has a label that is none of its classes."""
+
+
+class _Scratch(threading.local):
+    """What the kernel works in, kept by each thread: made anew for each mask, its pages would be faulted in anew."""
+
+    def __init__(self) -> None:
+        self._pixels = 0
+
+    def of(self, pixels: int) -> tuple[int, int, int]:
+        """Where tokens go, where the packed bytes go, and how many of these fit."""
+        if pixels > self._pixels:
+            self._tokens = np.empty(pixels, np.uint16)
+            self._out = np.empty(2 * pixels + _ROOM_BYTES, np.uint8)
+            self._places = self._tokens.ctypes.data, self._out.ctypes.data, self._out.size
+            self._pixels = pixels
+        return self._places
+
+
+_scratch = _Scratch()
 
 
 @cache
@@ -42,11 +62,9 @@ def pack_and_count(labels: NDArray[np.uint8], classes: int) -> tuple[bytes, NDAr
     height, width = labels.shape
     if labels.dtype != np.uint8 or not labels.flags.c_contiguous or not 1 <= classes <= 256 or not labels.size:
         raise ValueError(f"a label map of {labels.dtype} {labels.shape} and {classes} classes cannot be packed")
-    areas, tokens = np.empty(classes, np.uint32), np.empty(labels.size, np.uint16)
-    out = np.empty(2 * labels.size + _ROOM_BYTES, np.uint8)
-    size = _pack()(
-        labels.ctypes.data, height, width, classes, areas.ctypes.data, tokens.ctypes.data, out.ctypes.data, out.size
-    )
+    areas = np.empty(classes, np.uint32)
+    tokens, out, room = _scratch.of(labels.size)
+    size = _pack()(labels.ctypes.data, height, width, classes, areas.ctypes.data, tokens, out, room)
     if size == _NO_CLASS:
         raise LabelBeyondClasses(f"a label map has a label beyond its {classes} classes")
-    return out[:size].tobytes(), areas
+    return string_at(out, size), areas
