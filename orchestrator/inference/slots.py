@@ -126,21 +126,28 @@ class SharedSlot:
     async def _run(self, n: int) -> Batch:
         if not self._registered:
             await self.register()
-        shape, name = self._shape, self._region.name
-        symbols, levels = _inputs(n, shape)
-        symbols.set_shared_memory(name, shape.symbols_bytes(n), 0)
-        levels.set_shared_memory(name, shape.levels_bytes(n), shape.levels_at)
-        outputs = [InferRequestedOutput(output.name) for output in shape.outputs]
-        for requested, output, at in zip(outputs, shape.outputs, shape.outputs_at, strict=True):
-            requested.set_shared_memory(name, output.size_bytes(n), at)
-        result = await self._model.infer([symbols, levels], outputs)
-        _check_form(result, shape, n)
-        return _checked(tuple(values[:n] for values in self._outputs), shape)
+        result = await self._model.infer(*self._request(n))
+        _check_form(result, self._shape, n)
+        return _checked(tuple(values[:n] for values in self._outputs), self._shape)
+
+    def _request(self, n: int) -> tuple[list[InferInput], list[InferRequestedOutput]]:
+        """What names the region's parts in a batch of ``n``: the same each time, as long as the region is."""
+        if n not in self._requests:
+            shape, name = self._shape, self._region.name
+            symbols, levels = _inputs(n, shape)
+            symbols.set_shared_memory(name, shape.symbols_bytes(n), 0)
+            levels.set_shared_memory(name, shape.levels_bytes(n), shape.levels_at)
+            outputs = [InferRequestedOutput(output.name) for output in shape.outputs]
+            for requested, output, at in zip(outputs, shape.outputs, shape.outputs_at, strict=True):
+                requested.set_shared_memory(name, output.size_bytes(n), at)
+            self._requests[n] = [symbols, levels], outputs
+        return self._requests[n]
 
     def _map(self) -> None:
         shape = self._shape
         self._region = SharedRegion(shape.size_bytes)
         self._registered = False
+        self._requests: dict[int, tuple[list[InferInput], list[InferRequestedOutput]]] = {}
         full = shape.max_batch
         part = self._region.bytes_at
         self.symbols = part(0, shape.symbols_bytes(full)).view(np.int8).reshape(full, *shape.latent)
