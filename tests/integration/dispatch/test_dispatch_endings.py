@@ -50,8 +50,10 @@ async def finishing(store: Store) -> AsyncIterator[Finisher]:
             await running
 
 
-def a_stream(name: str) -> Stream:
-    return Stream(StreamKeys(name, 0), Lease(0, "1", float("inf")), ReferenceCache(8), StreamSettings())
+def a_stream(name: str, lease: Lease | None = None) -> Stream:
+    """Of its own lease, or of one that it shares with others of its shard: their frames end in one call."""
+    lease = lease or Lease(0, "1", float("inf"))
+    return Stream(StreamKeys(name, 0), lease, ReferenceCache(8), StreamSettings())
 
 
 async def taken_in(store: Store, stream: Stream) -> Frame:
@@ -106,7 +108,8 @@ async def test_a_batch_of_nothing_else_is_refused_frame_by_frame(limited: Store)
 async def test_a_frame_whose_ledger_counts_nothing_is_left_pending_and_those_beside_it_in_its_call_end(
     store: Store,
 ) -> None:
-    amiss, well = a_stream("amiss"), a_stream("well")
+    lease = Lease(0, "1", float("inf"))
+    amiss, well = a_stream("amiss", lease), a_stream("well", lease)
     await store.call("HSET", amiss.keys.ledger, "mask", "junk")
     async with finishing(store) as finisher:
         taken = [
@@ -122,7 +125,8 @@ async def test_a_frame_whose_ledger_counts_nothing_is_left_pending_and_those_bes
 
 
 async def test_a_stream_whose_key_is_of_another_type_holds_up_nobody_and_order_is_kept(store: Store) -> None:
-    amiss, well = a_stream("amiss"), a_stream("well")
+    lease = Lease(0, "1", float("inf"))
+    amiss, well = a_stream("amiss", lease), a_stream("well", lease)
     await store.call("SET", amiss.keys.outcomes, "1")
     async with finishing(store) as finisher:
         streams = [well, amiss, well, well, amiss, well]
