@@ -29,6 +29,8 @@ def claims_of(methods: Methods, uncompressed_miou: float) -> dict[str, Any]:
     return {
         "cloud_parameter_ratio": joint["parameters"] / deeplab["parameters"],
         "cloud_mac_ratio": joint["macs"] / deeplab["macs"],
+        "cloud_cpu_ratio": joint["cpu_ms"] / deeplab["cpu_ms"],
+        "streams_per_core": _cloud_ms(methods["jpeg"]) / _cloud_ms(methods["joint"]),
         "worst_miou_margin": min(against, default=None),
         "mean_miou_margin": _mean(against),
         "equal_cost_margin": _mean(equal),
@@ -68,6 +70,11 @@ def savings_of(methods: Methods, ours: str) -> dict[str, Any]:
     mine = curve_of(methods[ours])
     found = {name: bd_rate(mine, curve_of(method)) for name, method in methods.items() if name != ours}
     return {name: None if saving is None else vars(saving) for name, saving in found.items()}
+
+
+def _cloud_ms(method: Mapping[str, Any]) -> float:
+    """Processor time of one frame in the cloud, decoding what arrives included."""
+    return float(method["cloud"]["cpu_ms"] + (method["cloud"]["codec_cpu_ms"] or 0))
 
 
 def _margins(methods: Methods, ours: str, theirs: str) -> list[float]:

@@ -10,6 +10,8 @@ from benchmarks.markdown import Row, ms, table
 CLAIMS = {
     "cloud_parameter_ratio": ("{:.1%}", "at most 10 %"),
     "cloud_mac_ratio": ("{:.1%}", "at most 10 %"),
+    "cloud_cpu_ratio": ("{:.1%}", "at most 16 %"),
+    "streams_per_core": ("{:.1f}x picture and full network", "at least 14x"),
     "worst_miou_margin": ("{:+.2f} points", "at least −0.5"),
     "mean_miou_margin": ("{:+.2f} points", "at least 0"),
     "equal_cost_margin": ("{:+.2f} points", "above 0"),

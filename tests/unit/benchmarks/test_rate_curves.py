@@ -44,9 +44,9 @@ def test_margins_are_points_at_common_rates() -> None:
     assert common_rates((OURS, (Point(0.5, 0.7), Point(0.6, 0.8))), 5) == []
 
 
-def _method(points: list[Point], parameters: int = 10) -> dict[str, object]:
+def _method(points: list[Point], parameters: int = 10, codec_ms: float | None = 1) -> dict[str, object]:
     return {
-        "cloud": {"parameters": parameters, "macs": parameters},
+        "cloud": {"parameters": parameters, "macs": parameters, "cpu_ms": parameters / 2, "codec_cpu_ms": codec_ms},
         "points": [{"bits_per_pixel": p.bits_per_pixel, "miou": p.miou} for p in points],
     }
 
@@ -58,11 +58,13 @@ def test_the_claims_compare_bits_only_where_both_curves_are() -> None:
         "separate_deeplabv3": _method([Point(p.bits_per_pixel, p.miou - 0.01) for p in OURS], 200),
         "separate_lraspp": _method([Point(p.bits_per_pixel, p.miou - 0.03) for p in OURS]),
         "avif": _method(list(THEIRS)),
-        "jpeg": _method([Point(0.3, 0.65), Point(0.4, 0.7)]),
+        "jpeg": _method([Point(0.3, 0.65), Point(0.4, 0.7)], 100, 4),
         "mask_at_edge": _method([Point(0.03, 0.62), Point(0.06, 0.66)]),
     }
     claims = claims_of(methods, uncompressed_miou=0.66)
     assert claims["cloud_parameter_ratio"] == pytest.approx(0.05)
+    assert claims["cloud_cpu_ratio"] == pytest.approx(0.05)
+    assert claims["streams_per_core"] == pytest.approx(54 / 6)
     assert claims["worst_miou_margin"] == pytest.approx(1)
     assert claims["equal_cost_margin"] == pytest.approx(3)
     assert claims["best_miou"] == pytest.approx(0.66)

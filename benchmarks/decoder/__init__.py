@@ -1,0 +1,1 @@
+"""The joint decoder on a processor, before and after its graph is rewritten, beside what it replaces."""
