@@ -133,13 +133,8 @@ def test_folds_part_the_pictures_evenly_and_never_share_one() -> None:
 
 
 def test_folds_are_the_same_on_every_machine() -> None:
-    assert fold_of(["000000000009", "000000000025", "000000000030", "000000000034", "000000000036"]) == {
-        "000000000030": 0,
-        "000000000034": 1,
-        "000000000009": 2,
-        "000000000036": 3,
-        "000000000025": 4,
-    }
+    dealt = fold_of([f"{number:012}" for number in (9, 25, 30, 34, 36, 42, 49)])
+    assert {int(name): fold for name, fold in dealt.items()} == {30: 0, 34: 1, 9: 2, 49: 3, 36: 4, 25: 0, 42: 1}
 
 
 def test_there_are_five_folds() -> None:
