@@ -50,8 +50,8 @@ local function finish(k, a)
     return {'duplicate', 0}
   end
   if outside and remove() == 0 then return {'again', 0} end
-  redis.call('XADD', outcomes, 'MAXLEN', '~', ARGV[3], '*', 'k', kind, 'p', body,
-    unpack(ARGV, a + ARGS_EACH + 1, a + ARGS_EACH + more))
+  local further = {unpack(ARGV, a + ARGS_EACH + 1, a + ARGS_EACH + more)}
+  redis.call('XADD', outcomes, 'MAXLEN', '~', ARGV[3], '*', 'k', kind, 'p', body, unpack(further))
   redis.call('PEXPIRE', outcomes, ARGV[4])
   redis.call('HINCRBY', ledger, ended, 1)
   if reason ~= '' then redis.call('HINCRBY', ledger, counted, 1) end
