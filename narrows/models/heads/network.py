@@ -23,6 +23,7 @@ from torch.nn import functional
 from narrows.models.heads.trunk import TrunkTensor
 
 WIDTH = 64
+FINEST_STRIDE = 4
 
 
 class PointHead(nn.Module):
@@ -48,7 +49,7 @@ class HeadGraph(nn.Module):
 
     def __init__(self, head: PointHead, tensors: Sequence[TrunkTensor], size: tuple[int, int]) -> None:
         super().__init__()
-        self.size, self.grid = size, (tensors[-1].height, tensors[-1].width)
+        self.size, self.grid = size, cut_grid(size)
         self.full = grid_of(tensors)
         weight = head.read.weight.detach() / head.get_buffer("deviation")
         bias = head.read.bias.detach() - weight @ head.get_buffer("mean")
@@ -66,12 +67,17 @@ class HeadGraph(nn.Module):
     def forward(self, *tensors: Tensor) -> Tensor:
         """See the class."""
         narrow = [read(tensor) for read, tensor in zip(self.read, tensors, strict=True)]
-        risen = narrow[-1]
+        risen = narrow[-1][:, :, : self.grid[0], : self.grid[1]]
         for each in narrow[:-1]:
             risen = risen + rise(each, self.full, self.grid)
         logits = self.classify(functional.relu(risen))
         whole = functional.interpolate(logits, size=self.size, mode="bilinear", align_corners=False)
         return whole.argmax(dim=1).to(torch.uint8)
+
+
+def cut_grid(size: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of the finest grid where it covers a picture of ``size`` and no more."""
+    return -(-size[0] // FINEST_STRIDE), -(-size[1] // FINEST_STRIDE)
 
 
 def rise(x: Tensor, full: tuple[int, int], grid: tuple[int, int]) -> Tensor:

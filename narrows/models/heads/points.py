@@ -26,7 +26,7 @@ from narrows.contract.codec import quantise
 from narrows.models.dataset import FolderDataset, LabelledPicture
 from narrows.models.export.graphs import PICTURE
 from narrows.models.export.int8_decoder import decoder_feed
-from narrows.models.heads.network import grid_of, rise
+from narrows.models.heads.network import cut_grid, grid_of, rise
 from narrows.models.heads.trunk import Trunk
 from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions
 
@@ -85,9 +85,10 @@ def cached_points(bundle: Bundle, data: FolderDataset, run: Path, each: int, see
     trunk, chance, begun_s = Trunk(bundle.decoder_path), random.Random(seed), time.monotonic()
     features, labels = [], []
     for index, (view, plane, level) in enumerate(zip(views_of(data), symbols, levels, strict=True)):
-        seen = labels_on(view.labels, trunk.grid)
+        grid = cut_grid(view.labels.shape)
+        seen = labels_on(view.labels, grid)
         rows, columns = draw(seen, len(data.classes.names), each, chance)
-        features.append(trunk_on_grid(trunk, plane, level)[:, rows, columns].T.astype(np.float16))
+        features.append(trunk_on_grid(trunk, plane, level, grid)[:, rows, columns].T.astype(np.float16))
         labels.append(seen[rows, columns])
         _progress(say, "reading the trunk", index + 1, len(levels), begun_s)
     points = Points(np.concatenate(features), np.concatenate(labels))
@@ -116,11 +117,12 @@ def draw(
 
 
 @torch.no_grad()
-def trunk_on_grid(trunk: Trunk, symbols: NDArray[np.int8], level: int) -> NDArray[np.float32]:
+def trunk_on_grid(trunk: Trunk, symbols: NDArray[np.int8], level: int, grid: tuple[int, int]) -> NDArray[np.float32]:
     """All that a head reads of a frame, on the finest grid: ``(channels, height, width)``."""
     tensors = [torch.from_numpy(tensor)[None] for tensor in trunk(decoder_feed(symbols, level))]
     full = grid_of(trunk.tensors)
-    risen = torch.cat([*(rise(tensor, full, trunk.grid) for tensor in tensors[:-1]), tensors[-1]], dim=1)
+    finest = tensors[-1][:, :, : grid[0], : grid[1]]
+    risen = torch.cat([*(rise(tensor, full, grid) for tensor in tensors[:-1]), finest], dim=1)
     return risen[0].numpy()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import shape_inference
 
 from narrows.contract.errors import HeadGraphRefused
 from narrows.models.export.calibration import Feed
@@ -41,7 +42,7 @@ def trunk_tensors(decoder: Path) -> tuple[TrunkTensor, ...]:
     Raises:
         HeadGraphRefused: it has no such stages.
     """
-    graph = onnx.load(decoder).graph
+    graph = shape_inference.infer_shapes(onnx.load(decoder), data_prop=True).graph
     shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.value_info}
     found = []
     for stage in STAGES:
@@ -68,11 +69,6 @@ class Trunk:
         options = SessionOptions()
         options.intra_op_num_threads = 1
         self._session = InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Height and width of the finest tensor."""
-        return self.tensors[-1].height, self.tensors[-1].width
 
     def __call__(self, feed: Feed) -> list[NDArray[np.float32]]:
         """One frame's tensors, each ``(channels, height, width)``."""
