@@ -151,6 +151,10 @@ train-drives: setup-train ## Train the recipe once without each drive, resumable
 train-rate-table: setup-train ## Train what bench-rate compares, resumable; ARGS="--checkpoint runs/camvid/checkpoint.pt"
 	@$(WORKSHOP)/python -m benchmarks.rate.train $(ARGS)
 
+.PHONY: bench-outputs
+bench-outputs: setup-train ## Bits and cloud MACs for 1 to 8 outputs, features beside masks; ARGS="--data DIR --teacher DIR"
+	@$(WORKSHOP)/python -m benchmarks.outputs $(ARGS)
+
 .PHONY: bench-rate
 bench-rate: setup-train ## Rate, accuracy and cost of joint decoding beside what it replaces; ARGS="--quick"
 	@$(WORKSHOP)/python -m benchmarks.rate $(ARGS)
