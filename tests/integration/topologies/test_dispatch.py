@@ -12,7 +12,7 @@ from narrows.contract.wire import ShardKeys
 from orchestrator.dispatch import Connected, Dispatcher, Store
 from tests.integration.dispatch.conftest import make_bundle
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, RuleDecoder, until
-from tests.integration.topologies.servers import Nodes, info, kill
+from tests.integration.topologies.servers import Nodes, kill
 
 
 @pytest.fixture
@@ -25,9 +25,11 @@ async def store(nodes: Nodes) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def dispatching(store: Store) -> AsyncIterator[Dispatcher]:
+async def dispatching(store: Store, decoder: RuleDecoder | None = None) -> AsyncIterator[Dispatcher]:
+    used = decoder or RuleDecoder()
+
     async def connect() -> Connected:
-        return Connected(RuleDecoder())
+        return Connected(used)
 
     bundle, stop = make_bundle(), asyncio.Event()
     dispatcher = await Dispatcher.create(store, {bundle.id: (bundle, connect)}, QUICK, shards=SHARDS)
@@ -49,8 +51,8 @@ def cameras(store: Store) -> Iterator[Camera]:
 
 
 async def test_frames_of_other_nodes_go_on_while_one_has_no_heir_yet(nodes: Nodes, store: Store) -> None:
-    fleet = list(cameras(store))
-    async with dispatching(store) as dispatcher:
+    fleet, decoder = list(cameras(store)), RuleDecoder()
+    async with dispatching(store, decoder) as dispatcher:
         for camera in fleet:
             await camera.frames(2)
         for camera in fleet:
@@ -63,8 +65,12 @@ async def test_frames_of_other_nodes_go_on_while_one_has_no_heir_yet(nodes: Node
             nodes.say(each, "CONFIG", "SET", "cluster-replica-no-failover", "yes")
         away = [each for each in fleet if nodes.master_of(each.keys.features) is victim]
         others = [each for each in fleet if each not in away]
-        await asyncio.gather(*(camera.frames(1) for camera in away))  # on their way as the node dies
+        decoder.gate.clear()
+        for camera in away:
+            await camera.frames(1)
+        await until(lambda: _holds(dispatcher, [camera.keys.shard for camera in away]))
         kill(victim)
+        decoder.gate.set()  # their endings wait for a node that is away
         for camera in others:
             await camera.frames(20)
             await camera.ended(mask=22)
@@ -79,21 +85,25 @@ async def test_frames_of_other_nodes_go_on_while_one_has_no_heir_yet(nodes: Node
 
 
 async def test_each_shard_has_the_clock_of_its_own_node(nodes: Nodes, store: Store) -> None:
-    owning = {nodes.master_of(ShardKeys(shard).lease).port for shard in range(SHARDS)}
-    for each in nodes.masters():
-        nodes.say(each, "CONFIG", "RESETSTAT")
-    async with dispatching(store):
-        await until(lambda: _all_were_asked_the_time(nodes, owning))
+    async with dispatching(store) as dispatcher:
+        await until(lambda: _clocks_are_known(dispatcher))
+        for number, shard in dispatcher.shards.items():
+            at = shard._clock._at
+            assert at is not None
+            assert nodes.master_of(at).port == nodes.master_of(ShardKeys(number).lease).port
 
 
-async def _all_were_asked_the_time(nodes: Nodes, ports: set[int]) -> bool:
-    asked = [each for each in nodes.masters() if "cmdstat_time" in info(each, "commandstats")]
-    return {each.port for each in asked} == ports
+async def _clocks_are_known(dispatcher: Dispatcher) -> bool:
+    return len(dispatcher.shards) == SHARDS and all(shard._clock._known for shard in dispatcher.shards.values())
 
 
 async def _said(dispatcher: Dispatcher, shards: list[int]) -> bool:
     said = f"Redis does not answer for shards {', '.join(map(str, sorted(shards)))}"
     return said in dispatcher.health.reasons_not_ready()
+
+
+async def _holds(dispatcher: Dispatcher, shards: list[int]) -> bool:
+    return all(dispatcher.shards[shard].held == 1 for shard in shards)
 
 
 async def _ready(dispatcher: Dispatcher) -> bool:
