@@ -45,7 +45,7 @@ def measured(subject: Subject, data: Path, share: float) -> dict[str, Any]:
     shape = bench.network.input.shape
     side = max(shape[2:]) if shape[1] == 3 else 0  # labelled pictures keep their size
     codecs = {f"{kind} {q}": codec(kind, q, side) for kind in ("JPEG", "WebP") for q in _QUALITIES}
-    return found | {"picture_codec": picture_codecs(bench, codecs)}
+    return found | {"share_of_pictures": share, "picture_codec": picture_codecs(bench, codecs)}
 
 
 def store(found: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ def render(result: dict[str, Any]) -> str:
 
 
 def _row(network: dict[str, Any]) -> list[str]:
-    title = f"{network['name']}: {network['measure']}"
+    title = f"{network['name']}: {network['measure']}, on {network['share_of_pictures']:.0%} of the pictures"
     found, best, codec = network["at_one_point"], network["best"], network["picture_codec"]
     if found is None:
         return [title, *["none holds"] * 7, "–", _codec(codec)]
