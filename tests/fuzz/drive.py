@@ -11,7 +11,8 @@ import time
 
 import atheris
 
-with atheris.instrument_imports(include=["narrows.contract.wire", "narrows.contract.seal"]):
+_OURS = ["narrows.contract.wire", "narrows.contract.seal", "narrows.contract.outputs", "narrows.contract.codec"]
+with atheris.instrument_imports(include=_OURS):
     from tests.fuzz.targets import TARGETS
 
 SLOW_S = 0.1

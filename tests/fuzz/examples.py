@@ -12,7 +12,9 @@ import numpy as np
 from narrows.contract.bundle.heads import Head, Heads
 from narrows.contract.bundle.int8_decoder import Int8Decoder
 from narrows.contract.bundle.manifest import FileEntry, InputSpec, Manifest, RateLevel
+from narrows.contract.codec import count_label_tables, general_label_tables
 from narrows.contract.outputs import Output
+from narrows.contract.outputs.labels.small import pack_small
 from narrows.contract.records.frame_journal import JournalLine
 from narrows.contract.records.readiness import Readiness
 from narrows.contract.records.report import BundleReport, DispatcherReport, ServerReport, StreamRates
@@ -42,7 +44,7 @@ from narrows.contract.wire.frame_packet import (
     SectionLayout,
     Tensor,
 )
-from narrows.contract.wire.mask import class_areas
+from narrows.contract.wire.mask import SMALL, class_areas, seal_mask
 from narrows.contract.wire.outcome import outcome_to_json
 from narrows.contract.wire.scale_order import ScaleOrder
 from orchestrator.discovery.record import ServerRecord
@@ -167,7 +169,14 @@ def masks() -> tuple[bytes, ...]:
     packed = found.to_bytes()
     raw = bytearray(packed[: 60 + 20] + labels.tobytes() + bytes(4))
     raw[1] = 0
-    return packed, with_mask_crc(bytes(raw))
+    small = seal_mask(found, pack_small(labels, 5, general_label_tables()), SMALL)
+    return packed, with_mask_crc(bytes(raw)), small
+
+
+def label_tables() -> tuple[bytes, ...]:
+    """Tables of few leaves: those of real masks are larger than an input."""
+    labels = (np.arange(24 * 20).reshape(24, 20) // 37 % 5).astype(np.uint8)
+    return count_label_tables([[labels]], 5).to_bytes(), count_label_tables([[labels], [labels.T]], 5).to_bytes()
 
 
 def records() -> tuple[bytes, ...]:

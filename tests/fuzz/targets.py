@@ -18,11 +18,13 @@ import numpy as np
 from narrows.contract.bundle.heads import Head, Heads
 from narrows.contract.bundle.int8_decoder import Int8Decoder
 from narrows.contract.bundle.manifest import Manifest
+from narrows.contract.codec import LabelTables, decode_labels, encode_labels
 from narrows.contract.errors import (
     BundleError,
     ContextLost,
     FrameRefused,
     PacketError,
+    PayloadUndecodable,
     RecordError,
     SealRefused,
     SecretError,
@@ -65,8 +67,11 @@ from tests.fuzz.examples import (
     records,
     with_mask_crc,
 )
+from tests.fuzz.examples import label_tables as label_table_examples
 
 _HEADER = 48
+_MOST_PIXELS = 1 << 18
+_PAYLOAD = bytes.fromhex("39156a04d2f8e7063c7bbb5069f7ea70723382a94b3793edd6d0")
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,25 @@ def mask(data: bytes) -> None:
     except RecordError:
         return
     assert found.labels.max() < len(found.areas)
+    if found.labels.size > _MOST_PIXELS:  # a small mask of one label is a few dozen bytes whatever its size
+        return
     assert np.array_equal(MaskPacket.parse(found.to_bytes()).labels, found.labels)
+
+
+def label_tables(data: bytes) -> None:
+    """Tables have one form, and whatever they are, a payload that is read with them ends as labels or by name."""
+    try:
+        found = LabelTables.parse(data)
+    except BundleError:
+        return
+    assert found.to_bytes() == data
+    for payload in (_PAYLOAD, data[-40:]):
+        try:
+            labels = decode_labels(payload, (9, 12), 7, found)
+        except PayloadUndecodable:
+            continue
+        assert labels.max() < 7
+        assert np.array_equal(decode_labels(encode_labels(labels, 7, found), (9, 12), 7, found), labels)
 
 
 def record(data: bytes) -> None:
@@ -249,6 +272,7 @@ TARGETS = {
         Target("sealed_frame", sealed_frame, tuple(seal_frame(packet, KEY) for packet in SEALED_FRAMES)),
         Target("context", context, tuple(found.encoded for found in CONTEXTS.values())),
         Target("mask", mask, masks(), with_mask_crc),
+        Target("label_tables", label_tables, label_table_examples()),
         Target("record", record, records()),
         Target("json", json_text, (b'[{"a":[1,-2.5e3,true,null]},"x",18446744073709551615]', b'{"a":{"b":[[]]}}')),
         Target("coco", coco, (COCO,)),
