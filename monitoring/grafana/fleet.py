@@ -40,7 +40,7 @@ def fleet() -> Dashboard:
         )
         .with_panel(load_chart(Place(0, 0, 14, 16)))
     )
-    return _dispatchers(_stores(_frames(_figures(made))))
+    return _camera_masks(_dispatchers(_stores(_frames(_figures(made)))))
 
 
 def _figures(made: Dashboard) -> Dashboard:
@@ -288,5 +288,31 @@ def _dispatchers(made: Dashboard) -> Dashboard:
                 unit="count:faults",
                 about="Met within 5 minutes; docs/faults.md says what each means.",
             )
+        )
+    )
+
+
+def _camera_masks(made: Dashboard) -> Dashboard:
+    pixels = 'narrows_audited_pixels_total{group=~"$group"'
+    return made.with_panel(
+        series(
+            "Who makes the masks",
+            Place(0, 48, 12, 8),
+            [Query('sum by (made_by) (rate(narrows_masks_total{group=~"$group"}[1m]))', "{{made_by}}")],
+            unit=FRAMES_PER_S,
+            about="Cameras that make masks themselves ask nothing of the decoders.",
+        )
+    ).with_panel(
+        series(
+            "Audited masks that differ",
+            Place(12, 48, 12, 8),
+            [
+                Query(
+                    f'sum by (group) (rate({pixels},agrees="no"}}[15m])) / sum by (group) (rate({pixels}}}[15m]))',
+                    "{{group}}",
+                )
+            ],
+            unit="percentunit",
+            about="Share of the pixels of cameras' own masks on which the cloud's, made of the same latents, differ.",
         )
     )

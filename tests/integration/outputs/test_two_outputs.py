@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,18 @@ import pytest
 import redis
 from numpy.typing import NDArray
 
+import narrows
 from narrows.client.subscription import parse_entry
 from narrows.contract.bundle import Bundle, Heads
-from narrows.contract.codec import encode_symbols, symbol_digest
+from narrows.contract.bundle.manifest import CAMERA_DECODER, FileEntry
+from narrows.contract.codec import encode_labels, encode_symbols, general_label_tables, label_digest, symbol_digest
 from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.contract.outputs import Output
-from narrows.contract.wire import FeaturePacket, MaskPacket, StreamKeys
+from narrows.contract.wire import FeaturePacket, MaskPacket, ShardKeys, StreamKeys
+from narrows.contract.wire.frame_packet import FrameHead, FramePacket, LabelMap, Section, SectionLayout
+from narrows.contract.wire.frame_packet.feature import Origin, as_frame, beginning_with
+from narrows.contract.wire.keys import LABEL_TABLES_KEY
+from narrows.contract.wire.mask import label_tables_of
 from narrows.runtime.triton_config import fill_repository, model_name
 from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
 from orchestrator.inference import TritonDecoder
@@ -170,8 +176,77 @@ async def test_the_dispatcher_publishes_both_outputs_of_a_frame_in_one_entry(
     assert [each.version for each in mask.further] == [two.decoder_sha256[:16]]
 
 
+def packet_of(bundle: Bundle, symbols: NDArray[np.int8], sequence: int) -> FeaturePacket:
+    return FeaturePacket(
+        bundle_id=bundle.id,
+        epoch=1,
+        sequence=sequence,
+        capture_ms=0,
+        level=0,
+        shape=bundle.manifest.latent,
+        own_digest=symbol_digest(symbols),
+        payload=encode_symbols(symbols, bundle.tables, 0),
+    )
+
+
+def masked(packet: FeaturePacket, labels: NDArray[np.uint8], *, audited: bool) -> FramePacket:
+    """The camera's mask instead of a frame's latent, or behind it."""
+    context = beginning_with(packet, Origin())
+    height, width = labels.shape
+    layout = SectionLayout(LabelMap(height, width, 11))
+    section = Section(label_digest(labels) & 0xFFFFFF, encode_labels(labels, 11, general_label_tables()))
+    latent = as_frame(packet, context).sections if audited else ()
+    context = replace(context, sections=(*(context.sections if audited else ()), layout))
+    return FramePacket(FrameHead(context, packet.sequence, packet.capture_ms), (*latent, section))
+
+
+async def test_features_a_mask_an_audited_frame_and_features_reach_a_subscriber_in_order_and_small(
+    triton: LocalTriton, server: LocalRedis, client: redis.Redis, two: Bundle
+) -> None:
+    files = two.manifest.files | {CAMERA_DECODER: FileEntry("0" * 64, 1)}
+    bundle = replace(two, manifest=replace(two.manifest, files=files), label_tables=None)
+    frames = [symbols_of(bundle, seed) for seed in range(4)]
+    labels = [by_rule(bundle, symbols)[0] for symbols in frames]
+    other = np.where(np.arange(labels[2].size).reshape(labels[2].shape) < 1000, (labels[2] + 1) % 11, labels[2])
+    features = [packet_of(bundle, symbols, sequence) for sequence, symbols in enumerate(frames)]
+    own = [labels[1], other.astype(np.uint8)]
+    keys = StreamKeys.of("cam-2", SHARDS)
+    client.hset(ShardKeys(keys.shard).streams, "cam-2", '{"policy":"complete","masks":"small","stale_ms":60000}')
+    client.hset(LABEL_TABLES_KEY, "0" * 16, b"of another release")
+    async with dispatching(server, triton, bundle) as dispatcher:
+        await until(lambda: client.hlen(LABEL_TABLES_KEY) == 2)
+        for packet in (
+            features[0],
+            masked(features[1], own[0], audited=False),
+            masked(features[2], own[1], audited=True),
+            features[3],
+        ):
+            client.xadd(keys.features, {"p": packet.to_bytes()})
+        with narrows.subscribe("cam-2", redis_url=server.url, from_id="0", timeout_s=30) as found:
+            masks: list[Any] = [await asyncio.to_thread(next, found) for _ in range(4)]
+        await until(lambda: sample(dispatcher, "narrows_audits_total", outcome="compared") == 1)
+        assert sample(dispatcher, "narrows_audited_pixels_total", agrees="no") == 1000
+        assert sample(dispatcher, "narrows_audited_pixels_total", agrees="yes") == labels[2].size - 1000
+    for mask, wanted in zip(masks, [labels[0], *own, labels[3]], strict=True):
+        np.testing.assert_array_equal(mask.labels, wanted)
+    assert [mask.identity.sequence for mask in masks] == [0, 1, 2, 3]
+    assert [mask.timings.infer_us > 0 for mask in masks] == [True, False, False, True]
+    kept: Any = client.xrange(keys.outcomes)
+    assert {label_tables_of(fields[b"p"]) for _, fields in kept} == {general_label_tables().id}
+
+
+def sample(dispatcher: Dispatcher, name: str, **labels: str) -> float | None:
+    return dispatcher.metrics.registry.get_sample_value(name, {"group": "default"} | labels)
+
+
+async def until(there: Callable[[], Any]) -> None:
+    async with asyncio.timeout(30):
+        while not there():  # noqa: ASYNC110 - a counter of the dispatcher, or a key of Redis, has no event
+            await asyncio.sleep(0.02)
+
+
 @asynccontextmanager
-async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: Bundle) -> AsyncIterator[None]:
+async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: Bundle) -> AsyncIterator[Dispatcher]:
     """A dispatcher while the context lasts."""
 
     async def connect() -> Connected:
@@ -185,7 +260,7 @@ async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: Bundle) -
         dispatcher = await Dispatcher.create(store, served, DispatchSettings(drain_s=1.0), shards=SHARDS)
         running = asyncio.create_task(dispatcher.run(stop))
         try:
-            yield
+            yield dispatcher
         finally:
             stop.set()
             await running
