@@ -5,12 +5,13 @@ from dataclasses import replace
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.records.report import DispatcherReport
-from narrows.contract.wire import Control, StreamSettings
-from narrows.contract.wire.keys import ScaleKeys
+from narrows.contract.wire import Control, Sends, StreamSettings
+from narrows.contract.wire.keys import ABLE_FIELD, ABLE_TO_MAKE_MASKS, PACKET_FIELD, ScaleKeys
 from orchestrator.dispatch import Connected, Dispatcher, Store
 from orchestrator.inference.contract import Batch
 from orchestrator.inference.load import LoadReading
 from orchestrator.servers import LocalRedis
+from tests.integration.dispatch.mask_camera import MakeMaskCamera, MaskCamera
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, until
 
 CAPACITY_PER_S = 20.0
@@ -93,3 +94,52 @@ async def test_cameras_are_asked_by_weight_the_scaler_sees_the_demand_and_record
         await running
         await own.close()
     await until(expired)
+
+
+async def obey_send(store: Store, cam: MaskCamera, stop: asyncio.Event) -> None:
+    """Send what the record asks for, each frame with a context, and say that masks can be made."""
+    while not stop.is_set():
+        record = await store.call("GET", cam.keys.control)
+        asked = None if record is None else Control.parse(record).send
+        cam.contexts.clear()
+        frame = cam.mask() if asked is Sends.MASKS else cam.features(cam.packet())
+        packet = frame.to_bytes()
+        await store.call("XADD", cam.keys.features, "*", PACKET_FIELD, packet, ABLE_FIELD, ABLE_TO_MAKE_MASKS)
+        await asyncio.sleep(1 / WANTED_PER_S)
+
+
+async def test_cameras_that_can_are_asked_for_masks_before_anybody_is_asked_for_fewer_frames(
+    server: LocalRedis, masking: Bundle, masker: MakeMaskCamera, store: Store
+) -> None:
+    cams = [masker("one"), masker("two")]
+
+    async def asked_for_masks() -> bool:
+        return Sends.MASKS in (await records())[0]
+
+    async def records() -> tuple[list[Sends], list[float]]:
+        stored = [await store.call("GET", cam.keys.control) for cam in cams]
+        found = [Control.parse(data) for data in stored if data is not None]
+        return [each.send for each in found if each.send], [each.frames_per_s for each in found if each.frames_per_s]
+
+    async def demand_is_whole() -> bool:
+        return dispatcher.metrics.asked_for_masks._value.get() >= 1 and (
+            await demand_reported(store) > 1.2 * CAPACITY_PER_S
+        )
+
+    async def connect() -> Connected:
+        return Connected(SlowDecoder(), Meter())
+
+    own, stop, done = Store.connect(server.url), asyncio.Event(), asyncio.Event()
+    dispatcher = await Dispatcher.create(own, {masking.id: (masking, connect)}, SETTINGS, shards=SHARDS)
+    running = asyncio.create_task(dispatcher.run(stop))
+    sending = [asyncio.create_task(obey_send(store, cam, done)) for cam in cams]
+    try:
+        await until(asked_for_masks)
+        assert (await records())[1] == []
+        await until(demand_is_whole)
+    finally:
+        done.set()
+        await asyncio.gather(*sending)
+        stop.set()
+        await running
+        await own.close()
