@@ -20,6 +20,8 @@ from edge_client.masks.rule import Reason
 from edge_client.masks.stage import LOOK_S, MaskStage
 from edge_client.rate.governor import Governor
 from edge_client.rate.steering import Choice
+from edge_client.transport.outbox import FrameRecord, Outgoing
+from edge_client.transport.uplink import FeatureStream
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import decode_symbols
 from narrows.contract.codec.labels import decode_labels
@@ -199,3 +201,12 @@ def test_a_bundle_without_a_camera_decoder_is_named(tmp_path: Path) -> None:
     without = dataclasses.replace(BUNDLE, manifest=dataclasses.replace(BUNDLE.manifest, files=files))
     with pytest.raises(BundleError, match="has no camera decoder: send features, or add one"):
         OnnxCameraDecoder(without)
+
+
+@pytest.mark.parametrize(("able", "depends", "said"), [(True, False, True), (True, True, False), (False, False, False)])
+def test_a_camera_that_may_be_asked_says_so_beside_packets_that_depend_on_none(
+    *, able: bool, depends: bool, said: bool
+) -> None:
+    record = FrameRecord(0, 1, "", 0, 1, 0, 0.0, 0.0)
+    command = FeatureStream("key", 256).append(Outgoing(record, b"packet", depends=depends, able=able))
+    assert command[-2:] == ((b"c", b"masks") if said else (b"p", b"packet"))
