@@ -34,9 +34,36 @@ def render(result: dict[str, Any]) -> str:
         table(["stage at 70 % load", "mean ms"], _stages(result["stages_ms_at_load"])),
         table(["each piece alone", "ms a frame"], [[k, f"{v:.3f}"] for k, v in result["floor_ms"].items()]),
         _growth(result["growth"]),
+        *([_against(result)] if "against" in result else []),
         f"Medians of {result['rounds']} rounds of both sides in turn; {load(result)}.",
     ]
     return "\n\n".join(parts)
+
+
+def _against(result: dict[str, Any]) -> str:
+    levels = result["near_free_model"]["levels_against"]
+    rows = [
+        ["processor time outside Triton", *(_spread(each, "cpu_ratio_against") for each in levels), "0.30, 0.25"],
+        ["that of Redis", *(f"{each['redis_ratio_against']:.2f}" for each in levels), "0.6"],
+        ["frames/s through the path", *(f"{each['path_ratio_against']:.2f}" for each in levels), "4"],
+        ["`throughput_ratio`, by itself", *(f"{each['throughput_ratio']:.2f}" for each in levels), "0.3"],
+    ]
+    at_load = (
+        f"At 70 % of the real decoder's capacity: processor time {_spread(result, 'cpu_ratio_against_at_load')} of it "
+        f"(aim 0.4), p50 {result['p50_ms_more_than_against']:+.1f} ms, "
+        f"p99 {result['p99_ms_more_than_against']:+.1f} ms."
+    )
+    head = [
+        f"near-free model, present by {result['against'][:7]}",
+        *(f"level {each['level']}" for each in levels),
+        "aim",
+    ]
+    return f"{table(head, rows)}\n\n{at_load}"
+
+
+def _spread(figures: dict[str, Any], name: str) -> str:
+    least, most = figures[f"{name}_range"]
+    return f"{figures[name]:.2f} ({least:.2f}-{most:.2f})"
 
 
 def _growth(rows: list[dict[str, Any]]) -> str:
