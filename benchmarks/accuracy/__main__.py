@@ -1,6 +1,7 @@
 """Every level of a bundle on a labelled split: int8 and float encoder, float and int8 decoder, where they are there.
 
-Then what the recipe does on a drive that it has never seen, for each drive, if ``make train-drives`` has trained that.
+Then the masks that the camera makes itself, by size. Then what the recipe does on a drive that it has never seen, for
+each drive, if ``make train-drives`` has trained that.
 
 Example: python -m benchmarks.accuracy --data ../shared/data/camvid --split val
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.accuracy.camera_masks import camera_masks
 from benchmarks.accuracy.drives import Drive, drives_of
 from benchmarks.record import write_result
 from narrows.contract.bundle import Bundle
@@ -62,6 +64,10 @@ def main() -> None:
     command = f"make bench-accuracy  # {data.root.name}, split {data.split}, {len(data)} frames"
     drives = [_unseen(drive, options.folds / drive.name / "bundle") for drive in _trained(options)]
     figures: dict[str, Any] = {"bundle": bundle.hex_id, "levels": rows["float"], "int8_decoder": rows["int8"]}
+    if bundle.has_camera_decoder:
+        figures["camera_masks"] = camera_masks(bundle, data)
+        for row in figures["camera_masks"]:
+            print(f"camera's masks at 1/{row['divisor']}: {row['miou']:.2%} mIoU at {row['bits_per_pixel']:.4f} bpp")
     if drives:
         figures["unseen_drives"] = {
             "bits_per_pixel": TARGET_BITS_PER_PIXEL,

@@ -23,6 +23,12 @@ def render(result: dict[str, Any]) -> str:
         for row in result["levels"]
         if row["encoder"] == "int8"
     ]
-    return table(
+    features = table(
         ["level", "packet, bytes", "bits per pixel", "mIoU", "mIoU, float encoder", "mIoU, int8 decoder"], rows
     )
+    return "\n\n".join([features, *_camera_masks(result.get("camera_masks", []))])
+
+
+def _camera_masks(found: list[dict[str, Any]]) -> list[str]:
+    rows = [[f"1/{row['divisor']}", f"{row['bits_per_pixel']:.4f}", f"{row['miou']:.1%}"] for row in found]
+    return [table(["mask made at the camera, size", "bits per pixel", "mIoU"], rows)] if rows else []

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.outputs.classes import mapping
-from benchmarks.record import write_result
+from benchmarks.outputs.plot import PICTURE, draw
+from benchmarks.record import RESULTS, write_result
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import encode_symbols
 from narrows.contract.codec.label_tables import LabelTables, general_label_tables
@@ -56,6 +57,7 @@ def main() -> None:
     show(figures)
     command = f"make bench-outputs  # {options.data.name}, split {options.split}, {len(names)} frames"
     print(write_result("outputs", command, figures))
+    draw(figures, RESULTS / PICTURE)
 
 
 def measure(

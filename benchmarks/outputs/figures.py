@@ -14,6 +14,12 @@ def mask_bytes(mask: dict[str, Any], outputs: int) -> float:
     return float(mask["first_bytes"] + (outputs - 1) * mask["further_bytes"])
 
 
+def cloud_macs(result: dict[str, Any], outputs: int) -> float:
+    """What the cloud computes for so many outputs of one frame: the decoder, and a head for each further one."""
+    decoder, head = result["decoder_macs"], result["served_macs"] - result["decoder_macs"]
+    return float(decoder + (outputs - 1) * head)
+
+
 def crossing(packet_bytes: float, mask: dict[str, Any]) -> int | None:
     """From how many outputs on features take fewer bytes than a mask for each; ``None`` beyond those counted."""
     return next((n for n in range(1, MOST_OUTPUTS + 1) if mask_bytes(mask, n) > packet_bytes), None)
@@ -22,7 +28,6 @@ def crossing(packet_bytes: float, mask: dict[str, Any]) -> int | None:
 def render(result: dict[str, Any]) -> str:
     """Bytes by number of outputs, the crossing points, and how far the head agrees with its teacher."""
     masks, levels = result["masks"], result["levels"]
-    decoder, head = result["decoder_macs"], result["served_macs"] - result["decoder_macs"]
     counts = [1, 2, 4, MOST_OUTPUTS]
     by_count = table(
         [
@@ -36,7 +41,7 @@ def render(result: dict[str, Any]) -> str:
                 str(n),
                 *(f"{mask_bytes(mask, n):,.0f}" for mask in masks),
                 " / ".join(f"{level['packet_bytes']:,.0f}" for level in levels),
-                f"{(decoder + (n - 1) * head) / 1e6:,.0f}",
+                f"{cloud_macs(result, n) / 1e6:,.0f}",
             ]
             for n in counts
         ],

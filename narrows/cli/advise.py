@@ -1,0 +1,83 @@
+"""``narrows advise``: what this device should send over a link."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from narrows.ops.advise import Advice, Need, Way
+
+_WORDS = {
+    "device": "this device has no time left for masks at so many frames/s",
+    "outputs": "a camera makes the label map alone, and more is asked",
+    "link": "the link does not carry features at the finest level",
+    "cloud": "the link carries features, and the cloud can ask them more later on",
+}
+
+
+def advise(
+    *,
+    bundle: Annotated[Path, typer.Option(help="Bundle folder that the camera would run.")] = Path("bundles/demo"),
+    pictures: Annotated[Path, typer.Option(help="Folder of pictures such as the camera's.")] = Path("samples"),
+    frames: Annotated[int, typer.Option(min=1, max=1000, help="Pictures to try, at most.")] = 12,
+    fps: Annotated[float, typer.Option(min=0.01, max=240, help="Frames a second that are wanted.")] = 5.0,
+    link_kbps: Annotated[
+        float | None, typer.Option(min=0.1, help="What the uplink carries, kbit/s; else no limit.")
+    ] = None,
+    outputs: Annotated[int | None, typer.Option(min=1, max=32, help="Questions to answer; else the bundle's.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of the networks.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Measure what each way of sending takes on this device, and say which one to choose, and why.
+
+    Features at a rate level, or masks made here at a size: milliseconds of this device, bytes of a frame on the link,
+    kbit/s. The rule is that of `narrows edge --send auto`; docs/what-to-send.md has the reasons, and what each way
+    costs in accuracy and in the cloud.
+
+    Example: narrows advise --link-kbps 64 --fps 5
+
+    Example: narrows advise --bundle bundles/mine --pictures /data/street --outputs 3 --json
+    """
+    from narrows.contract.bundle import Bundle
+    from narrows.contract.errors import ConfigError
+    from narrows.ops.advise import Need, measure
+    from narrows.ops.advise import advise as advise_on
+    from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
+
+    opened = Bundle.open(bundle)
+    files = sorted(path for path in pictures.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    files = [path for path in files if "labels" not in path.parts]
+    if not files:
+        raise ConfigError(f"{pictures} holds no picture ({', '.join(PICTURE_SUFFIXES)}): give --pictures")
+    shown = [read_picture(path) for path in files[:: math.ceil(len(files) / frames)]]
+    ways = measure(opened, shown, threads=threads, tried=lambda what: typer.echo(f"trying {what} ...", err=True))
+    need = Need(fps, math.inf if link_kbps is None else link_kbps * 125, outputs or len(opened.outputs))
+    advice = advise_on(ways, need)
+    typer.echo(_json(ways, need, advice) if as_json else _table(ways, need, advice))
+
+
+def _table(ways: list[Way], need: Need, advice: Advice) -> str:
+    lines = [f"{'':2} {'way':<20} {'device, ms':>10} {'bytes a frame':>13} {'kbit/s':>8}  fits"]
+    for way in ways:
+        kbps = way.frame_bytes * need.frames_per_s / 125
+        fits = "yes" if need.fits(way) else "no: the device" if not need.keeps_up(way) else "no: the link"
+        mark = "->" if way is advice.way else ""
+        lines.append(
+            f"{mark:2} {way.name:<20} {way.device_s * 1e3:>10.1f} {way.frame_bytes:>13,.0f} {kbps:>8.1f}  {fits}"
+        )
+    lines.append(f"Send {advice.way.name}: {_WORDS[advice.reason.value]}.")
+    if not advice.fits:
+        lines.append(f"Even that does not fit at {need.frames_per_s:g} frames/s: the camera will send fewer.")
+    return "\n".join(lines)
+
+
+def _json(ways: list[Way], need: Need, advice: Advice) -> str:
+    rows = [{"name": way.name, **asdict(way), "fits": need.fits(way)} for way in ways]
+    chosen = {"send": advice.way.name, "reason": advice.reason.value, "fits": advice.fits}
+    return json.dumps({"ways": rows, "advice": chosen}, indent=2)

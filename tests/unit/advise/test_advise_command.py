@@ -1,0 +1,46 @@
+"""The command tries every way of the demo's bundle on a few of its samples."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from narrows.cli.root import app
+from tests.docs.blocks import ROOT
+
+QUICK = ("advise", "--bundle", str(ROOT / "bundles/demo"), "--pictures", str(ROOT / "samples"), "--frames", "2")
+
+
+def test_each_level_and_each_size_is_tried_and_one_is_chosen() -> None:
+    done = CliRunner().invoke(app, [*QUICK, "--fps", "0.1", "--link-kbps", "1000", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert [(way["sends"], way["choice"]) for way in found["ways"]] == [
+        *(("features", level) for level in range(5)),
+        *(("masks", divisor) for divisor in (1, 2, 4, 8)),
+    ]
+    features, masks = found["ways"][:5], found["ways"][5:]
+    for ways in (features, masks):
+        sizes = [way["frame_bytes"] for way in ways]
+        assert sizes == sorted(sizes, reverse=True), "finest first"
+    assert found["advice"] == {"send": "features, level 0", "reason": "cloud", "fits": True}
+
+
+def test_people_see_which_way_and_why() -> None:
+    done = CliRunner().invoke(app, [*QUICK, "--fps", "0.1", "--link-kbps", "0.4"])
+    assert done.exit_code == 0, done.output
+    (marked,) = (line for line in done.stdout.splitlines() if line.startswith("->"))
+    assert "masks at 1/" in marked
+    assert "the link does not carry features at the finest level" in done.stdout
+
+
+def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["advise", "--pictures", str(tmp_path)], catch_exceptions=True)
+    assert done.exit_code != 0
+    assert "holds no picture" in str(done.exception) + done.output
+
+
+@pytest.mark.parametrize("option", ["--fps", "--link-kbps"])
+def test_nothing_a_second_makes_no_sense(option: str) -> None:
+    assert CliRunner().invoke(app, [*QUICK, option, "0"]).exit_code == 2
