@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.options import Send
+
 
 def demo(
     *,
@@ -23,6 +25,13 @@ def demo(
     drain: Annotated[
         float, typer.Option(min=0.0, help="Seconds without an outcome after which frames that wait are given up.")
     ] = 30.0,
+    send: Annotated[
+        Send,
+        typer.Option(
+            help="features: the cloud makes the masks; masks: cameras do; auto: masks where the link is too thin for "
+            "features or the cloud asks for them (docs/what-to-send.md)."
+        ),
+    ] = Send.FEATURES,
 ) -> None:
     """Start Redis, Triton, a dispatcher and cameras, play the samples through them, and watch.
 
@@ -31,10 +40,12 @@ def demo(
     Example: narrows demo
 
     Example: narrows demo --frames 60 --streams 3 --headless --report report.json
+
+    Example: narrows demo --send masks
     """
     from rich.console import Console
 
     from narrows.ops.demo import DemoOptions, play
 
-    options = DemoOptions(frames, streams, fps, headless, report, bundle, samples, out, drain)
+    options = DemoOptions(frames, streams, fps, headless, report, bundle, samples, out, drain, send.value)
     raise typer.Exit(play(options, Console()))

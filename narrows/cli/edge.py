@@ -11,7 +11,7 @@ import structlog
 import typer
 from typer.core import TyperCommand
 
-from narrows.cli.options import RedisUrl
+from narrows.cli.options import RedisUrl, Send
 from narrows.contract.wire.install import MAX_SHARDS
 
 if TYPE_CHECKING:
@@ -33,14 +33,6 @@ class PacketFormat(StrEnum):
     AUTO = "auto"
     ONE = "1"
     TWO = "2"
-
-
-class Send(StrEnum):
-    """What is sent of a frame."""
-
-    FEATURES = "features"
-    MASKS = "masks"
-    AUTO = "auto"
 
 
 class MaskScale(StrEnum):

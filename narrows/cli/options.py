@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from narrows.runtime.redis.url import DEFAULT_REDIS_URL
+
+
+class Send(StrEnum):
+    """What cameras send of a frame."""
+
+    FEATURES = "features"
+    MASKS = "masks"
+    AUTO = "auto"
+
 
 RedisUrl = Annotated[
     str,
@@ -27,4 +37,4 @@ HttpToken = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_REDIS_URL", "HttpToken", "RedisUrl"]
+__all__ = ["DEFAULT_REDIS_URL", "HttpToken", "RedisUrl", "Send"]

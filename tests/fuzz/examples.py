@@ -201,7 +201,9 @@ def records() -> tuple[bytes, ...]:
         HEAD.to_json(),
         Heads((HEAD,), merged=FileEntry("ee" * 32, 9)).to_json(),
         Readiness(ready=False, reasons=("Redis is away",)).to_json(),
-        JournalLine(1767225600123, 7, "picture7", 1767225600456, 500, sent=False, reason="queue_full").to_json(),
+        JournalLine(
+            1767225600123, 7, "picture7", 1767225600456, 500, sent=False, reason="queue_full", kind="audit"
+        ).to_json(),
     )
     seeds = tuple(bytes([index]) + data for index, data in enumerate(written))
     return (*seeds, bytes([written.index(MANIFEST.to_json())]) + DECLARING.to_json())

@@ -12,6 +12,7 @@ from narrows.contract.wire.record import Count, Record, UnixMs
 
 _WHAT = "a journal line"
 _MOST_BYTES = 1 << 16
+FEATURES = "features"
 
 
 class FilmedFrame(Record, frozen=True):
@@ -41,12 +42,19 @@ class JournalLine(FilmedFrame, frozen=True):
         capture_ms: when it was taken, by the camera's clock.
         size_bytes: of its packet.
         reason: why it was given up; ``None`` for one that was sent.
+        kind: what it travelled as: ``features``, ``masks``, or ``audit`` for both.
     """
 
     capture_ms: UnixMs
     size_bytes: Count = field(name="bytes")
     sent: bool
     reason: str | None = None
+    kind: str = FEATURES
+
+    @property
+    def made_its_mask(self) -> bool:
+        """Whether the camera made the frame's mask."""
+        return self.kind != FEATURES
 
 
 def sums_up(line: bytes) -> bool:

@@ -19,6 +19,7 @@ class StreamAccount:
         unconfirmed: frames whose sending broke off between command and answer: they may have arrived.
         given_up: frames that the camera dropped before sending, by reason; they are not among the sent.
         masks: frames that ended in a mask.
+        own: frames whose mask the camera made, whatever became of them.
         dropped: how the other frames ended, by reason.
         duplicates: outcomes of frames that had ended before.
         nameless: refusals, by reason, whose bytes yielded no identity.
@@ -28,12 +29,15 @@ class StreamAccount:
     unconfirmed: set[FrameIdentity] = field(default_factory=set)
     given_up: Counter[str] = field(default_factory=Counter)
     masks: set[FrameIdentity] = field(default_factory=set)
+    own: set[FrameIdentity] = field(default_factory=set)
     dropped: dict[FrameIdentity, str] = field(default_factory=dict)
     duplicates: int = 0
     nameless: Counter[str] = field(default_factory=Counter)
 
-    def journal(self, identity: FrameIdentity, reason: str | None) -> None:
-        """A line of the camera's journal: sent, or given up for a reason."""
+    def journal(self, identity: FrameIdentity, reason: str | None, *, own: bool = False) -> None:
+        """A line of the camera's journal: sent, or given up for a reason, and whether the mask is the camera's own."""
+        if own:
+            self.own.add(identity)
         if reason is None:
             self.sent.add(identity)
             return
@@ -69,6 +73,12 @@ class StreamAccount:
     def ended(self) -> set[FrameIdentity]:
         """Frames with an outcome."""
         return self.masks | self.dropped.keys()
+
+    @property
+    def masks_made_by(self) -> dict[str, int]:
+        """How many masks the camera made, and how many the cloud."""
+        camera = len(self.masks & self.own)
+        return {"camera": camera, "cloud": len(self.masks) - camera}
 
     @property
     def unaccounted(self) -> list[FrameIdentity]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from narrows.contract.records.frame_journal import FEATURES
+
 REALTIME_STALE_MS = 2000
 """Two shared cores do encoding, serving and showing at once: an endless demo is patient with them."""
 
@@ -21,6 +23,7 @@ class DemoOptions:
         report: where to write the report.
         bundle, samples: a bundle's folder, and a labelled folder (see :mod:`narrows.models.dataset`) to play.
         out: overlays, and while it runs the logs and data of the stack.
+        send: what cameras send, as ``narrows edge --send``.
         drain_s: once the cameras have stopped, frames that wait are given up when none has ended for so long.
     """
 
@@ -33,6 +36,7 @@ class DemoOptions:
     samples: Path = Path("samples")
     out: Path = Path("runs/demo")
     drain_s: float = 30.0
+    send: str = FEATURES
 
     @property
     def stream_ids(self) -> tuple[str, ...]:

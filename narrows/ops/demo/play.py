@@ -16,7 +16,9 @@ from narrows.client.painting import Legend
 from narrows.client.registry import StreamRegistry
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import DatasetError
+from narrows.contract.records.frame_journal import FEATURES
 from narrows.contract.wire import Policy, StreamSettings
+from narrows.contract.wire.frame_packet import FORMAT
 from narrows.models.evaluation import ConfusionMatrix
 from narrows.ops.demo.follower import Follower
 from narrows.ops.demo.journal import JournalReader
@@ -107,6 +109,8 @@ class Show:
         """
         interrupted = False
         self._register()
+        if self._options.send != FEATURES:
+            self._stack.allow_packet_format(FORMAT)
         self._say(f"live page: http://{self._stack.page_address}/")
         self._say(f"metrics: http://{self._stack.metrics_address}/metrics")
         self._say(f"overlays: {self._options.out}")
@@ -152,6 +156,7 @@ class Show:
                     frames_per_s=options.frames_per_s,
                     frames=options.frames,
                     maxlen=_DROP_ROOM + (options.frames or 0),
+                    send=options.send,
                 )
                 cleanup.callback(camera.stop)
                 self._cameras.append(camera)
@@ -218,10 +223,11 @@ def _conclude(
 ) -> int:
     if options.report is not None:
         write_report(report, options.report)
-    latency = report["latency_ms"]
+    latency, made_by = report["latency_ms"], report["masks_made_by"]
     console.print(draw_table(plays, f"{report['wall_s']:.0f} s in all", over_all=True))
     console.print(
-        f"{report['frames_sent']} sent = {report['masks_received']} masks + "
+        f"{report['frames_sent']} sent = {report['masks_received']} masks "
+        f"({made_by['camera']} made by cameras, {made_by['cloud']} in the cloud) + "
         f"{sum(report['frames_dropped'].values())} dropped, {report['duplicates']} duplicates; "
         f"mIoU {report['miou']}, {report['bits_per_pixel']} bits per pixel, "
         f"p50/p95/p99 {latency['p50']}/{latency['p95']}/{latency['p99']} ms; Triton {report['triton']['version']}",

@@ -31,6 +31,7 @@ def make_report(
     return {
         "frames_sent": sum(len(play.account.arrived) for play in plays),
         "masks_received": sum(len(play.account.masks) for play in plays),
+        "masks_made_by": _made_by(plays),
         "frames_dropped": dict(sorted(dropped.items())),
         "duplicates": sum(play.account.duplicates for play in plays),
         "unaccounted": sum(len(play.account.unaccounted) for play in plays),
@@ -78,12 +79,18 @@ def _stream(play: StreamPlay) -> dict[str, Any]:
     return {
         "frames_sent": len(account.arrived),
         "masks_received": len(account.masks),
+        "masks_made_by": account.masks_made_by,
         "frames_dropped": account.dropped_by_reason,
         "given_up_by_camera": dict(sorted(account.given_up.items())),
         "miou": _finite(play.matrix.miou, 4),
         "kbps": _finite(play.kbit_per_s, 2),
         "latency_ms": _latency(play.latencies_ms),
     }
+
+
+def _made_by(plays: Sequence[StreamPlay]) -> dict[str, int]:
+    made = [play.account.masks_made_by for play in plays]
+    return {who: sum(each[who] for each in made) for who in ("camera", "cloud")}
 
 
 def _whole_matrix(plays: Sequence[StreamPlay]) -> ConfusionMatrix:

@@ -15,9 +15,11 @@ from typing import Any, Self
 
 from rich.console import Console
 
+from narrows.client.registry.packet_format import let_cameras_send, newest_read
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import RecordError, ServiceError
 from narrows.contract.json_text import decode_object
+from narrows.contract.records.frame_journal import FEATURES
 from narrows.ops.demo.steps import step
 from narrows.runtime.direct import open_url
 from narrows.runtime.redis import connect, named_errors
@@ -113,6 +115,19 @@ class Stack:
         if status is not None:
             raise ServiceError(f"narrows orchestrate ended with status {status}:\n{self.dispatcher.tail()}")
 
+    def allow_packet_format(self, packet_format: int) -> None:
+        """Let cameras send it, once the dispatcher says that it reads it: its first report comes within a second.
+
+        Raises:
+            ServiceError: it does not say so.
+        """
+        give_up_s = time.monotonic() + _READY_S
+        client = connect(self.redis.url)
+        with named_errors(self.redis.url):
+            while min(newest_read(client).values(), default=0) < packet_format and time.monotonic() < give_up_s:
+                time.sleep(0.1)
+            let_cameras_send(client, packet_format, who="narrows demo")
+
     def describe_triton(self) -> dict[str, str]:
         """Version of the server; name, platform and backend of the model.
 
@@ -153,7 +168,15 @@ class Camera:
 
     @classmethod
     def start(
-        cls, stack: Stack, stream: str, source: Path, *, frames_per_s: float, frames: int | None, maxlen: int
+        cls,
+        stack: Stack,
+        stream: str,
+        source: Path,
+        *,
+        frames_per_s: float,
+        frames: int | None,
+        maxlen: int,
+        send: str = FEATURES,
     ) -> Self:
         """Start a camera that plays ``source`` over and over.
 
@@ -167,7 +190,7 @@ class Camera:
             *(sys.executable, "-m", "narrows.cli", "edge", "--loop", "--source", str(source)),
             *("--stream-id", stream, "--redis-url", stack.redis.url, "--bundle", str(stack.bundle.folder)),
             *("--fps", f"{frames_per_s:g}", "--journal", str(journal), "--state-dir", str(folder / "state")),
-            *("--maxlen", str(maxlen)),
+            *("--maxlen", str(maxlen), "--send", send),
             *(() if frames is None else ("--frames", str(frames))),
         ]
         return cls(stream, Guarded.start(command, log=folder / "edge.log", environment=_ALONE), journal)

@@ -51,7 +51,7 @@ class StreamPlay:
 
     def journal(self, line: JournalLine) -> None:
         """The camera sent a frame, or gave it up."""
-        self.account.journal(line.identity, line.reason)
+        self.account.journal(line.identity, line.reason, own=line.made_its_mask)
         if line.reason is None:
             self.sent_bytes += line.size_bytes
             self.first_capture_ms = self.first_capture_ms or line.capture_ms

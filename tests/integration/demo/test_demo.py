@@ -123,6 +123,17 @@ def test_a_bounded_demo_accounts_for_every_frame_and_leaves_nothing(tmp_path: Pa
     assert not list((tmp_path / "overlays").glob("stack-*"))
 
 
+def test_cameras_that_are_told_to_make_masks_do_so_from_the_first_frame(tmp_path: Path) -> None:
+    report_path = tmp_path / "report.json"
+    options = ("--frames", "4", "--streams", "1", "--send", "masks", "--report", str(report_path))
+    demo = Demo(tmp_path, *options)
+    assert demo.process.wait(timeout=240) == 0, demo.output.read_text()
+    report = json.loads(report_path.read_text())
+    assert (report["masks_received"], report["masks_made_by"]) == (4, {"camera": 4, "cloud": 0})
+    assert report["miou"] > 0.4
+    assert "4 masks (4 made by cameras, 0 in the cloud)" in demo.output.read_text()
+
+
 def test_a_killed_demo_leaves_no_process(endless: Demo) -> None:
     assert all(endless.find(part) for part in ("valkey-server", "/tritonserver ", "cli orchestrate", "cam-1", "cam-2"))
     endless.process.send_signal(signal.SIGKILL)

@@ -71,6 +71,16 @@ def test_what_the_camera_gave_up_was_not_sent() -> None:
     assert account.given_up == {"queue_full": 1}
 
 
+def test_a_mask_is_the_cameras_if_the_journal_says_so_whichever_comes_first() -> None:
+    account = account_of(0)
+    account.outcome(mask(1))
+    account.journal(frame(1), None, own=True)
+    account.journal(frame(2), None, own=True)
+    account.outcome(Skip(frame(2), "stale"))
+    account.outcome(mask(0))
+    assert account.masks_made_by == {"camera": 1, "cloud": 1}
+
+
 @pytest.mark.parametrize("arrived", [True, False])
 def test_an_unconfirmed_frame_counts_as_sent_only_if_it_ended(arrived: bool) -> None:  # noqa: FBT001
     account = account_of()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from narrows.client.painting import Legend
@@ -95,6 +96,15 @@ def test_bits_per_pixel_count_the_frames_with_a_mask(reel: Reel, play: StreamPla
     assert (report["frames_sent"], report["masks_received"], report["frames_dropped"]) == (2, 1, {"stale": 1})
     assert report["latency_ms"] == {"p50": 50.0, "p95": 50.0, "p99": 50.0}
     assert adds_up(report)
+
+
+def test_the_report_says_how_many_masks_cameras_made(reel: Reel, play: StreamPlay) -> None:
+    for sequence, kind in enumerate(("masks", "features", "audit")):
+        play.journal(replace(journal_line(reel, sequence), kind=kind))
+        play.outcome(perfect_mask(reel, sequence), received_ms=10_700)
+    report = make_report([play, play], wall_s=1.0, triton={}, redis={})
+    assert report["masks_made_by"] == {"camera": 4, "cloud": 2}
+    assert report["per_stream"]["cam-1"]["masks_made_by"] == {"camera": 2, "cloud": 1}
 
 
 def test_a_report_with_a_missing_frame_does_not_add_up(reel: Reel, play: StreamPlay) -> None:
