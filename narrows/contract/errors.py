@@ -152,6 +152,12 @@ class CameraDecoderMissing(FrameRefused):
     reason: ClassVar[str] = "no_camera_decoder"
 
 
+class MaskTooLarge(FrameRefused):
+    """A camera's mask of more bytes than masks have: noise, which would fill Redis and keep decoders from others."""
+
+    reason: ClassVar[str] = "mask_too_large"
+
+
 class LabelTableUnknown(FrameRefused):
     """A label map coded with a table that is neither the general one nor its bundle's."""
 

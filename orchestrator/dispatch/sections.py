@@ -17,6 +17,7 @@ from narrows.contract.errors import (
     CameraDecoderMissing,
     LabelMapPredicted,
     LabelTableUnknown,
+    MaskTooLarge,
     SectionsUnsupported,
     ShapeMismatch,
 )
@@ -24,6 +25,9 @@ from narrows.contract.outputs.labels.scaling import DIVISORS, divided_size
 from narrows.contract.wire.feature import PacketKind
 from narrows.contract.wire.frame_packet import FramePacket, LabelMap, Latent, Section, SectionLayout
 
+_MOST_BITS_A_PIXEL, _ALWAYS_BYTES = 1, 4096
+"""Of the whole output's pixels, and what small ones may have in any case. Masks of scenes have 0.03 bits a pixel, noise
+of 11 labels 4.4: unbounded, the masks that Redis keeps of one camera would be a hundred times those of another."""
 _DECODED = ((Latent,), (LabelMap,), (Latent, LabelMap))
 
 
@@ -61,7 +65,7 @@ def contents_of(packet: FramePacket, bundle: Bundle) -> Contents:
     Raises:
         SectionsUnsupported: sections of other kinds, or more, or that depend on one another.
         ShapeMismatch: a latent or a label map that is not the bundle's.
-        CameraDecoderMissing, LabelTableUnknown, LabelMapPredicted: of a label map.
+        CameraDecoderMissing, LabelTableUnknown, LabelMapPredicted, MaskTooLarge: of a label map.
     """
     context = packet.head.context
     first, last = context.sections[0], context.sections[-1]
@@ -92,6 +96,9 @@ def _mask_of(layout: SectionLayout, content: LabelMap, section: Section, bundle:
     if content.labels != len(output.classes):
         raise ShapeMismatch(f"a mask of {content.labels} labels; the bundle's output has {len(output.classes)}")
     height, width = output.shape
+    most_bytes = max(height * width * _MOST_BITS_A_PIXEL // 8, _ALWAYS_BYTES)
+    if len(section.payload) > most_bytes:
+        raise MaskTooLarge(f"a mask of {len(section.payload)} bytes; at most {most_bytes} for {height} x {width}")
     shape = content.height, content.width
     for divisor in DIVISORS:
         if shape == divided_size(height, width, divisor):

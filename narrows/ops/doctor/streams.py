@@ -37,6 +37,7 @@ _REMEDIES = {
     "shape_mismatch": "give the cameras the bundle's own encoder again",
     "sections": "upgrade the dispatchers before the cameras, or let the cameras send features",
     "no_camera_decoder": "let these cameras send features, or give them a bundle with a decoder for cameras",
+    "mask_too_large": "look at what these cameras see: their masks are noise; let them send features",
     "unknown_label_table": "give the cameras the bundle's own label tables again",
     "predicted_label_map": "report the camera's program: label maps are sent as K packets",
     "clock_future": "set the cameras' clocks (NTP)",
