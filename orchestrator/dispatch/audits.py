@@ -30,6 +30,8 @@ from orchestrator.telemetry.metrics import Metrics
 _log = structlog.get_logger(__name__)
 MOST_AUDITS = 64
 """Compared at once: several batches; symbols of more would be kept while Triton is away."""
+MOST_OF_ONE = MOST_AUDITS // 8
+"""Of one stream: a camera that has every frame audited leaves room for its neighbours' audits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +49,17 @@ class Audits:
 
     def __init__(self, workers: Workers, metrics: Metrics) -> None:
         self._workers, self._metrics = workers, metrics
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Stream] = {}
 
     def begin(self, stream: Stream, batcher: Batcher, audited: Audited) -> None:
         """Compare when the cloud's mask is there."""
-        if len(self._tasks) >= MOST_AUDITS:
+        of_one = sum(each is stream for each in self._tasks.values())
+        if len(self._tasks) >= MOST_AUDITS or of_one >= MOST_OF_ONE:
             self._metrics.audits.labels(self._metrics.group(stream.settings.group), "dropped").inc()
             return
         task = asyncio.create_task(self._guarded(stream, batcher, audited))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = stream
+        task.add_done_callback(self._tasks.pop)
 
     async def close(self) -> None:
         """Drop what is under way."""

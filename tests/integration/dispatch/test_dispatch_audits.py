@@ -8,6 +8,7 @@ import pytest
 from narrows.contract.bundle import Bundle
 from narrows.contract.wire import MaskPacket
 from orchestrator.dispatch import Dispatcher
+from orchestrator.dispatch.audits import MOST_AUDITS, MOST_OF_ONE
 from tests.integration.dispatch.mask_camera import MakeMaskCamera, as_bytes
 from tests.integration.dispatch.rig import RuleDecoder, Start, until
 
@@ -102,3 +103,19 @@ async def test_what_the_network_refuses_costs_the_audit_and_not_the_frame(
         await cam.ended(mask=2)
         await neighbour.ended(mask=1)
         await settled(dispatcher, compared=1, dropped=1)
+
+
+async def test_a_camera_that_has_every_frame_audited_leaves_room_for_its_neighbours_audits(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    flood, neighbour = masker(), masker("neighbour", epoch=9)
+    for cam in (flood, neighbour):
+        await cam.settings(b'{"policy": "complete", "stale_ms": 60000}')
+    decoder.gate.clear()
+    async with dispatching(serving=masking) as dispatcher:
+        await flood.send(*as_bytes(*(flood.audited() for _ in range(MOST_AUDITS + 6))))
+        await flood.ended(mask=MOST_AUDITS + 6)
+        await neighbour.send(*as_bytes(neighbour.audited(), neighbour.audited()))
+        await neighbour.ended(mask=2)
+        decoder.gate.set()
+        await settled(dispatcher, compared=MOST_OF_ONE + 2, dropped=MOST_AUDITS + 6 - MOST_OF_ONE)
