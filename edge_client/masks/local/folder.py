@@ -8,6 +8,8 @@ carries the same JSON as its text ``narrows``, for who must be sure that both ar
 from __future__ import annotations
 
 import json
+import os
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from narrows.contract.wire import FrameIdentity
 _LOG = structlog.get_logger("edge.masks")
 PICTURE, RECORD = "mask.png", "mask.json"
 TEXT = "narrows"
+_MODE = 0o666  # less the umask: the masks are for other users on site too
 _COMPRESSION = 1
 """Of PNG: a quarter of the time of the usual 6, for a third more bytes."""
 
@@ -41,7 +44,7 @@ class LocalMaskFolder:
         self._failing = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._partial(PICTURE).touch()
+            self._write(PICTURE, b"")
             self._partial(PICTURE).unlink()
         except OSError as error:
             raise StateError(f"--local-masks {folder} cannot be written: {error.strerror}") from None
@@ -49,14 +52,10 @@ class LocalMaskFolder:
     def put(self, labels: NDArray[np.uint8], identity: FrameIdentity, capture_ms: int) -> None:
         """Replace both files. A disk that is full is told of once, until it takes them again."""
         record = self._record(labels, identity, capture_ms)
-        picture = Image.fromarray(labels)
-        picture.putpalette(self._palette)
-        info = PngInfo()
-        info.add_text(TEXT, record)
         try:
-            picture.save(self._partial(PICTURE), "PNG", compress_level=_COMPRESSION, pnginfo=info)
+            self._write(PICTURE, self._picture(labels, record))
             self._partial(PICTURE).replace(self._folder / PICTURE)
-            self._partial(RECORD).write_text(record + "\n")
+            self._write(RECORD, f"{record}\n".encode())
             self._partial(RECORD).replace(self._folder / RECORD)
         except OSError as error:
             if not self._failing:
@@ -67,6 +66,26 @@ class LocalMaskFolder:
 
     def close(self) -> None:
         """The last mask stays."""
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Write a new file beside the one that it will replace.
+
+        Whatever another program put there under its name is removed, not followed nor waited for: in a folder that
+        others may write to it may be a link to any of this user's files, or a pipe that nobody reads.
+        """
+        path = self._partial(name)
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE), "wb") as file:
+            file.write(data)
+
+    def _picture(self, labels: NDArray[np.uint8], record: str) -> bytes:
+        picture = Image.fromarray(labels)
+        picture.putpalette(self._palette)
+        info = PngInfo()
+        info.add_text(TEXT, record)
+        data = BytesIO()
+        picture.save(data, "PNG", compress_level=_COMPRESSION, pnginfo=info)
+        return data.getvalue()
 
     def _partial(self, name: str) -> Path:
         return self._folder / f".{name}.partial"

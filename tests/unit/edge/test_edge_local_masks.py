@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -62,6 +64,34 @@ def test_a_disk_that_fails_costs_no_frame(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     masks.put(LABELS, FrameIdentity(1, 1), 0)
     assert json.loads((tmp_path / "masks" / "mask.json").read_text())["sequence"] == 1
+
+
+@pytest.mark.parametrize("name", ["mask.png", "mask.json"])
+def test_a_link_that_another_put_into_the_folder_is_not_followed(tmp_path: Path, name: str) -> None:
+    precious, unmade = tmp_path / "precious", tmp_path / "unmade"
+    precious.write_text("precious")
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    (folder / f".{name}.partial").symlink_to(unmade)
+    masks = open_local_masks(str(folder), "gate-3", BUNDLE)
+    for target in (unmade, precious):
+        (folder / f".{name}.partial").unlink(missing_ok=True)
+        (folder / f".{name}.partial").symlink_to(target)
+        masks.put(LABELS, FrameIdentity(1, 1), 0)
+    assert (precious.read_text(), unmade.exists()) == ("precious", False)
+    assert (read_labels(folder / "mask.png") == LABELS).all()
+    assert json.loads((folder / "mask.json").read_text())["sequence"] == 1
+
+
+@pytest.mark.parametrize("name", ["mask.png", "mask.json"])
+def test_a_pipe_in_the_place_of_a_file_holds_no_frame_up(tmp_path: Path, name: str) -> None:
+    masks = open_local_masks(str(tmp_path), "gate-3", BUNDLE)
+    os.mkfifo(tmp_path / f".{name}.partial")
+    putting = Thread(target=masks.put, args=(LABELS, FrameIdentity(1, 1), 0), daemon=True)
+    putting.start()
+    putting.join(30)
+    assert not putting.is_alive()
+    assert json.loads((tmp_path / "mask.json").read_text())["sequence"] == 1
 
 
 @pytest.fixture
