@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import InferenceFailed, ServiceError
-from narrows.contract.outputs import OutputValue
 from narrows.contract.records.report import ServerReport
 from narrows.contract.wire.output_packet import OutputPacket
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.cancelling import cancel_all
 from orchestrator.dispatch.demand import Demand
 from orchestrator.dispatch.fairness import FairPicker, lone_frames
+from orchestrator.dispatch.further_outputs import FurtherOutputs
 from orchestrator.dispatch.service_time import ServiceTime
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
-from orchestrator.inference.contract import Batch, Decoder, ServedOutput, ServerLost, Slot
+from orchestrator.inference.contract import Decoder, ServerLost, Slot
 from orchestrator.inference.load import LoadReading
 from orchestrator.inference.triton_model import ModelMissing
 from orchestrator.telemetry.faults import Cause, Faults
@@ -130,7 +130,7 @@ class Batcher:
         self._connect = connect
         self._metrics, self._settings, self._monotonic = metrics, settings, monotonic
         self.demand = Demand(monotonic)
-        self._faults = Faults(metrics)
+        self._faults, self._further = Faults(metrics), FurtherOutputs(metrics)
         self._picker: FairPicker[Waiting] = FairPicker()
         self._service = ServiceTime()
         self._changed = asyncio.Event()
@@ -332,17 +332,9 @@ class Batcher:
         for i, waiting in enumerate(batch):
             self.wait_s += _WAIT_GAIN * (begun_s - waiting.since_s - self.wait_s)
             if not waiting.answer.done():
-                further = _further(slot.served, outputs, i) if waiting.further else ()
+                further = self._further.of(slot.served, outputs, i) if waiting.further else ()
                 waited_s = begun_s - waiting.since_s
                 waiting.answer.set_result(Inferred(outputs[0][i].copy(), waited_s, infer_s, further))
-
-
-def _further(served: Sequence[ServedOutput], outputs: Batch, i: int) -> tuple[OutputPacket, ...]:
-    """A copy of one frame's outputs after the first: the slot's memory is used again."""
-    return tuple(
-        OutputPacket(OutputValue(each.output, values[i].copy()), each.version)
-        for each, values in zip(served[1:], outputs[1:], strict=True)
-    )
 
 
 def _unwanted(waiting: Waiting, now_s: float, needed_s: float) -> bool:

@@ -52,7 +52,8 @@ class Slot(Protocol):
         Raises:
             ServerLost: the server of this slot died; the frames are innocent, and another slot may be had at once.
             ServiceError: Triton is absent, or does not serve the model (now); the frames are innocent.
-            InferenceFailed: Triton refused or failed this batch, or answered what the bundle's outputs cannot be.
+            InferenceFailed: Triton refused or failed this batch, or answered outputs of another form, or a label map
+                that cannot be; values of the outputs after it are not looked at.
         """
         ...
 

@@ -182,6 +182,7 @@ def _check_form(result: InferResult, shape: BatchShape, n: int) -> None:
 
 
 def _checked(batch: Batch, shape: BatchShape) -> Batch:
-    for output, values in zip(shape.outputs, batch, strict=True):
-        kind_of(output).check_answer(output, values)
+    """Refuse a label map that cannot be. What a head answered is looked at frame by frame, where it is taken."""
+    first = shape.outputs[0]
+    kind_of(first).check_answer(first, batch[0])
     return batch

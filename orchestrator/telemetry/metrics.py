@@ -117,6 +117,9 @@ class Metrics:
     def _declare_camera_masks(self) -> None:
         counter = partial(Counter, registry=self.registry)
         self.masks = counter("narrows_masks_total", "Masks by who made them: camera or cloud", ["made_by", "group"])
+        self.outputs_dropped = counter(
+            "narrows_outputs_dropped_total", "Outputs after the first whose values cannot be: left out", ["output"]
+        )
         self.audits = counter(
             "narrows_audits_total",
             "Cameras' masks to hold against the cloud's: compared, or dropped",

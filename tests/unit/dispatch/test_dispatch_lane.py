@@ -10,6 +10,7 @@ import pytest
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.contract.outputs import Output
 from narrows.contract.wire import StreamKeys, StreamSettings
 from orchestrator.dispatch.batcher import Batcher, Connected
 from orchestrator.dispatch.lease import Lease
@@ -65,6 +66,21 @@ class Echo:
 
     async def close(self) -> None:
         return None
+
+
+class Headed(Echo):
+    """With a head whose score is a thousandth of the first symbol, and of a negative one no number."""
+
+    served = (
+        ServedOutput(Output("labels", "labels", "uint8", (2, 2), "row-xor-deflate", ("a", "b")), "00"),
+        ServedOutput(Output("scene", "scores", "float32", (1,), "raw"), "01"),
+        ServedOutput(Output("seen", "scores", "float32", (1,), "raw"), "02"),
+    )
+
+    async def run(self, n: int) -> Batch:
+        (labels,) = await super().run(n)
+        first = self.symbols[:n, 0, :1, 0].astype(np.float32)
+        return labels, np.where(first < 0, np.nan, first / 1000).astype(np.float32), first
 
 
 def _stream(name: str) -> Stream:
@@ -222,3 +238,20 @@ async def test_a_batch_that_swallows_cancellations_holds_neither_the_batcher_nor
     assert done
     assert decoder.swallow < 0
     waiting.cancel()
+
+
+async def test_an_output_that_cannot_be_costs_itself_and_neither_its_frame_nor_its_neighbours() -> None:
+    decoder = Headed()
+    async with _batcher(decoder, TurnedClock()) as batcher:
+        planes = [PLANE, -PLANE, PLANE]
+        found = await asyncio.gather(
+            *(batcher.infer(_stream(name), plane, 0, None) for name, plane in zip("abc", planes, strict=True))
+        )
+    assert sum(decoder.batches) == 3
+    assert [[each.value.output.name for each in inferred.further] for inferred in found if inferred is not None] == [
+        ["scene", "seen"],
+        ["seen"],
+        ["scene", "seen"],
+    ]
+    dropped = batcher._metrics.registry.get_sample_value("narrows_outputs_dropped_total", {"output": "scene"})
+    assert dropped == 1

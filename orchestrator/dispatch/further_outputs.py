@@ -1,0 +1,44 @@
+"""A frame's outputs after the first, out of its batch. One that cannot be costs itself, not the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from numpy.typing import NDArray
+
+from narrows.contract.errors import InferenceFailed
+from narrows.contract.outputs import OutputValue, kind_of
+from narrows.contract.wire.output_packet import OutputPacket
+from narrows.runtime.reminder import Reminder
+from orchestrator.inference.contract import Batch, ServedOutput
+from orchestrator.telemetry.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+
+
+class FurtherOutputs:
+    """Takes them, frame by frame: which values a head answers with is up to the frame, so neighbours keep theirs."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._reminder = Reminder()
+
+    def of(self, served: Sequence[ServedOutput], outputs: Batch, i: int) -> tuple[OutputPacket, ...]:
+        """Copies of one frame's outputs after the first, those that can be: the slot's memory is used again."""
+        return tuple(
+            OutputPacket(OutputValue(each.output, values[i].copy()), each.version)
+            for each, values in zip(served[1:], outputs[1:], strict=True)
+            if self._can_be(each, values[i : i + 1])
+        )
+
+    def _can_be(self, served: ServedOutput, values: NDArray[Any]) -> bool:
+        try:
+            kind_of(served.output).check_answer(served.output, values)
+        except InferenceFailed as error:
+            self._metrics.outputs_dropped.labels(served.output.name).inc()
+            if self._reminder.due(str(error)):
+                _log.warning("output_dropped", output=served.output.name, version=served.version, error=str(error))
+            return False
+        return True
