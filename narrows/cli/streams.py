@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from narrows.client.registry import StreamOverview, StreamRegistry
     from narrows.contract.records.report import StreamRates
 
-_PIPED_WIDTH = 160
+_PIPED_WIDTH = 180
 _RATES = ("offered/s", "skipped/s", "ahead/s")
 
 
@@ -60,7 +60,7 @@ def list_streams(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a stream instead of a table.")] = False,
     redis_url: RedisUrl = DEFAULT_REDIS_URL,
 ) -> None:
-    """Show every stream: settings, backlog, how its frames ended, when it was last heard of.
+    """Show every stream: settings, what it sends, backlog, how its frames ended, when it was last heard of.
 
     Example: narrows streams list
 
@@ -226,6 +226,7 @@ def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) 
         "bundle",
         "stale ms",
         "masks",
+        "sends",
         "backlog",
         "frames ended",
         "last seen",
@@ -248,6 +249,7 @@ def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) 
             settings.bundle or "any",
             str(settings.stale_ms),
             settings.mask_packing.value,
+            _sends(overview),
             str(overview.backlog),
             ", ".join(f"{name} {count}" for name, count in sorted(overview.ledger.items())) or "-",
             _ago(overview.seen_ms),
@@ -261,6 +263,10 @@ def _shown(rates: StreamRates | None) -> tuple[str, ...]:
     if rates is None:
         return ()
     return tuple(f"{each:.1f}" for each in (rates.offered_per_s, rates.skipped_per_s, rates.clock_ahead_per_s))
+
+
+def _sends(overview: StreamOverview) -> str:
+    return (overview.sends or "-") + (" (masks asked for)" if overview.asked_for_masks else "")
 
 
 def _ago(seen_ms: int) -> str:

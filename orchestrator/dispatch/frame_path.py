@@ -206,6 +206,8 @@ class FramePath:
         """What a believed packet says of its camera. A mask that was asked for still counts as demand: it may end."""
         stream = frame.stream
         stream.makes_masks, stream.outputs = contents.mask is not None, len(bundle.outputs)
+        if contents.mask is not None and contents.level is not None:
+            stream.audited_s = time.monotonic()
         if packet.head.carries_context:
             stream.able = makes_masks_if_asked(frame.entry)
         if stream.makes_masks and stream.asked_for_masks and contents.level is None:

@@ -86,6 +86,7 @@ class Reporting:
             servers=merged(batcher.servers() for batcher in self._batchers),
             top_streams=self._sweep.top.rates,
             packet_format=FORMAT,
+            camera_masks=self._sweep.camera_masks,
         )
 
     async def _write(self, report: DispatcherReport) -> None:

@@ -38,6 +38,7 @@ class Stream:
         skipped, clocks_ahead: frames that were skipped, and those captured ahead of the server's clock, so far.
         isolations: how often it had to be read apart from its neighbours.
         makes_masks, outputs: whether its latest frame was its own mask, and what that frame's bundle answers with.
+        audited_s: when its last mask came together with its features.
         able: it makes masks if it is asked; said with each packet that begins a context.
         asked_for_masks: it is asked to.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
@@ -64,6 +65,7 @@ class Stream:
     skipped_share: float = 0.0
     makes_masks: bool = False
     outputs: int = 1
+    audited_s: float = -math.inf
     able: bool = False
     asked_for_masks: bool = False
     rests_until_s: float = -math.inf

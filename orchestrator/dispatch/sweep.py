@@ -11,6 +11,7 @@ from itertools import groupby
 import structlog
 
 from narrows.contract.errors import ServiceError
+from narrows.contract.records.report import CameraMasks
 from narrows.contract.wire.feature import FrameIdentity
 from narrows.contract.wire.keys import GROUP
 from narrows.runtime.loop_guard import LoopGuard, is_service_error
@@ -18,6 +19,7 @@ from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.server_clock import ServerClock
 from narrows.runtime.redis.store import ReplyRefused, Store, pairs
 from orchestrator.dispatch.batcher import Batcher
+from orchestrator.dispatch.camera_masks import camera_masks_of
 from orchestrator.dispatch.gaps import GapWatch
 from orchestrator.dispatch.scripts import CLOSE_GAPS
 from orchestrator.dispatch.set_back import set_back
@@ -72,6 +74,7 @@ class Sweep:
         self._rounds = 0
         self.seen = BacklogReading()
         self.top = TopStreams()
+        self.camera_masks = CameraMasks()
 
     async def round(self, shards: Mapping[int, Shard]) -> None:
         """One round over the owned shards.
@@ -98,6 +101,7 @@ class Sweep:
         self.seen = BacklogReading(len(active), frames, age_s)
         self._metrics.active_streams.set(len(active))
         self.top.look(streams)
+        self.camera_masks = camera_masks_of(active, now_s)
         self._forget(streams)
 
     async def look_at_decoders(self) -> None:

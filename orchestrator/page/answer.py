@@ -56,6 +56,8 @@ def row_json(row: Row, latest_mask: LatestMask, now_ms: float, *, filmed: bool) 
         "skipped_per_s": _rounded(row.skipped_per_s, 2),
         "kbit_per_s": _rounded(latest_mask.kbit_per_s(row.frames_per_s if alive else 0.0), 2),
         "latency_ms": _rounded(latest_mask.latency_ms, 1),
+        "sends": row.sends,
+        "asked_for_masks": row.asked_for_masks,
         "policy": row.settings.policy,
         "group": row.settings.group,
         "weight": row.settings.weight,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from narrows.client.registry.camera_masks import FleetCameraMasks
 from narrows.contract.wire import StreamSettings
 from orchestrator.page.redis_view import DeadLetter, Pulse, RedisView
 from orchestrator.page.rows import Row
-from orchestrator.page.states import StreamActivity
+from orchestrator.page.states import StreamActivity, StreamState
 
 _NO_PULSE = Pulse(0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -28,14 +29,16 @@ class Directory:
         self._settings: dict[str, StreamSettings | None] = {}
         self._tracks: dict[str, StreamActivity] = {}
         self._errors: dict[str, DeadLetter] = {}
+        self._masks = FleetCameraMasks()
 
     def look_for_streams(self) -> None:
-        """Find new streams, forget those that are gone, read all settings.
+        """Find new streams, forget those that are gone, read all settings and what each sends.
 
         Raises:
             ServiceError: Redis is away or refuses.
         """
         self._settings = self._view.settings()
+        self._masks = self._view.camera_masks()
         for gone in self._tracks.keys() - self._settings.keys():
             del self._tracks[gone]
         self._errors = {stream: error for stream, error in self._errors.items() if stream in self._settings}
@@ -56,9 +59,10 @@ class Directory:
 
     def _row(self, stream: str, now_ms: float) -> Row:
         track, settings = self._tracks[stream], self._settings[stream]
+        state = track.state(now_ms)
         return Row(
             stream=stream,
-            state=track.state(now_ms),
+            state=state,
             silent_s=track.silent_s(now_ms),
             mask_age_s=track.mask_age_s(now_ms),
             frames_per_s=track.frames_per_s,
@@ -68,4 +72,6 @@ class Directory:
             registered=settings is not None,
             pulse=track.pulse or _NO_PULSE,
             error=self._errors.get(stream),
+            sends=None if state in {StreamState.DEAD, StreamState.NEW} else self._masks.sent(stream),
+            asked_for_masks=stream in self._masks.asked,
         )

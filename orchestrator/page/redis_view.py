@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from narrows.client.registry.camera_masks import FleetCameraMasks, read_camera_masks
 from narrows.client.subscription.label_tables import LabelTableCache
 from narrows.contract.errors import RecordError, StreamIdInvalid
 from narrows.contract.wire import Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings
@@ -84,6 +85,11 @@ class RedisView:
                 records: Any = self._client.hgetall(ShardKeys(shard).streams)
                 found |= _parse_settings(records)
         return found
+
+    def camera_masks(self) -> FleetCameraMasks:
+        """What each stream sends, as the dispatchers report."""
+        with named_errors(self._url):
+            return read_camera_masks(self._client)
 
     def pulses(self, streams: Iterable[str]) -> dict[str, Pulse]:
         """How each of these streams stands."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from narrows.client.registry.camera_masks import Sent
 from narrows.contract.wire import StreamSettings
 from orchestrator.page.redis_view import DeadLetter, Pulse
 from orchestrator.page.states import StreamState
@@ -19,7 +20,12 @@ LARGEST_PAGE = 96
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stream as it stands. Rates are over the last seconds; ``silent_s`` is ``None`` before its first frame."""
+    """One stream as it stands. Rates are over the last seconds.
+
+    Attributes:
+        silent_s: ``None`` before its first frame.
+        sends: ``None`` where it sends none, or no dispatcher says what.
+    """
 
     stream: str
     state: StreamState
@@ -32,6 +38,8 @@ class Row:
     registered: bool
     pulse: Pulse
     error: DeadLetter | None
+    sends: Sent | None = None
+    asked_for_masks: bool = False
 
 
 class Order(StrEnum):

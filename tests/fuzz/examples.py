@@ -17,7 +17,7 @@ from narrows.contract.outputs import Output
 from narrows.contract.outputs.labels.small import pack_small
 from narrows.contract.records.frame_journal import JournalLine
 from narrows.contract.records.readiness import Readiness
-from narrows.contract.records.report import BundleReport, DispatcherReport, ServerReport, StreamRates
+from narrows.contract.records.report import BundleReport, CameraMasks, DispatcherReport, ServerReport, StreamRates
 from narrows.contract.seal import Keyring, Root
 from narrows.contract.wire import (
     Control,
@@ -64,6 +64,7 @@ REPORT = DispatcherReport(
     bundles={"0123456789abcdef": BundleReport({"0": 8.0, "12": 4.5}, {"0": 0.002})},
     servers={"10.0.0.1:8001": ServerReport(ready=True, outstanding=2)},
     top_streams=(StreamRates("gate-3", 12.5, 2.0, 0.5),),
+    camera_masks=CameraMasks(made=("gate-1", "gate-3"), audited=("gate-3",), asked=("gate-1",)),
 )
 STATUS = Status(
     at_ms=1767225600123,

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 
+from narrows.client.registry.camera_masks import FleetCameraMasks, read_camera_masks
 from narrows.client.registry.registry import StreamRegistry
 from narrows.contract.errors import RecordError, StreamIdInvalid
 from narrows.contract.wire import ShardKeys, StreamKeys, StreamSettings
@@ -30,6 +31,8 @@ class StreamOverview:
         mask_ms: when its last mask was written, the same clock; 0: none is among its newest outcomes.
         state: ``new`` (never heard of), ``silent`` (for half a minute), ``no_masks`` (it sends, and got no mask for as
             long), else ``live``.
+        sends: what its latest frames were (``features``, ``masks`` or ``audited``); empty where it sends none now.
+        asked_for_masks: the cloud asks its camera for masks.
         unreadable: why what is stored of its settings cannot be read; ``settings`` are the defaults then.
     """
 
@@ -41,6 +44,8 @@ class StreamOverview:
     seen_ms: int
     mask_ms: int = 0
     state: str = "new"
+    sends: str = ""
+    asked_for_masks: bool = False
     unreadable: str = ""
 
 
@@ -50,7 +55,8 @@ def overviews(registry: StreamRegistry, only: Collection[str] | None = None) -> 
     names = sorted(_valid(registered) | set(_with_ledger(registry)) if only is None else only)
     seconds, micros = registry.client.time()
     now_ms = seconds * 1000 + micros // 1000
-    return [_overview(registry, name, registered.get(name), now_ms) for name in names]
+    masks = read_camera_masks(registry.client)
+    return [_overview(registry, name, registered.get(name), now_ms, masks) for name in names]
 
 
 def _with_ledger(registry: StreamRegistry) -> Iterator[str]:
@@ -70,7 +76,11 @@ def _valid(streams: Iterable[str]) -> set[str]:
 
 
 def _overview(
-    registry: StreamRegistry, stream: str, stored: StreamSettings | RecordError | None, now_ms: int
+    registry: StreamRegistry,
+    stream: str,
+    stored: StreamSettings | RecordError | None,
+    now_ms: int,
+    masks: FleetCameraMasks,
 ) -> StreamOverview:
     keys = StreamKeys.of(stream, registry.install.shards)
     client = registry.client
@@ -78,6 +88,7 @@ def _overview(
     ledger: Any = client.hgetall(keys.ledger)
     seen_ms = max(last_entry_ms(client, keys.features), last_entry_ms(client, keys.outcomes))
     mask_ms = _last_mask_ms(client, keys.outcomes)
+    state = state_of(now_ms, seen_ms, mask_ms)
     return StreamOverview(
         stream=stream,
         settings=stored if isinstance(stored, StreamSettings) else StreamSettings(),
@@ -86,7 +97,9 @@ def _overview(
         ledger={name.decode("utf-8", "replace"): int(count) for name, count in ledger.items() if count.isdigit()},
         seen_ms=seen_ms,
         mask_ms=mask_ms,
-        state=state_of(now_ms, seen_ms, mask_ms),
+        state=state,
+        sends="" if state in {"new", "silent"} else masks.sent(stream) or "",
+        asked_for_masks=stream in masks.asked,
         unreadable=str(stored) if isinstance(stored, RecordError) else "",
     )
 

@@ -17,6 +17,8 @@ MAX_REPORT_BYTES = 1 << 20
 FRESH_MS = 5_000
 MOST_TOP_STREAMS = 10
 """Streams that a report names by each rate."""
+MOST_NAMED_STREAMS = 4_096
+"""Names in each list of :class:`CameraMasks`: the longest ones still fit into a report."""
 _Level = Annotated[str, Meta(pattern=r"^[0-9]{1,3}\Z")]
 
 
@@ -77,6 +79,23 @@ class StreamRates(Struct, frozen=True):
     clock_ahead_per_s: PerSecond = 0.0
 
 
+_Names = Annotated[tuple[str, ...], Meta(max_length=MOST_NAMED_STREAMS)]
+
+
+class CameraMasks(Struct, frozen=True, omit_defaults=True):
+    """Streams whose cameras make masks, by name, of those that sent a frame in the last 10 s.
+
+    Attributes:
+        made: whose latest frame was the camera's own mask.
+        audited: of these, the ones that sent a mask together with its features in the last ten minutes.
+        asked: whose cameras are asked for masks.
+    """
+
+    made: _Names = ()
+    audited: _Names = ()
+    asked: _Names = ()
+
+
 class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
     """One dispatcher at a moment.
 
@@ -91,6 +110,7 @@ class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
         bundles: by bundle id (16 hex digits).
         servers: by gRPC address.
         packet_format: the newest that it reads; builds that do not say read 1 alone.
+        camera_masks: which streams send masks; the others send features. Builds that do not say know of no masks.
         top_streams: the streams that are first by one of their rates, ``MOST_TOP_STREAMS`` by each.
     """
 
@@ -109,3 +129,4 @@ class DispatcherReport(Record, frozen=True, tag_field="v", tag=1):
     servers: Mapping[str, ServerReport] = {}
     top_streams: tuple[StreamRates, ...] = ()
     packet_format: Annotated[int, Meta(ge=1, le=255)] = 1
+    camera_masks: CameraMasks = CameraMasks()

@@ -79,6 +79,8 @@ function fill(tile, row) {
     rate: short(row.masks_per_s),
     kbit: short(row.kbit_per_s),
     latency: row.latency_ms === null ? "–" : `${number(row.latency_ms)} ms`,
+    sends: row.sends ?? "–",
+    asked: row.asked_for_masks ? "masks" : "–",
     policy: row.policy,
     group: row.group,
     weight: String(row.weight),

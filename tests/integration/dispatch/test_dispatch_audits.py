@@ -4,11 +4,14 @@ import asyncio
 
 import numpy as np
 import pytest
+import redis
 
+from narrows.client.registry.camera_masks import Sent, read_camera_masks
 from narrows.contract.bundle import Bundle
 from narrows.contract.wire import MaskPacket
 from orchestrator.dispatch import Dispatcher
 from orchestrator.dispatch.audits import MOST_AUDITS, MOST_OF_ONE
+from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.mask_camera import MakeMaskCamera, as_bytes
 from tests.integration.dispatch.rig import RuleDecoder, Start, until
 
@@ -119,3 +122,22 @@ async def test_a_camera_that_has_every_frame_audited_leaves_room_for_its_neighbo
         await neighbour.ended(mask=2)
         decoder.gate.set()
         await settled(dispatcher, compared=MOST_OF_ONE + 2, dropped=MOST_AUDITS + 6 - MOST_OF_ONE)
+
+
+async def test_the_report_names_the_streams_that_send_masks_and_those_that_are_audited(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, server: LocalRedis
+) -> None:
+    held, own = masker("held"), masker("own")
+    async with dispatching(serving=masking):
+        await held.send(*as_bytes(held.audited(), held.mask()))
+        await own.send(own.mask().to_bytes())
+
+        async def said() -> tuple[Sent | None, Sent | None, Sent | None]:
+            with redis.Redis.from_url(server.url) as client:
+                masks = await asyncio.to_thread(read_camera_masks, client)
+            return masks.sent("held"), masks.sent("own"), masks.sent("another")
+
+        async def named() -> bool:
+            return await said() == (Sent.AUDITED, Sent.MASKS, Sent.FEATURES)
+
+        await until(named, said)

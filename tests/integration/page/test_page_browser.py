@@ -86,6 +86,7 @@ def test_each_streams_latest_mask_is_drawn_over_its_frame(page: Page, cameras: d
         assert size == [480, 360]
         assert 4 <= colours(page, stream, "mask") <= 256
         assert colours(page, stream, "frame") > 256
+        expect(tile(page, stream).locator('[data-value="sends"]')).to_have_text("features", timeout=SOON_MS)
         assert tile(page, stream).locator("img.mask").get_attribute("alt").startswith(f"Mask of {stream}: ")
 
 

@@ -12,8 +12,9 @@ import redis
 
 from narrows.client.painting import Legend
 from narrows.contract.errors import ServiceError
+from narrows.contract.records.report import CameraMasks, DispatcherReport
 from narrows.contract.wire import FrameIdentity, Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings, Timings
-from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.contract.wire.keys import INSTALL_KEY, ScaleKeys
 from orchestrator.page.directory import Directory
 from orchestrator.page.latest_masks import LatestMasks
 from orchestrator.page.redis_view import RedisView
@@ -155,6 +156,26 @@ def test_a_visitor_gets_the_mask_that_was_named_though_a_newer_one_came(admin: A
     assert latest_masks.png("cam-1", first)[0] == first
     assert latest_masks.png("cam-1", first)[1] != latest_masks.png("cam-1", newer)[1]
     assert latest_masks.png("cam-1", "1-1") == ("", b"")
+
+
+def test_rows_say_what_their_streams_send_once_a_dispatcher_does(admin: Any, view: RedisView) -> None:
+    for stream in ("plain", "own", "held"):
+        admin.xadd(keys(stream).features, {"p": b"frame"})
+    admin.hset(ShardKeys(keys("never").shard).streams, "never", StreamSettings().to_json())
+    directory = Directory(view)
+    assert {row.sends for row in rows(directory).values()} == {None}
+    seconds, _ = admin.time()
+    said = CameraMasks(made=("own", "held"), audited=("held",), asked=("own",))
+    admin.hset(ScaleKeys.REPORTS, "odd", b"no report")
+    admin.hset(ScaleKeys.REPORTS, "one", DispatcherReport("one", seconds * 1000, camera_masks=said).to_json())
+    found = rows(directory)
+    assert {name: row.sends for name, row in found.items()} == {
+        "plain": "features",
+        "own": "masks",
+        "held": "audited",
+        "never": None,
+    }
+    assert [name for name, row in found.items() if row.asked_for_masks] == ["own"]
 
 
 def test_reading_changes_nothing(admin: Any, view: RedisView) -> None:

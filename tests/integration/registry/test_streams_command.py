@@ -10,11 +10,13 @@ import sys
 import redis
 
 from narrows.client.registry import StreamRegistry, read_audit
-from narrows.contract.records.report import DispatcherReport, StreamRates
-from narrows.contract.wire import Install, Policy, StreamSettings
+from narrows.contract.records.report import CameraMasks, DispatcherReport, StreamRates
+from narrows.contract.wire import Install, Policy, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import AUDIT_KEY, DISPATCHERS_KEY, INSTALL_KEY, ScaleKeys
 from narrows.contract.wire.streams import MaskPacking
 from orchestrator.servers import LocalRedis
+
+NO_MASKS = CameraMasks()
 
 
 def streams(server: LocalRedis, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,12 +64,16 @@ def test_list_shows_every_stream_in_a_table_and_as_json(server: LocalRedis, clie
     assert (record["stream"], record["settings"]["weight"], record["backlog"]) == ("gate-3", 4.0, 0)
 
 
-def report(server: LocalRedis, name: str, *rates: StreamRates, ago_ms: int = -4000) -> None:
+def report(
+    server: LocalRedis, name: str, *rates: StreamRates, ago_ms: int = -4000, masks: CameraMasks = NO_MASKS
+) -> None:
     """Have a dispatcher say this."""
     with redis.Redis.from_url(server.url) as said:
         seconds, micros = said.time()
         at_ms = seconds * 1000 + micros // 1000 - ago_ms
-        said.hset(ScaleKeys.REPORTS, name, DispatcherReport(name, at_ms, top_streams=rates).to_json())
+        said.hset(
+            ScaleKeys.REPORTS, name, DispatcherReport(name, at_ms, top_streams=rates, camera_masks=masks).to_json()
+        )
 
 
 def test_list_names_who_offers_most_who_loses_most_and_whose_clock_is_ahead(
@@ -90,6 +96,23 @@ def test_list_names_who_offers_most_who_loses_most_and_whose_clock_is_ahead(
     shown = listed("offered")
     assert all(word in shown for word in ("offered/s", "512.0", "480.0", "9.0"))
     assert "gone" not in shown
+
+
+def test_list_says_what_each_stream_sends_and_whether_the_cloud_asks_for_masks(
+    server: LocalRedis, client: redis.Redis
+) -> None:
+    for stream in ("plain", "own"):
+        client.xadd(StreamKeys.of(stream, 4).features, {"p": b"frame"})
+        client.hset(StreamKeys.of(stream, 4).ledger, "mask", 1)
+    StreamRegistry(client, Install(4)).set("silent", StreamSettings(), who="a test")
+    report(server, "d1", masks=CameraMasks(made=("own", "silent"), asked=("own",)))
+    rows = [json.loads(line) for line in streams(server, "list", "--json").stdout.splitlines()]
+    assert [(row["stream"], row["sends"], row["asked_for_masks"]) for row in rows] == [
+        ("own", "masks", True),
+        ("plain", "features", False),
+        ("silent", "", False),
+    ]
+    assert "masks asked for" in " ".join(streams(server, "list").stdout.split())
 
 
 def test_remove_says_whether_there_was_something(server: LocalRedis, client: redis.Redis) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from narrows.client.registry.camera_masks import Sent
 from narrows.contract.wire import FrameIdentity, MaskPacket, StreamSettings
 from orchestrator.page.answer import row_json
 from orchestrator.page.latest_masks import LatestMask
@@ -35,3 +38,10 @@ def test_a_mask_is_told_with_its_size_and_its_outputs() -> None:
     assert (told["width"], told["height"], told["entry"]) == (3, 1, "5-0")
     assert told["largest"] == [[1, 0.667], [0, 0.333]]
     assert told["outputs"] == [{"name": "labels", "kind": "labels"}]
+
+
+def test_what_a_stream_sends_is_told_and_null_where_nobody_knows() -> None:
+    masks = row_json(replace(ROW, sends=Sent.AUDITED, asked_for_masks=True), LatestMask(), 0.0, filmed=False)
+    assert (masks["sends"], masks["asked_for_masks"]) == ("audited", True)
+    unknown = row_json(ROW, LatestMask(), 0.0, filmed=False)
+    assert (unknown["sends"], unknown["asked_for_masks"]) == (None, False)
