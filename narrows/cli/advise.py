@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +31,10 @@ def advise(
     link_kbps: Annotated[
         float | None, typer.Option(min=0.1, help="What the uplink carries, kbit/s; else no limit.")
     ] = None,
+    redis_url: Annotated[
+        str | None,
+        typer.Option("--redis-url", help="Measure the uplink to this Redis, if --link-kbps does not say it."),
+    ] = None,
     outputs: Annotated[int | None, typer.Option(min=1, max=32, help="Questions to answer; else the bundle's.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of the networks.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -41,6 +46,8 @@ def advise(
     costs in accuracy and in the cloud.
 
     Example: narrows advise --link-kbps 64 --fps 5
+
+    Example: narrows advise --redis-url rediss://gate-3@redis.example/0 --fps 5
 
     Example: narrows advise --bundle bundles/mine --pictures /data/street --outputs 3 --json
     """
@@ -57,9 +64,22 @@ def advise(
         raise ConfigError(f"{pictures} holds no picture ({', '.join(PICTURE_SUFFIXES)}): give --pictures")
     shown = [read_picture(path) for path in files[:: math.ceil(len(files) / frames)]]
     ways = measure(opened, shown, threads=threads, tried=lambda what: typer.echo(f"trying {what} ...", err=True))
-    need = Need(fps, math.inf if link_kbps is None else link_kbps * 125, outputs or len(opened.outputs))
+    need = Need(fps, _link_bytes_per_s(link_kbps, redis_url), outputs or len(opened.outputs))
     advice = advise_on(ways, need)
     typer.echo(_json(ways, need, advice) if as_json else _table(ways, need, advice))
+
+
+def _link_bytes_per_s(kbps: float | None, redis_url: str | None) -> float:
+    from narrows.ops.advise import measured_bytes_per_s
+    from narrows.runtime.redis.connection import connect, named_errors
+
+    if kbps is not None or redis_url is None:
+        return math.inf if kbps is None else kbps * 125
+    typer.echo("trying the link ...", err=True)
+    with named_errors(redis_url), connect(redis_url) as client:
+        found = measured_bytes_per_s(lambda payload: client.execute_command("PING", payload), time.monotonic)
+    typer.echo(f"the link carries about {found / 125:,.0f} kbit/s", err=True)
+    return found
 
 
 def _table(ways: list[Way], need: Need, advice: Advice) -> str:

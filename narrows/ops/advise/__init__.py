@@ -1,9 +1,11 @@
 """What a camera should send over a link: features or its own masks, at which level or size.
 
-``measure.py`` tries each way on this device; ``advice.py`` applies the rule by which automatic cameras choose.
+``measure.py`` tries each way on this device, ``link.py`` the link; ``advice.py`` applies the rule by which automatic
+cameras choose.
 """
 
 from narrows.ops.advise.advice import Advice, Need, advise
+from narrows.ops.advise.link import measured_bytes_per_s
 from narrows.ops.advise.measure import Way, measure
 
-__all__ = ["Advice", "Need", "Way", "advise", "measure"]
+__all__ = ["Advice", "Need", "Way", "advise", "measure", "measured_bytes_per_s"]

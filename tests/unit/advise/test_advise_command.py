@@ -44,3 +44,9 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--fps", "--link-kbps"])
 def test_nothing_a_second_makes_no_sense(option: str) -> None:
     assert CliRunner().invoke(app, [*QUICK, option, "0"]).exit_code == 2
+
+
+def test_a_link_that_nobody_answers_on_is_named() -> None:
+    done = CliRunner().invoke(app, [*QUICK, "--redis-url", "redis://127.0.0.1:1/0"])
+    assert done.exit_code != 0
+    assert "does not answer" in str(done.exception) + done.output
