@@ -101,13 +101,14 @@ def _redis(patient: Patient, served: AbstractSet[int] | None) -> Iterator[Findin
                 return
             for each in facts:
                 yield from redis_server.judge(each)
-            yield from _install(client, served)
+            masks_of = settings.stream_told_masks(patient.configuration, patient.environment)
+            yield from _install(client, served, masks_of)
         except redis.RedisError as error:
             remedy = "look at this user's ACL: the doctor reads narrows:* keys (GET, MGET, SCAN, XLEN, XREVRANGE)"
             yield fail("Redis", f"it refuses: {words_of(error)}", remedy)
 
 
-def _install(client: redis.Redis, served: AbstractSet[int] | None) -> Iterator[Finding]:
+def _install(client: redis.Redis, served: AbstractSet[int] | None, masks_of: str | None) -> Iterator[Finding]:
     try:
         record = install.read_record(client)
     except RecordError as error:
@@ -115,6 +116,7 @@ def _install(client: redis.Redis, served: AbstractSet[int] | None) -> Iterator[F
         return
     yield install.judge_record(record)
     if record is not None:
+        yield install.judge_packet_format(record, masks_of)
         yield from install.judge(install.gather(client, record))
         yield from streams.judge(streams.gather(client, record), served)
 

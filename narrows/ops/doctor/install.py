@@ -9,6 +9,7 @@ from typing import Any
 import redis
 
 from narrows.contract.wire import Install, ShardKeys
+from narrows.contract.wire.frame_packet import FORMAT
 from narrows.contract.wire.keys import DISPATCHERS_KEY, INSTALL_KEY
 from narrows.runtime.finding import Finding, fail, ok, warn
 
@@ -58,6 +59,15 @@ def judge_record(install: Install | None) -> Finding:
         remedy = "start `narrows orchestrate` against it; if one ran before, this is another Redis or an emptied one"
         return fail("install", f"{INSTALL_KEY} is not in this Redis", remedy)
     return ok("install", f"{install.shards} shards")
+
+
+def judge_packet_format(install: Install, masks_of: str | None) -> Finding:
+    """What cameras may send; ``masks_of`` is a stream whose camera is told to send masks, ``None``: none is known."""
+    newest = install.newest_packet_format
+    if masks_of is not None and newest < FORMAT:
+        detail = f"{masks_of} is told to send masks, and sends features: cameras may send packet format {newest} alone"
+        return warn("packet format", detail, f"once all dispatchers read it: `narrows streams packet-format {FORMAT}`")
+    return ok("packet format", f"cameras may send {newest}")
 
 
 def judge(ownership: Ownership) -> Iterator[Finding]:

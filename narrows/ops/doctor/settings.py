@@ -44,6 +44,14 @@ def judge_variables(environment: Mapping[str, str], known: AbstractSet[str]) -> 
         yield warn("environment", f"{name} means nothing", remedy)
 
 
+def stream_told_masks(configuration: Configuration | ConfigError, environment: Mapping[str, str]) -> str | None:
+    """The camera that ``narrows edge`` is here told to make the masks of; ``None``: none is."""
+    told = {} if isinstance(configuration, ConfigError) else configuration.defaults("edge")
+    if (environment.get("NARROWS_EDGE_SEND") or told.get("send")) != "masks":
+        return None
+    return environment.get("NARROWS_STREAM_ID") or told.get("stream_id") or "this machine's camera"
+
+
 def _tells_secrets(configuration: Configuration, path: Path) -> bool:
     secret = any(isinstance(each.value, str) and "@" in each.value for each in configuration.settings)
     return secret and path.is_file() and bool(path.stat().st_mode & _EVERYONE)

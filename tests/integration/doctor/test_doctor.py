@@ -93,6 +93,13 @@ def test_a_stack_that_is_well_has_no_troubles(stack: Stack) -> None:
     assert {"Redis options", "leases", "decoder", "dispatcher", "bundles", "backlog", "dead letters"} <= subjects
 
 
+def test_a_camera_that_is_told_to_send_masks_and_may_not_is_named(stack: Stack) -> None:
+    told = {"NARROWS_EDGE_SEND": "masks", "NARROWS_STREAM_ID": "gate-3"}
+    (trouble,) = found(replace(of(stack), environment=told, variables=frozenset(told)))
+    assert (trouble.level, trouble.subject) == (Level.WARN, "packet format")
+    assert trouble.detail.startswith("gate-3 is told to send masks")
+
+
 def test_each_of_several_servers_is_looked_at_however_they_are_named(stack: Stack, client: redis.Redis) -> None:
     (silent,) = free_ports(1)
     client.hset(ScaleKeys.SERVERS, "one", ServerRecord(stack.triton.grpc_address).to_json())

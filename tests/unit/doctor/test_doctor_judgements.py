@@ -263,3 +263,39 @@ def test_a_camera_whose_clock_is_ahead_is_named() -> None:
     assert (finding.level, finding.detail) == (Level.WARN, "1 ahead of the server's: one")
     assert "NTP" in finding.remedy
     assert list(streams.judge_clocks([StreamRates("two", 5.0)])) == []
+
+
+MASKS_IN_FILE = '[edge]\nsend = "masks"\nstream-id = "gate-3"\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "stream"),
+    [
+        (MASKS_IN_FILE, {}, "gate-3"),
+        (MASKS_IN_FILE, {"NARROWS_STREAM_ID": "gate-4"}, "gate-4"),
+        (MASKS_IN_FILE, {"NARROWS_EDGE_SEND": "features"}, None),
+        ("", {"NARROWS_EDGE_SEND": "masks"}, "this machine's camera"),
+        ("", {"NARROWS_EDGE_SEND": "auto"}, None),
+        ('[edge]\nstream-id = "gate-3"\n', {}, None),
+        ('[demo]\nsend = "masks"\n', {}, None),
+    ],
+)
+def test_a_camera_is_told_masks_by_the_environment_before_the_file(
+    tmp_path: Path, file: str, environment: dict[str, str], stream: str | None
+) -> None:
+    path = tmp_path / "narrows.toml"
+    path.write_text(file)
+    assert settings.stream_told_masks(read(path, all_keys()), environment) == stream
+
+
+def test_a_file_that_cannot_be_read_tells_no_camera_anything() -> None:
+    assert settings.stream_told_masks(ConfigError("narrows.toml:2: there is no key 'fsp'"), {}) is None
+
+
+def test_a_camera_of_masks_is_named_while_the_install_allows_features_alone() -> None:
+    finding = install.judge_packet_format(Install(4), "gate-3")
+    assert (finding.level, finding.subject) == (Level.WARN, "packet format")
+    assert "gate-3" in finding.detail
+    assert "narrows streams packet-format 2" in (finding.remedy or "")
+    assert install.judge_packet_format(Install(4, packet_format=2), "gate-3").level is Level.OK
+    assert install.judge_packet_format(Install(4), None).level is Level.OK
