@@ -54,7 +54,7 @@ class MaskRequests:
         self.asked &= {name for name, each in streams.items() if each.able and each.outputs == 1}
         total = sum(each.frames_per_s for name, each in streams.items() if _counts(name, each, self.asked))
         load_of_one = load_ratio / total if total > 0 else 0.0
-        spared = sum(streams[name].frames_per_s for name in self.asked)
+        spared = sum(streams[name].frames_per_s for name in self.asked if self._spares(streams[name], now_s))
         load = load_ratio - spared * load_of_one
         if self._pressed(load, now_s):
             self._ask_more(streams, load, load_of_one, now_s)
@@ -72,6 +72,10 @@ class MaskRequests:
             asked.add(name)
             load -= streams[name].frames_per_s * load_of_one
         self.asked, self._asked_s = frozenset(asked), now_s
+
+    def _spares(self, each: Candidate, now_s: float) -> bool:
+        """Whether one that was asked sends masks, or may still follow: one that never does is load like any other."""
+        return each.makes_masks or now_s - self._asked_s < _AGAIN_AFTER_S
 
     def _pressed(self, load: float, now_s: float) -> bool:
         if load <= FULL_LOAD:

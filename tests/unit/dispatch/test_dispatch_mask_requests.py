@@ -72,6 +72,19 @@ def test_the_load_of_those_that_were_asked_is_not_asked_for_twice() -> None:
     assert len(requests.decide(FOUR, 1.2, 2.0)) == 2  # they have not followed yet
 
 
+def test_a_camera_that_says_it_can_and_sends_features_all_the_same_spares_nobody() -> None:
+    """Else the busiest stream that lies keeps all others from being asked, and their frames are shed instead."""
+    streams = FOUR | {"liar": replace(CAMERA, frames_per_s=200.0)}
+    requests = MaskRequests()
+    for second in range(5):
+        asked = requests.decide(streams, 1.8, float(second))
+        assert set(asked) <= {"liar"}  # it may still follow
+    for second in range(5, 10):
+        now = {name: replace(each, makes_masks=name in asked and name != "liar") for name, each in streams.items()}
+        asked = requests.decide(now, 1.8, float(second))
+    assert set(asked) == set(streams)
+
+
 def test_a_bundle_that_answers_more_gets_features_back() -> None:
     requests = MaskRequests()
     makes = replace(CAMERA, makes_masks=True)
