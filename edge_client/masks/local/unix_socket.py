@@ -29,6 +29,7 @@ _LOG = structlog.get_logger("edge.masks")
 LENGTH = struct.Struct("<I")
 MOST_READERS = 8
 _OWNER_ONLY = 0o600
+_PROBE_S = 1.0
 _STUCK_S = 30.0
 """A reader that takes nothing for so long makes room for another."""
 
@@ -159,13 +160,22 @@ class _Reader(socketserver.BaseRequestHandler):
 
 
 def _remove_left_behind(path: Path) -> None:
-    """A socket that a run before left there is in nobody's use."""
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
+    """A socket that a run before left there is in nobody's use: it refuses. One that is only slow to answer is used.
+
+    Raises:
+        StateError: another program listens there, or the path cannot be looked at.
+    """
+    try:
+        if not path.is_socket():
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(_PROBE_S)
             probe.connect(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)
-        else:
-            raise StateError(f"--local-masks unix:{path}: another program listens there")
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+        return
+    except (TimeoutError, BlockingIOError):
+        pass  # more wait to be let in than it has room for
+    except OSError as error:
+        raise StateError(f"--local-masks unix:{path} cannot be bound: {error.strerror or error}") from None
+    raise StateError(f"--local-masks unix:{path}: another program listens there")

@@ -190,3 +190,23 @@ def test_a_socket_that_was_left_behind_is_taken_and_one_in_use_is_not(tmp_path: 
 def test_a_path_that_cannot_be_bound_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot be bound"):
         open_local_masks(f"unix:{tmp_path / 'none' / 'm'}", "gate-3", BUNDLE)
+
+
+def test_a_program_that_lets_nobody_in_holds_no_camera_up(tmp_path: Path) -> None:
+    path, refused = tmp_path / "m", list[str]()
+
+    def begin() -> None:
+        try:
+            open_local_masks(f"unix:{path}", "gate-3", BUNDLE)
+        except StateError as error:
+            refused.append(str(error))
+
+    with socket.socket(socket.AF_UNIX) as hung, socket.socket(socket.AF_UNIX) as first:
+        hung.bind(str(path))
+        hung.listen(0)
+        first.connect(str(path))
+        beginning = Thread(target=begin, daemon=True)
+        beginning.start()
+        beginning.join(30)
+        assert refused == [f"--local-masks unix:{path}: another program listens there"]
+    assert path.is_socket()
