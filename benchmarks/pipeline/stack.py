@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -102,7 +103,8 @@ def mean_batch(before: Mapping[Sample, float], after: Mapping[Sample, float]) ->
 
 
 def _replace_model(folder: Path, bundle: Bundle, labels: NDArray[np.uint8]) -> None:
-    text = model_config(bundle, max_batch=MAX_BATCH, kind=InstanceKind.CPU).replace('"onnxruntime"', '"python"')
+    plain = dataclasses.replace(bundle, cpu_decoder=None)  # else a file is named in which no Python model lies
+    text = model_config(plain, max_batch=MAX_BATCH, kind=InstanceKind.CPU).replace('"onnxruntime"', '"python"')
     for path in (folder / "config.pbtxt", folder / "configs" / "cpu.pbtxt"):
         path.write_text(text)
     (folder / "1" / "model.onnx").unlink()

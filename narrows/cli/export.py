@@ -58,7 +58,14 @@ def export(
         chosen = bundle.manifest.finest_level_within(0.1)
         checked = FolderDataset.open(data, check_split)
         scores = {
-            kind: evaluate_bundle(bundle, checked, chosen, encode=camera(bundle, chosen, path), progress=show_progress)
+            kind: evaluate_bundle(
+                bundle,
+                checked,
+                chosen,
+                encode=camera(bundle, chosen, path),
+                decoder=bundle.decoder_path,
+                progress=show_progress,
+            )
             for kind, path in (("float", bundle.float_encoder_path), ("int8", bundle.encoder_path))
         }
         for kind, score in scores.items():
@@ -73,4 +80,4 @@ def export(
                 decoder=bundle.int8_decoder_path,
                 progress=show_progress,
             )
-            typer.echo(f"  the int8 decoder costs {100 * (scores['int8'].miou - rough.miou):.2f} more")
+            typer.echo(f"  the int8 decoder for engines costs {100 * (scores['int8'].miou - rough.miou):.2f} more")

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from narrows.contract.bundle.heads import DECODER_HEADS, DECODER_HEADS_INT8, Heads, read_heads
 from narrows.contract.bundle.heads import RECORD as HEADS
-from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD, Int8Decoder, read_int8_decoder
+from narrows.contract.bundle.int8_decoder import (
+    CPU_RECORD,
+    DECODER_CPU,
+    DECODER_INT8,
+    RECORD,
+    Int8Decoder,
+    read_int8_decoder,
+)
 from narrows.contract.bundle.manifest import (
     CAMERA_DECODER,
     DECODER,
@@ -39,8 +46,9 @@ _HASH_BLOCK = 1 << 20
 class Bundle:
     """A verified bundle: its folder, its manifest, its integer tables and the id that packets carry.
 
-    ``int8_decoder`` is what is known of the decoder's int8 twin, ``None`` where there is no twin. ``label_tables`` are
-    the bundle's own, counted on its training masks; ``None`` where label maps are coded with the general ones.
+    ``int8_decoder`` is what is known of the decoder's int8 twin that engines are built from, ``cpu_decoder`` of the one
+    that processors run; ``None`` where there is no twin. ``label_tables`` are the bundle's own, counted on its training
+    masks; ``None`` where label maps are coded with the general ones.
     ``heads`` are what the cloud answers with beside the decoder's outputs.
     """
 
@@ -51,6 +59,7 @@ class Bundle:
     int8_decoder: Int8Decoder | None = None
     label_tables: LabelTables | None = None
     heads: Heads = Heads()  # noqa: RUF009 - frozen
+    cpu_decoder: Int8Decoder | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Bundle:
@@ -80,10 +89,9 @@ class Bundle:
         decoder = _decoder_entry(manifest, heads)
         heads.check(manifest, decoder.sha256)
         _verify_heads(folder, heads)
-        int8_decoder = read_int8_decoder(folder, decoder.sha256)
-        if int8_decoder is not None:
-            _verify(folder / DECODER_INT8, int8_decoder.sha256, RECORD, required=True)
-        return cls(folder, bundle_id_of(data), manifest, tables, int8_decoder, label_tables, heads)
+        int8_decoder = _verified_twin(folder, decoder.sha256, DECODER_INT8, RECORD)
+        cpu_decoder = _verified_twin(folder, decoder.sha256, DECODER_CPU, CPU_RECORD)
+        return cls(folder, bundle_id_of(data), manifest, tables, int8_decoder, label_tables, heads, cpu_decoder)
 
     @property
     def hex_id(self) -> str:
@@ -119,6 +127,20 @@ class Bundle:
     def served_path(self) -> Path:
         """What Triton runs: the decoder, or the graph that heads are joined to it in."""
         return self.folder / (DECODER if self.heads.merged is None else DECODER_HEADS)
+
+    @property
+    def cpu_decoder_path(self) -> Path:
+        """The joint decoder as the CPU profile runs it, without heads: the twin for processors where there is one.
+
+        Heads read the float decoder's tensors, so a bundle that has heads is served in float.
+        """
+        quantised = self.cpu_decoder is not None and self.heads.merged is None
+        return self.folder / (DECODER_CPU if quantised else DECODER)
+
+    @property
+    def served_cpu_path(self) -> Path:
+        """What Triton runs on processors."""
+        return self.cpu_decoder_path if self.heads.merged is None else self.served_path
 
     @property
     def served_int8_path(self) -> Path | None:
@@ -183,6 +205,13 @@ def _decoder_entry(manifest: Manifest, heads: Heads) -> FileEntry:
     if entry is None:
         raise BundleError(f"neither {MANIFEST} nor {HEADS} pins {DECODER}: copy the bundle again, whole")
     return entry
+
+
+def _verified_twin(folder: Path, decoder_sha256: str, graph: str, record: str) -> Int8Decoder | None:
+    twin = read_int8_decoder(folder, decoder_sha256, name=record)
+    if twin is not None:
+        _verify(folder / graph, twin.sha256, record, required=True)
+    return twin
 
 
 def _verify_heads(folder: Path, heads: Heads) -> None:

@@ -1,11 +1,13 @@
-"""The decoder's int8 twin: an optional pair of files beside the manifest, outside the bundle's id.
+"""The decoder's int8 twins: optional pairs of files beside the manifest, outside the bundle's id.
 
 ::
 
     decoder.int8.onnx    decoder.onnx with quantise-dequantise nodes; TensorRT builds INT8 engines from it
     decoder.int8.json    the record: which decoder it is the twin of, its hash, what it loses
+    decoder.cpu.onnx     decoder.onnx quantised as ONNX Runtime runs it fastest on processors; the CPU profile serves it
+    decoder.cpu.json     its record, of the same form
 
-The id says what symbols mean. The twin reads the same symbols and is to answer with the same masks, as an FP16 engine
+The id says what symbols mean. A twin reads the same symbols and is to answer with the same masks, as an FP16 engine
 is; so a bundle in the field can be given one, or lose it, without a camera's noticing.
 """
 
@@ -20,6 +22,8 @@ from narrows.contract.wire.record import Count, decode_record
 
 SCHEMA_VERSION = 1
 DECODER_INT8, RECORD = "decoder.int8.onnx", "decoder.int8.json"
+DECODER_CPU, CPU_RECORD = "decoder.cpu.onnx", "decoder.cpu.json"
+TWINS = (DECODER_INT8, RECORD, DECODER_CPU, CPU_RECORD)
 
 
 @dataclass(frozen=True)
@@ -50,37 +54,37 @@ class Int8Decoder:
         return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
 
     @classmethod
-    def parse(cls, data: bytes) -> Int8Decoder:
+    def parse(cls, data: bytes, *, what: str = RECORD) -> Int8Decoder:
         """Read a record.
 
         Raises:
             BundleError: no JSON, another schema, or a field that is missing or makes no sense.
         """
         try:
-            found = decode_record(data, cls, what=RECORD, most_bytes=1 << 20)
+            found = decode_record(data, cls, what=what, most_bytes=1 << 20)
         except RecordError as error:
             raise BundleError(str(error)) from None
         if found.schema != SCHEMA_VERSION:
-            raise BundleError(f"{RECORD} has schema {found.schema}; this build speaks {SCHEMA_VERSION}")
+            raise BundleError(f"{what} has schema {found.schema}; this build speaks {SCHEMA_VERSION}")
         return found
 
 
-def read_int8_decoder(folder: Path, decoder_sha256: str) -> Int8Decoder | None:
-    """The record in a bundle's folder; ``None`` where there is none. The graph itself is not looked at.
+def read_int8_decoder(folder: Path, decoder_sha256: str, *, name: str = RECORD) -> Int8Decoder | None:
+    """The record ``name`` in a bundle's folder; ``None`` where there is none. The graph itself is not looked at.
 
     Raises:
         BundleError: it makes no sense, or is that of another decoder.
     """
-    path = folder / RECORD
+    path = folder / name
     if not path.is_file():
         return None
-    record = Int8Decoder.parse(path.read_bytes())
+    record = Int8Decoder.parse(path.read_bytes(), what=name)
     if record.decoder_sha256 != decoder_sha256:
         raise BundleError(f"{path} is of another decoder: delete it, or run `narrows bundle quantise` again")
     return record
 
 
-def drop_int8_decoder(folder: Path) -> None:
-    """Take the twin out of a bundle's folder, the record first."""
-    for name in (RECORD, DECODER_INT8):
+def drop_int8_decoders(folder: Path) -> None:
+    """Take the twins out of a bundle's folder, the records first."""
+    for name in (RECORD, CPU_RECORD, DECODER_INT8, DECODER_CPU):
         (folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Decoding packets here, without Redis or Triton: the same bytes, the same decoder graph, ONNX Runtime on the CPU."""
+"""Decoding packets here, without Redis or Triton: the same bytes, the graph that Triton runs on a CPU, ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions
 class InProcessDecoder:
     """Packets of one stream to label maps. One that cannot be decoded raises the error that a dispatcher would count.
 
-    ``decoder`` is another graph than the bundle's float decoder: its int8 twin.
+    ``decoder`` is another graph than the one that Triton would run on a processor.
     """
 
     def __init__(self, bundle: Bundle, decoder: Path | None = None) -> None:
         self._bundle, self._published = bundle, bundle.manifest.outputs[0].name
         options = SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = InferenceSession(decoder or bundle.decoder_path, options, providers=["CPUExecutionProvider"])
+        self._session = InferenceSession(
+            decoder or bundle.cpu_decoder_path, options, providers=["CPUExecutionProvider"]
+        )
 
     def __call__(self, packets: Iterable[bytes]) -> Iterator[NDArray[np.uint8]]:
         """Decode one by one, in order: a P after the packet that it was coded against."""

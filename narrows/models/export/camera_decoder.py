@@ -9,7 +9,7 @@
 The argmax comes after the resize, so a smaller mask costs less and is what the logits say there, not a sample of a
 larger one. (Smoothing the logits first by [1 10 1] / 12 saves a tenth of the bits, and loses 0.03 points of mIoU at a
 half and at an eighth: left out.) Activations are quantised asymmetrically and between all operators, which ONNX Runtime
-fuses; TensorRT wants them otherwise (:mod:`narrows.models.export.int8_decoder`), so a bundle's two int8 graphs differ.
+fuses (:mod:`narrows.models.export.int8_throughout`).
 """
 
 from __future__ import annotations
@@ -22,21 +22,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from narrows.contract.errors import BundleError
-from narrows.models.export.calibration import Feed, Feeds
+from narrows.models.export.calibration import Feed
 from narrows.models.export.graphs import LABELS
+from narrows.models.export.int8_throughout import quantise_throughout
 from narrows.models.export.label_grid import whole_labels
-from narrows.runtime.onnx_runtime.quantization import (
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quant_pre_process,
-    quantize_static,
-)
 from narrows.runtime.surroundings import scratch_folder
 
 SCALE = "scale"
 _TAIL = ("Cast", "ArgMax", "Resize")
-_QUANTISED = ["Add", "Concat", "Conv", "DepthToSpace", "Mul", "Relu", "Reshape", "Slice", "Transpose"]
 
 
 def write_camera_decoder(decoder: Path, size: tuple[int, int], calibration: Iterable[Feed], path: Path) -> None:
@@ -52,26 +45,9 @@ def write_camera_decoder(decoder: Path, size: tuple[int, int], calibration: Iter
         BundleError: the decoder does not end as ``narrows export`` ends it.
     """
     with scratch_folder() as folder:
-        draft, prepared = folder / "draft.onnx", folder / "prepared.onnx"
+        draft = folder / "draft.onnx"
         onnx.save(camera_graph(onnx.load(decoder), size), draft)
-        quant_pre_process(draft, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            path,
-            Feeds({**feed, SCALE: np.array([1], dtype=np.int64)} for feed in calibration),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            op_types_to_quantize=_QUANTISED,
-            nodes_to_exclude=_inverse_gain_nodes(prepared),
-            extra_options={"ActivationSymmetric": False},
-        )
-    model = onnx.load(path)
-    del model.metadata_props[:]
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+        quantise_throughout(draft, ({**feed, SCALE: np.array([1], dtype=np.int64)} for feed in calibration), path)
 
 
 def camera_graph(model: onnx.ModelProto, size: tuple[int, int]) -> onnx.ModelProto:
@@ -151,13 +127,3 @@ def _drop_unused(graph: onnx.GraphProto, wanted: str) -> None:
         field.extend(copies)
     del graph.output[:]
     del graph.value_info[:]
-
-
-def _inverse_gain_nodes(path: Path) -> list[str]:
-    """What undoes the gains, ahead of the first convolution: its scale differs by level and by channel."""
-    names = []
-    for node in onnx.load(path).graph.node:
-        if node.op_type == "Conv":
-            break
-        names.append(node.name)
-    return names

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
+from narrows.contract.bundle.int8_decoder import TWINS
 from narrows.contract.bundle.manifest import CAMERA_DECODER, LABEL_TABLES, MANIFEST
 from narrows.contract.codec.label_counting import count_label_tables
 from narrows.contract.errors import BundleError
@@ -104,7 +104,7 @@ def _finest(bundle: Bundle, samples: Sequence[LabelledPicture]) -> Iterator[Feed
 
 def _copy(bundle: Bundle, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*bundle.manifest.files, DECODER_INT8, RECORD):
+    for name in (*bundle.manifest.files, *TWINS):
         source = bundle.folder / name
         if source.is_file() and source.resolve() != (folder / name).resolve():
             shutil.copyfile(source, folder / name)

@@ -15,13 +15,13 @@ import onnx
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.bundle.heads import RECORD as HEADS
-from narrows.contract.bundle.int8_decoder import drop_int8_decoder
+from narrows.contract.bundle.int8_decoder import drop_int8_decoders
 from narrows.contract.bundle.manifest import DECODER, MANIFEST
 from narrows.contract.errors import BundleError
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.int8_loss import measure_loss
-from narrows.models.export.quantise import add_int8_decoder, check_data, split_off
+from narrows.models.export.quantise import add_int8_decoders, check_data, split_off
 from narrows.models.export.write import file_entry
 from narrows.runtime.surroundings import scratch_folder
 
@@ -37,7 +37,7 @@ def optimise(
     *,
     most_lost_points: float = MOST_LOST_POINTS,
 ) -> Bundle:
-    """Write a bundle to ``folder``, which may be its own, with a faster decoder and that one's int8 twin.
+    """Write a bundle to ``folder``, which may be its own, with a faster decoder and that one's int8 twins.
 
     The id changes where it pins the decoder. What cameras have of a bundle stays as it is.
 
@@ -69,9 +69,9 @@ def optimise(
             raise BundleError(f"the faster decoder {found}, and {most_lost_points:g} are allowed: nothing was changed")
         say(f"the faster decoder {found}")
         _copy(bundle, folder)
-        drop_int8_decoder(folder)
+        drop_int8_decoders(folder)
         shutil.copyfile(scratch / DECODER, folder / DECODER)
-    return add_int8_decoder(_pinned(bundle, folder), data, say)
+    return add_int8_decoders(_pinned(bundle, folder), data, say)
 
 
 def _copy(bundle: Bundle, folder: Path) -> None:

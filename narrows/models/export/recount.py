@@ -9,7 +9,7 @@ from pathlib import Path
 from narrows.contract.bundle import Bundle
 from narrows.contract.bundle.heads import DECODER_HEADS, DECODER_HEADS_INT8
 from narrows.contract.bundle.heads import RECORD as HEADS
-from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
+from narrows.contract.bundle.int8_decoder import TWINS
 from narrows.contract.bundle.manifest import DECODER, MANIFEST, TABLES
 from narrows.contract.errors import DatasetError
 from narrows.models.dataset import FolderDataset
@@ -34,8 +34,7 @@ def recount(bundle: Bundle, data: FolderDataset, folder: Path, say: Progress = p
     heads = (head.file_name for head in bundle.heads.heads)
     for name in (
         *bundle.manifest.files,
-        DECODER_INT8,
-        RECORD,
+        *TWINS,
         DECODER,
         HEADS,
         DECODER_HEADS,

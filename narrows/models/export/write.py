@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle, FileEntry, InputSpec, Manifest, RateLevel
-from narrows.contract.bundle.int8_decoder import drop_int8_decoder
+from narrows.contract.bundle.int8_decoder import drop_int8_decoders
 from narrows.contract.bundle.manifest import CAMERA_DECODER, DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES
 from narrows.contract.codec import CodingTables, encode_symbols
 from narrows.contract.wire import LatentShape
@@ -24,7 +24,7 @@ from narrows.models.dataset import FolderDataset
 from narrows.models.export.counting import count_both, latents_of, symbols_at, with_mirrored
 from narrows.models.export.graphs import write_decoder, write_encoder
 from narrows.models.export.int8 import quantise_encoder
-from narrows.models.export.quantise import add_int8_decoder
+from narrows.models.export.quantise import add_int8_decoders
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import DEVIATION, MEAN
 from narrows.runtime.surroundings import scratch_folder
@@ -50,7 +50,7 @@ class Labelling:
 def write_bundle(
     network: JointNetwork, data: FolderDataset, label: Labelling, folder: Path, say: Say = print
 ) -> Bundle:
-    """Export everything, count the tables, write the manifest, open the result verified, add the decoder's int8 twin.
+    """Export everything, count the tables, write the manifest, open the result verified, add the decoder's int8 twins.
 
     Raises:
         DatasetError: the training pictures cannot be read.
@@ -85,11 +85,11 @@ def write_bundle(
             files={name: file_entry(draft / name) for name in (ENCODER_INT8, ENCODER_FLOAT, DECODER, TABLES)},
         )
         folder.mkdir(parents=True, exist_ok=True)
-        drop_int8_decoder(folder)
+        drop_int8_decoders(folder)
         for name in manifest.files:
             shutil.copyfile(draft / name, folder / name)
         (folder / MANIFEST).write_bytes(manifest.to_json())
-    return add_int8_decoder(Bundle.open(folder), data, say)
+    return add_int8_decoders(Bundle.open(folder), data, say)
 
 
 def measured_levels(

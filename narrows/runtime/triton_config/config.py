@@ -10,10 +10,11 @@ from narrows.runtime.triton_config.data_types import DATA_TYPES
 
 QUEUE_DELAY_US = 1000
 HEAD_PREFIX = "head_"
+CPU_MODEL = "model.cpu.onnx"
 
 
 class Backend(StrEnum):
-    """What runs the network: ``1/model.onnx``, or the engine in ``1/model.plan``."""
+    """What runs the network: ``1/model.onnx`` (on a CPU perhaps its int8 twin), or the engine in ``1/model.plan``."""
 
     ONNXRUNTIME = "onnxruntime"
     TENSORRT = "tensorrt"
@@ -66,10 +67,18 @@ def model_config(
         instances=instances,
         kind=kind.value,
         delay_us=QUEUE_DELAY_US,
+        file=f'default_model_filename: "{CPU_MODEL}"\n'
+        if kind is InstanceKind.CPU and runs_cpu_decoder(bundle)
+        else "",
         threads=_CPU_THREADS if kind is InstanceKind.CPU else "",
         heads="".join(_PARAMETER.format(key=key, value=value) for key, value in head_parameters(bundle.heads).items()),
         backend=backend.value,
     )
+
+
+def runs_cpu_decoder(bundle: Bundle) -> bool:
+    """Whether processors are given another graph than GPUs."""
+    return bundle.served_cpu_path != bundle.served_path
 
 
 def head_parameters(heads: Heads) -> dict[str, str]:
@@ -94,7 +103,7 @@ _TEMPLATE = """\
 # Written by `narrows export`: change it there.
 name: "{name}"
 backend: "{backend}"
-max_batch_size: {max_batch}
+{file}max_batch_size: {max_batch}
 input [
   {{ name: "symbols" data_type: TYPE_INT8 dims: {latent} }},
   {{ name: "level" data_type: TYPE_INT32 dims: [ 1 ] }}

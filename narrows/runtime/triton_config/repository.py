@@ -6,7 +6,14 @@ from pathlib import Path
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
-from narrows.runtime.triton_config.config import Backend, InstanceKind, model_config, model_name
+from narrows.runtime.triton_config.config import (
+    CPU_MODEL,
+    Backend,
+    InstanceKind,
+    model_config,
+    model_name,
+    runs_cpu_decoder,
+)
 
 
 def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, instances: int = 1) -> Path:
@@ -19,7 +26,8 @@ def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, ins
         ├── configs/cpu.pbtxt     for tritonserver --model-config-name=cpu
         ├── configs/tensorrt.pbtxt for the engine that orchestrator.engine_build puts into 1/model.plan
         ├── 1/model.onnx          copied from the bundle, heads and all; not under version control
-        └── 1/model.int8.onnx     likewise, where the bundle has one: what INT8 engines are built from
+        ├── 1/model.int8.onnx     likewise, where the bundle has one: what INT8 engines are built from
+        └── 1/model.cpu.onnx      likewise: what configs/cpu.pbtxt names then in place of model.onnx
 
     What was there is overwritten file by file, the network first: a server that looks in between sees a whole model.
 
@@ -36,9 +44,13 @@ def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, ins
             (folder / name).mkdir(parents=True, exist_ok=True)
         _replace(folder / "1" / "model.onnx", bundle.served_path.read_bytes())
         _copy_int8(bundle, folder / "1" / "model.int8.onnx")
+        if runs_cpu_decoder(bundle):
+            _replace(folder / "1" / CPU_MODEL, bundle.served_cpu_path.read_bytes())
         _replace(folder / "configs" / "cpu.pbtxt", cpu.encode())
         _replace(folder / "configs" / "tensorrt.pbtxt", engine.encode())
         _replace(folder / "config.pbtxt", gpu.encode())
+        if bundle.cpu_decoder is None:  # beside heads it stays: a server that has yet to load them may scale it
+            (folder / "1" / CPU_MODEL).unlink(missing_ok=True)
     except OSError as error:
         raise ServiceError(f"the model repository {repository} cannot be filled: {error}") from None
     return folder

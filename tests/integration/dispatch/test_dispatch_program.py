@@ -108,7 +108,7 @@ async def test_masks_are_those_of_the_decoder_and_the_process_ends_clean(
     for _ in range(6):
         for cam in cameras:
             await cam.frames(1)
-    session = InferenceSession(demo_bundle.decoder_path, providers=["CPUExecutionProvider"])
+    session = InferenceSession(demo_bundle.cpu_decoder_path, providers=["CPUExecutionProvider"])
     for cam in cameras:
         await cam.ended(mask=6)
         for mask in await cam.outcomes():

@@ -36,7 +36,7 @@ def batch(demo_bundle: Bundle) -> Batch:
     shape = (MAX_BATCH, *demo_bundle.manifest.latent.as_tuple())
     symbols = random.integers(-4, 5, shape, dtype=np.int8)
     levels = random.integers(0, len(demo_bundle.manifest.levels), (MAX_BATCH, 1), dtype=np.int32)
-    session = InferenceSession(demo_bundle.decoder_path, providers=["CPUExecutionProvider"])
+    session = InferenceSession(demo_bundle.cpu_decoder_path, providers=["CPUExecutionProvider"])
     labels = session.run(["labels"], {"symbols": symbols, "level": levels})[0]
     return Batch(symbols, levels, np.asarray(labels, dtype=np.uint8))
 

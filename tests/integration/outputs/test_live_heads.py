@@ -19,6 +19,7 @@ import redis
 from narrows.client.subscription import parse_entry
 from narrows.contract.bundle import Bundle, FileEntry, Head, Heads
 from narrows.contract.bundle.heads import DECODER_HEADS, RECORD
+from narrows.contract.bundle.int8_decoder import drop_int8_decoders
 from narrows.contract.codec import encode_symbols, symbol_digest
 from narrows.contract.outputs import Output
 from narrows.contract.wire import FeaturePacket, MaskPacket, StreamKeys
@@ -42,6 +43,7 @@ def folder(demo_bundle: Bundle, tmp_path: Path) -> Path:
     """The demo bundle without heads, and beside it the record of one that answers by rule."""
     folder = Path(shutil.copytree(demo_bundle.folder, tmp_path / "bundle"))
     (folder / RECORD).unlink(missing_ok=True)
+    drop_int8_decoders(folder)
     bundle = Bundle.open(folder)
     head = Head(SCENE, pinned(folder / "head.scene.onnx"), bundle.manifest.symbols_sha256)
     record = replace(bundle.heads, heads=(head,), merged=pinned(folder / DECODER_HEADS))

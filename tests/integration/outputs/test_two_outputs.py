@@ -41,7 +41,7 @@ SCENE = Output("scene", "scores", "float32", (3,), "raw", ("least", "mean", "lar
 def two(demo_bundle: Bundle) -> Bundle:
     """The demo bundle, with a second output beside its label map."""
     manifest = replace(demo_bundle.manifest, schema=2, outputs=(*demo_bundle.manifest.outputs, SCENE))
-    return replace(demo_bundle, manifest=manifest, heads=Heads())
+    return replace(demo_bundle, manifest=manifest, heads=Heads(), cpu_decoder=None)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from narrows.contract.bundle import Bundle, FileEntry, Head, Heads, Manifest, RateLevel
 from narrows.contract.bundle.heads import DECODER_HEADS, RECORD, check_removable, read_heads
+from narrows.contract.bundle.int8_decoder import DECODER_CPU, drop_int8_decoders
 from narrows.contract.bundle.manifest import CAMERA_DECODER, DECODER, LABEL_TABLES, MANIFEST
 from narrows.contract.errors import (
     BundleError,
@@ -66,6 +67,8 @@ def test_a_bundle_keeps_its_id_when_a_head_is_added(copy: Path) -> None:
     assert (before.served_path.name, after.served_path.name) == (DECODER, DECODER_HEADS)
     assert after.decoder_path == before.decoder_path
     assert after.served_int8_path is None, "the twin does not have the head"
+    assert (before.served_cpu_path.name, after.served_cpu_path.name) == (DECODER_CPU, DECODER_HEADS)
+    assert after.cpu_decoder_path.name == DECODER, "the masks of a bundle with heads are those of the float decoder"
 
 
 def test_the_shipped_bundles_id_is_what_it_was_before_heads() -> None:
@@ -104,7 +107,7 @@ def test_a_new_bundle_has_its_decoder_beside_the_manifest(copy: Path) -> None:
     with pytest.raises(BundleError, match=r"decoder\.onnx is not the file that heads\.json pins"):
         Bundle.open(copy)
     (copy / RECORD).write_bytes(Heads(decoder=file_entry_of(copy / DECODER)).to_json())
-    (copy / "decoder.int8.json").unlink()
+    drop_int8_decoders(copy)
     assert Bundle.open(copy).id == before.id, "the id covers the camera's side"
 
 

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,8 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 from tritonclient.utils import np_to_triton_dtype
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import Bundle, FileEntry, Heads
+from narrows.contract.bundle.heads import DECODER_HEADS
 from narrows.contract.outputs import DTYPES, Output
 from narrows.runtime.triton_config import DATA_TYPES, Backend, InstanceKind, fill_repository, model_config, model_name
 
@@ -86,19 +88,34 @@ def test_the_repository_holds_its_configurations_and_the_network(bundle: Bundle,
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     name = model_name(bundle.id)
     configurations = [f"{name}/config.pbtxt", f"{name}/configs/cpu.pbtxt", f"{name}/configs/tensorrt.pbtxt"]
-    assert files == [f"{name}/1/model.int8.onnx", f"{name}/1/model.onnx", *configurations]
+    assert files == [f"{name}/1/model.cpu.onnx", f"{name}/1/model.int8.onnx", f"{name}/1/model.onnx", *configurations]
     assert (folder / "1" / "model.onnx").read_bytes() == bundle.decoder_path.read_bytes()
     assert (folder / "1" / "model.int8.onnx").read_bytes() == bundle.int8_decoder_path.read_bytes()
+    assert (folder / "1" / "model.cpu.onnx").read_bytes() == bundle.cpu_decoder_path.read_bytes()
     gpu, cpu = (parse((folder / path).read_text()) for path in ("config.pbtxt", "configs/cpu.pbtxt"))
     assert gpu.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_GPU
     assert cpu.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_CPU
     assert gpu.max_batch_size == cpu.max_batch_size == 4
+    assert (gpu.default_model_filename, cpu.default_model_filename) == ("", "model.cpu.onnx")
+    assert "model.cpu.onnx" not in (folder / "configs" / "tensorrt.pbtxt").read_text()
 
 
 def test_a_bundle_that_lost_its_int8_decoder_leaves_none_in_the_repository(bundle: Bundle, tmp_path: Path) -> None:
     folder = fill_repository(bundle, tmp_path)
-    fill_repository(replace(bundle, int8_decoder=None), tmp_path)
+    fill_repository(replace(bundle, int8_decoder=None, cpu_decoder=None), tmp_path)
     assert [path.name for path in (folder / "1").iterdir()] == ["model.onnx"]
+    assert not parse((folder / "configs" / "cpu.pbtxt").read_text()).default_model_filename
+
+
+def test_a_bundle_with_heads_is_served_in_float_on_processors_too(bundle: Bundle, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundle.folder, tmp_path / "bundle"))
+    (copy / DECODER_HEADS).write_bytes(b"all in one")
+    joined = replace(bundle, folder=copy, heads=Heads(merged=FileEntry("0" * 64, 1)))
+    fill_repository(bundle, tmp_path / "models")
+    folder = fill_repository(joined, tmp_path / "models")
+    assert not parse((folder / "configs" / "cpu.pbtxt").read_text()).default_model_filename
+    assert (folder / "1" / "model.onnx").read_bytes() == b"all in one"
+    assert (folder / "1" / "model.cpu.onnx").is_file(), "a server that has yet to load the heads may scale it"
 
 
 def test_the_committed_configurations_are_those_of_the_demo_bundle(bundle: Bundle) -> None:

@@ -1,6 +1,7 @@
-"""The decoder's int8 twin is what TensorRT takes without a calibrator, and is shipped only where accuracy holds."""
+"""The decoder's int8 twins: what engines are built from, and what processors run; kept only where accuracy holds."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,16 @@ import torch
 from onnx import numpy_helper
 
 from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
-from narrows.contract.bundle.manifest import CAMERA_DECODER, LABEL_TABLES
+from narrows.contract.bundle.int8_decoder import DECODER_CPU, TWINS
+from narrows.contract.bundle.manifest import CAMERA_DECODER, LABEL_TABLES, MANIFEST
 from narrows.contract.errors import BundleError
+from narrows.contract.outputs import Output
 from narrows.contract.outputs.labels.scaling import DIVISORS, divided_size
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.in_process import InProcessDecoder
 from narrows.models.export.camera_masks import add_camera_masks
 from narrows.models.export.int8_loss import Loss
-from narrows.models.export.quantise import MOST_LOST_POINTS, add_int8_decoder, split_off
+from narrows.models.export.quantise import MOST_LOST_POINTS, MOST_LOST_POINTS_CPU, add_int8_decoders, split_off
 from narrows.models.export.recount import recount
 from narrows.models.export.write import Labelling, write_bundle
 from narrows.models.nn.network import JointNetwork, NetworkShape
@@ -41,7 +43,7 @@ def bundle(data: FolderDataset, tmp_path_factory: pytest.TempPathFactory) -> Bun
     network = JointNetwork(NetworkShape(classes=2, latent_channels=6, levels=3)).eval()
     folder = tmp_path_factory.mktemp("bundle")
     exported = write_bundle(network, data, Labelling("tiny", "1", "none", "random"), folder, lambda _: None)
-    return add_int8_decoder(exported, data, lambda _: None, most_lost_points=100)
+    return add_int8_decoders(exported, data, lambda _: None, most_lost_points=100, most_lost_points_cpu=100)
 
 
 @pytest.fixture(params=["demo", "exported"])
@@ -115,9 +117,10 @@ def test_the_int8_decoder_runs_and_its_record_is_believable(bundle: Bundle) -> N
 
 
 def test_the_demo_bundles_accuracy_holds() -> None:
-    record = Bundle.open(DEMO).int8_decoder
-    assert record is not None
-    assert Loss(record.points_lost, record.agreement).holds(MOST_LOST_POINTS)
+    demo = Bundle.open(DEMO)
+    for record, most in ((demo.int8_decoder, MOST_LOST_POINTS), (demo.cpu_decoder, MOST_LOST_POINTS_CPU)):
+        assert record is not None
+        assert Loss(record.points_lost, record.agreement).holds(most)
 
 
 @pytest.mark.parametrize(("lost", "holds"), [((0.5, -1.0), True), ((0.0, 0.51), False), ((float("nan"),), False)])
@@ -130,13 +133,66 @@ def test_where_accuracy_does_not_hold_the_graph_is_left_out_and_the_line_says_wh
 ) -> None:
     copied = recount(bundle, data, tmp_path / "copy", lambda _: None)
     assert copied.int8_decoder == bundle.int8_decoder
+    assert copied.cpu_decoder == bundle.cpu_decoder
     said: list[str] = []
-    without = add_int8_decoder(copied, data, said.append, most_lost_points=-100)
-    assert without.int8_decoder is None
-    assert Bundle.open(copied.folder).int8_decoder is None
-    assert "no int8 decoder: it loses at most" in said[-1]
-    assert not (copied.folder / DECODER_INT8).exists()
-    assert not (copied.folder / RECORD).exists()
+    without = add_int8_decoders(copied, data, said.append, most_lost_points=-100, most_lost_points_cpu=-100)
+    assert without.int8_decoder is without.cpu_decoder is None
+    assert "no int8 decoder: it loses at most" in said[-2]
+    assert "no int8 decoder for processors: it loses at most" in said[-1]
+    assert not [name for name in TWINS if (copied.folder / name).exists()]
+
+
+def test_each_twin_is_kept_or_left_out_by_its_own_measure(bundle: Bundle, data: FolderDataset, tmp_path: Path) -> None:
+    copied = recount(bundle, data, tmp_path / "copy", lambda _: None)
+    kept = add_int8_decoders(copied, data, lambda _: None, most_lost_points=-100, most_lost_points_cpu=100)
+    assert kept.int8_decoder is None
+    assert kept.cpu_decoder == bundle.cpu_decoder
+
+
+def test_processors_get_no_twin_of_a_decoder_whose_other_outputs_nobody_measures(
+    bundle: Bundle, data: FolderDataset, tmp_path: Path
+) -> None:
+    copied = recount(bundle, data, tmp_path / "copy", lambda _: None)
+    outputs = (*copied.manifest.outputs, Output("scene", "scores", "float32", (2,), "raw"))
+    two = replace(copied.manifest, schema=2, outputs=outputs)
+    (copied.folder / MANIFEST).write_bytes(two.to_json())
+    said: list[str] = []
+    made = add_int8_decoders(
+        Bundle.open(copied.folder), data, said.append, most_lost_points=100, most_lost_points_cpu=100
+    )
+    assert made.int8_decoder is not None
+    assert made.cpu_decoder is None
+    assert "what outputs beside the label map would lose is not measured" in said[0]
+
+
+@pytest.mark.parametrize("which", ["demo", "exported"])
+def test_for_processors_all_convolutions_but_the_classifier_are_int8_with_weights_of_7_bits(
+    bundle: Bundle, which: str
+) -> None:
+    chosen = Bundle.open(DEMO) if which == "demo" else bundle
+    graph = onnx.load(chosen.folder / DECODER_CPU).graph
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    in_float = [node for node in convolutions if node.input[1] in constants]
+    assert [makers[node.input[0]].op_type for node in in_float] == ["DequantizeLinear"]
+    assert "Resize" in {node.op_type for node in graph.node if in_float[0].output[0] in node.input}
+    for node in convolutions:
+        if node is not in_float[0]:
+            weights = constants[makers[node.input[1]].input[0]]
+            assert weights.dtype == np.int8
+            assert np.abs(weights.astype(int)).max() <= 64, "two products of 8 bits overflow 16 without VNNI"
+
+
+def test_packets_are_decoded_here_with_the_graph_that_processors_run(bundle: Bundle) -> None:
+    opened: list[Path] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "narrows.models.evaluation.in_process.InferenceSession", lambda path, *_, **__: opened.append(path)
+        )
+        InProcessDecoder(bundle)
+        InProcessDecoder(replace(bundle, cpu_decoder=None))
+    assert opened == [bundle.folder / DECODER_CPU, bundle.decoder_path]
 
 
 def test_what_is_judged_on_was_not_calibrated_on(data: FolderDataset) -> None:
@@ -159,6 +215,7 @@ def test_a_bundle_is_given_a_camera_decoder_and_label_tables_and_is_another_then
     assert not made.manifest.files[CAMERA_DECODER].required
     assert made.manifest.files[LABEL_TABLES].required
     assert made.int8_decoder == bundle.int8_decoder
+    assert made.cpu_decoder == bundle.cpu_decoder
     session = InferenceSession(made.camera_decoder_path, providers=["CPUExecutionProvider"])
     feed = {"symbols": np.zeros((1, *made.manifest.latent.as_tuple()), np.int8), "level": np.zeros((1, 1), np.int32)}
     shapes = [session.run(["labels"], {**feed, "scale": np.array([scale])})[0].shape[1:] for scale in DIVISORS]
