@@ -1,4 +1,4 @@
-"""Processor time of a frame through the joint decoder and what it replaces, each as PyTorch writes it and as exported.
+"""Processor time of a frame through the joint decoder and what it replaces, as PyTorch writes it, as exported, in int8.
 
 All graphs take turns in one process, one thread each. Their weights are untrained, since time does not depend on them;
 masks are compared on the bundle's decoder, where labelled data are given.
@@ -12,6 +12,7 @@ import argparse
 import copy
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +26,9 @@ from benchmarks.rate.frames import session
 from benchmarks.rate.timing import Part, measure
 from benchmarks.record import write_result
 from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.int8_decoder import DECODER_CPU
 from narrows.models.dataset import FolderDataset
+from narrows.models.export.cpu_decoder import quantise_cpu_decoder
 from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.graphs import LABELS, LEVEL, PICTURE, SYMBOLS, DecoderGraph, write_graph
 from narrows.models.export.int8_loss import measure_loss
@@ -48,10 +51,13 @@ def main() -> None:
         times = measure(parts, QUICK_ROUNDS if options.quick else ROUNDS)
     found = {"bundle": bundle.hex_id, "cpu_ms": times, **ratios(times)}
     if options.data.is_dir():
-        found["masks"] = _masks(bundle, FolderDataset.open(options.data, "val"))
+        data = FolderDataset.open(options.data, "val")
+        found["masks"] = _masks(bundle, data)
+        if bundle.cpu_decoder is not None:
+            found["masks_int8"] = _masks_int8(bundle, data)
     for name, value in [*times.items(), *ratios(times).items()]:
         print(f"{name:<32} {value:8.3f}")
-    print(found.get("masks", ""))
+    print(found.get("masks", ""), found.get("masks_int8", ""))
     if not options.quick:
         print(write_result("decoder", "make bench-decoder", found))
 
@@ -60,12 +66,15 @@ def ratios(times: Times) -> dict[str, float]:
     """What is claimed, from milliseconds by name."""
     return {
         "cpu_ratio_against_before": times["joint"] / times["joint_before"],
+        "cpu_ratio_against_before_int8": times["joint_int8"] / times["joint_before"],
         "cloud_cpu_ratio_before": times["joint_before"] / times["separate_deeplabv3_before"],
         "cloud_cpu_ratio": times["joint"] / times["separate_deeplabv3"],
         "cloud_cpu_ratio_int8": times["joint_int8"] / times["separate_deeplabv3"],
+        "cloud_cpu_ratio_all_int8": times["joint_int8"] / times["separate_deeplabv3_int8"],
         "streams_per_core_before": times["picture_network_before"] / times["joint_before"],
         "streams_per_core": times["picture_network"] / times["joint"],
         "streams_per_core_int8": times["picture_network"] / times["joint_int8"],
+        "streams_per_core_all_int8": times["picture_network_int8"] / times["joint_int8"],
     }
 
 
@@ -86,24 +95,23 @@ def _parts(bundle: Bundle, scratch: Path) -> Iterator[tuple[str, Part]]:
         network = copy.copy(JointNetwork(shape))
         network.decoder = cast("JointDecoder", head)
         graph = DecoderGraph(network.eval(), (size.height, size.width))
-        yield from _both(name, graph, symbols, scratch, any_batch=True)
-    yield from _both("picture_network", PictureGraph(PictureNetwork(shape.classes).eval()), picture, scratch)
-    if bundle.has_camera_decoder:
-        whole = {**symbols, "scale": np.array([1])}
-        yield "joint_int8", partial(session(bundle.camera_decoder_path).run, None, whole)
+        yield from _forms(name, graph, symbols, scratch, any_batch=True)
+    yield from _forms("picture_network", PictureGraph(PictureNetwork(shape.classes).eval()), picture, scratch)
 
 
-def _both(
+def _forms(
     name: str, graph: nn.Module, feed: dict[str, Any], scratch: Path, *, any_batch: bool = False
 ) -> Iterator[tuple[str, Part]]:
-    """A graph as PyTorch writes it, and rewritten."""
-    before, after = scratch / f"{name}.before.onnx", scratch / f"{name}.onnx"
+    """A graph as PyTorch writes it, rewritten, and that in int8 as a bundle's decoder for processors is."""
+    before, after, int8 = (scratch / f"{name}{form}.onnx" for form in (".before", "", ".int8"))
     frames = tuple(torch.from_numpy(value.repeat(1 + any_batch, axis=0)) for value in feed.values())
     batch = torch.export.Dim("batch", min=1, max=256)
     write_graph(graph, frames, before, list(feed), [LABELS], {each: {0: batch} for each in feed} if any_batch else None)
     onnx.save(faster_decoder(onnx.load(before)), after)
     yield f"{name}_before", partial(session(before).run, None, feed)
     yield name, partial(session(after).run, None, feed)
+    quantise_cpu_decoder(after, [feed], int8)
+    yield f"{name}_int8", partial(session(int8).run, None, feed)
 
 
 def _masks(bundle: Bundle, data: FolderDataset) -> dict[str, Any]:
@@ -114,6 +122,12 @@ def _masks(bundle: Bundle, data: FolderDataset) -> dict[str, Any]:
         loss = measure_loss(bundle, whole, list(data), data.classes)
     lost = [round(-points, 3) for points in loss.points_lost]
     return {"data": f"{data.root.name}, split val", "points_lost": lost, "agreement": loss.agreement}
+
+
+def _masks_int8(bundle: Bundle, data: FolderDataset) -> dict[str, Any]:
+    """What int8 costs, level by level: the bundle's decoder for processors against the float one."""
+    loss = measure_loss(bundle, bundle.folder / DECODER_CPU, list(data), data.classes)
+    return {"data": f"{data.root.name}, split val", **asdict(loss)}
 
 
 def _options() -> argparse.Namespace:
