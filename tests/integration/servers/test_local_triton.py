@@ -78,8 +78,8 @@ def test_a_model_that_cannot_be_loaded_is_answered_with_the_servers_words(
 ) -> None:
     model = model_name(demo_bundle.id)
     shutil.copytree(model_repository, tmp_path / "repository")
-    (tmp_path / "repository" / model / "1" / "model.onnx").write_bytes(b"no network")
-    with pytest.raises(ServiceError, match=r"(?s)does not get ready.*model\.onnx"):
+    (tmp_path / "repository" / model / "1" / "model.cpu.onnx").write_bytes(b"no network")
+    with pytest.raises(ServiceError, match=r"(?s)does not get ready.*model\.cpu\.onnx"):
         LocalTriton.start(tmp_path / "repository", tmp_path, [model])
 
 

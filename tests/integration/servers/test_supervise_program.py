@@ -223,7 +223,7 @@ def test_a_server_that_does_not_start_is_said_and_given_up_when_not_wanted(
     model = model_name(demo_bundle.id)
     broken = tmp_path / "broken"
     shutil.copytree(model_repository, broken)
-    (broken / model / "1" / "model.onnx").write_bytes(b"no network")
+    (broken / model / "1" / "model.cpu.onnx").write_bytes(b"no network")
     with supervising(server.url, tmp_path, "--model-repository", str(broken), "--model", model) as host:
         assert eventually(lambda: "does not get ready" in getattr(host.state(), "trouble", ""), WAIT_S)
         shutil.copytree(model_repository, broken, dirs_exist_ok=True)
