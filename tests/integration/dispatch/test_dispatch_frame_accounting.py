@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal
-from orchestrator.inference.contract import Batch
+from orchestrator.inference.contract import Batch, ServedOutput
 from tests.integration.dispatch.rig import LATENT, QUICK, Camera, MakeCamera, RuleDecoder, Start, rule
 
 
@@ -20,6 +20,7 @@ class UnevenSlot:
 
     chance: np.random.Generator
     longest_s: float
+    served: tuple[ServedOutput, ...] = ()
     symbols: NDArray[np.int8] = field(default_factory=lambda: np.zeros((2, *LATENT.as_tuple()), np.int8))
     levels: NDArray[np.int32] = field(default_factory=lambda: np.zeros((2, 1), np.int32))
 
