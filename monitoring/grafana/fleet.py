@@ -25,6 +25,10 @@ from orchestrator.telemetry.health import DISPATCHER_BUSY, MASKS, MASKS_IN_TIME
 _FRESHNESS = steps((None, RED), (0.98, YELLOW), (MASKS_IN_TIME.warning, GREEN))
 _COMPLETENESS = steps((None, RED), (0.998, YELLOW), (MASKS.warning, GREEN))
 
+_PIXELS = 'narrows_audited_pixels_total{group=~"$group"'
+AUDITED = f'sum by (group) (rate({_PIXELS},agrees="no"}}[15m])) / sum by (group) (rate({_PIXELS}}}[15m]))'
+"""No number where no mask is audited: a share of nothing."""
+
 
 def fleet() -> Dashboard:
     """The whole of it."""
@@ -293,7 +297,6 @@ def _dispatchers(made: Dashboard) -> Dashboard:
 
 
 def _camera_masks(made: Dashboard) -> Dashboard:
-    pixels = 'narrows_audited_pixels_total{group=~"$group"'
     return made.with_panel(
         series(
             "Who makes the masks",
@@ -306,12 +309,7 @@ def _camera_masks(made: Dashboard) -> Dashboard:
         series(
             "Audited masks that differ",
             Place(12, 48, 12, 8),
-            [
-                Query(
-                    f'sum by (group) (rate({pixels},agrees="no"}}[15m])) / sum by (group) (rate({pixels}}}[15m]))',
-                    "{{group}}",
-                )
-            ],
+            [Query(AUDITED, "{{group}}")],
             unit="percentunit",
             about="Share of the pixels of cameras' own masks on which the cloud's, made of the same latents, differ.",
         )

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from monitoring.grafana.fleet import AUDITED
 from monitoring.grafana.gpu import NEED_A_GPU
 from monitoring.grafana.write import FOLDER
 from narrows.contract.bundle import Bundle
@@ -93,12 +94,14 @@ def prometheus(demo_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) ->
         yield watched
 
 
-def test_every_panel_has_data_but_those_that_need_a_gpu(prometheus: Prometheus) -> None:
+def test_every_panel_has_data_but_those_that_need_a_gpu_or_an_audit(prometheus: Prometheus) -> None:
+    expected = NEED_A_GPU | {AUDITED}
+
     def silent() -> set[str]:
         return {query for _, query in queries() if not prometheus.values(expanded(query, OVER_S), OVER_S)}
 
-    _until(lambda: silent() <= NEED_A_GPU, lambda: [(p, q) for p, q in queries() if q in silent() - NEED_A_GPU])
-    assert silent() == NEED_A_GPU
+    _until(lambda: silent() <= expected, lambda: [(p, q) for p, q in queries() if q in silent() - expected])
+    assert silent() == expected
 
 
 def test_what_can_be_chosen_has_values(prometheus: Prometheus) -> None:
