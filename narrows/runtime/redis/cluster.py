@@ -39,6 +39,7 @@ _AMONG_OTHERS_S = 2.0
 """What a node has to answer commands that were asked together with those of other nodes: less than a lease lasts."""
 _LEFT_ALONE_S = 2.0
 _READ_AGAIN_S = 0.05
+"""Between two readings of the map: whoever was told of a move in less waits, for the map is old all the same."""
 _ASKING = pack(("ASKING",))
 Command = Sequence[Encodable]
 
@@ -217,7 +218,8 @@ class Cluster:
         if self._map is not None and not self._stale:
             return self._map
         async with self._reading:
-            if self._map is None or (self._stale and time.monotonic() - self._read_s > _READ_AGAIN_S):
+            if self._map is None or self._stale:
+                await asyncio.sleep(max(0.0, self._read_s + _READ_AGAIN_S - time.monotonic()))
                 self._stale = False
                 try:
                     self._map = await self._read_map()

@@ -42,6 +42,7 @@ async def _move_all_under_load(nodes: Nodes, streams: list[str]) -> None:
     first, second = nodes.servers
     nodes.say(second, "CLUSTER", "MEET", "127.0.0.1", first.port)
     eventually(lambda: nodes.say(first, "CLUSTER", "NODES").decode().count("connected") == 2)
+    eventually(lambda: all(b"cluster_state:ok" in nodes.say(each, "CLUSTER", "INFO") for each in (first, second)))
     store, done = Store.connect(nodes.url), asyncio.Event()
     fleet = [camera for camera in cameras(store) if camera.stream in streams]
 
