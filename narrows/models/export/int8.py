@@ -13,41 +13,25 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from narrows.models.export.calibration import Feeds
 from narrows.models.export.graphs import LATENT, PICTURE
-from narrows.runtime.onnx_runtime.quantization import (
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quant_pre_process,
-    quantize_static,
-)
-from narrows.runtime.surroundings import scratch_folder
+from narrows.models.export.qdq import write_qdq
 
 
 def quantise_encoder(float_encoder: Path, calibration: Sequence[NDArray[np.uint8]], path: Path) -> None:
     """Write the int8 twin of ``float_encoder``; ``calibration`` pictures have the encoder's size."""
-    with scratch_folder() as folder:
-        prepared = folder / "prepared.onnx"
-        quant_pre_process(float_encoder, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            path,
-            Feeds({PICTURE: picture[None]} for picture in calibration),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            op_types_to_quantize=["Conv", "Clip", "Add", "Concat", "Pad", "Reshape", "Transpose"],
-            nodes_to_exclude=_outside_the_trunk(prepared),
-            extra_options={"CalibMovingAverage": True, "ActivationSymmetric": False},
-        )
+    write_qdq(
+        float_encoder,
+        ({PICTURE: picture[None]} for picture in calibration),
+        path,
+        ["Conv", "Clip", "Add", "Concat", "Pad", "Reshape", "Transpose"],
+        unsigned=False,
+        excluded=_outside_the_trunk,
+        options={"CalibMovingAverage": True, "ActivationSymmetric": False},
+    )
 
 
-def _outside_the_trunk(path: Path) -> list[str]:
+def _outside_the_trunk(graph: onnx.GraphProto) -> list[str]:
     """The node that makes the latent, and those between the picture and the first convolution."""
-    graph = onnx.load(path).graph
     makers = {output: node for node in graph.node for output in node.output}
     excluded = [makers[LATENT].name]
     for node in graph.node:

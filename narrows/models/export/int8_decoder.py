@@ -19,16 +19,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from narrows.models.export.calibration import Feed, Feeds
+from narrows.models.export.calibration import Feed
 from narrows.models.export.graphs import LEVEL, SYMBOLS
-from narrows.runtime.onnx_runtime.quantization import (
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quant_pre_process,
-    quantize_static,
-)
-from narrows.runtime.surroundings import scratch_folder
+from narrows.models.export.qdq import write_qdq
 
 QUANTISED = ["Conv"]
 
@@ -40,28 +33,15 @@ def decoder_feed(symbols: NDArray[np.int8], level: int) -> Feed:
 
 def quantise_decoder(decoder: Path, calibration: Iterable[Feed], path: Path) -> None:
     """Write the int8 twin of ``decoder``; ``calibration`` should hold frames of every rate level."""
-    with scratch_folder() as folder:
-        prepared = folder / "prepared.onnx"
-        quant_pre_process(decoder, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            path,
-            Feeds(calibration),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            op_types_to_quantize=QUANTISED,
-            extra_options={
-                "ActivationSymmetric": True,
-                "WeightSymmetric": True,
-                "AddQDQPairToWeight": True,
-                "DedicatedQDQPair": True,
-                "QuantizeBias": False,
-                "OpTypesToExcludeOutputQuantization": QUANTISED,
-            },
-        )
+    options = {
+        "ActivationSymmetric": True,
+        "WeightSymmetric": True,
+        "AddQDQPairToWeight": True,
+        "DedicatedQDQPair": True,
+        "QuantizeBias": False,
+        "OpTypesToExcludeOutputQuantization": QUANTISED,
+    }
+    write_qdq(decoder, calibration, path, QUANTISED, unsigned=False, options=options)
     _tidy(path)
 
 

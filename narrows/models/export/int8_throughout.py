@@ -11,15 +11,8 @@ from pathlib import Path
 
 import onnx
 
-from narrows.models.export.calibration import Feed, Feeds
-from narrows.runtime.onnx_runtime.quantization import (
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quant_pre_process,
-    quantize_static,
-)
-from narrows.runtime.surroundings import scratch_folder
+from narrows.models.export.calibration import Feed
+from narrows.models.export.qdq import write_qdq
 
 _QUANTISED = ["Add", "Concat", "Conv", "DepthToSpace", "Mul", "Relu", "Reshape", "Slice", "Transpose"]
 
@@ -41,25 +34,21 @@ def quantise_throughout(
         kept_float: convolutions, by the name of their output, that stay in float.
         seven_bit_weights: for processors without VNNI, whose 16-bit sums of two products would saturate at 8 bits.
     """
-    with scratch_folder() as folder:
-        prepared = folder / "prepared.onnx"
-        quant_pre_process(graph, prepared, skip_symbolic_shape=True)
-        kept = set(kept_float)
-        nodes = onnx.load(prepared).graph.node
-        quantize_static(
-            prepared,
-            path,
-            Feeds(calibration),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            reduce_range=seven_bit_weights,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            op_types_to_quantize=_QUANTISED,
-            nodes_to_exclude=_inverse_gain_nodes(nodes) + [node.name for node in nodes if kept & set(node.output)],
-            extra_options={"ActivationSymmetric": False},
-        )
+    kept = set(kept_float)
+
+    def excluded(prepared: onnx.GraphProto) -> list[str]:
+        return _inverse_gain_nodes(prepared.node) + [node.name for node in prepared.node if kept & set(node.output)]
+
+    write_qdq(
+        graph,
+        calibration,
+        path,
+        _QUANTISED,
+        unsigned=True,
+        excluded=excluded,
+        seven_bit_weights=seven_bit_weights,
+        options={"ActivationSymmetric": False},
+    )
     model = onnx.load(path)
     del model.metadata_props[:]
     onnx.checker.check_model(model)

@@ -22,19 +22,12 @@ from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
 from narrows.contract.errors import WeightsMismatch
-from narrows.models.export.calibration import Feeds
 from narrows.models.export.folding import fold
 from narrows.models.export.graphs import write_graph
+from narrows.models.export.qdq import write_qdq
 from narrows.models.nn.promptable import PromptableNetwork
 from narrows.models.promptable.run import Trained
 from narrows.models.training.augment import DEVIATION, MEAN
-from narrows.runtime.onnx_runtime.quantization import (
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quant_pre_process,
-    quantize_static,
-)
 from narrows.runtime.prompting.inputs import CHANNELS
 from narrows.runtime.prompting.segmenter import INPUTS, LOGITS, UNSEEN_FOLD
 from narrows.runtime.surroundings import scratch_folder
@@ -75,21 +68,16 @@ def write_int8(trained: Trained, calibration: Sequence[NDArray[np.uint8]], path:
     """Write the int8 graph: weights int8 per channel, activations uint8, calibrated on inputs ``(6, size, size)``."""
     size = trained.network.shape.size
     with scratch_folder() as folder:
-        exact, prepared = folder / "exact.onnx", folder / "prepared.onnx"
+        exact = folder / "exact.onnx"
         example = torch.zeros(1, CHANNELS, size, size)
         write_graph(_NormalisedGraph(trained.network), (example,), exact, [INPUTS], [LOGITS], None)
-        quant_pre_process(exact, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
+        write_qdq(
+            exact,
+            ({INPUTS: ((each.astype(np.float32) - MEAN) / DEVIATION)[None]} for each in calibration),
             path,
-            Feeds({INPUTS: ((each.astype(np.float32) - MEAN) / DEVIATION)[None]} for each in calibration),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            op_types_to_quantize=QUANTISED,
-            extra_options={"CalibMovingAverage": True, "ActivationSymmetric": False},
+            QUANTISED,
+            unsigned=True,
+            options={"CalibMovingAverage": True, "ActivationSymmetric": False},
         )
     _take_bytes(path)
     _note_fold(path, trained.fold)
