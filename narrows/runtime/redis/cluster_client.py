@@ -19,6 +19,7 @@ from narrows.runtime.redis.replies import words_of
 from narrows.runtime.redis.slots import SlotMap, key_of, slot_of
 
 _TRIES = 3
+_ELSEWHERE = (MovedError, AskError)
 _AWAY = (redis.ConnectionError, redis.TimeoutError, ClusterDownError, ReadOnlyError)
 
 
@@ -30,14 +31,18 @@ class SlotReader:
         self._address, self._options = address, dict(options)
         self._known: tuple[Endpoint, ...] = ()
 
-    def read(self) -> SlotMap:
+    def read(self, told: Endpoint | None = None) -> SlotMap:
         """Ask those that are known, then those of the address, over connections that are closed at once.
+
+        Args:
+            told: where a slot was moved to: it knows that before the others do.
 
         Raises:
             redis.ConnectionError: nobody says it; the message has every cause.
         """
         causes = []
-        for node in dict.fromkeys((*self._known, *self._address.servers)):
+        first = () if told is None else (told,)
+        for node in dict.fromkeys((*first, *self._known, *self._address.servers)):
             try:
                 with redis.Redis.from_url(self._address.of_server(node), **self._options) as client:
                     client.response_callbacks.clear()
@@ -117,8 +122,8 @@ class ClusterClient(redis.Redis):
         for _ in range(_TRIES - 1):
             try:
                 return self._ask(key_of(args), args, options)
-            except MovedError:
-                self._map = None
+            except MovedError as moved:
+                self._map = self._reader.read(Endpoint(moved.host, int(moved.port)))
         return self._ask(key_of(args), args, options)
 
     def nodes(self) -> list[redis.Redis]:
@@ -191,7 +196,7 @@ class _Together(Pipeline):
         self._cluster = cluster
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - as redis-py has it
-        """Every reply, in the order of the commands."""
+        """Every reply, in the order of the commands; what has moved is asked for once more, where it is now."""
         stack, self.command_stack = self.command_stack, []
         parts: dict[redis.Redis, list[int]] = {}
         for i, (args, _) in enumerate(stack):
@@ -201,6 +206,15 @@ class _Together(Pipeline):
             with client.pipeline(transaction=False) as pipe:
                 for i in part:
                     pipe.execute_command(*stack[i][0], **stack[i][1])  # type: ignore[no-untyped-call]
-                for i, reply in zip(part, pipe.execute(raise_on_error=raise_on_error), strict=True):
-                    replies[i] = reply
+                for i, reply in zip(part, pipe.execute(raise_on_error=False), strict=True):
+                    replies[i] = self._again(stack[i], reply) if isinstance(reply, _ELSEWHERE) else reply
+        wrong = next((reply for reply in replies if isinstance(reply, redis.RedisError)), None)
+        if raise_on_error and wrong is not None:
+            raise wrong
         return replies
+
+    def _again(self, asked: tuple[Sequence[Any], Mapping[str, Any]], refusal: redis.RedisError) -> Any:  # noqa: ANN401
+        try:
+            return self._cluster.execute_command(*asked[0], **asked[1])
+        except redis.ResponseError:
+            return refusal
