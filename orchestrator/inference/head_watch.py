@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -14,6 +16,8 @@ from narrows.runtime.reminder import Reminder
 
 _log = structlog.get_logger(__name__)
 _Stamp = tuple[int, int, int] | None
+RETRY_S = 5.0
+"""Opening a bundle reads all of it; what its record names may be copied after the record, so it is tried again."""
 
 
 class HeadWatch:
@@ -23,28 +27,38 @@ class HeadWatch:
         bundle: as it was when it could be opened last. Its id and all that cameras know of it never change here.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
+    def __init__(self, bundle: Bundle, clock: Callable[[], float] = time.monotonic) -> None:
+        self.bundle, self._clock = bundle, clock
         self._path = bundle.folder / RECORD
         self._seen = _stamp(self._path)
+        self._refused: tuple[_Stamp, float] | None = None
         self._reminder = Reminder()
 
     async def look(self) -> bool:
         """Whether the heads are others than before. What cannot be opened is said, tried again, and changes nothing."""
         stamp = _stamp(self._path)
-        if stamp == self._seen:
+        if stamp == self._seen or self._rests(stamp):
             return False
         try:
             found = await asyncio.to_thread(Bundle.open, self.bundle.folder)
             self._check_same(found)
         except (BundleError, OSError) as error:
+            self._refused = stamp, self._clock()
             if self._reminder.due(str(error)):
                 _log.warning("heads_refused", bundle=self.bundle.hex_id, error=str(error))
             return False
         self._reminder.over()
+        self._refused = None
         changed, self._seen = found.heads != self.bundle.heads, stamp
         self.bundle = found
         return changed
+
+    def _rests(self, stamp: _Stamp) -> bool:
+        """Whether this very record was refused a moment ago."""
+        if self._refused is None:
+            return False
+        refused, at_s = self._refused
+        return stamp == refused and self._clock() - at_s < RETRY_S
 
     def _check_same(self, found: Bundle) -> None:
         if found.id != self.bundle.id:
