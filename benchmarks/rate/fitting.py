@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.rate.progress import Say, rounds
+from narrows.models.training.run import follow, take_step
 
 CHECKS = 2
 _AVERAGE_DECAY = 0.99
-_CLIP = 5.0
 
 
 @dataclass(frozen=True)
@@ -96,20 +96,9 @@ class _State:
             group["lr"] = rate * group["share"]
         self.network.train()
         loss = task.loss(self.network, step)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
-        self.optimiser.step()
+        take_step(self.network, self.optimiser, loss)
         self.step = step + 1
-        self._average(min(_AVERAGE_DECAY, self.step / (self.step + 10)))
-
-    @torch.no_grad()
-    def _average(self, decay: float) -> None:
-        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
-            else:
-                mean.copy_(now)
+        follow(self.average, self.network, min(_AVERAGE_DECAY, self.step / (self.step + 10)))
 
     def check(self, task: Task) -> None:
         score = task.score(self.average)

@@ -40,8 +40,6 @@ from narrows.contract.wire.record import decode_record
 SCHEMA_VERSION = 1
 RECORD = "heads.json"
 DECODER_HEADS, DECODER_HEADS_INT8 = "decoder.heads.onnx", "decoder.heads.int8.onnx"
-MOST_HEADS = 31
-"""With the decoder's own output as many as a bundle may have."""
 _MAX_RECORD_BYTES = 1 << 20
 _Byte = Annotated[int, Meta(ge=0, le=255)]
 T = TypeVar("T", "Head", "Heads")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from narrows.models.dataset.folder import ClassList
 from narrows.models.dataset.pictures import LabelledPicture
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Samples(Protocol):
@@ -22,8 +24,8 @@ class Samples(Protocol):
     def __iter__(self) -> Iterator[LabelledPicture]: ...
 
 
-class LabelledDataset(Samples, Protocol):
-    """One split, in the order of ``names``."""
+class Named(Protocol[T_co]):
+    """One split of a data set: the names of its pictures, read when they are asked for."""
 
     @property
     def root(self) -> Path:
@@ -35,11 +37,16 @@ class LabelledDataset(Samples, Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The samples."""
+        """The pictures, in the order of the split."""
 
-    def read(self, name: str) -> LabelledPicture:
-        """Read one sample.
+    def read(self, name: str) -> T_co:
+        """Read one picture with what is said of it.
 
         Raises:
-            DatasetError: a file is missing or broken; the message names it.
+            DatasetError: its annotation is missing or broken; the message names it.
+            PictureError: the picture is.
         """
+
+
+class LabelledDataset(Samples, Named[LabelledPicture], Protocol):
+    """One split of labelled pictures."""

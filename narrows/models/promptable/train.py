@@ -29,7 +29,7 @@ from narrows.models.promptable.views import View, draw_view
 from narrows.models.training.augment import DEVIATION, MEAN
 from narrows.models.training.loop import set_learning_rate
 from narrows.models.training.progress import Record, append_record, read_records
-from narrows.models.training.run import CHECKPOINT
+from narrows.models.training.run import CHECKPOINT, averaged_share, take_step
 from narrows.models.training.run_page import write_run_page
 
 Say = Callable[[str], None]
@@ -122,11 +122,8 @@ def _epoch(
             logits = run.network(inputs)
         told = None if taught is None else taught.tensors(things, views)
         loss = mask_loss(logits, target, told, config.taught_share)
-        run.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
-        run.optimiser.step()
-        run.follow(min(config.average_decay, (done + 1) / (done + 10)))
+        take_step(run.network, run.optimiser, loss)
+        run.follow(averaged_share(config.average_decay, done))
         losses.append(loss.item())
         overlaps.append(_overlap(logits.detach(), target))
     return {"loss": round(float(np.mean(losses)), 4), "iou": round(float(np.mean(overlaps)), 4)}

@@ -28,7 +28,7 @@ from narrows.models.training.check import miou_by_level, split_off
 from narrows.models.training.config import TrainingConfig, TrainingPhase
 from narrows.models.training.loss import TrainingObjective, class_weights
 from narrows.models.training.progress import Record, append_record, phase_of, read_records, seconds_left
-from narrows.models.training.run import CHECKPOINT, Run, load_checkpoint
+from narrows.models.training.run import CHECKPOINT, Run, averaged_share, load_checkpoint, take_step
 from narrows.models.training.run_page import write_run_page
 from narrows.models.training.teacher import Teacher
 from narrows.models.training.warm_start import begin_from
@@ -160,11 +160,8 @@ def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
             taught = lesson.teacher.loss(outcome, pictures) if lesson.teacher else None
         parts = lesson.objective.loss(outcome, labels, at)
         whole = parts.whole if taught is None else parts.whole + taught
-        run.optimiser.zero_grad(set_to_none=True)
-        whole.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
-        run.optimiser.step()
-        run.follow(min(config.average_decay, (done + 1) / (done + 10)))
+        take_step(run.network, run.optimiser, whole)
+        run.follow(averaged_share(config.average_decay, done))
         losses.append(whole.item())
         tasks.append(parts.task.item())
         rates.index_add_(0, level, torch.stack([parts.bits_per_pixel.cpu(), torch.ones(len(level))], dim=1))

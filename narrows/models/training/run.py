@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.config import TrainingConfig
 
 CHECKPOINT = "checkpoint.pt"
+LONGEST_GRADIENT = 5.0
 
 
 @dataclass
@@ -68,6 +69,19 @@ def write_whole(state: Mapping[str, Any], path: Path) -> None:
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
+
+
+def take_step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Go down the loss once; a gradient that is too long is shortened."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), LONGEST_GRADIENT)
+    optimiser.step()
+
+
+def averaged_share(decay: float, done: int) -> float:
+    """What an average keeps of itself at a step: less at first, when the network is far from where it will be."""
+    return min(decay, (done + 1) / (done + 10))
 
 
 @torch.no_grad()

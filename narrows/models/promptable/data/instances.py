@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.models.dataset import Named
 from narrows.runtime.prompting import Box
 from narrows.runtime.prompting.window import box_of
 
@@ -52,28 +51,7 @@ class AnnotatedPicture:
         return self.picture.shape[1], self.picture.shape[0]
 
 
-class InstanceDataset(Protocol):
-    """One split of a data set: the names of its pictures, read when they are asked for."""
-
-    @property
-    def root(self) -> Path:
-        """The folder that was opened."""
-
-    @property
-    def split(self) -> str:
-        """The split that was opened."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The pictures, sorted."""
-
-    def read(self, name: str) -> AnnotatedPicture:
-        """Read one picture and its things.
-
-        Raises:
-            DatasetError: its annotations are missing or broken; the message names them.
-            PictureError: the picture is.
-        """
+InstanceDataset = Named[AnnotatedPicture]
 
 
 def read_all(dataset: InstanceDataset, names: Iterable[str] | None = None) -> Iterator[AnnotatedPicture]:
