@@ -61,7 +61,7 @@ ENDINGS = (
         f"{_LUA}/close.lua",
         "closed = count_lost(KEYS[2], KEYS[3], closed)",
         "",
-        f"{_T}_ownership.py::test_gaps_are_lost_after_their_time_and_what_comes_late_is_not",
+        f"{_T}_gaps.py::test_gaps_are_lost_after_their_time_and_what_comes_late_is_not",
     ),
     Mutant(
         "an owner that was replaced still ends frames",
@@ -127,7 +127,7 @@ OWNERS = (
         f"{_DISPATCH}/frame_path.py",
         "if frame.deliveries > self._settings.deliveries:",
         "if frame.deliveries > 99:",
-        f"{_T}_ownership.py::test_an_entry_taken_up_three_times_without_an_end_is_poison_and_its_neighbours_are_not",
+        f"{_T}_poison.py::test_an_entry_taken_up_three_times_without_an_end_is_poison_and_its_neighbours_are_not",
     ),
     Mutant(
         "a fence of any length is believed",

@@ -20,14 +20,14 @@ SPOOL = (
         f"{_SPOOL}/segment.py",
         "            os.ftruncate(self._file, self.segment.size)\n",
         "            pass\n",
-        f"{_U}/edge/test_edge_spool.py::test_a_disk_that_fills_up_inside_a_frame_leaves_none_of_it",
+        f"{_U}/edge/test_edge_spool_disk.py::test_a_disk_that_fills_up_inside_a_frame_leaves_none_of_it",
     ),
     Mutant(
         "behind a lost frame P frames go on",
         f"{_SPOOL}/spool.py",
         "self._chain_whole = follows or not outgoing.depends",
         "self._chain_whole = True",
-        f"{_U}/edge/test_edge_spool.py::test_behind_a_damaged_frame_only_a_key_frame_goes_on",
+        f"{_U}/edge/test_edge_spool_disk.py::test_behind_a_damaged_frame_only_a_key_frame_goes_on",
     ),
     Mutant(
         "a full spool takes more in",

@@ -210,3 +210,13 @@ async def until(there: Callable[[], Awaitable[bool]], state: Callable[[], Awaita
 
 Start = Callable[..., AbstractAsyncContextManager[Dispatcher]]
 MakeCamera = Callable[..., Camera]
+
+
+async def holds(check: Callable[[], bool]) -> bool:
+    """For :func:`until`, of what is here to be looked at."""
+    return check()
+
+
+def metric(dispatcher: Dispatcher, name: str, **labels: str) -> float:
+    """What a dispatcher counted by now."""
+    return dispatcher.metrics.registry.get_sample_value(name, labels) or 0.0

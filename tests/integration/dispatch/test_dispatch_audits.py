@@ -13,13 +13,13 @@ from orchestrator.dispatch import Dispatcher
 from orchestrator.dispatch.audits import MOST_AUDITS, MOST_OF_ONE
 from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.mask_camera import MakeMaskCamera, as_bytes
-from tests.integration.dispatch.rig import RuleDecoder, Start, until
+from tests.integration.dispatch.rig import RuleDecoder, Start, metric, until
 
 GROUP = {"group": "default"}
 
 
 def count(dispatcher: Dispatcher, name: str, **labels: str) -> float:
-    return dispatcher.metrics.registry.get_sample_value(name, GROUP | labels) or 0.0
+    return metric(dispatcher, name, **GROUP, **labels)
 
 
 def audits(dispatcher: Dispatcher) -> dict[str, int]:

@@ -11,7 +11,7 @@ import pytest
 from narrows.contract.codec import encode_symbols
 from narrows.contract.wire import FrameIdentity, LatentShape, MaskPacket, Refusal, ShardKeys, shard_of
 from orchestrator.dispatch import Dispatcher, Store
-from tests.integration.dispatch.rig import SHARDS, Camera, MakeCamera, Start, until
+from tests.integration.dispatch.rig import SHARDS, Camera, MakeCamera, Start, metric, until
 
 Spoil = Callable[[Camera], bytes]
 
@@ -246,7 +246,7 @@ async def test_a_plane_of_another_shape_never_reaches_the_decoder(camera: MakeCa
 
 def _refused(dispatcher: Dispatcher, reason: str) -> float:
     labels = {"outcome": "refused", "reason": reason, "group": "default"}
-    return dispatcher.metrics.registry.get_sample_value("narrows_frames_total", labels) or 0.0
+    return metric(dispatcher, "narrows_frames_total", **labels)
 
 
 async def _is(check: Callable[[], bool]) -> bool:

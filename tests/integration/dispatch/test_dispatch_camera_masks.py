@@ -12,7 +12,7 @@ from narrows.contract.wire import Control, FrameIdentity, MaskPacket, PacketKind
 from narrows.contract.wire.frame_packet import FramePacket, PacketContext, Section, SectionLayout, Tensor
 from orchestrator.dispatch import Dispatcher, Store
 from tests.integration.dispatch.mask_camera import MakeMaskCamera, MaskCamera, as_bytes
-from tests.integration.dispatch.rig import CLASSES, QUICK, MakeCamera, RuleDecoder, Start, until
+from tests.integration.dispatch.rig import CLASSES, QUICK, MakeCamera, RuleDecoder, Start, metric, until
 
 COMPLETE = b'{"policy": "complete"}'
 
@@ -33,7 +33,7 @@ async def counted(dispatcher: Dispatcher, count: int, name: str, **labels: str) 
     """Wait until a metric has a value: it moves when the answer to what ended a frame is read, after the ledger."""
 
     async def value() -> float:
-        return dispatcher.metrics.registry.get_sample_value(name, labels) or 0.0
+        return metric(dispatcher, name, **labels)
 
     async def there() -> bool:
         return await value() == count

@@ -20,7 +20,7 @@ from orchestrator.inference.contract import Batch
 from orchestrator.servers import LocalRedis
 from orchestrator.telemetry.faults import Cause, Faults
 from orchestrator.telemetry.metrics import Metrics
-from tests.integration.dispatch.rig import CLASSES, QUICK, Camera, MakeCamera, RuleDecoder, Start, until
+from tests.integration.dispatch.rig import CLASSES, QUICK, Camera, MakeCamera, RuleDecoder, Start, metric, until
 
 SMALL, BIG = 1_000, 1_200_000
 # The last says nothing: it closes the connection. maxmemory-clients spares the cloud's connections.
@@ -302,12 +302,12 @@ async def _is(check: Callable[[], bool]) -> bool:
 
 def _told(dispatcher: Dispatcher) -> float:
     labels = {"cause": Cause.REDIS_REFUSES.value}
-    return dispatcher.metrics.registry.get_sample_value("narrows_faults_total", labels) or 0.0
+    return metric(dispatcher, "narrows_faults_total", **labels)
 
 
 def _tries(dispatcher: Dispatcher) -> float:
     labels = {"service": "redis"}
-    return dispatcher.metrics.registry.get_sample_value("narrows_service_errors_total", labels) or 0.0
+    return metric(dispatcher, "narrows_service_errors_total", **labels)
 
 
 async def test_each_frame_of_a_call_has_its_own_further_fields_and_a_refusal_none(store: Store) -> None:

@@ -3,23 +3,20 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal, ShardKeys
+from narrows.contract.wire import FrameIdentity, MaskPacket, ShardKeys
 from narrows.contract.wire.keys import DISPATCHERS_KEY, GROUP
-from narrows.runtime.redis.store import RawEntry, ReplyRefused, pairs
+from narrows.runtime.redis.store import RawEntry, pairs
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.dispatch.finish import Ending, FinishReply
-from orchestrator.dispatch.frame_path import Admitted, FramePath
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.shard import Shard
-from orchestrator.dispatch.stream import Frame
 from orchestrator.servers import LocalRedis
-from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
+from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, holds, until
 
 
 async def test_an_entry_delivered_twice_ends_once(
@@ -29,12 +26,12 @@ async def test_an_entry_delivered_twice_ends_once(
     decoder.gate.clear()
     async with dispatching() as dispatcher:
         (entry,) = await cam.send(cam.packet())
-        await until(lambda: _is(lambda: _held(dispatcher, "cam-1") == 1))
+        await until(lambda: holds(lambda: _held(dispatcher, "cam-1") == 1))
         raw = await store.call("XRANGE", cam.keys.features, entry, entry)
         again = _shard_of(dispatcher, cam)
         again._take_in(again.streams["cam-1"], RawEntry(entry, raw[0][1]), 2)
         decoder.gate.set()
-        await until(lambda: _is(lambda: _held(dispatcher, "cam-1") == 0))
+        await until(lambda: holds(lambda: _held(dispatcher, "cam-1") == 0))
     assert await cam.ledger() == {"mask": 1}
     assert len(await cam.outcomes()) == 1
 
@@ -47,7 +44,7 @@ async def test_a_paused_owner_cannot_finish_late(
     paused_decoder.gate.clear()
     async with dispatching(with_decoder=paused_decoder) as paused:
         await cam.frames(3)
-        await until(lambda: _is(lambda: _held(paused, "cam-1") == 3))
+        await until(lambda: holds(lambda: _held(paused, "cam-1") == 3))
         lease = _shard_of(paused, cam).lease
         frames = list(_shard_of(paused, cam).streams["cam-1"].held.values())
         # another takes the shard behind its back, as after a pause that outlasted the lease
@@ -55,7 +52,7 @@ async def test_a_paused_owner_cannot_finish_late(
         verdict, *_ = await paused._path.finisher.finish(frames[0], Ending.skipped("stale", FrameIdentity(7, 0)))
         assert verdict is FinishReply.FENCED
         paused_decoder.gate.set()
-        await until(lambda: _is(lambda: lease.lost))
+        await until(lambda: holds(lambda: lease.lost))
         assert await cam.outcomes() == []
     assert await cam.unfinished() == 3
     await store.call("DEL", ShardKeys(lease.shard).lease)
@@ -95,88 +92,6 @@ async def test_what_a_dead_dispatcher_took_up_is_claimed_and_ends_before_what_is
     assert [mask.identity.sequence for mask in masks] == list(range(25))
 
 
-async def test_an_entry_taken_up_three_times_without_an_end_is_poison_and_its_neighbours_are_not(
-    camera: MakeCamera, dispatching: Start
-) -> None:
-    cam = camera()
-    first, poison, last = await cam.send(cam.packet(), cam.packet(), cam.packet())
-    await cam.leave_pending(poison, deliveries=3)
-    async with dispatching():
-        await cam.ended(mask=2, **{"refused:poison": 1})
-    refusals = [each for each in await cam.outcomes() if isinstance(each, Refusal)]
-    assert [each.identity for each in refusals] == [FrameIdentity(7, 1)]
-    (letter,) = await cam.dead()
-    assert letter[b"deliveries"] == b"4"
-    assert letter[b"entry"] == poison
-    assert first < poison < last
-
-
-async def test_waiting_while_dispatchers_die_is_held_against_no_frame(
-    camera: MakeCamera, dispatching: Start, dying: Start, decoder: RuleDecoder, store: Store
-) -> None:
-    cam = camera()
-    await cam.settings(b'{"policy": "complete"}')
-    await cam.frames(6)
-    decoder.away = True
-    for _ in range(5):
-        async with dying() as dispatcher:
-            batcher = next(iter(dispatcher.batchers.values()))
-            await until(lambda batcher=batcher: _is(lambda: len(batcher._picker) == 6))  # type: ignore[misc]
-    pending = await store.pending([cam.keys.features], GROUP, idle_ms=[0], count=10)
-    assert not isinstance(pending[0], ReplyRefused)
-    assert [entry.deliveries for entry in pending[0]] == [1] * 6
-    decoder.away = False
-    async with dispatching():
-        await cam.ended(mask=6)
-    assert await cam.ledger() == {"mask": 6}
-
-
-async def test_a_frame_that_kills_whoever_packs_its_mask_is_poison(
-    camera: MakeCamera, dispatching: Start, dying: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cam = camera()
-    await cam.settings(b'{"policy": "complete"}')
-    await cam.frames(1)
-    packs: list[Frame] = []
-
-    async def never_ends(_path: FramePath, frame: Frame, *_: object) -> Ending:
-        async with _path._suspects.counted(frame):
-            packs.append(frame)
-            await asyncio.Event().wait()
-        raise AssertionError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(FramePath, "_pack", never_ends)
-        for deaths in range(1, 4):
-            async with dying():
-                await until(lambda deaths=deaths: _is(lambda: len(packs) == deaths))  # type: ignore[misc]
-    async with dispatching():
-        await cam.ended(refused=1, **{"refused:poison": 1})
-
-
-async def test_a_frame_that_crashes_its_handler_is_poison_after_three_tries_and_its_neighbours_go_on(
-    camera: MakeCamera, dispatching: Start
-) -> None:
-    cam, neighbour = camera("cam"), camera("neighbour", epoch=9)
-    crashes: list[int] = []
-    async with dispatching() as dispatcher:
-        admit = dispatcher._path._admit
-
-        async def crash(frame: Frame) -> Admitted:
-            if frame.stream.id == "cam" and frame.deliveries <= 3:
-                crashes.append(frame.deliveries)
-                raise ZeroDivisionError
-            return await admit(frame)
-
-        dispatcher._path._admit = crash  # type: ignore[method-assign]
-        await cam.frames(1)
-        await neighbour.frames(5)
-        await neighbour.ended(mask=5)
-        await cam.ended(refused=1, **{"refused:poison": 1})
-        assert crashes == [1, 2, 3]
-        assert _metric(dispatcher, "narrows_frame_crashes_total") == 3
-
-
 async def test_consumers_that_are_gone_are_forgotten_once_nothing_of_theirs_is_left(
     camera: MakeCamera, dispatching: Start, store: Store
 ) -> None:
@@ -191,18 +106,6 @@ async def test_consumers_that_are_gone_are_forgotten_once_nothing_of_theirs_is_l
             return [pairs(each)[b"name"] for each in consumers] == [dispatcher.name.encode()]
 
         await until(only_ours)
-
-
-async def test_trimmed_entries_do_not_stop_the_stream_and_are_counted_lost(
-    camera: MakeCamera, dispatching: Start, store: Store
-) -> None:
-    cam = camera()
-    await cam.frames(10)
-    await cam.leave_pending()
-    await store.call("XTRIM", cam.keys.features, "MAXLEN", 4)
-    await cam.frames(2)
-    async with dispatching():
-        await cam.ended(mask=6, lost=6)
 
 
 async def test_a_destroyed_group_is_made_anew_and_nothing_is_lost_or_doubled(
@@ -229,7 +132,7 @@ async def test_a_removed_stream_does_not_disturb_its_neighbours_and_may_come_bac
         await store.call("DEL", cam.keys.features)
         await neighbour.frames(3)
         await neighbour.ended(mask=3)
-        await until(lambda: _is(lambda: "cam" not in _shard_of(dispatcher, cam).streams))
+        await until(lambda: holds(lambda: "cam" not in _shard_of(dispatcher, cam).streams))
         await cam.frames(2)
         await cam.ended(mask=3)
 
@@ -239,18 +142,18 @@ async def test_two_dispatchers_share_the_shards_and_hand_them_over(
 ) -> None:
     cameras = [camera(f"cam-{n}") for n in range(8)]
     async with dispatching() as first:
-        await until(lambda: _is(lambda: len(first.shards) == 4))
+        await until(lambda: holds(lambda: len(first.shards) == 4))
         async with dispatching(with_decoder=RuleDecoder()) as second:
             for _ in range(10):
                 for cam in cameras:
                     await cam.frames(1)
-            await until(lambda: _is(lambda: len(first.shards) == len(second.shards) == 2))
+            await until(lambda: holds(lambda: len(first.shards) == len(second.shards) == 2))
             assert not first.shards.keys() & second.shards.keys()
             assert await store.call("ZCARD", DISPATCHERS_KEY) == 2
             for _ in range(5):
                 for cam in cameras:
                     await cam.frames(1)
-        await until(lambda: _is(lambda: len(first.shards) == 4))
+        await until(lambda: holds(lambda: len(first.shards) == 4))
         for cam in cameras:
             await cam.ended(mask=15)
             assert await cam.ledger() == {"mask": 15}
@@ -267,7 +170,7 @@ async def test_what_cannot_finish_before_the_end_is_given_back_unspent(
     decoder.gate.clear()
     async with dispatching() as dispatcher:
         await cam.frames(3)
-        await until(lambda: _is(lambda: _held(dispatcher, "cam-1") == 3))
+        await until(lambda: holds(lambda: _held(dispatcher, "cam-1") == 3))
     (pending,) = await store.pending([cam.keys.features], GROUP, idle_ms=[0], count=10)
     assert isinstance(pending, list)
     assert [each.deliveries for each in pending] == [0, 0, 0]
@@ -276,63 +179,12 @@ async def test_what_cannot_finish_before_the_end_is_given_back_unspent(
         await cam.ended(mask=3)
 
 
-async def test_gaps_are_lost_after_their_time_and_what_comes_late_is_not(
-    camera: MakeCamera, dispatching: Start
-) -> None:
-    cam = camera()
-    packets = [cam.packet() for _ in range(10)]
-    late, never = packets[3], (packets[0], packets[6], packets[7])
-    async with dispatching():
-        await cam.send(*(each for each in packets if each is not late and each not in never))
-        await cam.ended(mask=6)
-        await cam.send(late)
-        await cam.ended(mask=7, lost=3)
-        await cam.send(packets[6])
-        await cam.ended(mask=7, lost=3, duplicate=1)
-
-
-async def test_gaps_that_a_predecessor_left_are_closed_by_its_successor(camera: MakeCamera, dispatching: Start) -> None:
-    cam = camera()
-    packets = [cam.packet() for _ in range(6)]
-    async with dispatching():
-        await cam.send(packets[0], packets[5])
-        await cam.ended(mask=2)
-    async with dispatching() as successor:
-        await cam.ended(mask=2, lost=4)
-        await until(lambda: _is(lambda: _metric(successor, "narrows_lost_frames_total", group="default") == 4))
-
-
-async def test_a_gap_beyond_the_window_is_lost_at_once(camera: MakeCamera, dispatching: Start) -> None:
-    cam = camera()
-    await cam.frames(1)
-    cam.sequence += 3000
-    await cam.frames(1)
-    async with dispatching():
-        await cam.ended(mask=2, lost=3000)
-
-
-async def test_what_waits_in_redis_is_not_called_lost_however_old(
-    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder
-) -> None:
-    cam = camera()
-    await cam.settings(b'{"policy": "complete"}')
-    decoder.gate.clear()
-    async with dispatching():
-        await cam.frames(2)
-        await cam.send(b"no packet")
-        await cam.frames(40)
-        await asyncio.sleep(3 * QUICK.gap_s)
-        decoder.gate.set()
-        await cam.ended(mask=42, outside=1)
-    assert "lost" not in await cam.ledger()
-
-
 ROOT = Path(__file__).parents[3]
 _CHILD = """
 import asyncio, sys
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
 from tests.integration.dispatch.conftest import make_bundle
-from tests.integration.dispatch.rig import QUICK, SHARDS, RuleDecoder
+from tests.integration.dispatch.rig import QUICK, SHARDS, RuleDecoder, holds, metric
 from orchestrator.dispatch import Connected
 
 async def main():
@@ -359,19 +211,19 @@ async def test_a_killed_or_frozen_dispatchers_frames_are_claimed_and_the_ledger_
     )
     try:
         async with dispatching() as living:
-            await until(lambda: _is(lambda: len(living.shards) == 2))
+            await until(lambda: holds(lambda: len(living.shards) == 2))
             for n in range(30):
                 for cam in cameras:
                     await cam.frames(1)
                 if n == 15:
                     child.send_signal(number)
-            await until(lambda: _is(lambda: len(living.shards) == 4))
+            await until(lambda: holds(lambda: len(living.shards) == 4))
             if number is signal.SIGSTOP:
                 child.send_signal(signal.SIGCONT)
             for cam in cameras:
                 await cam.ended(mask=30)
             if number is signal.SIGSTOP:
-                await until(lambda: _is(lambda: len(living.shards) == 2))
+                await until(lambda: holds(lambda: len(living.shards) == 2))
             for cam in cameras:
                 assert await cam.ledger() == {"mask": 30}
                 assert await cam.unfinished() == 0
@@ -389,18 +241,18 @@ async def test_a_server_that_lost_its_data_is_served_on(camera: MakeCamera, disp
         await cam.frames(2)
         await cam.ended(mask=2)
         await store.call("FLUSHALL")
-        await until(lambda: _is(lambda: len(dispatcher.shards) == 4 and not dispatcher.health.reasons_not_ready()))
+        await until(lambda: holds(lambda: len(dispatcher.shards) == 4 and not dispatcher.health.reasons_not_ready()))
         await cam.frames(2)
         await cam.ended(mask=2, lost=2)
 
 
 async def test_tokens_grow_even_if_the_counter_was_lost(dispatching: Start, store: Store) -> None:
     async with dispatching() as dispatcher:
-        await until(lambda: _is(lambda: 0 in dispatcher.shards))
+        await until(lambda: holds(lambda: 0 in dispatcher.shards))
         token = int(dispatcher.shards[0].lease.token)
     await store.call("DEL", ShardKeys(0).fence)
     async with dispatching() as dispatcher:
-        await until(lambda: _is(lambda: 0 in dispatcher.shards))
+        await until(lambda: holds(lambda: 0 in dispatcher.shards))
         assert int(dispatcher.shards[0].lease.token) > token
 
 
@@ -410,14 +262,6 @@ def _held(dispatcher: Dispatcher, stream: str) -> int:
 
 def _shard_of(dispatcher: Dispatcher, cam: Camera) -> Shard:
     return dispatcher.shards[cam.keys.shard]
-
-
-def _metric(dispatcher: Dispatcher, name: str, **labels: str) -> float:
-    return dispatcher.metrics.registry.get_sample_value(name, labels) or 0.0
-
-
-async def _is(check: Callable[[], bool]) -> bool:
-    return check()
 
 
 async def test_a_lease_is_not_renewed_once_a_newer_token_was_given_out(store: Store) -> None:
