@@ -123,6 +123,13 @@ def test_who_waits_is_led_to_the_node_of_each_key_and_follows_it(nodes: Nodes, s
         for each in LEASES[2:5]:
             together.get(each)
         assert together.execute() == [each.encode() for each in LEASES[2:5]]
+        together.get(LEASES[2]).incr(LEASES[3]).get(LEASES[4])
+        with pytest.raises(redis.ResponseError, match="not an integer"):
+            together.execute()
+        together.incr(LEASES[3]).get(LEASES[4])
+        refused, found = together.execute(raise_on_error=False)
+        assert isinstance(refused, redis.ResponseError)
+        assert found == LEASES[4].encode()
         nodes.say(nodes.master_of(LEASES[0]), "WAIT", 1, 4000)
         nodes.kill_master_of(LEASES[0])
         eventually(lambda: client.get(LEASES[0]) == LEASES[0].encode())
