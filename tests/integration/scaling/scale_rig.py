@@ -104,6 +104,7 @@ class Cameras:
     frames_per_s: float
     prefix: str = "cam"
     sent: int = 0
+    sending: bool = False
 
     def __post_init__(self) -> None:
         shape = self.bundle.manifest.latent
@@ -116,10 +117,10 @@ class Cameras:
         return [f"{self.prefix}-{n}" for n in range(self.streams)]
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send until ``sending`` is false, and count each batch that Redis has taken: never cut one off half-way."""
         keys = [StreamKeys.of(name, SHARDS).features for name in self.names()]
         epoch, sequence, begun_s = time.time_ns(), 0, time.monotonic()
-        while True:
+        while self.sending:
             body = self._packet(epoch, sequence).to_bytes()
             await self.store.many([("XADD", key, "*", "p", body) for key in keys])
             self.sent += len(keys)
@@ -150,12 +151,13 @@ class Cameras:
 @asynccontextmanager
 async def sending(cameras: Cameras) -> AsyncIterator[Cameras]:
     """The cameras send while the context lasts."""
+    cameras.sending = True
     task = asyncio.create_task(cameras.run())
     try:
         yield cameras
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        cameras.sending = False
+        await task
 
 
 def complete(bundle_id: str | None = None) -> bytes:
