@@ -37,6 +37,10 @@ def advise(
     ] = None,
     outputs: Annotated[int | None, typer.Option(min=1, max=32, help="Questions to answer; else the bundle's.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of the networks.")] = 1,
+    measured: Annotated[
+        Path | None,
+        typer.Option(help="Another device's times: what `narrows bench-device --json` wrote of the encoder."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Measure what each way of sending takes on this device, and say which one to choose, and why.
@@ -50,6 +54,8 @@ def advise(
     Example: narrows advise --redis-url rediss://gate-3@redis.example/0 --fps 5
 
     Example: narrows advise --bundle bundles/mine --pictures /data/street --outputs 3 --json
+
+    Example: narrows advise --measured camera.json --link-kbps 64
     """
     from narrows.contract.bundle import Bundle
     from narrows.contract.errors import ConfigError
@@ -63,10 +69,31 @@ def advise(
     if not files:
         raise ConfigError(f"{pictures} holds no picture ({', '.join(PICTURE_SUFFIXES)}): give --pictures")
     shown = [read_picture(path) for path in files[:: math.ceil(len(files) / frames)]]
-    ways = measure(opened, shown, threads=threads, tried=lambda what: typer.echo(f"trying {what} ...", err=True))
+    there_s = None if measured is None else _encoder_s(measured, opened.encoder_path)
+    ways = measure(
+        opened,
+        shown,
+        threads=threads,
+        tried=lambda what: typer.echo(f"trying {what} ...", err=True),
+        encoder_s=there_s,
+    )
     need = Need(fps, _link_bytes_per_s(link_kbps, redis_url), outputs or len(opened.outputs))
     advice = advise_on(ways, need)
     typer.echo(_json(ways, need, advice) if as_json else _table(ways, need, advice))
+
+
+def _encoder_s(measured: Path, encoder: Path) -> float:
+    from hashlib import sha256
+
+    from narrows.contract.errors import ConfigError
+    from narrows.models.split.measurements import read_measurements
+
+    found = read_measurements(measured).get(sha256(encoder.read_bytes()).hexdigest())
+    if found is None:
+        raise ConfigError(
+            f"{measured} has no measurement of {encoder}: narrows bench-device {encoder} --json {measured}"
+        )
+    return found.latency_ms["p50"] / 1e3
 
 
 def _link_bytes_per_s(kbps: float | None, redis_url: str | None) -> float:

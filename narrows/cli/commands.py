@@ -35,6 +35,7 @@ COMMANDS = (
     Command("local-redis", "Run a Redis server of this machine, for trying things out."),
     Command("edge", "Run the camera's side: capture, encode, send features."),
     Command("advise", "Measure what this device could send over a link, and say what it should."),
+    Command("bench-device", "Measure networks on a device: latency, memory, energy, heat, time of each operator."),
     Command("orchestrate", "Run the cloud's side: admit, decode, batch to Triton, publish masks."),
     Command("supervise", "Keep Triton servers on this host, as many as the autoscaler wants."),
     Command(

@@ -165,7 +165,6 @@ def device_named(text: str) -> Iterator[Device]:
 
     Raises:
         ConfigError: it is none of these.
-        QuotaUnavailable: this machine does not let us limit the processor time.
     """
     from narrows.models.split.device import Local, Remote
 
@@ -191,12 +190,18 @@ def _is_share(text: str) -> bool:
 
 @contextmanager
 def _limited(cores: float) -> Iterator[Device]:
+    """In a control group; where none may be made, the probe keeps to its share by itself."""
     from os import getpid
 
     from narrows.models.split.device import Local
-    from orchestrator.servers.cpu_quota import find_hierarchy
+    from orchestrator.servers.cpu_quota import QuotaUnavailable, find_hierarchy
 
-    group = find_hierarchy().group(f"narrows-split-{getpid()}", cores)
+    try:
+        group = find_hierarchy().group(f"narrows-split-{getpid()}", cores)
+    except QuotaUnavailable as error:
+        typer.echo(f"no control group ({error}): the measurement is stopped while it has had its share", err=True)
+        yield Local(cores=cores)
+        return
     try:
         yield Local(tuple(group.launcher))
     finally:

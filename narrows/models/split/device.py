@@ -6,9 +6,9 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,10 +26,12 @@ class Measured:
 
     Attributes:
         runtime: the version of ONNX Runtime there.
-        whole_ms: milliseconds of each run of the whole network.
+        whole_ms: milliseconds of runs of the whole network.
         processor_s: processor seconds of a run.
         energy_j: joules of a run, of the whole machine; ``None`` where nothing counts them.
         nodes: name and microseconds of each node that was run.
+        energy_source: what counted them.
+        record: all that the probe printed.
     """
 
     runtime: str
@@ -37,20 +39,23 @@ class Measured:
     processor_s: float
     energy_j: float | None
     nodes: tuple[tuple[str, float], ...]
+    energy_source: str | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long is measured: runs, seconds, and with how many threads."""
+    """How much is measured: runs, and seconds or minutes, whichever is longer; with how many threads."""
 
     runs: int = 20
     seconds: float = 1.0
     threads: int = 1
+    minutes: float = 0.0
 
     @property
     def options(self) -> tuple[str, ...]:
         """As the probe takes it."""
-        return (f"--runs={self.runs}", f"--seconds={self.seconds}", f"--threads={self.threads}")
+        return tuple(f"--{name}={value}" for name, value in asdict(self).items())
 
 
 class Device(Protocol):
@@ -67,9 +72,15 @@ class Device(Protocol):
 
 @dataclass(frozen=True)
 class Local:
-    """This machine; ``launcher`` is put before the command, to run it in a control group, say."""
+    """This machine.
+
+    Attributes:
+        launcher: is put before the command, to run it in a control group, say.
+        cores: share of the processor that the probe keeps to by itself, where there is no control group.
+    """
 
     launcher: Sequence[str] = ()
+    cores: float | None = None
 
     def measure(self, model: bytes, effort: Effort) -> Measured:
         """Run the probe.
@@ -80,7 +91,9 @@ class Local:
         with scratch_folder() as folder:
             path = folder / "model.onnx"
             path.write_bytes(model)
-            return _parse(_run([*self.launcher, sys.executable, str(PROBE), str(path), *effort.options]))
+            share = [] if self.cores is None else [f"--cores={self.cores}"]
+            words = [*self.launcher, sys.executable, str(PROBE), str(path), *effort.options, *share]
+            return _parse(_run(words, _most_s(effort)))
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,7 @@ class Remote:
             self._write(f"{there}/model.onnx", model)
             self._write(f"{there}/probe.py", PROBE.read_bytes())
             words = [self.python, f"{there}/probe.py", f"{there}/model.onnx", *effort.options]
-            return _parse(self._ssh(shlex.join(words)))
+            return _parse(self._ssh(shlex.join(words), most_s=_most_s(effort)))
 
     @contextmanager
     def _folder(self) -> Iterator[str]:
@@ -113,17 +126,21 @@ class Remote:
     def _write(self, path: str, data: bytes) -> None:
         self._ssh(f"cat > {shlex.quote(path)}", data)
 
-    def _ssh(self, command: str, data: bytes = b"") -> bytes:
-        return _run(["ssh", "-o", "BatchMode=yes", "--", self.host, command], data)
+    def _ssh(self, command: str, data: bytes = b"", most_s: float = _MOST_S) -> bytes:
+        return _run(["ssh", "-o", "BatchMode=yes", "--", self.host, command], most_s, data)
 
 
-def _run(words: Sequence[str], data: bytes = b"") -> bytes:
+def _most_s(effort: Effort) -> float:
+    return _MOST_S + effort.seconds + 60 * effort.minutes
+
+
+def _run(words: Sequence[str], most_s: float, data: bytes = b"") -> bytes:
     try:
-        done = subprocess.run(words, input=data, capture_output=True, timeout=_MOST_S, check=False)
+        done = subprocess.run(words, input=data, capture_output=True, timeout=most_s, check=False)
     except OSError as error:
         raise ProfilingFailed(f"{words[0]} cannot be run: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise ProfilingFailed(f"{words[0]} was not done after {_MOST_S} s") from None
+        raise ProfilingFailed(f"{words[0]} was not done after {most_s:g} s") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
         raise ProfilingFailed(f"{' '.join(words[:5])} … failed ({done.returncode}): {said[-1]}")
@@ -139,6 +156,8 @@ def _parse(printed: bytes) -> Measured:
             processor_s=float(found["processor_s"]),
             energy_j=None if found["energy_j"] is None else float(found["energy_j"]),
             nodes=tuple((str(name), float(dur)) for name, dur in found["nodes"]),
+            energy_source=None if found["energy_source"] is None else str(found["energy_source"]),
+            record=found,
         )
     except (ValueError, KeyError, TypeError):
         raise ProfilingFailed(f"the device answered {printed[:80]!r}, which is no measurement") from None

@@ -105,7 +105,7 @@ def _scaled(ms: Sequence[float], whole_ms: float) -> tuple[float, ...]:
 
 def _energy(found: Measured) -> tuple[float, str]:
     if found.energy_j is not None:
-        return found.energy_j * 1e3, "rapl"
+        return found.energy_j * 1e3, found.energy_source or "rapl"
     return found.processor_s * WATTS_A_CORE * 1e3, f"estimate: {WATTS_A_CORE:g} W a core at work"
 
 

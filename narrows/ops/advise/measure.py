@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean, median
 from typing import TypeVar
@@ -54,7 +54,14 @@ class Way:
         return "masks" if self.choice == 1 else f"masks at 1/{self.choice}"
 
 
-def measure(bundle: Bundle, pictures: Sequence[Picture], *, threads: int, tried: Callable[[str], None]) -> list[Way]:
+def measure(
+    bundle: Bundle,
+    pictures: Sequence[Picture],
+    *,
+    threads: int,
+    tried: Callable[[str], None],
+    encoder_s: float | None = None,
+) -> list[Way]:
     """Features at each level, and masks at each size where the bundle has a camera decoder.
 
     Every frame is coded for itself (K): P packets of features are smaller where little moves.
@@ -64,6 +71,7 @@ def measure(bundle: Bundle, pictures: Sequence[Picture], *, threads: int, tried:
         pictures: at least one, ``(H, W, 3)`` uint8 RGB.
         threads: of ONNX Runtime.
         tried: hears of each way before it is tried.
+        encoder_s: what the encoder takes on another device; all times are then those of here in that proportion.
 
     Raises:
         EncoderError: ONNX Runtime is missing or refuses a network.
@@ -84,7 +92,8 @@ def measure(bundle: Bundle, pictures: Sequence[Picture], *, threads: int, tried:
             payload_of = partial(_mask, MaskCoder(bundle, decoder, MASK_LEVEL, divisor))
             payload_of(latents[0])
             found.append(try_way(Sends.MASKS, divisor, payload_of))
-    return found
+    slower = 1.0 if encoder_s is None else encoder_s / median(took_s)
+    return [replace(way, device_s=way.device_s * slower) for way in found]
 
 
 def _encode(network: OnnxEncoder, picture: Picture) -> Latent:

@@ -1,0 +1,82 @@
+"""What was measured of networks on devices, as files keep it: a line of JSON a network, as the probe prints it.
+
+`narrows bench-device --json FILE` writes such a file, and so does `python3 probe.py MODEL > FILE` on a device.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from narrows.contract.errors import RecordError
+from narrows.contract.json_text import decode_object
+
+_MOST_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class DeviceMeasurement:
+    """One network on one device.
+
+    Attributes:
+        sha256: of the network's file.
+        model: its name.
+        device: as ``--device`` named it; what runs the probe by hand leaves it empty.
+        latency_ms: by ``p50`` to ``p99`` and ``max``.
+        rss_peak_bytes: the most that was resident; ``None`` where the system does not tell.
+        energy_j: of a run, the whole machine; ``None`` where nothing counts.
+        slowdown: the last ten seconds' median over the first's; ``None`` of less than two such.
+    """
+
+    sha256: str
+    model: str
+    device: str
+    latency_ms: Mapping[str, float]
+    rss_peak_bytes: int | None
+    energy_j: float | None
+    slowdown: float | None
+
+
+def write_measurements(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """A line of JSON for each."""
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def read_measurements(path: Path) -> Mapping[str, DeviceMeasurement]:
+    """By the sha256 of the networks' files; of two measurements of one network the later counts.
+
+    Raises:
+        RecordError: the file is missing, or a line is no measurement.
+    """
+    if not path.is_file():
+        raise RecordError(f"{path} is missing: `narrows bench-device MODEL --json {path}` writes it")
+    found = [_parse(line, f"{path}:{number}") for number, line in enumerate(path.read_bytes().splitlines(), 1)]
+    if not found:
+        raise RecordError(f"{path} is empty: `narrows bench-device MODEL --json {path}` writes it")
+    return {each.sha256: each for each in found}
+
+
+def _parse(line: bytes, what: str) -> DeviceMeasurement:
+    record = decode_object(line, what=what, most_bytes=_MOST_BYTES)
+    try:
+        latency_ms = {str(name): float(value) for name, value in record["latency_ms"].items()}
+        return DeviceMeasurement(
+            sha256=str(record["sha256"]),
+            model=str(record["model"]),
+            device=str(record.get("device", "")),
+            latency_ms=_positive(latency_ms),
+            rss_peak_bytes=None if record["rss_peak_bytes"] is None else int(record["rss_peak_bytes"]),
+            energy_j=None if record["energy_j"] is None else float(record["energy_j"]),
+            slowdown=None if record["slowdown"] is None else float(record["slowdown"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RecordError(f"{what} is no measurement of `narrows bench-device`: {error!r}") from None
+
+
+def _positive(latency_ms: Mapping[str, float]) -> Mapping[str, float]:
+    if latency_ms["p50"] <= 0:
+        raise ValueError("a run takes time")
+    return latency_ms
