@@ -19,8 +19,8 @@ from benchmarks.sizing.figures import VIEWS, View
 
 ROOT = Path(__file__).parent.parent
 _PLACE = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
-_ELSEWHERE = {"fuzz": "tests.fuzz"}
-"""Whose command is not a benchmark's."""
+_ELSEWHERE = {"fuzz": "tests.fuzz", "chaos_cluster": "benchmarks.chaos"}
+"""Whose renderer is in a package of another name."""
 Renderer = Callable[[dict[str, Any]], str]
 
 

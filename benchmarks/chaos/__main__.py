@@ -18,10 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from benchmarks.chaos.cluster_injections import OF_CLUSTER
 from benchmarks.chaos.fleet import Fleet
 from benchmarks.chaos.frame_accounting import Line, balance
-from benchmarks.chaos.injections import INJECTIONS, Struck, how_many
+from benchmarks.chaos.injections import INJECTIONS, Injection, Struck, how_many
 from benchmarks.chaos.parts import Parts
+from benchmarks.chaos.redis_cluster import NODES
 from benchmarks.chaos.reel import Reel
 from benchmarks.record import write_result
 from narrows.contract.bundle import Bundle
@@ -55,7 +57,10 @@ class Told:
 
     @property
     def sound(self) -> bool:
-        """Whether every frame that was taken ended exactly once, in all three accounts, ``complete`` ones in masks."""
+        """Whether every frame that was taken ended exactly once, in all three accounts, ``complete`` ones in masks.
+
+        Behind a cluster it may have been acknowledged and not copied: then it counts as lost, and no frame else does.
+        """
         return not any(line.troubles for line in self.accounts)
 
 
@@ -65,6 +70,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--dispatchers", type=int, default=3)
     parser.add_argument("--tritons", type=int, default=2)
+    parser.add_argument(
+        "--cluster", action="store_true", help="three masters and three replicas in the place of one Redis"
+    )
     parser.add_argument("--bundle", type=Path, default=_ROOT / "bundles" / "demo")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)
@@ -75,7 +83,9 @@ def main() -> int:
         console.print(f"[red]{error}[/]\nlogs: {folder}")
         return 1
     _print(told, console)
-    write_result("chaos", f'make chaos ARGS="--kills {options.kills} --seed {options.seed}"', _figures(told, options))
+    arguments = f"{'--cluster ' if options.cluster else ''}--kills {options.kills} --seed {options.seed}"
+    name = "chaos-cluster" if options.cluster else "chaos"
+    write_result(name, f'make chaos ARGS="{arguments}"', _figures(told, options))
     if not told.sound:
         console.print(f"[red]The accounts do not agree.[/] Logs: {folder}")
         return 1
@@ -86,19 +96,26 @@ def main() -> int:
 async def _run(options: argparse.Namespace, folder: Path, console: Console) -> Told:
     bundle, chance = Bundle.open(options.bundle), random.Random(options.seed)
     counts = f"{options.dispatchers} dispatchers and {options.tritons} Tritons"
-    console.print(f"encoding and decoding sample frames; starting Redis, {counts}", style="dim")
+    redis = "a Redis Cluster of six nodes" if options.cluster else "Redis"
+    injections = OF_CLUSTER if options.cluster else INJECTIONS
+    console.print(f"encoding and decoding sample frames; starting {redis}, {counts}", style="dim")
     reel = await asyncio.to_thread(Reel.encode, bundle, _ROOT / "samples" / "images" / "val")
     begun_s, back_s = time.monotonic(), defaultdict[str, list[float]](list)
-    with Parts(bundle, folder, dispatchers=options.dispatchers, tritons=options.tritons) as parts:
+    with Parts(
+        bundle, folder, dispatchers=options.dispatchers, tritons=options.tritons, cluster=options.cluster
+    ) as parts:
         await asyncio.to_thread(parts.wait_ready)
-        waves = draw(options.kills, chance, {struck: min(_OF_A_KIND, how_many(parts, struck)) for struck in Struck})
-        async with Fleet(parts.redis.url, reel, "cam", _CAMERAS, _FRAMES_PER_S).play() as fleet:
+        most = {struck: min(_OF_A_KIND, how_many(parts, struck)) for struck in Struck} | {Struck.NODE: 1}
+        waves = draw(options.kills, chance, most, injections)
+        async with Fleet(parts.redis_url, reel, "cam", _CAMERAS, _FRAMES_PER_S).play() as fleet:
             await fleet.back_after(time.monotonic())
             with _progress(console) as progress:
                 task = progress.add_task("", total=options.kills)
                 for wave in waves:
                     progress.update(task, description=" + ".join(wave))
-                    backs = await asyncio.gather(*_strikes(wave, parts, chance, console))
+                    backs = await asyncio.gather(
+                        *_strikes([(each, injections[each]) for each in wave], parts, chance, console)
+                    )
                     back = await fleet.back_after(max(backs))
                     for name in wave:
                         back_s[name].append(back)
@@ -108,23 +125,26 @@ async def _run(options: argparse.Namespace, folder: Path, console: Console) -> T
                     await asyncio.sleep(chance.uniform(0.0, 0.5))
                     progress.advance(task, len(wave))
             console.print("waiting until everything that was sent has ended", style="dim")
-            await fleet.settle()
-            accounts = await balance(fleet)
+            await (fleet.settle_after_failovers() if options.cluster else fleet.settle())
+            accounts = await balance(fleet, replicated=options.cluster)
         faults = {cause.value: len(parts.fault_lines(cause)) for cause in Cause}
     masks = sum(line.mask for line in accounts)
     overlapping = sum(len(wave) for wave in waves if len(wave) > 1)
     return Told(back_s, accounts, faults, overlapping, masks, time.monotonic() - begun_s)
 
 
-def draw(kills: int, chance: random.Random, most: Mapping[Struck, int]) -> list[tuple[str, ...]]:
+def draw(
+    kills: int, chance: random.Random, most: Mapping[Struck, int], injections: Mapping[str, Injection]
+) -> list[tuple[str, ...]]:
     """Waves of injections that overlap: every injection at least once, if there are so many; then at random.
 
     Args:
         kills: how many injections.
         chance: decides.
         most: how many parts of a kind a wave may strike.
+        injections: by name.
     """
-    names = [*INJECTIONS, *chance.choices(list(INJECTIONS), k=max(0, kills - len(INJECTIONS)))][:kills]
+    names = [*injections, *chance.choices(list(injections), k=max(0, kills - len(injections)))][:kills]
     chance.shuffle(names)
     waves: list[tuple[str, ...]] = []
     while names:
@@ -132,8 +152,8 @@ def draw(kills: int, chance: random.Random, most: Mapping[Struck, int]) -> list[
         kinds = Counter[Struck]()
         wave: list[str] = []
         for name in names[:size]:
-            kinds[INJECTIONS[name].struck] += 1
-            if kinds[INJECTIONS[name].struck] > most[INJECTIONS[name].struck]:
+            kinds[injections[name].struck] += 1
+            if kinds[injections[name].struck] > most[injections[name].struck]:
                 break
             wave.append(name)
         del names[: len(wave)]
@@ -141,22 +161,21 @@ def draw(kills: int, chance: random.Random, most: Mapping[Struck, int]) -> list[
     return waves
 
 
-def _strikes(wave: Sequence[str], parts: Parts, chance: random.Random, console: Console) -> list[Awaitable[float]]:
+def _strikes(
+    wave: Sequence[tuple[str, Injection]], parts: Parts, chance: random.Random, console: Console
+) -> list[Awaitable[float]]:
     """The injections of a wave, begun within :data:`_WITHIN_S` of each other, each on a part of its own."""
     counts = {struck: how_many(parts, struck) for struck in Struck}
     free = {struck: chance.sample(range(count), count) for struck, count in counts.items()}
-    return [
-        _after(chance.uniform(0.0, _WITHIN_S), name, parts, free[INJECTIONS[name].struck].pop(), console)
-        for name in wave
-    ]
+    return [_after(chance.uniform(0.0, _WITHIN_S), each, parts, free[each[1].struck].pop(), console) for each in wave]
 
 
-async def _after(delay_s: float, name: str, parts: Parts, which: int, console: Console) -> float:
+async def _after(delay_s: float, named: tuple[str, Injection], parts: Parts, which: int, console: Console) -> float:
     await asyncio.sleep(delay_s)
     try:
-        return await INJECTIONS[name].strike(parts, which)
+        return await named[1].strike(parts, which)
     except PermissionError as error:
-        console.print(f"{name} is left out: {error}")
+        console.print(f"{named[0]} is left out: {error}")
         return time.monotonic()
 
 
@@ -188,6 +207,11 @@ def _print(told: Told, console: Console) -> None:
 
 
 def _figures(told: Told, options: argparse.Namespace) -> dict[str, object]:
+    of_replication = {
+        "nodes": NODES,
+        "lost_acknowledged": sum(line.lost for line in told.accounts),
+        "ends_rolled_back": sum(line.rolled_back for line in told.accounts),
+    }
     return {
         "kills": options.kills,
         "seed": options.seed,
@@ -198,6 +222,7 @@ def _figures(told: Told, options: argparse.Namespace) -> dict[str, object]:
         "masks_compared": told.masks,
         "masks_wrong": sum("show something else" in trouble for line in told.accounts for trouble in line.troubles),
         "sound": told.sound,
+        **(of_replication if options.cluster else {}),
         "back_s": {name: [round(s, 3) for s in seconds] for name, seconds in sorted(told.back_s.items())},
         "fault_lines": told.faults,
         "accounts": [asdict(line) for line in told.accounts],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -19,7 +19,8 @@ from narrows.runtime.cancelling import cancel_all
 from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Store
 
-_PAUSE_S = 0.1
+_PAUSE_S, _LOOK_S = 0.1, 0.02
+_MOST_OUTCOMES = 50
 _MOST_OPEN = 32
 _MASKS_OF_OTHERS = 300
 """Masks for each camera of the fleet: 75 s and more at four frames a second, longer where the machine is slower."""
@@ -40,6 +41,8 @@ class Camera:
         refusals: why frames were refused, and how many.
         masked_s: when the mask of a sequence was read.
         wrong: sequences whose mask differs from the one decoded here.
+        lost: frames that the ledger calls lost, as last read.
+        rolled_back: ends that were read and that replication lost: the frame ended again, or is lost with its end.
     """
 
     stream: str
@@ -53,6 +56,8 @@ class Camera:
     masked_s: dict[int, float] = field(default_factory=dict)
     wrong: list[int] = field(default_factory=list)
     key_request: int = 0
+    lost: int = 0
+    rolled_back: int = 0
 
     @property
     def keys(self) -> StreamKeys:
@@ -66,8 +71,8 @@ class Camera:
 
     @property
     def open(self) -> int:
-        """Frames that were taken and whose end was not read."""
-        return len(self.taken_s) - len(self.ends)
+        """Frames that were taken, whose end was not read, and which the ledger does not call lost."""
+        return len(self.taken_s) - len(self.ends) - self.lost
 
     async def play(self, store: Store, reel: Reel, period_s: float, playing: asyncio.Event) -> None:
         """Send a frame each period while ``playing`` is set; one that Redis does not take is sent until it does.
@@ -103,6 +108,14 @@ class Camera:
             self.masked_s[sequence] = time.monotonic()
             if sequence not in self.positions or not reel.shows(self.positions[sequence], mask.labels):
                 self.wrong.append(sequence)
+
+    def keep(self, outcomes: Sequence[tuple[bytes, bytes]], reel: Reel) -> None:
+        """Take the outcomes that are in Redis at the end for those that were read, which a failover may have undone."""
+        read = Counter((n, kind) for n, kinds in self.ends.items() for kind in kinds)
+        self.ends, self.refusals = {}, Counter()
+        for kind, body in outcomes:
+            self.read_end(kind, body, reel)
+        self.rolled_back = (read - Counter((n, kind) for n, kinds in self.ends.items() for kind in kinds)).total()
 
     def first_mask_of_frames_since(self, since_s: float) -> float | None:
         """When the first mask was read of a frame that was sent after a moment."""
@@ -172,11 +185,11 @@ class Fleet:
             asyncio.create_task(each.play(self._store, self._reel, self._period_s, self._playing))
             for each in self.cameras
         ]
-        witness = asyncio.create_task(self._witness())
+        self._reading = asyncio.create_task(self._witness())
         try:
             yield self
         finally:
-            await cancel_all([witness, *self._players])
+            await cancel_all([self._reading, *self._players])
             await self._store.close()
             await self._reader.close()
 
@@ -202,11 +215,31 @@ class Fleet:
         """Stop sending, and wait until everything that was sent has ended, or nothing ends any more."""
         self._playing.clear()
         await asyncio.gather(*self._players)
-        still = _Standstill(lambda: sum(len(camera.ends) for camera in self.cameras))
+        still = _Standstill(lambda: sum(len(camera.ends) + camera.lost for camera in self.cameras))
         with suppress(ServiceError):  # what has no end stands in the accounts
-            while any(camera.open for camera in self.cameras):
+            while any(camera.open > 0 for camera in self.cameras):
                 still.check("frames without an end")
                 await asyncio.sleep(0.05)
+
+    async def settle_after_failovers(self) -> None:
+        """As :meth:`settle`; outcomes that were read may be gone, so the ledger says when all has ended.
+
+        The ends that count are then those which are in Redis.
+        """
+        self._playing.clear()
+        await asyncio.gather(*self._players)
+        ended = [0]
+        still = _Standstill(lambda: sum(ended))
+        with suppress(ServiceError):
+            while any(count < len(camera.taken_s) for count, camera in zip(ended, self.cameras, strict=False)):
+                still.check("frames without an end")
+                await asyncio.sleep(0.2)
+                ended = [_ended(await self.ledger(camera)) for camera in self.cameras]
+        await cancel_all([self._reading])
+        for camera in self.cameras:
+            entries = await self._store.call("XRANGE", camera.keys.outcomes, "-", "+")
+            named = [pairs(fields) for _, fields in entries]
+            camera.keep([(each[b"k"], each[b"p"]) for each in named], self._reel)
 
     async def ledger(self, camera: Camera) -> dict[str, int]:
         """The stream's ledger in Redis."""
@@ -218,20 +251,27 @@ class Fleet:
         return int(await self._store.call("XLEN", camera.keys.features))
 
     async def _witness(self) -> None:
-        after = {camera.keys.outcomes.encode(): b"0" for camera in self.cameras}
-        by_key = {camera.keys.outcomes.encode(): camera for camera in self.cameras}
+        """Read every stream's outcomes; one command a stream, for no command reads those of several nodes."""
+        after = {camera.keys.outcomes: b"0" for camera in self.cameras}
         while True:
+            asks: list[tuple[str | bytes | int, ...]] = [
+                ("XREAD", "COUNT", _MOST_OUTCOMES, "STREAMS", key, last) for key, last in after.items()
+            ]
+            losses: list[tuple[str | bytes | int, ...]] = [("HGET", each.keys.ledger, "lost") for each in self.cameras]
             try:
-                ask: tuple[bytes | str | int, ...] = ("XREAD", "COUNT", 200, "BLOCK", 200, "STREAMS")
-                reply = await self._reader.call(*ask, *after, *after.values())
+                replies = await self._reader.many([*asks, *losses])
             except ServiceError:
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            for key, entries in reply or []:
-                for entry, fields in entries:
-                    named = pairs(fields)
-                    by_key[key].read_end(named[b"k"], named[b"p"], self._reel)
-                    after[key] = entry
+            for camera, read, lost in zip(self.cameras, replies, replies[len(asks) :], strict=False):
+                if not isinstance(lost, Exception):
+                    camera.lost = int(lost or 0)
+                for key, entries in [] if isinstance(read, Exception) else read or []:
+                    for entry, fields in entries:
+                        named = pairs(fields)
+                        camera.read_end(named[b"k"], named[b"p"], self._reel)
+                        after[key.decode()] = entry
+            await asyncio.sleep(_LOOK_S)
 
     async def pending(self, camera: Camera) -> int:
         """Entries that were delivered and not acknowledged."""
@@ -242,3 +282,7 @@ class Fleet:
 
     def _without(self, since_s: float) -> Sequence[str]:
         return [c.stream for c in self.cameras if c.first_mask_of_frames_since(since_s) is None]
+
+
+def _ended(ledger: Mapping[str, int]) -> int:
+    return sum(ledger.get(name, 0) for name in ("mask", "skipped", "refused", "lost"))

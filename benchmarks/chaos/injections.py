@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
+from redis import RedisError
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from benchmarks.chaos.parts import DispatcherProcess, Parts
+from benchmarks.chaos.parts import SHARDS, DispatcherProcess, Parts
 from narrows.contract.errors import ServiceError
 from narrows.runtime.direct import GRPC_DIRECT
 from orchestrator.dispatch import Store
@@ -37,6 +38,7 @@ class Struck(StrEnum):
     REDIS = "redis"
     TRITON = "triton"
     DISPATCHER = "dispatcher"
+    NODE = "node"
 
 
 @dataclass(frozen=True)
@@ -55,22 +57,27 @@ class Injection:
 
 
 def how_many(parts: Parts, struck: Struck) -> int:
-    """Parts of a kind."""
-    return {Struck.REDIS: 1, Struck.TRITON: len(parts.tritons), Struck.DISPATCHER: len(parts.dispatchers)}[struck]
+    """Parts of a kind; nodes of a cluster go by the shard that they serve."""
+    return {
+        Struck.REDIS: 1,
+        Struck.TRITON: len(parts.tritons),
+        Struck.DISPATCHER: len(parts.dispatchers),
+        Struck.NODE: SHARDS,
+    }[struck]
 
 
 async def kill_triton(parts: Parts, which: int) -> float:
     """SIGKILL; its keeper starts it again."""
     keeper, restarts = parts.triton_keepers[which], parts.triton_keepers[which].restarts
     os.kill(parts.tritons[which].pid, signal.SIGKILL)
-    return await _until(lambda: keeper.restarts > restarts)
+    return await until(lambda: keeper.restarts > restarts)
 
 
 async def freeze_triton(parts: Parts, which: int) -> float:
     """SIGSTOP until a dispatcher notices, and a while longer."""
     told = _told(parts, *_FROZEN)
     os.kill(parts.tritons[which].pid, signal.SIGSTOP)
-    await _until(lambda: _told(parts, *_FROZEN) > told)
+    await until(lambda: _told(parts, *_FROZEN) > told)
     await asyncio.sleep(_FROZEN_S)
     os.kill(parts.tritons[which].pid, signal.SIGCONT)
     return time.monotonic()
@@ -101,7 +108,7 @@ async def kill_redis(parts: Parts, _which: int) -> float:
     """SIGKILL; its keeper starts it again with its append-only file."""
     restarts = parts.redis_keeper.restarts
     os.kill(parts.redis.pid, signal.SIGKILL)
-    return await _until(lambda: parts.redis_keeper.restarts > restarts)
+    return await until(lambda: parts.redis_keeper.restarts > restarts)
 
 
 async def make_redis_read_only(parts: Parts, _which: int) -> float:
@@ -158,11 +165,11 @@ def _told(parts: Parts, *causes: Cause) -> int:
 
 
 async def _lose_stub(parts: Parts, which: int, lose: Callable[[int], None]) -> float:
-    await _until(lambda: bool(parts.stubs(which)))  # a model that is loaded anew has none for a moment
+    await until(lambda: bool(parts.stubs(which)))  # a model that is loaded anew has none for a moment
     stub = parts.stubs(which)[-1]
     lose(stub)
     try:
-        return await _until(lambda: parts.stubs(which)[-1:] not in ([stub], []))
+        return await until(lambda: parts.stubs(which)[-1:] not in ([stub], []))
     finally:
         with suppress(ProcessLookupError):
             os.kill(stub, signal.SIGKILL)
@@ -172,14 +179,14 @@ async def _lose_stub(parts: Parts, which: int, lose: Callable[[int], None]) -> f
 async def _end_dispatcher(dispatcher: DispatcherProcess, number: signal.Signals) -> float:
     before, struck_s = dispatcher.process.pid, time.monotonic()
     os.kill(before, number)
-    ended_s = await _until(lambda: dispatcher.process.pid != before or not dispatcher.running())
+    ended_s = await until(lambda: dispatcher.process.pid != before or not dispatcher.running())
     if ended_s - struck_s > _END_S:
         raise ServiceError(f"the dispatcher took {ended_s - struck_s:.1f} s to end after {number.name}")
-    return await _until(lambda: dispatcher.process.pid != before and dispatcher.ready())
+    return await until(lambda: dispatcher.process.pid != before and dispatcher.ready())
 
 
 async def _commands(parts: Parts, first: tuple[str | int, ...], then: tuple[str, ...]) -> float:
-    store = Store.connect(parts.redis.url)
+    store = Store.connect(parts.redis_url)
     try:
         await store.call(*first)
         await asyncio.sleep(LEASE_S + 1)
@@ -189,13 +196,25 @@ async def _commands(parts: Parts, first: tuple[str | int, ...], then: tuple[str,
         await store.close()
 
 
-async def _until(condition: Callable[[], bool]) -> float:
+async def until(condition: Callable[[], bool]) -> float:
+    """When a condition came true; Redis may be away meanwhile.
+
+    Raises:
+        ServiceError: it does not.
+    """
     give_up_s = time.monotonic() + _BACK_S
-    while not await asyncio.to_thread(condition):
+    while not await asyncio.to_thread(_holds, condition):
         if time.monotonic() > give_up_s:
             raise ServiceError(f"the part that was struck is not back after {_BACK_S} s")
         await asyncio.sleep(0.02)
     return time.monotonic()
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except RedisError:
+        return False
 
 
 def _stop_main_thread(pid: int) -> None:

@@ -14,6 +14,8 @@ from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.chaos.redis_cluster import Nodes
+from benchmarks.chaos.redis_cluster import cluster as redis_cluster
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
 from narrows.contract.wire import ShardKeys
@@ -28,6 +30,8 @@ SHARDS = 8
 _BEGAN = re.compile(r"event=fault_(met|recurs)\b")
 _READY_S = 300.0
 """An end to waiting on a machine that is busy; no promise."""
+_GAP_S, _GAP_OF_CLUSTER_S = 600, 3
+"""One server loses nothing that it acknowledged; what replication lost is counted soon."""
 _START_TIME = 16  # after state, parent and group: field 22 of proc_pid_stat(5)
 
 
@@ -80,10 +84,27 @@ class DispatcherProcess:
 
 
 class Parts:
-    """All processes of one install. A context manager."""
+    """All processes of one install. A context manager.
+
+    Attributes:
+        redis_url: the address of Redis.
+        redis, redis_keeper: the one server, where it is one.
+        nodes: the cluster, where it is one.
+    """
+
+    redis: LocalRedis
+    redis_keeper: Keeper
+    nodes: Nodes
 
     def __init__(
-        self, bundle: Bundle, folder: Path, *, dispatchers: int = 2, tritons: int = 1, load_model: bool = True
+        self,
+        bundle: Bundle,
+        folder: Path,
+        *,
+        dispatchers: int = 2,
+        tritons: int = 1,
+        load_model: bool = True,
+        cluster: bool = False,
     ) -> None:
         """Start them.
 
@@ -93,6 +114,8 @@ class Parts:
             dispatchers: how many.
             tritons: how many.
             load_model: whether the model repository is filled and the model loaded before the dispatchers start.
+            cluster: three masters and three replicas in the place of one Redis. Nobody keeps these: who strikes one
+                starts it again.
         """
         self.bundle, self.folder, self.repository = bundle, folder, folder / "model_repository"
         models = [model_name(bundle.id)] if load_model else []
@@ -100,14 +123,15 @@ class Parts:
             if load_model:
                 fill_repository(bundle, self.repository)
             self.repository.mkdir(parents=True, exist_ok=True)
-            self.redis = stack.enter_context(LocalRedis.start(folder))
+            self._start_redis(stack, cluster=cluster)
             starts = [
                 partial(LocalTriton.start, self.repository, folder / f"triton-{n}", models) for n in range(tritons)
             ]
             self.tritons = [stack.enter_context(start()) for start in starts]
             self.dispatchers = [self._dispatcher(n, stack) for n in range(dispatchers)]
             self.triton_keepers = [stack.enter_context(Keeper("tritonserver", triton)) for triton in self.tritons]
-            self.redis_keeper = stack.enter_context(Keeper("redis", self.redis))
+            if not cluster:
+                self.redis_keeper = stack.enter_context(Keeper("redis", self.redis))
             for dispatcher in self.dispatchers:
                 stack.enter_context(Keeper("narrows orchestrate", dispatcher))
             self._stack = stack.pop_all()
@@ -148,16 +172,25 @@ class Parts:
 
     def owners(self) -> set[str]:
         """The dispatchers that hold leases now."""
-        with connect(self.redis.url) as client:
+        with connect(self.redis_url) as client:
             leases = client.mget([ShardKeys(shard).lease for shard in range(SHARDS)])
         return {lease.decode().partition(" ")[2] for lease in leases if lease is not None}
+
+    def _start_redis(self, stack: ExitStack, *, cluster: bool) -> None:
+        self._gap_s = _GAP_OF_CLUSTER_S if cluster else _GAP_S
+        if cluster:
+            self.nodes = stack.enter_context(redis_cluster(self.folder))
+            self.redis_url = self.nodes.url
+        else:
+            self.redis = stack.enter_context(LocalRedis.start(self.folder))
+            self.redis_url = self.redis.url
 
     def _dispatcher(self, number: int, stack: ExitStack) -> DispatcherProcess:
         command: list[str | Path] = [
             *(sys.executable, "-m", "narrows.cli", "orchestrate", "--shards", str(SHARDS)),
-            *("--redis-url", self.redis.url),
+            *("--redis-url", self.redis_url),
             *(option for triton in self.tritons for option in ("--triton", triton.grpc_address)),
-            *("--bundle", self.bundle.folder, "--retention", "100000", "--gap-s", "600"),
+            *("--bundle", self.bundle.folder, "--retention", "100000", "--gap-s", str(self._gap_s)),
         ]
         dispatcher = DispatcherProcess(command, self.folder / f"orchestrate-{number}.log")
         stack.callback(dispatcher.stop)

@@ -36,4 +36,4 @@ def parts(demo_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def playing(parts: Parts, reel: Reel, request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Fleet]:
     """Four cameras of five frames a second, on their way once the context is entered."""
     prefix = f"cam-{abs(hash(request.node.name)) % 10**6}"
-    return Fleet(parts.redis.url, reel, prefix, cameras=4, frames_per_s=5).play()
+    return Fleet(parts.redis_url, reel, prefix, cameras=4, frames_per_s=5).play()

@@ -65,7 +65,7 @@ async def test_a_disk_full_at_model_load_is_named_and_waited_out(
     demo_bundle: Bundle, reel: Reel, tmp_path: Path, small_disk: Path
 ) -> None:
     with Parts(demo_bundle, tmp_path, dispatchers=1, load_model=False) as parts:
-        playing = Fleet(parts.redis.url, reel, "disk", cameras=2, frames_per_s=5).play()
+        playing = Fleet(parts.redis_url, reel, "disk", cameras=2, frames_per_s=5).play()
         async with playing as fleet, held_to_its_word(parts, fleet, [Cause.TRITON_MODEL_MISSING]) as back:
             with pytest.raises(ServiceError, match="No space left"):
                 fill_repository(demo_bundle, parts.repository)

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import redis
-from redis.crc import key_slot
 
+from benchmarks.chaos.redis_cluster import CLUSTER_OPTIONS, Nodes, cluster, eventually, info, kill
 from orchestrator.servers.guarded import Guarded
 from orchestrator.servers.local_redis import LocalRedis, server_binary
 from orchestrator.servers.ports import LOOPBACK, free_ports
 
+__all__ = ["CLUSTER_OPTIONS", "MASTER", "Nodes", "Watched", "cluster", "eventually", "info", "kill", "watched"]
 MASTER = "fleet"
-_PATIENCE_S = 60.0
 _DOWN_AFTER_MS = 500
-
-
-def eventually(claim: Callable[[], object]) -> None:
-    """Wait until a claim holds; what it asks may be away meanwhile."""
-    give_up_s = time.monotonic() + _PATIENCE_S
-    while True:
-        with suppress(redis.RedisError):
-            if claim():
-                return
-        assert time.monotonic() < give_up_s, "the claim never came true"
-        time.sleep(0.02)
-
-
-def info(server: LocalRedis, section: str) -> dict[str, Any]:
-    with redis.Redis.from_url(server.url) as client:
-        return dict(client.info(section))
-
-
-def kill(server: LocalRedis) -> None:
-    """As a machine that lost its power, seen from others: at once, without a word to anybody."""
-    os.kill(server.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -121,106 +97,3 @@ def _start_sentinel(folder: Path, port: int, master: int, running: ExitStack) ->
     command: list[str | Path] = [server_binary(), folder / "sentinel.conf", "--sentinel"]
     running.callback(Guarded.start(command, log=folder / "sentinel.log").stop)
     eventually(lambda: redis.Redis(port=port).ping())
-
-
-_SLOTS = 16384
-_NODE_TIMEOUT_MS = 1000
-CLUSTER_OPTIONS = (
-    *("--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MS)),
-    *("--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"),
-)
-
-
-@dataclass
-class Nodes:
-    """A cluster of three masters, each with a replica."""
-
-    servers: list[LocalRedis]
-
-    @property
-    def url(self) -> str:
-        return f"redis+cluster://{','.join(f'{LOOPBACK}:{each.port}' for each in self.servers)}"
-
-    def say(self, server: LocalRedis, *command: str | int | bytes) -> Any:
-        with redis.Redis.from_url(server.url) as client:
-            return client.execute_command(*command)
-
-    def masters(self) -> list[LocalRedis]:
-        """Who serves slots, as the first that runs sees it."""
-        ports = {port for _, _, (_, port, *_), *_ in self.slots()}
-        return [each for each in self.servers if each.port in ports]
-
-    def slots(self) -> list[Any]:
-        seen = next(each for each in self.servers if each.running())
-        with redis.Redis.from_url(seen.url) as client:
-            client.response_callbacks.clear()
-            return list(client.execute_command("CLUSTER", "SLOTS"))
-
-    def master_of(self, key: str) -> LocalRedis:
-        """Who serves a key."""
-        slot = key_slot(key.encode())
-        port = next(node[1] for first, last, node, *_ in self.slots() if first <= slot <= last)
-        return next(each for each in self.servers if each.port == port)
-
-    def kill_master_of(self, key: str) -> LocalRedis:
-        """As a machine that lost its power; answers who it was."""
-        old = self.master_of(key)
-        kill(old)
-        return old
-
-    def move(self, key: str, to: LocalRedis | None = None) -> LocalRedis:
-        """Move a key's slot with all that is in it to another master, key by key; answers which."""
-        slot, source = key_slot(key.encode()), self.master_of(key)
-        target = to or next(each for each in self.masters() if each is not source)
-        ids = {each: self.say(each, "CLUSTER", "MYID") for each in (source, target)}
-        self.say(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
-        self.say(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
-        while keys := self.say(source, "CLUSTER", "GETKEYSINSLOT", slot, 10):
-            self.say(source, "MIGRATE", LOOPBACK, target.port, "", 0, 5000, "REPLACE", "KEYS", *keys)
-        for each in dict.fromkeys((target, source, *self.masters())):
-            self.say(each, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
-        return target
-
-    def empty(self) -> None:
-        for each in self.masters():
-            self.say(each, "FLUSHALL")
-
-    def heal(self) -> None:
-        """Every server runs, three serve slots, the others follow them."""
-        for each in self.servers:
-            if not each.running():
-                each.restart()
-        eventually(self.ready)
-
-    def ready(self) -> bool:
-        """Whether a master that ends now has an heir: its replica's first copy is there."""
-        states = [info(each, "replication") for each in self.servers]
-        health = [self.say(each, "CLUSTER", "INFO").decode() for each in self.servers]
-        return (
-            all(state["role"] == "master" or state["master_link_status"] == "up" for state in states)
-            and sorted(state["connected_slaves"] for state in states if state["role"] == "master") == [1, 1, 1]
-            and all("cluster_state:ok" in each for each in health)
-        )
-
-
-@contextmanager
-def cluster(folder: Path) -> Iterator[Nodes]:
-    """Three masters and three replicas."""
-    with ExitStack() as running:
-        servers = [
-            running.enter_context(LocalRedis.start(folder / f"node-{each}", options=CLUSTER_OPTIONS))
-            for each in range(6)
-        ]
-        nodes = Nodes(servers)
-        for number, each in enumerate(servers[:3]):
-            first, last = number * _SLOTS // 3, (number + 1) * _SLOTS // 3 - 1
-            nodes.say(each, "CLUSTER", "ADDSLOTSRANGE", first, last)
-            nodes.say(each, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        for each in servers[1:]:
-            nodes.say(each, "CLUSTER", "MEET", LOOPBACK, servers[0].port)
-        for master, replica in zip(servers[:3], servers[3:], strict=True):
-            name = nodes.say(master, "CLUSTER", "MYID").decode()
-            eventually(lambda r=replica, n=name: n in nodes.say(r, "CLUSTER", "NODES").decode())  # type: ignore[misc]
-            nodes.say(replica, "CLUSTER", "REPLICATE", name)
-        eventually(nodes.ready)
-        yield nodes
