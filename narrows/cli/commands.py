@@ -46,6 +46,7 @@ COMMANDS = (
     Command("page", "Serve the live page in a browser: load, streams and their masks."),
     Command("masks", "Follow a stream's masks."),
     Command("streams", "List, set and remove the settings of streams."),
+    Command("prompts", "Point at things that a camera outlines and follows; list and remove what was pointed at."),
     Command("keys", "Make, issue, rotate and revoke the keys that packets are sealed with."),
     Command("config", "Show what the configuration file and the environment say."),
     Command("train", "Train a model on a labelled folder."),

@@ -12,6 +12,8 @@
     │   └── HeadError         a head that cannot be added to a bundle, or taken out of it
     ├── DatasetError, WeightsMismatch                      the workshop's inputs
     ├── PromptInvalid         a box or points that mean nothing in their picture
+    │   └── PromptsFull           one more than a camera may have
+    ├── PromptConflict        another operator changed the prompts meanwhile, or took the one that is meant away
     ├── PictureError          a picture, label file or video frame that cannot be read or shown faithfully
     ├── SourceError                                        a camera, video or folder that yields no frames
     ├── EncoderError, StateError                           a camera program's machine does not give it what it needs
@@ -332,6 +334,14 @@ class DatasetError(NarrowsError):
 
 class PromptInvalid(NarrowsError):
     """A prompt that points at nothing: outside its picture, without area, or with negative points alone."""
+
+
+class PromptsFull(PromptInvalid):
+    """A prompt more than a camera may have."""
+
+
+class PromptConflict(NarrowsError):
+    """The prompts of a camera are not those that were meant: another operator changed them meanwhile."""
 
 
 class PictureError(NarrowsError):

@@ -16,6 +16,14 @@ from narrows.contract.codec import count_label_tables, general_label_tables
 from narrows.contract.outputs import Output
 from narrows.contract.outputs.labels.small import pack_small
 from narrows.contract.records.frame_journal import JournalLine
+from narrows.contract.records.prompts import (
+    PromptAnswer,
+    PromptAnswers,
+    PromptList,
+    SourceBox,
+    SourcePoint,
+    SourcePrompt,
+)
 from narrows.contract.records.readiness import Readiness
 from narrows.contract.records.report import BundleReport, CameraMasks, DispatcherReport, ServerReport, StreamRates
 from narrows.contract.seal import Keyring, Root
@@ -142,6 +150,25 @@ _THREE = replace(
 _MOST = replace(_ONE, sections=tuple(replace(_ONE.sections[0], id=index) for index in range(32)))
 
 
+PROMPTS = PromptList(
+    1767225600,
+    (
+        SourcePrompt(1, 1767225598, 1920, 1080, 1767254400123, "ada@desk", SourceBox(120.5, 80.0, 200.0, 150.0)),
+        SourcePrompt(
+            3,
+            1767225600,
+            1920,
+            1080,
+            1767254400456,
+            points=(SourcePoint(40.0, 30.0), SourcePoint(9.0, 8.0, positive=False)),
+        ),
+    ),
+)
+PROMPT_ANSWERS = PromptAnswers(
+    width=1920, height=1080, version=1767225600, prompts=(PromptAnswer(1, 1767225598, "tracking", 2.5),)
+)
+
+
 def _frames(of: PacketContext) -> tuple[FramePacket, ...]:
     """A K packet that begins the context, and a P packet in it."""
     sections = tuple(Section(index, b"payload"[: 1 + index % 7]) for index in range(len(of.sections)))
@@ -205,6 +232,8 @@ def records() -> tuple[bytes, ...]:
         JournalLine(
             1767225600123, 7, "picture7", 1767225600456, 500, sent=False, reason="queue_full", kind="audit"
         ).to_json(),
+        PROMPTS.to_json(),
+        PROMPT_ANSWERS.to_json(),
     )
     seeds = tuple(bytes([index]) + data for index, data in enumerate(written))
     return (*seeds, bytes([written.index(MANIFEST.to_json())]) + DECLARING.to_json())

@@ -31,6 +31,7 @@ from narrows.contract.errors import (
 )
 from narrows.contract.json_text import decode_json
 from narrows.contract.records.frame_journal import JournalLine
+from narrows.contract.records.prompts import PromptAnswers, PromptList
 from narrows.contract.records.readiness import Readiness
 from narrows.contract.records.report import DispatcherReport
 from narrows.contract.seal import CameraKey, Keyring, open_frame, open_packet, seal_frame, seal_packet
@@ -216,6 +217,8 @@ RECORDS: tuple[tuple[Callable[[bytes], Any], Callable[[Any], bytes]], ...] = (
     (Heads.parse, Heads.to_json),
     (Readiness.parse, Readiness.to_json),
     (JournalLine.parse, JournalLine.to_json),
+    (PromptList.parse, PromptList.to_json),
+    (PromptAnswers.parse, PromptAnswers.to_json),
 )
 
 

@@ -1,13 +1,24 @@
-"""The settings of streams and the orders to the autoscaler, as they are kept in Redis, and who changed them."""
+"""Settings and prompts of streams and orders to the autoscaler, as they are kept in Redis, and who changed them."""
 
-from narrows.client.registry.audit import AuditEvent, ScaleEvent, read_audit, read_scale_audit
+from narrows.client.registry.audit import (
+    AuditEvent,
+    PromptEvent,
+    ScaleEvent,
+    read_audit,
+    read_prompt_audit,
+    read_scale_audit,
+)
 from narrows.client.registry.canary import canaries
 from narrows.client.registry.overview import StreamOverview, overviews
+from narrows.client.registry.prompts import PromptDesk, PromptsSeen
 from narrows.client.registry.registry import StreamRegistry
 from narrows.client.registry.scaling import ScaleDesk
 
 __all__ = [
     "AuditEvent",
+    "PromptDesk",
+    "PromptEvent",
+    "PromptsSeen",
     "ScaleDesk",
     "ScaleEvent",
     "StreamOverview",
@@ -15,5 +26,6 @@ __all__ = [
     "canaries",
     "overviews",
     "read_audit",
+    "read_prompt_audit",
     "read_scale_audit",
 ]

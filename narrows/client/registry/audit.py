@@ -1,4 +1,4 @@
-"""Who changed a stream's settings or ordered servers, when, from what and to what: entries of ``narrows:audit``."""
+"""Who changed what of a stream (settings, prompts) or ordered servers, when, from what to what: ``narrows:audit``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from msgspec import json
 
+from narrows.contract.records.prompts import MAX_PROMPTS_BYTES, SourcePrompt
 from narrows.contract.wire import StreamSettings
 from narrows.contract.wire.keys import AUDIT_KEY
+from narrows.contract.wire.record import decode_record
 from narrows.contract.wire.scale_order import ScaleOrder
 
 AUDIT_ENTRIES = 10_000
@@ -37,6 +40,17 @@ class ScaleEvent:
     at_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class PromptEvent:
+    """A prompt that was set (``prompt-add``) or taken away (``prompt-remove``), as :class:`AuditEvent`."""
+
+    who: str
+    action: str
+    camera: str
+    prompt: SourcePrompt
+    at_ms: int = 0
+
+
 def write_audit(client: redis.Redis, event: AuditEvent) -> None:
     """Append an event; the server dates it, the last 10 000 or so are kept."""
     fields: dict[Any, Any] = {"who": event.who, "action": event.action, "stream": event.stream}
@@ -60,6 +74,13 @@ def write_format_audit(client: redis.Redis, who: str, before: int, after: int) -
     client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
 
 
+def write_prompt_audit(client: redis.Redis, event: PromptEvent) -> None:
+    """Append what was done to a prompt; as :func:`write_audit`."""
+    fields: dict[Any, Any] = {"who": event.who, "action": event.action, "camera": event.camera}
+    fields["prompt"] = json.encode(event.prompt)
+    client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
+
+
 def read_audit(client: redis.Redis, count: int = 100) -> list[AuditEvent]:
     """What was done to streams among the latest events, newest first.
 
@@ -78,6 +99,26 @@ def read_scale_audit(client: redis.Redis, count: int = 100) -> list[ScaleEvent]:
     """
     entries: Any = client.xrevrange(AUDIT_KEY, count=count)
     return [_scale_event(entry_id, fields) for entry_id, fields in entries if b"order" in fields]
+
+
+def read_prompt_audit(client: redis.Redis, count: int = 100) -> list[PromptEvent]:
+    """What was done to prompts among the latest events, newest first.
+
+    Raises:
+        RecordError: a prompt in an event cannot be read.
+    """
+    entries: Any = client.xrevrange(AUDIT_KEY, count=count)
+    return [_prompt_event(entry_id, fields) for entry_id, fields in entries if b"prompt" in fields]
+
+
+def _prompt_event(entry_id: bytes, fields: dict[bytes, bytes]) -> PromptEvent:
+    return PromptEvent(
+        who=fields.get(b"who", b"").decode("utf-8", "replace"),
+        action=fields.get(b"action", b"").decode("utf-8", "replace"),
+        camera=fields.get(b"camera", b"").decode("utf-8", "replace"),
+        prompt=decode_record(fields[b"prompt"], SourcePrompt, what="a prompt", most_bytes=MAX_PROMPTS_BYTES),
+        at_ms=int(entry_id.partition(b"-")[0]),
+    )
 
 
 def _scale_event(entry_id: bytes, fields: dict[bytes, bytes]) -> ScaleEvent:

@@ -1,7 +1,7 @@
 """The names of all Redis keys, and which shard a stream belongs to.
 
 Everything of a shard carries the hash tag ``{shard}``, so that one Redis Cluster node holds it and one
-script may touch it. A camera's ACL needs its own two keys and ``narrows:install``, nothing else::
+script may touch it. A camera's ACL needs its own four keys and ``narrows:install``, nothing else::
 
     narrows:install                    JSON: how many shards, fixed at install
     narrows:dispatchers                sorted set: living dispatchers by last heartbeat (Unix ms)
@@ -21,6 +21,8 @@ script may touch it. A camera's ACL needs its own two keys and ``narrows:install
     narrows:{S}:in:STREAM              stream: feature packets, one field "p"
     narrows:{S}:out:STREAM             stream: how each frame ended, fields "k" (mask, skipped, refused) and "p"
     narrows:{S}:ctl:STREAM             string: the control record, expiring
+    narrows:{S}:prompts:STREAM         string: what an operator points at, JSON, expiring with the last prompt
+    narrows:{S}:prompt_state:STREAM    stream of one entry, field "p": what the camera says of its prompts, JSON
     narrows:{S}:ctx:STREAM             list: the newest contexts of packets of format 2
     narrows:{S}:seen:STREAM            hash: window of finished identities, by epoch
     narrows:{S}:ledger:STREAM          hash: frames by outcome, counted by the finishing script
@@ -165,6 +167,16 @@ class StreamKeys:
     def control(self) -> str:
         """What the camera is asked to do."""
         return self._key("ctl")
+
+    @cached_property
+    def prompts(self) -> str:
+        """What an operator points at."""
+        return self._key("prompts")
+
+    @cached_property
+    def prompt_state(self) -> str:
+        """What the camera says of its prompts."""
+        return self._key("prompt_state")
 
     @cached_property
     def seen(self) -> str:

@@ -53,3 +53,16 @@ def _numbers(parts: Sequence[str], text: str, told: str) -> list[float]:
         return [float(part) for part in parts]
     except ValueError:
         raise PromptInvalid(f"{text!r}: {told}") from None
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read ``WIDTHxHEIGHT``.
+
+    Raises:
+        PromptInvalid: it is none.
+    """
+    width, _, height = text.partition("x")
+    try:
+        return int(width), int(height)
+    except ValueError:
+        raise PromptInvalid(f"{text!r}: a size is WIDTHxHEIGHT in pixels: 1920x1080") from None

@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 
 from narrows.contract.errors import PromptInvalid
-
-MOST_POINTS = 16
-"""Points of one prompt. People place a handful; a bound keeps a record small."""
+from narrows.contract.records.prompts import MOST_POINTS, SourceBox, SourcePoint, SourcePrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,20 @@ class Prompt:
 
     box: Box | None = None
     points: tuple[Point, ...] = ()
+
+    @classmethod
+    def of_record(cls, record: SourcePrompt) -> Prompt:
+        """The prompt that a record holds."""
+        box = None if record.box is None else Box(record.box.x, record.box.y, record.box.width, record.box.height)
+        return cls(box, tuple(Point(point.x, point.y, point.positive) for point in record.points))
+
+    def recorded(self) -> tuple[SourceBox | None, tuple[SourcePoint, ...]]:
+        """Its box and its points as a record holds them."""
+        box = self.box
+        return (
+            None if box is None else SourceBox(box.x, box.y, box.width, box.height),
+            tuple(SourcePoint(point.x, point.y, point.positive) for point in self.points),
+        )
 
     @property
     def positives(self) -> tuple[Point, ...]:

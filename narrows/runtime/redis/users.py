@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from narrows.contract.wire import StreamKeys
-from narrows.contract.wire.keys import INSTALL_KEY, LABEL_TABLES_KEY
+from narrows.contract.wire.keys import AUDIT_KEY, INSTALL_KEY, LABEL_TABLES_KEY
 
 CAMERA = "camera-"
 """A camera's user is this and its stream id; no role begins so."""
@@ -67,6 +67,11 @@ ROLES = (
         (f"%R~{INSTALL_KEY}", f"%R~{LABEL_TABLES_KEY}", "%R~narrows:{*}:out:*"),
         f"ping get hget exists xread xrevrange xinfo|stream {_CLUSTER}",
     ),
+    User(
+        "prompter",
+        (f"%R~{INSTALL_KEY}", "~narrows:{*}:prompts:*", "%R~narrows:{*}:prompt_state:*", f"%W~{AUDIT_KEY}"),
+        f"ping time get exists set xadd xrevrange {_TRANSACTION} {_CLUSTER}",
+    ),
     User("exporter", (), "ping info slowlog|len latency|latest latency|histogram"),
     User(
         "maintainer",
@@ -81,13 +86,14 @@ ROLES = (
 
 
 def camera_user(stream: str, shards: int) -> User:
-    """The user of one camera: it may add to its own stream, ask for its length, read its own control record, no more.
+    """The user of one camera: it adds to its own stream, asks for its length, and reads what it is asked; no more.
 
     Raises:
         StreamIdInvalid: the id cannot be used.
     """
     keys = StreamKeys.of(stream, shards)
-    allowed = (f"%W~{keys.features}", f"%R~{keys.control}", f"%R~{INSTALL_KEY}")
+    read = (keys.control, keys.prompts, INSTALL_KEY)
+    allowed = (f"%W~{keys.features}", f"%W~{keys.prompt_state}", *(f"%R~{key}" for key in read))
     return User(f"{CAMERA}{stream}", allowed, f"ping time get xadd xlen {_CLUSTER}")
 
 

@@ -14,10 +14,13 @@ import pytest
 import redis
 
 import narrows
+from narrows.client.registry import PromptDesk, read_prompt_audit
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
+from narrows.contract.records.prompts import PromptList
 from narrows.contract.wire import Install, StreamKeys
-from narrows.contract.wire.keys import INSTALL_KEY, LABEL_TABLES_KEY, ShardKeys
+from narrows.contract.wire.keys import AUDIT_KEY, INSTALL_KEY, LABEL_TABLES_KEY, ShardKeys
+from narrows.runtime.prompting import Box, Prompt
 from narrows.runtime.redis.users import camera_user
 from orchestrator.dispatch import Store
 from orchestrator.scaling.unowned import UnownedBacklog
@@ -43,6 +46,8 @@ MAY: list[Command] = [
     ("PING",),
     ("GET", INSTALL_KEY),
     ("GET", OWN.control),
+    ("GET", OWN.prompts),
+    ("XADD", OWN.prompt_state, "MAXLEN", 1, "*", "p", b"{}"),
     ("XADD", OWN.features, "MAXLEN", "~", 256, "*", "p", b"x"),
     ("XADD", OWN.features, "MAXLEN", 1, "*", "p", b"x"),
     ("XLEN", OWN.features),
@@ -52,6 +57,9 @@ MAY_NOT: list[Command] = [
     ("XADD", OTHER.features, "*", "p", b"x"),
     ("XADD", OTHER.features, "MAXLEN", 1, "*", "p", b"x"),
     ("GET", OTHER.control),
+    ("GET", OTHER.prompts),
+    ("SET", OWN.prompts, b"{}"),
+    ("XADD", OTHER.prompt_state, "*", "p", b"{}"),
     ("XADD", OWN.control, "*", "p", b"x"),
     ("XADD", OWN.outcomes, "*", "k", b"mask"),
     ("XADD", ShardKeys(OWN.shard).dead, "*", "p", b"x"),
@@ -143,6 +151,14 @@ ROLE_MAY_NOT: list[tuple[str, Command]] = [
     ("viewer", ("SET", INSTALL_KEY, b"{}")),
     ("viewer", ("HGET", ShardKeys(0).streams, "cam-1")),
     ("viewer", ("HSET", LABEL_TABLES_KEY, "ab", b"x")),
+    ("viewer", ("SET", OWN.prompts, b"{}")),
+    ("page", ("SET", OWN.prompts, b"{}")),
+    ("prompter", ("SET", INSTALL_KEY, b"{}")),
+    ("prompter", ("SET", OWN.control, b"{}")),
+    ("prompter", ("XADD", OWN.features, "*", "p", b"x")),
+    ("prompter", ("XADD", OWN.prompt_state, "*", "p", b"{}")),
+    ("prompter", ("XREAD", "STREAMS", OWN.outcomes, 0)),
+    ("prompter", ("XREVRANGE", AUDIT_KEY, "+", "-")),
     ("exporter", ("GET", INSTALL_KEY)),
     ("exporter", ("CONFIG", "GET", "*")),
     ("page", ("EVAL", "return redis.call('DEL', KEYS[1])", 1, OWN.features)),
@@ -169,6 +185,17 @@ def test_a_role_may_not(tls: TlsRedis, user: str, command: Command) -> None:
 def test_a_viewer_may_ask_for_the_label_tables_of_small_masks(tls: TlsRedis) -> None:
     with tls.client("viewer") as client:
         assert client.hget(LABEL_TABLES_KEY, "0" * 16) is None
+
+
+def test_a_prompter_points_at_things_and_the_camera_reads_it(tls: TlsRedis) -> None:
+    with tls.client("prompter") as client, tls.client("camera-cam-1") as camera, tls.client("admin") as admin:
+        desk = PromptDesk(client, Install(4))
+        made = desk.add("cam-1", Prompt(Box(1, 2, 30, 40)), who="ada", source=(64, 48))
+        stored: Any = camera.get(OWN.prompts)
+        assert PromptList.parse(stored).prompts == (made,)
+        assert desk.look("cam-1").prompts == (made,)
+        desk.remove("cam-1", made.id, who="ada")
+        assert [event.action for event in read_prompt_audit(admin)] == ["prompt-remove", "prompt-add"]
 
 
 def test_nobody_without_a_password_or_without_the_authority_comes_in(tls: TlsRedis) -> None:

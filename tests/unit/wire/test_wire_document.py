@@ -17,6 +17,7 @@ from narrows.contract import errors
 from narrows.contract.codec import LabelTables
 from narrows.contract.errors import FrameRefused
 from narrows.contract.outputs.labels.small import pack_small
+from narrows.contract.records.prompts import PromptAnswers, PromptList, PromptState, Unable
 from narrows.contract.wire import (
     Control,
     FeaturePacket,
@@ -156,12 +157,24 @@ def test_every_key_is_in_the_table() -> None:
     documented = set(re.findall(r"^\| `(narrows:[^`]+)` \|", PAGE, re.MULTILINE))
     stream, shard = StreamKeys("STREAM", 7), ShardKeys(7)
     own = [stream.features, stream.outcomes, stream.control, stream.seen, stream.chain, stream.contexts, stream.ledger]
-    own += [shard.streams, shard.lease, shard.fence, shard.dead]
+    own += [stream.prompts, stream.prompt_state, shard.streams, shard.lease, shard.fence, shard.dead]
     scaling = {key for name, key in vars(ScaleKeys).items() if name.isupper()}
     assert scaling
     assert documented == {INSTALL_KEY, DISPATCHERS_KEY, UNREADY_KEY, AUDIT_KEY, LABEL_TABLES_KEY, *scaling} | {
         key.replace("{7}", "{S}") for key in own
     }
+
+
+def test_the_records_of_prompts_are_written_and_read_as_the_page_says() -> None:
+    asked, answered = PromptList.parse(raw_vector("prompts")), PromptAnswers.parse(raw_vector("prompt-state"))
+    assert (asked.to_json(), answered.to_json()) == (raw_vector("prompts"), raw_vector("prompt-state"))
+    assert [(each.id, each.version) for each in asked.prompts][:1] == [
+        (each.id, each.version) for each in answered.prompts
+    ]
+    section = PAGE[PAGE.index("## 10.") :]
+    states = re.findall(r"^\| `(\w+)` \| (prompt|camera)\b", section, re.MULTILINE)
+    assert {state for state, of in states if of == "prompt"} == set(PromptState)
+    assert {state for state, of in states if of == "camera"} == set(Unable)
 
 
 def test_the_example_shards_are_right() -> None:

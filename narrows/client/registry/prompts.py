@@ -1,0 +1,231 @@
+"""Pointing at things that a camera outlines: its list of prompts, changed by compare-and-set, with an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from narrows.client.registry.audit import PromptEvent, write_prompt_audit
+from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
+from narrows.contract.records.prompts import (
+    MAX_SOURCE_SIDE,
+    MAX_VERSION,
+    MAX_WHO_CHARACTERS,
+    MOST_PROMPTS,
+    PromptAnswers,
+    PromptList,
+    PromptState,
+    SourcePrompt,
+)
+from narrows.contract.wire import Install, StreamKeys
+from narrows.contract.wire.keys import PACKET_FIELD
+from narrows.runtime.prompting import Prompt
+
+ASLEEP_MS = 30_000
+"""A camera that runs prompts answers every few seconds."""
+NOT_ANSWERED, ASLEEP = "not_answered", "asleep"
+DEFAULT_LIFETIME_S = 8 * 3600.0
+LONGEST_LIFETIME_S = 30 * 86_400.0
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptsSeen:
+    """A camera's prompts, and what it says of them.
+
+    Attributes:
+        version: of the list; name it to change this list and no other.
+        prompts: that have not expired.
+        answers: the camera's; ``None``: it never answered.
+        answered_ms: when that was, by the Redis server's clock.
+        now_ms: by the same clock.
+    """
+
+    version: int
+    prompts: tuple[SourcePrompt, ...]
+    answers: PromptAnswers | None
+    answered_ms: int
+    now_ms: int
+
+    @property
+    def asleep(self) -> bool:
+        """Whether the camera answered, but not of late: it sleeps, or has no link."""
+        return self.answers is not None and self.now_ms - self.answered_ms > ASLEEP_MS
+
+    @property
+    def source(self) -> Size | None:
+        """Width and height of the camera's picture; ``None``: it has not said."""
+        answers = self.answers
+        return (answers.width, answers.height) if answers is not None and answers.width and answers.height else None
+
+    def state_of(self, prompt: SourcePrompt) -> str:
+        """What became of one: a :class:`PromptState`, an ``Unable``, ``not_answered`` or ``asleep``."""
+        if self.answers is None:
+            return NOT_ANSWERED
+        if self.asleep:
+            return ASLEEP
+        if self.answers.unable:
+            return self.answers.unable
+        return next((each.state for each in self._answers_to(prompt)), PromptState.WAITING.value)
+
+    def rate_of(self, prompt: SourcePrompt) -> float:
+        """How often it is looked at, frames a second."""
+        return 0.0 if self.asleep else next((each.frames_per_s for each in self._answers_to(prompt)), 0.0)
+
+    def _answers_to(self, prompt: SourcePrompt) -> list[Any]:
+        answers = () if self.answers is None else self.answers.prompts
+        return [each for each in answers if (each.id, each.version) == (prompt.id, prompt.version)]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDesk:
+    """The operator's side of prompts. The audit event is written *before* the change, as for streams."""
+
+    client: redis.Redis
+    install: Install
+
+    def look(self, camera: str) -> PromptsSeen:
+        """What a camera is asked for, and what it answers.
+
+        Raises:
+            StreamIdInvalid: the id cannot be used.
+            RecordError: what is stored cannot be read.
+        """
+        keys = StreamKeys.of(camera, self.install.shards)
+        found = _parsed(self.client.get(keys.prompts))
+        entries: Any = self.client.xrevrange(keys.prompt_state, count=1)
+        now_ms = self._now_ms()
+        answers, answered_ms = None, 0
+        if entries:
+            entry, fields = entries[0]
+            answers, answered_ms = PromptAnswers.parse(fields.get(PACKET_FIELD, b"")), int(entry.partition(b"-")[0])
+        return PromptsSeen(found.version, found.at(now_ms), answers, answered_ms, now_ms)
+
+    def add(
+        self,
+        camera: str,
+        prompt: Prompt,
+        *,
+        who: str,
+        source: Size | None = None,
+        lifetime_s: float = DEFAULT_LIFETIME_S,
+        replaced: int | None = None,
+        if_version: int | None = None,
+    ) -> SourcePrompt:
+        """Have a camera outline a thing.
+
+        Args:
+            camera: its stream id.
+            prompt: what points at the thing, in pixels of the camera's source picture.
+            who: for the audit.
+            source: the width and height that it was made for; ``None``: those that the camera said last.
+            lifetime_s: until it expires.
+            replaced: the id of the prompt that it takes the place of.
+            if_version: of the list that is meant; ``None``: whatever it is now.
+
+        Raises:
+            PromptInvalid: it points at nothing in such a picture; or the size or lifetime is none.
+            PromptsFull: the camera has 16.
+            PromptConflict: another operator changed the list meanwhile, or ``replaced`` is not in it.
+            StreamIdInvalid, RecordError: the id, or what is stored.
+        """
+        width, height = source or self._source_of(camera)
+        if not (0 < width <= MAX_SOURCE_SIDE and 0 < height <= MAX_SOURCE_SIDE):
+            raise PromptInvalid(f"a source of {width} x {height}: sides are 1 to {MAX_SOURCE_SIDE} pixels")
+        if not 0 < lifetime_s <= LONGEST_LIFETIME_S:
+            raise PromptInvalid(f"a prompt for {lifetime_s:g} s: it lives up to {LONGEST_LIFETIME_S / 86400:g} days")
+        prompt.check(width, height)
+        box, points = prompt.recorded()
+
+        def changed(before: PromptList, version: int, now_ms: int) -> tuple[PromptList, SourcePrompt]:
+            left = before.at(now_ms)
+            if replaced is not None:
+                _only(camera, left, replaced)
+                left = tuple(each for each in left if each.id != replaced)
+            if len(left) >= MOST_PROMPTS:
+                raise PromptsFull(
+                    f"{camera} has {len(left)} prompts, and {MOST_PROMPTS} are the most: remove one first"
+                )
+            taken = {each.id for each in left}
+            number = replaced or next(each for each in range(1, MOST_PROMPTS + 1) if each not in taken)
+            expires_ms = now_ms + round(lifetime_s * 1000)
+            made = SourcePrompt(number, version, width, height, expires_ms, who[:MAX_WHO_CHARACTERS], box, points)
+            after = sorted((*left, made), key=lambda each: each.id)
+            return PromptList.parse(PromptList(version, tuple(after)).to_json()), made
+
+        return self._change(camera, changed, "prompt-add", who, if_version)
+
+    def remove(self, camera: str, prompt_id: int, *, who: str, if_version: int | None = None) -> SourcePrompt:
+        """Have a camera leave a thing alone; answers the prompt that was.
+
+        Raises:
+            PromptConflict: it is not there, or another operator changed the list meanwhile.
+            StreamIdInvalid, RecordError: the id, or what is stored.
+        """
+
+        def changed(before: PromptList, version: int, now_ms: int) -> tuple[PromptList, SourcePrompt]:
+            left = before.at(now_ms)
+            gone = _only(camera, left, prompt_id)
+            return PromptList(version, tuple(each for each in left if each is not gone)), gone
+
+        return self._change(camera, changed, "prompt-remove", who, if_version)
+
+    def _change(
+        self,
+        camera: str,
+        changed: Callable[[PromptList, int, int], tuple[PromptList, SourcePrompt]],
+        action: str,
+        who: str,
+        if_version: int | None,
+    ) -> SourcePrompt:
+        key = StreamKeys.of(camera, self.install.shards).prompts
+        expected = _parsed(self.client.get(key)).version if if_version is None else if_version
+        done: list[SourcePrompt] = []
+
+        def attempt(pipe: redis.client.Pipeline) -> None:
+            before, now_ms = _parsed(pipe.get(key)), self._now_ms()
+            if before.version != expected:
+                raise PromptConflict(
+                    f"the prompts of {camera} were changed meanwhile: version {before.version}, not {expected}; "
+                    f"look at `narrows prompts list {camera}` and try again"
+                )
+            # by the clock too, so that a list which expired and came back has no version twice
+            version = max(before.version + 1, now_ms // 1000) & MAX_VERSION
+            after, prompt = changed(before, version, now_ms)
+            write_prompt_audit(self.client, PromptEvent(who, action, camera, prompt))
+            pipe.multi()
+            last_ms = max(
+                (each.expires_ms for each in after.prompts), default=now_ms + round(DEFAULT_LIFETIME_S * 1000)
+            )
+            pipe.set(key, after.to_json(), pxat=last_ms)
+            done.append(prompt)
+
+        self.client.transaction(attempt, key)
+        return done[-1]
+
+    def _source_of(self, camera: str) -> Size:
+        try:
+            source = self.look(camera).source
+        except RecordError:
+            source = None
+        if source is None:
+            raise PromptInvalid(f"{camera} has not said how large its pictures are: say it with --size WIDTHxHEIGHT")
+        return source
+
+    def _now_ms(self) -> int:
+        answer: Any = self.client.time()
+        return int(answer[0]) * 1000 + int(answer[1]) // 1000
+
+
+def _only(camera: str, prompts: tuple[SourcePrompt, ...], prompt_id: int) -> SourcePrompt:
+    for each in prompts:
+        if each.id == prompt_id:
+            return each
+    raise PromptConflict(f"{camera} has no prompt {prompt_id}: it has {[each.id for each in prompts] or 'none'}")
+
+
+def _parsed(stored: Any) -> PromptList:  # noqa: ANN401 - as redis types its answers
+    return PromptList() if stored is None else PromptList.parse(stored)
