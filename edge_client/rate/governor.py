@@ -18,11 +18,12 @@ from threading import Lock
 
 from edge_client.encode.packet_sizes import PacketSizes
 from edge_client.rate.goodput import Delivery, LinkMeter
-from edge_client.rate.heat import Thermometer, share_when
+from edge_client.rate.heat import Thermometer
 from edge_client.rate.rate_control import DELAY_MOST_S, SHARE, RateControl
 from edge_client.rate.steering import Choice, Ladder, fit, steer
 from edge_client.slow_start import SlowStart
 from narrows.contract.bundle import Manifest
+from narrows.contract.schedule.conditions import share_when
 from narrows.contract.wire import Control
 
 LEAST_FRAMES_PER_S = 0.5

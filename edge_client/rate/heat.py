@@ -1,4 +1,4 @@
-"""How warm the board is, where ``/sys`` says so, and what that leaves of the frame rate."""
+"""How warm the board is, where ``/sys`` says so."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 
 _ZONES = Path("/sys/class/thermal")
 _PERIOD_S = 5.0
-WARM_C, HOT_C = 80.0, 95.0
-_LEAST_SHARE = 0.2
 
 
 class Thermometer:
@@ -27,13 +25,6 @@ class Thermometer:
             self._due_s = now_s + _PERIOD_S
             self._celsius = max((c for zone in self._zones if (c := _celsius(zone)) is not None), default=None)
         return self._celsius
-
-
-def share_when(celsius: float | None) -> float:
-    """The share of the frame rate that a board so warm may have: all below 80 degrees, a fifth from 95 on."""
-    if celsius is None:
-        return 1.0
-    return min(1.0, max(_LEAST_SHARE, (HOT_C - celsius) / (HOT_C - WARM_C)))
 
 
 def _celsius(zone: Path) -> float | None:

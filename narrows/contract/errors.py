@@ -414,3 +414,7 @@ class CutUnknown(SplitError):
 
 class ProfilingFailed(SplitError):
     """The device did not measure the network: not reached, or ONNX Runtime is missing or refuses there."""
+
+
+class DesignUnknown(SplitError):
+    """A design that the plan table does not have, or that no tail on the servers matches."""

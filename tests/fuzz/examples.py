@@ -26,6 +26,7 @@ from narrows.contract.records.prompts import (
 )
 from narrows.contract.records.readiness import Readiness
 from narrows.contract.records.report import BundleReport, CameraMasks, DispatcherReport, ServerReport, StreamRates
+from narrows.contract.schedule import Conditions, Constraints, Design, Kind, Objective, Planner, PlanTable, explain
 from narrows.contract.seal import Keyring, Root
 from narrows.contract.wire import (
     Control,
@@ -111,6 +112,18 @@ STATUS = Status(
     detail="words",
     servers=(ServerLine("10.0.0.1:8001", 1, 0.5),),
 )
+PLANS = PlanTable(
+    "ab" * 32,
+    "mIoU",
+    (
+        Design("device only", Kind.DEVICE_ONLY, 2_000_000_000, 0.5, 100, 0.0, 1.0, 9_000_000, 1.5),
+        Design(
+            "cut 2, 3 bits, rANS", Kind.SPLIT, 500_000_000, None, 20_534.5, 0.08, 0.995, 5_000_000, 0.2, 2, 3, "rANS"
+        ),
+    ),
+)
+PLANNER = Planner(PLANS, Objective.LATENCY, Constraints(most_latency_s=0.1))
+SEEN = Conditions(20_000.0, 0.04, 0.25, 71.5, 0.5)
 HEAD = Head(Output("wet", "scores", "float32", (1,), "raw"), FileEntry("ab" * 32, 5), "cd" * 32, "ef" * 32)
 MANIFEST = Manifest(
     name="demo",
@@ -210,9 +223,9 @@ def label_tables() -> tuple[bytes, ...]:
 def records() -> tuple[bytes, ...]:
     refusal = Refusal("crc_mismatch", "words", FrameIdentity(1, 2))
     written = (
-        Control(1, 2.5, 0, 3, Sends.MASKS).to_json(),
+        Control(1, 2.5, 0, 3, Sends.MASKS, "device only", 0.25).to_json(),
         Install(4, 2).to_json(),
-        StreamSettings(Policy.COMPLETE, 2.0, "gates", "0123456789abcdef", 300).to_json(),
+        StreamSettings(Policy.COMPLETE, 2.0, "gates", "0123456789abcdef", 300, design="device only").to_json(),
         outcome_bytes(refusal),
         RING.to_json(),
         KEY.to_json(),
@@ -234,6 +247,8 @@ def records() -> tuple[bytes, ...]:
         ).to_json(),
         PROMPTS.to_json(),
         PROMPT_ANSWERS.to_json(),
+        PLANS.to_json(),
+        explain(PLANNER, PLANNER.plan(SEEN, 2.0), 3.5, 1767225600123).to_json(),
     )
     seeds = tuple(bytes([index]) + data for index, data in enumerate(written))
     return (*seeds, bytes([written.index(MANIFEST.to_json())]) + DECLARING.to_json())

@@ -34,6 +34,7 @@ from narrows.contract.records.frame_journal import JournalLine
 from narrows.contract.records.prompts import PromptAnswers, PromptList
 from narrows.contract.records.readiness import Readiness
 from narrows.contract.records.report import DispatcherReport
+from narrows.contract.schedule import Explanation, PlanTable
 from narrows.contract.seal import CameraKey, Keyring, open_frame, open_packet, seal_frame, seal_packet
 from narrows.contract.wire import (
     Control,
@@ -219,6 +220,8 @@ RECORDS: tuple[tuple[Callable[[bytes], Any], Callable[[Any], bytes]], ...] = (
     (JournalLine.parse, JournalLine.to_json),
     (PromptList.parse, PromptList.to_json),
     (PromptAnswers.parse, PromptAnswers.to_json),
+    (PlanTable.parse, PlanTable.to_json),
+    (Explanation.parse, Explanation.to_json),
 )
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_client.rate.governor import LEAST_FRAMES_PER_S, Governor
-from edge_client.rate.heat import Thermometer, share_when
+from edge_client.rate.heat import Thermometer
 from edge_client.rate.steering import Choice
 from narrows.contract.bundle import Manifest
 from narrows.contract.wire import Control
@@ -244,8 +244,3 @@ def test_a_zone_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
         (tmp_path / name / "temp").write_text(text)
     assert Thermometer(lambda: 0.0, tmp_path).read_c() == 41.0
     assert Thermometer(lambda: 0.0, tmp_path / "absent").read_c() is None
-
-
-@given(st.none() | st.floats(-40, 150))
-def test_heat_leaves_between_a_fifth_and_all(celsius: float | None) -> None:
-    assert 0.2 <= share_when(celsius) <= 1.0

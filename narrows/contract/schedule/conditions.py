@@ -1,0 +1,86 @@
+"""What was measured of device, link and cloud at a moment, and what a design would do under it. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from narrows.contract.schedule.table import Design
+
+WARM_C, HOT_C = 80.0, 95.0
+_LEAST_HEAT_SHARE = 0.2
+_FULLEST = 0.99
+_SLOWEST_BYTES_PER_S = 1.0
+"""A link that is away: the design of fewest bytes is then the fastest, as it is once the link comes back."""
+
+
+def share_when(celsius: float | None) -> float:
+    """The share of the frame rate that a board so warm may have: all below 80 degrees, a fifth from 95 on."""
+    if celsius is None:
+        return 1.0
+    return min(1.0, max(_LEAST_HEAT_SHARE, (HOT_C - celsius) / (HOT_C - WARM_C)))
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What was measured.
+
+    Attributes:
+        goodput_bytes_per_s: how fast the link takes bytes; infinite before it was measured, 0 while it is away.
+        round_trip_s: of a small question.
+        device_load: share of the device's processor that other programs take.
+        temperature_c: of its board; ``None`` where nothing tells.
+        cloud_load: share of the servers' time that is taken, by the control record.
+    """
+
+    goodput_bytes_per_s: float = math.inf
+    round_trip_s: float = 0.0
+    device_load: float = 0.0
+    temperature_c: float | None = None
+    cloud_load: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a design would do.
+
+    Attributes:
+        latency_s: from the picture to its result in the cloud.
+        frames_per_s: that pass the narrowest of device, link and server.
+        device_energy_j, server_s: of a picture.
+    """
+
+    latency_s: float
+    frames_per_s: float
+    device_energy_j: float
+    server_s: float
+    accuracy: float
+    memory_bytes: int
+
+
+def estimate(design: Design, device_s: float, energy_j: float, seen: Conditions) -> Estimate:
+    """What a design would do.
+
+    A server whose others take a share ``p`` of its time answers in ``s / (1 - p)``: processor sharing (Kleinrock,
+    Queueing Systems II, 4.4). Device, link and server work on different frames at the same time, so the slowest of
+    them sets the rate.
+
+    Args:
+        design: which.
+        device_s: its seconds on the device while nothing else runs there.
+        energy_j: its joules there.
+        seen: what was measured.
+    """
+    at_device_s = device_s / (1 - min(max(seen.device_load, 0.0), _FULLEST))
+    goodput = max(seen.goodput_bytes_per_s, _SLOWEST_BYTES_PER_S)
+    link_s = design.link_bytes / goodput
+    server_s = design.server_s / (1 - min(max(seen.cloud_load, 0.0), _FULLEST))
+    slowest_s = max(at_device_s / share_when(seen.temperature_c), link_s, server_s)
+    return Estimate(
+        latency_s=at_device_s + link_s + seen.round_trip_s / 2 + server_s,
+        frames_per_s=1 / slowest_s if slowest_s > 0 else math.inf,
+        device_energy_j=energy_j,
+        server_s=design.server_s,
+        accuracy=design.accuracy,
+        memory_bytes=design.memory_bytes,
+    )

@@ -1,0 +1,124 @@
+"""Pins, reasons and explanations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from narrows.contract.errors import DesignUnknown, RecordError
+from narrows.contract.schedule import Conditions, Constraints, Explanation, Objective, Planner, PlanTable, Reason
+from narrows.contract.schedule import explain as explained
+from tests.unit.schedule.scenes import AWAY, EARLY, FAST, LATE, SLOW, design, planner, table
+
+
+def ready(objective: Objective = Objective.LATENCY, constraints: Constraints | None = None) -> Planner:
+    found = planner(objective, constraints)
+    found.took("early", EARLY.device_s or 0, 0.0, 0.0)
+    return found
+
+
+def explanation(found: Planner, seen: Conditions, now_s: float = 0.0) -> Explanation:
+    return explained(found, found.plan(seen, now_s), now_s, 1_767_225_600_000)
+
+
+def test_the_first_plan_is_there_at_once_and_is_no_switch_later() -> None:
+    found = ready()
+    first, second = found.plan(FAST, 0.0), found.plan(FAST, 1.0)
+    assert (first.switched, first.reason) == (True, Reason.FIRST)
+    assert (second.switched, second.chosen.design, second.since_s) == (False, first.chosen.design, 0.0)
+
+
+def test_a_device_of_which_nothing_is_known_is_asked_for_little_at_first() -> None:
+    unknown = [design(f"at {n}", None, 40_000 / (n + 1), 0.02, macs=n * 10**9) for n in range(5)]
+    found = planner(Objective.LATENCY, None, *unknown)
+    assert found.plan(Conditions(30_000.0), 0.0).chosen.design.name == "at 0"
+    assert found.plan(Conditions(30_000.0), 3.0).best.design.name == "at 2"
+
+
+def test_a_pinned_design_stays_whatever_is_measured() -> None:
+    found = ready()
+    found.plan(FAST, 0.0)
+    found.pin("late")
+    decisions = [found.plan(seen, float(n)) for n, seen in enumerate((FAST, SLOW, AWAY, FAST), start=1)]
+    assert {each.chosen.design.name for each in decisions} == {"late"}
+    assert [each.switched for each in decisions] == [True, False, False, False]
+    assert {each.reason for each in decisions} == {Reason.PINNED}
+
+
+def test_an_unpinned_planner_takes_the_best_at_once() -> None:
+    found = ready()
+    found.pin("late")
+    found.plan(FAST, 0.0)
+    found.pin(None)
+    decision = found.plan(FAST, 0.1)
+    assert (decision.chosen.design.name, decision.reason, decision.switched) == ("picture", Reason.UNPINNED, True)
+
+
+def test_pinning_what_the_table_does_not_have_is_refused_by_name() -> None:
+    with pytest.raises(DesignUnknown, match="'nowhere'"):
+        ready().pin("nowhere")
+
+
+def test_heads_of_designs_that_the_table_does_not_have_are_left_out() -> None:
+    found = planner()
+    found.took("nowhere", 1.0, 0.0, 0.0)
+    assert not found.speed.measured
+
+
+def test_an_explanation_names_the_choice_the_reason_and_the_next_best() -> None:
+    said = explanation(ready(), FAST)
+    assert (said.chosen.design, said.reason, said.objective) == ("picture", "first plan", Objective.LATENCY)
+    assert said.next_best is not None
+    assert said.next_best.design == "early"
+    assert said.designs == ("device", "early", "late", "picture")
+    assert said.device_factor == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seen", [FAST, SLOW, AWAY, Conditions(), replace(SLOW, cloud_load=0.7, device_load=0.3)])
+@pytest.mark.parametrize("objective", Objective)
+def test_what_would_change_the_choice_does_and_not_before(objective: Objective, seen: Conditions) -> None:
+    found = ready(objective)
+    said = explanation(found, seen)
+    best = min(found.consider(seen), key=lambda each: each.rank).design.name
+    for change in said.changes:
+        assert change.design != best
+        there = replace(seen, **{change.what: change.value})
+        assert min(found.consider(there), key=lambda each: each.rank).design.name == change.design
+        now = min(getattr(seen, change.what), 1e9)
+        nearly = replace(seen, **{change.what: change.value + 0.01 * (now - change.value)})
+        assert min(found.consider(nearly), key=lambda each: each.rank).design.name == best
+
+
+def test_a_slow_link_is_told_at_which_goodput_fewer_bytes_would_not_be_needed() -> None:
+    above = [
+        each
+        for each in explanation(ready(), SLOW).changes
+        if (each.what, each.side) == ("goodput_bytes_per_s", "above")
+    ]
+    assert [each.design for each in above] == ["early"]
+    crossing = (EARLY.link_bytes - LATE.link_bytes) / (0.3 + 0.02 - 0.05 - 0.08)
+    assert above[0].value == pytest.approx(crossing, rel=1e-3)
+
+
+def test_an_explanation_says_which_constraints_no_design_keeps() -> None:
+    said = explanation(ready(constraints=Constraints(most_latency_s=0.001)), SLOW)
+    assert said.broken == ("latency",)
+
+
+def test_an_explanation_survives_the_way_through_redis() -> None:
+    for seen in (FAST, AWAY, Conditions(temperature_c=71.5)):
+        said = explanation(ready(), seen)
+        assert Explanation.parse(said.to_json()) == said
+
+
+def test_a_table_survives_too_and_two_designs_of_one_name_are_refused() -> None:
+    assert PlanTable.parse(table().to_json()) == table()
+    with pytest.raises(RecordError, match="two designs are called 'late'"):
+        PlanTable.parse(table(LATE, EARLY, LATE).to_json())
+
+
+def test_a_table_without_designs_is_refused() -> None:
+    empty = PlanTable("0" * 64, "mIoU", ())
+    with pytest.raises(RecordError, match="designs"):
+        PlanTable.parse(empty.to_json())
