@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,7 @@ class PromptDesk:
     install: Install
 
     def look(self, camera: str) -> PromptsSeen:
-        """What a camera is asked for, and what it answers.
+        """What a camera is asked for, and what it answers; an answer that cannot be read is none.
 
         Raises:
             StreamIdInvalid: the id cannot be used.
@@ -98,10 +99,13 @@ class PromptDesk:
         found = _parsed(self.client.get(keys.prompts))
         entries: Any = self.client.xrevrange(keys.prompt_state, count=1)
         now_ms = self._now_ms()
-        answers, answered_ms = None, 0
+        answers: PromptAnswers | None = None
+        answered_ms = 0
         if entries:
             entry, fields = entries[0]
-            answers, answered_ms = PromptAnswers.parse(fields.get(PACKET_FIELD, b"")), int(entry.partition(b"-")[0])
+            with suppress(RecordError):  # what a camera writes costs its operators nothing
+                answers = PromptAnswers.parse(fields.get(PACKET_FIELD, b""))
+                answered_ms = int(entry.partition(b"-")[0])
         return PromptsSeen(found.version, found.at(now_ms), answers, answered_ms, now_ms)
 
     def add(
@@ -207,10 +211,7 @@ class PromptDesk:
         return done[-1]
 
     def _source_of(self, camera: str) -> Size:
-        try:
-            source = self.look(camera).source
-        except RecordError:
-            source = None
+        source = self.look(camera).source
         if source is None:
             raise PromptInvalid(f"{camera} has not said how large its pictures are: say it with --size WIDTHxHEIGHT")
         return source

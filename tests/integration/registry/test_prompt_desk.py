@@ -185,6 +185,8 @@ def test_the_cameras_answer_says_its_size_and_each_prompts_state(desk: PromptDes
 def test_a_camera_that_never_answered_sleeps_or_cannot_is_told_apart(desk: PromptDesk, client: redis.Redis) -> None:
     made = desk.add("cam-1", BOX, who="ada", source=SOURCE)
     assert desk.look("cam-1").state_of(made) == "not_answered"
+    client.xadd(KEYS.prompt_state, {"p": b"{}"}, id="1-1", maxlen=1)  # an answer that cannot be read
+    assert desk.look("cam-1").state_of(made) == "not_answered"
     hour_ago_ms = int(time.time() * 1000) - 3_600_000
     tracked = PromptAnswers(prompts=(PromptAnswer(made.id, made.version, "tracking", 2.5),))
     answer(client, tracked, f"{hour_ago_ms}-0")
