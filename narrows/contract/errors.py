@@ -143,7 +143,7 @@ class ShapeMismatch(FrameRefused):
 
 
 class SectionsUnsupported(FrameRefused):
-    """A packet of sections that no bundle here decodes: it decodes a latent, a label map, or one behind the other."""
+    """Sections that no bundle here decodes; those are a latent, a label map, or one behind the other, and objects."""
 
     reason: ClassVar[str] = "sections"
 

@@ -6,8 +6,9 @@
       │                │              └─► the camera's mask ────────────┘              ├─ turn ─► end, once
       └─ refused ──────┴─ refused ────────── skipped (stale) or refused ───────────────┘
 
-What works on a kind of section has a file of its own: ``latents.py``, ``label_maps.py``, and ``audits.py`` for frames
-that hold both. A mask carries the first output, the label map; each further one has a field of its own in the entry.
+What works on a kind of section has a file of its own: ``latents.py``, ``label_maps.py``, ``objects.py``, and
+``audits.py`` for frames that hold the first two. A mask carries the first output, the label map; each further one has a
+field of its own in the entry.
 
 A frame that is too old when it is admitted is skipped undecoded; its packet is kept for those coded against it.
 """
@@ -36,6 +37,7 @@ from narrows.contract.errors import (
 from narrows.contract.wire.feature import FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import FramePacket
 from narrows.contract.wire.outcome import MASK, SKIPPED
+from narrows.contract.wire.output_packet import OutputPacket
 from narrows.contract.wire.streams import MaskPacking, Policy
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.store import ReplyRefused, Store
@@ -57,6 +59,7 @@ from orchestrator.dispatch.label_table_records import LabelTableRecords
 from orchestrator.dispatch.latents import Latents, Symbols
 from orchestrator.dispatch.mask_packets import MaskToPack, pack_outputs
 from orchestrator.dispatch.objective import Objective
+from orchestrator.dispatch.objects import pass_on
 from orchestrator.dispatch.packets import Packets
 from orchestrator.dispatch.sections import Contents, contents_of
 from orchestrator.dispatch.set_back import set_back
@@ -88,6 +91,7 @@ class Decoded:
 
     Attributes:
         audit: symbols of the same picture, where a camera's mask is to be held against them.
+        objects: what the camera outlined, which is passed on.
     """
 
     packet: FramePacket
@@ -95,6 +99,7 @@ class Decoded:
     level: int
     content: Symbols | CameraMask
     audit: Symbols | None
+    objects: OutputPacket | None
     stale_at_s: float | None
     decode_s: float
 
@@ -234,9 +239,10 @@ class FramePath:
         else:
             content = await decode_mask(contents.mask, self._workers)
             audit = None if contents.level is None else await self._latents.alone(packet, bundle)
+        objects = None if contents.objects is None else await pass_on(contents.objects, self._workers)
         decode_s = time.monotonic() - begun_s
         self._metrics.took("decode", decode_s)
-        return Decoded(packet, bundle, contents.level or 0, content, audit, too_old_s, decode_s)
+        return Decoded(packet, bundle, contents.level or 0, content, audit, objects, too_old_s, decode_s)
 
     async def _has_ended(self, stream: Stream, identity: FrameIdentity) -> bool:
         """Whether a frame ended before, by what Redis says now: it may have lost its last second since it was read."""
@@ -274,9 +280,10 @@ class FramePath:
             batch_s=inferred.batch_s,
             infer_s=inferred.infer_s,
         )
+        further = inferred.further if decoded.objects is None else (*inferred.further, decoded.objects)
         async with self._suspects.counted(frame):
-            size = labels.size + sum(output.value.values.size for output in inferred.further)
-            work = partial(pack_outputs, mask, inferred.further)
+            size = labels.size + sum(output.value.values.size for output in further)
+            work = partial(pack_outputs, mask, further)
             body, outputs, pack_s = await self._workers.on_pixels(size, work)
         self._metrics.took("pack", pack_s)
         if not frame.camera_mask:

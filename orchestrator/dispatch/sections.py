@@ -5,6 +5,7 @@
     sections ─┬─ latent ──────────────► symbol decoder ─► batcher ─► Triton ─► mask
               ├─ label map ───────────► label decoder ───────────────────────► mask
               └─ latent, label map ───► both: the second is the mask, the first says how far it is right
+    behind any of these ─ objects ────► passed on as they are, once they are known to be what the camera coded
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from narrows.contract.errors import (
 )
 from narrows.contract.outputs.labels.scaling import DIVISORS, divided_size
 from narrows.contract.wire.feature import PacketKind
-from narrows.contract.wire.frame_packet import FramePacket, LabelMap, Latent, Section, SectionLayout
+from narrows.contract.wire.frame_packet import FramePacket, LabelMap, Latent, Objects, Section, SectionLayout
 
 _MOST_BITS_A_PIXEL, _ALWAYS_BYTES = 1, 4096
 """Of the whole output's pixels, and what small ones may have in any case. Masks of scenes have 0.03 bits a pixel, noise
@@ -47,16 +48,26 @@ class CodedMask:
 
 
 @dataclass(frozen=True, slots=True)
+class CodedObjects:
+    """Masks of things as they came, and the network that made them."""
+
+    network: int
+    section: Section
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """What a packet holds.
 
     Attributes:
         level: the rate level of its latent, which is its first section; ``None``: it has none.
         mask: the camera's own.
+        objects: what the camera outlined of what it was asked for, and the network that did.
     """
 
     level: int | None
     mask: CodedMask | None
+    objects: CodedObjects | None = None
 
 
 def contents_of(packet: FramePacket, bundle: Bundle) -> Contents:
@@ -68,11 +79,16 @@ def contents_of(packet: FramePacket, bundle: Bundle) -> Contents:
         CameraDecoderMissing, LabelTableUnknown, LabelMapPredicted, MaskTooLarge: of a label map.
     """
     context = packet.head.context
-    first, last = context.sections[0], context.sections[-1]
-    kinds = tuple(type(layout.content) for layout in context.sections)
-    if kinds not in _DECODED or last.depends_on:
-        named = ", ".join(kind.__name__ for kind in kinds)
-        raise SectionsUnsupported(f"sections {named}; decoded here are a latent, a label map, or one behind the other")
+    objects = _objects_of(packet)
+    layouts = context.sections if objects is None else context.sections[:-1]
+    kinds = tuple(type(layout.content) for layout in layouts)
+    if kinds not in _DECODED or any(layout.depends_on for layout in context.sections):
+        named = ", ".join(type(layout.content).__name__ for layout in context.sections)
+        raise SectionsUnsupported(
+            f"sections {named}; decoded here are a latent, a label map, or one behind the other, "
+            "and objects behind these"
+        )
+    first, last = layouts[0], layouts[-1]
     level = None
     if isinstance(first.content, Latent):
         bundle.check_latent(context.cut, first.content.shape, first.level)
@@ -81,8 +97,13 @@ def contents_of(packet: FramePacket, bundle: Bundle) -> Contents:
     if isinstance(last.content, LabelMap):
         if packet.head.kind is PacketKind.PREDICTED:
             raise LabelMapPredicted("a label map in a P packet: label maps are coded alone, send it as K")
-        mask = _mask_of(last, last.content, packet.sections[-1], bundle)
-    return Contents(level, mask)
+        mask = _mask_of(last, last.content, packet.sections[len(layouts) - 1], bundle)
+    return Contents(level, mask, objects)
+
+
+def _objects_of(packet: FramePacket) -> CodedObjects | None:
+    content = packet.head.context.sections[-1].content
+    return CodedObjects(content.network, packet.sections[-1]) if isinstance(content, Objects) else None
 
 
 def _mask_of(layout: SectionLayout, content: LabelMap, section: Section, bundle: Bundle) -> CodedMask:

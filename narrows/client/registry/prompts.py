@@ -11,11 +11,10 @@ import redis
 
 from narrows.client.registry.audit import PromptEvent, write_prompt_audit
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
+from narrows.contract.outputs.objects import MAX_SOURCE_SIDE, MOST_PROMPTS
 from narrows.contract.records.prompts import (
-    MAX_SOURCE_SIDE,
     MAX_VERSION,
     MAX_WHO_CHARACTERS,
-    MOST_PROMPTS,
     PromptAnswers,
     PromptList,
     PromptState,

@@ -7,10 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from narrows.client.subscription.subscription import Outcome
 from narrows.contract.bundle import format_id
 from narrows.contract.outputs.labels import KIND as LABELS
+from narrows.contract.outputs.objects import KIND as OBJECTS
+from narrows.contract.outputs.objects import Objects
 from narrows.contract.wire import MaskPacket, Skip
 from narrows.contract.wire.output_packet import OutputPacket
 
@@ -63,6 +66,25 @@ def _describe_further(packet: OutputPacket) -> dict[str, Any]:
     if value.output.kind == LABELS:
         counts = np.bincount(value.values.reshape(-1), minlength=len(value.output.classes))
         told["areas"] = {str(label): int(count) for label, count in enumerate(counts) if count}
+    elif value.output.kind == OBJECTS:
+        told |= _describe_objects(Objects.parse(value.values.tobytes()))
     else:
         told["scores"] = [round(float(score), 6) for score in value.values.reshape(-1)]
     return told
+
+
+def _describe_objects(objects: Objects) -> dict[str, Any]:
+    """Each thing with its share of the picture's area, or ``lost``; the window is x, y and side in the source."""
+    area = objects.width * objects.height
+    return {
+        "source": [objects.width, objects.height],
+        "objects": [
+            {"prompt": each.prompt, "version": each.version, "window": [each.x, each.y, each.side]}
+            | ({"lost": True} if each.mask is None else {"share": _share(each.mask, each.side, area)})
+            for each in objects.masks
+        ],
+    }
+
+
+def _share(mask: NDArray[np.bool_], side: int, area: int) -> float:
+    return round(float(mask.mean()) * side**2 / area, 6)

@@ -7,6 +7,7 @@
     kinds.py     the table of kinds
     labels/      a class for each pixel, uint8 (H, W)
     scores/      numbers of the whole picture, float32 (n,)
+    objects/     masks of the things that an operator points at, which cameras make
 
 To add a kind, add its folder and its line in ``kinds.py``; Triton's configuration, the slots' memory and the dispatcher
 follow the declaration.

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from narrows.contract.errors import BundleError
 from narrows.contract.outputs.kind import OutputKind
 from narrows.contract.outputs.labels import Labels
+from narrows.contract.outputs.objects import ObjectMasks
 from narrows.contract.outputs.output import Output
 from narrows.contract.outputs.scores import Scores
 
-KINDS: Mapping[str, OutputKind] = {kind.name: kind for kind in (Labels(), Scores())}
+KINDS: Mapping[str, OutputKind] = {kind.name: kind for kind in (Labels(), Scores(), ObjectMasks())}
 MOST_OUTPUTS = 32
 _INPUTS = ("symbols", "level")
 

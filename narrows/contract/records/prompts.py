@@ -15,14 +15,11 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from narrows.contract.outputs.objects import MAX_SOURCE_SIDE, MOST_PROMPTS
 from narrows.contract.wire.record import PerSecond, Record, UnixMs
 
-MOST_PROMPTS = 16
-"""Of one camera: more would each be looked at too seldom to be followed."""
 MOST_POINTS = 16
 """Of one prompt. People place a handful; a bound keeps a record small."""
-MAX_SOURCE_SIDE = 16_384
-"""Windows around what is in such a picture have coordinates of 16 bits."""
 MAX_PROMPTS_BYTES = 1 << 15
 MAX_VERSION = (1 << 32) - 1
 MAX_WHO_CHARACTERS = 128

@@ -34,6 +34,8 @@ from narrows.contract.outputs import OutputValue
 from narrows.contract.outputs.labels import labels_output
 from narrows.contract.outputs.labels.packing import MAX_PIXELS, MAX_SIDE, pack_labels, size_fits, unpack_labels
 from narrows.contract.outputs.labels.small import LabelTableSource, general_tables_alone, table_id_of, unpack_small
+from narrows.contract.outputs.objects import KIND as OBJECTS
+from narrows.contract.outputs.objects import Objects
 from narrows.contract.wire.feature import FrameIdentity
 from narrows.contract.wire.output_packet import OutputPacket
 
@@ -131,6 +133,20 @@ class MaskPacket:
             ...         print(found.values.shape)
         """
         return next((each for each in self.outputs if each.output.name == name), None)
+
+    @property
+    def objects(self) -> Objects | None:
+        """What the camera outlined of what `narrows prompts` points at; ``None`` where it looked at none in this frame.
+
+        Example:
+            >>> for mask in subscribe("cam-1"):
+            ...     if isinstance(mask, MaskPacket) and (found := mask.objects):
+            ...         print([(each.prompt, each.mask is None) for each in found.masks])
+        """
+        for output in self.further:
+            if output.value.output.kind == OBJECTS:
+                return Objects.parse(output.value.values.tobytes())
+        return None
 
     def to_bytes(self) -> bytes:
         """Serialise; the label map is packed losslessly."""

@@ -3,7 +3,7 @@
 ::
 
      0  u8   schema version (1)             5  u8   dimensions (1 to 4)
-     1  u8   kind (0 labels, 1 scores)      6  u16  classes (0: not named)
+     1  u8   kind, its place in KINDS       6  u16  classes (0: not named)
      2  u8   dtype, its place in DTYPES     8  u64  version of what made it
      3  u8   packing, its place among      16  u32  each dimension
              the kind's                     .  ...  payload: the values in that packing

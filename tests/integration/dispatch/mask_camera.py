@@ -1,7 +1,7 @@
 """A camera that makes masks itself, and audits some: what the tests of label maps share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from narrows.contract.codec import LabelTables, encode_labels, general_label_tables, label_digest
 from narrows.contract.outputs.labels.scaling import divide_labels
+from narrows.contract.outputs.objects import Objects
 from narrows.contract.wire import FeaturePacket
 from narrows.contract.wire.frame_packet import FrameHead, FramePacket, LabelMap, PacketContext, Section, SectionLayout
+from narrows.contract.wire.frame_packet import Objects as ObjectsSection
 from narrows.contract.wire.frame_packet.feature import Origin, as_frame, beginning_with
 from tests.integration.dispatch.rig import CLASSES, Camera, rule
 
@@ -37,6 +39,14 @@ class MaskCamera(Camera):
     def audited(self, labels: NDArray[np.uint8] | None = None, **changes: Any) -> FramePacket:
         """The next frame as its latent and the camera's mask, which may be another than the latent's."""
         return self._sections(self.packet(), labels, audited=True, changes=changes)
+
+    def with_objects(self, packet: FramePacket, objects: Objects, network: int) -> FramePacket:
+        """A packet with what the camera outlined behind its sections."""
+        layouts = (*packet.head.context.sections, SectionLayout(ObjectsSection(network)))
+        first = replace(packet.head.context, sequence=packet.head.sequence, capture_ms=packet.head.capture_ms)
+        context = self._context(f"objects, {len(layouts)}", first, layouts)
+        section = Section(objects.digest() & 0xFFFFFF, objects.to_bytes())
+        return FramePacket(replace(packet.head, context=context), (*packet.sections, section))
 
     def expected(self, sequence: int) -> NDArray[np.uint8]:
         """The mask that was sent of a frame, unless another was."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from narrows.client.subscription import parse_entry
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import Memory, encode_symbols, remember, symbol_digest
 from narrows.contract.errors import InferenceFailed, ServiceError
@@ -26,7 +27,6 @@ from narrows.contract.wire import (
     StreamSettings,
 )
 from narrows.contract.wire.keys import GROUP
-from narrows.contract.wire.outcome import outcome_from_json
 from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
 from orchestrator.inference.contract import Batch, ServedOutput
@@ -158,11 +158,7 @@ class Camera:
     async def outcomes(self) -> list[MaskPacket | Skip | Refusal]:
         """How frames ended, in the order of their ending."""
         entries = await self.store.call("XRANGE", self.keys.outcomes, "-", "+")
-        fields = [pairs(entry[1]) for entry in entries]
-        return [
-            MaskPacket.parse(each[b"p"]) if each[b"k"] == b"mask" else outcome_from_json(each[b"k"], each[b"p"])
-            for each in fields
-        ]
+        return [parse_entry(pairs(entry[1])) for entry in entries]
 
     async def ledger(self) -> dict[str, int]:
         """The stream's ledger."""

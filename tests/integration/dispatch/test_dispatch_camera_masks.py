@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from narrows.contract.bundle import Bundle
+from narrows.contract.outputs.objects import ObjectMask, Objects
 from narrows.contract.wire import Control, FrameIdentity, MaskPacket, PacketKind, Refusal
 from narrows.contract.wire.frame_packet import FramePacket, PacketContext, Section, SectionLayout, Tensor
 from orchestrator.dispatch import Dispatcher, Store
@@ -63,6 +64,36 @@ async def test_a_cameras_mask_is_published_with_its_areas_and_identity_and_no_se
         assert (mask.timings.batch_us, mask.timings.infer_us) == (0, 0)
         assert mask.timings.decode_us > 0
     assert decoder.batches == []
+
+
+async def test_what_a_camera_outlined_is_passed_on_with_its_frame_and_no_server_is_asked(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    cam = masker()
+    decoder.away = True
+    outlined = [Objects(64, 48, 12, (ObjectMask(3, 7, -4, 2 + n, 24, np.eye(12) > 0),)) for n in range(2)]
+    packets = [cam.mask(), *(cam.with_objects(cam.mask(), objects, 0xABCD) for objects in outlined)]
+    async with dispatching(serving=masking):
+        await cam.send(*as_bytes(*packets))
+        await cam.ended(mask=3)
+    found = await masks(cam)
+    told = [mask.objects and mask.objects.to_bytes() for mask in found]
+    assert told == [None, *(each.to_bytes() for each in outlined)]
+    assert [output.version for output in found[1].further] == ["000000000000abcd"]
+    assert (await cam.ledger()) == {"mask": 3}
+
+
+async def test_objects_travel_behind_features_and_further_ones_are_coded_against_these(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start
+) -> None:
+    cam = masker()
+    outlined = Objects(64, 48, 12, (ObjectMask(3, 7, 0, 0, 24, None),))
+    async with dispatching(serving=masking):
+        packets = [cam.with_objects(cam.features(make()), outlined, 1) for make in (cam.packet, cam.predicted)]
+        await cam.send(*as_bytes(*packets))
+        await cam.ended(mask=2)
+    found = await masks(cam)
+    assert [mask.objects is not None and mask.objects.masks[0].prompt for mask in found] == [3, 3]
 
 
 @pytest.mark.parametrize("divisor", [2, 4, 8])

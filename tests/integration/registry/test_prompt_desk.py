@@ -13,7 +13,8 @@ import redis
 
 from narrows.client.registry import PromptDesk, read_audit, read_prompt_audit
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
-from narrows.contract.records.prompts import MOST_PROMPTS, PromptAnswer, PromptAnswers, PromptList, SourcePrompt
+from narrows.contract.outputs.objects import MOST_PROMPTS
+from narrows.contract.records.prompts import PromptAnswer, PromptAnswers, PromptList, SourcePrompt
 from narrows.contract.wire import Install, StreamKeys
 from narrows.runtime.prompting import Box, Point, Prompt
 from orchestrator.servers import LocalRedis

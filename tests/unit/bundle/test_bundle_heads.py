@@ -151,7 +151,7 @@ def test_two_outputs_of_one_name_are_refused(copy: Path, second: Output) -> None
 def test_a_kind_that_this_build_does_not_know_is_named(copy: Path) -> None:
     head = add(copy, WEATHER).heads[0]
     data = head.to_json().replace(b'"scores"', b'"depths"')
-    with pytest.raises(HeadKindUnknown, match=r"kind 'depths'; this build knows labels, scores"):
+    with pytest.raises(HeadKindUnknown, match=r"kind 'depths'; this build knows labels, scores, objects"):
         Head.parse(data)
 
 

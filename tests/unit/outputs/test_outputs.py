@@ -20,14 +20,18 @@ from narrows.contract.outputs.labels import labels_output
 
 LABELS = labels_output(2, 3, ("sky", "road", "tree"))
 SCORES = Output("scene", "scores", "float32", (3,), "raw", ("day", "dusk", "night"))
-DECLARED = {"labels": LABELS, "scores": SCORES}
+OBJECTS = Output("objects", "objects", "uint8", (21,), "object-masks")
+LOST = bytes.fromhex("01 60 8002 e001 0300 00efcdab 01 f6ff 1400 c800 0000")  # prompt 3 at (-10, 20), 200 pixels
+DECLARED = {"labels": LABELS, "scores": SCORES, "objects": OBJECTS}
 VALUES: dict[str, NDArray[Any]] = {
     "labels": np.array([[0, 0, 1], [0, 2, 1]], np.uint8),
     "scores": np.array([0.5, -1.25, 1024], np.float32),
+    "objects": np.frombuffer(LOST, np.uint8),
 }
 BYTES = {
     "labels": zlib.compress(bytes([0, 0, 1, 0, 2, 0]), 1, -15),
     "scores": bytes.fromhex("0000003f 0000a0bf 00008044"),
+    "objects": LOST,
 }
 
 
@@ -70,7 +74,12 @@ def test_bytes_too_few_or_too_many_are_refused(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("output", "values"),
-    [(LABELS, np.full((2, 3), 3, np.uint8)), (SCORES, np.array([0, 0, np.nan])), (SCORES, np.array([0, 0, -np.inf]))],
+    [
+        (LABELS, np.full((2, 3), 3, np.uint8)),
+        (SCORES, np.array([0, 0, np.nan])),
+        (SCORES, np.array([0, 0, -np.inf])),
+        (OBJECTS, np.frombuffer(LOST[:-2] + b"\x01\x00", np.uint8)),
+    ],
 )
 def test_values_that_a_kind_cannot_have_are_refused_from_bytes_and_from_triton(
     output: Output, values: NDArray[Any]
@@ -109,7 +118,9 @@ def test_the_size_in_a_slot_counts_each_value(output: Output, bytes_of_four: int
         (replace(SCORES, shape=(3, 1)), r"scores are \(n,\)"),
         (replace(SCORES, shape=(4097,), classes=()), "at most 4096"),
         (replace(SCORES, classes=("day",)), "3 scores and 1 names"),
-        (replace(SCORES, kind="poses"), "kind 'poses'; this build knows labels, scores"),
+        (replace(OBJECTS, shape=(5,)), "6 to"),
+        (replace(OBJECTS, classes=("thing",)), "without classes"),
+        (replace(SCORES, kind="poses"), "kind 'poses'; this build knows labels, scores, objects"),
     ],
 )
 def test_a_declaration_that_makes_no_sense_is_refused_by_name(output: Output, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ import narrows
 from narrows.client.subscription import parse_entry, subscribe
 from narrows.client.subscription.describe import describe
 from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.outputs.objects import ObjectMask, Objects, objects_value
 from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal, Skip, Timings
 from narrows.contract.wire.outcome import outcome_to_json
+from narrows.contract.wire.output_packet import OutputPacket
 
 LABELS = np.array([[0, 1], [1, 1]], np.uint8)
 MASK = MaskPacket(255, FrameIdentity(1, 2), 1000, 1, 5, LABELS, np.array([1, 3], np.uint32), Timings(1, 2, 3, 4, 5))
@@ -50,6 +53,24 @@ def test_a_mask_names_its_outputs_and_holds_their_values() -> None:
     assert value.output.classes == ("0", "1")
     assert value.values is MASK.labels
     assert describe(MASK, (), received_ms=0.0)["outputs"] == [{"name": "labels", "kind": "labels"}]
+
+
+def test_what_a_camera_outlined_is_described_with_its_share_of_the_picture_or_as_lost() -> None:
+    things = Objects(40, 20, 4, (ObjectMask(3, 7, -2, 5, 10, np.eye(4) > 0), ObjectMask(9, 8, 0, 0, 12, None)))
+    mask = replace(MASK, further=(OutputPacket(objects_value(things.to_bytes()), "00000000000000ab"),))
+    assert mask.objects is not None
+    assert mask.objects.to_bytes() == things.to_bytes()
+    assert MASK.objects is None
+    assert describe(mask, (), received_ms=0.0)["outputs"][1] == {
+        "name": "objects",
+        "kind": "objects",
+        "version": "00000000000000ab",
+        "source": [40, 20],
+        "objects": [
+            {"prompt": 3, "version": 7, "window": [-2, 5, 10], "share": 0.03125},
+            {"prompt": 9, "version": 8, "window": [0, 0, 12], "lost": True},
+        ],
+    }
 
 
 def test_without_names_labels_go_by_their_numbers() -> None:

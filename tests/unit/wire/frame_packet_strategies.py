@@ -11,6 +11,7 @@ from narrows.contract.wire.frame_packet import (
     FramePacket,
     LabelMap,
     Latent,
+    Objects,
     PacketContext,
     Section,
     SectionLayout,
@@ -22,7 +23,7 @@ U16 = st.integers(0, 0xFFFF)
 latents = st.builds(Latent, st.builds(LatentShape, *[st.integers(1, 64)] * 3))
 label_maps = st.builds(LabelMap, st.integers(1, 512), st.integers(1, 512), st.integers(2, 255), U64)
 tensors = st.builds(Tensor, st.lists(st.integers(1, 20), min_size=1, max_size=4).map(tuple), st.integers(1, 16))
-contents: st.SearchStrategy[Content] = latents | label_maps | tensors
+contents: st.SearchStrategy[Content] = latents | label_maps | tensors | st.builds(Objects, U64)
 
 
 @st.composite

@@ -8,8 +8,10 @@ import struct
 import zlib
 from typing import Any
 
+import numpy as np
 import pytest
 
+from narrows.contract.outputs.objects import Objects
 from narrows.contract.wire import LatentShape, PacketKind
 from narrows.contract.wire.frame_packet import (
     KINDS,
@@ -117,7 +119,7 @@ def test_the_context_table_alone_reads_the_vectors(name: str) -> None:
 
 
 def test_every_kind_is_in_the_table() -> None:
-    documented = dict(re.findall(r"^\| (\d) \| (latent|label map|tensor) \|", PAGE, re.MULTILINE))
+    documented = dict(re.findall(r"^\| (\d) \| (latent|label map|tensor|objects) \|", PAGE, re.MULTILINE))
     named = {kind: re.sub(r"(?<!^)(?=[A-Z])", " ", content.__name__).lower() for kind, content in KINDS.items()}
     assert {int(kind): name for kind, name in documented.items()} == named
 
@@ -126,3 +128,15 @@ def test_the_sizes_on_the_page_are_those_of_the_code() -> None:
     assert f"fewer than {LEAST_PACKET_BYTES}: `truncated`; another format" in PAGE
     assert "one section: 16 bytes" in PAGE
     assert len(hex_vector("frame-predicted")) == 16 + len(PREDICTED.sections[0].payload)
+
+
+def test_the_objects_on_the_page_are_read_and_written_as_it_says() -> None:
+    found = Objects.parse(hex_vector("objects"))
+    assert found.to_bytes() == hex_vector("objects")
+    assert (found.width, found.height, found.side) == (1920, 1080, 16)
+    outlined, lost = found.masks
+    assert (outlined.prompt, outlined.version, outlined.x, outlined.y, outlined.side) == (1, 1767225598, 612, -20, 240)
+    assert outlined.mask is not None
+    rows, columns = np.mgrid[:16, :16]
+    np.testing.assert_array_equal(outlined.mask, (rows - 8) ** 2 + (columns - 7) ** 2 < 20)
+    assert (lost.prompt, lost.mask) == (3, None)

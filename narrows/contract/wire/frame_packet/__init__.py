@@ -2,13 +2,13 @@
 
 ::
 
-    context ─┬─ sections' layout (content: latent, label map, tensor)     once, with a K packet
+    context ─┬─ sections' layout (content: latent, label map, tensor, objects)     once, with a K packet
              └─ id ─► header: id, sequence, capture time ─► sections      every frame
 
 Specified in ``docs/wire-format.md``; pure functions of bytes.
 """
 
-from narrows.contract.wire.frame_packet.content import KINDS, Content, LabelMap, Latent, Tensor
+from narrows.contract.wire.frame_packet.content import KINDS, Content, LabelMap, Latent, Objects, Tensor
 from narrows.contract.wire.frame_packet.context import PacketContext
 from narrows.contract.wire.frame_packet.header import FORMAT, Envelope, FrameHead
 from narrows.contract.wire.frame_packet.packet import FramePacket
@@ -24,6 +24,7 @@ __all__ = [
     "FramePacket",
     "LabelMap",
     "Latent",
+    "Objects",
     "PacketContext",
     "Section",
     "SectionLayout",

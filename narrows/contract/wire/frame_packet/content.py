@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 
 from narrows.contract.errors import FieldInvalid, ShapeBeyondLimits
 from narrows.contract.outputs.labels.packing import MAX_PIXELS, MAX_SIDE
+from narrows.contract.outputs.objects import MAX_MASK_SIDE, MOST_PROMPTS
 from narrows.contract.wire.feature import MAX_SYMBOLS, LatentShape
 
 _U16 = 0xFFFF
@@ -154,6 +155,43 @@ class Tensor:
         return cls(tuple(sides), precision_bits)
 
 
-Content = Latent | LabelMap | Tensor
-KINDS: dict[int, type[Latent | LabelMap | Tensor]] = {content.kind: content for content in (Latent, LabelMap, Tensor)}
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Kind 4: masks of the things that prompts point at, as :mod:`narrows.contract.outputs.objects` packs them.
+
+    Attributes:
+        network: the first 8 bytes of the SHA-256 of the network's file, as an integer: what made them.
+    """
+
+    kind: ClassVar[int] = 4
+    layout: ClassVar[struct.Struct] = struct.Struct("<Q")
+
+    network: int
+
+    @property
+    def elements(self) -> int:
+        """How many pixels a receiver makes room for, at most."""
+        return MOST_PROMPTS * MAX_MASK_SIDE**2
+
+    def check(self) -> None:
+        """Refuse a network that 64 bits do not name.
+
+        Raises:
+            FieldInvalid: it is none.
+        """
+        if not 0 <= self.network < 1 << 64:
+            raise FieldInvalid(f"objects of network {self.network:#x}: its id has 64 bits")
+
+    def pack(self) -> bytes:
+        """The description."""
+        return self.layout.pack(self.network)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Read a description of the right length."""
+        return cls(*cls.layout.unpack(data))
+
+
+Content = Latent | LabelMap | Tensor | Objects
+KINDS: dict[int, type[Content]] = {content.kind: content for content in (Latent, LabelMap, Tensor, Objects)}
 """Every kind of section that this build reads, by its number on the wire."""
