@@ -23,7 +23,7 @@ from edge_client.transport.link import is_of_the_bytes, is_the_servers_end, name
 from edge_client.transport.outbox import Outbox, Outgoing
 from edge_client.transport.questions import Question, Questions
 from narrows.contract.wire.keys import ABLE_FIELD, ABLE_TO_MAKE_MASKS, PACKET_FIELD
-from narrows.runtime.backoff import Backoff
+from narrows.runtime.backoff import Backoff, jitter
 from narrows.runtime.redis.replies import words_of
 
 _LOG = structlog.get_logger("edge.uplink")
@@ -35,7 +35,10 @@ _IDLE_S = 0.25
 _LOOK_S = 0.01
 """One thread waits for answers and for packets: while it waits for the ones, it looks this often for the others."""
 LONGEST_CONNECTION_S = 600.0
-"""The address may lead to another server by now while the one before still answers; with TLS anew costs about 5 KB."""
+"""The address may lead to another server by now while the one before still answers; with TLS anew costs about 5 KB.
+
+Each connection lives for a part of it that is drawn: a fleet that came back in one second is not to renew in another.
+"""
 _RENEW_AGAIN_S = 30.0
 """Each try may take as long as connecting may, and packets wait."""
 
@@ -79,6 +82,7 @@ class Uplink:
         self._trouble: str | None = None
         self._tried_alone = 0
         self._kept_to_age_s = 0.0
+        self._life = jitter()
 
     @property
     def trouble(self) -> str | None:
@@ -92,7 +96,7 @@ class Uplink:
             RedisError: tell it to :meth:`failed`.
             NarrowsError: this machine's fault; the next step would end the same way.
         """
-        if self._line.age_s > max(LONGEST_CONNECTION_S, self._kept_to_age_s) and not self._line.waits:
+        if self._line.age_s > max(LONGEST_CONNECTION_S * self._life, self._kept_to_age_s) and not self._line.waits:
             self._renew()
         self._line.connect()
         self._ask()
@@ -137,7 +141,7 @@ class Uplink:
                 "connection_kept", reason=reason, cause=words_of(error), remedy=remedy, next_try_s=_RENEW_AGAIN_S
             )
             return
-        self._kept_to_age_s = 0.0
+        self._kept_to_age_s, self._life = 0.0, jitter()
         self._questions.forget()
 
     def _ask(self) -> None:
@@ -230,7 +234,7 @@ class Uplink:
         self._outbox.give_back(uncertain=True)
         self._outbox.link_failed()
         self._line.drop()
-        self._kept_to_age_s = 0.0
+        self._kept_to_age_s, self._life = 0.0, jitter()
         self._questions.forget()
 
 

@@ -6,6 +6,11 @@ import random
 from dataclasses import dataclass
 
 
+def jitter() -> float:
+    """A share of a time, drawn from its upper half: what many do at the same moment they do not do again together."""
+    return random.uniform(0.5, 1.0)
+
+
 @dataclass(slots=True)
 class Backoff:
     """Delays that double from ``first_s`` to ``longest_s``, each drawn from its upper half.
@@ -20,7 +25,7 @@ class Backoff:
     def next_delay_s(self) -> float:
         """The next delay in seconds."""
         self._ceiling_s = min(self.longest_s, 2 * self._ceiling_s or self.first_s)
-        return self._ceiling_s * random.uniform(0.5, 1.0)
+        return self._ceiling_s * jitter()
 
     def reset(self) -> None:
         """It worked: begin small again."""

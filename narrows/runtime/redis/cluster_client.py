@@ -6,6 +6,7 @@ A client of one connection, such as a camera, needs one shard alone: its connect
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from narrows.runtime.redis.replies import words_of
 from narrows.runtime.redis.slots import SlotMap, key_of, slot_of
 
 _TRIES = 3
+QUICK_CONNECT_S = 1.0
+"""For a TCP connection to stand: a round trip, TLS comes after."""
 _ELSEWHERE = (MovedError, AskError)
 _AWAY = (redis.ConnectionError, redis.TimeoutError, ClusterDownError, ReadOnlyError)
 
@@ -34,25 +37,40 @@ class SlotReader:
     def read(self, told: Endpoint | None = None) -> SlotMap:
         """Ask those that are known, then those of the address, over connections that are closed at once.
 
+        Each in an order that is drawn: of a fleet's cameras all would ask the same node, with a handshake each. Where a
+        zone is gone many are silent, so none has long to take the connection, unless nobody did.
+
         Args:
             told: where a slot was moved to: it knows that before the others do.
 
         Raises:
             redis.ConnectionError: nobody says it; the message has every cause.
         """
-        causes = []
         first = () if told is None else (told,)
-        for node in dict.fromkeys((*first, *self._known, *self._address.servers)):
-            try:
-                with redis.Redis.from_url(self._address.of_server(node), **self._options) as client:
-                    client.response_callbacks.clear()
-                    found = SlotMap.parse(client.execute_command("CLUSTER", "SLOTS"), node)
-            except redis.RedisError as error:
-                causes.append(f"{node}: {words_of(error)}")
-                continue
-            self._known = found.members
-            return found
-        raise redis.ConnectionError(f"no node of the cluster says who serves what: {'; '.join(causes)}")
+        nodes = list(dict.fromkeys((*first, *_drawn(self._known), *_drawn(self._address.servers))))
+        causes: dict[Endpoint, redis.RedisError] = {}
+        for connect_s in (QUICK_CONNECT_S, None):
+            for node in nodes:
+                try:
+                    found = self._ask(node, connect_s)
+                except redis.RedisError as error:
+                    causes[node] = error
+                    continue
+                self._known = found.members
+                return found
+            nodes = [node for node in nodes if isinstance(causes[node], redis.TimeoutError)]
+        said = "; ".join(f"{node}: {words_of(why)}" for node, why in causes.items())
+        raise redis.ConnectionError(f"no node of the cluster says who serves what: {said}")
+
+    def _ask(self, node: Endpoint, connect_s: float | None) -> SlotMap:
+        limit = {} if connect_s is None else {"socket_connect_timeout": connect_s}
+        with redis.Redis.from_url(self._address.of_server(node), **self._options | limit) as client:
+            client.response_callbacks.clear()
+            return SlotMap.parse(client.execute_command("CLUSTER", "SLOTS"), node)
+
+
+def _drawn(nodes: Sequence[Endpoint]) -> list[Endpoint]:
+    return random.sample(nodes, len(nodes))
 
 
 class SlotConnection(redis.Connection):

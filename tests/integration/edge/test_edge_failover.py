@@ -98,6 +98,21 @@ def test_a_camera_keeps_its_connection_while_no_new_one_is_to_be_had(
         camera.close()
 
 
+def test_a_connection_lives_for_a_drawn_part_of_the_longest_time(
+    server: LocalRedis, admin: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cameras that came back together after an outage are not to connect anew together ten minutes later."""
+    monkeypatch.setattr(uplink, "jitter", lambda: 0.0)
+    camera = Camera(server.url)
+    try:
+        camera.put(0)
+        assert camera.outbox.wait_empty(PATIENCE_S)
+        before = admin.info("stats")["total_connections_received"]
+        eventually(lambda: admin.info("stats")["total_connections_received"] > before)
+    finally:
+        camera.close()
+
+
 def test_a_camera_that_waits_for_the_install_record_reads_it_at_the_new_primary(pair: Pair) -> None:
     """The replica that the address leads to knows nothing, and says so for as long as it is asked."""
     pair.old.config_set("replica-serve-stale-data", "no")
