@@ -187,6 +187,10 @@ bench-scale: setup ## Cameras come and go on the real stack: load, replicas, p95
 bench-autoscale: setup-dev ## Our scaling policy beside four tuned others, in the simulator; ARGS="--quick"
 	@$(RUN) -m benchmarks.autoscale $(ARGS)
 
+.PHONY: simulate-fleet
+simulate-fleet: setup ## What 1,000 to 1,000,000 cameras need, and what they notice of a lost zone; ARGS="--quick --core-h 0.05"
+	@$(RUN) -m benchmarks.fleet $(ARGS)
+
 .PHONY: bench-scrape
 bench-scrape: setup-dev ## How large a scrape is with 10,000 streams; ARGS="--quick"
 	@$(RUN) -m benchmarks.scrape $(ARGS)

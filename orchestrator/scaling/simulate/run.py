@@ -52,7 +52,24 @@ class SimulationResult:
     course: tuple[Moment, ...] = field(default=(), repr=False)
 
 
-def simulate(trace: Trace, world: World, scaler: Scaler, *, course_every_s: float | None = None) -> SimulationResult:
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Servers that are gone at once, as with their zone.
+
+    Attributes:
+        at_s: when.
+        share: of the ready ones.
+        replaced_s: from when on the engine has room for others in their place.
+    """
+
+    at_s: float
+    share: float
+    replaced_s: float
+
+
+def simulate(
+    trace: Trace, world: World, scaler: Scaler, *, course_every_s: float | None = None, loss: Loss | None = None
+) -> SimulationResult:
     """Run a trace through.
 
     It begins with the servers that make 70 % load of the first row, each with as many instances as are useful, and
@@ -63,13 +80,15 @@ def simulate(trace: Trace, world: World, scaler: Scaler, *, course_every_s: floa
         world: the place.
         scaler: who decides; fresh, for it has a memory.
         course_every_s: keep a :class:`Moment` so often, for a plot.
+        loss: servers that are gone at once.
     """
-    return _Run(trace, world, scaler).to_end(course_every_s)
+    return _Run(trace, world, scaler, loss).to_end(course_every_s)
 
 
 class _Run:
-    def __init__(self, trace: Trace, world: World, scaler: Scaler) -> None:
+    def __init__(self, trace: Trace, world: World, scaler: Scaler, loss: Loss | None) -> None:
         self._world, self._scaler = world, scaler
+        self._loss, self._lost = loss, False
         self._steps = trace.by_step(world.step_s)
         self._instances = world.useful_instances
         first = self._steps[0][1] / (world.server_frames_per_s(self._instances) * _FIRST_LOAD)
@@ -91,6 +110,7 @@ class _Run:
             if now_s >= next_look_s:
                 decisions += self._look(now_s, streams)
                 next_look_s += self._scaler.interval_s
+            self._lose_and_replace(now_s)
             servers.step(now_s)
             offered_per_s = frames_per_s * offered_noise[number]
             capacity_per_s = servers.ready * world.server_frames_per_s(self._instances) / cost_noise[number]
@@ -119,11 +139,27 @@ class _Run:
         instances = self._instances if wanted.instances is None else wanted.instances
         changed = int(servers != self._target) + int(instances != self._instances)
         if servers != self._target:
-            self._servers.scale(servers, now_s)
             self._target = servers
+            self._have_target(now_s)
         if instances != self._instances:
             self._instances, self._learning_s = instances, 0.0
         return changed
+
+    def _lose_and_replace(self, now_s: float) -> None:
+        """An engine keeps to its target by itself, as soon as there is room."""
+        if self._loss is None or now_s < self._loss.at_s:
+            return
+        if not self._lost:
+            self._lost = True
+            self._servers.lose(round(self._servers.ready * self._loss.share))
+        self._have_target(now_s)
+
+    def _have_target(self, now_s: float) -> None:
+        room = self._target
+        if self._loss is not None and self._loss.at_s <= now_s < self._loss.replaced_s:
+            room = min(room, self._servers.coming)
+        if room != self._servers.coming:
+            self._servers.scale(room, now_s)
 
     def _measure(self, capacity_per_s: float) -> None:
         world, ready, step_s = self._world, self._servers.ready, self._world.step_s

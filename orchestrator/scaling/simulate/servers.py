@@ -42,6 +42,10 @@ class Servers:
             self.ready -= 1
             self._gone_at_s.append(now_s + self._world.drain_s)
 
+    def lose(self, count: int) -> None:
+        """So many ready ones are gone at once, with their slots."""
+        self.ready -= min(count, self.ready)
+
     def step(self, now_s: float) -> None:
         """Let who is due become ready or go, and count the occupied slots for the step from ``now_s``."""
         while self._ready_at_s and self._ready_at_s[0] <= now_s:

@@ -28,6 +28,10 @@ def test_prometheus_takes_its_configuration_and_every_rule(tmp_path: Path) -> No
     run("promtool", "check", "rules", *sorted((MONITORING / "rules").glob("*.yml")))
 
 
+def test_prometheus_takes_the_configuration_of_the_one_above_several_installs() -> None:
+    run("promtool", "check", "config", MONITORING / "federation.yml")
+
+
 @pytest.mark.parametrize(
     "tested", sorted((MONITORING / "rules" / "tests").glob("*_test.yml")), ids=lambda path: path.stem
 )

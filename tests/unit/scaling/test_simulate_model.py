@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.scaling.simulate.policy_name import PolicyName
 from orchestrator.scaling.simulate.queues import Queues
-from orchestrator.scaling.simulate.run import simulate
+from orchestrator.scaling.simulate.run import Loss, simulate
 from orchestrator.scaling.simulate.scaler import SimulatedLoad, SimulatedTarget, WindowMean
 from orchestrator.scaling.simulate.scalers import make_scaler
 from orchestrator.scaling.simulate.servers import Servers
@@ -73,6 +73,15 @@ def test_enough_servers_violate_nothing_and_cost_what_they_occupy() -> None:
     assert outcome.replica_hours == pytest.approx(7.0)
     assert outcome.decisions == 0
     assert outcome.worst_backlog_age_s == 0
+
+
+@pytest.mark.parametrize(("replaced_s", "away_s"), [(100.0, 20), (200.0, 120)])
+def test_lost_servers_are_replaced_by_the_engine_as_soon_as_there_is_room(replaced_s: float, away_s: int) -> None:
+    loss = Loss(at_s=100.0, share=1 / 3, replaced_s=replaced_s)
+    course = simulate(steady(100, 400), QUIET, Fixed(9), course_every_s=1.0, loss=loss).course
+    whole = course[50].capacity_per_s
+    assert course[101].capacity_per_s == pytest.approx(whole * 2 / 3)
+    assert sum(each.capacity_per_s < whole * 0.99 for each in course[50:]) == pytest.approx(away_s, abs=2)
 
 
 def test_too_few_violate_for_every_realtime_stream_and_let_the_complete_ones_wait() -> None:
