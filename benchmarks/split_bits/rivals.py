@@ -9,8 +9,8 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from narrows.contract.codec.tensor_quantiser import Symbols
 from narrows.models.split.design import Rounding
-from narrows.models.split.quantiser import Symbols
 
 _ZSTD = zstandard.ZstdCompressor(level=19)
 COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {

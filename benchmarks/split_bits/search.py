@@ -15,13 +15,13 @@ from benchmarks.split_bits.judges import Counts, lost_points
 from benchmarks.split_bits.pictures import Sample
 from benchmarks.split_bits.rivals import rival_bytes
 from benchmarks.split_bits.subjects import Subject
+from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import FieldInvalid
 from narrows.models.split.cuts import Cut, find_cuts
 from narrows.models.split.design import Rounding, fit_coders, fit_rounding, ideal_bytes
 from narrows.models.split.halves import Runner, Values, take_apart
 from narrows.models.split.network import Network, Tensor
 from narrows.models.split.opening import open_network
-from narrows.models.split.quantiser import plane_shape
 from narrows.models.split.sensitivity import measure_sensitivity
 
 FIFTH = 0.2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from narrows.cli.group import command_group
+from narrows.cli.split_export import export
 from narrows.contract.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
@@ -108,9 +109,9 @@ def frontier(
     from narrows.models.split.profile import profile as measure
 
     network = open_network(model, parse_shape(input_shape))
-    normalisation = Normalisation(_three("--mean", mean), _three("--deviation", deviation), bgr)
+    normalisation = Normalisation(three("--mean", mean), three("--deviation", deviation), bgr)
     feeding = Feeding.of(network, normalisation)
-    taken = _pictures(pictures, most)
+    taken = pictures_of(pictures, most)
     known = None if operators is None else frozenset(each.strip() for each in operators.split(","))
     limits = Limits(None if memory_mb is None else round(memory_mb * 1e6), known)
     with device_named(f"{device} {detail}".strip()) as there:
@@ -127,7 +128,15 @@ def frontier(
         print(f"  {cells[0]:>12} {cells[1]:>10} {cells[2]:>10} {cells[3]:>10} {cells[4]:>10}  {name}")
 
 
-def _three(option: str, text: str) -> tuple[float, float, float]:
+split.command()(export)
+
+
+def three(option: str, text: str) -> tuple[float, float, float]:
+    """Three numbers with commas between.
+
+    Raises:
+        ConfigError: it is something else.
+    """
     try:
         red, green, blue = map(float, text.split(","))
     except ValueError:
@@ -135,7 +144,12 @@ def _three(option: str, text: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _pictures(folder: Path, most: int) -> list[NDArray[np.uint8]]:
+def pictures_of(folder: Path, most: int) -> list[NDArray[np.uint8]]:
+    """At most so many pictures, evenly over a folder and those in it.
+
+    Raises:
+        DatasetError: there are fewer than two.
+    """
     from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)

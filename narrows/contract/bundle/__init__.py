@@ -4,8 +4,12 @@ from narrows.contract.bundle.bundle import Bundle, bundle_id_of, format_id, pars
 from narrows.contract.bundle.heads import Head, Heads
 from narrows.contract.bundle.int8_decoder import Int8Decoder
 from narrows.contract.bundle.manifest import Cut, FileEntry, InputSpec, Manifest, RateLevel
+from narrows.contract.bundle.model_input import ModelInput
+from narrows.contract.bundle.split_bundle import AnyBundle, ServedModel, SplitBundle, Tail, models_of, open_bundle
+from narrows.contract.bundle.split_manifest import SplitManifest
 
 __all__ = [
+    "AnyBundle",
     "Bundle",
     "Cut",
     "FileEntry",
@@ -14,8 +18,15 @@ __all__ = [
     "InputSpec",
     "Int8Decoder",
     "Manifest",
+    "ModelInput",
     "RateLevel",
+    "ServedModel",
+    "SplitBundle",
+    "SplitManifest",
+    "Tail",
     "bundle_id_of",
     "format_id",
+    "models_of",
+    "open_bundle",
     "parse_id",
 ]

@@ -33,6 +33,7 @@ from narrows.contract.bundle.manifest import (
     FileEntry,
     Manifest,
 )
+from narrows.contract.bundle.model_input import ModelInput
 from narrows.contract.codec import CodingTables
 from narrows.contract.codec.label_tables import LabelTables
 from narrows.contract.errors import BundleError, BundleUnknown, ShapeMismatch
@@ -40,6 +41,8 @@ from narrows.contract.outputs import Output
 from narrows.contract.wire.feature import FeaturePacket, LatentShape
 
 _HASH_BLOCK = 1 << 20
+SYMBOLS, LEVEL = "symbols", "level"
+"""The inputs of a joint decoder."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,14 @@ class Bundle:
         Raises:
             BundleError: a file is missing or altered, or does not fit the manifest; the message names it.
         """
-        path = folder / MANIFEST
-        if not path.is_file():
-            raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing (make one with `narrows export`)")
-        data = path.read_bytes()
+        path, data = folder / MANIFEST, read_manifest(folder)
         manifest = Manifest.parse(data)
         if len(manifest.cuts) > 1:
             raise BundleError(
                 f"{path} declares the cuts {_listed(manifest.cuts)}; this build codes and decodes cut 0 alone"
             )
         for name, entry in manifest.files.items():
-            _verify(folder / name, entry.sha256, MANIFEST, required=entry.required)
+            verify_file(folder / name, entry.sha256, MANIFEST, required=entry.required)
         tables = CodingTables.from_bytes((folder / TABLES).read_bytes())
         if (tables.levels, tables.channels) != (len(manifest.levels), manifest.latent.channels):
             raise BundleError(
@@ -97,6 +97,26 @@ class Bundle:
     def hex_id(self) -> str:
         """The id as people see it: 16 hexadecimal digits."""
         return format_id(self.id)
+
+    @property
+    def bundle_id(self) -> int:
+        """The id that packets name."""
+        return self.id
+
+    @property
+    def batched(self) -> bool:
+        """The joint decoder takes several frames at once."""
+        return True
+
+    @property
+    def inputs(self) -> tuple[ModelInput, ...]:
+        """What the decoder takes: symbols, and each frame's rate level."""
+        return ModelInput(SYMBOLS, "int8", self.manifest.latent.as_tuple()), ModelInput(LEVEL, "int32", (1,))
+
+    @property
+    def own_outputs(self) -> tuple[Output, ...]:
+        """What the decoder answers with."""
+        return self.manifest.outputs
 
     @property
     def encoder_path(self) -> Path:
@@ -136,6 +156,11 @@ class Bundle:
         """
         quantised = self.cpu_decoder is not None and self.heads.merged is None
         return self.folder / (DECODER_CPU if quantised else DECODER)
+
+    @property
+    def has_cpu_decoder(self) -> bool:
+        """Whether there is a twin for processors."""
+        return self.cpu_decoder is not None
 
     @property
     def served_cpu_path(self) -> Path:
@@ -196,6 +221,18 @@ class Bundle:
             raise ShapeMismatch(f"rate level {level}; the bundle has {len(self.manifest.levels)}")
 
 
+def read_manifest(folder: Path) -> bytes:
+    """A bundle's manifest, unread.
+
+    Raises:
+        BundleError: there is none.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing (make one with `narrows export`)")
+    return path.read_bytes()
+
+
 def _decoder_entry(manifest: Manifest, heads: Heads) -> FileEntry:
     """Who pins the decoder: a manifest of earlier bundles, which have it in their id, or the record beside it."""
     pinned = manifest.files.get(DECODER)
@@ -210,7 +247,7 @@ def _decoder_entry(manifest: Manifest, heads: Heads) -> FileEntry:
 def _verified_twin(folder: Path, decoder_sha256: str, graph: str, record: str) -> Int8Decoder | None:
     twin = read_int8_decoder(folder, decoder_sha256, name=record)
     if twin is not None:
-        _verify(folder / graph, twin.sha256, record, required=True)
+        verify_file(folder / graph, twin.sha256, record, required=True)
     return twin
 
 
@@ -219,7 +256,7 @@ def _verify_heads(folder: Path, heads: Heads) -> None:
     graphs = ((DECODER, heads.decoder), (DECODER_HEADS, heads.merged), (DECODER_HEADS_INT8, heads.merged_int8))
     for name, entry in (*named, *graphs):
         if entry is not None:
-            _verify(folder / name, entry.sha256, HEADS, required=True)
+            verify_file(folder / name, entry.sha256, HEADS, required=True)
 
 
 def _read_label_tables(folder: Path, manifest: Manifest) -> LabelTables | None:
@@ -260,7 +297,12 @@ def parse_id(text: str) -> int:
     raise BundleError(f"bundle id {text!r}: 16 hexadecimal digits are expected, as in `narrows bundle show`")
 
 
-def _verify(path: Path, sha256: str, pinned_by: str, *, required: bool) -> None:
+def verify_file(path: Path, sha256: str, pinned_by: str, *, required: bool) -> None:
+    """Whether a file is the one that is pinned.
+
+    Raises:
+        BundleError: it is another; or it is required, and missing.
+    """
     if not path.is_file():
         if required:
             raise BundleError(f"{path} is missing: copy the bundle again, whole")

@@ -154,6 +154,8 @@ class Manifest:
 
 
 def _check_schema(raw: dict[str, Any]) -> None:
+    if "network_sha256" in raw:
+        raise BundleError("a split network's bundle, which has no symbols: `narrows split export` wrote it")
     schema = raw.get("schema")
     if schema not in SCHEMAS or isinstance(schema, bool):
         raise BundleError(f"bundle schema {repr(schema)[:40]}; this build speaks {SCHEMAS}: upgrade it")

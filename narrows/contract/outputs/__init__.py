@@ -8,6 +8,9 @@
     labels/      a class for each pixel, uint8 (H, W)
     scores/      numbers of the whole picture, float32 (n,)
     objects/     masks of the things that an operator points at, which cameras make
+    heatmaps/    a number for each place of each channel, float32 (C, H, W)
+    boxes/       a row for each thing that was looked for, float32 (n, columns)
+    floats.py    how heat maps and boxes become bytes
 
 To add a kind, add its folder and its line in ``kinds.py``; Triton's configuration, the slots' memory and the dispatcher
 follow the declaration.

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from narrows.contract.errors import BundleError
+from narrows.contract.outputs.boxes import Boxes
+from narrows.contract.outputs.heatmaps import Heatmaps
 from narrows.contract.outputs.kind import OutputKind
 from narrows.contract.outputs.labels import Labels
 from narrows.contract.outputs.objects import ObjectMasks
 from narrows.contract.outputs.output import Output
 from narrows.contract.outputs.scores import Scores
 
-KINDS: Mapping[str, OutputKind] = {kind.name: kind for kind in (Labels(), Scores(), ObjectMasks())}
+KINDS: Mapping[str, OutputKind] = {kind.name: kind for kind in (Labels(), Scores(), ObjectMasks(), Heatmaps(), Boxes())}
 MOST_OUTPUTS = 32
 _INPUTS = ("symbols", "level")
 

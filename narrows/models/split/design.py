@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.contract.codec.tensor_coder import TensorCoder, fit_coder
+from narrows.contract.codec.tensor_quantiser import Quantiser, Symbols, as_dtype, plane_shape
 from narrows.models.split.halves import Values
-from narrows.models.split.quantiser import Quantiser, Symbols, as_dtype, by_range, by_sensitivity, plane_shape
-from narrows.models.split.tensor_coder import TensorCoder, fit_coder
+from narrows.models.split.quantiser import by_range, by_sensitivity
 
 Sensitivity = Mapping[str, NDArray[np.float64]]
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import FieldInvalid
 from narrows.models.split.agreement import Result, agreement
 from narrows.models.split.cuts import Cut
 from narrows.models.split.design import Rounding, fit_coders, fit_rounding
 from narrows.models.split.feeding import Feeding, Picture
 from narrows.models.split.halves import Runner, Values, take_apart
-from narrows.models.split.memory import head_memory_bytes
+from narrows.models.split.memory import head_memory_bytes, weights_bytes
 from narrows.models.split.network import Network
 from narrows.models.split.profile import Profile
-from narrows.models.split.quantiser import plane_shape
 from narrows.models.split.sensitivity import measure_sensitivity
 
 PRECISIONS_BITS = (8, 6, 4, 3, 2)
@@ -110,13 +110,13 @@ def all_designs(found: Profile, feeding: Feeding, pictures: Sequence[Picture], s
     return designs
 
 
-def worthwhile(found: Profile) -> list[Cut]:
-    """Cuts with fewer bytes than any that is as soon reached, at most six, evenly; those whose tensors can be coded."""
+def worthwhile(found: Profile, most: int = _MOST_CUTS) -> list[Cut]:
+    """Cuts with fewer bytes than any that is as soon reached, ``most``, evenly; those whose tensors can be coded."""
     best: list[Cut] = []
     for cut in sorted(found.cuts, key=lambda each: (found.device.share_ms(each.head), each.size_bytes)):
         if _codable(found.network, cut) and (not best or cut.size_bytes < best[-1].size_bytes):
             best.append(cut)
-    kept = np.linspace(0, len(best) - 1, min(_MOST_CUTS, len(best))).astype(int) if best else ()
+    kept = np.linspace(0, len(best) - 1, min(most, len(best))).astype(int) if best else ()
     return [best[i] for i in kept]
 
 
@@ -134,7 +134,7 @@ def _codable(network: Network, cut: Cut) -> bool:
 def _device_only(found: Profile) -> Design:
     network = found.network
     every = frozenset(range(len(network.nodes)))
-    memory_bytes = head_memory_bytes(network, every, network.outputs) + _weights_bytes(network, every)
+    memory_bytes = head_memory_bytes(network, every, network.outputs) + weights_bytes(network, every)
     result_bytes = float(sum(network.tensors[name].size_bytes for name in network.outputs))
     operators = _operators(network, every)
     return Design("device only", (), "", found.device.whole_ms, result_bytes, 0.0, memory_bytes, 1.0, operators)
@@ -194,7 +194,7 @@ def _split(
                     device_ms=found.device.share_ms(cut.head),
                     link_bytes=size,
                     server_ms=found.server.share_ms(cut.tail),
-                    memory_bytes=head_memory_bytes(network, cut.head, cut.names) + _weights_bytes(network, cut.head),
+                    memory_bytes=head_memory_bytes(network, cut.head, cut.names) + weights_bytes(network, cut.head),
                     agreement=share,
                     operators=_operators(network, cut.head),
                 )
@@ -206,10 +206,6 @@ def _sizes(cut: Cut, rounding: Rounding, known: Sequence[Values], given: Sequenc
     coded = [sum(len(coders[n].encode(each)) for n, each in rounding.symbols(values).items()) for values in given]
     packed = sum((tensor.values * rounding.bits + 7) // 8 for tensor in cut.tensors)
     return {"packed": float(packed), "rANS": float(np.mean(coded))}
-
-
-def _weights_bytes(network: Network, places: frozenset[int]) -> int:
-    return sum(network.nodes[place].weights_bytes for place in places)
 
 
 def _operators(network: Network, places: frozenset[int]) -> tuple[str, ...]:

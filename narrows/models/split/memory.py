@@ -23,3 +23,8 @@ def head_memory_bytes(network: Network, head: frozenset[int], crossing: Collecti
         most = max(most, sum(alive.values()))
         alive = {name: size for name, size in alive.items() if name in crossing or last_read[name] > place}
     return most
+
+
+def weights_bytes(network: Network, places: frozenset[int]) -> int:
+    """What some nodes read beside tensors."""
+    return sum(network.nodes[place].weights_bytes for place in places)

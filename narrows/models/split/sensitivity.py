@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.contract.codec.tensor_quantiser import as_dtype, plane_shape
 from narrows.models.split.halves import Values
-from narrows.models.split.quantiser import as_dtype, plane_shape
 
 _DISTURBANCE = 0.25
 """Of a channel's deviation: large enough to be seen in float32, small enough not to saturate."""

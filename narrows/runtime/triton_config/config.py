@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from narrows.contract.bundle import Bundle, Heads, format_id
+from narrows.contract.bundle import Heads, ModelInput, ServedModel, format_id
 from narrows.contract.outputs import Output
 from narrows.runtime.triton_config.data_types import DATA_TYPES
 
@@ -27,26 +27,31 @@ class InstanceKind(StrEnum):
     CPU = "KIND_CPU"
 
 
-def model_name(bundle_id: int) -> str:
-    """The name under which Triton serves a bundle's decoder: ``decoder_`` and 16 hexadecimal digits."""
-    return f"decoder_{format_id(bundle_id)}"
+def model_name(model_id: int) -> str:
+    """The name under which Triton serves a model: ``decoder_`` and the 16 hexadecimal digits of its id.
+
+    A joint decoder has its bundle's id, a tail of a split network one of its own (``narrows bundle show``).
+    """
+    return f"decoder_{format_id(model_id)}"
 
 
 def model_config(
-    bundle: Bundle,
+    model: ServedModel,
     *,
     max_batch: int = 8,
     instances: int = 1,
     kind: InstanceKind = InstanceKind.GPU,
     backend: Backend = Backend.ONNXRUNTIME,
 ) -> str:
-    """The configuration of a bundle's decoder, in protobuf text format.
+    """The configuration of a joint decoder or a tail, in protobuf text format.
+
+    A tail that takes one picture at a time has no batches: its first side is written out.
 
     Queue policies, queue sizes and priorities are left out on purpose: deadlines, bounds and priorities belong to the
     dispatcher, and Triton 2.51 stalls for half a second at a time when it has any of them.
 
     Args:
-        bundle: whose shapes and id it describes.
+        model: whose shapes and id it describes.
         max_batch: the largest batch that Triton runs.
         instances: how many copies run side by side (for each GPU), until the autoscaler changes it.
         kind: where they run.
@@ -60,25 +65,25 @@ def model_config(
     if backend is Backend.TENSORRT and kind is InstanceKind.CPU:
         raise ValueError("TensorRT needs InstanceKind.GPU")
     return _TEMPLATE.format(
-        name=model_name(bundle.id),
-        max_batch=max_batch,
-        latent=_dims(bundle.manifest.latent.as_tuple()),
-        outputs=",\n".join(map(_output, bundle.outputs)),
+        name=model_name(model.id),
+        max_batch=max_batch if model.batched else 0,
+        inputs=",\n".join(_input(each, batched=model.batched) for each in model.inputs),
+        warm_inputs="\n".join(_warm_input(each, batched=model.batched) for each in model.inputs),
+        outputs=",\n".join(_output(output, batched=model.batched) for output in model.outputs),
+        warm_batch="\n    batch_size: 1" if model.batched else "",
         instances=instances,
         kind=kind.value,
-        delay_us=QUEUE_DELAY_US,
-        file=f'default_model_filename: "{CPU_MODEL}"\n'
-        if kind is InstanceKind.CPU and runs_cpu_decoder(bundle)
-        else "",
+        batching=_BATCHING if model.batched else "",
+        file=f'default_model_filename: "{CPU_MODEL}"\n' if kind is InstanceKind.CPU and runs_cpu_decoder(model) else "",
         threads=_CPU_THREADS if kind is InstanceKind.CPU else "",
-        heads="".join(_PARAMETER.format(key=key, value=value) for key, value in head_parameters(bundle.heads).items()),
+        heads="".join(_PARAMETER.format(key=key, value=value) for key, value in head_parameters(model.heads).items()),
         backend=backend.value,
     )
 
 
-def runs_cpu_decoder(bundle: Bundle) -> bool:
+def runs_cpu_decoder(model: ServedModel) -> bool:
     """Whether processors are given another graph than GPUs."""
-    return bundle.served_cpu_path != bundle.served_path
+    return model.served_cpu_path != model.served_path
 
 
 def head_parameters(heads: Heads) -> dict[str, str]:
@@ -91,12 +96,24 @@ def head_parameter(name: str) -> str:
     return f"{HEAD_PREFIX}{name}"
 
 
-def _output(output: Output) -> str:
-    return f'  {{ name: "{output.name}" data_type: TYPE_{DATA_TYPES[output.dtype]} dims: {_dims(output.shape)} }}'
+def _input(given: ModelInput, *, batched: bool) -> str:
+    dims = _dims(given.shape, batched=batched)
+    return f'  {{ name: "{given.name}" data_type: TYPE_{DATA_TYPES[given.dtype]} dims: {dims} }}'
 
 
-def _dims(shape: tuple[int, ...]) -> str:
-    return "[ " + ", ".join(map(str, shape)) + " ]"
+def _warm_input(given: ModelInput, *, batched: bool) -> str:
+    dims = _dims(given.shape, batched=batched)
+    value = f"{{ data_type: TYPE_{DATA_TYPES[given.dtype]} dims: {dims} zero_data: true }}"
+    return f'    inputs {{ key: "{given.name}" value {value} }}'
+
+
+def _output(output: Output, *, batched: bool) -> str:
+    dims = _dims(output.shape, batched=batched)
+    return f'  {{ name: "{output.name}" data_type: TYPE_{DATA_TYPES[output.dtype]} dims: {dims} }}'
+
+
+def _dims(shape: tuple[int, ...], *, batched: bool) -> str:
+    return "[ " + ", ".join(map(str, shape if batched else (1, *shape))) + " ]"
 
 
 _TEMPLATE = """\
@@ -105,24 +122,21 @@ name: "{name}"
 backend: "{backend}"
 {file}max_batch_size: {max_batch}
 input [
-  {{ name: "symbols" data_type: TYPE_INT8 dims: {latent} }},
-  {{ name: "level" data_type: TYPE_INT32 dims: [ 1 ] }}
+{inputs}
 ]
 output [
 {outputs}
 ]
 version_policy {{ latest {{ num_versions: 1 }} }}
 instance_group [ {{ count: {instances} kind: {kind} }} ]
-dynamic_batching {{ max_queue_delay_microseconds: {delay_us} }}
-model_warmup [
+{batching}model_warmup [
   {{
-    name: "one"
-    batch_size: 1
-    inputs {{ key: "symbols" value {{ data_type: TYPE_INT8 dims: {latent} zero_data: true }} }}
-    inputs {{ key: "level" value {{ data_type: TYPE_INT32 dims: [ 1 ] zero_data: true }} }}
+    name: "one"{warm_batch}
+{warm_inputs}
   }}
 ]
 {threads}{heads}"""
 
 _PARAMETER = 'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
+_BATCHING = f"dynamic_batching {{ max_queue_delay_microseconds: {QUEUE_DELAY_US} }}\n"
 _CPU_THREADS = "".join(_PARAMETER.format(key=f"{kind}_op_thread_count", value=1) for kind in ("intra", "inter"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import ServedModel
 from narrows.contract.errors import ServiceError
 from narrows.runtime.triton_config.config import (
     CPU_MODEL,
@@ -16,12 +16,12 @@ from narrows.runtime.triton_config.config import (
 )
 
 
-def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, instances: int = 1) -> Path:
-    """Write a bundle's decoder and its configurations into ``repository``; answers the model's folder.
+def fill_repository(model: ServedModel, repository: Path, *, max_batch: int = 8, instances: int = 1) -> Path:
+    """Write a joint decoder or a tail and its configurations into ``repository``; answers the model's folder.
 
     ::
 
-        repository/decoder_<bundle id>/
+        repository/decoder_<id>/
         ├── config.pbtxt          for a GPU, as the public container reads it
         ├── configs/cpu.pbtxt     for tritonserver --model-config-name=cpu
         ├── configs/tensorrt.pbtxt for the engine that orchestrator.engine_build puts into 1/model.plan
@@ -35,32 +35,32 @@ def fill_repository(bundle: Bundle, repository: Path, *, max_batch: int = 8, ins
         ServiceError: it cannot be written, the disk is full for one.
         ValueError: as :func:`narrows.runtime.triton_config.model_config`.
     """
-    gpu = model_config(bundle, max_batch=max_batch, instances=instances, kind=InstanceKind.GPU)
-    cpu = model_config(bundle, max_batch=max_batch, instances=instances, kind=InstanceKind.CPU)
-    engine = model_config(bundle, max_batch=max_batch, instances=instances, backend=Backend.TENSORRT)
-    folder = repository / model_name(bundle.id)
+    gpu = model_config(model, max_batch=max_batch, instances=instances, kind=InstanceKind.GPU)
+    cpu = model_config(model, max_batch=max_batch, instances=instances, kind=InstanceKind.CPU)
+    engine = model_config(model, max_batch=max_batch, instances=instances, backend=Backend.TENSORRT)
+    folder = repository / model_name(model.id)
     try:
         for name in ("1", "configs"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        _replace(folder / "1" / "model.onnx", bundle.served_path.read_bytes())
-        _copy_int8(bundle, folder / "1" / "model.int8.onnx")
-        if runs_cpu_decoder(bundle):
-            _replace(folder / "1" / CPU_MODEL, bundle.served_cpu_path.read_bytes())
+        _replace(folder / "1" / "model.onnx", model.served_path.read_bytes())
+        _copy_int8(model, folder / "1" / "model.int8.onnx")
+        if runs_cpu_decoder(model):
+            _replace(folder / "1" / CPU_MODEL, model.served_cpu_path.read_bytes())
         _replace(folder / "configs" / "cpu.pbtxt", cpu.encode())
         _replace(folder / "configs" / "tensorrt.pbtxt", engine.encode())
         _replace(folder / "config.pbtxt", gpu.encode())
-        if bundle.cpu_decoder is None:  # beside heads it stays: a server that has yet to load them may scale it
+        if not model.has_cpu_decoder:  # beside heads it stays: a server that has yet to load them may scale it
             (folder / "1" / CPU_MODEL).unlink(missing_ok=True)
     except OSError as error:
         raise ServiceError(f"the model repository {repository} cannot be filled: {error}") from None
     return folder
 
 
-def _copy_int8(bundle: Bundle, path: Path) -> None:
-    if bundle.served_int8_path is None:
+def _copy_int8(model: ServedModel, path: Path) -> None:
+    if model.served_int8_path is None:
         path.unlink(missing_ok=True)
     else:
-        _replace(path, bundle.served_int8_path.read_bytes())
+        _replace(path, model.served_int8_path.read_bytes())
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -22,16 +22,22 @@ LABELS = labels_output(2, 3, ("sky", "road", "tree"))
 SCORES = Output("scene", "scores", "float32", (3,), "raw", ("day", "dusk", "night"))
 OBJECTS = Output("objects", "objects", "uint8", (21,), "object-masks")
 LOST = bytes.fromhex("01 60 8002 e001 0300 00efcdab 01 f6ff 1400 c800 0000")  # prompt 3 at (-10, 20), 200 pixels
-DECLARED = {"labels": LABELS, "scores": SCORES, "objects": OBJECTS}
+HEATMAPS = Output("text", "heatmaps", "float32", (1, 2, 2), "planes-deflate", ("text",))
+BOXES = Output("things", "boxes", "float32", (2, 4), "planes-deflate")
+DECLARED = {"labels": LABELS, "scores": SCORES, "objects": OBJECTS, "heatmaps": HEATMAPS, "boxes": BOXES}
 VALUES: dict[str, NDArray[Any]] = {
     "labels": np.array([[0, 0, 1], [0, 2, 1]], np.uint8),
     "scores": np.array([0.5, -1.25, 1024], np.float32),
     "objects": np.frombuffer(LOST, np.uint8),
+    "heatmaps": np.array([[[0, 0.5], [1, -1.25]]], np.float32),
+    "boxes": np.array([[1, 2, 3, 4], [0.5, 0.25, 0, -1]], np.float32),
 }
 BYTES = {
     "labels": zlib.compress(bytes([0, 0, 1, 0, 2, 0]), 1, -15),
     "scores": bytes.fromhex("0000003f 0000a0bf 00008044"),
     "objects": LOST,
+    "heatmaps": zlib.compress(bytes.fromhex("00000000 00000000 000080a0 003f3fbf"), 1),
+    "boxes": zlib.compress(bytes(16) + bytes.fromhex("8000408000800080 3f4040403f3e00bf"), 1),
 }
 
 
@@ -77,8 +83,10 @@ def test_bytes_too_few_or_too_many_are_refused(kind: str) -> None:
     [
         (LABELS, np.full((2, 3), 3, np.uint8)),
         (SCORES, np.array([0, 0, np.nan])),
-        (SCORES, np.array([0, 0, -np.inf])),
         (OBJECTS, np.frombuffer(LOST[:-2] + b"\x01\x00", np.uint8)),
+        (HEATMAPS, np.array([[[0, 0], [0, np.inf]]])),
+        (BOXES, np.array([[0, 0, 0, np.nan], [0, 0, 0, 0]])),
+        (SCORES, np.array([0, 0, -np.inf])),
     ],
 )
 def test_values_that_a_kind_cannot_have_are_refused_from_bytes_and_from_triton(
@@ -91,7 +99,7 @@ def test_values_that_a_kind_cannot_have_are_refused_from_bytes_and_from_triton(
         kind_of(output).check_answer(output, value.values[None])
 
 
-@pytest.mark.parametrize("output", [LABELS, SCORES])
+@pytest.mark.parametrize("output", [LABELS, SCORES, HEATMAPS, BOXES])
 def test_an_answer_of_another_dtype_or_shape_is_refused(output: Output) -> None:
     batch = np.zeros((4, *output.shape), output.dtype)
     kind_of(output).check_answer(output, batch)
@@ -120,7 +128,13 @@ def test_the_size_in_a_slot_counts_each_value(output: Output, bytes_of_four: int
         (replace(SCORES, classes=("day",)), "3 scores and 1 names"),
         (replace(OBJECTS, shape=(5,)), "6 to"),
         (replace(OBJECTS, classes=("thing",)), "without classes"),
-        (replace(SCORES, kind="poses"), "kind 'poses'; this build knows labels, scores, objects"),
+        (replace(HEATMAPS, shape=(2, 2)), r"\(channels, height, width\)"),
+        (replace(HEATMAPS, shape=(257, 128, 128), classes=()), "values at most 4194304"),
+        (replace(HEATMAPS, classes=("a", "b")), "1 heat maps and 2 names"),
+        (replace(BOXES, shape=(9, 3)), "4 columns or more"),
+        (replace(BOXES, shape=(65536, 17)), "values at most 1048576"),
+        (replace(BOXES, classes=("x",)), "4 columns and 1 names"),
+        (replace(SCORES, kind="poses"), "kind 'poses'; this build knows labels, scores, objects, heatmaps, boxes"),
     ],
 )
 def test_a_declaration_that_makes_no_sense_is_refused_by_name(output: Output, message: str) -> None:

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from narrows.contract.codec.tensor_coder import fit_coder
+from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import FieldInvalid, PayloadUndecodable
 from narrows.models.split.cuts import cut_at
 from narrows.models.split.design import fit_coders, fit_rounding, ideal_bytes
 from narrows.models.split.halves import Runner, take_apart
-from narrows.models.split.quantiser import by_range, by_sensitivity, plane_shape
+from narrows.models.split.quantiser import by_range, by_sensitivity
 from narrows.models.split.sensitivity import measure_sensitivity
-from narrows.models.split.tensor_coder import fit_coder
 from tests.workshop.split.networks import RESIDUAL, opened
 
 RANDOM = np.random.default_rng(3)

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols, layout
+from narrows.contract.codec import layout
 from narrows.contract.codec.counting import count_tables
+from narrows.contract.codec.symbols import decode_symbols, encode_symbols
+from narrows.contract.codec.tables import CodingTables
+from narrows.contract.codec.tensor_quantiser import Symbols
 from narrows.contract.errors import FieldInvalid, PayloadUndecodable
-from narrows.models.split.quantiser import Symbols
 
 _LENGTH = struct.Struct("<I")
 MOST_BITS = 16

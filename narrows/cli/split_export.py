@@ -1,0 +1,120 @@
+"""``narrows split export``: a bundle of a split network, and what Triton needs to serve it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from narrows.contract.errors import ConfigError
+
+if TYPE_CHECKING:
+    from narrows.contract.bundle import SplitBundle
+
+_MOST_BITS = 16
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="ONNX file, as it is.")],
+    *,
+    pictures: Annotated[Path, typer.Option(help="Folder of pictures: half to fit on, half to judge on.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
+    model_repository: Annotated[
+        Path | None, typer.Option(help="Triton repository to fill with the tails, too.", show_default="none")
+    ] = None,
+    cut: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Tensors that cross, with commas between, as `narrows split profile` lists them; repeatable.",
+            show_default="those of fewest bytes for their time on the device, --most-cuts of them",
+        ),
+    ] = None,
+    most_cuts: Annotated[int, typer.Option(min=1, max=16, help="Cuts to export where none is named.")] = 3,
+    bits: Annotated[str, typer.Option(help="Precisions to plan: the levels of each cut.")] = "16,8,6,4,3,2",
+    classes: Annotated[
+        Path | None, typer.Option(help="File with a name a line: what labels, scores or channels are called.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="As in `narrows split profile`.")] = "local",
+    input_shape: Annotated[str | None, typer.Option(help="Of the input, where the file leaves it open.")] = None,
+    mean: Annotated[str, typer.Option(help="Taken from values of 0 to 255, of red, green, blue.")] = "0,0,0",
+    deviation: Annotated[str, typer.Option(help="Then divided by.")] = "255,255,255",
+    bgr: Annotated[bool, typer.Option(help="The network takes blue first.")] = False,
+    most: Annotated[int, typer.Option(min=2, help="Pictures to take, evenly over the folder.")] = 64,
+    name: Annotated[str | None, typer.Option(help="The bundle's name.", show_default="the file's")] = None,
+    version: Annotated[str | None, typer.Option(help="The bundle's version.", show_default="today")] = None,
+    licence: Annotated[str, typer.Option(help="Of the network.")] = "not stated",
+) -> None:
+    """Write a network's bundle: the heads for cameras, the tails for Triton, and how what crosses is coded.
+
+    The bundle is used like any other: `narrows edge --bundle`, `narrows orchestrate --bundle`, `narrows evaluate
+    --bundle`. Cameras need the heads alone, the cloud the tails alone; both need the plans.
+
+    Example: narrows split export classifier.onnx --pictures photographs --out bundles/classifier
+    --mean 127,127,127 --deviation 128,128,128 --model-repository model_repository
+
+    Example: narrows split export detector.onnx --pictures photographs --out bundles/detector --cut relu_7 --cut relu_9
+    """
+    from narrows.cli.split import device_named, parse_shape, pictures_of, three
+    from narrows.models.export.write import Labelling
+    from narrows.models.split.cuts import cut_at
+    from narrows.models.split.device import Effort, Local
+    from narrows.models.split.export import Classes, write_split_bundle
+    from narrows.models.split.feeding import Feeding, Normalisation
+    from narrows.models.split.frontier import worthwhile
+    from narrows.models.split.opening import open_network
+    from narrows.models.split.profile import profile as measure
+
+    network = open_network(model, parse_shape(input_shape))
+    feeding = Feeding.of(network, Normalisation(three("--mean", mean), three("--deviation", deviation), bgr))
+    with device_named(device) as there:
+        found = measure(network, there, None if there == Local() else Local(), Effort(5, 0.2))
+    named = [cut_at(network, [each.strip() for each in tensors.split(",")]) for tensors in cut or ()]
+    bundle = write_split_bundle(
+        found,
+        named or worthwhile(found, most_cuts),
+        feeding,
+        pictures_of(pictures, most),
+        Labelling(name or network.name, version or f"{datetime.now(UTC):%Y-%m-%d}", licence, f"{model.name}, split"),
+        Classes(_names(classes)),
+        out,
+        bits=_precisions(bits),
+        say=typer.echo,
+    )
+    _print(bundle)
+    if model_repository is not None:
+        from narrows.contract.bundle import models_of
+        from narrows.runtime.triton_config import fill_repository
+
+        for tail in models_of(bundle):
+            print(f"filled {fill_repository(tail, model_repository)}")
+
+
+def _names(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        return tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+    except OSError as error:
+        raise ConfigError(f"--classes {path}: {error.strerror}") from None
+
+
+def _precisions(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and 1 <= int(part) <= _MOST_BITS for part in parts):
+        raise ConfigError(f"--bits {text!r}: precisions are 1 to {_MOST_BITS}, as 8,6,4")
+    return tuple(map(int, parts))
+
+
+def _print(bundle: SplitBundle) -> None:
+    manifest = bundle.manifest
+    print(f"bundle {bundle.hex_id} in {bundle.folder}")
+    for number, cut in enumerate(manifest.cuts):
+        print(f"  cut {number}  {cut.name}: {cut.head_ms:.2f} ms at the camera, {cut.tail_ms:.2f} ms in the cloud")
+        for index, level in enumerate(cut.levels):
+            chosen = "  the default" if number == 0 and index == manifest.default_level else ""
+            print(
+                f"    level {index}  {level.precision_bits:2} bits by {level.steps:11}  {level.bytes:9,.0f} bytes  "
+                f"agreement {level.agreement:.4f}{chosen}"
+            )

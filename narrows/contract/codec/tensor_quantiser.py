@@ -1,0 +1,85 @@
+"""What crosses at a cut as integers: affine quantisation of a tensor by channel.
+
+::
+
+    value ─► round(value / step) ─► clip to the range ─► − the channel's most frequent ─► symbol
+
+Zero is always a value, and a channel's most frequent value is symbol 0, so that what is rectified is coded in few bits.
+The camera rounds, the cloud multiplies: no float decides what a payload means.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.contract.codec import layout
+from narrows.contract.errors import FieldInvalid
+
+Number = TypeVar("Number", np.float32, np.int32)
+Planes = NDArray[np.float32]
+Symbols = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiser:
+    """One tensor's channels ``(C,)``: value = (symbol + shift) · step, symbols from ``least`` to ``most``."""
+
+    bits: int
+    step: NDArray[np.float32]
+    shift: NDArray[np.int32]
+    least: NDArray[np.int32]
+    most: NDArray[np.int32]
+
+    def symbols(self, planes: Planes) -> Symbols:
+        """Symbols of ``(..., C, h, w)`` int32; not-a-number counts as zero."""
+        scaled = np.nan_to_num(np.rint(planes / _by_channel(self.step)), copy=False)
+        least, most = _by_channel(self.least + self.shift), _by_channel(self.most + self.shift)
+        symbols: Symbols = np.clip(scaled, least, most).astype(np.int32) - _by_channel(self.shift)
+        return symbols
+
+    def values(self, symbols: Symbols) -> Planes:
+        """What the tail computes with, float32."""
+        values: Planes = ((symbols + _by_channel(self.shift)) * _by_channel(self.step)).astype(np.float32)
+        return values
+
+
+def _by_channel(of_channel: NDArray[Number]) -> NDArray[Number]:
+    return of_channel[:, None, None]
+
+
+def as_dtype(values: Planes, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values as the tail takes them: of a network in int8, to the nearest that there is."""
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    bounds = np.iinfo(dtype)
+    return np.clip(np.rint(values), bounds.min, bounds.max).astype(dtype)
+
+
+def plane_shape(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Channels, height and width as which a tensor is coded; a vector has a channel for each number.
+
+    Raises:
+        FieldInvalid: it is beyond what the coder takes.
+    """
+    whole = tuple(each for each in shape if each > 1) or (1,)
+    channels, height, width = (
+        (math.prod(whole[:-2]), *whole[-2:]) if len(whole) > 2 else (whole[0], 1, math.prod(whole[1:]))
+    )
+    if channels > layout.MAX_CHANNELS or width > layout.MAX_WIDTH or math.prod(whole) > layout.MAX_SYMBOLS:
+        raise FieldInvalid(
+            f"a tensor of shape {'x'.join(map(str, shape))}: at most {layout.MAX_CHANNELS} channels, width "
+            f"{layout.MAX_WIDTH} and {layout.MAX_SYMBOLS} numbers are coded"
+        )
+    return channels, height, width
+
+
+def tensor_digest(symbols: Symbols) -> int:
+    """CRC-32 of a tensor's symbols ``(C, h, w)`` as little-endian int32 in C order."""
+    return zlib.crc32(np.ascontiguousarray(symbols, dtype="<i4").data)
