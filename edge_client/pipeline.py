@@ -22,8 +22,7 @@ from enum import Enum, auto
 from edge_client.capture.paced_capture import PacedCapture
 from edge_client.capture.sources import CameraFrame
 from edge_client.clock import unix_ms
-from edge_client.encode.coding import FrameCoder
-from edge_client.encode.encoder import OnnxEncoder
+from edge_client.encode.open import Coder, Encoder
 from edge_client.encode.writing import PacketWriter
 from edge_client.masks.stage import NO_MASK, MaskStage
 from edge_client.rate.governor import Governor
@@ -55,8 +54,8 @@ class Pipeline:
     """
 
     capture: PacedCapture
-    encoder: OnnxEncoder
-    coder: FrameCoder
+    encoder: Encoder
+    coder: Coder
     writer: PacketWriter
     sender: Sender
     governor: Governor

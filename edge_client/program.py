@@ -13,8 +13,7 @@ import structlog
 from edge_client.alive import Alive
 from edge_client.capture.paced_capture import PacedCapture
 from edge_client.clock import unix_ms
-from edge_client.encode.coding import FrameCoder
-from edge_client.encode.encoder import OnnxEncoder
+from edge_client.encode.open import default_level, open_encoder
 from edge_client.encode.sealing import Sealing
 from edge_client.encode.writing import PacketWriter
 from edge_client.frame_accounting import keep_account
@@ -31,17 +30,17 @@ from edge_client.state import StateFolder
 from edge_client.stats import EdgeStats, Tally
 from edge_client.transport.install import wait_for_install
 from edge_client.transport.link import connect
-from edge_client.transport.sender import open_sender
+from edge_client.transport.sender import Sender, open_sender
 from edge_client.transport.uplink_thread import BEAT_S
 from edge_client.watchdog import systemd_watchdog
-from narrows.contract.bundle import Bundle
-from narrows.contract.errors import BundleError
+from narrows.contract.bundle import AnyBundle, SplitBundle, open_bundle
+from narrows.contract.errors import BundleError, ConfigError
 from narrows.contract.wire import FrameIdentity, Install, StreamKeys
+from narrows.contract.wire.frame_packet import FORMAT
 from narrows.contract.wire.keys import check_stream_id
 from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
 
 _LOG = structlog.get_logger("edge")
-DEFAULT_BITS_PER_PIXEL = 0.1
 
 
 def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
@@ -54,11 +53,12 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     check_stream_id(settings.stream)
     if settings.http is not None:
         check_exposure(settings.http, settings.http_token, HTTP_OPTION, TOKEN_OPTION)
-    bundle = Bundle.open(settings.bundle)
+    bundle = open_bundle(settings.bundle)
+    check_packet_format(bundle, settings.packet_format)
     sealing = None if settings.key_file is None else Sealing(settings.key_file, settings.stream, time.monotonic)
     own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
     governor = Governor(bundle.manifest, own, adaptive=settings.level is None, monotonic_s=time.monotonic)
-    encoder = OnnxEncoder(bundle, settings.threads)
+    encoder, coder = open_encoder(bundle, settings.threads, settings.key_period_s)
     tally, watchdog = Tally(), systemd_watchdog(time.monotonic)
     beat = watchdog.loop("main", MAIN_BEAT_S)
     with ExitStack() as exits:
@@ -78,8 +78,8 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             pipeline = Pipeline(
                 capture=capture,
                 encoder=encoder,
-                coder=FrameCoder(bundle, settings.key_period_s),
-                writer=PacketWriter(sealing, lambda: settings.packet_format or sender.packet_format),
+                coder=coder,
+                writer=PacketWriter(sealing, lambda: _packet_format(bundle, settings.packet_format, sender)),
                 sender=sender,
                 governor=governor,
                 identities=(FrameIdentity(epoch, sequence) for sequence in count()),
@@ -97,10 +97,25 @@ def _ask_for_install(redis_url: str, stop: Event, beat: Callable[[], None]) -> I
         return wait_for_install(client, stop, beat)
 
 
-def _own_level(bundle: Bundle, level: int | None) -> int:
+def check_packet_format(bundle: AnyBundle, packet_format: int | None) -> None:
+    """Whether a bundle's frames travel in the format that was asked for.
+
+    Raises:
+        ConfigError: format 1 was, and it carries latents alone.
+    """
+    if isinstance(bundle, SplitBundle) and packet_format == 1:
+        raise ConfigError("a split network's tensors need packet format 2: leave --packet-format at auto, or say 2")
+
+
+def _packet_format(bundle: AnyBundle, wanted: int | None, sender: Sender) -> int:
+    """Whoever serves a split network reads format 2."""
+    return FORMAT if isinstance(bundle, SplitBundle) else wanted or sender.packet_format
+
+
+def _own_level(bundle: AnyBundle, level: int | None) -> int:
     levels = len(bundle.manifest.levels)
     if level is None:
-        return bundle.manifest.finest_level_within(DEFAULT_BITS_PER_PIXEL)
+        return default_level(bundle)
     if level >= levels:
         raise BundleError(f"--level {level}: bundle {bundle.hex_id} has levels 0 (finest) to {levels - 1}")
     return level

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from benchmarks.accuracy.drives import Drive, drives_of
 from narrows.models.dataset import FolderDataset
-from narrows.models.export.write import Labelling, write_bundle
+from narrows.models.export.labelling import Labelling
+from narrows.models.export.write import write_bundle
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
 from narrows.models.training.run import load_checkpoint

@@ -10,7 +10,7 @@ from PIL import Image
 
 from edge_client.capture.sources import open_source
 from edge_client.encode.encoder import fitted
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import open_bundle
 from narrows.contract.errors import SourceError
 from narrows.runtime.redact import redact
 
@@ -28,7 +28,7 @@ def write_preview(source: str, out: Path, bundle: Path | None) -> str:
     stop = Event()
     timer = Timer(PICTURE_S, stop.set)
     timer.daemon = True
-    size = None if bundle is None else Bundle.open(bundle).manifest.input
+    size = None if bundle is None else open_bundle(bundle).manifest.input
     timer.start()
     try:
         with closing(open_source(source, loop=False, stop=stop)) as opened:

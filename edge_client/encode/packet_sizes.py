@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from narrows.contract.bundle import Manifest
+from narrows.contract.bundle import Manifest, SplitManifest
 
 FRAMING_BYTES = 190
 """About what Redis' protocol, TCP and IP add to a packet that travels alone."""
@@ -17,7 +17,7 @@ class PacketSizes:
     A scene that is costly is costly at every level: what is seen at one scales those that were not used yet.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest | SplitManifest) -> None:
         pixels = manifest.input.width * manifest.input.height
         self._expected = [max(1.0, level.bits_per_pixel * pixels / 8) for level in manifest.levels]
         self._learned: dict[int, float] = {}

@@ -19,6 +19,7 @@ class SectionedFrame:
     capture_ms: int
     layouts: tuple[SectionLayout, ...]
     sections: tuple[Section, ...]
+    cut: int = 0
 
     def beginning(self, origin: Origin) -> PacketContext:
         """The context that begins with it."""
@@ -28,6 +29,7 @@ class SectionedFrame:
             sequence=self.identity.sequence,
             capture_ms=self.capture_ms,
             sections=self.layouts,
+            cut=self.cut,
             cipher=origin.cipher,
             key_id=origin.key_id,
             source_width=origin.source_width,

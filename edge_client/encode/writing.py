@@ -101,3 +101,10 @@ class PacketWriter:
 def _alike(known: PacketContext, fresh: PacketContext) -> bool:
     """Whether they differ only in the frame that they begin with."""
     return replace(fresh, sequence=known.sequence, capture_ms=known.capture_ms) == known
+
+
+def written_alone(coded: FeaturePacket | SectionedFrame) -> bytes:
+    """An open packet that needs none before it: what a frame takes at most."""
+    if isinstance(coded, SectionedFrame):
+        return coded.within(coded.beginning(Origin())).to_bytes()
+    return coded.to_bytes()

@@ -14,7 +14,7 @@ from edge_client.masks.mode import MaskSettings, SendMode
 from edge_client.masks.stage import MaskStage
 from edge_client.rate.governor import Governor
 from edge_client.settings import EdgeSettings
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import AnyBundle, SplitBundle
 from narrows.contract.errors import ConfigError
 from narrows.contract.outputs.labels.scaling import DIVISORS
 
@@ -22,7 +22,7 @@ _LOG = structlog.get_logger("edge.masks")
 
 
 @contextmanager
-def open_masks(settings: EdgeSettings, bundle: Bundle, governor: Governor, level: int) -> Iterator[MaskStage | None]:
+def open_masks(settings: EdgeSettings, bundle: AnyBundle, governor: Governor, level: int) -> Iterator[MaskStage | None]:
     """The stage, or ``None`` where features alone are sent and nobody on site wants masks.
 
     An automatic camera whose bundle has no camera decoder sends features, and says so.
@@ -34,6 +34,11 @@ def open_masks(settings: EdgeSettings, bundle: Bundle, governor: Governor, level
     """
     masks = settings.masks
     check_masks(settings)
+    if isinstance(bundle, SplitBundle):
+        if masks.send is not SendMode.FEATURES or masks.local is not None:
+            raise ConfigError("a split network's cameras make no masks: leave --send at features, --local-masks out")
+        yield None
+        return
     if masks.send is SendMode.AUTO and masks.local is None and not bundle.has_camera_decoder:
         _LOG.info("masks_impossible", reason="no_camera_decoder", bundle=bundle.hex_id)
         yield None

@@ -22,7 +22,7 @@ from edge_client.rate.heat import Thermometer
 from edge_client.rate.rate_control import DELAY_MOST_S, SHARE, RateControl
 from edge_client.rate.steering import Choice, Ladder, fit, steer
 from edge_client.slow_start import SlowStart
-from narrows.contract.bundle import Manifest
+from narrows.contract.bundle import Manifest, SplitManifest
 from narrows.contract.schedule.conditions import share_when
 from narrows.contract.wire import Control
 
@@ -58,7 +58,7 @@ class Governor:
 
     def __init__(
         self,
-        manifest: Manifest,
+        manifest: Manifest | SplitManifest,
         own: Choice,
         *,
         adaptive: bool,

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from edge_client.capture.camera_watch import is_dark
 from edge_client.capture.sources import CameraFrame, open_source
-from edge_client.encode.coding import FrameCoder
-from edge_client.encode.encoder import OnnxEncoder
+from edge_client.encode.open import default_level, open_encoder
+from edge_client.encode.writing import written_alone
 from edge_client.settings import EdgeSettings
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import AnyBundle, open_bundle
 from narrows.contract.errors import BundleError, EncoderError, SourceError
 from narrows.contract.wire import FrameIdentity
 from narrows.runtime.finding import Finding, fail, ok, warn
@@ -46,25 +46,25 @@ def check_camera(settings: EdgeSettings) -> tuple[Finding, Picture | None]:
     return ok("camera", detail), picture
 
 
-def check_bundle(folder: Path) -> tuple[Finding, Bundle | None]:
+def check_bundle(folder: Path) -> tuple[Finding, AnyBundle | None]:
     """The encoder's folder, whole and unaltered."""
     try:
-        bundle = Bundle.open(folder)
+        bundle = open_bundle(folder)
     except BundleError as error:
         return fail("bundle", str(error), "copy the bundle's folder again, whole"), None
     return ok("bundle", f"{bundle.manifest.name} {bundle.manifest.version}, id {bundle.hex_id}"), bundle
 
 
-def check_encoder(settings: EdgeSettings, bundle: Bundle, picture: Picture | None) -> Iterator[Finding]:
+def check_encoder(settings: EdgeSettings, bundle: AnyBundle, picture: Picture | None) -> Iterator[Finding]:
     """How long a frame takes, and how large it becomes."""
     size = bundle.manifest.input
     shown = np.zeros((size.height, size.width, 3), np.uint8) if picture is None else picture
     try:
-        encoder = OnnxEncoder(bundle, settings.threads)
+        encoder, coder = open_encoder(bundle, settings.threads)
     except EncoderError as error:
         yield fail("encoder", str(error), "install narrows[edge], or copy the bundle again")
         return
-    level = bundle.manifest.finest_level_within(0.1) if settings.level is None else settings.level
+    level = default_level(bundle) if settings.level is None else settings.level
     if level >= len(bundle.manifest.levels):
         yield fail("encoder", f"the bundle has no level {level}", f"--level 0 to {len(bundle.manifest.levels) - 1}")
         return
@@ -72,9 +72,9 @@ def check_encoder(settings: EdgeSettings, bundle: Bundle, picture: Picture | Non
     for _ in range(_RUNS):
         begun_s = time.perf_counter()
         latent = encoder.latent(encoder.fit(shown))
-        packet = FrameCoder(bundle).packet(latent, level, FrameIdentity(1, 0), 0)
+        coded = coder.packet(latent, level, FrameIdentity(1, 0), 0)
         times_s.append(time.perf_counter() - begun_s)
-        size_bytes = len(packet.to_bytes())
+        size_bytes = len(written_alone(coded))
     frame_s = float(np.median(times_s))
     detail = (
         f"{frame_s * 1e3:.0f} ms a frame, so {1 / frame_s:.1f} frames/s at most; {size_bytes} bytes at level {level}"

@@ -13,7 +13,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from edge_client.settings import EdgeSettings
 from edge_client.transport.link import name_failure, read_record
 from edge_client.transport.server_clock import Sample
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import AnyBundle
 from narrows.contract.errors import RecordError, ServiceError
 from narrows.contract.records.report import DispatcherReport
 from narrows.contract.wire import Control, Install, StreamKeys
@@ -27,7 +27,7 @@ _WRONG_CLOCK_S = 1.0
 _CLOCK_SAMPLES = 4
 
 
-def check_cloud(settings: EdgeSettings, bundle: Bundle | None) -> Iterator[Finding]:
+def check_cloud(settings: EdgeSettings, bundle: AnyBundle | None) -> Iterator[Finding]:
     """Everything that Redis can be asked; no packet is added."""
     try:
         client = connect(settings.redis_url)
@@ -151,7 +151,7 @@ def _clock(client: redis.Redis) -> Finding:
     return ok("clock", detail)
 
 
-def _served(client: redis.Redis, bundle: Bundle) -> Finding:
+def _served(client: redis.Redis, bundle: AnyBundle) -> Finding:
     try:
         reports: Any = client.hgetall(ScaleKeys.REPORTS)
     except NoPermissionError:

@@ -34,7 +34,8 @@ def export(
     from narrows.models.dataset import FolderDataset
     from narrows.models.evaluation.evaluate import evaluate_bundle
     from narrows.models.export.camera_masks import add_camera_masks
-    from narrows.models.export.write import Labelling, write_bundle
+    from narrows.models.export.labelling import Labelling
+    from narrows.models.export.write import write_bundle
     from narrows.models.training.run import CHECKPOINT, load_checkpoint
     from narrows.ops.camera_packets import camera
     from narrows.runtime.triton_config import fill_repository

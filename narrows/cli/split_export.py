@@ -57,7 +57,7 @@ def export(
     Example: narrows split export detector.onnx --pictures photographs --out bundles/detector --cut relu_7 --cut relu_9
     """
     from narrows.cli.split import device_named, parse_shape, pictures_of, three
-    from narrows.models.export.write import Labelling
+    from narrows.models.export.labelling import Labelling
     from narrows.models.split.cuts import cut_at
     from narrows.models.split.device import Effort, Local
     from narrows.models.split.export import Classes, write_split_bundle

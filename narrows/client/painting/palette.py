@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.contract.bundle import Manifest, bundle_id_of
+from narrows.contract.bundle import Manifest, SplitManifest, bundle_id_of, is_split_manifest
 from narrows.contract.errors import BundleError
 
 _MANIFEST = "manifest.json"
@@ -34,7 +34,7 @@ class Legend:
             data = (folder / _MANIFEST).read_bytes()
         except OSError as error:
             raise BundleError(f"{folder / _MANIFEST}: {error.strerror}; a bundle's folder is expected") from None
-        manifest = Manifest.parse(data)
+        manifest = SplitManifest.parse(data) if is_split_manifest(data) else Manifest.parse(data)
         return cls(bundle_id_of(data), manifest.classes, manifest.palette)
 
     def for_bundle(self, bundle_id: int) -> Legend:

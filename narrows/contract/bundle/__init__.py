@@ -6,7 +6,7 @@ from narrows.contract.bundle.int8_decoder import Int8Decoder
 from narrows.contract.bundle.manifest import Cut, FileEntry, InputSpec, Manifest, RateLevel
 from narrows.contract.bundle.model_input import ModelInput
 from narrows.contract.bundle.split_bundle import AnyBundle, ServedModel, SplitBundle, Tail, models_of, open_bundle
-from narrows.contract.bundle.split_manifest import SplitManifest
+from narrows.contract.bundle.split_manifest import SplitManifest, is_split_manifest
 
 __all__ = [
     "AnyBundle",
@@ -26,6 +26,7 @@ __all__ = [
     "Tail",
     "bundle_id_of",
     "format_id",
+    "is_split_manifest",
     "models_of",
     "open_bundle",
     "parse_id",

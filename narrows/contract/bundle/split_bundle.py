@@ -90,7 +90,9 @@ class Tail:
 
     @cached_property
     def id(self) -> int:
-        """64 bits of the SHA-256 of the bundle's id and the cut's number: no two tails have the same."""
+        """The bundle's for the default cut, else 64 bits of a SHA-256: no two tails have the same."""
+        if self.number == 0:
+            return self.bundle.id
         named = f"{self.bundle.hex_id} cut {self.number}".encode()
         return int.from_bytes(hashlib.sha256(named).digest()[:8], "big")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from narrows.models.dataset import FolderDataset
 from narrows.models.export.counting import count_both, latents_of, symbols_at, with_mirrored
 from narrows.models.export.graphs import write_decoder, write_encoder
 from narrows.models.export.int8 import quantise_encoder
+from narrows.models.export.labelling import Labelling
 from narrows.models.export.quantise import add_int8_decoders
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import DEVIATION, MEAN
@@ -35,16 +35,6 @@ RATE_SAMPLE = 40
 OPTIONAL = frozenset({ENCODER_FLOAT, CAMERA_DECODER})
 """Files that may be left out where they do not run."""
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Labelling:
-    """What a bundle says of itself beside its tensors."""
-
-    name: str
-    version: str
-    licence: str
-    provenance: str
 
 
 def write_bundle(

@@ -38,7 +38,7 @@ from narrows.contract.outputs.heatmaps import KIND as HEATMAPS
 from narrows.contract.outputs.labels import labels_output
 from narrows.contract.outputs.scores import KIND as SCORES
 from narrows.contract.outputs.scores import RAW
-from narrows.models.export.write import Labelling
+from narrows.models.export.labelling import Labelling
 from narrows.models.split.agreement import Result, agreement
 from narrows.models.split.cuts import Cut
 from narrows.models.split.design import Rounding, Sensitivity, fit_coders, fit_rounding, ideal_bytes

@@ -13,9 +13,10 @@ from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
 from narrows.models.export.graphs import DecoderGraph
 from narrows.models.export.label_grid import whole_labels
+from narrows.models.export.labelling import Labelling
 from narrows.models.export.motion import moving
 from narrows.models.export.recount import recount
-from narrows.models.export.write import Labelling, write_bundle
+from narrows.models.export.write import write_bundle
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import normalise
 from narrows.models.training.run import load_checkpoint

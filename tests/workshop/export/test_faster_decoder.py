@@ -16,8 +16,9 @@ from narrows.models.dataset import FolderDataset
 from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.graphs import DecoderGraph, write_decoder
 from narrows.models.export.label_grid import whole_labels
+from narrows.models.export.labelling import Labelling
 from narrows.models.export.optimise import optimise
-from narrows.models.export.write import Labelling, write_bundle
+from narrows.models.export.write import write_bundle
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.runtime.onnx_runtime import InferenceSession
 from tests.workshop.export.small_data import made_up

@@ -20,9 +20,10 @@ from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.in_process import InProcessDecoder
 from narrows.models.export.camera_masks import add_camera_masks
 from narrows.models.export.int8_loss import Loss
+from narrows.models.export.labelling import Labelling
 from narrows.models.export.quantise import MOST_LOST_POINTS, MOST_LOST_POINTS_CPU, add_int8_decoders, split_off
 from narrows.models.export.recount import recount
-from narrows.models.export.write import Labelling, write_bundle
+from narrows.models.export.write import write_bundle
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.runtime.onnx_runtime import InferenceSession
 from tests.workshop.export.small_data import made_up

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import DatasetError, SplitError
-from narrows.models.export.write import Labelling
+from narrows.models.export.labelling import Labelling
 from narrows.models.split.cuts import cut_at, find_cuts
 from narrows.models.split.export import Classes, declared_outputs, write_split_bundle
 from narrows.models.split.feeding import Feeding, Normalisation

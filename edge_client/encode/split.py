@@ -1,0 +1,144 @@
+"""A split network's head, and how what crosses becomes a packet. Every packet is a K: it decodes alone.
+
+::
+
+    picture ─► head<cut>.onnx ─► tensors ─ quantise by the plan ─► symbols ─ rANS ─► sections ─► packet
+
+So a camera may go over to another cut, or level, with any frame: the packet's context says which it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_client.encode.encoder import fitted, open_session
+from edge_client.encode.sections import SectionedFrame
+from narrows.contract.bundle import SplitBundle
+from narrows.contract.bundle.split_manifest import SplitCut, tensor_name
+from narrows.contract.codec.tensor_quantiser import plane_shape, tensor_digest
+from narrows.contract.errors import EncoderError
+from narrows.contract.wire import FrameIdentity
+from narrows.contract.wire.feature import MAX_PACKET_BYTES
+from narrows.contract.wire.frame_packet import Section, SectionLayout, Tensor
+from narrows.contract.wire.frame_packet.section import DIGEST_BITS
+
+if TYPE_CHECKING:
+    from narrows.runtime.onnx_runtime import InferenceSession
+
+_PICTURE = "picture"
+_HEADERS_BYTES = 4096
+"""More than header, context, lengths and digests of 32 sections have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What crosses at a cut for one picture: each tensor in the network's shape and dtype, batch included."""
+
+    cut: int
+    tensors: tuple[NDArray[Any], ...]
+
+
+class SplitHead:
+    """The heads of a bundle: pictures to what crosses, normalisation included.
+
+    Attributes:
+        cut: which head the next picture takes.
+    """
+
+    def __init__(self, bundle: SplitBundle, threads: int = 1, cut: int = 0) -> None:
+        """Load the head of a cut.
+
+        Raises:
+            EncoderError: ONNX Runtime is missing or refuses it, it is not in the folder, or it is not the manifest's.
+        """
+        self._bundle, self._threads = bundle, threads
+        self._sessions: dict[int, InferenceSession] = {}
+        self.cut = cut
+        self.use(cut)
+
+    def use(self, cut: int) -> None:
+        """Take the head of another cut from the next picture on; it is loaded if it was not.
+
+        Raises:
+            EncoderError: as on making it; the cut in use stays.
+        """
+        if cut not in self._sessions:
+            self._sessions[cut] = self._opened(cut)
+        self.cut = cut
+
+    def latent(self, picture: NDArray[np.uint8]) -> Crossing:
+        """What crosses for a picture ``(H, W, 3)`` uint8 RGB of the bundle's size."""
+        names = [tensor_name(place) for place in range(len(self._bundle.manifest.cuts[self.cut].tensors))]
+        return Crossing(self.cut, tuple(self._sessions[self.cut].run(names, {_PICTURE: picture[np.newaxis]})))
+
+    def fit(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture at the bundle's size: see :func:`fitted`."""
+        size = self._bundle.manifest.input
+        return fitted(picture, size.width, size.height)
+
+    def _opened(self, cut: int) -> InferenceSession:
+        cuts = self._bundle.manifest.cuts
+        if not 0 <= cut < len(cuts):
+            raise EncoderError(f"cut {cut}; bundle {self._bundle.hex_id} has cuts 0 to {len(cuts) - 1}")
+        path = self._bundle.head_path(cut)
+        if not path.is_file():
+            raise EncoderError(f"{path} is not here: copy the heads of the bundle to this machine")
+        session = open_session(path, self._threads)
+        size = self._bundle.manifest.input
+        wanted = [(_PICTURE, [1, size.height, size.width, 3]), *_signature(cuts[cut])]
+        found = [(each.name, list(each.shape)) for each in (*session.get_inputs(), *session.get_outputs())]
+        if found != wanted:
+            raise EncoderError(f"{path} has {found}; the manifest wants {wanted}: export the bundle again")
+        return session
+
+
+class SplitCoder:
+    """Quantises and codes what crosses, by the plan of its cut."""
+
+    def __init__(self, bundle: SplitBundle) -> None:
+        self._bundle = bundle
+
+    def packet(
+        self,
+        latent: Crossing,
+        level: int,
+        identity: FrameIdentity,
+        capture_ms: int,
+        now_s: float = 0.0,
+        *,
+        key_wanted: bool = False,
+    ) -> SectionedFrame:
+        """The frame at a level, or at the finest coarser one that a packet has room for; it is a K, wanted or not.
+
+        Raises:
+            EncoderError: there is none.
+        """
+        del now_s, key_wanted
+        for coarser in range(level, len(self._bundle.manifest.levels)):
+            frame = self._coded(latent, coarser, identity, capture_ms)
+            if sum(len(section.payload) for section in frame.sections) + _HEADERS_BYTES <= MAX_PACKET_BYTES:
+                return frame
+        raise EncoderError(
+            f"cut {latent.cut} takes more than a packet's {MAX_PACKET_BYTES} bytes at every level: export another cut"
+        )
+
+    def _coded(self, crossing: Crossing, level: int, identity: FrameIdentity, capture_ms: int) -> SectionedFrame:
+        cut = self._bundle.manifest.cuts[crossing.cut]
+        bits = cut.levels[level].precision_bits
+        layouts, sections = [], []
+        for place, (tensor, declared) in enumerate(zip(crossing.tensors, cut.tensors, strict=True)):
+            plan = self._bundle.plans[crossing.cut][level][place]
+            planes = tensor.reshape(plane_shape(declared.shape)).astype(np.float32)
+            symbols = plan.quantiser.symbols(planes)
+            layouts.append(SectionLayout(Tensor(declared.shape, bits), id=place, level=level))
+            digest = tensor_digest(symbols) & ((1 << DIGEST_BITS) - 1)
+            sections.append(Section(digest, plan.coder.encode(symbols)))
+        return SectionedFrame(self._bundle.id, identity, capture_ms, tuple(layouts), tuple(sections), cut=crossing.cut)
+
+
+def _signature(cut: SplitCut) -> list[tuple[str, list[int]]]:
+    return [(tensor_name(place), [1, *tensor.shape]) for place, tensor in enumerate(cut.tensors)]
