@@ -216,6 +216,11 @@ check-dashboards: ## Check the dashboards against Grafana's own types (npm @graf
 	@cd tools/grafana_schema && npm install --silent --no-audit --no-fund --no-package-lock
 	@node tools/grafana_schema/check.mjs monitoring/grafana/dashboards/*.json
 
+.PHONY: bench-peers
+bench-peers: setup-dev ## Narrows beside FastStream, LitServe, Ray Serve and a Triton ensemble; ARGS="--quick --only narrows"
+	@$(PYTHON) -m tools.setup_environment $(KEEP) --peers
+	@$(RUN) -m benchmarks.peers $(ARGS)
+
 .PHONY: check-engines
 check-engines: setup ## Build TensorRT engines of the decoders without a GPU; says NVIDIA's terms first; ARGS="--accept-terms"
 	@$(RUN) -m benchmarks.engines.terms $(ARGS)
@@ -251,5 +256,5 @@ fuzz: setup-dev ## Ten million inputs to parsers, seals and the coders; ARGS="--
 
 .PHONY: clean
 clean: ## Remove the environments and what was compiled (bundles and runs stay)
-	@rm -rf .venv .venv-triton .venv-train .venv-engines build dist *.egg-info narrows/contract/codec/*.so
+	@rm -rf .venv .venv-triton .venv-train .venv-engines .venv-peers build dist *.egg-info narrows/contract/codec/*.so
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

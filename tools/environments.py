@@ -57,7 +57,7 @@ class Environment:
 
 
 def planned(
-    *, dev: bool, train: bool, compiler: bool, lowest: bool = False, engines: bool = False
+    *, dev: bool, train: bool, compiler: bool, lowest: bool = False, engines: bool = False, peers: bool = False
 ) -> list[Environment]:
     """The environments to make: the program's, Triton's; if asked for, those of tests, workshop and further checks.
 
@@ -70,6 +70,7 @@ def planned(
         *([_ours(".venv-train", "edge,video,cloud,local,train,dev", compiler=compiler)] if train else []),
         *([_lowest(".venv-lowest")] if lowest else []),
         *([_engines(".venv-engines")] if engines else []),
+        *([_peers(".venv-peers")] if peers else []),
     ]
 
 
@@ -118,6 +119,12 @@ def _engines(name: str) -> Environment:
     """
     wanted = [f"tensorrt-rtx-cu12-{part}=={_TENSORRT_RTX}" for part in ("libs", "bindings")]
     return Environment(name, (Step("install TensorRT-RTX (90 MB)", (*_PIP, "--no-deps", *wanted)),), ())
+
+
+def _peers(name: str) -> Environment:
+    """What `make bench-peers` compares with, and what this library's contracts need in their workers."""
+    listed = "benchmarks/peers/requirements.txt"
+    return Environment(name, (Step("install the peers (500 MB)", (*_PIP, "-r", listed)),), (listed,))
 
 
 def _pinned(names: frozenset[str]) -> list[str]:

@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("--dev", action="store_true", help="also install what tests and benchmarks need")
     parser.add_argument("--train", action="store_true", help="also make the workshop's environment, with torch")
     parser.add_argument("--lowest", action="store_true", help="also make one with the lowest versions admitted")
+    parser.add_argument("--peers", action="store_true", help="also make one with the peers of make bench-peers")
     parser.add_argument("--engines", action="store_true", help="also make one with TensorRT-RTX (proprietary)")
     parser.add_argument(
         "--keep-python", action="store_true", help="leave environments as they are that another Python made"
@@ -53,6 +54,7 @@ def main() -> int:
         compiler=machine.compiler is not None,
         lowest=options.lowest,
         engines=options.engines,
+        peers=options.peers,
     )
     stale = [each for each in environments if not _is_good(each, keep_python=options.keep_python)]
     if not stale:

@@ -74,11 +74,11 @@ def running(
     repository = folder / "models"
     fill_repository(bundle, repository, max_batch=MAX_BATCH)
     if labels is not None:
-        _replace_model(repository / model_name(bundle.id), bundle, labels)
+        put_labels(repository / model_name(bundle.id), bundle, labels)
     with (
         LocalRedis.start(folder) as redis,
         LocalTriton.start(repository, folder, [model_name(bundle.id)]) as triton,
-        _dispatcher(bundle, redis, triton, folder, shards, tree) as (dispatcher, http),
+        dispatching(bundle, redis, triton, folder, shards, tree) as (dispatcher, http),
     ):
         yield Stack(bundle, redis, triton, dispatcher, http)
 
@@ -102,7 +102,8 @@ def mean_batch(before: Mapping[Sample, float], after: Mapping[Sample, float]) ->
     return frames / batches if batches else float("nan")
 
 
-def _replace_model(folder: Path, bundle: Bundle, labels: NDArray[np.uint8]) -> None:
+def put_labels(folder: Path, bundle: Bundle, labels: NDArray[np.uint8]) -> None:
+    """Replace a model in a repository by the near-free one."""
     plain = dataclasses.replace(bundle, cpu_decoder=None)  # else a file is named in which no Python model lies
     text = model_config(plain, max_batch=MAX_BATCH, kind=InstanceKind.CPU).replace('"onnxruntime"', '"python"')
     for path in (folder / "config.pbtxt", folder / "configs" / "cpu.pbtxt"):
@@ -118,9 +119,10 @@ def model_for_nothing_path() -> Path:
 
 
 @contextmanager
-def _dispatcher(
-    bundle: Bundle, redis: LocalRedis, triton: LocalTriton, folder: Path, shards: int, tree: Path
+def dispatching(
+    bundle: Bundle, redis: LocalRedis, triton: LocalTriton, folder: Path, shards: int = 4, tree: Path = ROOT
 ) -> Iterator[tuple[Guarded, str]]:
+    """``narrows orchestrate`` of a tree, once it is ready, and where it serves HTTP."""
     http = f"{LOOPBACK}:{free_ports(1)[0]}"
     command = [
         *(sys.executable, "-m", "narrows.cli", "orchestrate", "--redis-url", redis.url, "--shards", str(shards)),

@@ -1,0 +1,1 @@
+"""Narrows beside what a user would build instead."""
