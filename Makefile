@@ -63,12 +63,12 @@ test-cluster: setup-dev ## Every test of Redis topologies (Sentinel, Cluster), t
 lint: setup-train ## Format, lint, types and import contracts, as CI checks them
 	@$(WORKSHOP)/ruff format --check .
 	@$(WORKSHOP)/ruff check .
-	@$(WORKSHOP)/mypy --num-workers 2
+	@$(WORKSHOP)/mypy
 	@$(WORKSHOP)/lint-imports
 
 .PHONY: typecheck
 typecheck: setup-train ## Types alone
-	@$(WORKSHOP)/mypy --num-workers 2
+	@$(WORKSHOP)/mypy
 
 .PHONY: format
 format: setup-train ## Rewrite the sources in the project's format

@@ -58,10 +58,11 @@ class MaskStage:
         outputs: int,
         local: LocalMasks | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
+        stopwatch_s: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """``outputs``: that the bundle answers with."""
+        """``outputs``: that the bundle answers with. ``stopwatch_s`` measures what a mask takes this device."""
         self._settings, self._coder, self._governor, self._outputs = settings, coder, governor, outputs
-        self._local, self._monotonic_s = local, monotonic_s
+        self._local, self._monotonic_s, self._stopwatch_s = local, monotonic_s, stopwatch_s
         self._chooser = SendChooser()
         self._verdict = Verdict(Sends.FEATURES, Reason.CLOUD)
         self._mask_s = 0.0
@@ -99,7 +100,7 @@ class MaskStage:
             packet_format: that it will travel in.
             control: the newest control record.
         """
-        begun_s = time.perf_counter()
+        begun_s = self._stopwatch_s()
         mask = self._make(latent) if self._look_is_due() else None
         self._choose(encoder_s, packet_format, control)
         sent = self._verdict.sends is Sends.MASKS
@@ -111,7 +112,7 @@ class MaskStage:
         if mask is not None and sent:
             kind = self._next_kind()
             sections = self._coder.frame(mask, identity, capture_ms, audited=kind is FrameKind.AUDIT)
-        return StagedFrame(sections, kind, time.perf_counter() - begun_s)
+        return StagedFrame(sections, kind, self._stopwatch_s() - begun_s)
 
     def _next_kind(self) -> FrameKind:
         share = self._settings.audit_share
@@ -119,9 +120,9 @@ class MaskStage:
         return FrameKind.AUDIT if share and self._masks % share == 0 else FrameKind.MASKS
 
     def _make(self, latent: NDArray[np.float32]) -> CameraMask:
-        begun_s = time.perf_counter()
+        begun_s = self._stopwatch_s()
         mask = self._coder.make(latent)
-        took_s = time.perf_counter() - begun_s
+        took_s = self._stopwatch_s() - begun_s
         self._mask_s += (_GAIN if self._mask_s else 1.0) * (took_s - self._mask_s)
         self._governor.mask_made(len(mask.payload))
         self._looked_s = self._monotonic_s()
