@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from edge_client.capture.camera_watch import CameraState
 from edge_client.reading import Reading
 from edge_client.stats import LATENCY_BOUNDS_S, EdgeStats
+from narrows.contract.records.prompts import PromptState
 
 PREFIX = "narrows_edge_"
 
@@ -43,6 +44,7 @@ def _counters(stats: EdgeStats) -> Iterator[Metric]:
         ("network_seconds", stats.network_s, "Time in the encoder network."),
         ("coder_seconds", stats.coder_s, "Time in quantiser and entropy coder."),
         ("mask_seconds", stats.mask_s, "Time in masks made here: camera decoder, label coder, local masks."),
+        ("prompt_seconds", stats.prompt_s, "Time in outlining what is pointed at."),
         ("control_malformed", stats.control_malformed, "Control records that could not be read."),
     ):
         yield CounterMetricFamily(PREFIX + name, text, value)
@@ -83,6 +85,11 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         sends = GaugeMetricFamily(PREFIX + "sends", "1 for what is sent now and why.", labels=["kind", "reason"])
         sends.add_metric([reading.verdict.sends.value, reading.verdict.reason.value], 1)
         yield sends
+    prompts = GaugeMetricFamily(PREFIX + "prompts", "Prompts by what became of them.", labels=["state"])
+    states = [each.state for each in reading.prompts]
+    for one_state in PromptState:
+        prompts.add_metric([one_state.value], states.count(one_state.value))
+    yield prompts
     for name, value, text in (
         ("frames_waiting", reading.stats.frames_waiting, "Frames that wait or are on their way."),
         ("link_up", reading.trouble is None, "Whether Redis takes packets."),

@@ -3,7 +3,8 @@
 ::
 
     source ──► pacer ──► fit ──► encoder.onnx ─┬► quantise, silence, code ─┬► write ─► outbox ──► uplink ──► Redis
-                 ▲                             └► masks: camera decoder ───┘              │          │
+        │        ▲                             └► masks: camera decoder ───┘    ▲         │          │
+        └► prompts: the small network on what is pointed at ────────────────────┘         │          │
                  │                                       ▲      └─► local masks           │          │
                  └───────── governor ◄───────────────────┴─── acknowledgements, control record ──────┘
                                                                                           └─► old ones dropped, counted
@@ -25,6 +26,7 @@ from edge_client.clock import unix_ms
 from edge_client.encode.open import Coder, Encoder
 from edge_client.encode.writing import PacketWriter
 from edge_client.masks.stage import NO_MASK, MaskStage
+from edge_client.prompts.stage import PromptStage, StagedObjects
 from edge_client.rate.governor import Governor
 from edge_client.stats import Tally
 from edge_client.transport.outbox import FrameRecord, Outgoing
@@ -51,6 +53,7 @@ class Pipeline:
         writer: makes packets of coded frames, which only the cloud can open if there is a key.
         tally: hears of each frame that was encoded.
         masks: where this camera makes masks itself; ``None``: it sends features alone.
+        prompts: where it outlines what is pointed at; ``None``: it is not asked.
     """
 
     capture: PacedCapture
@@ -62,6 +65,7 @@ class Pipeline:
     identities: Iterator[FrameIdentity]
     tally: Tally
     masks: MaskStage | None = None
+    prompts: PromptStage | None = None
 
     def next_frame(self) -> Step:
         """Bring one frame from the source to the outbox: when it is due, and if the link keeps up.
@@ -87,9 +91,10 @@ class Pipeline:
         begun_s = time.perf_counter()
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
         network_s = time.perf_counter() - begun_s
+        outlined = self._outlined(frame)
         identity, now_s = next(self.identities), time.monotonic()
         height, width = frame.picture.shape[:2]
-        renewed = self.writer.wants_key(identity, frame.capture_ms, width, height)
+        renewed = self.writer.wants_key(identity, frame.capture_ms, width, height, outlined.objects)
         key_wanted = self.sender.keyframe_wanted(frame.session) or renewed
         staged = NO_MASK
         if self.masks is not None:
@@ -100,11 +105,10 @@ class Pipeline:
             latent, level, identity, frame.capture_ms, now_s, key_wanted=key_wanted
         )
         written = self.writer.write(coded, begin=key_wanted)
-        coder_s = time.perf_counter() - begun_s - network_s - staged.mask_s
-        self.tally.taken(network_s, coder_s, staged.mask_s)
-        self.governor.coded(
-            level, len(written.data), network_s + staged.mask_s + coder_s, mask=staged.sections is not None
-        )
+        coder_s = time.perf_counter() - begun_s - network_s - outlined.prompt_s - staged.mask_s
+        self.tally.taken(network_s, coder_s, staged.mask_s, outlined.prompt_s)
+        device_s = network_s + outlined.prompt_s + staged.mask_s + coder_s
+        self.governor.coded(level, len(written.data), device_s, mask=staged.sections is not None)
         record = FrameRecord(
             sequence=identity.sequence,
             epoch=identity.epoch,
@@ -112,10 +116,18 @@ class Pipeline:
             capture_ms=frame.capture_ms,
             size_bytes=len(written.data),
             level=level,
-            network_ms=(network_s + staged.mask_s) * 1e3,
+            network_ms=(network_s + outlined.prompt_s + staged.mask_s) * 1e3,
             coder_ms=coder_s * 1e3,
             taken_s=taken_s,
             kind=staged.kind,
         )
         able = self.masks is not None and self.masks.able
         return Outgoing(record, written.data, depends=written.depends, able=able)
+
+    def _outlined(self, frame: CameraFrame) -> StagedObjects:
+        """What is pointed at, in the source's pixels: their share of the frame's time is the prompts' own."""
+        if self.prompts is None:
+            return StagedObjects()
+        period_s = 1 / self.governor.choose(self.sender.control).frames_per_s
+        asked, now_ms = self.sender.questions.prompts, self.sender.questions.server_ms(unix_ms())
+        return self.prompts.frame(frame.picture, self.writer.packet_format, asked, now_ms, period_s)

@@ -22,6 +22,7 @@ from edge_client.journal import EdgeJournal
 from edge_client.masks.open import open_masks
 from edge_client.pipeline import Pipeline
 from edge_client.progress import Progress
+from edge_client.prompts.stage import open_prompts
 from edge_client.rate.governor import Governor
 from edge_client.rate.steering import Choice
 from edge_client.reading import Reading
@@ -47,8 +48,8 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     """Play a source to its end, to ``settings.frames`` sent frames, or until ``stop``; then flush and report.
 
     Raises:
-        StreamIdInvalid, BundleError, EncoderError, StateError, SecretError, SourceError, ServiceError: what the names
-            say, each with its remedy. A Redis that is away is no error: it is waited for.
+        StreamIdInvalid, BundleError, EncoderError, StateError, SecretError, SourceError, WeightsMismatch,
+            ServiceError: what the names say, each with its remedy. A Redis that is away is no error: it is waited for.
     """
     check_stream_id(settings.stream)
     if settings.http is not None:
@@ -72,9 +73,12 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             keys = StreamKeys.of(settings.stream, shards)
             fate = keep_account(tally, journal, Alive(settings.alive))
             uplink_beat = watchdog.loop("uplink", BEAT_S)
-            sender = exits.enter_context(open_sender(settings, keys, install, fate, governor, tally, uplink_beat))
+            prompts = open_prompts(settings.prompts)
+            sender = exits.enter_context(
+                open_sender(settings, keys, install, fate, governor, tally, uplink_beat, prompts)
+            )
             masks = exits.enter_context(open_masks(settings, bundle, governor, own.level))
-            _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks))
+            _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks, prompts))
             pipeline = Pipeline(
                 capture=capture,
                 encoder=encoder,
@@ -85,6 +89,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
                 identities=(FrameIdentity(epoch, sequence) for sequence in count()),
                 tally=tally,
                 masks=masks,
+                prompts=prompts,
             )
             sealed = "open" if sealing is None else f"key {sealing.key_id}"
             _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)

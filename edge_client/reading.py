@@ -7,10 +7,12 @@ from typing import Self
 
 from edge_client.masks.rule import Verdict
 from edge_client.masks.stage import MaskStage
+from edge_client.prompts.stage import PromptStage
 from edge_client.rate.governor import Governor
 from edge_client.stats import EdgeStats, Tally
 from edge_client.transport.sender import Sender
 from edge_client.transport.server_clock import Estimate
+from narrows.contract.records.prompts import PromptAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Reading:
         spool_frames, spool_bytes: what lies on disk.
         goodput_bytes_per_s, round_trip_s: the link, as it was seen last.
         verdict: what is sent, and why; ``None`` where no masks are made.
+        prompts: what became of each.
     """
 
     stats: EdgeStats
@@ -33,9 +36,17 @@ class Reading:
     goodput_bytes_per_s: float = 0.0
     round_trip_s: float = 0.0
     verdict: Verdict | None = None
+    prompts: tuple[PromptAnswer, ...] = ()
 
     @classmethod
-    def of(cls, tally: Tally, sender: Sender, governor: Governor, masks: MaskStage | None = None) -> Self:
+    def of(
+        cls,
+        tally: Tally,
+        sender: Sender,
+        governor: Governor,
+        masks: MaskStage | None = None,
+        prompts: PromptStage | None = None,
+    ) -> Self:
         """What the parts of a running program say now."""
         frames, size_bytes = sender.outbox.on_disk
         link = governor.reading
@@ -48,4 +59,5 @@ class Reading:
             goodput_bytes_per_s=link.goodput_bytes_per_s,
             round_trip_s=link.base_s,
             verdict=None if masks is None else masks.verdict,
+            prompts=() if prompts is None else prompts.answers().prompts,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_client.masks.mode import MaskSettings
+from edge_client.prompts.settings import PromptSettings
 from edge_client.spool.keep import Keep
 
 
@@ -34,6 +35,7 @@ class EdgeSettings:
         alive: a file to touch as frames are sent.
         packet_format: 1 or 2, whoever reads it; ``None``: the newest that all dispatchers read, by the install record.
         masks: what is sent, and how masks are made here.
+        prompts: the network that outlines what is pointed at, and how much time it may take.
         key_file: what `narrows keys issue` wrote for this stream; ``None`` sends open packets.
     """
 
@@ -62,6 +64,7 @@ class EdgeSettings:
     http_token: str | None = field(default=None, repr=False)
     metrics_file: Path | None = None
     masks: MaskSettings = field(default_factory=MaskSettings)
+    prompts: PromptSettings = field(default_factory=PromptSettings)
 
     @property
     def keeps_all(self) -> bool:

@@ -28,6 +28,7 @@ class EdgeStats:
         passed_over: frames of a live camera that were never read, because a newer one was there.
         behind_s: time by which frames came later than their pace, summed.
         network_s, coder_s, mask_s: time in the encoder network, in quantiser and entropy coder, and in masks made here.
+        prompt_s: time in outlining what is pointed at.
         frames_sent_as: of those sent, by what they carried (``features``, ``masks``, ``audit``).
         link_failures: failed tries to reach or write to Redis, by reason.
         latency: frames by latency, from capture to Redis entry: as many as :data:`LATENCY_BOUNDS_S` and one more.
@@ -50,6 +51,7 @@ class EdgeStats:
     network_s: float = 0.0
     coder_s: float = 0.0
     mask_s: float = 0.0
+    prompt_s: float = 0.0
     link_failures: Mapping[str, int] = field(default_factory=dict)
     latency: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS_S) + 1)
     latency_s: float = 0.0
@@ -69,7 +71,7 @@ class Tally:
         """The counters now."""
         return self._stats
 
-    def taken(self, network_s: float, coder_s: float, mask_s: float = 0.0) -> None:
+    def taken(self, network_s: float, coder_s: float, mask_s: float = 0.0, prompt_s: float = 0.0) -> None:
         """A frame was encoded."""
         with self._lock:
             now = self._stats
@@ -80,6 +82,7 @@ class Tally:
                 network_s=now.network_s + network_s,
                 coder_s=now.coder_s + coder_s,
                 mask_s=now.mask_s + mask_s,
+                prompt_s=now.prompt_s + prompt_s,
             )
 
     def sent(self, size_bytes: int, kind: FrameKind = FrameKind.FEATURES) -> None:

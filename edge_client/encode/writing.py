@@ -2,7 +2,7 @@
 
 ::
 
-    before coding   wants_key ─ another format, key or size of source, or a context that does not reach so far ─► K
+    before coding   wants_key ─ another format, key, size of source, or objects, or a context that is too far back ─► K
     after it        write ─┬─ format 1 ─ seal ─────────────────────────────────────► bytes
                            └─ format 2 ─ in the context, or in one that begins here ─ seal ─► bytes
 """
@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 from edge_client.encode.sealing import Sealing
 from edge_client.encode.sections import SectionedFrame
+from edge_client.prompts.stage import ObjectsSection
 from narrows.contract.seal import SUITE
 from narrows.contract.wire import FeaturePacket, FrameIdentity, PacketKind
-from narrows.contract.wire.frame_packet import FramePacket, PacketContext
+from narrows.contract.wire.frame_packet import FramePacket, Objects, PacketContext, SectionLayout
 from narrows.contract.wire.frame_packet.feature import Origin, as_frame, beginning_with
 
 RENEW_MS = 10_000
@@ -41,14 +42,23 @@ class PacketWriter:
         self._sealing, self._packet_format = sealing, packet_format
         self._format, self._origin = 1, Origin()
         self._context: PacketContext | None = None
+        self._objects: ObjectsSection | None = None
 
     @property
     def packet_format(self) -> int:
         """The format of the frame that :meth:`wants_key` was asked about last."""
         return self._format
 
-    def wants_key(self, identity: FrameIdentity, capture_ms: int, source_width: int, source_height: int) -> bool:
-        """Whether the next packet must be a K, before it is coded."""
+    def wants_key(
+        self,
+        identity: FrameIdentity,
+        capture_ms: int,
+        source_width: int,
+        source_height: int,
+        objects: ObjectsSection | None = None,
+    ) -> bool:
+        """Whether the next packet must be a K, before it is coded; ``objects`` will travel behind what is coded."""
+        self._objects = objects
         before, self._format = self._format, self._packet_format()
         if self._format == 1:
             self._context = None
@@ -63,6 +73,7 @@ class PacketWriter:
             and known.reaches(identity.sequence, capture_ms)
             and (known.source_width, known.source_height) == (source_width, source_height)
             and known.key_id == key_id
+            and _objects_layout(known) == (None if objects is None else objects.layout)
         )
 
     def write(self, coded: FeaturePacket | SectionedFrame, *, begin: bool = False) -> Written:
@@ -85,17 +96,26 @@ class PacketWriter:
         return self._written(as_frame(coded, self._begun_by(beginning_with(coded, self._origin), begin=begin)))
 
     def _written(self, frame: FramePacket) -> Written:
+        if self._objects is not None:
+            frame = replace(frame, sections=(*frame.sections, self._objects.section))
         data = frame.to_bytes() if self._sealing is None else self._sealing.sealed_frame(frame)
         return Written(data, not frame.head.carries_context)
 
     def _begun_by(self, fresh: PacketContext, *, begin: bool) -> PacketContext:
         """The context of a K: the one that is known, if it does, or the one that would begin with it."""
+        if self._objects is not None:
+            fresh = replace(fresh, sections=(*fresh.sections, self._objects.layout))
         known = self._context
         late = known is not None and fresh.capture_ms - known.capture_ms >= RENEW_MS
         if known is None or begin or late or not _alike(known, fresh):
             self._context = fresh
             return fresh
         return known
+
+
+def _objects_layout(context: PacketContext) -> SectionLayout | None:
+    last = context.sections[-1]
+    return last if isinstance(last.content, Objects) else None
 
 
 def _alike(known: PacketContext, fresh: PacketContext) -> bool:

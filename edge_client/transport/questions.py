@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from edge_client.rate.backpressure import Room
 from edge_client.stats import Tally
@@ -17,12 +17,16 @@ from edge_client.transport.line import CommandReply
 from edge_client.transport.link import name_failure
 from edge_client.transport.server_clock import ServerClockEstimate
 from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.records.prompts import PromptAnswers, PromptList
 from narrows.contract.wire import Control, Install, StreamKeys
-from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
 from narrows.runtime.redis.replies import Remedy, remedy_of, words_of
 
 _LOG = structlog.get_logger("edge.uplink")
 _CONTROL_PERIOD_S = 1.0
+_PROMPTS_PERIOD_S = 2.0
+_UNABLE_PERIOD_S = 15.0
+_ANSWER_PERIOD_S = 10.0
 _INSTALL_PERIOD_S = 30.0  # 70 bytes each time; it changes only where Redis was emptied or restored
 
 
@@ -33,6 +37,22 @@ class Question(Enum):
     TIME = "time"
     LENGTH = "length"
     INSTALL = "install"
+    PROMPTS = "prompts"
+    ANSWER = "answer"
+    """No question: what the camera says of its prompts."""
+
+
+class Answers(Protocol):
+    """Who knows what to say of prompts."""
+
+    @property
+    def able(self) -> bool:
+        """Whether it runs any."""
+        ...
+
+    def answers(self) -> PromptAnswers:
+        """What to say now."""
+        ...
 
 
 class Questions:
@@ -43,6 +63,7 @@ class Questions:
         newest_packet_format: that every dispatcher reads, by the install record.
         clock: the server's clock.
         room: what holds back packets that would push unread ones out of the stream, where that is wanted.
+        prompts: what an operator points at, as it was last heard: it stays while the link is away.
     """
 
     def __init__(
@@ -54,8 +75,13 @@ class Questions:
         room: Room | None = None,
         *,
         install: Install | None = None,
+        answers: Answers | None = None,
     ) -> None:
-        """``install``: the record that shards and packet format are of; ``None``: they are the operator's."""
+        """``install``: the record that shards and packet format are of; ``None``: they are the operator's.
+
+        ``answers``: what is said of prompts; ``None``: nobody asks for any.
+        """
+        self.prompts = PromptList()
         self.control: Control | None = None
         self.newest_packet_format = 1 if install is None else install.newest_packet_format
         self.clock = clock
@@ -64,9 +90,14 @@ class Questions:
         self._tally = tally
         self._monotonic_s = monotonic_s
         self._control_due_s = monotonic_s()
+        self._answers = answers
+        self._prompts_due_s = math.inf if answers is None else monotonic_s()
+        self._told: PromptAnswers | None = None
+        self._answer_due_s = math.inf if answers is None else monotonic_s()
+        self._answer_soonest_s = monotonic_s()
         self._install_due_s = monotonic_s() + _INSTALL_PERIOD_S if install is not None else math.inf
 
-    def due(self) -> Question | None:
+    def due(self) -> Question | None:  # noqa: PLR0911 -- a line a question
         """What it is time to ask, if anything; asking commits to it."""
         now_s = self._monotonic_s()
         if self.clock.due():
@@ -77,11 +108,22 @@ class Questions:
         if now_s >= self._install_due_s:
             self._install_due_s = now_s + _INSTALL_PERIOD_S
             return Question.INSTALL
+        if now_s >= self._prompts_due_s and self._answers is not None:
+            self._prompts_due_s = now_s + (_PROMPTS_PERIOD_S if self._answers.able else _UNABLE_PERIOD_S)
+            return Question.PROMPTS
+        if self._answer_is_due(now_s):
+            self._answer_due_s, self._answer_soonest_s = now_s + _ANSWER_PERIOD_S, now_s + _CONTROL_PERIOD_S
+            return Question.ANSWER
         if self.room is not None and self.room.due(now_s):
             return Question.LENGTH
         return None
 
-    def command(self, question: Question) -> tuple[str, ...]:
+    def server_ms(self, own_ms: float) -> float:
+        """The server's clock, when this machine's says ``own_ms``; the same as long as nothing better is known."""
+        offset = self.clock.local_offset()
+        return own_ms if offset is None else own_ms - offset.value_s * 1000
+
+    def command(self, question: Question) -> tuple[str | bytes | int, ...]:
         """As Redis takes it."""
         match question:
             case Question.CONTROL:
@@ -92,6 +134,11 @@ class Questions:
                 return "XLEN", self._keys.features
             case Question.INSTALL:
                 return "GET", INSTALL_KEY
+            case Question.PROMPTS:
+                return "GET", self._keys.prompts
+            case Question.ANSWER:
+                self._told = PromptAnswers() if self._answers is None else self._answers.answers()
+                return "XADD", self._keys.prompt_state, "MAXLEN", 1, "*", PACKET_FIELD, self._told.to_json()
 
     def answered(self, question: Question, answered: CommandReply[Any]) -> None:
         """Redis answered. What this user may not ask is told of once, and done without.
@@ -105,6 +152,8 @@ class Questions:
             Question.TIME: self._read_time,
             Question.LENGTH: self._read_length,
             Question.INSTALL: self._read_install,
+            Question.PROMPTS: self._read_prompts,
+            Question.ANSWER: self._answer_taken,
         }
         read[question](answered)
 
@@ -131,6 +180,44 @@ class Questions:
             self.control = None
             self._tally.control_malformed()
             _LOG.warning("control_ignored", key=self._keys.control, cause=str(error))
+
+    def _answer_is_due(self, now_s: float) -> bool:
+        """Whether there is something to say: of what changed, soon; else now and then.
+
+        A camera that runs no prompts speaks only where it is asked for some.
+        """
+        if self._answers is None or math.isinf(self._answer_due_s):
+            return False
+        if not self._answers.able and not self.prompts.prompts:
+            return False
+        if now_s >= self._answer_due_s:
+            return True
+        return now_s >= self._answer_soonest_s and _states(self._answers.answers()) != _states(self._told)
+
+    def _read_prompts(self, answered: CommandReply[Any]) -> None:
+        if answered.refusal is not None:
+            self._no_prompts(answered.refusal, self._keys.prompts)
+            return
+        try:
+            self.prompts = PromptList() if answered.answer is None else PromptList.parse(answered.answer)
+        except RecordError as error:
+            self.prompts = PromptList()
+            self._tally.control_malformed()
+            _LOG.warning("prompts_ignored", key=self._keys.prompts, cause=str(error))
+
+    def _answer_taken(self, answered: CommandReply[Any]) -> None:
+        if answered.refusal is not None:
+            self._no_prompts(answered.refusal, self._keys.prompt_state)
+
+    def _no_prompts(self, refusal: ResponseError, key: str) -> None:
+        """Frames matter more: where prompts may not be read or answered, they are done without until a new start."""
+        if remedy_of(refusal) is Remedy.RECONNECT:
+            raise refusal
+        self.prompts = PromptList()
+        self._prompts_due_s = self._answer_due_s = math.inf
+        reason, remedy = name_failure(refusal)
+        self._tally.link_failed(f"prompts_{reason}")
+        _LOG.warning("prompts_unreadable", key=key, reason=reason, cause=words_of(refusal), remedy=remedy)
 
     def _read_install(self, answered: CommandReply[Any]) -> None:
         """A record that is lost comes back, and one that cannot be read is the dispatchers' to complain about."""
@@ -162,3 +249,11 @@ class Questions:
             self.room.refused(name_failure(answered.refusal).reason)
         else:
             raise answered.refusal
+
+
+def _states(answers: PromptAnswers | None) -> object:
+    """What an answer says but for the rates, which change with every frame."""
+    if answers is None:
+        return None
+    prompts = tuple((each.id, each.version, each.state) for each in answers.prompts)
+    return answers.unable, answers.width, answers.height, answers.version, prompts

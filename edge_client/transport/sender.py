@@ -19,7 +19,7 @@ from edge_client.stats import Tally
 from edge_client.transport.line import Line
 from edge_client.transport.link import ANSWER_S, AWAY_S, connect
 from edge_client.transport.outbox import Fate, Outbox, Outgoing
-from edge_client.transport.questions import Questions
+from edge_client.transport.questions import Answers, Questions
 from edge_client.transport.server_clock import ServerClockEstimate
 from edge_client.transport.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.transport.uplink import About, FeatureStream, Uplink
@@ -103,6 +103,7 @@ def open_sender(
     governor: Governor,
     tally: Tally,
     beat: Callable[[], None],
+    answers: Answers | None = None,
 ) -> Iterator[Sender]:
     """The transport of the settings; nothing is sent before :meth:`Sender.start`.
 
@@ -114,6 +115,7 @@ def open_sender(
         governor: told of acknowledgements and round trips.
         tally: told of failures of the link.
         beat: called once a round of the thread.
+        answers: what is said of prompts.
 
     Raises:
         ServiceError: the address of Redis cannot be read.
@@ -130,6 +132,7 @@ def open_sender(
             time.monotonic,
             None if spool is None else Room(keys.features, settings.maxlen),
             install=install,
+            answers=answers,
         )
         line = Line[About](client, ANSWER_S, time.monotonic)
         stream = FeatureStream(keys.features, settings.maxlen)

@@ -177,6 +177,20 @@ def edge(
             show_default="nowhere",
         ),
     ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Outline what `narrows prompts` points at with this network: the int8 ONNX file of `narrows "
+            "promptable export`. Needs packet format 2.",
+            show_default="prompts are refused by name",
+        ),
+    ] = None,
+    prompt_share: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Of a frame's period, for all prompts together; one a frame is looked at anyway."
+        ),
+    ] = 0.25,
     max_age_s: Annotated[
         float, typer.Option(min=0.0, help="Packets that waited longer are given up; 0 keeps what --queue holds.")
     ] = 0.6,
@@ -215,6 +229,7 @@ def edge(
         return
     from edge_client.masks.mode import MaskSettings, SendMode
     from edge_client.program import run
+    from edge_client.prompts.settings import PromptSettings
     from edge_client.settings import EdgeSettings
     from edge_client.spool import Keep
     from edge_client.state import default_folder
@@ -246,6 +261,7 @@ def edge(
         spool_mb=spool_mb,
         spool_keep=Keep(spool_keep.value),
         masks=MaskSettings(SendMode(send.value), int(mask_scale.value), audit_share, local_masks),
+        prompts=PromptSettings(prompts, prompt_share),
     )
     if once:
         raise typer.Exit(_test_once(settings))

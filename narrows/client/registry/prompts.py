@@ -24,7 +24,7 @@ from narrows.contract.wire import Install, StreamKeys
 from narrows.contract.wire.keys import PACKET_FIELD
 from narrows.runtime.prompting import Prompt
 
-ASLEEP_MS = 30_000
+ASLEEP_MS = 45_000
 """A camera that runs prompts answers every few seconds."""
 NOT_ANSWERED, ASLEEP = "not_answered", "asleep"
 DEFAULT_LIFETIME_S = 8 * 3600.0

@@ -60,6 +60,15 @@ class PromptedMask:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Where the network looked last, what it said there ``(size, size)`` float32, and how often it ran."""
+
+    window: Window
+    logits: NDArray[np.float32]
+    passes: int
+
+
+@dataclass(frozen=True)
 class PromptSegmenter:
     """A network of crops and prompts, the side of its crop in pixels, and the fold that it was not trained on."""
 
@@ -94,18 +103,32 @@ class PromptSegmenter:
             PromptInvalid: the prompt points at nothing.
         """
         height, width = picture.shape[:2]
+        look = self.look(picture, prompt)
+        mask = look.window.spread(look.logits, width, height, BEYOND) > 0
+        return PromptedMask(mask, look.window, look.logits, look.passes)
+
+    def look(self, picture: NDArray[np.uint8], prompt: Prompt, *, whole_pixels: bool = False) -> Look:
+        """As :meth:`segment`; the mask stays in its window. ``whole_pixels``: whose place and side have no fraction.
+
+        Raises:
+            PromptInvalid: the prompt points at nothing.
+        """
+        height, width = picture.shape[:2]
         prompt.check(width, height)
         windows = windows_of(prompt, width, height)
-        looks = [(window, self._look(picture, prompt, window)) for window in windows]
+        if whole_pixels:
+            windows = tuple(window.rounded() for window in windows)
+        looks = [(window, self._run(picture, prompt, window)) for window in windows]
         window, logits = max(looks, key=lambda look: steadiness(look[1]))
         passes = len(looks)
         again = None if prompt.box is not None else _box_in_source(logits, window)
         if again is not None:
             window, passes = window_of_box(again), passes + 1
-            logits = self._look(picture, Prompt(again, prompt.points), window)
-        return PromptedMask(window.spread(logits, width, height, BEYOND) > 0, window, logits, passes)
+            window = window.rounded() if whole_pixels else window
+            logits = self._run(picture, Prompt(again, prompt.points), window)
+        return Look(window, logits, passes)
 
-    def _look(self, picture: NDArray[np.uint8], prompt: Prompt, window: Window) -> NDArray[np.float32]:
+    def _run(self, picture: NDArray[np.uint8], prompt: Prompt, window: Window) -> NDArray[np.float32]:
         return self.run(encode_input(picture, prompt, window, self.size))
 
 

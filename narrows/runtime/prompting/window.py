@@ -34,6 +34,10 @@ class Window:
         """The square of that side on a place."""
         return cls(centre[0] - side / 2, centre[1] - side / 2, side)
 
+    def rounded(self) -> Window:
+        """The nearest one whose corner and side are whole pixels."""
+        return Window(round(self.x), round(self.y), max(1, round(self.side)))
+
     def cut(self, picture: NDArray[np.uint8], size: int, outside: int = OUTSIDE) -> NDArray[np.uint8]:
         """The window of ``picture`` ``(H, W)`` or ``(H, W, 3)`` uint8, scaled to ``size`` with an antialiased bilinear.
 

@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import redis
+from PIL import Image, ImageDraw
 from rich.console import Console
 
-from narrows.client.registry import StreamRegistry
+from narrows.client.registry import PromptDesk, StreamRegistry
 from narrows.client.registry.packet_format import let_cameras_send
 from narrows.client.subscription import parse_entry
 from narrows.contract.bundle import Bundle
 from narrows.contract.wire import Control, MaskPacket, Policy, Sends, StreamSettings
 from narrows.ops.demo.stack import Stack
 from narrows.runtime.direct import open_url
+from narrows.runtime.prompting import Box, Point, Prompt
 from narrows.runtime.redis import read_install
+from tests.bright_network import write_bright_network
 from tests.integration.edge.edge_program import KEYS, Program
 from tests.integration.edge.link import link_to
 from tests.integration.topologies.servers import eventually
@@ -117,6 +121,54 @@ def test_the_link_goes_down_and_masks_go_on(stack: Stack, cloud: Any, tmp_path: 
     masks = masks_of(cloud)
     assert [mask.identity.sequence for mask in masks] == list(range(60))
     assert {mask.labels.shape for mask in masks} == {(90, 120)}
+
+
+def test_what_is_pointed_at_is_outlined_and_followed_with_the_link_up_and_down(
+    stack: Stack, cloud: Any, tmp_path: Path
+) -> None:
+    """A white disc on black that goes to and fro: the network outlines what is bright, so the answer is known."""
+    filmed, local = tmp_path / "filmed", tmp_path / "local"
+    filmed.mkdir()
+    there = [40 + 8 * n for n in range(20)]
+    truth = dict(enumerate(there + there[-2:0:-1]))
+    for n, x in truth.items():
+        picture = Image.new("RGB", (320, 240))
+        ImageDraw.Draw(picture).ellipse((x - 20, 90, x + 20, 130), fill="white")
+        picture.save(filmed / f"{n:03d}.png")
+    desk = PromptDesk(cloud, read_install(cloud))
+    made = desk.add("cam-1", Prompt(points=(Point(40, 110),)), who="ada", source=(320, 240))
+    elsewhere = desk.add("cam-1", Prompt(Box(1, 1, 30, 30)), who="ada", source=(64, 48))
+    network = str(write_bright_network(tmp_path / "bright.onnx"))
+    options = ("--prompts", network, "--prompt-share", "1", "--spool-mb", "8", "--local-masks", str(local))
+    address = urlsplit(stack.redis.url)
+    assert address.port is not None
+    with link_to(address.port) as link:
+        url = stack.redis.url.replace(f":{address.port}", f":{link.port}")
+        program = Program(tmp_path, url, stack.bundle, filmed, *options, "--loop", "--fps", "10", "--frames", "90")
+        try:
+            program.until(lambda: desk.look("cam-1").state_of(made) == "tracking")
+            assert desk.look("cam-1").state_of(elsewhere) == "source_changed"
+            assert desk.look("cam-1").source == (320, 240)
+            link.cut()
+            cut_at = newest(local)
+            program.until(lambda: newest(local) >= cut_at + 15)
+            link.mend()
+            frames, end = program.end()
+        finally:
+            program.process.kill()
+            program.process.wait()
+    assert (end["frames_sent"], end["frames_dropped"]) == (90, {})
+    eventually(lambda: ledger(cloud).get("mask") == 90)
+    names = {line["sequence"]: line["name"] for line in frames}
+    followed = [(mask.identity.sequence, mask.objects) for mask in masks_of(cloud) if mask.objects is not None]
+    sequences = [sequence for sequence, _ in followed]
+    assert sequences == list(range(sequences[0], 90))  # from the first on in every frame, those of the cut link too
+    assert sequences[0] <= cut_at
+    for sequence, objects in followed:
+        (found,) = objects.masks
+        assert (found.prompt, found.version) == (made.id, made.version)
+        columns = np.nonzero(objects.spread(found, 240, 320))[1]
+        assert columns.mean() + 0.5 == pytest.approx(truth[int(Path(names[sequence]).stem)], abs=3)
 
 
 def newest(local: Path) -> int:

@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_client.encode.coding import FrameCoder
 from edge_client.encode.sealing import Sealing
 from edge_client.encode.writing import RENEW_MS, PacketWriter, Written
+from edge_client.prompts.stage import ObjectsSection
+from narrows.contract.outputs.objects import ObjectMask
+from narrows.contract.outputs.objects import Objects as Outlined
 from narrows.contract.seal import Keyring, open_frame
 from narrows.contract.secret_files import write_secret
 from narrows.contract.wire import FeaturePacket, FrameIdentity, PacketKind
-from narrows.contract.wire.frame_packet import Envelope, FramePacket, PacketContext
+from narrows.contract.wire.frame_packet import Envelope, FramePacket, Objects, PacketContext, Section, SectionLayout
 from narrows.contract.wire.frame_packet.feature import as_frame
 from narrows.contract.wire.frame_packet.header import is_frame_packet
 from tests.unit.edge.test_edge_coding import LATENT, make_bundle
@@ -32,6 +36,7 @@ class Camera:
     key_period_s: float = 2.0
     known: dict[int, PacketContext] = field(default_factory=dict)
     sequence: int = 0
+    objects: ObjectsSection | None = None
 
     def __post_init__(self) -> None:
         self.writer = PacketWriter(self.sealing, lambda: self.packet_format)
@@ -48,7 +53,7 @@ class Camera:
     ) -> tuple[FeaturePacket, Written]:
         identity = FrameIdentity(epoch, self.sequence)
         self.sequence += 1
-        begin = self.writer.wants_key(identity, capture_ms, *size) or lost
+        begin = self.writer.wants_key(identity, capture_ms, *size, self.objects) or lost
         now_s = capture_ms / 1000
         coded = self.coder.packet(LATENT, level, identity, capture_ms, now_s, key_wanted=begin)
         return coded, self.writer.write(coded, begin=begin)
@@ -165,3 +170,29 @@ def test_no_identity_is_sealed_twice_in_either_format(tmp_path: Path) -> None:
     camera.sequence, camera.packet_format = 0, 2
     with pytest.raises(ValueError, match="once"):
         camera.write(0)
+
+
+def outlined(network: int = 1) -> ObjectsSection:
+    things = Outlined(640, 480, 8, (ObjectMask(1, 7, 0, 0, 20, np.eye(8) > 0),))
+    return ObjectsSection(SectionLayout(Objects(network)), Section(things.digest() & 0xFFFFFF, things.to_bytes()))
+
+
+def test_objects_lie_behind_what_is_coded_and_a_key_begins_where_they_begin_and_end() -> None:
+    camera = Camera()
+    found, sections = [], []
+    for objects in (None, outlined(), outlined(), outlined(2), None, None):
+        camera.objects = objects
+        coded, written = camera.write(100 * camera.sequence)
+        frame = camera.read(written.data)
+        found.append("KP"[coded.kind])
+        sections.append([type(each.content).__name__ for each in frame.head.context.sections])
+        assert (frame.sections[-1] == objects.section) if objects is not None else len(frame.sections) == 1
+    assert "".join(found) == "KKPKKP"
+    assert sections == [["Latent"], *[["Latent", "Objects"]] * 3, ["Latent"], ["Latent"]]
+
+
+def test_format_1_has_no_place_for_objects() -> None:
+    camera = Camera(packet_format=1)
+    camera.objects = outlined()
+    coded, written = camera.write(0)
+    assert FeaturePacket.parse(written.data) == coded

@@ -1,0 +1,105 @@
+"""When a camera asks for its prompts, when it answers them, and what it does where it may do neither."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
+
+from edge_client.stats import Tally
+from edge_client.transport.line import CommandReply
+from edge_client.transport.questions import Question, Questions
+from edge_client.transport.server_clock import ServerClockEstimate
+from narrows.contract.records.prompts import PromptAnswer, PromptAnswers, PromptList, SourceBox, SourcePrompt
+from narrows.contract.wire import StreamKeys
+
+KEYS = StreamKeys.of("cam-1", 4)
+ASKED = PromptList(5, (SourcePrompt(1, 5, 64, 48, 10**13, box=SourceBox(1.0, 2.0, 3.0, 4.0)),))
+
+
+class Camera:
+    """A camera's questions on a clock that the test moves; ``asks`` is what they are over some seconds."""
+
+    def __init__(self, *, able: bool = True) -> None:
+        self.able, self.said, self.now_s, self.tally = able, PromptAnswers(), 0.0, Tally()
+        clock = ServerClockEstimate(lambda: self.now_s, time.time)
+        clock.refused()
+        self.questions = Questions(KEYS, clock, self.tally, lambda: self.now_s, answers=self)
+
+    def answers(self) -> PromptAnswers:
+        return self.said
+
+    def asks(self, seconds: float, replies: dict[Question, Any] | None = None) -> list[Question]:
+        found, until_s = [], self.now_s + seconds
+        while self.now_s < until_s:
+            while (question := self.questions.due()) is not None:
+                found.append(question)
+                self.questions.command(question)
+                answer = (replies or {}).get(question)
+                self.questions.answered(question, CommandReply(question, self.now_s, self.now_s, answer))
+            self.now_s += 0.5
+        return [each for each in found if each in (Question.PROMPTS, Question.ANSWER)]
+
+
+def test_the_list_is_asked_for_every_two_seconds_and_stays_while_nothing_is_heard() -> None:
+    camera = Camera()
+    assert camera.asks(8, {Question.PROMPTS: ASKED.to_json()}).count(Question.PROMPTS) == 4
+    assert camera.questions.prompts == ASKED
+    assert camera.questions.command(Question.PROMPTS) == ("GET", KEYS.prompts)
+    camera.questions.forget()
+    assert camera.questions.prompts == ASKED
+    camera.asks(2)
+    assert camera.questions.prompts == PromptList()
+
+
+def test_what_changed_is_said_soon_and_the_rest_now_and_then() -> None:
+    camera = Camera()
+    assert camera.asks(20).count(Question.ANSWER) == 2
+    camera.asks(2)
+    camera.said = PromptAnswers(width=64, height=48, version=5, prompts=(PromptAnswer(1, 5, "tracking", 2.0),))
+    assert camera.asks(1).count(Question.ANSWER) == 1
+    command = camera.questions.command(Question.ANSWER)
+    assert command == ("XADD", KEYS.prompt_state, "MAXLEN", 1, "*", b"p", camera.said.to_json())
+    camera.said = PromptAnswers(width=64, height=48, version=5, prompts=(PromptAnswer(1, 5, "tracking", 3.0),))
+    assert camera.asks(3).count(Question.ANSWER) == 0  # a rate is no news
+    camera.said = PromptAnswers(width=64, height=48, version=5, prompts=(PromptAnswer(1, 5, "lost", 3.0),))
+    assert camera.asks(3).count(Question.ANSWER) == 1
+
+
+def test_a_camera_that_runs_none_asks_seldom_and_answers_only_where_it_is_asked() -> None:
+    camera = Camera(able=False)
+    assert camera.asks(60) == [Question.PROMPTS] * 4
+    assert camera.asks(16, {Question.PROMPTS: ASKED.to_json()}).count(Question.ANSWER) >= 1
+
+
+@pytest.mark.parametrize("refused", [Question.PROMPTS, Question.ANSWER])
+def test_what_its_user_may_not_do_is_told_once_and_done_without(refused: Question) -> None:
+    camera = Camera()
+    denied: dict[Question, Any] = {Question.PROMPTS: ASKED.to_json(), refused: NoPermissionError("NOPERM no")}
+    camera.asks(60, denied)
+    assert camera.tally.snapshot().link_failures == {"prompts_not_permitted": 1}
+    assert camera.questions.prompts == PromptList()
+
+
+def test_a_list_that_cannot_be_read_is_none_and_is_counted() -> None:
+    camera = Camera()
+    camera.asks(0.5, {Question.PROMPTS: b"{}"})
+    assert camera.questions.prompts == PromptList()
+    assert camera.tally.snapshot().control_malformed == 1
+
+
+def test_a_server_that_became_a_replica_is_left() -> None:
+    error: ResponseError = ReadOnlyError("You can't write against a read only replica.")
+    with pytest.raises(ResponseError):
+        Camera().asks(0.5, {Question.PROMPTS: error})
+
+
+def test_an_expiry_is_by_the_servers_clock() -> None:
+    clock = ServerClockEstimate(time.monotonic, lambda: 1000.0)
+    questions = Questions(KEYS, clock, Tally(), time.monotonic)
+    assert questions.server_ms(5000.0) == 5000.0
+    sent_s = time.monotonic()
+    clock.answered(sent_s, 400.0, sent_s)
+    assert questions.server_ms(1_000_000.0) == pytest.approx(400_000.0, abs=1000)
