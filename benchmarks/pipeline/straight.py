@@ -25,8 +25,8 @@ async def closed_loop(decoder: TritonDecoder, packets: Packets, batch: int, fram
         for first in left:
             async with decoder.slot() as slot:
                 for i in range(batch):
-                    slot.symbols[i] = packets.symbols[(first + i) % len(packets.symbols)]
-                    slot.levels[i, 0] = packets.level
+                    slot.inputs["symbols"][i] = packets.symbols[(first + i) % len(packets.symbols)]
+                    slot.inputs["level"][i, 0] = packets.level
                 await slot.run(batch)
             ended_s.extend([time.monotonic()] * batch)
 
@@ -52,8 +52,8 @@ async def open_loop(decoder: TritonDecoder, packets: Packets, arrivals: Sequence
                 while not waiting.empty() and len(batch) < decoder.max_batch:
                     batch.append(waiting.get_nowait())
                 for i, index in enumerate(batch):
-                    slot.symbols[i] = packets.symbols[index % len(packets.symbols)]
-                    slot.levels[i, 0] = packets.level
+                    slot.inputs["symbols"][i] = packets.symbols[index % len(packets.symbols)]
+                    slot.inputs["level"][i, 0] = packets.level
                 await slot.run(len(batch))
             for index in batch:
                 latencies_s[index] = time.monotonic() - begun_s - arrivals[index].at_s
@@ -74,6 +74,6 @@ async def label_maps(decoder: TritonDecoder, packets: Packets) -> NDArray[np.uin
     maps = []
     for symbols in packets.symbols:
         async with decoder.slot() as slot:
-            slot.symbols[0], slot.levels[0, 0] = symbols, packets.level
+            slot.inputs["symbols"][0], slot.inputs["level"][0, 0] = symbols, packets.level
             maps.append((await slot.run(1))[0][0].copy())
     return np.stack(maps)

@@ -18,10 +18,15 @@ def show(folder: Annotated[Path, typer.Argument(help="Bundle folder.")] = Path("
 
     Example: narrows bundle show bundles/demo
     """
-    from narrows.contract.bundle import Bundle
+    from narrows.contract.bundle import SplitBundle, open_bundle
     from narrows.contract.bundle.int8_decoder import DECODER_CPU, DECODER_INT8
 
-    opened = Bundle.open(folder)
+    opened = open_bundle(folder)
+    if isinstance(opened, SplitBundle):
+        from narrows.cli.split_export import print_bundle
+
+        print_bundle(opened)
+        return
     manifest = opened.manifest
     print(f"{manifest.name} {manifest.version}  id {opened.hex_id}")
     print(f"  pictures   {manifest.input.width} x {manifest.input.height}")
@@ -57,9 +62,9 @@ def verify(folder: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> No
 
     Example: narrows bundle verify bundles/demo
     """
-    from narrows.contract.bundle import Bundle
+    from narrows.contract.bundle import open_bundle
 
-    print(f"{Bundle.open(folder).hex_id} is whole")
+    print(f"{open_bundle(folder).hex_id} is whole")
 
 
 @bundle.command()
@@ -76,11 +81,12 @@ def install(
 
     Example: narrows bundle install bundles/2026-10 bundles/2026-11 --model-repository /srv/models
     """
-    from narrows.contract.bundle import Bundle
+    from narrows.contract.bundle import models_of, open_bundle
     from narrows.runtime.triton_config import fill_repository
 
-    for bundle in [Bundle.open(folder) for folder in folders]:
-        print(fill_repository(bundle, model_repository))
+    for opened in [open_bundle(folder) for folder in folders]:
+        for model in models_of(opened):
+            print(fill_repository(model, model_repository))
 
 
 @bundle.command()

@@ -82,7 +82,7 @@ def export(
         bits=_precisions(bits),
         say=typer.echo,
     )
-    _print(bundle)
+    print_bundle(bundle)
     if model_repository is not None:
         from narrows.contract.bundle import models_of
         from narrows.runtime.triton_config import fill_repository
@@ -107,11 +107,19 @@ def _precisions(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def _print(bundle: SplitBundle) -> None:
+def print_bundle(bundle: SplitBundle) -> None:
+    """What a split network's bundle holds, for people."""
     manifest = bundle.manifest
-    print(f"bundle {bundle.hex_id} in {bundle.folder}")
+    size = manifest.input
+    print(f"{manifest.name} {manifest.version}  id {bundle.hex_id}  in {bundle.folder}")
+    print(f"  pictures   {size.width} x {size.height}")
+    for output in bundle.outputs:
+        print(f"  output     {output.name}: {output.kind}, {output.dtype} {' x '.join(map(str, output.shape))}")
     for number, cut in enumerate(manifest.cuts):
         print(f"  cut {number}  {cut.name}: {cut.head_ms:.2f} ms at the camera, {cut.tail_ms:.2f} ms in the cloud")
+        tail = next((tail for tail in bundle.tails if tail.number == number), None)
+        here = "no tail in this folder" if tail is None else f"tail {tail.hex_id}"
+        print(f"         {here}{'' if cut.batched else ', a picture at a time'}")
         for index, level in enumerate(cut.levels):
             chosen = "  the default" if number == 0 and index == manifest.default_level else ""
             print(

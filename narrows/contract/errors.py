@@ -172,6 +172,24 @@ class LabelMapPredicted(FrameRefused):
     reason: ClassVar[str] = "predicted_label_map"
 
 
+class TailNotLoaded(FrameRefused):
+    """Tensors of a cut whose tail this process does not serve."""
+
+    reason: ClassVar[str] = "tail_not_loaded"
+
+
+class PrecisionUnknown(FrameRefused):
+    """Tensors at a level or precision that the plan of their cut does not have."""
+
+    reason: ClassVar[str] = "unknown_precision"
+
+
+class TensorsPredicted(FrameRefused):
+    """Tensors in a P packet: they are coded alone, so their packets are K."""
+
+    reason: ClassVar[str] = "predicted_tensors"
+
+
 class PayloadUndecodable(FrameRefused):
     """The entropy decoder ran out of bytes, or ended in the wrong state, or left bytes over."""
 

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from narrows.client.registry import StreamRegistry
 from narrows.client.subscription import Subscription, subscribe
 from narrows.contract.errors import ServiceError
-from narrows.contract.wire import FeaturePacket, FrameIdentity, MaskPacket, Policy, StreamKeys, StreamSettings
+from narrows.contract.wire import (
+    FeaturePacket,
+    FrameIdentity,
+    MaskPacket,
+    Policy,
+    ResultPacket,
+    StreamKeys,
+    StreamSettings,
+)
 from narrows.contract.wire.keys import PACKET_FIELD
 from narrows.runtime.redis import connect, named_errors, read_install
 
@@ -68,6 +76,8 @@ def _mask_of(identity: FrameIdentity, outcomes: Subscription) -> NDArray[np.uint
     outcome = next(outcomes, None)
     if outcome is None:
         raise ServiceError(f"no mask in {PATIENCE_S:.0f} s: is `narrows orchestrate` running, and ready?")
+    if isinstance(outcome, ResultPacket):
+        raise ServiceError(f"frame {identity.sequence} ended with outputs of which none is a label map")
     if not isinstance(outcome, MaskPacket):
         raise ServiceError(f"frame {identity.sequence} ended without a mask: {outcome.reason}")
     if outcome.identity != identity:

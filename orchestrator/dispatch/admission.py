@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from narrows.contract.bundle import Bundle, format_id, parse_id
+from narrows.contract.bundle import AnyBundle, format_id, parse_id
 from narrows.contract.errors import BundleUnknown, ClockInFuture, EntryMalformed, PacketTooLarge
 from narrows.contract.wire.feature import MAX_PACKET_BYTES
 from narrows.contract.wire.frame_packet import FrameHead, FramePacket
@@ -53,7 +53,7 @@ def beyond_a_packet(entry: RawEntry) -> bool:
     return len(fields) > 2 * _FIELDS or sum(map(len, fields)) > MOST_ENTRY_BYTES
 
 
-def choose_bundle(packet: FramePacket, settings: StreamSettings, served: Mapping[int, Bundle]) -> Bundle:
+def choose_bundle(packet: FramePacket, settings: StreamSettings, served: Mapping[int, AnyBundle]) -> AnyBundle:
     """The bundle that a packet was made with.
 
     Raises:

@@ -23,6 +23,7 @@ from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.runtime.cancelling import cancel_all
 from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.label_maps import CameraMask
+from orchestrator.dispatch.latents import inputs_of
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.workers import Workers
 from orchestrator.telemetry.metrics import Metrics
@@ -86,8 +87,10 @@ class Audits:
         Raises:
             InferenceFailed: there is none.
         """
-        inferred = await batcher.infer(stream, audited.symbols, audited.level, audited.until_s, further=False)
-        if inferred is None:
+        inferred = await batcher.infer(
+            stream, inputs_of(audited.symbols, audited.level), audited.until_s, further=False
+        )
+        if inferred is None or inferred.labels is None:
             return None
         labels = inferred.labels
         return await self._workers.on_pixels(labels.size, partial(_differing, labels, audited.mask))

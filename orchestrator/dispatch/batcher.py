@@ -1,4 +1,4 @@
-"""One bundle's way through the decoder: frames of many streams share its batches."""
+"""One model's batches: frames of many streams share them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import ServedModel
 from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.contract.records.report import ServerReport
 from narrows.contract.wire.output_packet import OutputPacket
@@ -21,11 +21,11 @@ from narrows.runtime.backoff import Backoff
 from narrows.runtime.cancelling import cancel_all
 from orchestrator.dispatch.demand import Demand
 from orchestrator.dispatch.fairness import FairPicker, lone_frames
-from orchestrator.dispatch.further_outputs import FurtherOutputs
+from orchestrator.dispatch.further_outputs import FurtherOutputs, has_label_map
 from orchestrator.dispatch.service_time import ServiceTime
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
-from orchestrator.inference.contract import Decoder, ServerLost, Slot
+from orchestrator.inference.contract import Decoder, Inputs, ServerLost, Slot
 from orchestrator.inference.load import LoadReading
 from orchestrator.inference.triton_model import ModelMissing
 from orchestrator.telemetry.faults import Cause, Faults
@@ -74,11 +74,11 @@ class Inferred:
     """A frame's outputs, and how long it waited for a batch and took in it.
 
     Attributes:
-        labels: the first output, the label map ``(H, W)``.
-        further: the outputs after it, where they were asked for.
+        labels: the first output ``(H, W)``, where that is a label map.
+        further: the other outputs, where they were asked for.
     """
 
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.uint8] | None
     batch_s: float
     infer_s: float
     further: tuple[OutputPacket, ...] = ()
@@ -89,8 +89,7 @@ class Waiting:
     """A frame that waits for a batch."""
 
     stream: Stream
-    symbols: NDArray[np.int8]
-    level: int
+    inputs: Inputs
     stale_at_s: float | None
     since_s: float
     answer: asyncio.Future[Inferred | None]
@@ -99,7 +98,7 @@ class Waiting:
 
 
 class Batcher:
-    """Batches one bundle's frames into its decoder.
+    """Batches frames into one model: a bundle's decoder, or a tail.
 
     ::
 
@@ -116,13 +115,13 @@ class Batcher:
 
     def __init__(
         self,
-        bundle: Bundle,
+        model: ServedModel,
         connect: Connect,
         metrics: Metrics,
         settings: DispatchSettings,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.bundle = bundle
+        self.model = model
         self.ready = False
         self.connected: Connected | None = None
         self.reading: LoadReading | None = None
@@ -141,8 +140,7 @@ class Batcher:
     async def infer(
         self,
         stream: Stream,
-        symbols: NDArray[np.int8],
-        level: int,
+        inputs: Inputs,
         stale_at_s: float | None,
         *,
         further: bool = True,
@@ -151,8 +149,7 @@ class Batcher:
 
         Args:
             stream: whose frame it is.
-            symbols: ``(C, h, w)``.
-            level: its rate level.
+            inputs: what the model takes of it.
             stale_at_s: when it is of no use any more; ``None``: never.
             further: whether the outputs after the first are wanted.
 
@@ -160,7 +157,7 @@ class Batcher:
             InferenceFailed: the decoder failed this frame on every try.
         """
         answer: asyncio.Future[Inferred | None] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(stream, symbols, level, stale_at_s, self._monotonic(), answer, further)
+        waiting = Waiting(stream, inputs, stale_at_s, self._monotonic(), answer, further)
         self._picker.push(stream.id, stream.settings.weight, waiting)
         self._changed.set()
         return await answer
@@ -235,7 +232,7 @@ class Batcher:
         async with AsyncExitStack() as lent:
             slot = await lent.enter_async_context(decoder.slot())
             self.drop_stale()
-            batch = self._picker.pick(min(self._settings.max_batch, len(slot.symbols)))
+            batch = self._picker.pick(min(self._settings.max_batch, *map(len, slot.inputs.values())))
             if batch:
                 task = asyncio.create_task(self._one_batch(lent.pop_all(), slot, batch))
                 self._batches.add(task)
@@ -274,7 +271,7 @@ class Batcher:
         self.ready = False
         self._metrics.service_errors.labels("triton").inc()
         cause = Cause.TRITON_MODEL_MISSING if isinstance(error, ModelMissing) else Cause.TRITON_AWAY
-        self._faults.begin(cause, f"bundle {self.bundle.hex_id} waits: {error}")
+        self._faults.begin(cause, f"bundle {self.model.hex_id} waits: {error}")
         self.drop_stale()
         await asyncio.sleep(self._backoff.next_delay_s())
         self.drop_stale()
@@ -299,7 +296,7 @@ class Batcher:
         try:
             await self._run(slot, batch)
         except InferenceFailed as failure:
-            _log.warning("batch_failed", bundle=self.bundle.hex_id, frames=len(batch), error=str(failure))
+            _log.warning("batch_failed", bundle=self.model.hex_id, frames=len(batch), error=str(failure))
             return failure
         return None
 
@@ -318,8 +315,8 @@ class Batcher:
     async def _run(self, slot: Slot, batch: list[Waiting]) -> None:
         begun_s = self._monotonic()
         for i, waiting in enumerate(batch):
-            slot.symbols[i] = waiting.symbols
-            slot.levels[i, 0] = waiting.level
+            for name, values in waiting.inputs.items():
+                slot.inputs[name][i] = values
         try:
             outputs = await slot.run(len(batch))
         except InferenceFailed:
@@ -334,7 +331,8 @@ class Batcher:
             if not waiting.answer.done():
                 further = self._further.of(slot.served, outputs, i) if waiting.further else ()
                 waited_s = begun_s - waiting.since_s
-                waiting.answer.set_result(Inferred(outputs[0][i].copy(), waited_s, infer_s, further))
+                labels = outputs[0][i].copy() if has_label_map(slot.served) else None
+                waiting.answer.set_result(Inferred(labels, waited_s, infer_s, further))
 
 
 def _unwanted(waiting: Waiting, now_s: float, needed_s: float) -> bool:

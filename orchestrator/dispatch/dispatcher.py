@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import ServedModel
 from narrows.contract.errors import ServiceError
 from narrows.contract.wire.keys import ShardKeys
 from narrows.runtime.cancelling import cancel_all
@@ -50,7 +50,7 @@ class Dispatcher:
     def __init__(
         self,
         store: Store,
-        served: Mapping[int, tuple[Bundle, Connect]],
+        served: Mapping[int, tuple[ServedModel, Connect]],
         shards: int,
         settings: DispatchSettings,
         metrics: Metrics | None = None,
@@ -69,8 +69,7 @@ class Dispatcher:
         self._clocks: dict[int, ServerClock] = {}
         self._clock = self._clock_of(0)
         self.batchers = {
-            bundle_id: Batcher(bundle, connect, self.metrics, settings)
-            for bundle_id, (bundle, connect) in served.items()
+            model_id: Batcher(model, connect, self.metrics, settings) for model_id, (model, connect) in served.items()
         }
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="symbols")
         self._path = FramePath(
@@ -105,7 +104,7 @@ class Dispatcher:
     async def create(
         cls,
         store: Store,
-        served: Mapping[int, tuple[Bundle, Connect]],
+        served: Mapping[int, tuple[ServedModel, Connect]],
         settings: DispatchSettings,
         *,
         shards: int | None = None,
@@ -183,7 +182,7 @@ class Dispatcher:
         self.health.install = await disagreement(self._store, self._leases.shards)
         if not self.health.install:
             self._faults.end(Cause.INSTALL_DIFFERS)
-            ready = {batcher.bundle.hex_id: batcher.ready for batcher in self.batchers.values()}
+            ready = {batcher.model.hex_id: batcher.ready for batcher in self.batchers.values()}
             return await self._leases.heartbeat(self._readiness.missing(ready))
         self._faults.begin(Cause.INSTALL_DIFFERS, self.health.install)
         await self._leases.leave()
@@ -264,7 +263,7 @@ class Dispatcher:
     async def _watch_decoders(self) -> None:
         while True:
             await self._sweep.look_at_decoders()
-            self.health.decoders_ready = {batcher.bundle.hex_id: batcher.ready for batcher in self.batchers.values()}
+            self.health.decoders_ready = {batcher.model.hex_id: batcher.ready for batcher in self.batchers.values()}
             await asyncio.sleep(self._settings.sweep_s)
 
     async def _leave(self) -> None:

@@ -6,9 +6,9 @@
       │                │              └─► the camera's mask ────────────┘              ├─ turn ─► end, once
       └─ refused ──────┴─ refused ────────── skipped (stale) or refused ───────────────┘
 
-What works on a kind of section has a file of its own: ``latents.py``, ``label_maps.py``, ``objects.py``, and
-``audits.py`` for frames that hold the first two. A mask carries the first output, the label map; each further one has a
-field of its own in the entry.
+What works on a kind of section has a file of its own: ``latents.py``, ``label_maps.py``, ``tensors.py``,
+``objects.py``, and ``audits.py`` for frames that hold the first two. A mask carries the first output, the label map;
+each other one has a field of its own in the entry.
 
 A frame that is too old when it is admitted is skipped undecoded; its packet is kept for those coded against it.
 """
@@ -23,7 +23,7 @@ from functools import partial
 
 import structlog
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import AnyBundle, Bundle, bundle_of
 from narrows.contract.errors import (
     ContextLost,
     EntryIdForged,
@@ -31,6 +31,7 @@ from narrows.contract.errors import (
     FramePoison,
     FrameRefused,
     ReferenceLost,
+    SectionsUnsupported,
     SequenceJump,
     ServiceError,
 )
@@ -56,7 +57,7 @@ from orchestrator.dispatch.finish import Ending, Finisher, FinishReply
 from orchestrator.dispatch.key_request import KeyframeRequests
 from orchestrator.dispatch.label_maps import CameraMask, decode_mask
 from orchestrator.dispatch.label_table_records import LabelTableRecords
-from orchestrator.dispatch.latents import Latents, Symbols
+from orchestrator.dispatch.latents import Latents, Symbols, inputs_of
 from orchestrator.dispatch.mask_packets import MaskToPack, pack_outputs
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.objects import pass_on
@@ -66,6 +67,7 @@ from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Frame, Stream
 from orchestrator.dispatch.suspects import Suspects
+from orchestrator.dispatch.tensors import Crossed, decode_tensors
 from orchestrator.dispatch.unsealing import Unsealing
 from orchestrator.dispatch.window import SeenWindow
 from orchestrator.dispatch.workers import Workers
@@ -81,13 +83,18 @@ class Admitted:
     """A frame that is believed, with what its bundle decodes of it."""
 
     packet: FramePacket
-    bundle: Bundle
+    bundle: AnyBundle
     contents: Contents
+
+    @property
+    def model_id(self) -> int:
+        """The model that is asked for its outputs."""
+        return self.contents.model_id(self.bundle)
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A frame with its symbols or the camera's mask, and how long they took.
+    """A frame with its symbols, the camera's mask, or what crosses at a cut, and how long they took.
 
     Attributes:
         audit: symbols of the same picture, where a camera's mask is to be held against them.
@@ -95,9 +102,10 @@ class Decoded:
     """
 
     packet: FramePacket
-    bundle: Bundle
+    bundle: AnyBundle
+    model_id: int
     level: int
-    content: Symbols | CameraMask
+    content: Symbols | CameraMask | Crossed
     audit: Symbols | None
     objects: OutputPacket | None
     stale_at_s: float | None
@@ -122,7 +130,7 @@ class FramePath:
         self.objective = Objective(settings.slo_ms, metrics)
         self._store, self._batchers, self._faults = store, batchers, faults
         self._metrics, self._settings = metrics, settings
-        self._served = {bundle_id: batcher.bundle for bundle_id, batcher in batchers.items()}
+        self._served = {batcher.model.bundle_id: bundle_of(batcher.model) for batcher in batchers.values()}
         self._workers, self._packets = Workers(pool), Packets(store, unsealing)
         self._suspects = Suspects(store, consumer)
         self._latents = Latents(store, self._packets, self._workers)
@@ -207,7 +215,7 @@ class FramePath:
             self._metrics.took("uplink", (taken.arrived_ms - packet.head.capture_ms) / 1000)
         return Admitted(packet, bundle, contents)
 
-    def _learn(self, frame: Frame, packet: FramePacket, bundle: Bundle, contents: Contents) -> None:
+    def _learn(self, frame: Frame, packet: FramePacket, bundle: AnyBundle, contents: Contents) -> None:
         """What a believed packet says of its camera. A mask that was asked for still counts as demand: it may end."""
         stream = frame.stream
         stream.makes_masks, stream.outputs = contents.mask is not None, len(bundle.outputs)
@@ -222,27 +230,35 @@ class FramePath:
         """The symbols or the mask; or the end of a frame that is stale, or ended before so that any ending will do."""
         packet, bundle, contents = admitted.packet, admitted.bundle, admitted.contents
         if contents.level is not None:
-            self._batchers[bundle.id].observe_offered(contents.level)
+            self._batchers[admitted.model_id].observe_offered(contents.level)
         too_old_s = stale_at_s(frame.taken.arrived_s, frame.stream.settings)
         stale = too_old_s is not None and time.monotonic() > too_old_s
         if stale or await self._has_ended(frame.stream, packet.identity):
-            if contents.mask is None:
+            if contents.mask is None and contents.tensors is None:
                 frame.stream.references.postpone(packet)
             return Ending.skipped("stale", packet.identity)
         begun_s = time.monotonic()
-        content: Symbols | CameraMask
-        audit: Symbols | None = None
-        if contents.mask is None:
-            content = await self._latents.following(frame.stream, packet, bundle)
-            if frame.stream.settings.policy is Policy.COMPLETE:
-                frame.link = "key" if packet.head.kind is PacketKind.KEY else "next"
-        else:
-            content = await decode_mask(contents.mask, self._workers)
-            audit = None if contents.level is None else await self._latents.alone(packet, bundle)
+        content, audit = await self._content(frame, admitted)
         objects = None if contents.objects is None else await pass_on(contents.objects, self._workers)
         decode_s = time.monotonic() - begun_s
         self._metrics.took("decode", decode_s)
-        return Decoded(packet, bundle, contents.level or 0, content, audit, objects, too_old_s, decode_s)
+        level = contents.level or 0
+        return Decoded(packet, bundle, admitted.model_id, level, content, audit, objects, too_old_s, decode_s)
+
+    async def _content(self, frame: Frame, admitted: Admitted) -> tuple[Symbols | CameraMask | Crossed, Symbols | None]:
+        """What the outputs are made of, or the camera's mask; and symbols to hold that against."""
+        packet, contents, bundle = admitted.packet, admitted.contents, admitted.bundle
+        if contents.tensors is not None:
+            return await decode_tensors(contents.tensors, self._workers), None
+        if not isinstance(bundle, Bundle):
+            raise SectionsUnsupported(f"bundle {bundle.hex_id} is of a split network, and this is no tensor of it")
+        if contents.mask is not None:
+            audit = None if contents.level is None else await self._latents.alone(packet, bundle)
+            return await decode_mask(contents.mask, self._workers), audit
+        symbols = await self._latents.following(frame.stream, packet, bundle)
+        if frame.stream.settings.policy is Policy.COMPLETE:
+            frame.link = "key" if packet.head.kind is PacketKind.KEY else "next"
+        return symbols, None
 
     async def _has_ended(self, stream: Stream, identity: FrameIdentity) -> bool:
         """Whether a frame ended before, by what Redis says now: it may have lost its last second since it was read."""
@@ -252,14 +268,15 @@ class FramePath:
 
     async def _answer(self, frame: Frame, decoded: Decoded) -> Inferred | None:
         """The outputs: the camera's, or what Triton makes of the symbols; ``None`` if they became stale meanwhile."""
-        batcher, content = self._batchers[decoded.bundle.id], decoded.content
+        batcher, content = self._batchers[decoded.model_id], decoded.content
         if isinstance(content, CameraMask):
             frame.camera_mask = True
             if decoded.audit is not None:
                 until_s = frame.taken.arrived_s + frame.stream.settings.stale_ms / 1000
                 self.audits.begin(frame.stream, batcher, Audited(content, decoded.audit, decoded.level, until_s))
             return Inferred(content.labels, 0.0, 0.0)
-        inferred = await batcher.infer(frame.stream, content, decoded.level, decoded.stale_at_s)
+        inputs = content.inputs if isinstance(content, Crossed) else inputs_of(content, decoded.level)
+        inferred = await batcher.infer(frame.stream, inputs, decoded.stale_at_s)
         if inferred is not None:
             self._metrics.took("batch", inferred.batch_s)
             self._metrics.took("infer", inferred.infer_s)
@@ -282,12 +299,12 @@ class FramePath:
         )
         further = inferred.further if decoded.objects is None else (*inferred.further, decoded.objects)
         async with self._suspects.counted(frame):
-            size = labels.size + sum(output.value.values.size for output in further)
+            size = (0 if labels is None else labels.size) + sum(output.value.values.size for output in further)
             work = partial(pack_outputs, mask, further)
             body, outputs, pack_s = await self._workers.on_pixels(size, work)
         self._metrics.took("pack", pack_s)
         if not frame.camera_mask:
-            self._batchers[decoded.bundle.id].demand.took(decoded.level, decoded.decode_s + pack_s)
+            self._batchers[decoded.model_id].demand.took(decoded.level, decoded.decode_s + pack_s)
         return Ending.mask(body, decoded.packet.identity, outputs)
 
     async def _end(self, frame: Frame, ending: Ending) -> None:

@@ -1,4 +1,4 @@
-"""A frame's outputs after the first, out of its batch. One that cannot be costs itself, not the frame."""
+"""A frame's outputs beside its label map, out of its batch. One that cannot be costs itself, not the frame."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 
 from narrows.contract.errors import InferenceFailed
 from narrows.contract.outputs import OutputValue, kind_of
+from narrows.contract.outputs.labels import KIND as LABELS
 from narrows.contract.wire.output_packet import OutputPacket
 from narrows.runtime.reminder import Reminder
 from orchestrator.inference.contract import Batch, ServedOutput
 from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
+
+
+def has_label_map(served: Sequence[ServedOutput]) -> bool:
+    """Whether the first output is a label map, which a mask packet carries; where nothing is said, it is."""
+    return not served or served[0].output.kind == LABELS
 
 
 class FurtherOutputs:
@@ -26,10 +32,11 @@ class FurtherOutputs:
         self._reminder = Reminder()
 
     def of(self, served: Sequence[ServedOutput], outputs: Batch, i: int) -> tuple[OutputPacket, ...]:
-        """Copies of one frame's outputs after the first, those that can be: the slot's memory is used again."""
+        """Copies of one frame's outputs beside its label map, those that can be: the slot's memory is used again."""
+        begin = 1 if has_label_map(served) else 0
         return tuple(
             OutputPacket(OutputValue(each.output, values[i].copy()), each.version)
-            for each, values in zip(served[1:], outputs[1:], strict=True)
+            for each, values in zip(served[begin:], outputs[begin:], strict=True)
             if self._can_be(each, values[i : i + 1])
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.codec import decode_labels, label_digest
-from orchestrator.dispatch.latents import check_digest
+from orchestrator.dispatch.digests import check_digest
 from orchestrator.dispatch.sections import CodedMask
 from orchestrator.dispatch.workers import Workers
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from narrows.contract.bundle import Bundle, format_id
+from narrows.contract.bundle import AnyBundle, format_id
 from narrows.contract.codec import LabelTables, general_label_tables
 from narrows.contract.errors import ServiceError
 from narrows.contract.wire.keys import LABEL_TABLES_KEY
@@ -18,7 +18,7 @@ from orchestrator.telemetry.faults import Cause, Faults
 _log = structlog.get_logger(__name__)
 
 
-def tables_of(bundle: Bundle) -> LabelTables:
+def tables_of(bundle: AnyBundle) -> LabelTables:
     """What a bundle's masks are packed with: its own tables, or the general ones."""
     return bundle.label_tables or general_label_tables()
 
@@ -30,7 +30,7 @@ class LabelTableRecords:
         published: they were there when they were looked for last; masks are not packed small before.
     """
 
-    def __init__(self, store: Store, bundles: Iterable[Bundle], faults: Faults, period_s: float) -> None:
+    def __init__(self, store: Store, bundles: Iterable[AnyBundle], faults: Faults, period_s: float) -> None:
         found = [general_label_tables(), *map(tables_of, bundles)]
         self.published = False
         self._tables = {format_id(tables.id).encode(): tables.to_bytes() for tables in found}

@@ -17,15 +17,18 @@ import structlog
 from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.bundle import LEVEL, SYMBOLS
 from narrows.contract.codec import Memory, decode_symbols, symbol_digest
-from narrows.contract.errors import DigestMismatch, FrameRefused, ReferenceLost
+from narrows.contract.errors import FrameRefused, ReferenceLost
 from narrows.contract.wire.feature import PacketKind
 from narrows.contract.wire.frame_packet import FramePacket, Section
 from narrows.runtime.redis.store import Store
+from orchestrator.dispatch.digests import check_digest
 from orchestrator.dispatch.packets import Packets
 from orchestrator.dispatch.sections import contents_of
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.workers import Workers
+from orchestrator.inference.contract import Inputs
 
 _log = structlog.get_logger(__name__)
 Symbols = NDArray[np.int8]
@@ -89,20 +92,14 @@ class Latents:
         return await self._workers.on_symbols(shape.symbols, work)
 
 
+def inputs_of(symbols: Symbols, level: int) -> Inputs:
+    """What a joint decoder takes of a frame."""
+    return {SYMBOLS: symbols, LEVEL: np.array([level], np.int32)}
+
+
 def _decode_checked(
     section: Section, shape: tuple[int, int, int], bundle: Bundle, level: int, memory: Memory | None
 ) -> Symbols:
     symbols = decode_symbols(section.payload, shape, bundle.tables, level, memory)
     check_digest(section, symbol_digest(symbols), "symbols")
     return symbols
-
-
-def check_digest(section: Section, digest: int, what: str) -> None:
-    """Refuse what decoded to something else than was coded.
-
-    Raises:
-        DigestMismatch: it did.
-    """
-    if not section.is_digest(digest):
-        digits, low = section.digest_bits // 4, digest & ((1 << section.digest_bits) - 1)
-        raise DigestMismatch(f"{what} with digest {low:0{digits}x}; the camera coded {section.digest:0{digits}x}")

@@ -7,7 +7,7 @@ from functools import partial
 from narrows.contract.errors import PayloadUndecodable, RecordError
 from narrows.contract.outputs.objects import Objects, objects_value
 from narrows.contract.wire.output_packet import OutputPacket
-from orchestrator.dispatch.latents import check_digest
+from orchestrator.dispatch.digests import check_digest
 from orchestrator.dispatch.sections import CodedObjects
 from orchestrator.dispatch.workers import Workers
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from narrows import __version__
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import Bundle, ServedModel, models_of, open_bundle
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.cancelling import cancel_all, unless_stopped
 from narrows.runtime.exposure import Exposure
@@ -74,18 +74,19 @@ def run_dispatcher(options: ProgramOptions) -> None:
 
 def triton_connect(
     service_discovery: ServiceDiscovery,
-    bundle: Bundle,
+    model: ServedModel,
     *,
     max_batch: int,
     slots: int,
     report: Report = unreported,
     guard: LoopGuard | None = None,
 ) -> Connect:
-    """How a batcher gets its decoder: a pool over the servers of ``service_discovery``."""
-    watch = HeadWatch(bundle)
+    """How a batcher gets its model: a pool over the servers of ``service_discovery``."""
+    watch = HeadWatch(model) if isinstance(model, Bundle) else None
 
     async def connect_server(address: str) -> TritonDecoder:
-        return await TritonDecoder.connect(address, watch.bundle, max_batch=max_batch, slots=slots, report=report)
+        served = model if watch is None else watch.bundle
+        return await TritonDecoder.connect(address, served, max_batch=max_batch, slots=slots, report=report)
 
     async def connect() -> Connected:
         pool = ServerPool(
@@ -95,9 +96,11 @@ def triton_connect(
 
         async def look_at_heads() -> None:
             nonlocal tried_s
+            if watch is None:
+                return
             changed = await watch.look()
             if changed:
-                _log.info("heads_changed", bundle=bundle.hex_id, heads=_named(watch.bundle))
+                _log.info("heads_changed", bundle=model.hex_id, heads=_named(watch.bundle))
             if changed or (pool.lacks_heads and time.monotonic() - tried_s > _HEADS_AGAIN_S):
                 tried_s = time.monotonic()
                 pool.renew()
@@ -126,7 +129,7 @@ async def _agree_patiently(store: Store, wanted: int | None) -> int:
 
 async def _run(options: ProgramOptions, stop: asyncio.Event) -> None:
     check_exposure(options.http, options.http_token, HTTP_OPTION, TOKEN_OPTION)
-    bundles = [Bundle.open(folder) for folder in options.bundles]
+    models = [model for folder in options.bundles for model in models_of(open_bundle(folder))]
     sources = parse_sources(options.triton)
     metrics = Metrics()
     settings = DispatchSettings(
@@ -154,7 +157,7 @@ async def _run(options: ProgramOptions, stop: asyncio.Event) -> None:
             report=report,
             guard=guard,
         )
-        served = {bundle.id: (bundle, connect(bundle)) for bundle in bundles}
+        served = {model.id: (model, connect(model)) for model in models}
         dispatcher = Dispatcher(store, served, shards, settings, metrics, keys=options.keys)
         dispatcher.metrics.build_info.labels(__version__).set(1)
         async with (
@@ -164,7 +167,7 @@ async def _run(options: ProgramOptions, stop: asyncio.Event) -> None:
             ) as address,
         ):
             _log.info(
-                "dispatcher_started", name=dispatcher.name, http=address, bundles=[bundle.hex_id for bundle in bundles]
+                "dispatcher_started", name=dispatcher.name, http=address, bundles=[model.hex_id for model in models]
             )
             await dispatcher.run(stop)
     finally:

@@ -105,7 +105,7 @@ class RateRequests:
         return {stream: rate.per_s for stream, (rate, _) in measured.items()}
 
     async def _pressure(self, rates: Mapping[Stream, float]) -> Pressure:
-        readings = {batcher.bundle.hex_id: batcher.reading for batcher in self._batchers}
+        readings = {batcher.model.hex_id: batcher.reading for batcher in self._batchers}
         everywhere = await self._demand_everywhere()
         own = sum(max(rate, self._throttle.demand(stream.id)) for stream, rate in rates.items())
         share = own / max(own, sum(everywhere.values())) if own > 0 else 1.0

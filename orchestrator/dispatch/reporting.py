@@ -82,7 +82,7 @@ class Reporting:
             saturation=round(saturation, 4),
             realtime_ended=self._objective.realtime_ended,
             realtime_late=self._objective.realtime_late,
-            bundles={batcher.bundle.hex_id: batcher.demand.read() for batcher in self._batchers},
+            bundles={batcher.model.hex_id: batcher.demand.read() for batcher in self._batchers},
             servers=merged(batcher.servers() for batcher in self._batchers),
             top_streams=self._sweep.top.rates,
             packet_format=FORMAT,

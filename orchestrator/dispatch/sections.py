@@ -5,14 +5,15 @@
     sections ─┬─ latent ──────────────► symbol decoder ─► batcher ─► Triton ─► mask
               ├─ label map ───────────► label decoder ───────────────────────► mask
               └─ latent, label map ───► both: the second is the mask, the first says how far it is right
-    behind any of these ─ objects ────► passed on as they are, once they are known to be what the camera coded
+    tensors of a split network ► ``tensors.py`` ─► batcher ─► Triton ─► outputs
+    behind any of the first three ─ objects ────► passed on as they are, once they are known to be what the camera coded
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import AnyBundle, Bundle, SplitBundle
 from narrows.contract.codec import LabelTables, general_label_tables
 from narrows.contract.errors import (
     CameraDecoderMissing,
@@ -25,6 +26,7 @@ from narrows.contract.errors import (
 from narrows.contract.outputs.labels.scaling import DIVISORS, divided_size
 from narrows.contract.wire.feature import PacketKind
 from narrows.contract.wire.frame_packet import FramePacket, LabelMap, Latent, Objects, Section, SectionLayout
+from orchestrator.dispatch.tensors import CodedTensors, tensors_of
 
 _MOST_BITS_A_PIXEL, _ALWAYS_BYTES = 1, 4096
 """Of the whole output's pixels, and what small ones may have in any case. Masks of scenes have 0.03 bits a pixel, noise
@@ -63,21 +65,30 @@ class Contents:
         level: the rate level of its latent, which is its first section; ``None``: it has none.
         mask: the camera's own.
         objects: what the camera outlined of what it was asked for, and the network that did.
+        tensors: what crosses at a cut of a split network; ``level`` is then theirs.
     """
 
     level: int | None
     mask: CodedMask | None
     objects: CodedObjects | None = None
+    tensors: CodedTensors | None = None
+
+    def model_id(self, bundle: AnyBundle) -> int:
+        """The model that is asked for the outputs."""
+        return bundle.id if self.tensors is None else self.tensors.tail.id
 
 
-def contents_of(packet: FramePacket, bundle: Bundle) -> Contents:
-    """What a packet holds that its bundle decodes.
+def contents_of(packet: FramePacket, bundle: AnyBundle) -> Contents:
+    """What a packet holds that its bundle decodes: of a split network's see :func:`tensors_of`.
 
     Raises:
         SectionsUnsupported: sections of other kinds, or more, or that depend on one another.
         ShapeMismatch: a latent or a label map that is not the bundle's.
         CameraDecoderMissing, LabelTableUnknown, LabelMapPredicted, MaskTooLarge: of a label map.
     """
+    if isinstance(bundle, SplitBundle):
+        tensors = tensors_of(packet, bundle)
+        return Contents(tensors.level, None, tensors=tensors)
     context = packet.head.context
     objects = _objects_of(packet)
     layouts = context.sections if objects is None else context.sections[:-1]

@@ -107,7 +107,7 @@ class Sweep:
     async def look_at_decoders(self) -> None:
         """Read each decoder's readiness and load; one that is away is seen as not ready."""
         for batcher in self._batchers.values():
-            bundle = batcher.bundle.hex_id
+            bundle = batcher.model.hex_id
             batcher.drop_stale()
             reading = None
             try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.errors import ServiceError
@@ -14,6 +14,10 @@ from narrows.contract.outputs import Output
 
 Batch = tuple[NDArray[Any], ...]
 """The outputs of a batch in the order of the slot's ``served``, each ``(n, *shape)`` in its dtype."""
+
+
+Inputs = Mapping[str, NDArray[Any]]
+"""What a model takes, by Triton's name of it: of one frame, or of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +37,12 @@ class Slot(Protocol):
 
     @property
     def served(self) -> tuple[ServedOutput, ...]:
-        """What :meth:`run` answers: the decoder's outputs, the published label map first, then the heads'."""
+        """What :meth:`run` answers: the model's outputs, a label map first where there is one, then the heads'."""
         ...
 
     @property
-    def symbols(self) -> NDArray[np.int8]:
-        """int8 ``(max_batch, C, h, w)``; write the first ``n``."""
-        ...
-
-    @property
-    def levels(self) -> NDArray[np.int32]:
-        """int32 ``(max_batch, 1)``, each sample's rate level."""
+    def inputs(self) -> Inputs:
+        """``(max_batch, …)`` of each input; write the first ``n``."""
         ...
 
     async def run(self, n: int) -> Batch:

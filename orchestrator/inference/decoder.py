@@ -1,4 +1,4 @@
-"""The joint decoder on Triton."""
+"""A joint decoder, or the tail of a split network, on Triton."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 import structlog
 from tritonclient.grpc import model_config_pb2
 
-from narrows.contract.bundle import Bundle, Head
+from narrows.contract.bundle import Head, ServedModel
 from narrows.contract.errors import NarrowsError, ServiceError
 from narrows.runtime.triton_config import DATA_TYPES, head_parameter, head_parameters, model_name
 from orchestrator.inference.contract import Slot
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class TritonDecoder:
-    """One bundle's decoder on one Triton server. Make it with :meth:`connect`.
+    """One model on one Triton server. Make it with :meth:`connect`.
 
     It heals by itself when the server comes back after a crash. After a ``fork`` without ``exec`` it is of no use in
     the forked process (gRPC's threads are not there): make pools of workers before, or with ``spawn``.
@@ -56,18 +56,18 @@ class TritonDecoder:
     async def connect(
         cls,
         url: str,
-        bundle: Bundle,
+        served: ServedModel,
         *,
         max_batch: int,
         slots: int,
         shared_memory: bool | None = None,
         report: Report = unreported,
     ) -> Self:
-        """Connect to Triton, have it load the bundle's decoder if it has not, and prepare the slots.
+        """Connect to Triton, have it load the model if it has not, and prepare the slots.
 
         Args:
             url: ``host:port`` of its gRPC service.
-            bundle: whose decoder to run.
+            served: what to run.
             max_batch: the largest batch wanted; the model's own limit may lower it.
             slots: how many batches may be on their way at once.
             shared_memory: ``None`` to use it where the server can (it is on this host), ``True`` to insist.
@@ -76,15 +76,16 @@ class TritonDecoder:
         Raises:
             ServiceError: the server is absent, does not have the model (``ModelMissing``), or has one of other shapes.
         """
-        model = TritonModel(url, model_name(bundle.id), report=report)
+        model = TritonModel(url, model_name(served.id), report=report)
         try:
             await model.ensure_loaded()
             await model.check_control()
-            config = await _config_with_heads(model, bundle)
-            heads = [head for head in bundle.heads.heads if _serves(config, head)]
-            shape = BatchShape.of(bundle, min(max_batch, config.max_batch_size), heads)
-            _check_shapes(config, shape)
-            missing = [head.name for head in bundle.heads.heads if head not in heads]
+            config = await _config_with_heads(model, served)
+            heads = [head for head in served.heads.heads if _serves(config, head)]
+            most = min(max_batch, config.max_batch_size) if served.batched else 1
+            shape = BatchShape.of(served, most, heads)
+            _check_shapes(config, shape, batched=served.batched)
+            missing = [head.name for head in served.heads.heads if head not in heads]
             made = await _make_slots(model, shape, slots, shared_memory=shared_memory)
             return cls(model, made, shape.max_batch, missing)
         except (ServiceError, asyncio.CancelledError):
@@ -134,17 +135,17 @@ class TritonDecoder:
         await self._model.close()
 
 
-async def _config_with_heads(model: TritonModel, bundle: Bundle) -> Any:  # noqa: ANN401
+async def _config_with_heads(model: TritonModel, served: ServedModel) -> Any:  # noqa: ANN401
     """The model's configuration, after the server was asked to load it anew if it lacks one of the bundle's heads.
 
     What it cannot load costs the head's output, nothing else: the label map goes on.
     """
     config = await model.config()
-    missing = [head.name for head in bundle.heads.heads if not _serves(config, head)]
+    missing = [head.name for head in served.heads.heads if not _serves(config, head)]
     if not missing:
         return config
     try:
-        await model.exchange(bundle.outputs, head_parameters(bundle.heads))
+        await model.exchange(served.outputs, head_parameters(served.heads))
     except NarrowsError as error:
         _log.warning("heads_missing", server=model.address, model=model.name, heads=missing, error=str(error))
         return config
@@ -158,14 +159,18 @@ def _serves(config: Any, head: Head) -> bool:  # noqa: ANN401
     return version is not None and version.string_value == head.version
 
 
-def _check_shapes(config: Any, shape: BatchShape) -> None:  # noqa: ANN401
+def _check_shapes(config: Any, shape: BatchShape, *, batched: bool) -> None:  # noqa: ANN401
     """Outputs that nobody here asks for are a head that was removed, or one that another dispatcher knows already."""
     inputs = {item.name: (_data_type(item), tuple(item.dims)) for item in config.input}
     outputs = {item.name: (_data_type(item), tuple(item.dims)) for item in config.output}
-    wanted_inputs = {"symbols": ("INT8", shape.latent), "level": ("INT32", (1,))}
-    wanted_outputs = {output.name: (DATA_TYPES[output.dtype], output.shape) for output in shape.outputs}
+    first = () if batched else (1,)
+    wanted_inputs, wanted_outputs = (
+        {each.name: (DATA_TYPES[each.dtype], (*first, *each.shape)) for each in parts}
+        for parts in (shape.inputs, shape.outputs)
+    )
     served, wanted = inputs | outputs, wanted_inputs | wanted_outputs
-    if inputs != wanted_inputs or not wanted_outputs.items() <= outputs.items() or config.max_batch_size < 1:
+    fits = inputs == wanted_inputs and wanted_outputs.items() <= outputs.items()
+    if not fits or (config.max_batch_size < 1) is batched:
         raise ServiceError(
             f"Triton's model {config.name} has {served}, batches of {config.max_batch_size}; the bundle needs "
             f"{wanted}: fill the model repository again with `narrows export`"

@@ -19,9 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from narrows.contract.errors import InferenceFailed, NarrowsError, ServiceError
 from narrows.contract.records.report import ServerReport
@@ -29,7 +27,7 @@ from narrows.runtime.cancelling import cancel_all
 from narrows.runtime.loop_guard import LoopGuard
 from orchestrator.discovery.service_discovery import ServiceDiscovery
 from orchestrator.inference.choice import choose
-from orchestrator.inference.contract import Batch, ServedOutput, ServerLost, Slot
+from orchestrator.inference.contract import Batch, Inputs, ServedOutput, ServerLost, Slot
 from orchestrator.inference.endpoint import Connection, Endpoint, ServerDecoder
 from orchestrator.inference.triton_model import ModelMissing
 from orchestrator.telemetry.faults import Cause, Report, unreported
@@ -304,14 +302,9 @@ class _PooledSlot:
         return self._slot.served
 
     @property
-    def symbols(self) -> NDArray[np.int8]:
+    def inputs(self) -> Inputs:
         """See :class:`orchestrator.inference.contract.Slot`."""
-        return self._slot.symbols
-
-    @property
-    def levels(self) -> NDArray[np.int32]:
-        """See :class:`orchestrator.inference.contract.Slot`."""
-        return self._slot.levels
+        return self._slot.inputs
 
     async def run(self, n: int) -> Batch:
         """See :class:`orchestrator.inference.contract.Slot`."""

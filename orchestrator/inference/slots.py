@@ -6,19 +6,17 @@ import asyncio
 import time
 
 import numpy as np
-from numpy.typing import NDArray
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 
 from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.contract.outputs import kind_of
 from narrows.runtime.triton_config import DATA_TYPES
-from orchestrator.inference.contract import Batch
+from orchestrator.inference.contract import Batch, Inputs
 from orchestrator.inference.region import SharedRegion
 from orchestrator.inference.shape import BatchShape
 from orchestrator.inference.triton_model import Overdue, RegionUnknown, TritonModel, Unanswered
 from orchestrator.telemetry.faults import Cause
 
-_SYMBOLS, _LEVEL = "symbols", "level"
 _SETTLED_S = 60.0
 
 
@@ -26,18 +24,17 @@ class PlainSlot:
     """A slot in this process's memory; its batches travel inside the messages."""
 
     def __init__(self, model: TritonModel, shape: BatchShape) -> None:
-        self.symbols = np.zeros((shape.max_batch, *shape.latent), np.int8)
-        self.levels = np.zeros((shape.max_batch, 1), np.int32)
+        self.inputs = {each.name: np.zeros((shape.max_batch, *each.shape), each.dtype) for each in shape.inputs}
         self._model = model
         self._shape = shape
         self.served = shape.served
 
     async def run(self, n: int) -> Batch:
         """See :class:`orchestrator.inference.contract.Slot`."""
-        symbols, levels = _inputs(n, self._shape)
-        symbols.set_data_from_numpy(self.symbols[:n])
-        levels.set_data_from_numpy(self.levels[:n])
-        result = await self._infer([symbols, levels])
+        inputs = _inputs(n, self._shape)
+        for given in inputs:
+            given.set_data_from_numpy(self.inputs[given.name()][:n])
+        result = await self._infer(inputs)
         _check_form(result, self._shape, n)
         return _checked(tuple(result.as_numpy(output.name) for output in self._shape.outputs), self._shape)
 
@@ -60,8 +57,7 @@ class SharedSlot:
     region: it is given up, and a fresh one takes over.
     """
 
-    symbols: NDArray[np.int8]
-    levels: NDArray[np.int32]
+    inputs: Inputs
 
     def __init__(self, model: TritonModel, shape: BatchShape) -> None:
         self._model = model
@@ -134,13 +130,13 @@ class SharedSlot:
         """What names the region's parts in a batch of ``n``: the same each time, as long as the region is."""
         if n not in self._requests:
             shape, name = self._shape, self._region.name
-            symbols, levels = _inputs(n, shape)
-            symbols.set_shared_memory(name, shape.symbols_bytes(n), 0)
-            levels.set_shared_memory(name, shape.levels_bytes(n), shape.levels_at)
+            inputs = _inputs(n, shape)
+            for given, declared, at in zip(inputs, shape.inputs, shape.inputs_at, strict=True):
+                given.set_shared_memory(name, declared.size_bytes(n), at)
             outputs = [InferRequestedOutput(output.name) for output in shape.outputs]
             for requested, output, at in zip(outputs, shape.outputs, shape.outputs_at, strict=True):
                 requested.set_shared_memory(name, output.size_bytes(n), at)
-            self._requests[n] = [symbols, levels], outputs
+            self._requests[n] = inputs, outputs
         return self._requests[n]
 
     def _map(self) -> None:
@@ -150,25 +146,28 @@ class SharedSlot:
         self._requests: dict[int, tuple[list[InferInput], list[InferRequestedOutput]]] = {}
         full = shape.max_batch
         part = self._region.bytes_at
-        self.symbols = part(0, shape.symbols_bytes(full)).view(np.int8).reshape(full, *shape.latent)
-        self.levels = part(shape.levels_at, shape.levels_bytes(full)).view(np.int32).reshape(full, 1)
+        self.inputs = {
+            each.name: part(at, each.size_bytes(full)).view(each.dtype).reshape(full, *each.shape)
+            for each, at in zip(shape.inputs, shape.inputs_at, strict=True)
+        }
         self._outputs = tuple(
             part(at, output.size_bytes(full)).view(output.dtype).reshape(full, *output.shape)
             for output, at in zip(shape.outputs, shape.outputs_at, strict=True)
         )
 
     def _renew(self) -> None:
-        symbols, levels = self.symbols, self.levels
+        before = self.inputs
         self._given_up.append((self._region.name, time.monotonic()))
         self._region.unlink()
         self._map()
-        self.symbols[:], self.levels[:] = symbols, levels
+        for name, values in before.items():
+            self.inputs[name][:] = values
 
 
-def _inputs(n: int, shape: BatchShape) -> tuple[InferInput, InferInput]:
+def _inputs(n: int, shape: BatchShape) -> list[InferInput]:
     if not 1 <= n <= shape.max_batch:
         raise ValueError(f"a batch has 1 to {shape.max_batch} samples, not {n}")
-    return InferInput(_SYMBOLS, [n, *shape.latent], "INT8"), InferInput(_LEVEL, [n, 1], "INT32")
+    return [InferInput(each.name, [n, *each.shape], DATA_TYPES[each.dtype]) for each in shape.inputs]
 
 
 def _check_form(result: InferResult, shape: BatchShape, n: int) -> None:
@@ -182,7 +181,7 @@ def _check_form(result: InferResult, shape: BatchShape, n: int) -> None:
 
 
 def _checked(batch: Batch, shape: BatchShape) -> Batch:
-    """Refuse a label map that cannot be. What a head answered is looked at frame by frame, where it is taken."""
+    """Refuse a first output that cannot be. What a head answered is looked at frame by frame, where it is taken."""
     first = shape.outputs[0]
     kind_of(first).check_answer(first, batch[0])
     return batch

@@ -12,7 +12,7 @@ from threading import Event
 
 import structlog
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import models_of, open_bundle
 from narrows.contract.errors import ServiceError
 from narrows.runtime.redis.store import Store
 from narrows.runtime.run_program import run_program
@@ -86,10 +86,10 @@ def _models(options: HostOptions, folder: Path) -> tuple[Path, Sequence[str]]:
     repository = options.model_repository or folder / "model_repository"
     names = list(options.models)
     for path in options.bundles:
-        bundle = Bundle.open(path)
-        if options.model_repository is None:
-            fill_repository(bundle, repository, max_batch=options.max_batch, instances=options.instances)
-        names.append(model_name(bundle.id))
+        for model in models_of(open_bundle(path)):
+            if options.model_repository is None:
+                fill_repository(model, repository, max_batch=options.max_batch, instances=options.instances)
+            names.append(model_name(model.id))
     return repository, names
 
 

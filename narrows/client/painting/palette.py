@@ -34,7 +34,10 @@ class Legend:
             data = (folder / _MANIFEST).read_bytes()
         except OSError as error:
             raise BundleError(f"{folder / _MANIFEST}: {error.strerror}; a bundle's folder is expected") from None
-        manifest = SplitManifest.parse(data) if is_split_manifest(data) else Manifest.parse(data)
+        if is_split_manifest(data):
+            split = SplitManifest.parse(data)
+            return cls(bundle_id_of(data), split.outputs[0].classes, split.palette)
+        manifest = Manifest.parse(data)
         return cls(bundle_id_of(data), manifest.classes, manifest.palette)
 
     def for_bundle(self, bundle_id: int) -> Legend:

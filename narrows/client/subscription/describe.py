@@ -11,11 +11,17 @@ from numpy.typing import NDArray
 
 from narrows.client.subscription.subscription import Outcome
 from narrows.contract.bundle import format_id
+from narrows.contract.outputs import OutputValue
+from narrows.contract.outputs.boxes import KIND as BOXES
+from narrows.contract.outputs.heatmaps import KIND as HEATMAPS
 from narrows.contract.outputs.labels import KIND as LABELS
 from narrows.contract.outputs.objects import KIND as OBJECTS
 from narrows.contract.outputs.objects import Objects
-from narrows.contract.wire import MaskPacket, Skip
+from narrows.contract.outputs.scores import KIND as SCORES
+from narrows.contract.wire import MaskPacket, ResultPacket, Skip
 from narrows.contract.wire.output_packet import OutputPacket
+
+_MOST_GREATEST = 32
 
 
 def describe(outcome: Outcome, names: Sequence[str], *, received_ms: float) -> dict[str, Any]:
@@ -28,6 +34,8 @@ def describe(outcome: Outcome, names: Sequence[str], *, received_ms: float) -> d
     """
     if isinstance(outcome, MaskPacket):
         return _describe_mask(outcome, names, received_ms)
+    if isinstance(outcome, ResultPacket):
+        return _describe_result(outcome, names, received_ms)
     identity = outcome.identity
     return {
         "kind": "skipped" if isinstance(outcome, Skip) else "refused",
@@ -35,6 +43,34 @@ def describe(outcome: Outcome, names: Sequence[str], *, received_ms: float) -> d
         "sequence": identity and identity.sequence,
         "reason": outcome.reason,
     } | ({} if isinstance(outcome, Skip) else {"detail": outcome.detail})
+
+
+def _describe_result(result: ResultPacket, names: Sequence[str], received_ms: float) -> dict[str, Any]:
+    told = [_describe_further(packet) for packet in result.further]
+    if told and (best := _best(result.further[0], names)) is not None:
+        told[0] |= best
+    return {
+        "kind": "result",
+        "epoch": result.identity.epoch,
+        "sequence": result.identity.sequence,
+        "bundle": format_id(result.bundle_id),
+        "cut": result.cut,
+        "level": result.level,
+        "feature_bytes": result.feature_bytes,
+        "capture_ms": result.capture_ms,
+        "latency_ms": round(received_ms - result.capture_ms, 1),
+        "timings_us": asdict(result.timings),
+        "outputs": told,
+    }
+
+
+def _best(packet: OutputPacket, names: Sequence[str]) -> dict[str, Any] | None:
+    """What scores say of the picture: the class of the greatest."""
+    if packet.value.output.kind != SCORES:
+        return None
+    label = int(packet.value.values.argmax())
+    score = round(float(packet.value.values[label]), 6)
+    return {"best": names[label] if label < len(names) else str(label), "score": score}
 
 
 def _describe_mask(mask: MaskPacket, names: Sequence[str], received_ms: float) -> dict[str, Any]:
@@ -68,9 +104,18 @@ def _describe_further(packet: OutputPacket) -> dict[str, Any]:
         told["areas"] = {str(label): int(count) for label, count in enumerate(counts) if count}
     elif value.output.kind == OBJECTS:
         told |= _describe_objects(Objects.parse(value.values.tobytes()))
+    elif value.output.kind in {HEATMAPS, BOXES}:
+        told |= _describe_grid(value)
     else:
         told["scores"] = [round(float(score), 6) for score in value.values.reshape(-1)]
     return told
+
+
+def _describe_grid(value: OutputValue) -> dict[str, Any]:
+    """Too many numbers for a line: their shape, and the greatest of each channel or column."""
+    axes = (1, 2) if value.output.kind == HEATMAPS else (0,)
+    greatest = value.values.max(axis=axes).reshape(-1)[:_MOST_GREATEST]
+    return {"shape": list(value.output.shape), "greatest": [round(float(each), 6) for each in greatest]}
 
 
 def _describe_objects(objects: Objects) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 ::
 
-    out stream ──XREAD BLOCK──► entries ──parse──► MaskPacket | Skip | Refusal
+    out stream ──XREAD BLOCK──► entries ──parse──► MaskPacket | ResultPacket | Skip | Refusal
         ▲                          │
         └── from last_id ◄─────────┘    a broken connection is made again, and nothing is read twice or passed over
 
@@ -33,12 +33,13 @@ from narrows.contract.wire import Install, MaskPacket, Refusal, Skip, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, KIND_FIELD, PACKET_FIELD
 from narrows.contract.wire.outcome import MASK, outcome_from_json
 from narrows.contract.wire.output_packet import OUTPUT_FIELD, OutputPacket
+from narrows.contract.wire.result import ResultPacket, is_result
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.redact import redact
 from narrows.runtime.redis import DEFAULT_REDIS_URL, connect, named_errors, read_install
 from narrows.runtime.redis.replies import Remedy, code_of, remedy_of, words_of
 
-Outcome = MaskPacket | Skip | Refusal
+Outcome = MaskPacket | ResultPacket | Skip | Refusal
 _LOG = structlog.get_logger("narrows.client.subscription")
 _ENTRIES_A_READ = 16
 _BLOCK_MS = 1000
@@ -227,9 +228,9 @@ def parse_entry(fields: dict[bytes, bytes], tables: LabelTableSource = general_t
         raise RecordError(f"an outcome without its fields k and p; it has {sorted(fields)[:8]}")
     if kind != MASK:
         return outcome_from_json(kind, body)
-    mask = MaskPacket.parse(body, tables)
+    made = ResultPacket.parse(body) if is_result(body) else MaskPacket.parse(body, tables)
     further = _further(fields)
-    return replace(mask, further=further) if further else mask
+    return replace(made, further=further) if further else made
 
 
 def _further(fields: Mapping[bytes, bytes]) -> tuple[OutputPacket, ...]:

@@ -5,7 +5,15 @@ from narrows.contract.bundle.heads import Head, Heads
 from narrows.contract.bundle.int8_decoder import Int8Decoder
 from narrows.contract.bundle.manifest import Cut, FileEntry, InputSpec, Manifest, RateLevel
 from narrows.contract.bundle.model_input import ModelInput
-from narrows.contract.bundle.split_bundle import AnyBundle, ServedModel, SplitBundle, Tail, models_of, open_bundle
+from narrows.contract.bundle.split_bundle import (
+    AnyBundle,
+    ServedModel,
+    SplitBundle,
+    Tail,
+    bundle_of,
+    models_of,
+    open_bundle,
+)
 from narrows.contract.bundle.split_manifest import SplitManifest, is_split_manifest
 
 __all__ = [
@@ -25,6 +33,7 @@ __all__ = [
     "SplitManifest",
     "Tail",
     "bundle_id_of",
+    "bundle_of",
     "format_id",
     "is_split_manifest",
     "models_of",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +15,7 @@ class ModelInput:
     name: str
     dtype: str
     shape: tuple[int, ...]
+
+    def size_bytes(self, n: int = 1) -> int:
+        """Of the values of ``n`` frames."""
+        return n * math.prod(self.shape) * np.dtype(self.dtype).itemsize

@@ -65,6 +65,11 @@ class SplitBundle:
         """What every tail answers with."""
         return self.manifest.outputs
 
+    @property
+    def label_tables(self) -> None:
+        """None of its own: label maps are packed with the general ones."""
+        return
+
     @cached_property
     def tails(self) -> tuple[Tail, ...]:
         """The tails whose graphs are in the folder, by cut."""
@@ -184,6 +189,11 @@ def models_of(bundle: AnyBundle) -> tuple[ServedModel, ...]:
     if not bundle.tails:
         raise BundleError(f"{bundle.folder} has no tail to serve: copy tail0.onnx and its like there, too")
     return bundle.tails
+
+
+def bundle_of(model: ServedModel) -> AnyBundle:
+    """The bundle that a model is of: the one that packets name."""
+    return model if isinstance(model, Bundle) else model.bundle
 
 
 def _read_plan(path: Path, cut: SplitCut) -> tuple[tuple[TensorPlan, ...], ...]:

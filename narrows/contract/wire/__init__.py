@@ -6,6 +6,7 @@ from narrows.contract.wire.install import Install
 from narrows.contract.wire.keys import ShardKeys, StreamKeys, shard_of
 from narrows.contract.wire.mask import MaskPacket, Timings
 from narrows.contract.wire.outcome import Refusal, Skip
+from narrows.contract.wire.result import ResultPacket
 from narrows.contract.wire.streams import Policy, StreamSettings
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "PacketKind",
     "Policy",
     "Refusal",
+    "ResultPacket",
     "Sends",
     "ShardKeys",
     "Skip",

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from narrows.client.subscription import Outcome
-from narrows.contract.wire import FrameIdentity, MaskPacket
+from narrows.contract.wire import FrameIdentity, MaskPacket, ResultPacket
 from narrows.runtime.words import counted
 
 
@@ -49,12 +49,12 @@ class StreamAccount:
         """An outcome arrived; answers whether it is the first of its frame."""
         identity = outcome.identity
         if identity is None:
-            self.nameless["" if isinstance(outcome, MaskPacket) else outcome.reason] += 1
+            self.nameless["" if isinstance(outcome, MaskPacket | ResultPacket) else outcome.reason] += 1
             return False
         if self.has_ended(identity):
             self.duplicates += 1
             return False
-        if isinstance(outcome, MaskPacket):
+        if isinstance(outcome, MaskPacket | ResultPacket):
             self.masks.add(identity)
         else:
             self.dropped[identity] = outcome.reason

@@ -69,12 +69,12 @@ def judge_extras(missing: dict[str, list[str]]) -> Finding:
 
 def look_at_bundle(folder: Path, *, given: bool) -> Finding:
     """Whether a bundle is whole."""
-    from narrows.contract.bundle import Bundle  # noqa: PLC0415
+    from narrows.contract.bundle import open_bundle  # noqa: PLC0415
 
     if not given and not folder.exists():
         return warn("bundle", f"{folder} is not here", "name one with --bundle, or start from the checkout's folder")
     try:
-        bundle = Bundle.open(folder)
+        bundle = open_bundle(folder)
     except BundleError as error:
         return fail("bundle", first_line(error), "copy the bundle again, whole, or make one with `narrows export`")
     return ok("bundle", f"{folder}: {bundle.manifest.name} {bundle.manifest.version}, id {bundle.hex_id}")

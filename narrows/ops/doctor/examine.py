@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import models_of, open_bundle
 from narrows.contract.errors import BundleError, ConfigError, NarrowsError, RecordError
 from narrows.contract.wire.keys import INSTALL_KEY
 from narrows.ops.doctor import (
@@ -172,7 +172,7 @@ def _models(bundles: tuple[Path, ...]) -> tuple[str, ...]:
     names = []
     for folder in bundles:
         try:
-            names.append(model_name(Bundle.open(folder).id))
+            names += [model_name(model.id) for model in models_of(open_bundle(folder))]
         except BundleError:
             continue
     return tuple(names)

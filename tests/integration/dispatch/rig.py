@@ -21,6 +21,7 @@ from narrows.contract.wire import (
     MaskPacket,
     PacketKind,
     Refusal,
+    ResultPacket,
     ShardKeys,
     Skip,
     StreamKeys,
@@ -29,7 +30,7 @@ from narrows.contract.wire import (
 from narrows.contract.wire.keys import GROUP
 from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
-from orchestrator.inference.contract import Batch, ServedOutput
+from orchestrator.inference.contract import Batch, Inputs, ServedOutput
 
 SHARDS = 4
 LATENT = LatentShape(4, 6, 8)
@@ -70,6 +71,7 @@ class RuleDecoder:
         self.gate.set()
         self.symbols = np.zeros((self.max_batch, *LATENT.as_tuple()), np.int8)
         self.levels = np.zeros((self.max_batch, 1), np.int32)
+        self.inputs: Inputs = {"symbols": self.symbols, "level": self.levels}
         self._lock = asyncio.Lock()
 
     def slot(self) -> AbstractAsyncContextManager["RuleDecoder"]:
@@ -158,7 +160,8 @@ class Camera:
     async def outcomes(self) -> list[MaskPacket | Skip | Refusal]:
         """How frames ended, in the order of their ending."""
         entries = await self.store.call("XRANGE", self.keys.outcomes, "-", "+")
-        return [parse_entry(pairs(entry[1])) for entry in entries]
+        found = [parse_entry(pairs(entry[1])) for entry in entries]
+        return [outcome for outcome in found if not isinstance(outcome, ResultPacket)]
 
     async def ledger(self) -> dict[str, int]:
         """The stream's ledger."""

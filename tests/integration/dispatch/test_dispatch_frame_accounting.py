@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal
-from orchestrator.inference.contract import Batch, ServedOutput
+from orchestrator.inference.contract import Batch, Inputs, ServedOutput
 from tests.integration.dispatch.rig import LATENT, QUICK, Camera, MakeCamera, RuleDecoder, Start, rule
 
 
@@ -23,6 +23,9 @@ class UnevenSlot:
     served: tuple[ServedOutput, ...] = ()
     symbols: NDArray[np.int8] = field(default_factory=lambda: np.zeros((2, *LATENT.as_tuple()), np.int8))
     levels: NDArray[np.int32] = field(default_factory=lambda: np.zeros((2, 1), np.int32))
+
+    def __post_init__(self) -> None:
+        self.inputs: Inputs = {"symbols": self.symbols, "level": self.levels}
 
     async def run(self, n: int) -> Batch:
         labels = np.stack([rule(self.symbols[i], int(self.levels[i, 0])) for i in range(n)])

@@ -44,8 +44,8 @@ async def test_a_server_without_explicit_control_is_named_and_decodes(
         without_control.grpc_address
     ]
     async with decoder.slot() as slot:
-        slot.symbols[:1] = 0
-        slot.levels[:1] = 0
+        slot.inputs["symbols"][:1] = 0
+        slot.inputs["level"][:1] = 0
         assert len((await slot.run(1))[0]) == 1
     await decoder.close()
 

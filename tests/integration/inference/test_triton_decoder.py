@@ -59,8 +59,8 @@ async def decoder(server: LocalTriton, demo_bundle: Bundle) -> AsyncIterator[Tri
 
 async def decode(decoder: TritonDecoder, batch: Batch, n: int, start: int = 0) -> NDArray[np.uint8]:
     async with decoder.slot() as slot:
-        slot.symbols[:n] = batch.symbols[start : start + n]
-        slot.levels[:n] = batch.levels[start : start + n]
+        slot.inputs["symbols"][:n] = batch.symbols[start : start + n]
+        slot.inputs["level"][:n] = batch.levels[start : start + n]
         return (await slot.run(n))[0].copy()
 
 
@@ -119,7 +119,7 @@ async def test_the_models_limit_lowers_the_batch(server: LocalTriton, demo_bundl
 
 async def test_a_level_that_does_not_exist_fails_that_batch_and_no_other(decoder: TritonDecoder, batch: Batch) -> None:
     async with decoder.slot() as slot:
-        slot.levels[0] = 200
+        slot.inputs["level"][0] = 200
         with pytest.raises(InferenceFailed):
             await slot.run(1)
     np.testing.assert_array_equal(await decode(decoder, batch, 2), batch.labels[:2])
@@ -128,7 +128,7 @@ async def test_a_level_that_does_not_exist_fails_that_batch_and_no_other(decoder
 async def test_symbols_of_a_wrong_shape_are_refused_and_the_next_batch_is_taken(
     decoder: TritonDecoder, batch: Batch
 ) -> None:
-    channels, height, width = decoder._slots[0]._shape.latent
+    channels, height, width = decoder._slots[0]._shape.inputs[0].shape
     wrong, level = InferInput("symbols", [1, channels, height, width + 1], "INT8"), InferInput("level", [1, 1], "INT32")
     wrong.set_data_from_numpy(np.zeros((1, channels, height, width + 1), np.int8))
     level.set_data_from_numpy(np.zeros((1, 1), np.int32))

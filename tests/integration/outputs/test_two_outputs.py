@@ -99,7 +99,7 @@ async def test_both_outputs_of_each_frame_of_a_batch_come_back(
     async with connected(triton, two, shared_memory=shared_memory) as decoder, decoder.slot() as slot:
         for n in (MAX_BATCH, 3, 1):
             frames = [symbols_of(two, seed) for seed in range(n)]
-            slot.symbols[:n], slot.levels[:n] = frames, 0
+            slot.inputs["symbols"][:n], slot.inputs["level"][:n] = frames, 0
             labels, scores = await slot.run(n)
             assert [labels.dtype, scores.dtype] == [np.uint8, np.float32]
             assert [labels.shape, scores.shape] == [(n, *two.manifest.outputs[0].shape), (n, 3)]
@@ -122,10 +122,10 @@ async def test_values_that_cannot_be_fail_their_batch_by_name_and_no_other(
     shared_memory: bool,  # noqa: FBT001
 ) -> None:
     async with connected(triton, two, shared_memory=shared_memory) as decoder, decoder.slot() as slot:
-        slot.symbols[0], slot.levels[0] = symbols_of(two, 1), level
+        slot.inputs["symbols"][0], slot.inputs["level"][0] = symbols_of(two, 1), level
         with pytest.raises(InferenceFailed, match=message):
             await slot.run(1)
-        slot.levels[0] = 0
+        slot.inputs["level"][0] = 0
         labels, _ = await slot.run(1)
         np.testing.assert_array_equal(labels[0], by_rule(two, symbols_of(two, 1))[0])
 
@@ -145,7 +145,7 @@ async def test_a_model_without_the_second_output_or_of_another_dtype_is_refused_
 async def test_an_output_that_nobody_asks_for_is_left_where_it_is(triton: LocalTriton, two: Bundle) -> None:
     fewer = replace(two, manifest=replace(two.manifest, outputs=two.manifest.outputs[:1]))
     async with connected(triton, fewer) as decoder, decoder.slot() as slot:
-        slot.symbols[0], slot.levels[0] = symbols_of(two, 1), 0
+        slot.inputs["symbols"][0], slot.inputs["level"][0] = symbols_of(two, 1), 0
         (labels,) = await slot.run(1)
         np.testing.assert_array_equal(labels[0], by_rule(two, symbols_of(two, 1))[0])
 

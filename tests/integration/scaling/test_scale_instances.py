@@ -61,8 +61,8 @@ async def inferring(decoder: TritonDecoder) -> AsyncIterator[list[int]]:
     async def play() -> None:
         while playing:
             async with decoder.slot() as slot:
-                slot.symbols[:_BATCH] = 1
-                slot.levels[:_BATCH] = 0
+                slot.inputs["symbols"][:_BATCH] = 1
+                slot.inputs["level"][:_BATCH] = 0
                 answered.append(len((await slot.run(_BATCH))[0]))
 
     tasks = [asyncio.create_task(play()) for _ in range(3)]
@@ -104,7 +104,7 @@ async def test_neither_a_reload_nor_a_change_undoes_the_other(
     os.kill(next(pid for pid in members(servers[0].pid) if pid != servers[0].pid), signal.SIGKILL)
     for _ in range(4):  # until the dead instance had its turn
         async with decoder.slot() as slot:
-            slot.symbols[:1], slot.levels[:1] = 1, 0
+            slot.inputs["symbols"][:1], slot.inputs["level"][:1] = 1, 0
             assert len((await slot.run(1))[0]) == 1
     healed = await _config(servers[0], demo_bundle)
     assert healed.parameters["reloaded"].string_value != (

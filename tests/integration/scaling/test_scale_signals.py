@@ -116,8 +116,8 @@ async def test_odd_keys_and_another_kind_of_key_are_passed_over(store: Store) ->
 async def decode(decoder: TritonDecoder, n: int, times: int) -> None:
     for _ in range(times):
         async with decoder.slot() as slot:
-            slot.symbols[:n] = np.zeros_like(slot.symbols[:n])
-            slot.levels[:n] = 0
+            slot.inputs["symbols"][:n] = np.zeros_like(slot.inputs["symbols"][:n])
+            slot.inputs["level"][:n] = 0
             await slot.run(n)
 
 

@@ -13,7 +13,7 @@ import redis
 import narrows
 from narrows.client.subscription import Outcome, Subscription
 from narrows.contract.errors import RecordError, ServiceError, StreamIdInvalid
-from narrows.contract.wire import FrameIdentity, Install, MaskPacket, Refusal, Skip, StreamKeys
+from narrows.contract.wire import FrameIdentity, Install, MaskPacket, Refusal, ResultPacket, Skip, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY
 from narrows.contract.wire.outcome import outcome_to_json
 from orchestrator.servers import LocalRedis
@@ -29,7 +29,7 @@ def mask(sequence: int) -> MaskPacket:
 def publish(client: redis.Redis, *outcomes: Outcome) -> None:
     """As the finishing script does."""
     for outcome in outcomes:
-        if isinstance(outcome, MaskPacket):
+        if isinstance(outcome, MaskPacket | ResultPacket):
             client.xadd(KEY, {"k": "mask", "p": outcome.to_bytes()})
         else:
             client.xadd(

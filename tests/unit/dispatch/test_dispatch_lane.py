@@ -13,11 +13,12 @@ from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.contract.outputs import Output
 from narrows.contract.wire import StreamKeys, StreamSettings
 from orchestrator.dispatch.batcher import Batcher, Connected
+from orchestrator.dispatch.latents import inputs_of
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
-from orchestrator.inference.contract import Batch, ServedOutput, ServerLost
+from orchestrator.inference.contract import Batch, Inputs, ServedOutput, ServerLost
 from orchestrator.telemetry.metrics import Metrics
 
 PLANE = np.ones((1, 2, 2), np.int8)
@@ -41,7 +42,7 @@ class Echo:
     def __init__(self, failures: int = 0, clock: TurnedClock | None = None, takes_s: float = 0.0) -> None:
         self.clock, self.takes_s = clock, takes_s
         self.symbols = np.zeros((self.max_batch, 1, 2, 2), np.int8)
-        self.levels = np.zeros((self.max_batch, 1), np.int32)
+        self.inputs: Inputs = {"symbols": self.symbols, "level": np.zeros((self.max_batch, 1), np.int32)}
         self.failures = failures
         self.batches: list[int] = []
         self.troubles: list[ServiceError] = []
@@ -108,7 +109,7 @@ async def _batcher(decoder: Echo, clock: TurnedClock) -> AsyncIterator[Batcher]:
 async def test_a_frame_that_became_stale_while_it_waited_is_not_decoded() -> None:
     decoder, clock = Echo(), TurnedClock()
     async with _batcher(decoder, clock) as batcher:
-        waiting = asyncio.ensure_future(batcher.infer(_stream("a"), PLANE, 0, stale_at_s=1.5))
+        waiting = asyncio.ensure_future(batcher.infer(_stream("a"), inputs_of(PLANE, 0), stale_at_s=1.5))
         clock.present_s = 1.501
         assert await waiting is None
     assert decoder.batches == []
@@ -118,7 +119,7 @@ async def test_a_frame_that_never_becomes_stale_is_decoded_however_late() -> Non
     decoder, clock = Echo(), TurnedClock()
     clock.present_s = 1e9
     async with _batcher(decoder, clock) as batcher:
-        inferred = await batcher.infer(_stream("a"), PLANE, 0, stale_at_s=None)
+        inferred = await batcher.infer(_stream("a"), inputs_of(PLANE, 0), stale_at_s=None)
     assert inferred is not None
     np.testing.assert_array_equal(inferred.labels, PLANE[0])
 
@@ -126,14 +127,14 @@ async def test_a_frame_that_never_becomes_stale_is_decoded_however_late() -> Non
 async def test_frames_of_several_streams_that_wait_share_a_batch_up_to_its_limit() -> None:
     decoder = Echo()
     async with _batcher(decoder, TurnedClock()) as batcher:
-        await asyncio.gather(*(batcher.infer(_stream(f"s{n}"), PLANE * n, 0, None) for n in range(6)))
+        await asyncio.gather(*(batcher.infer(_stream(f"s{n}"), inputs_of(PLANE * n, 0), None) for n in range(6)))
     assert sorted(decoder.batches) == [2, 4]
 
 
 async def test_a_failed_batch_is_tried_again_one_by_one() -> None:
     decoder = Echo(failures=1)
     async with _batcher(decoder, TurnedClock()) as batcher:
-        answers = await asyncio.gather(*(batcher.infer(_stream(f"s{n}"), PLANE, 0, None) for n in range(3)))
+        answers = await asyncio.gather(*(batcher.infer(_stream(f"s{n}"), inputs_of(PLANE, 0), None) for n in range(3)))
     assert all(answers)
     assert decoder.batches == [3, 1, 1, 1]
 
@@ -142,8 +143,8 @@ async def test_a_frame_that_fails_three_times_is_given_up() -> None:
     decoder = Echo(failures=3)
     async with _batcher(decoder, TurnedClock()) as batcher:
         with pytest.raises(InferenceFailed, match="3 tries"):
-            await batcher.infer(_stream("a"), PLANE, 0, None)
-        assert await batcher.infer(_stream("a"), PLANE, 0, None) is not None
+            await batcher.infer(_stream("a"), inputs_of(PLANE, 0), None)
+        assert await batcher.infer(_stream("a"), inputs_of(PLANE, 0), None) is not None
     assert decoder.batches == [1, 1, 1, 1]
 
 
@@ -151,10 +152,10 @@ async def test_a_frame_that_cannot_be_done_in_time_is_not_begun() -> None:
     clock = TurnedClock()
     decoder = Echo(clock=clock, takes_s=0.1)
     async with _batcher(decoder, clock) as batcher:
-        assert await batcher.infer(_stream("a"), PLANE, 0, stale_at_s=None) is not None
+        assert await batcher.infer(_stream("a"), inputs_of(PLANE, 0), stale_at_s=None) is not None
         now_s = clock()
-        assert await batcher.infer(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.099) is None
-        assert await batcher.infer(_stream("a"), PLANE, 0, stale_at_s=now_s + 0.201) is not None
+        assert await batcher.infer(_stream("a"), inputs_of(PLANE, 0), stale_at_s=now_s + 0.099) is None
+        assert await batcher.infer(_stream("a"), inputs_of(PLANE, 0), stale_at_s=now_s + 0.201) is not None
 
 
 async def test_a_slow_decoder_still_gets_young_frames() -> None:
@@ -163,7 +164,7 @@ async def test_a_slow_decoder_still_gets_young_frames() -> None:
     async with _batcher(decoder, clock) as batcher:
         for _ in range(3):
             stale_at_s = clock() + 0.4  # of 500
-            assert await batcher.infer(_stream("a"), PLANE, 0, stale_at_s) is not None
+            assert await batcher.infer(_stream("a"), inputs_of(PLANE, 0), stale_at_s) is not None
 
 
 async def test_a_flood_rests_as_long_as_its_batch_took_and_others_go_meanwhile() -> None:
@@ -172,13 +173,13 @@ async def test_a_flood_rests_as_long_as_its_batch_took_and_others_go_meanwhile()
     flood, quiet = _stream("flood"), _stream("quiet")
     flood.skipped_share = 1.0
     async with _batcher(decoder, clock) as batcher:
-        await batcher.infer(quiet, PLANE, 0, None)
-        first, *more = [asyncio.ensure_future(batcher.infer(flood, PLANE, 0, None)) for _ in range(4)]
+        await batcher.infer(quiet, inputs_of(PLANE, 0), None)
+        first, *more = [asyncio.ensure_future(batcher.infer(flood, inputs_of(PLANE, 0), None)) for _ in range(4)]
         await first
         for _ in range(50):
             await asyncio.sleep(0)
         assert not any(answer.done() for answer in more)
-        assert await batcher.infer(quiet, PLANE, 0, None) is not None
+        assert await batcher.infer(quiet, inputs_of(PLANE, 0), None) is not None
         for answer in more:
             answer.cancel()
 
@@ -187,7 +188,7 @@ async def test_a_batch_whose_server_is_lost_goes_again_at_once_and_counts_as_no_
     decoder = Echo()
     decoder.troubles = [ServerLost("it died")] * 5
     async with _batcher(decoder, TurnedClock()) as batcher:
-        assert await batcher.infer(_stream("a"), PLANE, 0, None) is not None
+        assert await batcher.infer(_stream("a"), inputs_of(PLANE, 0), None) is not None
         assert batcher.ready
     assert decoder.batches == [1] * 6
 
@@ -197,8 +198,9 @@ async def test_frames_wait_in_their_order_while_the_decoder_is_away() -> None:
     decoder.troubles = [ServiceError("away"), ServiceError("away")]
     stream = _stream("a")
     async with _batcher(decoder, TurnedClock()) as batcher:
-        answers = await asyncio.gather(*(batcher.infer(stream, PLANE * n, 0, None) for n in range(4)))
-    assert [int(answer.labels[0, 0]) for answer in answers if answer] == [0, 1, 2, 3]
+        answers = await asyncio.gather(*(batcher.infer(stream, inputs_of(PLANE * n, 0), None) for n in range(4)))
+    labels = [answer.labels for answer in answers if answer and answer.labels is not None]
+    assert [int(each[0, 0]) for each in labels] == [0, 1, 2, 3]
 
 
 class Stubborn(Echo):
@@ -228,7 +230,7 @@ async def test_a_batch_that_swallows_cancellations_holds_neither_the_batcher_nor
 
     batcher = Batcher(cast("Bundle", _NamedBundle()), connect, Metrics(), DispatchSettings(max_batch=4))
     running = asyncio.create_task(batcher.run())
-    waiting = asyncio.create_task(batcher.infer(_stream("a"), PLANE, 0, None))
+    waiting = asyncio.create_task(batcher.infer(_stream("a"), inputs_of(PLANE, 0), None))
     await decoder.begun.wait()
     running.cancel()
     done, _ = await asyncio.wait([running], timeout=20)
@@ -245,7 +247,10 @@ async def test_an_output_that_cannot_be_costs_itself_and_neither_its_frame_nor_i
     async with _batcher(decoder, TurnedClock()) as batcher:
         planes = [PLANE, -PLANE, PLANE]
         found = await asyncio.gather(
-            *(batcher.infer(_stream(name), plane, 0, None) for name, plane in zip("abc", planes, strict=True))
+            *(
+                batcher.infer(_stream(name), inputs_of(plane, 0), None)
+                for name, plane in zip("abc", planes, strict=True)
+            )
         )
     assert sum(decoder.batches) == 3
     assert [[each.value.output.name for each in inferred.further] for inferred in found if inferred is not None] == [

@@ -13,7 +13,7 @@ from narrows.runtime.loop_guard import LoopGuard
 from orchestrator.discovery.address import Address
 from orchestrator.discovery.service_discovery import ServiceDiscovery
 from orchestrator.discovery.sources import parse_sources
-from orchestrator.inference.contract import Batch, ServedOutput, ServerLost
+from orchestrator.inference.contract import Batch, Inputs, ServedOutput, ServerLost
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.pool import NoServer, ServerPool
 from orchestrator.inference.triton_model import ModelMissing
@@ -47,8 +47,7 @@ class OnServer:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.symbols = np.zeros((4, 1, 2, 2), np.int8)
-        self.levels = np.zeros((4, 1), np.int32)
+        self.inputs: Inputs = {"symbols": np.zeros((4, 1, 2, 2), np.int8), "level": np.zeros((4, 1), np.int32)}
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator["OnServer"]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from narrows.contract.bundle import ModelInput
 from narrows.contract.outputs.labels import labels_output
 from orchestrator.inference.contract import ServedOutput
 from orchestrator.inference.shape import BatchShape
@@ -16,7 +17,8 @@ from orchestrator.inference.triton_model import Overdue
 if TYPE_CHECKING:
     from orchestrator.inference.triton_model import TritonModel
 
-SHAPE = BatchShape(2, (1, 2, 2), (ServedOutput(labels_output(4, 6, ("road",)), "0" * 16),))
+INPUTS = (ModelInput("symbols", "int8", (1, 2, 2)), ModelInput("level", "int32", (1,)))
+SHAPE = BatchShape(2, INPUTS, (ServedOutput(labels_output(4, 6, ("road",)), "0" * 16),))
 
 
 class Asked:
@@ -51,6 +53,6 @@ async def test_each_batch_names_the_region_of_its_time_also_after_one_was_given_
         first, second = model.registered
         assert first != second
         assert model.regions == [{first}, {first}, {second}, {second}]
-        assert np.array_equal(slot.symbols, np.zeros((2, 1, 2, 2), np.int8))
+        assert np.array_equal(slot.inputs["symbols"], np.zeros((2, 1, 2, 2), np.int8))
     finally:
         slot._region.unlink()

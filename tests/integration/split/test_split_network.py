@@ -1,0 +1,191 @@
+"""A split network, from a picture to a subscriber: real heads, Redis and dispatcher, tails on a real Triton."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+from numpy.typing import NDArray
+from PIL import Image
+
+import narrows
+from edge_client.encode.sections import SectionedFrame
+from edge_client.encode.split import SplitCoder, SplitHead
+from edge_client.encode.writing import written_alone
+from edge_client.program import run
+from edge_client.settings import EdgeSettings
+from narrows.client.registry import StreamRegistry
+from narrows.contract.bundle import SplitBundle, Tail
+from narrows.contract.wire import FrameIdentity, Policy, Refusal, ResultPacket, StreamKeys, StreamSettings
+from narrows.contract.wire.frame_packet import Tensor
+from narrows.runtime.redis import read_install
+from narrows.runtime.triton_config import fill_repository, model_name
+from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
+from orchestrator.inference import TritonDecoder
+from orchestrator.servers import LocalRedis, LocalTriton
+from tests import split_bundles
+
+SHARDS = 4
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> SplitBundle:
+    return split_bundles.write(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="module")
+def triton(bundle: SplitBundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTriton]:
+    repository = tmp_path_factory.mktemp("models")
+    for tail in bundle.tails:
+        fill_repository(tail, repository, max_batch=4)
+    names = [model_name(tail.id) for tail in bundle.tails]
+    with LocalTriton.start(repository, tmp_path_factory.mktemp("run"), names) as running:
+        yield running
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LocalRedis]:
+    with LocalRedis.start(tmp_path / "redis") as running:
+        yield running
+
+
+@asynccontextmanager
+async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: SplitBundle) -> AsyncIterator[Dispatcher]:
+    def connect_to(tail: Tail) -> Any:
+        async def connect() -> Connected:
+            return Connected(await TritonDecoder.connect(triton.grpc_address, tail, max_batch=4, slots=2))
+
+        return connect
+
+    store, stop = Store.connect(server.url), asyncio.Event()
+    try:
+        served = {tail.id: (tail, connect_to(tail)) for tail in bundle.tails}
+        dispatcher = await Dispatcher.create(store, served, DispatchSettings(drain_s=1.0), shards=SHARDS)
+        running = asyncio.create_task(dispatcher.run(stop))
+        try:
+            yield dispatcher
+        finally:
+            stop.set()
+            await running
+    finally:
+        await store.close()
+
+
+def patient(client: redis.Redis, stream: str) -> None:
+    """Every frame is wanted, however busy the machine is."""
+    registry = StreamRegistry(client, read_install(client))
+    registry.set(stream, StreamSettings(policy=Policy.COMPLETE), who="a test")
+
+
+async def outcomes(server: LocalRedis, stream: str, count: int) -> list[Any]:
+    with narrows.subscribe(stream, redis_url=server.url, from_id="0", timeout_s=60) as found:
+        return [await asyncio.to_thread(next, found) for _ in range(count)]
+
+
+def rounded(bundle: SplitBundle, cut: int, level: int, seed: int) -> NDArray[np.float32]:
+    """What the tail gets of the pooled picture."""
+    quantiser = bundle.plans[cut][level][0].quantiser
+    return quantiser.values(quantiser.symbols(split_bundles.early(split_bundles.picture(seed))))
+
+
+async def test_a_camera_program_sends_what_crosses_and_a_subscriber_gets_typed_outputs(
+    bundle: SplitBundle, triton: LocalTriton, server: LocalRedis, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for seed in range(3):
+        Image.fromarray(split_bundles.picture(seed)).save(pictures / f"{seed}.png")
+    settings = EdgeSettings(
+        source=str(pictures),
+        stream="cam-1",
+        redis_url=server.url,
+        bundle=bundle.folder,
+        state_folder=tmp_path / "state",
+        frames_per_s=50.0,
+        level=1,
+        frames=3,
+        max_age_s=60.0,
+    )
+    async with dispatching(server, triton, bundle):
+        with redis.Redis.from_url(server.url) as client:
+            patient(client, "cam-1")
+        stats = await asyncio.to_thread(run, settings, Event())
+        assert stats.frames_sent == 3
+        results = await outcomes(server, "cam-1", 3)
+    for seed, result in enumerate(results):
+        assert isinstance(result, ResultPacket)
+        assert (result.bundle_id, result.cut, result.level, result.identity.sequence) == (bundle.id, 0, 1, seed)
+        assert result.timings.infer_us > 0
+        heat, scores = result.output("heat"), result.output("scores")
+        assert heat is not None
+        assert scores is not None
+        wanted = rounded(bundle, 0, 1, seed)
+        np.testing.assert_array_equal(heat.values, wanted)
+        np.testing.assert_allclose(scores.values, wanted.mean(axis=(1, 2)), rtol=1e-5)
+
+
+def frames(bundle: SplitBundle, cuts: list[int]) -> Iterator[SectionedFrame]:
+    head, coder = SplitHead(bundle), SplitCoder(bundle)
+    for sequence, cut in enumerate(cuts):
+        head.use(cut)
+        yield coder.packet(head.latent(split_bundles.picture(sequence)), 0, FrameIdentity(1, sequence), 1000 + sequence)
+
+
+async def test_a_camera_goes_over_to_another_cut_and_bad_frames_cost_themselves_alone(
+    bundle: SplitBundle, triton: LocalTriton, server: LocalRedis, tmp_path: Path
+) -> None:
+    good = list(frames(bundle, [0, 1, 0, 1, 1, 0]))
+    claimed = replace(good[2].layouts[0], content=Tensor(split_bundles.EARLY, 6))
+    good[2] = replace(good[2], layouts=(claimed,))
+    stranger = split_bundles.write(tmp_path / "other", name="another network")
+    good[3] = replace(good[3], bundle_id=stranger.id)
+    good[4] = replace(good[4], cut=9)
+    async with dispatching(server, triton, bundle) as dispatcher:
+        with redis.Redis.from_url(server.url) as client:
+            patient(client, "cam-2")
+            for frame in good:
+                client.xadd(StreamKeys.of("cam-2", SHARDS).features, {"p": written_alone(frame)})
+            found = await outcomes(server, "cam-2", 6)
+            ledger: Any = client.hgetall(StreamKeys.of("cam-2", SHARDS).ledger)
+        registry = dispatcher.metrics.registry
+        refused = {
+            reason: registry.get_sample_value(
+                "narrows_frames_total", {"outcome": "refused", "reason": reason, "group": "default"}
+            )
+            for reason in ("unknown_precision", "unknown_bundle", "shape_mismatch")
+        }
+    assert [each.identity.sequence for each in found] == list(range(6))
+    assert [each.reason if isinstance(each, Refusal) else each.cut for each in found] == [
+        0, 1, "unknown_precision", "unknown_bundle", "shape_mismatch", 0
+    ]  # fmt: skip
+    assert refused == {"unknown_precision": 1, "unknown_bundle": 1, "shape_mismatch": 1}
+    assert (int(ledger[b"mask"]), int(ledger[b"refused"])) == (3, 3)
+    for sequence, cut in ((0, 0), (1, 1), (5, 0)):
+        heat = found[sequence].output("heat")
+        np.testing.assert_array_equal(heat.values, rounded(bundle, cut, 0, sequence))
+
+
+async def test_a_tail_has_a_cost_and_instances_of_its_own(bundle: SplitBundle, triton: LocalTriton) -> None:
+    for tail in bundle.tails:
+        decoder = await TritonDecoder.connect(triton.grpc_address, tail, max_batch=4, slots=1)
+        try:
+            assert decoder.max_batch == (4 if tail.batched else 1)
+            async with decoder.slot() as slot:
+                for name in slot.inputs:
+                    slot.inputs[name][:1] = 1.0
+                scores, _ = await slot.run(1)
+                assert scores.shape == (1, 3)
+            assert await decoder.instances() == 1
+            totals = await decoder.batch_totals()
+            assert totals[1].executions >= 1
+        finally:
+            await decoder.close()
