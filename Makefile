@@ -95,6 +95,14 @@ label-tables: setup-dev ## Count anew the label tables for bundles that have non
 bench-split-bits: fetch-networks ## What crosses at the cuts of real networks: bytes against accuracy; ARGS="--only text --quick"
 	@$(WORKSHOP)/python -m benchmarks.split_bits $(ARGS)
 
+.PHONY: bench-split-designs
+bench-split-designs: fetch-networks ## Measure the designs of real networks that bench-split plans with; ARGS="--only street"
+	@$(WORKSHOP)/python -m benchmarks.split.measure $(ARGS)
+
+.PHONY: bench-split
+bench-split: setup-dev ## Where a network is split while link and cloud change, beside rivals; ARGS="--simulate --only text"
+	@$(RUN) -m benchmarks.split $(ARGS)
+
 .PHONY: bench-seal
 bench-seal: setup ## What a seal costs a packet
 	@$(RUN) -m benchmarks.seal $(ARGS)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from narrows.contract.schedule.table import Design
+from narrows.contract.schedule.table import Design, Kind
 
 WARM_C, HOT_C = 80.0, 95.0
 _LEAST_HEAT_SHARE = 0.2
 _FULLEST = 0.99
+PRIOR_BYTES_PER_S = 125_000.0
+_AWAY_S = 1.0
 _SLOWEST_BYTES_PER_S = 1.0
 """A link that is away: the design of fewest bytes is then the fastest, as it is once the link comes back."""
 
@@ -19,6 +21,20 @@ def share_when(celsius: float | None) -> float:
     if celsius is None:
         return 1.0
     return min(1.0, max(_LEAST_HEAT_SHARE, (HOT_C - celsius) / (HOT_C - WARM_C)))
+
+
+def goodput_while_waiting(goodput_bytes_per_s: float, waiting_bytes: float, waiting_s: float) -> float:
+    """What is known of the link while a packet is on its way: 0, if it has taken twice its time and a second more.
+
+    So a link that is away is noticed while a packet waits. Once it came through, what was known before counts again.
+
+    Args:
+        goodput_bytes_per_s: by what was acknowledged.
+        waiting_bytes: of the oldest packet that was not.
+        waiting_s: how long it has been first in line, less a bare round trip.
+    """
+    expected_s = waiting_bytes / (goodput_bytes_per_s if goodput_bytes_per_s < math.inf else PRIOR_BYTES_PER_S)
+    return 0.0 if waiting_s > 2 * expected_s + _AWAY_S else goodput_bytes_per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,8 @@ class Conditions:
         device_load: share of the device's processor that other programs take.
         temperature_c: of its board; ``None`` where nothing tells.
         cloud_load: share of the servers' time that is taken, by the control record.
+        cloud_wait_s: how long a frame waits there for its turn.
+        most_on_their_way: frames that may be on their way at a time; ``None`` is no limit.
     """
 
     goodput_bytes_per_s: float = math.inf
@@ -38,6 +56,8 @@ class Conditions:
     device_load: float = 0.0
     temperature_c: float | None = None
     cloud_load: float = 0.0
+    cloud_wait_s: float = 0.0
+    most_on_their_way: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +83,8 @@ def estimate(design: Design, device_s: float, energy_j: float, seen: Conditions)
 
     A server whose others take a share ``p`` of its time answers in ``s / (1 - p)``: processor sharing (Kleinrock,
     Queueing Systems II, 4.4). Device, link and server work on different frames at the same time, so the slowest of
-    them sets the rate.
+    them sets the rate; where only so many frames may be on their way, they pass in no less than a frame's time each
+    (Little's law). A link that was not measured yet is taken to carry 1 Mbit/s.
 
     Args:
         design: which.
@@ -72,12 +93,17 @@ def estimate(design: Design, device_s: float, energy_j: float, seen: Conditions)
         seen: what was measured.
     """
     at_device_s = device_s / (1 - min(max(seen.device_load, 0.0), _FULLEST))
-    goodput = max(seen.goodput_bytes_per_s, _SLOWEST_BYTES_PER_S)
+    known = seen.goodput_bytes_per_s < math.inf
+    goodput = max(seen.goodput_bytes_per_s, _SLOWEST_BYTES_PER_S) if known else PRIOR_BYTES_PER_S
     link_s = design.link_bytes / goodput
     server_s = design.server_s / (1 - min(max(seen.cloud_load, 0.0), _FULLEST))
+    wait_s = seen.cloud_wait_s if design.server_s else 0.0
+    latency_s = at_device_s + link_s + seen.round_trip_s / 2 + wait_s + server_s
     slowest_s = max(at_device_s / share_when(seen.temperature_c), link_s, server_s)
+    if seen.most_on_their_way is not None and design.kind is not Kind.DEVICE_ONLY:
+        slowest_s = max(slowest_s, latency_s / seen.most_on_their_way)
     return Estimate(
-        latency_s=at_device_s + link_s + seen.round_trip_s / 2 + server_s,
+        latency_s=latency_s,
         frames_per_s=1 / slowest_s if slowest_s > 0 else math.inf,
         device_energy_j=energy_j,
         server_s=design.server_s,

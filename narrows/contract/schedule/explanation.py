@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from narrows.contract.schedule.conditions import Conditions
+from narrows.contract.schedule.conditions import PRIOR_BYTES_PER_S, Conditions
 from narrows.contract.schedule.objective import Objective
 from narrows.contract.schedule.planner import Considered, Decision, Planner
 from narrows.contract.schedule.table import DesignName
@@ -108,7 +108,7 @@ def explain(planner: Planner, decision: Decision, now_s: float, at_ms: int) -> E
 
 def changes(planner: Planner, seen: Conditions) -> Iterator[Change]:
     """The nearest value of each measurement, either way, at which another design is best."""
-    goodput = seen.goodput_bytes_per_s if seen.goodput_bytes_per_s < math.inf else 1e9
+    goodput = seen.goodput_bytes_per_s if seen.goodput_bytes_per_s < math.inf else PRIOR_BYTES_PER_S
     goodput = max(goodput, 1.0)
 
     def of_goodput(share: float) -> Conditions:

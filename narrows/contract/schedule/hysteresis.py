@@ -6,15 +6,16 @@ last look, never below zero. Where a sum reaches a threshold, the best design of
 anew.
 
 - **A great advantage is taken soon, a small one late, one within the margin never**: twice as good with a threshold of
-  0.3 s and a margin of 0.08 takes 0.7 s, a fifth better 2.5 s.
+  0.3 s and a margin of 0.04 takes 0.65 s, a fifth better 1.9 s.
 - **No flapping.** An advantage is at most 1, so a sum grows by at most ``1 - margin`` a second, and two switches are at
-  least ``threshold / (1 - margin)`` seconds apart, whatever is measured. Who goes back to a design left less than ten
-  seconds before doubles the threshold, up to eight times; every twenty seconds without such a return halve it again. So
-  in a time T there are at most ``1 + T (1 - margin) / threshold`` switches, and in the long run, if they only go to and
-  fro, an eighth of that. Measurements that move the ratio of two costs by less than the margin cause none.
-- **What takes long is not begun lightly.** A frame that is begun occupies the device to its end. So a design's
-  threshold is at least half the time of its head: who waits as long as it would be bound loses at most as much as by
-  being bound (the argument of renting skis; Karlin et al., "Competitive snoopy caching", 1988).
+  least ``threshold / (1 - margin)`` seconds apart, whatever is measured. Who goes back to a design left less than three
+  seconds before doubles the threshold, up to eight times; every ten seconds without such a return halve it again. So
+  in a time T there are at most ``1 + T (1 - margin) / threshold`` switches, and if they only go to and fro, in the long
+  run no more than one in three seconds or an eighth of that, whichever is more. Measurements that move the ratio of two
+  costs by less than the margin cause none.
+- **What takes long is not begun lightly.** A frame that is begun occupies the device, unless another design begins it
+  anew. So a design's threshold is at least a quarter of the time of its head (who waits as long as it would be bound
+  loses at most as much as by being bound: Karlin et al., "Competitive snoopy caching", 1988).
 """
 
 from __future__ import annotations
@@ -35,15 +36,17 @@ class Settings:
         return_s: who goes back within it waits longer.
         forget_s: without such a return for so long, half as long again.
         longest_step_s: what a look counts for at most, however long ago the last one was.
+        most_doublings: of the threshold.
+        head_share: of the time of a design's head that its threshold has at least.
     """
 
-    margin: float = 0.08
+    margin: float = 0.04
     threshold_s: float = 0.3
-    return_s: float = 10.0
-    forget_s: float = 20.0
+    return_s: float = 3.0
+    forget_s: float = 10.0
     longest_step_s: float = 1.0
     most_doublings: int = 3
-    head_share: float = 0.5
+    head_share: float = 0.25
 
     @property
     def least_dwell_s(self) -> float:

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from narrows.contract.schedule import Conditions, Constraints, Design, Objective
-from narrows.contract.schedule.conditions import estimate, share_when
+from narrows.contract.schedule.conditions import estimate, goodput_while_waiting, share_when
 from narrows.contract.schedule.objective import cost
 from tests.unit.schedule.scenes import AWAY, DEVICE, EARLY, FAST, LATE, SLOW, design, planner
 
@@ -47,6 +47,30 @@ def test_the_slowest_of_device_link_and_server_sets_the_rate() -> None:
     assert estimate(EARLY, 0.05, 0.15, Conditions(60_000.0)).frames_per_s == pytest.approx(1.0)
     assert estimate(EARLY, 0.05, 0.15, Conditions(cloud_load=0.9)).frames_per_s == pytest.approx(1.25)
     assert estimate(EARLY, 0.05, 0.15, Conditions(device_load=0.9)).frames_per_s == pytest.approx(2.0)
+
+
+def test_a_wait_in_the_cloud_counts_for_what_needs_a_server_alone() -> None:
+    waits = Conditions(100_000.0, cloud_wait_s=2.0)
+    assert estimate(EARLY, 0.05, 0.15, waits).latency_s == pytest.approx(0.05 + 0.6 + 0.08 + 2.0)
+    assert estimate(DEVICE, 0.5, 1.5, waits).latency_s == pytest.approx(0.5 + 0.001)
+
+
+def test_few_frames_on_their_way_pass_no_faster_than_their_latency_lets_them() -> None:
+    few = Conditions(100_000.0, cloud_wait_s=5.27, most_on_their_way=3)
+    assert estimate(EARLY, 0.05, 0.15, few).frames_per_s == pytest.approx(0.5)
+    assert estimate(DEVICE, 0.5, 1.5, few).frames_per_s == pytest.approx(2.0)
+
+
+def test_a_link_that_was_not_measured_is_taken_to_carry_a_megabit() -> None:
+    unknown, megabit = estimate(EARLY, 0.05, 0.15, Conditions()), estimate(EARLY, 0.05, 0.15, Conditions(125_000.0))
+    assert unknown == megabit
+
+
+def test_a_packet_that_waits_twice_its_time_and_a_second_means_that_the_link_is_away() -> None:
+    assert goodput_while_waiting(50_000.0, 25_000.0, 1.9) == 50_000.0
+    assert goodput_while_waiting(50_000.0, 25_000.0, 2.1) == 0.0
+    assert goodput_while_waiting(math.inf, 125_000.0, 2.9) == math.inf
+    assert goodput_while_waiting(math.inf, 125_000.0, 3.1) == 0.0
 
 
 def test_a_hot_board_leaves_a_fifth_of_the_rate_and_the_latency_as_it_is() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from narrows.contract.errors import DesignUnknown, RecordError
 from narrows.contract.schedule import Conditions, Constraints, Explanation, Objective, Planner, PlanTable, Reason
 from narrows.contract.schedule import explain as explained
+from narrows.contract.schedule.conditions import PRIOR_BYTES_PER_S
 from tests.unit.schedule.scenes import AWAY, EARLY, FAST, LATE, SLOW, design, planner, table
 
 
@@ -20,6 +23,11 @@ def ready(objective: Objective = Objective.LATENCY, constraints: Constraints | N
 
 def explanation(found: Planner, seen: Conditions, now_s: float = 0.0) -> Explanation:
     return explained(found, found.plan(seen, now_s), now_s, 1_767_225_600_000)
+
+
+def with_value(seen: Conditions, name: str, value: float) -> Conditions:
+    fields: dict[str, Any] = {name: value}
+    return replace(seen, **fields)
 
 
 def test_the_first_plan_is_there_at_once_and_is_no_switch_later() -> None:
@@ -83,10 +91,11 @@ def test_what_would_change_the_choice_does_and_not_before(objective: Objective, 
     best = min(found.consider(seen), key=lambda each: each.rank).design.name
     for change in said.changes:
         assert change.design != best
-        there = replace(seen, **{change.what: change.value})
+        there = with_value(seen, change.what, change.value)
         assert min(found.consider(there), key=lambda each: each.rank).design.name == change.design
-        now = min(getattr(seen, change.what), 1e9)
-        nearly = replace(seen, **{change.what: change.value + 0.01 * (now - change.value)})
+        known = getattr(seen, change.what)
+        now = known if known < math.inf else PRIOR_BYTES_PER_S
+        nearly = with_value(seen, change.what, change.value + 0.01 * (now - change.value))
         assert min(found.consider(nearly), key=lambda each: each.rank).design.name == best
 
 

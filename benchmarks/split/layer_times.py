@@ -1,0 +1,34 @@
+"""Neurosurgeon's prediction of layer times: one regression for each kind of layer, over its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from narrows.models.split.network import Network
+
+
+def predicted_ms(network: Network, measured_ms: Sequence[float]) -> list[float]:
+    """Milliseconds of each node by its kind's least-squares line over multiply-accumulates and values written.
+
+    Kang et al. (ASPLOS 2017, section 4.1) fit such lines to a device once, by kind of layer, and predict any network by
+    them. Here they are fitted to the very network that they then predict, which is to their favour.
+    """
+    kinds: dict[str, list[int]] = {}
+    for place, node in enumerate(network.nodes):
+        kinds.setdefault(node.operator, []).append(place)
+    predicted = [0.0] * len(network.nodes)
+    for places in kinds.values():
+        rows = np.array([_features(network, place) for place in places])
+        times = np.array([measured_ms[place] for place in places])
+        line, *_ = np.linalg.lstsq(rows, times, rcond=None)
+        for place, value in zip(places, rows @ line, strict=True):
+            predicted[place] = max(0.0, float(value))
+    return predicted
+
+
+def _features(network: Network, place: int) -> tuple[float, float, float]:
+    node = network.nodes[place]
+    written = sum(network.tensors[name].values for name in node.outputs)
+    return 1.0, node.macs / 1e6, written / 1e6

@@ -1,0 +1,1 @@
+"""Other schedulers, after their papers; each sees the same simulated system as ours."""

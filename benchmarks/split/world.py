@@ -1,0 +1,98 @@
+"""A device, a link and a cloud that follow a trace. Deterministic; times are seconds since the trace began.
+
+Each does one frame at a time, in order, at a speed that is constant within a second of the trace:
+
+- the device at a share of the machine that was profiled (its quota), a head's time scattered by a few per cent;
+- the link at the trace's rate; where it loses packets, at no more than TCP gets out of it (Mathis et al., "The
+  Macroscopic Behavior of the TCP Congestion Avoidance Algorithm", 1997: MSS / RTT * sqrt(3 / 2p));
+- the cloud at what others leave of it.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.split.traces import SplitTrace
+
+_MSS_BYTES, _HEADERS = 1448, 0.96
+_SCATTER = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Beside the trace.
+
+    Attributes:
+        quota: share of a core that the device has.
+        frames_per_s: that the camera takes at most.
+        repeats: how often the trace is played, without a pause.
+        in_flight: frames on their way at most, whose results are not there yet; those that the device did itself aside.
+    """
+
+    quota: float = 0.1
+    frames_per_s: float = 10.0
+    repeats: int = 4
+    in_flight: int = 3
+    seed: int = 0
+
+
+class Timeline:
+    """Work that is done at a speed of its own in each second."""
+
+    def __init__(self, speeds: Sequence[float], repeats: int) -> None:
+        self._speeds = tuple(speeds) * repeats
+
+    @property
+    def length_s(self) -> float:
+        """Until when it is told; it stays as it was at the end."""
+        return float(len(self._speeds))
+
+    def at(self, now_s: float) -> float:
+        """The speed of a moment."""
+        return self._speeds[min(int(max(now_s, 0.0)), len(self._speeds) - 1)]
+
+    def finish_s(self, begin_s: float, work: float) -> float:
+        """When so much is done; infinite if never."""
+        now_s = begin_s
+        while work > 0:
+            speed, until_s = self.at(now_s), math.floor(now_s) + 1.0
+            if now_s >= self.length_s:
+                return now_s + work / speed if speed > 0 else math.inf
+            if work <= speed * (until_s - now_s):
+                return now_s + work / speed
+            work -= speed * (until_s - now_s)
+            now_s = until_s
+        return now_s
+
+
+class World:
+    """One play of a trace."""
+
+    def __init__(self, trace: SplitTrace, setting: Setting) -> None:
+        link = trace.link
+        most = math.inf
+        if link.loss:
+            round_trip_s = 2 * link.one_way_s
+            most = _MSS_BYTES / round_trip_s * math.sqrt(1.5 / link.loss)
+        rates = [min(kbit_s * 125 * _HEADERS, most) for kbit_s in link.kbit_s]
+        self.link = Timeline(rates, setting.repeats)
+        self.cloud = Timeline([1 - load for load in trace.cloud_load], setting.repeats)
+        self.one_way_s = link.one_way_s
+        self.setting = setting
+        self._chance = random.Random(f"{trace.name} {setting.seed}")
+
+    @property
+    def length_s(self) -> float:
+        """Of the play."""
+        return self.link.length_s
+
+    def head_s(self, device_s: float) -> float:
+        """What a head takes that takes so long on the machine that was profiled."""
+        return device_s / self.setting.quota * math.exp(self._chance.gauss(0.0, _SCATTER))
+
+    def cloud_load(self, now_s: float) -> float:
+        """What the control record says: the last whole second's."""
+        return 1 - self.cloud.at(now_s - 1.0)
