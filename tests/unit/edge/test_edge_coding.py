@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 from typing import cast
 
@@ -20,6 +21,7 @@ PLANES = smooth_planes(12, SHAPE, 2.0, 1)
 LATENT = PLANES[0].astype(np.float32)
 
 
+@cache
 def make_bundle(*, predicted: bool = True) -> Bundle:
     """A bundle of two levels without networks; the second has half of the gain."""
     levels = [PLANES, PLANES // 2]
