@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from narrows.models.export.graph_editor import GraphEditor, attributes
 
 FIRST_TO_LAST, LAST_TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
+SORTED = "_sorted"
+"""What the name of a constant ends in whose output channels were sorted."""
 
 
 def shuffle_channels_last(editor: GraphEditor) -> int:
@@ -66,8 +69,18 @@ def _sort_outputs(editor: GraphEditor, convolution: onnx.NodeProto, block: int) 
     for place, name in list(enumerate(convolution.input))[1:]:
         value = editor.value(name)
         if value is not None:
-            order = np.arange(len(value)).reshape(-1, block * block).T.reshape(-1)
-            convolution.input[place] = editor.constant(value[order], f"{name}_sorted")
+            convolution.input[place] = editor.constant(value[_order(len(value), block)], name + SORTED)
+
+
+def unsorted(values: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+    """Weights or biases of a name that ends in :data:`SORTED`, as PyTorch has them."""
+    restored = np.empty_like(values)
+    restored[_order(len(values), block)] = values
+    return restored
+
+
+def _order(channels: int, block: int) -> NDArray[np.int64]:
+    return np.arange(channels).reshape(-1, block * block).T.reshape(-1)
 
 
 def _add_channels_last(editor: GraphEditor, add: onnx.NodeProto, first: str, last: str) -> None:

@@ -23,6 +23,8 @@ WIDTH = 128
 BRANCH = 96
 DILATIONS = (3, 6, 12)
 AT8, AT4 = 64, 48
+UPSCALE = 2
+"""Of each pixel shuffle."""
 
 
 def _separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
@@ -56,7 +58,7 @@ class Rise(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.spread = nn.Sequential(Reparametrised(inputs, 4 * outputs), nn.ReLU(), nn.PixelShuffle(2))
+        self.spread = nn.Sequential(Reparametrised(inputs, UPSCALE**2 * outputs), nn.ReLU(), nn.PixelShuffle(UPSCALE))
         self.refine = _separable(outputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -144,6 +144,51 @@ def test_a_bundle_is_where_a_training_may_begin(bundle: Bundle, network: JointNe
     assert torch.allclose(begun.gains.log_gain, network.gains.log_gain, atol=1e-5)
 
 
+def test_a_training_begins_with_the_masks_of_the_bundle(
+    bundle: Bundle, network: JointNetwork, data: FolderDataset
+) -> None:
+    pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
+    begun = JointNetwork(network.shape)
+    begin_from(begun, bundle, pictures)
+    levels = torch.arange(len(pictures)) % 3
+    with torch.no_grad():
+        before, after = network(pictures, levels), begun.eval()(pictures, levels)
+    assert float((before.logits.argmax(1) == after.logits.argmax(1)).float().mean()) > 0.97
+    assert float(torch.corrcoef(torch.stack([before.logits.flatten(), after.logits.flatten()]))[0, 1]) > 0.98
+
+
+def test_branches_that_add_nothing_yet_can_learn(bundle: Bundle, network: JointNetwork, data: FolderDataset) -> None:
+    pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
+    begun = JointNetwork(network.shape)
+    begin_from(begun, bundle, pictures)
+    begun.train()(pictures, torch.zeros(len(pictures), dtype=torch.int64)).logits.square().sum().backward()
+    scale = begun.get_parameter("decoder.enter.0.wide.1.1.weight")
+    assert not scale.any()
+    assert scale.grad is not None
+    assert scale.grad.any()
+
+
+def test_a_decoder_for_other_classes_begins_anew(bundle: Bundle, data: FolderDataset) -> None:
+    pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
+    torch.manual_seed(5)
+    begun = JointNetwork(NetworkShape(classes=4, latent_channels=6, levels=3))
+    fresh = begun.decoder.classify.weight.clone()
+    begin_from(begun, bundle, pictures)
+    assert torch.equal(begun.decoder.classify.weight, fresh)
+
+
+def test_a_begun_rate_model_knows_what_symbols_cost(bundle: Bundle, network: JointNetwork, data: FolderDataset) -> None:
+    pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
+    begun = JointNetwork(network.shape)
+    begin_from(begun, bundle, pictures)
+    levels = torch.arange(len(pictures)) % 3
+    with torch.no_grad():
+        fitted = begun(pictures, levels, rounded_rate=True).bits.sum()
+        begun.rate = type(begun.rate)(3, 6)
+        unfitted = begun(pictures, levels, rounded_rate=True).bits.sum()
+    assert float(fitted) < 0.97 * float(unfitted)
+
+
 def test_a_bundle_of_another_network_is_no_place_to_begin(bundle: Bundle) -> None:
     other = JointNetwork(NetworkShape(classes=2, latent_channels=7, levels=3))
     with pytest.raises(WeightsMismatch, match="bottleneck"):
