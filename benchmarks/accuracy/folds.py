@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--only", help="train this fold alone")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--full-epochs", type=int, default=FULL_EPOCHS)
+    parser.add_argument("--bad-share", type=float, default=0.0, help="share of views that are bad pictures")
     parser.add_argument("--threads", type=int, default=1, help="beside other work one is fastest")
     options = parser.parse_args()
     for drive in drives_of(options.data):
@@ -48,6 +49,7 @@ def _train_fold(drive: Drive, options: argparse.Namespace) -> None:
         split="train",
         pretrained=options.pretrained,
         leave_out=drive.pattern,
+        bad_share=options.bad_share,
         phases=phases_for(drive.classes.size, options.epochs, options.full_epochs),
         threads=options.threads,
     )

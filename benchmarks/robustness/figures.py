@@ -15,6 +15,7 @@ _WAYS = {
 }
 _TOLD = {
     "kept_share": "share of clean mIoU kept, mean of all cells, features",
+    "kept_share_unlike_training": "the same, of fog, dirt and turned cameras, which no training shows",
     "kept_share_camera_mask": "the same, mask made at the camera",
     "kept_share_picture": "the same, picture",
     "worst_over_picture": "points over the picture, worst cell",

@@ -13,6 +13,12 @@ LeaveOut = Annotated[str | None, typer.Option(help="Samples never to see, as a s
 CheckShare = Annotated[
     float, typer.Option(min=0, max=0.5, help="Share of each drive's frames to measure mIoU on, not to train on.")
 ]
+BadShare = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Share of views that are bad pictures: noise, blur, dark, glare, rain, JPEG."),
+]
+FrozenNorms = Annotated[bool, typer.Option(help="Keep batch norms' statistics: for short runs from a bundle.")]
+LearningRate = Annotated[float, typer.Option(min=0, help="Its peak; half of the default goes on from a bundle.")]
 FullEpochs = Annotated[int, typer.Option(min=0, help="Epochs at full size that follow: thin things are learned here.")]
 
 
@@ -30,10 +36,13 @@ def train(
     split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
     leave_out: LeaveOut = None,
     check_share: CheckShare = 0.1,
+    bad_share: BadShare = 0.5,
     pretrained: Annotated[Path | None, typer.Option(help="EfficientNet-Lite0 ImageNet weights (.pth).")] = None,
-    begin_from: Annotated[Path | None, typer.Option(help="Bundle whose encoder to go on training.")] = None,
+    begin_from: Annotated[Path | None, typer.Option(help="Bundle whose network to go on training.")] = None,
+    frozen_norms: FrozenNorms = False,
     epochs: Epochs = 45,
     full_epochs: FullEpochs = 45,
+    learning_rate: LearningRate = 1.2e-3,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 8,
     latent_channels: Annotated[int, typer.Option(min=1, help="Channels of the bottleneck.")] = 48,
     teacher: Annotated[Path | None, typer.Option(help="Run folder of a trained network to learn from as well.")] = None,
@@ -60,6 +69,9 @@ def train(
         split=split,
         leave_out=leave_out,
         check_share=check_share,
+        bad_share=bad_share,
+        learning_rate=learning_rate,
+        frozen_norms=frozen_norms,
         pretrained=pretrained,
         begin_from=begin_from,
         phases=phases_for((width, height), epochs, full_epochs),

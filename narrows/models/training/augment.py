@@ -1,4 +1,4 @@
-"""Crops, flips and light: one labelled picture seen in many ways."""
+"""Crops, flips, light and bad pictures: one labelled picture seen in many ways."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from narrows.models.dataset import LabelledPicture
+from narrows.models.training.bad_pictures import worsen
 
 MEAN, DEVIATION = 127.0, 128.0
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far samples are varied: ``zoom`` bounds how large things get beside their native size."""
+    """How far samples are varied.
+
+    Attributes:
+        zoom: bounds how large things get beside their native size.
+        bad_share: chance of a view to be a bad picture.
+    """
 
     size: tuple[int, int]
     zoom: tuple[float, float]
     light: float = 0.3
+    bad_share: float = 0.0
 
 
 def normalise(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -37,7 +44,10 @@ def augment(
     box = _random_box((width, height), how, chance)
     picture = Image.fromarray(sample.picture).resize(how.size, Image.Resampling.BILINEAR, box=box)
     labels = Image.fromarray(sample.labels).resize(how.size, Image.Resampling.NEAREST, box=box)
-    pixels, classes = normalise(np.asarray(picture)), np.asarray(labels).astype(np.int64)
+    seen = np.asarray(picture)
+    if how.bad_share and chance.random() < how.bad_share:
+        seen = worsen(seen, np.random.default_rng(chance.getrandbits(64)))
+    pixels, classes = normalise(seen), np.asarray(labels).astype(np.int64)
     if chance.random() < 0.5:
         pixels, classes = pixels[:, :, ::-1], classes[:, ::-1]
     return _relight(pixels, how.light, chance), np.ascontiguousarray(classes)

@@ -6,15 +6,19 @@ made on these blocks; what is reported is measured on drives that neither traini
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
 import torch
 
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.evaluation import ConfusionMatrix
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import normalise
+from narrows.models.training.bad_pictures import worsen
 
 
 def block_names(names: Sequence[str], share: float) -> tuple[str, ...]:
@@ -52,18 +56,37 @@ def split_off(dataset: FolderDataset, share: float) -> tuple[list[LabelledPictur
     return [s for s in samples if s.name not in checked], [s for s in samples if s.name in checked]
 
 
+@dataclass(frozen=True)
+class CheckScore:
+    """Of whole pictures at one rate level: mIoU as a share, bits per pixel as the rate model counts them."""
+
+    miou: float
+    bits_per_pixel: float
+
+
 @torch.no_grad()
-def miou_by_level(
+def check(
     network: JointNetwork, samples: Sequence[LabelledPicture], classes: ClassList, levels: Sequence[int]
-) -> dict[int, float]:
-    """MIoU of a network in evaluation mode over whole pictures, at some rate levels, symbols rounded."""
+) -> dict[int, CheckScore]:
+    """How a network in evaluation mode does at some rate levels, symbols rounded."""
     device = next(network.parameters()).device
-    scores = {}
-    for level in levels:
-        matrix = ConfusionMatrix(len(classes.names), classes.ignore_index)
-        for sample in samples:
-            picture = torch.from_numpy(normalise(sample.picture))[None].to(device)
-            logits = network(picture, torch.tensor([level], device=device), rounded_rate=True).logits
+    matrices = {level: ConfusionMatrix(len(classes.names), classes.ignore_index) for level in levels}
+    bits = dict.fromkeys(levels, 0.0)
+    for sample in samples:
+        picture = torch.from_numpy(normalise(sample.picture))[None].to(device)
+        latent = network.encoder(picture.contiguous(memory_format=torch.channels_last))
+        for level, matrix in matrices.items():
+            at = torch.tensor([level], device=device)
+            gain = network.gains(at)
+            symbols = (latent * gain).round()
+            logits = network.decoder(symbols / gain, sample.labels.shape)
             matrix.update(sample.labels, logits[0].argmax(0).to(torch.uint8).cpu().numpy())
-        scores[level] = matrix.miou
-    return scores
+            bits[level] += float(network.rate(symbols, at).sum())
+    pixels = sum(sample.labels.size for sample in samples)
+    return {level: CheckScore(matrix.miou, bits[level] / pixels) for level, matrix in matrices.items()}
+
+
+def worsened(sample: LabelledPicture) -> LabelledPicture:
+    """The sample as a bad picture, the same one at every check."""
+    chance = np.random.default_rng(zlib.crc32(sample.name.encode()))
+    return LabelledPicture(sample.name, worsen(sample.picture, chance), sample.labels)

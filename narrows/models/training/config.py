@@ -36,6 +36,10 @@ class TrainingConfig:
     Attributes:
         leave_out: shell pattern of sample names that the run never sees: a drive to judge it on.
         check_share: share of each drive's frames that are not trained on, but measured while the run goes on.
+        frozen_norms: batch norms keep the statistics that they began with. For a run that goes on from a bundle: the
+            statistics of a small batch, half of it bad pictures, are far from those that the weights were made for.
+        level_shares: how often each rate level is drawn; all alike without.
+        bad_share: share of the views that are bad pictures: noise, blur, darkness, glare, rain, JPEG.
     """
 
     data: Path
@@ -43,6 +47,7 @@ class TrainingConfig:
     pretrained: Path | None
     leave_out: str | None = None
     check_share: float = 0.0
+    bad_share: float = 0.5
     begin_from: Path | None = None
     teacher: Path | None = None
     teacher_share: float = 1.0
@@ -57,6 +62,8 @@ class TrainingConfig:
     rounded_tail: float = 0.1
     latent_channels: int = 48
     prices: tuple[float, ...] = (0.12, 0.5, 2.2, 9.5, 40.0)
+    frozen_norms: bool = False
+    level_shares: tuple[float, ...] | None = None
     overlap_share: float = 1.0
     average_decay: float = 0.995
     seed: int = 20260720
@@ -80,7 +87,9 @@ class TrainingConfig:
         raw["phases"] = tuple(
             TrainingPhase(epochs=p["epochs"], size=tuple(p["size"]), zoom=tuple(p["zoom"])) for p in raw["phases"]
         )
+        raw.setdefault("bad_share", 0.0)  # of runs before there was a choice
         raw["prices"] = tuple(raw["prices"])
+        raw["level_shares"] = tuple(raw["level_shares"]) if raw.get("level_shares") else None
         raw["data"] = Path(raw["data"])
         for name in ("pretrained", "begin_from", "teacher"):
             raw[name] = Path(raw[name]) if raw.get(name) else None

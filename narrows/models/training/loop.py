@@ -17,15 +17,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import DeviceMissing
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import Augmentation, augment, normalise
-from narrows.models.training.check import miou_by_level, split_off
-from narrows.models.training.config import TrainingConfig, TrainingPhase
+from narrows.models.training.check import check, split_off, worsened
+from narrows.models.training.config import TrainingConfig
 from narrows.models.training.loss import TrainingObjective, class_weights
 from narrows.models.training.progress import Record, append_record, phase_of, read_records, seconds_left
 from narrows.models.training.run import CHECKPOINT, Run, averaged_share, load_checkpoint, take_step
@@ -35,8 +35,8 @@ from narrows.models.training.warm_start import begin_from
 
 SETTLING_PICTURES = 24
 PAGE_EVERY_S = 10.0
-CHECKS = 40
-"""So many times in a run, and after its last epoch, mIoU is measured."""
+CHECKS = 12
+"""So many times in a run, and after its last epoch, mIoU is measured: a check costs a quarter of an epoch."""
 Say = Callable[[str], None]
 
 
@@ -57,7 +57,7 @@ class _Lesson:
         return math.ceil(len(self.samples) / self.config.batch)
 
     def checks_after(self, epoch: int) -> bool:
-        every = max(1, self.config.epochs // CHECKS)
+        every = math.ceil(self.config.epochs / CHECKS)
         return bool(self.checked) and (epoch % every == 0 or epoch == self.config.epochs)
 
 
@@ -77,9 +77,13 @@ def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
     if config.leave_out is not None:
         dataset = dataset.without(config.leave_out)
     lesson = _prepare(config, dataset)
-    run = Run.begin(_network(config, len(dataset.classes.names), lesson.samples).to(lesson.device), config)
     checkpoint = run_folder / CHECKPOINT
-    if checkpoint.is_file():
+    goes_on = checkpoint.is_file()
+    network = _network(config, len(dataset.classes.names))
+    if not goes_on:
+        _begin(network, config, lesson.samples)
+    run = Run.begin(network.to(lesson.device), config)
+    if goes_on:
         run.load(checkpoint)
         say(f"resuming {run_folder} after epoch {run.epoch}")
     drawn_s = -PAGE_EVERY_S
@@ -122,24 +126,33 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _network(config: TrainingConfig, classes: int, samples: list[LabelledPicture]) -> JointNetwork:
+def _network(config: TrainingConfig, classes: int) -> JointNetwork:
     torch.manual_seed(config.seed)
     network = JointNetwork(NetworkShape(classes, config.latent_channels, len(config.prices)))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from the stubs
+    return network
+
+
+def _begin(network: JointNetwork, config: TrainingConfig, samples: list[LabelledPicture]) -> None:
     if config.pretrained:
         network.encoder.trunk.load_imagenet(config.pretrained)
     if config.begin_from:
         shown = samples[:: max(1, len(samples) // SETTLING_PICTURES)]
         pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in shown]))
         begin_from(network, Bundle.open(config.begin_from), pictures.to(memory_format=torch.channels_last))
-    return network
 
 
 def _checked(run: Run, lesson: _Lesson) -> Record:
-    """MIoU at the finest, the middle and the coarsest level."""
-    levels = len(lesson.config.prices)
-    scores = miou_by_level(run.average, lesson.checked, lesson.classes, sorted({0, levels // 2, levels - 1}))
-    return {f"miou{level}": round(score, 4) for level, score in scores.items()}
+    """MIoU and bits at the finest, the middle and the coarsest level; of bad pictures at the middle one."""
+    finest, middle, coarsest = 0, len(lesson.config.prices) // 2, len(lesson.config.prices) - 1
+    good = check(run.average, lesson.checked, lesson.classes, sorted({finest, middle, coarsest}))
+    bad = check(run.average, [worsened(sample) for sample in lesson.checked], lesson.classes, [middle])
+    return {
+        f"{prefix}{figure}{level}": round(value, 4)
+        for prefix, scores in (("", good), ("bad_", bad))
+        for level, score in scores.items()
+        for figure, value in (("miou", score.miou), ("checked_bpp", score.bits_per_pixel))
+    }
 
 
 def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
@@ -150,10 +163,12 @@ def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
     losses, tasks = [], []
     rates = torch.zeros(len(config.prices), 2)
     run.network.train()
-    for step, (seen, truth) in enumerate(_batches(lesson.samples, config.batch, phase_of(config, run.epoch), chance)):
+    if config.frozen_norms:
+        _freeze_norms(run.network)
+    for step, (seen, truth) in enumerate(_batches(lesson.samples, config.batch, _views(config, run.epoch), chance)):
         done = run.epoch * lesson.steps + step
         set_learning_rate(run.optimiser, done, lesson.config.epochs * lesson.steps, config.warmup_steps)
-        level = torch.randint(len(config.prices), (len(seen),))
+        level = _levels(config, len(seen))
         pictures, labels, at = seen.to(device), truth.to(device), level.to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
             outcome = run.network(pictures, at, rounded_rate=rounded)
@@ -173,16 +188,32 @@ def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
     }
 
 
+def _views(config: TrainingConfig, epoch: int) -> Augmentation:
+    phase = phase_of(config, epoch)
+    return Augmentation(phase.size, phase.zoom, bad_share=config.bad_share)
+
+
 def _batches(
-    samples: list[LabelledPicture], batch: int, phase: TrainingPhase, chance: random.Random
+    samples: list[LabelledPicture], batch: int, how: Augmentation, chance: random.Random
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    how = Augmentation(phase.size, phase.zoom)
     order = list(samples)
     chance.shuffle(order)
     for start in range(0, len(order), batch):
         views = [augment(sample, how, chance) for sample in order[start : start + batch]]
         pictures = torch.from_numpy(np.stack([v[0] for v in views])).to(memory_format=torch.channels_last)
         yield pictures, torch.from_numpy(np.stack([v[1] for v in views]))
+
+
+def _freeze_norms(network: JointNetwork) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def _levels(config: TrainingConfig, count: int) -> Tensor:
+    if config.level_shares is None:
+        return torch.randint(len(config.prices), (count,))
+    return torch.tensor(config.level_shares).multinomial(count, replacement=True)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, step: int, total: int, warmup: int) -> None:

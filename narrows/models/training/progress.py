@@ -11,7 +11,8 @@ from narrows.models.training.config import TrainingConfig, TrainingPhase
 
 PROGRESS = "progress.jsonl"
 Record = dict[str, Any]
-"""``epoch``, ``seconds``, ``loss``, ``task``, ``bpp0`` ... and, of epochs that were checked, ``miou0`` ..."""
+"""``epoch``, ``seconds``, ``loss``, ``task``, ``bpp0`` ... and, of epochs that were checked, ``miou0``,
+``checked_bpp0``, ``bad_miou2`` ..."""
 _RECENT_EPOCHS = 5
 
 

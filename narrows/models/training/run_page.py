@@ -85,6 +85,8 @@ def _losses(axes: Axes, records: Sequence[Record]) -> None:
 def _mious(axes: Axes, records: Sequence[Record]) -> None:
     for key in _keys(records, "miou"):
         _line(axes, records, key, f"level {key.removeprefix('miou')}")
+    for key in _keys(records, "bad_miou"):
+        _line(axes, records, key, f"bad pictures, level {key.removeprefix('bad_miou')}")
     axes.set(ylabel="mIoU on blocks not trained on")
 
 

@@ -72,7 +72,13 @@ def test_what_the_cells_come_to() -> None:
         ]
     )
     assert found["kept_share"] == pytest.approx(0.5)
+    assert "kept_share_unlike_training" not in found
     assert found["kept_share_picture"] == pytest.approx(0.7)
     assert found["worst_over_picture"] == pytest.approx(-5)
     assert found["mean_over_camera_mask"] == pytest.approx(-1)
     assert found["worst_bits_ratio"] == pytest.approx(2)
+
+
+def test_kinds_that_no_training_shows_are_told_of_alone() -> None:
+    found = claims([cell("clean", 0, 0.8, 0.5, 0.04), cell("noise", 1, 0.6, 0.5, 0.05), cell("fog", 1, 0.2, 0.5, 0.05)])
+    assert found["kept_share_unlike_training"] == pytest.approx(0.25)

@@ -8,9 +8,13 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+import torch
 
 from narrows.models.dataset import FolderDataset
-from narrows.models.training.check import block_names, miou_by_level, split_off
+from narrows.models.evaluation import ConfusionMatrix
+from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.training.augment import normalise
+from narrows.models.training.check import block_names, check, split_off
 from narrows.models.training.config import TrainingConfig, TrainingPhase
 from narrows.models.training.loop import train
 from narrows.models.training.progress import append_record, read_records, seconds_left
@@ -54,9 +58,33 @@ def test_what_is_checked_is_not_trained_on(data: Path) -> None:
 def test_the_miou_of_what_is_shipped_is_written_down(data: Path, tmp_path: Path) -> None:
     checkpoint = train(replace(config(data, 2), check_share=0.25), tmp_path / "run", lambda _: None)
     dataset = FolderDataset.open(data, "train")
-    shipped = miou_by_level(load_checkpoint(checkpoint), [dataset.read("s1")], dataset.classes, [0, 1])
+    shipped = check(load_checkpoint(checkpoint), [dataset.read("s1")], dataset.classes, [0, 1])
     last = progress(tmp_path / "run")[-1]
-    assert (last["miou0"], last["miou1"]) == pytest.approx((shipped[0], shipped[1]), abs=1e-4)
+    assert (last["miou0"], last["miou1"]) == pytest.approx((shipped[0].miou, shipped[1].miou), abs=1e-4)
+    assert last["checked_bpp0"] == pytest.approx(shipped[0].bits_per_pixel, abs=1e-4)
+
+
+def test_a_check_counts_masks_and_bits_as_training_does(data: Path) -> None:
+    torch.manual_seed(0)
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=2)).eval()
+    dataset = FolderDataset.open(data, "train")
+    samples = [dataset.read(name) for name in ("s0", "s1")]
+    matrix, bits = ConfusionMatrix(2, 2), 0.0
+    for sample in samples:
+        picture = torch.from_numpy(normalise(sample.picture))[None]
+        with torch.no_grad():
+            outcome = network(picture, torch.tensor([1]), rounded_rate=True)
+        matrix.update(sample.labels, outcome.logits[0].argmax(0).to(torch.uint8).numpy())
+        bits += float(outcome.bits)
+    found = check(network, samples, dataset.classes, [0, 1])[1]
+    assert (found.miou, found.bits_per_pixel) == pytest.approx((matrix.miou, bits / (2 * 48 * 64)), rel=1e-4)
+
+
+def test_levels_are_drawn_as_often_as_they_were_asked_for(data: Path, tmp_path: Path) -> None:
+    train(replace(config(data, 1), level_shares=(0.0, 1.0)), tmp_path / "run", lambda _: None)
+    (record,) = progress(tmp_path / "run")
+    assert record["bpp0"] == 0 < record["bpp1"]
+    assert TrainingConfig.read(tmp_path / "run" / "config.json").level_shares == (0.0, 1.0)
 
 
 def test_an_epoch_costs_what_its_pixels_cost() -> None:

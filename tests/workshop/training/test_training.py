@@ -135,3 +135,13 @@ def test_what_is_left_out_is_not_even_read(data: Path, tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"s0\.png"):
         train(config(data, 1), tmp_path / "all", lambda _: None)
     train(replace(config(data, 1), leave_out="s0"), tmp_path / "three", lambda _: None)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_norms_keep_their_statistics_where_that_was_asked_for(*, frozen: bool, data: Path, tmp_path: Path) -> None:
+    checkpoint = train(replace(config(data, 1), frozen_norms=frozen), tmp_path / "run", lambda _: None)
+    statistics = {name: value for name, value in load_checkpoint(checkpoint).named_buffers() if "running" in name}
+    fresh = all((value == (1 if "var" in name else 0)).all() for name, value in statistics.items())
+    assert fresh == frozen
+    weights = load_checkpoint(checkpoint).get_parameter("encoder.trunk.stem.1.weight")
+    assert not (weights == 1).all()
