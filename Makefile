@@ -155,6 +155,10 @@ train-prompt: setup-train ## Train the sensor's network once without each fold, 
 train-drives: setup-train ## Train the recipe once without each drive, resumable; ARGS="--pretrained FILE.pth"
 	@$(WORKSHOP)/python -m benchmarks.accuracy.folds $(ARGS)
 
+.PHONY: bench-ablations
+bench-ablations: setup-train ## Each idea of the recipe alone, resumable; ARGS="--only plain bad-pictures" or ARGS="--table"
+	@$(WORKSHOP)/python -m benchmarks.ablations $(ARGS)
+
 .PHONY: train-rate-table
 train-rate-table: setup-train ## Train what bench-rate compares, resumable; ARGS="--checkpoint runs/camvid/checkpoint.pt"
 	@$(WORKSHOP)/python -m benchmarks.rate.train $(ARGS)

@@ -1,0 +1,57 @@
+"""Each idea of the recipe alone: trains what is missing, resumable, then tells what all came to on the check blocks.
+
+All runs go on from one bundle for equally many steps. Differences are of one seed: read them beside each other, not as
+the recipe's figures, which are those of ``make bench-accuracy`` on drives that training has not seen.
+
+Example: python -m benchmarks.ablations --only bad-pictures
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.ablations.ideas import IDEAS, settings
+from benchmarks.record import write_result
+from narrows.models.training.config import TrainingConfig
+from narrows.models.training.progress import read_records
+
+FIGURES = ("miou0", "miou2", "miou4", "checked_bpp0", "checked_bpp2", "checked_bpp4", "bad_miou2", "bad_checked_bpp2")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench-ablations", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="labelled folder")
+    parser.add_argument("--begin-from", type=Path, default=Path("bundles/demo"), help="bundle that all runs go on from")
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablations"), help="a run folder for each idea")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=tuple(IDEAS), default=tuple(IDEAS))
+    parser.add_argument("--table", action="store_true", help="train nothing: tell what is there")
+    options = parser.parse_args()
+    configs = {name: settings(IDEAS[name], options.data, options.begin_from, options.epochs) for name in options.only}
+    if not options.table:
+        from narrows.models.training.loop import train  # noqa: PLC0415 -- the table needs no torch
+
+        for name, config in configs.items():
+            train(config, options.runs / name, partial(print, f"{name}:", flush=True))
+    rows = [row for name, config in configs.items() for row in ended(name, config, options.runs / name)]
+    for row in rows:
+        print(row)
+    missing = sorted(set(IDEAS) - {row["idea"] for row in rows})
+    command = f"make bench-ablations  # {options.data.name}, {options.epochs} epochs each"
+    print(write_result("ablations", command, {"epochs": options.epochs, "ideas": rows, "not_run": missing}))
+
+
+def ended(name: str, config: TrainingConfig, folder: Path) -> list[dict[str, Any]]:
+    """The last record of a run that came to its end; nothing of one that did not."""
+    records = read_records(folder)
+    if not records or records[-1]["epoch"] != config.epochs:
+        return []
+    last = records[-1]
+    return [{"idea": name, "told": IDEAS[name].told, **{figure: last[figure] for figure in FIGURES if figure in last}}]
+
+
+if __name__ == "__main__":
+    main()
