@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.markdown import table
+from benchmarks.rate.curves import OVERLAP, Curve, Point, bd_rate, by_rate
 
 
 def render(result: dict[str, Any]) -> str:
@@ -26,7 +27,23 @@ def render(result: dict[str, Any]) -> str:
     features = table(
         ["level", "packet, bytes", "bits per pixel", "mIoU", "mIoU, float encoder", "mIoU, int8 decoder"], rows
     )
-    return "\n\n".join([features, *_camera_masks(result.get("camera_masks", []))])
+    sent = [row for row in result["levels"] if row["encoder"] == "int8"]
+    masks = result.get("camera_masks", [])
+    return "\n\n".join([features, *_camera_masks(masks), *_bits_beside(curve_of(sent), curve_of(masks))])
+
+
+def curve_of(points: list[dict[str, Any]]) -> Curve:
+    """Points of a result, by rate."""
+    return by_rate([Point(point["bits_per_pixel"], point["miou"]) for point in points])
+
+
+def _bits_beside(features: Curve, masks: Curve) -> list[str]:
+    saving = bd_rate(features, masks) if masks else None
+    if saving is None or saving.to_miou - saving.from_miou < OVERLAP:
+        return []
+    times = 1 + saving.percent / 100
+    shared = f"{saving.from_miou:.1%} to {saving.to_miou:.1%}"
+    return [f"At equal accuracy, {shared}, features need {times:.1f} times the bits of masks (BD-rate)."]
 
 
 def _camera_masks(found: list[dict[str, Any]]) -> list[str]:

@@ -19,6 +19,8 @@ class Point:
 
 
 Curve = tuple[Point, ...]
+OVERLAP = 0.01
+"""Where two curves share less mIoU than this share, a mean over it says nothing."""
 
 
 def by_rate(points: Sequence[Point]) -> Curve:

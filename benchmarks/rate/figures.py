@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.markdown import Row, ms, table
+from benchmarks.rate.curves import OVERLAP
 
 CLAIMS = {
     "cloud_parameter_ratio": ("{:.1%}", "at most 10 %"),
@@ -43,6 +44,17 @@ def tables(result: Mapping[str, Any]) -> list[tuple[Row, list[Row]]]:
         (["claim", "measured", "aim"], claims),
         (cost_head, costs),
         (["method", "bits per pixel: mIoU"], points),
+        (["method", "our bits at equal mIoU (BD-rate)", "over mIoU"], savings(result)),
+    ]
+
+
+def savings(result: Mapping[str, Any]) -> list[Row]:
+    """Of the joint decoder end to end, beside every method whose curve shares a point of mIoU or more with it."""
+    labels = {name: row["label"] for name, row in result["methods"].items()}
+    return [
+        [labels[name], f"{saving['percent']:+.0f} %", f"{saving['from_miou']:.1%} to {saving['to_miou']:.1%}"]
+        for name, saving in result["bd_rate_of_end_to_end"].items()
+        if saving is not None and saving["to_miou"] - saving["from_miou"] >= OVERLAP
     ]
 
 

@@ -12,10 +12,10 @@ import zstandard
 from numpy.typing import NDArray
 from PIL import Image
 
+from narrows.contract.codec import encode_labels, general_label_tables
 from narrows.contract.outputs.labels.packing import pack_labels
 
 Labels = NDArray[np.uint8]
-FACTORS = (1, 2, 4)
 _WEBP_CONTAINER = 20
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0}]
 
@@ -60,4 +60,10 @@ CODERS: Mapping[str, Callable[[Labels], int]] = {
     "zstd -22": _zstd,
     "LZMA2": _lzma,
 }
-"""Payload bytes of a label map by coder, containers left out."""
+"""Payload bytes of a label map by general coder, containers left out."""
+
+
+def edge_coders(classes: int) -> Mapping[str, Callable[[Labels], int]]:
+    """What a camera that makes masks may send them with: the label-map coder of this project beside general ones."""
+    tables = general_label_tables()
+    return {**CODERS, "label-map coder": lambda labels: len(encode_labels(labels, classes, tables))}

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from benchmarks.rate.codecs import Coded, PictureCodec, Setting, bits_of
 from benchmarks.rate.frames import Sent, digest, session
-from benchmarks.rate.labelmaps import CODERS, FACTORS, larger
+from benchmarks.rate.labelmaps import edge_coders, larger
 from benchmarks.rate.plan import RunFolder
 from benchmarks.rate.progress import rounds, say
 from benchmarks.rate.video import SETTINGS, code_video
-from narrows.contract.outputs.labels.scaling import divide_labels
+from narrows.contract.outputs.labels.scaling import DIVISORS, divide_labels
 from narrows.models.dataset import ClassList, LabelledPicture
 from narrows.models.evaluation import ConfusionMatrix
 
@@ -120,18 +120,20 @@ class Judge:
         return self.kept(name, repr(settings), lambda: [score(s) for s in rounds(f"scoring {name}", settings, say)])
 
     def masks_at_edge(self, name: str) -> Scores:
-        """The whole network at the camera, its mask at three sizes through the coder that is smallest on the split."""
+        """The whole network at the camera, its mask at four sizes through the coder that is smallest on the split."""
         run = session(self.folder.graph(name)).run
 
         def compute() -> Scores:
             masks = [run(None, {"picture": frame.picture[None]})[0][0] for frame in self.frames]
-            return [self._mask_size(masks, factor) for factor in rounds("scoring masks at the edge", FACTORS, say)]
+            return [self._mask_size(masks, factor) for factor in rounds("scoring masks at the edge", DIVISORS, say)]
 
-        return self.kept(name, repr(tuple(CODERS)), compute)
+        return self.kept(name, repr((DIVISORS, *edge_coders(len(self.classes.names)))), compute)
 
     def _mask_size(self, masks: Sequence[Labels], factor: int) -> dict[str, Any]:
-        small = [divide_labels(mask, factor, len(self.classes.names)) for mask in masks]
-        bits = {name: float(np.mean([bits_of(coder(m)) for m in small])) for name, coder in CODERS.items()}
+        classes = len(self.classes.names)
+        small = [divide_labels(mask, factor, classes) for mask in masks]
+        coders = edge_coders(classes)
+        bits = {name: float(np.mean([bits_of(coder(m)) for m in small])) for name, coder in coders.items()}
         coder = min(bits, key=bits.__getitem__)
         return {
             "factor": factor,

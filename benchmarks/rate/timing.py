@@ -13,13 +13,13 @@ from benchmarks.rate.codecs import STILLS, PictureCodec, Setting, scaled_down
 from benchmarks.rate.frames import Sent, session
 from benchmarks.rate.plan import RunFolder
 from benchmarks.rate.video import code_video
-from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols
-from narrows.contract.outputs.labels.packing import pack_labels
+from narrows.contract.codec import CodingTables, decode_symbols, encode_labels, encode_symbols, general_label_tables
 from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.models.dataset import LabelledPicture
 
 Part = Callable[[], object]
 _MIDDLE = Setting(0.75, 0)
+_MASK_DIVISOR = 4
 
 
 def measure(parts: Mapping[str, Part], rounds: int) -> dict[str, float]:
@@ -57,10 +57,11 @@ def coding_parts(folder: RunFolder, sent: Sent, frame: LabelledPicture, classes:
     level = len(sent.symbols) // 2
     plane = sent.symbols[level][0]
     payload = encode_symbols(plane, tables, level)
+    labels, label_tables = np.minimum(frame.labels, classes - 1), general_label_tables()
     parts: dict[str, Part] = {
         "latent_encode": lambda: encode_symbols(plane, tables, level),
         "latent_decode": lambda: decode_symbols(payload, plane.shape, tables, level),
-        "mask_encode": lambda: pack_labels(divide_labels(np.minimum(frame.labels, classes - 1), 2, classes)),
+        "mask_encode": lambda: encode_labels(divide_labels(labels, _MASK_DIVISOR, classes), classes, label_tables),
     }
     for codec in STILLS:
         parts[f"{codec.name}_encode"] = partial(_encode, codec, frame)

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from benchmarks.rate.codecs import AVIF, STILLS, PictureCodec, Setting, bits_of, media_bytes
-from benchmarks.rate.labelmaps import CODERS, larger
+from benchmarks.rate.labelmaps import CODERS, edge_coders, larger
 from benchmarks.rate.video import code_video
-from narrows.contract.outputs.labels.scaling import divide_labels
+from narrows.contract.outputs.labels.scaling import DIVISORS, divide_labels
 
 CHANCE = np.random.default_rng(0)
 PICTURE = np.kron(CHANCE.integers(0, 255, (9, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
@@ -51,7 +51,7 @@ def test_every_frame_of_a_clip_comes_back_in_order() -> None:
         assert np.abs(each.picture.astype(int) - original).mean() < 20
 
 
-@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("factor", DIVISORS)
 def test_blocks_of_one_class_survive_being_made_smaller(factor: int) -> None:
     small = divide_labels(LABELS, factor, 5)
     assert small.shape == (72 // factor, 96 // factor)
@@ -66,3 +66,12 @@ def test_odd_sizes_round_up_and_come_back() -> None:
 @pytest.mark.parametrize("name", CODERS)
 def test_a_label_map_packs_smaller_than_itself(name: str) -> None:
     assert 0 < CODERS[name](LABELS) < LABELS.size // 4
+
+
+def test_masks_at_the_edge_may_use_the_label_map_coder_which_is_the_smallest_for_plain_shapes() -> None:
+    labels = np.zeros((72, 96), np.uint8)
+    labels[30:] = 1
+    labels[20:50, 40:60] = 2
+    sizes = {name: coder(labels) for name, coder in edge_coders(3).items()}
+    assert set(sizes) == {*CODERS, "label-map coder"}
+    assert min(sizes, key=sizes.__getitem__) == "label-map coder"

@@ -2,8 +2,10 @@ import math
 
 import pytest
 
+from benchmarks.accuracy.figures import render
 from benchmarks.rate.claims import bounds_of, claims_of
 from benchmarks.rate.curves import Point, bd_rate, bits_at, common_rates, envelope, margins, miou_at
+from benchmarks.rate.figures import savings
 
 OURS = (Point(0.01, 0.60), Point(0.02, 0.64), Point(0.04, 0.66))
 THEIRS = (Point(0.02, 0.60), Point(0.04, 0.64), Point(0.08, 0.66))
@@ -82,3 +84,29 @@ def test_a_bound_is_given_only_where_our_cheapest_level_is_better_than_the_targe
     assert bounds_of(methods, 0.5)["avif"] == pytest.approx(0.01 / 0.2)
     assert bounds_of(methods, 0.61)["avif"] is None
     assert bounds_of(methods, 0.4)["avif"] is None
+
+
+def _saving(percent: float, low: float, high: float) -> dict[str, float]:
+    return {"percent": percent, "from_miou": low, "to_miou": high}
+
+
+def test_the_table_tells_of_bits_where_a_point_of_accuracy_or_more_is_shared() -> None:
+    methods = {name: {"label": name.upper()} for name in ("avif", "mask", "h264")}
+    found = {"avif": _saving(-80, 0.6, 0.65), "mask": _saving(200, 0.7, 0.705), "h264": None}
+    rows = savings({"methods": methods, "bd_rate_of_end_to_end": found})
+    assert rows == [["AVIF", "-80 %", "60.0% to 65.0%"]]
+
+
+def test_features_beside_masks_are_told_in_times_the_bits() -> None:
+    features, masks = (
+        [
+            {"level": 0, "encoder": "int8", "packet_bytes": 1, "bits_per_pixel": rate, "miou": miou}
+            for rate, miou in each
+        ]
+        for each in ([(0.02, 0.6), (0.04, 0.7)], [(0.01, 0.6), (0.02, 0.7)])
+    )
+    rows = [{"divisor": 1, **mask} for mask in masks]
+    told = render({"levels": features, "camera_masks": rows})
+    assert "60.0% to 70.0%, features need 2.0 times the bits of masks" in told
+    near = [{**row, "miou": 0.698 + 0.001 * number} for number, row in enumerate(rows)]
+    assert "BD-rate" not in render({"levels": features, "camera_masks": near})
