@@ -19,7 +19,6 @@ from edge_client.encode.encoder import fitted, open_session
 from edge_client.encode.sections import SectionedFrame
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.bundle.split_manifest import SplitCut, tensor_name
-from narrows.contract.codec.tensor_quantiser import plane_shape, tensor_digest
 from narrows.contract.errors import EncoderError
 from narrows.contract.wire import FrameIdentity
 from narrows.contract.wire.feature import MAX_PACKET_BYTES
@@ -132,11 +131,9 @@ class SplitCoder:
         layouts, sections = [], []
         for place, (tensor, declared) in enumerate(zip(crossing.tensors, cut.tensors, strict=True)):
             plan = self._bundle.plans[crossing.cut][level][place]
-            planes = tensor.reshape(plane_shape(declared.shape)).astype(np.float32)
-            symbols = plan.quantiser.symbols(planes)
+            payload, digest = plan.encode(tensor)
             layouts.append(SectionLayout(Tensor(declared.shape, bits), id=place, level=level))
-            digest = tensor_digest(symbols) & ((1 << DIGEST_BITS) - 1)
-            sections.append(Section(digest, plan.coder.encode(symbols)))
+            sections.append(Section(digest & ((1 << DIGEST_BITS) - 1), payload))
         return SectionedFrame(self._bundle.id, identity, capture_ms, tuple(layouts), tuple(sections), cut=crossing.cut)
 
 

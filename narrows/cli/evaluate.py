@@ -33,6 +33,7 @@ def evaluate(
         int | None,
         typer.Option(min=0, max=255, help="Rate level, 0 the finest.", show_default="finest within 0.1 bits/pixel"),
     ] = None,
+    cut: Annotated[int, typer.Option(min=0, max=255, help="Cut of a split network, 0 the default.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the result here as JSON.")] = None,
     via: Annotated[Via, typer.Option(help="Decode in this process, or through a running stack.")] = Via.HERE,
     redis_url: RedisUrl = DEFAULT_REDIS_URL,
@@ -41,15 +42,30 @@ def evaluate(
 ) -> None:
     """Code every picture to bytes, decode the bytes, compare the masks with the labels.
 
+    A split network whose first output is no label map is compared with itself when nothing is rounded, on any pictures;
+    where they lie in folders that are called like its classes, or by their numbers, with those, too (top-1).
+
     Example: narrows evaluate --data data/camvid --split val --json out.json
+
+    Example: narrows evaluate --bundle bundles/classifier --data photographs --cut 1 --rate 2
     """
-    from narrows.contract.bundle import Bundle
+    from narrows.contract.bundle import SplitBundle, open_bundle
     from narrows.contract.errors import BundleError
     from narrows.models.dataset import FolderDataset
     from narrows.models.evaluation.evaluate import evaluate_bundle
     from narrows.ops.camera_packets import camera
 
-    opened = Bundle.open(bundle)
+    opened = open_bundle(bundle)
+    if isinstance(opened, SplitBundle):
+        from narrows.cli.evaluate_split import evaluate_split_bundle
+
+        if via is Via.TRITON or float_encoder:
+            raise BundleError("a split network is judged in this process, as it is: leave --via and --float out")
+        judged = evaluate_split_bundle(opened, data, split, cut, rate, show_progress)
+        _show(judged.to_json(), json)
+        return
+    if cut:
+        raise BundleError(f"cut {cut}; {bundle} has the bottleneck alone, cut 0")
     level = opened.manifest.finest_level_within(BUDGET_BITS_PER_PIXEL) if rate is None else rate
     if not 0 <= level < len(opened.manifest.levels):
         raise BundleError(f"rate level {level}; {bundle} has levels 0 to {len(opened.manifest.levels) - 1}")
@@ -63,9 +79,13 @@ def evaluate(
         segment=segment,
         progress=show_progress,
     )
-    typer.echo(result.to_json())
+    _show(result.to_json(), json)
+
+
+def _show(result: str, json: Path | None) -> None:
+    typer.echo(result)
     if json is not None:
-        json.write_text(result.to_json() + "\n")
+        json.write_text(result + "\n")
 
 
 def show_progress(done: int, total: int) -> None:

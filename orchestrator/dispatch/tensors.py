@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.bundle import SplitBundle, Tail
 from narrows.contract.bundle.split_manifest import CutTensor, tensor_name
 from narrows.contract.bundle.split_plan import TensorPlan
-from narrows.contract.codec.tensor_quantiser import as_dtype, plane_shape, tensor_digest
+from narrows.contract.codec.tensor_quantiser import tensor_digest
 from narrows.contract.errors import (
-    FieldInvalid,
     PayloadUndecodable,
     PrecisionUnknown,
     SectionsUnsupported,
@@ -115,11 +113,8 @@ def _decode_checked(coded: CodedTensors) -> Crossed:
 
 def _values(tensor: CutTensor, plan: TensorPlan, section: Section) -> NDArray[Any]:
     try:
-        symbols = plan.coder.decode(section.payload, plane_shape(tensor.shape))
-    except FieldInvalid as error:
+        symbols = plan.decode(section.payload, tensor.shape)
+    except PayloadUndecodable as error:
         raise PayloadUndecodable(f"tensor {tensor.name}: {error}") from None
     check_digest(section, tensor_digest(symbols), f"tensor {tensor.name}")
-    quantiser = plan.quantiser
-    if (symbols < quantiser.least[:, None, None]).any() or (symbols > quantiser.most[:, None, None]).any():
-        raise PayloadUndecodable(f"tensor {tensor.name} has a symbol beyond its channel's range")
-    return as_dtype(quantiser.values(symbols).reshape(tensor.shape), np.dtype(tensor.dtype))
+    return plan.values(symbols, tensor.shape, tensor.dtype)

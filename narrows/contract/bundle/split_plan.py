@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
+from numpy.typing import NDArray
 
 from narrows.contract.codec import CodingTables, layout
 from narrows.contract.codec.tensor_coder import MOST_BITS, TensorCoder
-from narrows.contract.codec.tensor_quantiser import Quantiser
-from narrows.contract.errors import BundleError
+from narrows.contract.codec.tensor_quantiser import Quantiser, Symbols, as_dtype, plane_shape, tensor_digest
+from narrows.contract.errors import BundleError, FieldInvalid, PayloadUndecodable
 
 MAX_PLAN_BYTES = 64 << 20
 _FLOAT, _INTEGER = np.dtype("<f4"), np.dtype("<i4")
@@ -33,6 +34,31 @@ class TensorPlan:
 
     quantiser: Quantiser
     coder: TensorCoder
+
+    def encode(self, tensor: NDArray[Any]) -> tuple[bytes, int]:
+        """The payload and the digest of one picture's tensor, with or without its batch of 1."""
+        planes = tensor.reshape(plane_shape(tensor.shape)).astype(np.float32)
+        symbols = self.quantiser.symbols(planes)
+        return self.coder.encode(symbols), tensor_digest(symbols)
+
+    def decode(self, payload: bytes, shape: Sequence[int]) -> Symbols:
+        """The symbols of a payload, ``plane_shape(shape)`` int32.
+
+        Raises:
+            PayloadUndecodable: it is no tensor of this shape, or a symbol lies beyond its channel's range.
+        """
+        try:
+            symbols = self.coder.decode(payload, plane_shape(shape))
+        except FieldInvalid as error:
+            raise PayloadUndecodable(str(error)) from None
+        least, most = self.quantiser.least[:, None, None], self.quantiser.most[:, None, None]
+        if (symbols < least).any() or (symbols > most).any():
+            raise PayloadUndecodable("a symbol beyond its channel's range")
+        return symbols
+
+    def values(self, symbols: Symbols, shape: Sequence[int], dtype: str) -> NDArray[Any]:
+        """What the tail computes with, in the tensor's shape and dtype."""
+        return as_dtype(self.quantiser.values(symbols).reshape(tuple(shape)), np.dtype(dtype))
 
 
 class _Packed(Struct, frozen=True, forbid_unknown_fields=True):

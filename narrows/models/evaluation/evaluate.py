@@ -37,13 +37,33 @@ def evaluate_bundle(
     Raises:
         BundleError: the bundle was made for other classes than the data's.
     """
-    check_classes(bundle.manifest.classes, data.classes)
+    here = segment or InProcessDecoder(bundle, decoder)
+    via = HERE if segment is None else TRITON
+    return evaluate_labels(bundle.hex_id, bundle.manifest.classes, data, level, encode, here, via, progress)
+
+
+def evaluate_labels(
+    bundle: str,
+    classes: tuple[str, ...],
+    data: Samples,
+    level: int,
+    encode: Encode,
+    segment: Segment,
+    via: str = HERE,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """As :func:`evaluate_bundle`, of anything that makes label maps of packets.
+
+    Raises:
+        BundleError: it was made for other classes than the data's.
+    """
+    check_classes(classes, data.classes)
     samples = data if progress is None else _counted(data, progress)
-    matrix, bits_per_pixel, frames = score(samples, data.classes, encode, segment or InProcessDecoder(bundle, decoder))
+    matrix, bits_per_pixel, frames = score(samples, data.classes, encode, segment)
     return Evaluation(
-        bundle=bundle.hex_id,
+        bundle=bundle,
         level=level,
-        via=HERE if segment is None else TRITON,
+        via=via,
         frames=frames,
         miou=round(matrix.miou, 5),
         pixel_accuracy=round(matrix.pixel_accuracy, 5),
