@@ -1,6 +1,8 @@
 """All targets, one after the other, from the corpus that is kept: ``make fuzz``.
 
-Example: python -m tests.fuzz --runs 10000000
+What was run last is kept for each target by itself, so that one can be run alone.
+
+Example: python -m tests.fuzz --only labels --runs 10000000
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.record import write_result
+from benchmarks.record import RESULTS, read_result, write_result
 from tests.fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
@@ -36,30 +39,39 @@ SHARES = {
 """Of the inputs; a run of a coder is hundreds of symbols, coded twice."""
 PROGRAMS = ("codec", "labels", "masks")
 """Targets in C, each a program of its own."""
+MOST_BYTES, MOST_LABEL_BYTES = 4096, 1024
+"""Of an input; the maps of ``labels`` have at most 4,616 pixels, and most runs are of a few bytes."""
 KEPT, KEPT_BYTES = 48, 2048
 _DONE = re.compile(r"^stat::number_of_executed_units:\s*(\d+)", re.MULTILINE)
 _PEAK = re.compile(r"^stat::peak_rss_mb:\s*(\d+)", re.MULTILINE)
-_SLOWEST = re.compile(r"^stat::slowest_unit_time_sec:\s*(\d+)", re.MULTILINE)
 _COVERED = re.compile(r"cov: (\d+)")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=10_000_000, help="inputs in all")
-    parser.add_argument("--only", choices=SHARES, help="one target alone, with its share of the inputs")
+    parser.add_argument("--only", choices=SHARES, help="one target alone, with all of the inputs")
     parser.add_argument("--keep", action="store_true", help="renew the corpus that the repository keeps")
     options = parser.parse_args()
-    rows = []
-    for name, share in SHARES.items():
-        if options.only in (None, name):
-            rows.append(fuzzed(name, round(options.runs * share)))
-            print(rows[-1], flush=True)
-            if options.keep:
-                keep(name)
-    total = sum(int(row["inputs"]) for row in rows)
-    print(f"{total:,} inputs, nothing found")
-    if options.only is None:
-        print(write_result("fuzz", f'make fuzz ARGS="--runs {options.runs}"', {"inputs": total, "targets": rows}))
+    runs = (
+        {options.only: options.runs}
+        if options.only
+        else {name: round(options.runs * share) for name, share in SHARES.items()}
+    )
+    for name, inputs in runs.items():
+        row = fuzzed(name, inputs)
+        print(row, flush=True)
+        record(row)
+        if options.keep:
+            keep(name)
+    print(f"{sum(runs.values()):,} inputs, nothing found")
+
+
+def record(row: dict[str, int | str]) -> None:
+    """Put a target's row in the place of its last one in ``benchmarks/results/fuzz.json``."""
+    before = read_result("fuzz")["targets"] if (RESULTS / "fuzz.json").is_file() else []
+    rows = {each["target"]: each for each in [*before, row]}
+    write_result("fuzz", "make fuzz", {"targets": [rows[name] for name in SHARES if name in rows]})
 
 
 def fuzzed(name: str, runs: int) -> dict[str, int | str]:
@@ -68,16 +80,18 @@ def fuzzed(name: str, runs: int) -> dict[str, int | str]:
     found.mkdir(parents=True, exist_ok=True)
     log = BUILD / f"{name}.log"
     with log.open("wb") as out:
-        flags = [f"-runs={runs}", f"-artifact_prefix={BUILD}/{name}-", "-print_final_stats=1", "-max_len=4096"]
+        most = MOST_LABEL_BYTES if name == "labels" else MOST_BYTES
+        flags = [f"-runs={runs}", f"-artifact_prefix={BUILD}/{name}-", "-print_final_stats=1", f"-max_len={most}"]
         code = subprocess.run(
             [*command(name), *flags, "-timeout=10", str(found), str(seeded(name))], stdout=out, stderr=out, check=False
         ).returncode
     said = log.read_text(errors="replace")
     if code != 0:
         sys.exit(f"{name}: found something, or did not run; the end of {log}:\n{said[-3000:]}")
-    done, peak, slowest = (int(pattern.findall(said)[-1]) for pattern in (_DONE, _PEAK, _SLOWEST))
+    done, peak = (int(pattern.findall(said)[-1]) for pattern in (_DONE, _PEAK))
     covered = int(_COVERED.findall(said)[-1])
-    return {"target": name, "inputs": done, "edges": covered, "peak_rss_mb": peak, "slowest_s_whole": slowest}
+    today = datetime.now(UTC).date().isoformat()
+    return {"target": name, "date": today, "inputs": done, "edges": covered, "peak_rss_mb": peak}
 
 
 def command(name: str) -> list[str]:
@@ -99,7 +113,7 @@ def keep(name: str) -> None:
     merged = BUILD / f"{name}-merged"
     shutil.rmtree(merged, ignore_errors=True)
     merged.mkdir()
-    flags = ["-merge=1", "-max_len=4096"]
+    flags = ["-merge=1", f"-max_len={MOST_BYTES}"]
     subprocess.run([*command(name), *flags, str(merged), str(CORPUS / name)], capture_output=True, check=True)
     folder = HERE / "corpus" / name
     for old in folder.glob("found-*"):
