@@ -10,13 +10,13 @@
                                                                                           └─► old ones dropped, counted
 
 The main thread encodes; the uplink's thread sends and reads the control record; a live camera has a thread of its own.
+Nothing here waits for the cloud: a live frame that the link holds back still becomes a mask on site.
 ``program.py`` makes the stages, ``frame_loop.py`` calls :meth:`Pipeline.next_frame` until there is no more to send.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -25,13 +25,13 @@ from edge_client.capture.sources import CameraFrame
 from edge_client.clock import unix_ms
 from edge_client.encode.open import Coder, Encoder
 from edge_client.encode.writing import PacketWriter
+from edge_client.frame_numbers import FrameNumbers
 from edge_client.masks.stage import NO_MASK, MaskStage
 from edge_client.prompts.stage import PromptStage, StagedObjects
 from edge_client.rate.governor import Governor
 from edge_client.stats import Tally
 from edge_client.transport.outbox import FrameRecord, Outgoing
 from edge_client.transport.sender import Sender
-from narrows.contract.wire import FrameIdentity
 
 
 class Step(Enum):
@@ -49,7 +49,7 @@ class Pipeline:
     """One camera's stages, in the order in which a frame passes them.
 
     Attributes:
-        identities: one for each frame, rising.
+        numbers: an identity for each frame.
         writer: makes packets of coded frames, which only the cloud can open if there is a key.
         tally: hears of each frame that was encoded.
         masks: where this camera makes masks itself; ``None``: it sends features alone.
@@ -62,7 +62,7 @@ class Pipeline:
     writer: PacketWriter
     sender: Sender
     governor: Governor
-    identities: Iterator[FrameIdentity]
+    numbers: FrameNumbers
     tally: Tally
     masks: MaskStage | None = None
     prompts: PromptStage | None = None
@@ -77,6 +77,7 @@ class Pipeline:
             return Step.ENDED
         if not self.sender.keeps_up(self.governor.patience_s):
             self.governor.held_back()
+            self._show_on_site()
             return Step.HELD_BACK
         frame = self.capture.read()
         if frame is None:
@@ -85,6 +86,19 @@ class Pipeline:
         self.sender.put(self._encoded(frame, level))
         return Step.QUEUED
 
+    def _show_on_site(self) -> None:
+        """Make the mask of a frame that is not coded: those on site see it under the next coded frame's number.
+
+        A folder or a file waits for the link instead.
+        """
+        if self.masks is None or not self.masks.shows_on_site or not self.capture.live:
+            return
+        frame = self.capture.read()
+        if frame is not None:
+            self.tally.only_shown()
+            latent = self.encoder.latent(self.encoder.fit(frame.picture))
+            self.masks.show_on_site(latent, self.numbers.upcoming, frame.capture_ms)
+
     def _encoded(self, frame: CameraFrame, level: int) -> Outgoing:
         """From a picture to a packet, with what the journal says of it."""
         taken_s = time.monotonic() - max(0, unix_ms() - frame.capture_ms) * 1e-3
@@ -92,7 +106,7 @@ class Pipeline:
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
         network_s = time.perf_counter() - begun_s
         outlined = self._outlined(frame)
-        identity, now_s = next(self.identities), time.monotonic()
+        identity, now_s = self.numbers.take(), time.monotonic()
         height, width = frame.picture.shape[:2]
         renewed = self.writer.wants_key(identity, frame.capture_ms, width, height, outlined.objects)
         key_wanted = self.sender.keyframe_wanted(frame.session) or renewed
@@ -129,5 +143,5 @@ class Pipeline:
         if self.prompts is None:
             return StagedObjects()
         period_s = 1 / self.governor.choose(self.sender.control).frames_per_s
-        asked, now_ms = self.sender.questions.prompts, self.sender.questions.server_ms(unix_ms())
+        asked, now_ms = self.sender.prompts, self.sender.server_ms(unix_ms())
         return self.prompts.frame(frame.picture, self.writer.packet_format, asked, now_ms, period_s)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from itertools import count
 from threading import Event
 
 import structlog
@@ -17,7 +16,8 @@ from edge_client.encode.open import default_level, open_encoder
 from edge_client.encode.sealing import Sealing
 from edge_client.encode.writing import PacketWriter
 from edge_client.frame_accounting import keep_account
-from edge_client.frame_loop import FLUSH_S, MAIN_BEAT_S, FrameLoop
+from edge_client.frame_loop import MAIN_BEAT_S, FrameLoop
+from edge_client.frame_numbers import FrameNumbers
 from edge_client.journal import EdgeJournal
 from edge_client.masks.open import open_masks
 from edge_client.pipeline import Pipeline
@@ -29,14 +29,12 @@ from edge_client.reading import Reading
 from edge_client.settings import EdgeSettings
 from edge_client.state import StateFolder
 from edge_client.stats import EdgeStats, Tally
-from edge_client.transport.install import wait_for_install
-from edge_client.transport.link import connect
 from edge_client.transport.sender import Sender, open_sender
 from edge_client.transport.uplink_thread import BEAT_S
 from edge_client.watchdog import systemd_watchdog
 from narrows.contract.bundle import AnyBundle, SplitBundle, open_bundle
 from narrows.contract.errors import BundleError, ConfigError
-from narrows.contract.wire import FrameIdentity, Install, StreamKeys
+from narrows.contract.wire import StreamKeys
 from narrows.contract.wire.frame_packet import FORMAT
 from narrows.contract.wire.keys import check_stream_id
 from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
@@ -67,39 +65,31 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
         state = exits.enter_context(StateFolder(settings.state_folder))
         journal = exits.enter_context(EdgeJournal(settings.journal, tally))
         epoch = state.next_epoch(unix_ms(), 0 if sealing is None else sealing.issued_ms)
-        install = None if settings.shards else _ask_for_install(settings.redis_url, stop, beat)
-        shards = settings.shards if install is None else install.shards
-        if shards is not None:
-            keys = StreamKeys.of(settings.stream, shards)
-            fate = keep_account(tally, journal, Alive(settings.alive))
-            uplink_beat = watchdog.loop("uplink", BEAT_S)
-            prompts = open_prompts(settings.prompts)
-            sender = exits.enter_context(
-                open_sender(settings, keys, install, fate, governor, tally, uplink_beat, prompts)
-            )
-            masks = exits.enter_context(open_masks(settings, bundle, governor, own.level))
-            _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks, prompts))
-            pipeline = Pipeline(
-                capture=capture,
-                encoder=encoder,
-                coder=coder,
-                writer=PacketWriter(sealing, lambda: _packet_format(bundle, settings.packet_format, sender)),
-                sender=sender,
-                governor=governor,
-                identities=(FrameIdentity(epoch, sequence) for sequence in count()),
-                tally=tally,
-                masks=masks,
-                prompts=prompts,
-            )
-            sealed = "open" if sealing is None else f"key {sealing.key_id}"
+        sealed = "open" if sealing is None else f"key {sealing.key_id}"
+
+        def sending(keys: StreamKeys) -> None:
             _LOG.info("sending", key=keys.features, bundle=bundle.hex_id, epoch=epoch, level=own.level, sealed=sealed)
-            FrameLoop(pipeline, settings.frames, stop, beat, Progress(time.monotonic)).run()
+
+        fate = keep_account(tally, journal, Alive(settings.alive))
+        uplink_beat = watchdog.loop("uplink", BEAT_S)
+        prompts = open_prompts(settings.prompts)
+        sender = exits.enter_context(open_sender(settings, fate, governor, tally, uplink_beat, sending, prompts))
+        masks = exits.enter_context(open_masks(settings, bundle, governor, own.level))
+        _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks, prompts))
+        pipeline = Pipeline(
+            capture=capture,
+            encoder=encoder,
+            coder=coder,
+            writer=PacketWriter(sealing, lambda: _packet_format(bundle, settings.packet_format, sender)),
+            sender=sender,
+            governor=governor,
+            numbers=FrameNumbers(epoch),
+            tally=tally,
+            masks=masks,
+            prompts=prompts,
+        )
+        FrameLoop(pipeline, settings.frames, stop, beat, Progress(time.monotonic)).run()
     return tally.snapshot()
-
-
-def _ask_for_install(redis_url: str, stop: Event, beat: Callable[[], None]) -> Install | None:
-    with closing(connect(redis_url, answer_s=FLUSH_S)) as client:
-        return wait_for_install(client, stop, beat)
 
 
 def check_packet_format(bundle: AnyBundle, packet_format: int | None) -> None:

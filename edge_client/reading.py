@@ -49,11 +49,12 @@ class Reading:
     ) -> Self:
         """What the parts of a running program say now."""
         frames, size_bytes = sender.outbox.on_disk
+        questions = sender.questions
         link = governor.reading
         return cls(
             stats=tally.snapshot(),
-            trouble=sender.uplink.trouble,
-            clock=sender.questions.clock.local_offset(),
+            trouble=sender.trouble,
+            clock=None if questions is None else questions.clock.local_offset(),
             spool_frames=frames,
             spool_bytes=size_bytes,
             goodput_bytes_per_s=link.goodput_bytes_per_s,

@@ -89,7 +89,7 @@ class StateFolder:
         high = max((stored >> _RANDOM_BITS) + 1, clock_s if clock_s <= _CLOCK_MOST_S else 0)
         epoch = high << _RANDOM_BITS | self._random_bits(_RANDOM_BITS)
         try:
-            _write_durably(self._folder / _FILE, format_epoch(epoch))
+            write_durably(self._folder / _FILE, format_epoch(epoch))
         except OSError as error:
             raise StateError(
                 f"the boot epoch cannot be written to {self._folder} ({error.strerror}): give a writable --state-dir"
@@ -126,7 +126,12 @@ def parse_epoch(data: bytes) -> int | None:
     return epoch if epoch >> _RANDOM_BITS < _HIGH_MOST else None
 
 
-def _write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file, on disk before this returns: the old one or the new one is there, whenever power is cut.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     draft = path.with_suffix(".new")
     with draft.open("wb") as file:
         file.write(data)

@@ -25,7 +25,7 @@ class EdgeStats:
         frames_sent: of these two, acknowledged by Redis.
         frames_dropped: of these, given up, by reason (``expired``, ``queue_full``, ``reference_dropped``, ...).
         frames_waiting: of these, waiting or on their way; at the end of a run, left in the spool for the next.
-        passed_over: frames of a live camera that were never read, because a newer one was there.
+        passed_over: frames of a live camera that were never read, because a newer one was there, or only shown on site.
         behind_s: time by which frames came later than their pace, summed.
         network_s, coder_s, mask_s: time in the encoder network, in quantiser and entropy coder, and in masks made here.
         prompt_s: time in outlining what is pointed at.
@@ -66,6 +66,7 @@ class Tally:
     def __init__(self) -> None:
         self._lock = Lock()
         self._stats = EdgeStats()
+        self._only_shown = 0
 
     def snapshot(self) -> EdgeStats:
         """The counters now."""
@@ -84,6 +85,11 @@ class Tally:
                 mask_s=now.mask_s + mask_s,
                 prompt_s=now.prompt_s + prompt_s,
             )
+
+    def only_shown(self) -> None:
+        """A frame was not coded, as the link holds frames back; its mask was shown on site."""
+        with self._lock:
+            self._only_shown += 1
 
     def sent(self, size_bytes: int, kind: FrameKind = FrameKind.FEATURES) -> None:
         """Redis acknowledged a frame."""
@@ -137,6 +143,7 @@ class Tally:
         """What the source passed over, the pace lost, and how often each of ``events`` befell the source, so far."""
         with self._lock:
             events = {**self._stats.camera_events, **{event: count for event, count in events.items() if count}}
+            passed_over += self._only_shown
             self._stats = replace(self._stats, passed_over=passed_over, behind_s=behind_s, camera_events=events)
 
     def camera(self, event: str, state: str) -> None:

@@ -25,6 +25,7 @@ class PacedCapture:
     Attributes:
         stop: ends every wait.
         beat: called while it waits.
+        live: a camera, of which a frame that is not read now is gone.
     """
 
     source: CameraSource
@@ -32,6 +33,7 @@ class PacedCapture:
     pacer: Pacer
     stop: Event
     beat: Callable[[], None]
+    live: bool
 
     @classmethod
     def open(cls, settings: EdgeSettings, stop: Event, beat: Callable[[], None], tally: Tally) -> Self:
@@ -40,7 +42,8 @@ class PacedCapture:
         Raises:
             SourceError: there is no such source, or it cannot be read; the message says what is.
         """
-        watch = CameraWatch(time.monotonic, tally.camera, live=is_live(settings.source))
+        live = is_live(settings.source)
+        watch = CameraWatch(time.monotonic, tally.camera, live=live)
 
         def waiting() -> None:
             beat()
@@ -49,7 +52,7 @@ class PacedCapture:
         source = open_source(
             settings.source, loop=settings.loop, stop=stop, waiting=waiting, frames_per_s=settings.frames_per_s
         )
-        return cls(source, watch, Pacer(time.monotonic), stop, beat)
+        return cls(source, watch, Pacer(time.monotonic), stop, beat, live)
 
     def wait_until_due(self, frames_per_s: float) -> bool:
         """Wait for the next frame's time; whether it came before ``stop``."""

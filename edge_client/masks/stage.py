@@ -81,6 +81,16 @@ class MaskStage:
         automatic = self._settings.send is SendMode.AUTO
         return automatic and self._verdict.reason not in {Reason.PACKET_FORMAT, Reason.DEVICE}
 
+    @property
+    def shows_on_site(self) -> bool:
+        """Whether somebody on site is given masks."""
+        return self._local is not None
+
+    def show_on_site(self, latent: NDArray[np.float32], identity: FrameIdentity, capture_ms: int) -> None:
+        """Make the mask of a frame that is not sent, for those on site alone."""
+        if self._local is not None:
+            self._local.put(self._make(latent).labels, identity, capture_ms)
+
     def frame(
         self,
         latent: NDArray[np.float32],

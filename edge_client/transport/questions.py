@@ -75,18 +75,20 @@ class Questions:
         room: Room | None = None,
         *,
         install: Install | None = None,
+        learned: Callable[[Install], None] = lambda _: None,
         answers: Answers | None = None,
     ) -> None:
         """``install``: the record that shards and packet format are of; ``None``: they are the operator's.
 
-        ``answers``: what is said of prompts; ``None``: nobody asks for any.
+        ``learned`` is told of each record that is read after it. ``answers``: what is said of prompts; ``None``: nobody
+        asks for any.
         """
         self.prompts = PromptList()
         self.control: Control | None = None
         self.newest_packet_format = 1 if install is None else install.newest_packet_format
         self.clock = clock
         self.room = room
-        self._keys = keys
+        self._keys, self._learned = keys, learned
         self._tally = tally
         self._monotonic_s = monotonic_s
         self._control_due_s = monotonic_s()
@@ -225,6 +227,7 @@ class Questions:
             return
         with suppress(RecordError):
             install = Install.parse(answered.answer)
+            self._learned(install)
             shards, self.newest_packet_format = install.shards, install.newest_packet_format
             if StreamKeys.of(self._keys.stream, shards) != self._keys:
                 raise ServiceError(

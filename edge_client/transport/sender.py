@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from threading import Event
 
 import structlog
 
@@ -16,6 +17,7 @@ from edge_client.rate.governor import Governor
 from edge_client.settings import EdgeSettings
 from edge_client.spool import Spool
 from edge_client.stats import Tally
+from edge_client.transport.install import RememberedInstall, wait_for_install
 from edge_client.transport.line import Line
 from edge_client.transport.link import ANSWER_S, AWAY_S, connect
 from edge_client.transport.outbox import Fate, Outbox, Outgoing
@@ -24,12 +26,14 @@ from edge_client.transport.server_clock import ServerClockEstimate
 from edge_client.transport.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.transport.uplink import About, FeatureStream, Uplink
 from edge_client.transport.uplink_thread import UplinkThread
+from narrows.contract.records.prompts import PromptList
 from narrows.contract.wire import Control, Install, StreamKeys
 from narrows.contract.wire.frame_packet import FORMAT
 
 _LOG = structlog.get_logger("edge")
 _HELD_BACK_S = 0.1
 """How long a frame that is due waits for the link before it is held back."""
+WAITING_FOR_INSTALL = "waiting_for_install"
 
 
 @dataclass(frozen=True)
@@ -38,24 +42,48 @@ class Sender:
 
     Attributes:
         keeps_all: packets are given up for no age, so a link that is behind holds nothing back.
+        spools: they go to disk, so frames are taken before it is known where they go.
+        remembered: the install record of the run before.
     """
 
     outbox: Outbox
-    uplink: Uplink
     thread: UplinkThread
-    questions: Questions
     triggers: KeyframeTriggers
     keeps_all: bool
+    spools: bool
+    remembered: RememberedInstall
+
+    @property
+    def questions(self) -> Questions | None:
+        """What Redis answered; ``None`` until it is known where the stream lies."""
+        return None if self.thread.uplink is None else self.thread.uplink.questions
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Redis takes no packets; ``None`` while it does."""
+        return WAITING_FOR_INSTALL if self.thread.uplink is None else self.thread.uplink.trouble
 
     @property
     def control(self) -> Control | None:
         """The newest control record."""
-        return self.questions.control
+        return None if self.questions is None else self.questions.control
+
+    @property
+    def prompts(self) -> PromptList:
+        """What an operator points at, as it was last heard."""
+        return PromptList() if self.questions is None else self.questions.prompts
+
+    def server_ms(self, own_ms: float) -> float:
+        """The server's clock, when this machine's says ``own_ms``; the same as long as nothing better is known."""
+        return own_ms if self.questions is None else self.questions.server_ms(own_ms)
 
     @property
     def packet_format(self) -> int:
         """The newest packet format that this build writes and every dispatcher reads."""
-        return min(FORMAT, self.questions.newest_packet_format)
+        if self.questions is not None:
+            return min(FORMAT, self.questions.newest_packet_format)
+        install = self.remembered.install
+        return 1 if install is None else min(FORMAT, install.newest_packet_format)
 
     @property
     def sent_or_hopeful(self) -> int:
@@ -64,6 +92,9 @@ class Sender:
 
     def keeps_up(self, patience_s: float | None) -> bool:
         """Whether what was coded before is on its way, so that one more would not have to wait until it is old."""
+        if self.thread.uplink is None and not self.spools:
+            self.thread.opened.wait(_HELD_BACK_S)
+            return self.thread.uplink is not None
         if patience_s is None or self.keeps_all:
             return True
         return self.outbox.wait_younger(patience_s, _HELD_BACK_S)
@@ -97,48 +128,70 @@ class Sender:
 @contextmanager
 def open_sender(
     settings: EdgeSettings,
-    keys: StreamKeys,
-    install: Install | None,
     fate: Fate,
     governor: Governor,
     tally: Tally,
     beat: Callable[[], None],
+    found: Callable[[StreamKeys], None] = lambda _: None,
     answers: Answers | None = None,
 ) -> Iterator[Sender]:
-    """The transport of the settings; nothing is sent before :meth:`Sender.start`.
+    """The transport of the settings; nothing is asked or sent before :meth:`Sender.start`.
+
+    Where the stream lies is for the operator or the install record to say. Until that was read, frames go to the spool
+    where there is one, and are held back where there is none.
 
     Args:
         settings: what Redis, and what becomes of packets that it does not take.
-        keys: the stream's.
-        install: the record that they are of; ``None``: the operator gave the number of shards.
         fate: told what became of each packet.
         governor: told of acknowledgements and round trips.
         tally: told of failures of the link.
         beat: called once a round of the thread.
+        found: told where the stream lies.
         answers: what is said of prompts.
 
     Raises:
         ServiceError: the address of Redis cannot be read.
         StateError: the spool cannot be used.
     """
-    client = connect(settings.redis_url, away_s=None if settings.keeps_all else AWAY_S, key=keys.features)
+    connect(settings.redis_url).close()
     with ExitStack() as exits:
         spool = exits.enter_context(closing(_spool(settings, tally))) if settings.spool_mb else None
         outbox = _outbox(settings, fate, spool)
-        questions = Questions(
-            keys,
-            ServerClockEstimate(time.monotonic, time.time),
-            tally,
-            time.monotonic,
-            None if spool is None else Room(keys.features, settings.maxlen),
-            install=install,
-            answers=answers,
-        )
-        line = Line[About](client, ANSWER_S, time.monotonic)
-        stream = FeatureStream(keys.features, settings.maxlen)
-        uplink = Uplink(line, stream, outbox, questions, governor, tally)
-        thread = UplinkThread(uplink, outbox, beat)
-        yield Sender(outbox, uplink, thread, questions, KeyframeTriggers(), settings.keeps_all)
+        remembered = RememberedInstall(settings.state_folder)
+
+        def open_uplink(halted: Event) -> Uplink | None:
+            install = None if settings.shards else _ask_for_install(settings, halted, beat)
+            shards = settings.shards if install is None else install.shards
+            if shards is None:
+                return None
+            if install is not None:
+                remembered.remember(install)
+            keys = StreamKeys.of(settings.stream, shards)
+            found(keys)
+            room = None if spool is None else Room(keys.features, settings.maxlen)
+            clock = ServerClockEstimate(time.monotonic, time.time)
+            questions = Questions(
+                keys,
+                clock,
+                tally,
+                time.monotonic,
+                room,
+                install=install,
+                learned=remembered.remember,
+                answers=answers,
+            )
+            client = connect(settings.redis_url, away_s=None if settings.keeps_all else AWAY_S, key=keys.features)
+            line = Line[About](client, ANSWER_S, time.monotonic)
+            stream = FeatureStream(keys.features, settings.maxlen)
+            return Uplink(line, stream, outbox, questions, governor, tally)
+
+        thread = UplinkThread(open_uplink, outbox, beat)
+        yield Sender(outbox, thread, KeyframeTriggers(), settings.keeps_all, spool is not None, remembered)
+
+
+def _ask_for_install(settings: EdgeSettings, halted: Event, beat: Callable[[], None]) -> Install | None:
+    with closing(connect(settings.redis_url)) as client:
+        return wait_for_install(client, halted, beat)
 
 
 def _spool(settings: EdgeSettings, tally: Tally) -> Spool:

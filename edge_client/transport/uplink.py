@@ -61,7 +61,11 @@ class FeatureStream:
 
 
 class Uplink:
-    """Sends what the outbox holds, and asks its questions. One thread calls :meth:`step`, again and again."""
+    """Sends what the outbox holds, and asks its questions. One thread calls :meth:`step`, again and again.
+
+    Attributes:
+        questions: what Redis is asked, and what it answered last.
+    """
 
     def __init__(
         self,
@@ -75,7 +79,7 @@ class Uplink:
         self._line = line
         self._stream = stream
         self._outbox = outbox
-        self._questions = questions
+        self.questions = questions
         self._governor = governor
         self._tally = tally
         self._backoff = Backoff()
@@ -142,20 +146,20 @@ class Uplink:
             )
             return
         self._kept_to_age_s, self._life = 0.0, jitter()
-        self._questions.forget()
+        self.questions.forget()
 
     def _ask(self) -> None:
         """One question at a time: on a link that is away they would pile up."""
         if not self._line.any(lambda about: isinstance(about, Question)):
-            question = self._questions.due()
+            question = self.questions.due()
             if question is not None:
-                self._line.send(question, *self._questions.command(question))
+                self._line.send(question, *self.questions.command(question))
 
     def _send(self) -> None:
         if self._trouble is not None and not self._line.answered:
             return  # first an answer: should the connection end then, it ends because of the packet
         most = _MOST_IN_FLIGHT if self._trouble is None else _MOST_IN_TROUBLE
-        room = self._questions.room
+        room = self.questions.room
         if room is not None:
             most = int(min(most, self._outbox.flying + room.left))
         idle_s = 0.0 if self._line.waits else _IDLE_S
@@ -177,7 +181,7 @@ class Uplink:
             if isinstance(answered.about, Question):
                 if answered.about is Question.CONTROL:
                     self._governor.probed(answered.at_s - answered.sent_s)
-                self._questions.answered(answered.about, answered)
+                self.questions.answered(answered.about, answered)
 
     def _settle(self, acknowledged: Sequence[CommandReply[About]]) -> None:
         packets = [answered.about for answered in acknowledged if isinstance(answered.about, Outgoing)]
@@ -185,7 +189,7 @@ class Uplink:
         first, last = acknowledged[0], acknowledged[-1]
         self._governor.delivered(Delivery(packets[0].coded_s, first.sent_s, last.at_s, size_bytes))
         for packet, answered in zip(packets, acknowledged, strict=True):
-            self._outbox.settle(self._questions.clock.latency(packet.record.taken_s, entry_ms(answered.answer)))
+            self._outbox.settle(self.questions.clock.latency(packet.record.taken_s, entry_ms(answered.answer)))
         if self._trouble is not None:
             _LOG.info("redis_restored", after=self._trouble, waiting=self._outbox.waiting)
         self._trouble, self._tried_alone = None, 0
@@ -235,7 +239,7 @@ class Uplink:
         self._outbox.link_failed()
         self._line.drop()
         self._kept_to_age_s, self._life = 0.0, jitter()
-        self._questions.forget()
+        self.questions.forget()
 
 
 def entry_ms(entry: bytes | str) -> int:

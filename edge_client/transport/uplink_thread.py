@@ -1,4 +1,4 @@
-"""The thread that runs the uplink, round after round, and outlives every error but one of this machine's."""
+"""The thread that makes the uplink and runs it, and outlives every error but one of this machine's."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ BEAT_S = 60.0
 
 
 class UplinkThread:
-    """Runs an uplink until halted.
+    """Makes an uplink, which may take as long as Redis is away, and runs it until halted.
 
     The connection is the thread's from ``start`` on, which closes it at its end: redis-py takes no close from outside
     while it waits for an answer.
+
+    Attributes:
+        uplink: ``None`` until it is known where the stream lies.
+        opened: set once it is there.
     """
 
-    def __init__(self, uplink: Uplink, outbox: Outbox, beat: Callable[[], None]) -> None:
-        """``beat`` is called once a round."""
-        self._uplink = uplink
+    def __init__(self, open_uplink: Callable[[Event], Uplink | None], outbox: Outbox, beat: Callable[[], None]) -> None:
+        """``open_uplink`` waits for what it needs, or gives up once its event is set; ``beat``: called once a round."""
+        self.uplink: Uplink | None = None
+        self.opened = Event()
+        self._open_uplink = open_uplink
         self._outbox = outbox
         self._beat = beat
         self._halted = Event()
@@ -35,6 +41,13 @@ class UplinkThread:
     def start(self) -> None:
         """Begin to send."""
         self._thread.start()
+
+    def open(self) -> Uplink | None:
+        """Make the uplink, if there is none yet; ``None`` if the thread was halted before it could be made."""
+        if self.uplink is None:
+            self.uplink = self._open_uplink(self._halted)
+            self.opened.set()
+        return self.uplink
 
     def check(self) -> None:
         """Raise what ended the thread, if this machine's fault did."""
@@ -52,19 +65,27 @@ class UplinkThread:
         try:
             LoopGuard().keep_in_thread("uplink", self._send_until_halted, self._halted)
         finally:
-            self._uplink.close()
+            if self.uplink is not None:
+                self.uplink.close()
 
     def _send_until_halted(self) -> None:
-        while not self._halted.is_set():
-            self._beat()
-            try:
-                pause_s = self._uplink.step()
-            except RedisError as error:
-                pause_s = self._uplink.failed(error)
-            except NarrowsError as error:  # of this machine, such as a spool that cannot be written
-                self._ended_by = error
-                return
-            except Exception:
-                self._uplink.crashed()
-                raise
-            self._halted.wait(pause_s)
+        try:
+            uplink = self.open()
+            while uplink is not None and not self._halted.is_set():
+                self._beat()
+                self._halted.wait(_step(uplink))
+        except NarrowsError as error:  # of this machine, such as a spool that cannot be written
+            self._ended_by = error
+
+
+def _step(uplink: Uplink) -> float:
+    """One round; seconds to wait before the next."""
+    try:
+        return uplink.step()
+    except RedisError as error:
+        return uplink.failed(error)
+    except NarrowsError:
+        raise
+    except Exception:
+        uplink.crashed()
+        raise

@@ -29,10 +29,12 @@ Line = dict[str, Any]
 class Program:
     """``narrows edge`` in a process, with its journal and its log."""
 
-    def __init__(self, folder: Path, url: str, bundle: Bundle, source: Path | str, *options: str) -> None:
+    def __init__(
+        self, folder: Path, url: str, bundle: Bundle, source: Path | str, *options: str, stream: str = KEYS.stream
+    ) -> None:
         self.journal = folder / "journal.jsonl"
         self.log = folder / "log.txt"
-        command = [sys.executable, "-m", "narrows.cli", "edge", "--source", str(source), "--stream-id", KEYS.stream]
+        command = [sys.executable, "-m", "narrows.cli", "edge", "--source", str(source), "--stream-id", stream]
         command += ["--redis-url", url, "--bundle", str(bundle.folder), "--state-dir", str(folder / "state")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

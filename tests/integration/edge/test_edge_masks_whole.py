@@ -69,16 +69,16 @@ def sent_as(program: Program) -> Counter[str]:
 
 
 def test_features_masks_features_with_no_frame_lost(stack: Stack, cloud: Any, tmp_path: Path) -> None:
-    options = ("--send", "auto", "--mask-scale", "8", "--audit-share", "4", "--fps", "8", "--loop", "--max-age-s", "60")
-    source = ROOT / "samples" / "images" / "val"
+    options = ("--send", "auto", "--mask-scale", "8", "--audit-share", "2", "--fps", "1", "--loop", "--max-age-s", "60")
+    source = ROOT / "samples" / "images" / "val"  # a frame a second: a busy machine has time for masks too
     program = Program(tmp_path, stack.redis.url, stack.bundle, source, *options)
     try:
-        program.until(lambda: sent_as(program)["features"] >= 4)
+        program.until(lambda: sent_as(program)["features"] >= 2)
         cloud.set(KEYS.control, Control(send=Sends.MASKS).to_json())
         program.until(lambda: sent_as(program)["audit"] >= 2)
         before = sent_as(program)["features"]
         cloud.set(KEYS.control, Control(send=Sends.FEATURES).to_json())
-        program.until(lambda: sent_as(program)["features"] >= before + 4)
+        program.until(lambda: sent_as(program)["features"] >= before + 2)
         frames, end = program.stop()
     finally:
         program.process.kill()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import count
 from pathlib import Path
 from threading import Event
 
@@ -15,6 +14,7 @@ from edge_client.capture.paced_capture import PacedCapture
 from edge_client.encode.coding import FrameCoder
 from edge_client.encode.encoder import OnnxEncoder
 from edge_client.encode.writing import PacketWriter
+from edge_client.frame_numbers import FrameNumbers
 from edge_client.pipeline import Pipeline, Step
 from edge_client.rate.governor import Governor
 from edge_client.rate.steering import Choice
@@ -22,11 +22,10 @@ from edge_client.settings import EdgeSettings
 from edge_client.stats import Tally
 from edge_client.transport.sender import open_sender
 from narrows.contract.bundle import Bundle
-from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, Install, PacketKind, StreamKeys
+from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import Envelope
 from narrows.contract.wire.frame_packet.header import is_frame_packet
 
-KEYS = StreamKeys.of("cam-1", 4)
 EPOCH = 7
 
 
@@ -50,14 +49,22 @@ def still_scene(samples: Path, tmp_path: Path) -> Path:
 @contextmanager
 def pipeline_of(bundle: Bundle, pictures: Path, stop: Event, governor: type[Governor] = Governor) -> Iterator[Pipeline]:
     settings = EdgeSettings(
-        str(pictures), "cam-1", "redis://127.0.0.1:9", bundle.folder, pictures, frames_per_s=240.0, max_age_s=60.0
+        str(pictures),
+        "cam-1",
+        "redis://127.0.0.1:9",
+        bundle.folder,
+        pictures,
+        frames_per_s=240.0,
+        max_age_s=60.0,
+        shards=4,
     )
     tally = Tally()
     rate = governor(bundle.manifest, Choice(1, 240.0), adaptive=governor is Impatient, monotonic_s=time.monotonic)
     with (
         closing(PacedCapture.open(settings, stop, lambda: None, tally)) as capture,
-        open_sender(settings, KEYS, Install(4), lambda *_: None, rate, tally, lambda: None) as sender,
+        open_sender(settings, lambda *_: None, rate, tally, lambda: None) as sender,
     ):
+        assert sender.thread.open() is not None
         yield Pipeline(
             capture=capture,
             encoder=OnnxEncoder(bundle),
@@ -65,7 +72,7 @@ def pipeline_of(bundle: Bundle, pictures: Path, stop: Event, governor: type[Gove
             writer=PacketWriter(None, lambda: sender.packet_format),
             sender=sender,
             governor=rate,
-            identities=(FrameIdentity(EPOCH, sequence) for sequence in count()),
+            numbers=FrameNumbers(EPOCH),
             tally=tally,
         )
 
@@ -86,8 +93,10 @@ def test_each_picture_becomes_one_packet_of_the_next_identity(bundle: Bundle, sa
 
 def test_a_keyframe_that_the_cloud_asks_for_is_the_next_packet(bundle: Bundle, still_scene: Path) -> None:
     with pipeline_of(bundle, still_scene, Event()) as pipeline:
+        questions = pipeline.sender.questions
+        assert questions is not None
         for key_request in (0, 0, 1, 1):
-            pipeline.sender.questions.control = Control(key_request=key_request)
+            questions.control = Control(key_request=key_request)
             pipeline.next_frame()
         assert "".join("KP"[packet.kind] for packet in queued(pipeline)) == "KPKP"
 
@@ -96,8 +105,10 @@ def test_packets_are_of_the_format_that_the_install_record_allows_and_a_change_b
     bundle: Bundle, still_scene: Path
 ) -> None:
     with pipeline_of(bundle, still_scene, Event()) as pipeline:
+        questions = pipeline.sender.questions
+        assert questions is not None
         for newest in (1, 7, 7, 1):
-            pipeline.sender.questions.newest_packet_format = newest
+            questions.newest_packet_format = newest
             pipeline.next_frame()
         packets = [(outgoing.packet, outgoing.depends) for outgoing in pipeline.sender.outbox.take(100, 0.0)]
     assert [(is_frame_packet(data), depends) for data, depends in packets] == [

@@ -73,7 +73,7 @@ class Camera:
         line = Line[About](connect(self.url), ANSWER_S, time.monotonic)
         stream = FeatureStream(KEYS.features, self.maxlen)
         self.uplink = Uplink(line, stream, self.outbox, self.questions, self.governor, self.tally)
-        self.thread = UplinkThread(self.uplink, self.outbox, lambda: None)
+        self.thread = UplinkThread(lambda _: self.uplink, self.outbox, lambda: None)
         self.thread.start()
 
     def _fate(self, record: FrameRecord, reason: str | None) -> None:
