@@ -163,6 +163,14 @@ bench-ablations: setup-train ## Each idea of the recipe alone, resumable; ARGS="
 train-rate-table: setup-train ## Train what bench-rate compares, resumable; ARGS="--checkpoint runs/camvid/checkpoint.pt"
 	@$(WORKSHOP)/python -m benchmarks.rate.train $(ARGS)
 
+.PHONY: train-frontier
+train-frontier: setup-train ## Train the networks of bench-frontier, resumable over days; ARGS="--only 0.2-edge-s1 --list"
+	@$(WORKSHOP)/python -m benchmarks.frontier.train $(ARGS)
+
+.PHONY: bench-frontier
+bench-frontier: setup-train ## Masks made at weak cameras, features, or both, at equal work; ARGS="--quick"
+	@$(WORKSHOP)/python -m benchmarks.frontier $(ARGS)
+
 .PHONY: bench-outputs
 bench-outputs: setup-train ## Bits and cloud MACs for 1 to 8 outputs, features beside masks; ARGS="--data DIR --teacher DIR"
 	@$(WORKSHOP)/python -m benchmarks.outputs $(ARGS)

@@ -19,6 +19,8 @@ from benchmarks.rate.progress import Say, rounds
 from narrows.models.training.run import follow, take_step
 
 CHECKS = 2
+SAVE_EVERY = 50
+"""Steps that a training which is killed does again at most."""
 _AVERAGE_DECAY = 0.99
 
 
@@ -59,6 +61,7 @@ def fit(
         state.advance(task, recipe, step)
         if state.step in checks:
             state.check(task)
+        if state.step in checks or state.step % SAVE_EVERY == 0:
             state.save(partial)
     torch.save(state.best, path)
     partial.unlink(missing_ok=True)

@@ -45,15 +45,31 @@ class RateModel(nn.Module):
 
     def forward(self, symbols: Tensor, level: Tensor) -> Tensor:
         """``(N, C, h, w)`` scaled latents (noisy or rounded) to bits of the same shape; never negative."""
+        return self._bits(symbols, self.base[level][:, :, None, None])
+
+    def _bits(self, symbols: Tensor, base: Tensor) -> Tensor:
         magnitudes = functional.pad(symbols.abs(), (1, 1, 1, 0))
         height, width = symbols.shape[-2:]
         above = [magnitudes[..., :height, x : x + width] for x in range(3)]
         left = magnitudes[..., 1:, :width]
         weights = functional.softplus(self.weight)[:, :, None, None]
         neighbours = sum(weights[:, i] * m for i, m in enumerate([left, *above]))
-        scale = functional.softplus(self.base[level])[:, :, None, None] * 0.5 + neighbours + 0.03
+        scale = functional.softplus(base) * 0.5 + neighbours + 0.03
         upper, lower = _laplace_cdf(symbols + 0.5, scale), _laplace_cdf(symbols - 0.5, scale)
         return -torch.log2((upper - lower).clamp_min(_TINY))
+
+
+class LabelledRateModel(RateModel):
+    """The same where a label of each position is known before its symbols: the scale reads the label too."""
+
+    def __init__(self, levels: int, channels: int, labels: int) -> None:
+        super().__init__(levels, channels)
+        self.by_label = nn.Parameter(torch.zeros(levels, labels, channels))
+
+    def given(self, symbols: Tensor, level: Tensor, labels: Tensor) -> Tensor:
+        """As ``forward``, with labels ``(N, labels, h, w)``, one of them 1 at each position and the others 0."""
+        told = torch.einsum("nlc,nlhw->nchw", self.by_label[level], labels)
+        return self._bits(symbols, self.base[level][:, :, None, None] + told)
 
 
 def _laplace_cdf(x: Tensor, scale: Tensor) -> Tensor:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-
-from narrows.models.nn.network import NetworkOutput
 
 
 def class_weights(label_maps: Iterable[NDArray[np.uint8]], classes: int) -> Tensor:
@@ -26,6 +24,18 @@ def class_weights(label_maps: Iterable[NDArray[np.uint8]], classes: int) -> Tens
     share = counts / counts.sum()
     weights = 1 / np.log(1.1 + share)
     return torch.from_numpy((weights / (weights * share).sum()).astype(np.float32))
+
+
+class Outcome(Protocol):
+    """What a pass yields: logits ``(N, classes, H, W)`` and bits ``(N,)``, with gradients."""
+
+    @property
+    def logits(self) -> Tensor:
+        """Of the classes."""
+
+    @property
+    def bits(self) -> Tensor:
+        """Of each sample."""
 
 
 class LossParts(NamedTuple):
@@ -52,15 +62,20 @@ class TrainingObjective:
     ignore_index: int
     overlap_share: float
 
-    def loss(self, outcome: NetworkOutput, labels: Tensor, level: Tensor) -> LossParts:
+    def loss(self, outcome: Outcome, labels: Tensor, level: Tensor) -> LossParts:
         """The loss of a batch: labels ``(N, H, W)`` int64, levels ``(N,)``."""
-        log_probability = outcome.logits.float().log_softmax(dim=1)
-        task = functional.nll_loss(log_probability, labels, self.weights, ignore_index=self.ignore_index)
-        if self.overlap_share:
-            task = task + self.overlap_share * soft_jaccard_loss(log_probability.exp(), labels, self.ignore_index)
+        task = self.task(outcome.logits, labels)
         bits_per_pixel = outcome.bits / labels[0].numel()
         whole = task + (self.price[level] * bits_per_pixel).mean()
         return LossParts(whole, task.detach(), bits_per_pixel.detach())
+
+    def task(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The task's part alone, of logits ``(N, classes, H, W)``."""
+        log_probability = logits.float().log_softmax(dim=1)
+        task = functional.nll_loss(log_probability, labels, self.weights, ignore_index=self.ignore_index)
+        if self.overlap_share:
+            task = task + self.overlap_share * soft_jaccard_loss(log_probability.exp(), labels, self.ignore_index)
+        return task
 
 
 def soft_jaccard_loss(probability: Tensor, labels: Tensor, ignore_index: int) -> Tensor:

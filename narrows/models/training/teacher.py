@@ -38,23 +38,28 @@ class Teacher:
 
     def loss(self, student: NetworkOutput, pictures: Tensor) -> Tensor:
         """How far the student is from what the teacher sees in normalised pictures ``(N, 3, H, W)``."""
-        features, logits = self._look(pictures)
-        told = functional.log_softmax(logits.float() / TEMPERATURE, dim=1)
-        said = functional.log_softmax(student.logits.float() / TEMPERATURE, dim=1)
-        divergence = (told.exp() * (told - said)).sum(dim=1).mean() * TEMPERATURE**2
-        whole = self.share * divergence
+        features, logits = self.look(pictures)
+        whole = self.share * divergence(logits, student.logits)
         if self.feature_share:
-            whole = whole + self.feature_share * _distance(student.features, features)
+            whole = whole + self.feature_share * direction_distance(student.features, features)
         return whole
 
     @torch.no_grad()
-    def _look(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and logits of normalised pictures."""
         features = self.network.encoder.features(pictures)
         latent = self.network.encoder.bottleneck(features)
         return features, self.network.decoder(latent, (pictures.shape[-2], pictures.shape[-1]))
 
 
-def _distance(one: Tensor, other: Tensor) -> Tensor:
+def divergence(teacher: Tensor, student: Tensor) -> Tensor:
+    """KL divergence of two logits ``(N, classes, H, W)`` at :data:`TEMPERATURE`, times its square."""
+    told = functional.log_softmax(teacher.float() / TEMPERATURE, dim=1)
+    said = functional.log_softmax(student.float() / TEMPERATURE, dim=1)
+    return (told.exp() * (told - said)).sum(dim=1).mean() * TEMPERATURE**2
+
+
+def direction_distance(one: Tensor, other: Tensor) -> Tensor:
     """Mean squared distance of directions, position by position: 0 to 4."""
     return (
         (functional.normalize(one.float(), dim=1) - functional.normalize(other.float(), dim=1)).square().sum(1).mean()

@@ -11,9 +11,10 @@ import torch
 from onnx import TensorProto, helper
 
 from narrows.contract.errors import WeightsMismatch
+from narrows.models.export.memory_plan import Lifetime, place
 from narrows.models.promptable.config import Source
 from narrows.models.promptable.export import export_sensor
-from narrows.models.promptable.export.plan import BUDGET_BYTES, Lifetime, place, plan_sensor
+from narrows.models.promptable.export.plan import BUDGET_BYTES, plan_sensor
 from narrows.models.promptable.run import load_trained
 from narrows.runtime.prompting.segmenter import PromptSegmenter
 

@@ -1,0 +1,84 @@
+"""Whether features beat the camera's own mask at a budget: a paired bootstrap over blocks of consecutive frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.frontier.score import Scored, miou_of
+
+BITS_AT_MOST = 0.05
+"""Bits per pixel at which designs are compared."""
+WIN_POINTS = 3.0
+BLOCK_FRAMES = 10
+_DRAWS = 2000
+_INTERVAL = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A way to send of a network: its name, bits per pixel, and frames."""
+
+    name: str
+    bits_per_pixel: float
+    scored: Scored
+
+
+def margin(features: Sequence[Contender], masks: Sequence[Contender]) -> dict[str, Any] | None:
+    """The best of either within the bits, how many points they are apart, and whether that is a win.
+
+    ``None`` where one side has nothing within the bits.
+    """
+    ours, theirs = _best(features), _best(masks)
+    if ours is None or theirs is None:
+        return None
+    low, high = paired_interval(ours.scored.counts, theirs.scored.counts)
+    points = 100 * (ours.scored.miou - theirs.scored.miou)
+    return {
+        "features": ours.name,
+        "mask": theirs.name,
+        "points": points,
+        "interval": [low, high],
+        "wins": points >= WIN_POINTS and low > 0,
+        "send": "features" if points >= WIN_POINTS and low > 0 else "mask",
+    }
+
+
+def _best(contenders: Sequence[Contender]) -> Contender | None:
+    within = [each for each in contenders if each.bits_per_pixel <= BITS_AT_MOST]
+    return max(within, key=lambda each: each.scored.miou, default=None)
+
+
+def paired_interval(
+    ours: NDArray[np.int64], theirs: NDArray[np.int64], block: int = BLOCK_FRAMES, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of the difference of mIoU in points; counts are ``(frames, classes, classes)`` of the same frames.
+
+    Raises:
+        ValueError: the frames differ in number, or there are none.
+    """
+    if len(ours) != len(theirs) or not len(ours):
+        raise ValueError(f"{len(ours)} frames beside {len(theirs)}: a paired bootstrap needs the same ones")
+    starts = range(0, len(ours), block)
+    one, other = (
+        np.stack([counts[start : start + block].sum(axis=0) for start in starts]) for counts in (ours, theirs)
+    )
+    chance = np.random.default_rng(seed)
+    draws = chance.integers(len(one), size=(_DRAWS, len(one)))
+    apart = [100 * (miou_of(one[drawn].sum(axis=0)) - miou_of(other[drawn].sum(axis=0))) for drawn in draws]
+    low, high = np.percentile(apart, _INTERVAL)
+    return float(low), float(high)
+
+
+def by_budget(contenders: Mapping[float, Mapping[str, Sequence[Contender]]]) -> dict[str, dict[str, Any]]:
+    """Margins of features and layered over masks made at the camera, by budget in GMAC."""
+    found = {}
+    for budget, by_design in sorted(contenders.items()):
+        ours = [*by_design.get("features", ()), *by_design.get("layered", ())]
+        if (apart := margin(ours, by_design.get("edge", ()))) is not None:
+            found[f"{budget:g}"] = apart
+    return found

@@ -1,0 +1,251 @@
+"""The frontier's bench: what is coded, compared, trained, and kept when it is stopped."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from benchmarks.frontier.coding import PACKET_BYTES, SECTION_BYTES, LabelCoder, SymbolCoder, mean_by_label
+from benchmarks.frontier.data import read_parts
+from benchmarks.frontier.lessons import Lesson, mask_task
+from benchmarks.frontier.margins import Contender, by_budget, margin, paired_interval
+from benchmarks.frontier.plan import PRICES, Plan, RunFolder
+from benchmarks.frontier.plot import best_by_budget, draw
+from benchmarks.frontier.score import Scored, keep, miou_of, read, score
+from benchmarks.rate import fitting
+from narrows.contract.errors import ConfigError
+from narrows.models.nn.cloud_decoder import CloudShape
+from narrows.models.nn.weak import WeakShape
+from narrows.models.nn.weak_designs import Design, WeakNetwork
+
+LABELS, CHANNELS, GRID = 3, 4, (6, 8)
+LEVELS = [f"level {level}" for level in range(len(PRICES))]
+
+
+def scene(seed: int, count: int = 24) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
+    """Symbols that are near 6 under label 2, and else 0; labels stand in halves."""
+    chance = np.random.default_rng(seed)
+    labels = np.zeros((count, *GRID), dtype=np.uint8)
+    for each in labels:
+        each[:, chance.integers(2, 7) :] = 2
+    noise = chance.integers(-1, 2, size=(count, CHANNELS, *GRID))
+    return (noise + 6 * (labels[:, None] == 2)).astype(np.int8), labels
+
+
+def test_the_mean_of_a_label_is_in_eighths_of_a_symbol() -> None:
+    symbols = np.array([[[[1, 2, -3]]]], dtype=np.int8)
+    assert mean_by_label(symbols, np.array([[[0, 0, 2]]], dtype=np.uint8), LABELS).tolist() == [[12], [0], [-24]]
+
+
+def test_symbols_cost_less_where_the_label_foretells_them_and_come_back() -> None:
+    symbols, labels = scene(1)
+    known, blind = SymbolCoder.count(symbols, labels, LABELS), SymbolCoder.count(symbols, None, LABELS)
+    others, under = scene(2, 8)
+    pairs = list(zip(others, under, strict=True))
+    for one, label in pairs:
+        assert np.array_equal(known.decode(known.encode(one, label), one.shape, label), one)
+    sizes = [sum(len(coder.encode(one, label)) for one, label in pairs) for coder in (known, blind)]
+    assert sizes[0] < sizes[1]
+
+
+def test_masks_are_coded_by_tables_of_their_own_size() -> None:
+    masks = [np.kron(scene(n, 1)[1][0], np.ones((4, 4), dtype=np.uint8)) for n in range(6)]
+    coder = LabelCoder.count([masks, [mask[::2, ::2] for mask in masks]], LABELS)
+    assert 0 < coder.bytes_of(masks[0][::2, ::2]) <= coder.bytes_of(masks[0])
+
+
+def frames(share: float, count: int = 40) -> Scored:
+    """So much of either class is right, in each frame."""
+    right = round(1000 * share)
+    counts = np.array([[[right, 1000 - right], [1000 - right, right]]] * count, dtype=np.int64)
+    return Scored(np.full(count, 100), counts)
+
+
+def contender(name: str, share: float, bits_per_pixel: float = 0.01) -> Contender:
+    return Contender(name, bits_per_pixel, frames(share))
+
+
+def test_features_win_by_three_points_whose_lower_bound_is_above_zero() -> None:
+    won = margin([contender("f", 0.9)], [contender("m", 0.85), contender("worse", 0.2)])
+    assert won is not None
+    assert won["points"] == pytest.approx(100 * (0.9 / 1.1 - 0.85 / 1.15))
+    assert (won["mask"], won["wins"], won["send"]) == ("m", True, "features")
+    close = margin([contender("f", 0.86)], [contender("m", 0.85)])
+    assert close is not None
+    assert (close["wins"], close["send"]) == (False, "mask")
+
+
+def test_points_that_few_blocks_make_are_no_win() -> None:
+    few = frames(0.8)
+    few.counts[:10] = frames(1.0, 10).counts
+    apart = margin([Contender("f", 0.01, few)], [contender("m", 0.8)])
+    assert apart is not None
+    assert apart["points"] > 3
+    assert apart["interval"][0] == 0
+    assert apart["send"] == "mask"
+
+
+def test_what_takes_more_bits_is_not_compared() -> None:
+    assert margin([contender("f", 0.9, 0.051)], [contender("m", 0.8)]) is None
+    found = by_budget(
+        {0.2: {"features": [contender("f", 0.9)], "layered": [contender("l", 0.95)], "edge": [contender("m", 0.8)]}}
+    )
+    assert found["0.2"]["features"] == "l"
+    assert by_budget({0.1: {"edge": [contender("m", 0.8)]}}) == {}
+
+
+def test_an_interval_is_of_the_same_frames_in_blocks() -> None:
+    one, other = frames(0.9).counts, frames(0.8).counts
+    one[::2] = frames(1.0, 20).counts  # within every block alike: resampled blocks do not differ
+    low, high = paired_interval(one, other)
+    assert low == pytest.approx(high)
+    assert low == pytest.approx(100 * (miou_of(one.sum(0)) - miou_of(other.sum(0))))
+    with pytest.raises(ValueError, match="paired"):
+        paired_interval(one, other[1:])
+
+
+def test_scores_are_kept_whole(tmp_path: Path) -> None:
+    keep(tmp_path / "a.npz", {"1/4": frames(0.9), "level 0": frames(0.8)})
+    found = read(tmp_path / "a.npz")
+    assert list(found) == ["1/4", "level 0"]
+    assert found["1/4"].miou == pytest.approx(0.9 / 1.1)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_the_picture_shows_the_best_way_within_the_bits(tmp_path: Path) -> None:
+    rows = [
+        {"budget_gmac": 0.2, "design": "edge", "camera_gmac": 0.19, "miou": miou, "bits_per_pixel": bits}
+        for miou, bits in ((0.5, 0.01), (0.6, 0.04), (0.7, 0.06))
+    ]
+    result = {"rows": rows, "bits_at_most": 0.05}
+    assert best_by_budget(result, "edge") == [(0.19, 0.6)]
+    assert draw(result, tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_folder_takes_one_plan_and_may_grow(tmp_path: Path) -> None:
+    plan = Plan(budgets_gmac=(0.1, 0.2))
+    plan.keep(tmp_path)
+    replace(plan, seeds=(1, 2)).keep(tmp_path)
+    assert Plan.read(tmp_path).seeds == (1, 2)
+    with pytest.raises(ConfigError, match="begun with steps 6000, now it is 7"):
+        replace(plan, steps=7).keep(tmp_path)
+    with pytest.raises(ConfigError, match="train-frontier"):
+        Plan.read(tmp_path / "none")
+
+
+def test_networks_come_by_what_they_say_most_of() -> None:
+    names = [cell.name for cell in Plan(budgets_gmac=(0.1, 0.2), seeds=(1, 2)).cells]
+    assert names[:3] == ["0.2-edge-s1", "0.2-layered-0.5-s1", "0.2-refined-0.5-s1"]
+    assert len(names) == len(set(names)) == 2 * 2 * 6
+    assert names.index("0.1-edge-s1") < names.index("0.2-edge-s2")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two drives of eight pictures, the left half bright and of label 1; of `b` half is in either split."""
+    root, chance = tmp_path_factory.mktemp("drives"), np.random.default_rng(0)
+    names = {
+        "train": [f"a_{n}" for n in range(8)] + [f"b_{n}" for n in range(4)],
+        "val": [f"b_{n}" for n in range(4, 8)],
+    }
+    for split, listed in names.items():
+        for kind in ("images", "labels"):
+            (root / kind / split).mkdir(parents=True)
+        for name in listed:
+            picture = chance.integers(0, 60, (64, 96, 3), dtype=np.uint8)
+            picture[:, :48] += 150
+            labels = np.zeros((64, 96), np.uint8)
+            labels[:, :48] = 1
+            Image.fromarray(picture).save(root / f"images/{split}/{name}.png")
+            Image.fromarray(labels).save(root / f"labels/{split}/{name}.png")
+        (root / f"{split}.txt").write_text("\n".join(listed))
+    classes = {"classes": ["dark", "bright", "void"], "ignore_index": 2, "size": [96, 64], "palette": [[0, 0, 0]] * 3}
+    (root / "classes.json").write_text(json.dumps(classes))
+    return root
+
+
+PLAN = Plan(batch=2, leave_out="b", steps=4, check_share=0.25)
+
+
+def test_no_network_sees_the_drive_that_it_is_judged_on(data: Path) -> None:
+    parts = read_parts(data, PLAN)
+    assert [sample.name for sample in parts.judged] == [f"b_{n}" for n in range(8)]
+    assert [sample.name for sample in parts.held] == ["a_3", "a_4"]
+    assert [sample.name for sample in parts.train] == [f"a_{n}" for n in (0, 1, 2, 5, 6, 7)]
+    with pytest.raises(ConfigError, match="no drive c: it has a, b"):
+        read_parts(data, replace(PLAN, leave_out="c"))
+
+
+@pytest.mark.parametrize("design", Design)
+def test_each_design_learns_and_is_judged_by_whole_packets(design: Design, data: Path) -> None:
+    parts = read_parts(data, PLAN)
+    torch.manual_seed(3)
+    shape = WeakShape(widths=(8, 8, 8), head=8, latent_channels=4)
+    network = WeakNetwork(design, shape, CloudShape(16, 1, 16, 16), 2, len(PRICES))
+    task = mask_task(Lesson.of(PLAN, parts), 1)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-2)
+    losses = []
+    for step in (0, 1, 2, 3) * 4:
+        optimiser.zero_grad()
+        loss = task.loss(network.train(), step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+    found = score(network, parts)
+    ways = ["1/2", "1/4", "1/8"] if design is Design.EDGE else ["1/4"] if design is Design.REFINED else LEVELS
+    assert list(found) == ways
+    for scored in found.values():
+        assert len(scored.counts) == len(scored.frame_bytes) == len(parts.judged)
+        assert scored.counts.sum() == 8 * 96 * 64
+        assert (scored.frame_bytes > PACKET_BYTES + (SECTION_BYTES if design is Design.LAYERED else 0)).all()
+
+
+def test_views_hang_on_seed_and_step_alone(data: Path) -> None:
+    parts = read_parts(data, PLAN)
+    lesson = Lesson.of(PLAN, parts)
+    one, other = lesson.batch(1, 7, 10), lesson.batch(1, 7, 10)
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert not torch.equal(one[0], lesson.batch(2, 7, 10)[0])
+    assert lesson.batch(1, 0, 10)[0].shape[-1] < lesson.batch(1, 9, 10)[0].shape[-1] == parts.size[1]
+
+
+def test_a_training_that_is_killed_goes_on_from_its_last_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "SAVE_EVERY", 3)
+
+    def run(path: Path, killed_at: float = math.inf) -> tuple[list[int], nn.Module]:
+        torch.manual_seed(0)
+        seen: list[int] = []
+
+        def loss(network: nn.Module, step: int) -> torch.Tensor:
+            if step == killed_at:
+                raise KeyboardInterrupt
+            seen.append(step)
+            found: torch.Tensor = network(torch.full((1, 2), float(step % 3))).square().sum()
+            return found
+
+        network = nn.Linear(2, 1)
+        groups = [{"params": list(network.parameters()), "share": 1.0}]
+        try:
+            task = fitting.Task(loss, lambda _: 0.0)
+            return seen, fitting.fit(network, groups, fitting.Recipe(10, 0.1), task, path, lambda _: None)
+        except KeyboardInterrupt:
+            return seen, network
+
+    _, whole = run(tmp_path / "whole.pt")
+    run(tmp_path / "killed.pt", killed_at=4)
+    seen, resumed = run(tmp_path / "killed.pt")
+    assert seen == list(range(3, 10))
+    assert torch.equal(whole.weight, resumed.weight)  # type: ignore[arg-type]
+
+
+def test_files_of_a_network_are_named_after_it(tmp_path: Path) -> None:
+    cell = Plan().cells[1]
+    assert RunFolder(tmp_path).graph(cell, "camera.int8") == tmp_path / "graphs/0.2-layered-0.5-s1.camera.int8.onnx"
