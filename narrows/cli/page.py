@@ -30,6 +30,22 @@ def page(
         str | None,
         typer.Option(envvar="NARROWS_PAGE_TOKEN", help="What visitors must know; better given by the variable."),
     ] = None,
+    operator_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="NARROWS_PAGE_OPERATOR_TOKEN",
+            help="What operators must know, who may point at things (`narrows prompts`) on the page.",
+            show_default="nobody may",
+        ),
+    ] = None,
+    prompts_redis_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="NARROWS_PAGE_PROMPTS_REDIS_URL",
+            help="The same Redis as its user `prompter`, for what operators point at.",
+            show_default="as --redis-url",
+        ),
+    ] = None,
     http_token: HttpToken = None,
     bundle: Annotated[
         list[Path] | None, typer.Option(help="Bundle folder: names and colours of its classes; repeatable.")
@@ -54,6 +70,8 @@ def page(
             orchestrators=tuple(orchestrator or [_DISPATCHER]),
             listen=listen,
             token=token,
+            operator_token=operator_token,
+            prompts_redis_url=prompts_redis_url,
             http_token=http_token,
             bundles=tuple(bundle or ()),
             frames_from=frames_from,

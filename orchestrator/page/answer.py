@@ -84,6 +84,7 @@ def row_json(row: Row, latest_mask: LatestMask, now_ms: float, *, filmed: bool) 
             "width": mask.labels.shape[1],
             "height": mask.labels.shape[0],
             "largest": _largest(mask.areas.tolist()),
+            "objects": [each.prompt for each in mask.objects.masks] if mask.objects else [],
             "outputs": [{"name": each.output.name, "kind": each.output.kind} for each in mask.outputs],
         },
         "filmed": filmed and mask is not None,

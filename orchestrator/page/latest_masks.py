@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
-from narrows.client.painting import Legend, paint
+from narrows.client.painting import Legend, paint, paint_outlines
 from narrows.contract.wire import MaskPacket
 from orchestrator.page.redis_view import RedisView
 
@@ -97,10 +97,7 @@ class LatestMasks:
         Raises:
             ServiceError: Redis is away or refuses.
         """
-        with self._lock:
-            latest_mask = self._kept.get(stream)
-        if latest_mask is None or not entry:
-            latest_mask = self.look([stream])[stream]
+        latest_mask = self._newest(stream, entry)
         if entry in ("", latest_mask.entry):
             with self._lock:
                 return latest_mask.entry, latest_mask.png(self._legend_of(latest_mask.mask))
@@ -108,6 +105,26 @@ class LatestMasks:
         if past is None:
             return "", b""
         return entry, paint(past.outputs, self._legend_of(past), quick=True)
+
+    def objects(self, stream: str, entry: str) -> tuple[str, bytes]:
+        """What was outlined in the frame of that mask, or the newest: entry id and picture; empty where it is nothing.
+
+        Raises:
+            ServiceError: Redis is away or refuses.
+        """
+        latest_mask = self._newest(stream, entry)
+        known = entry in ("", latest_mask.entry)
+        mask = latest_mask.mask if known else self._view.mask_at(stream, entry)
+        objects = None if mask is None else mask.objects
+        return (latest_mask.entry if known else entry), b"" if objects is None else paint_outlines(objects)
+
+    def _newest(self, stream: str, entry: str) -> LatestMask:
+        """What is kept of a stream; looked for anew where nothing is, or no ``entry`` is named."""
+        with self._lock:
+            latest_mask = self._kept.get(stream)
+        if latest_mask is None or not entry:
+            latest_mask = self.look([stream])[stream]
+        return latest_mask
 
     def _legend_of(self, mask: MaskPacket | None) -> Legend:
         return self._legends.get(mask.bundle_id, Legend()) if mask else Legend()

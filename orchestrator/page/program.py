@@ -15,6 +15,7 @@ from orchestrator.page.behind import Behind
 from orchestrator.page.filmed import Filmed
 from orchestrator.page.guard import Guard
 from orchestrator.page.options import PageOptions
+from orchestrator.page.prompting import Prompting
 from orchestrator.page.redis_view import RedisView
 from orchestrator.page.routes import make_page
 from orchestrator.page.scrape import Scraper
@@ -37,12 +38,13 @@ async def _run(options: PageOptions, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     legends = [Legend.of_bundle(folder) for folder in options.bundles]
     filmed = Filmed(options.frames_from) if options.frames_from else None
-    view = RedisView(options.redis_url)
+    view, prompting = RedisView(options.redis_url), Prompting(options.prompts_redis_url or options.redis_url)
     async with aiohttp.ClientSession() as session:
         scraper = Scraper(session, Behind(options.orchestrators), options.http_token)
         watch = Watch(scraper, view, legends, filmed)
         try:
-            async with serve(make_page(watch, Guard(options.token)), options.listen, option="--listen") as address:
+            page = make_page(watch, Guard(options.token, options.operator_token), prompting)
+            async with serve(page, options.listen, option="--listen") as address:
                 _log.info("page_started", url=f"http://{address}/", token="needed" if options.token else "none")
                 watching = loop.create_task(watch.run())
                 stopped = loop.create_task(stop.wait())
@@ -53,4 +55,5 @@ async def _run(options: PageOptions, stop: asyncio.Event) -> None:
                     await watching
         finally:
             watch.close()
+            prompting.close()
             view.close()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
 from narrows.client.registry.camera_masks import FleetCameraMasks, read_camera_masks
 from narrows.client.subscription.label_tables import LabelTableCache
 from narrows.contract.errors import RecordError, StreamIdInvalid
+from narrows.contract.outputs.objects import KIND as OBJECTS
 from narrows.contract.wire import Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import PACKET_FIELD, check_stream_id, parse_feature_key, shard_of
+from narrows.contract.wire.output_packet import OUTPUT_FIELD, OutputPacket
 from narrows.runtime.redis import connect, named_errors, read_install
 
 _STREAMS_A_CALL = 250
+_OBJECTS = OUTPUT_FIELD + OBJECTS.encode()
 _LETTERS_A_SHARD = 256
 
 
@@ -121,7 +124,7 @@ class RedisView:
             for some in self._by_shard(known):
                 answers: Any = self._newest([each.outcomes for each in some], [known[each.stream] for each in some])
                 for each, answer in zip(some, answers, strict=True):
-                    if answer and (mask := self._mask(answer[1])) is not None:
+                    if answer and (mask := self._mask(*answer[1:])) is not None:
                         found[each.stream] = answer[0].decode(), mask
         return found
 
@@ -130,12 +133,14 @@ class RedisView:
         with named_errors(self._url):
             key = StreamKeys.of(stream, self._shards()).outcomes
             entries: Any = self._client.xrange(key, entry, entry)
-            return self._mask(entries[0][1].get(PACKET_FIELD, b"")) if entries else None
+            fields = entries[0][1] if entries else {}
+            return self._mask(fields.get(PACKET_FIELD, b""), *filter(None, [fields.get(_OBJECTS)])) if fields else None
 
-    def _mask(self, data: bytes) -> MaskPacket | None:
+    def _mask(self, data: bytes, *objects: bytes) -> MaskPacket | None:
         self._tables.learn([data])
         try:
-            return MaskPacket.parse(data, self._tables)
+            mask = MaskPacket.parse(data, self._tables)
+            return replace(mask, further=tuple(OutputPacket.parse(_OBJECTS, each) for each in objects))
         except RecordError:
             return None
 

@@ -16,6 +16,8 @@ from aiohttp.typedefs import Handler
 from narrows.contract.errors import ServiceError, StreamIdInvalid
 from narrows.contract.wire.keys import check_stream_id
 from orchestrator.page.guard import COOKIE, ENTER, Guard
+from orchestrator.page.prompt_routes import add_prompt_routes
+from orchestrator.page.prompting import Prompting
 from orchestrator.page.rows import Order, Query
 from orchestrator.page.states import StreamState
 from orchestrator.page.watch import Watch
@@ -28,15 +30,17 @@ _ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}")
 T = TypeVar("T")
 
 
-def make_page(watch: Watch, guard: Guard) -> web.Application:
+def make_page(watch: Watch, guard: Guard, prompting: Prompting) -> web.Application:
     """The application."""
     app = web.Application(middlewares=[guard.middleware()], client_max_size=4096)
     app.add_routes([web.get("/", _file("index.html")), web.get("/healthz", _healthz)])
     app.add_routes([web.get(f"/static/{name}", _file(name)) for name in _names() if name != "index.html"])
     app.add_routes([web.get(ENTER, _file("enter.html")), web.post(ENTER, _enter(guard))])
-    app.add_routes([web.get("/api/view", _view(watch)), web.get("/api/legends", _legends(watch))])
+    app.add_routes([web.get("/api/view", _view(watch, guard)), web.get("/api/legends", _legends(watch))])
     app.add_routes([web.get("/api/streams/{stream}/mask.png", _mask(watch))])
+    app.add_routes([web.get("/api/streams/{stream}/objects.png", _objects(watch))])
     app.add_routes([web.get("/api/streams/{stream}/frame", _frame(watch))])
+    add_prompt_routes(app, prompting, guard)
     return app
 
 
@@ -64,21 +68,22 @@ def _enter(guard: Guard) -> Handler:
         if request.content_type != _FORM:  # a form in parts may carry files, and fails in odder ways
             raise web.HTTPUnsupportedMediaType(text=f"Send the token as {_FORM}.\n")
         given = (await request.post()).get("token")
-        if not isinstance(given, str) or not guard.knows(given.strip()):
+        cookie = guard.cookie_of(given.strip()) if isinstance(given, str) else None
+        if cookie is None:
             await asyncio.sleep(0.5)  # a guesser waits
             raise web.HTTPSeeOther(f"{ENTER}#wrong")
         response = web.Response(status=303, headers={"Location": "/"})
-        response.set_cookie(
-            COOKIE, guard.cookie, max_age=_YEAR_S, httponly=True, samesite="Strict", secure=request.secure
-        )
+        response.set_cookie(COOKIE, cookie, max_age=_YEAR_S, httponly=True, samesite="Strict", secure=request.secure)
         return response
 
     return answer
 
 
-def _view(watch: Watch) -> Handler:
+def _view(watch: Watch, guard: Guard) -> Handler:
     async def answer(request: web.Request) -> web.Response:
-        return web.json_response(await watch.view(parse_query(request.query)), headers={"Cache-Control": "no-store"})
+        view = await watch.view(parse_query(request.query))
+        view["prompting"] = {"operators": guard.prompting, "operator": guard.is_operator(request)}
+        return web.json_response(view, headers={"Cache-Control": "no-store"})
 
     return answer
 
@@ -114,6 +119,16 @@ def _mask(watch: Watch) -> Handler:
         entry, png = await _asked(watch.mask(_stream_of(request), _entry_of(request)))
         if not png:
             raise web.HTTPNotFound(text="This stream has no mask in Redis: none ended so far, or an hour has passed.\n")
+        return _tagged(request, entry, lambda: (png, "image/png"))
+
+    return answer
+
+
+def _objects(watch: Watch) -> Handler:
+    async def answer(request: web.Request) -> web.Response:
+        entry, png = await _asked(watch.objects(_stream_of(request), _entry_of(request)))
+        if not png:
+            raise web.HTTPNotFound(text="Nothing was outlined in this frame.\n")
         return _tagged(request, entry, lambda: (png, "image/png"))
 
     return answer

@@ -100,6 +100,14 @@ class Watch:
         """
         return await self._visit(lambda: self._latest_masks.png(stream, entry))
 
+    async def objects(self, stream: str, entry: str) -> tuple[str, bytes]:
+        """What the camera outlined in that mask's frame, as a PNG over the whole picture; empty where it is nothing.
+
+        Raises:
+            ServiceError: Redis is away or refuses.
+        """
+        return await self._visit(lambda: self._latest_masks.objects(stream, entry))
+
     async def frame(self, stream: str, epoch: int, sequence: int) -> tuple[bytes, str] | None:
         """What the camera filmed for that frame, and its media type; ``None`` outside a demo."""
         filmed = self._filmed

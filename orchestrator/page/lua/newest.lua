@@ -2,7 +2,7 @@
 -- The newest mask of streams of one shard, unless it is known already.
 -- KEYS: out of each    ARGV: the entry id that is known of each, or ''
 -- A key of another type has none: its neighbours are shown.
--- Answers for each {entry id, packet}, or {} where there is nothing newer
+-- Answers for each {entry id, packet, objects if its camera outlined any}, or {} where there is nothing newer
 local answer = {}
 for i, key in ipairs(KEYS) do
   answer[i] = {}
@@ -13,7 +13,7 @@ for i, key in ipairs(KEYS) do
     local fields = {}
     for j = 1, #entry[2], 2 do fields[entry[2][j]] = entry[2][j + 1] end
     if fields['k'] == 'mask' then
-      answer[i] = {entry[1], fields['p']}
+      answer[i] = {entry[1], fields['p'], fields['o:objects']}
       break
     end
   end

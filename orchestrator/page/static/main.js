@@ -41,7 +41,8 @@ async function look(asked = false) {
 function show(view) {
   showVerdict(view.verdict);
   showFleet(view.fleet, view.streams);
-  showStreams(view.streams, query);
+  showStreams(view.streams, query, view.prompting.operator);
+  document.getElementById("operator").hidden = view.prompting.operator || !view.prompting.operators;
   query.page = String(view.streams.page);
 }
 

@@ -1,5 +1,6 @@
 // The tiles: one a stream, kept while it stays on the page, its mask fetched only while it is on the screen.
 
+import { listen, showPrompts } from "./prompts.js";
 import { count, number, percent, say, short, span } from "./words.js";
 
 const STATES = { live: "live", dead: "dead", stalled: "stalled", no_masks: "no masks", new: "never sent" };
@@ -18,7 +19,7 @@ const watcher = new IntersectionObserver(
   { rootMargin: "120px" },
 );
 
-export function showStreams(streams, query) {
+export function showStreams(streams, query, operator) {
   const list = document.getElementById("tiles");
   const wanted = streams.rows.map((row) => tileOf(row.id));
   for (const [id, tile] of tiles) if (!wanted.includes(tile)) forget(id, tile);
@@ -26,6 +27,7 @@ export function showStreams(streams, query) {
     if (list.children[place] !== tile.element) list.insertBefore(tile.element, list.children[place] ?? null);
   });
   streams.rows.forEach((row, place) => fill(wanted[place], row));
+  streams.rows.forEach((row, place) => onScreen.has(wanted[place].element) && showPrompts(wanted[place].element, row.id, operator));
   const none = document.getElementById("none");
   none.hidden = streams.rows.length > 0;
   say(none, streams.all ? "No stream matches." : "No stream yet. A camera appears here with its first frame: narrows edge --stream-id NAME …");
@@ -59,6 +61,7 @@ function tileOf(id) {
     element.dataset.stream = id;
     element.querySelector("details summary").setAttribute("aria-label", `More about ${id}`);
     watcher.observe(element);
+    listen(element, id);
     tiles.set(id, { element, entry: "", busy: false });
   }
   return tiles.get(id);
@@ -108,9 +111,10 @@ async function paint(tile, row) {
   const base = `/api/streams/${encodeURIComponent(row.id)}`;
   const wanted = [picture(`${base}/mask.png?at=${entry}`, "mask", altOf(row))];
   if (row.filmed) wanted.unshift(picture(`${base}/frame?epoch=${epoch}&sequence=${sequence}`, "frame", ""));
+  if (row.mask.objects.length) wanted.push(picture(`${base}/objects.png?at=${entry}`, "objects", outlinesOf(row)));
   const loaded = await Promise.allSettled(wanted.map((image) => image.decode()));
   const here = wanted.filter((_, place) => loaded[place].status === "fulfilled");
-  if (loaded.at(-1).status === "fulfilled") {
+  if (here.some((image) => image.className === "mask")) {
     const box = tile.element.querySelector(".picture");
     box.style.aspectRatio = `${width} / ${height}`;
     box.replaceChildren(...here);
@@ -123,8 +127,13 @@ function picture(source, kind, alt) {
   const image = new Image();
   image.className = kind;
   image.alt = alt;
+  image.draggable = false;
   image.src = source;
   return image;
+}
+
+function outlinesOf(row) {
+  return `Outlines of prompts ${row.mask.objects.join(", ")} of ${row.id}`;
 }
 
 function altOf(row) {

@@ -18,6 +18,7 @@ from narrows.contract.wire.keys import INSTALL_KEY
 from narrows.runtime.http import serve
 from orchestrator.page.behind import Behind
 from orchestrator.page.guard import Guard
+from orchestrator.page.prompting import Prompting
 from orchestrator.page.redis_view import RedisView
 from orchestrator.page.routes import make_page
 from orchestrator.page.scrape import Scraper
@@ -48,14 +49,15 @@ async def visiting(server: LocalRedis) -> AsyncIterator[Visitor]:
         client.set(INSTALL_KEY, Install(4).to_json())
         client.xadd(StreamKeys.of("cam-1", 4).features, {"p": b"frame"})
     async with aiohttp.ClientSession() as session:
-        view = RedisView(server.url)
+        view, prompting = RedisView(server.url), Prompting(server.url)
         watch = Watch(Scraper(session, Behind([])), view, [], None)
         running = asyncio.create_task(watch.run())
-        async with serve(make_page(watch, Guard(None)), "127.0.0.1:0") as address:
+        async with serve(make_page(watch, Guard(None), prompting), "127.0.0.1:0") as address:
             yield Visitor(session, f"http://{address}")
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         watch.close()
+        prompting.close()
         view.close()
 
 

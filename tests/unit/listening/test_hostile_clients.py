@@ -57,7 +57,7 @@ async def metrics_port(granted: Limits) -> AsyncIterator[str]:
 @asynccontextmanager
 async def page_port(granted: Limits) -> AsyncIterator[str]:
     page: Any = NoWatch()
-    async with serve(make_page(page, Guard(TOKEN)), "127.0.0.1:0", granted) as address:
+    async with serve(make_page(page, Guard(TOKEN), page), "127.0.0.1:0", granted) as address:
         yield address
 
 

@@ -16,6 +16,7 @@ from orchestrator.page.behind import Behind
 from orchestrator.page.filmed import Filmed
 from orchestrator.page.guard import Guard
 from orchestrator.page.options import PageOptions
+from orchestrator.page.prompting import Prompting
 from orchestrator.page.redis_view import RedisView
 from orchestrator.page.routes import make_page
 from orchestrator.page.scrape import Scraper
@@ -26,14 +27,17 @@ Serve = Callable[[str | None], AbstractAsyncContextManager[tuple[aiohttp.ClientS
 
 
 @asynccontextmanager
-async def served(token: str | None) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+async def served(
+    token: str | None, operator_token: str | None = None
+) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
     """A page over a Redis that is not there."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-        view = RedisView("redis://127.0.0.1:1/0")
+        view, prompting = RedisView("redis://127.0.0.1:1/0"), Prompting("redis://127.0.0.1:1/0")
         watch = Watch(Scraper(session, Behind([])), view, [], None)
-        async with serve(make_page(watch, Guard(token)), "127.0.0.1:0") as address:
+        async with serve(make_page(watch, Guard(token, operator_token), prompting), "127.0.0.1:0") as address:
             yield session, f"http://{address}"
         watch.close()
+        prompting.close()
         view.close()
 
 
@@ -156,3 +160,66 @@ def test_pictures_are_those_that_the_journal_names_and_no_others(tmp_path: Path)
     with journal.open("a") as file:
         file.write('ch":7,"sequence":3,"name":"one"}\n{"end":true}\n')
     assert filmed.picture("cam-1", FrameIdentity(7, 3)) is not None  # half a line waited for its end
+
+
+OPERATOR = "a token that operators alone know"
+PROMPTS = "/api/streams/cam-1/prompts"
+POINT = {"points": [[0.5, 0.5]], "if_version": 0}
+
+
+async def test_a_viewer_may_not_point_at_things_nor_take_a_prompt_away() -> None:
+    async with served(TOKEN, OPERATOR) as (session, url):
+        await session.post(f"{url}/enter", data={"token": TOKEN})
+        async with session.get(f"{url}/api/view") as response:
+            assert (await response.json())["prompting"] == {"operators": True, "operator": False}
+        for headers in ({}, {"X-CSRF-Token": Guard(TOKEN, OPERATOR).csrf}, {"Authorization": f"Bearer {TOKEN}"}):
+            async with session.post(url + PROMPTS, json=POINT, headers=headers) as response:
+                assert response.status == 403
+                assert "Only an operator may point at things" in await response.text()
+            async with session.delete(f"{url}{PROMPTS}/1", headers=headers) as response:
+                assert response.status == 403
+
+
+async def test_without_an_operators_token_nobody_may_point_at_things() -> None:
+    async with served(None) as (session, url), session.post(url + PROMPTS, json=POINT) as response:
+        assert response.status == 403
+        assert "--operator-token" in await response.text()
+
+
+async def test_an_operators_browser_changes_nothing_for_another_site() -> None:
+    async with served(TOKEN, OPERATOR) as (session, url):
+        await session.post(f"{url}/enter", data={"token": OPERATOR})
+        async with session.get(f"{url}/api/view") as response:
+            assert (await response.json())["prompting"] == {"operators": True, "operator": True}
+        csrf = Guard(TOKEN, OPERATOR).csrf
+        for headers in ({}, {"X-CSRF-Token": "x" * len(csrf)}):
+            async with session.post(url + PROMPTS, json=POINT, headers=headers) as response:
+                assert response.status == 403
+                assert "X-CSRF-Token" in await response.text()
+            async with session.delete(f"{url}{PROMPTS}/1", headers=headers) as response:
+                assert response.status == 403
+        async with session.post(url + PROMPTS, data="points=1", headers={"X-CSRF-Token": csrf}) as response:
+            assert response.status == 415
+        async with session.post(url + PROMPTS, json=POINT, headers={"X-CSRF-Token": csrf}) as response:
+            assert response.status == 503  # let through: Redis is away here
+            assert "does not answer" in await response.text()
+
+
+async def test_the_operators_token_opens_the_page_by_header_too() -> None:
+    async with served(TOKEN, OPERATOR) as (session, url):
+        headers = {"Authorization": f"Bearer {OPERATOR}"}
+        async with session.get(f"{url}/static/main.js", headers=headers) as response:
+            assert response.status == 200
+        async with session.post(url + PROMPTS, json=POINT, headers=headers) as response:
+            assert response.status == 503
+        async with session.post(
+            url + PROMPTS, data=b"{", headers=headers | {"Content-Type": "application/json"}
+        ) as response:
+            assert response.status == 400
+
+
+def test_an_operators_token_that_can_be_guessed_or_that_visitors_know_is_refused() -> None:
+    with pytest.raises(ServiceError, match=r"NARROWS_PAGE_OPERATOR_TOKEN has 5 .* can be guessed"):
+        PageOptions("redis://h", (), operator_token="12345").check()
+    with pytest.raises(ServiceError, match="is the visitors' token"):
+        PageOptions("redis://h", (), token=TOKEN, operator_token=TOKEN).check()

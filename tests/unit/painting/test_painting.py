@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from narrows.client.painting import Legend, blend, colour_wheel, paint, side_by_side, to_palette_png
+from narrows.client.painting import Legend, blend, colour_wheel, paint, paint_outlines, side_by_side, to_palette_png
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import BundleError
 from narrows.contract.outputs import Output, OutputValue
 from narrows.contract.outputs.labels import labels_output
+from narrows.contract.outputs.objects import ObjectMask, Objects
 
 DEMO_BUNDLE = Path(__file__).resolve().parents[3] / "bundles" / "demo"
 
@@ -82,3 +83,19 @@ def test_the_first_output_that_can_be_painted_is() -> None:
     )
     assert paint([scores, first, second], legend) == to_palette_png(first.values, legend.palette())
     assert paint([scores], legend) == b""
+
+
+def test_outlines_are_drawn_around_what_was_outlined_and_the_rest_is_transparent() -> None:
+    things = Objects(64, 48, 8, (ObjectMask(1, 7, 16, 8, 32, np.ones((8, 8), bool)), ObjectMask(2, 7, 0, 0, 9, None)))
+    with Image.open(io.BytesIO(paint_outlines(things))) as png:  # noqa: TID251
+        pixels = np.asarray(png.convert("RGBA"))
+    expected = np.zeros((48, 64), bool)
+    expected[8:40, 16:48] = True
+    expected[10:38, 18:46] = False
+    np.testing.assert_array_equal(pixels[..., 3] > 0, expected)
+    assert (pixels[expected] == (255, 214, 0, 255)).all()
+
+
+def test_outlines_of_a_large_picture_are_no_larger_than_a_screen_shows() -> None:
+    with Image.open(io.BytesIO(paint_outlines(Objects(3840, 2160, 8, ())))) as png:  # noqa: TID251
+        assert png.size == (640, 360)

@@ -1,0 +1,86 @@
+// Pointing at things: a tap or a drag on a mask is a prompt, for operators alone; and each stream's prompts with their state.
+
+const TAP = 0.02; // of the picture's sides: a shorter drag is a tap
+const EVERY_MS = 2000;
+const known = new WeakMap();
+
+export function listen(element, id) {
+  const box = element.querySelector(".picture");
+  let begun = null;
+  box.addEventListener("pointerdown", (event) => {
+    if (!("operator" in element.dataset) || event.button !== 0 || !box.querySelector("img.mask")) return;
+    begun = place(box, event);
+    box.setPointerCapture(event.pointerId);
+  });
+  box.addEventListener("pointerup", (event) => {
+    if (begun) point(element, id, begun, place(box, event));
+    begun = null;
+  });
+  box.addEventListener("pointercancel", () => (begun = null));
+}
+
+export function showPrompts(element, id, operator) {
+  element.toggleAttribute("data-operator", operator);
+  const state = known.get(element);
+  const open = element.querySelector("details").open || state?.prompts.length > 0 || operator;
+  if (open && !(performance.now() - (state?.askedAt ?? -Infinity) < EVERY_MS)) ask(element, id, "GET", "");
+}
+
+function place(box, event) {
+  const { left, top, width, height } = box.getBoundingClientRect();
+  const within = (share) => Math.min(1, Math.max(0, share));
+  return [within((event.clientX - left) / width), within((event.clientY - top) / height)];
+}
+
+function point(element, id, [x, y], [endX, endY]) {
+  const [width, height] = [Math.abs(endX - x), Math.abs(endY - y)];
+  const box = [Math.min(x, endX), Math.min(y, endY), width, height];
+  const asked = width > TAP && height > TAP ? { box } : { points: [[x, y]] };
+  ask(element, id, "POST", "", { ...asked, if_version: known.get(element)?.version ?? 0 });
+}
+
+async function ask(element, id, method, path, body) {
+  const before = known.get(element);
+  known.set(element, { version: 0, prompts: [], ...before, askedAt: performance.now() });
+  const headers = { Accept: "application/json", "X-CSRF-Token": before?.csrf ?? "" };
+  if (body) headers["Content-Type"] = "application/json";
+  try {
+    const response = await fetch(`/api/streams/${encodeURIComponent(id)}/prompts${path}`, { method, headers, body: body && JSON.stringify(body) });
+    if (!response.ok) {
+      tell(element, (await response.text()).trim());
+      known.get(element).askedAt = -Infinity;
+      return;
+    }
+    const found = await response.json();
+    known.set(element, { ...found, askedAt: performance.now() });
+    if (method !== "GET") tell(element, "");
+    list(element, id, found);
+  } catch (error) {
+    tell(element, String(error.message));
+  }
+}
+
+function tell(element, words) {
+  element.querySelector(".prompts .told").textContent = words;
+  if (words) element.querySelector(".prompts").hidden = false;
+}
+
+function list(element, id, { prompts, version, csrf }) {
+  const section = element.querySelector(".prompts");
+  section.hidden = prompts.length === 0 && !section.querySelector(".told").textContent;
+  const items = prompts.map((prompt) => {
+    const item = document.createElement("li");
+    item.dataset.prompt = prompt.id;
+    item.append(`${prompt.id}: ${prompt.state.replaceAll("_", " ")}, ${prompt.frames_per_s}/s `);
+    if (csrf) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "Remove";
+      button.setAttribute("aria-label", `Remove prompt ${prompt.id} of ${id}`);
+      button.addEventListener("click", () => ask(element, id, "DELETE", `/${prompt.id}?if_version=${version}`));
+      item.append(button);
+    }
+    return item;
+  });
+  section.querySelector("ul").replaceChildren(...items);
+}

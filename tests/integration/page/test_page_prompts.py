@@ -1,0 +1,198 @@
+"""Pointing at things on the live page, in headless Chromium, before the real stack and a camera that outlines them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Page, Route, expect
+
+from narrows.client.registry import PromptDesk, read_prompt_audit
+from narrows.client.registry.packet_format import let_cameras_send
+from narrows.ops.demo.stack import Stack
+from narrows.runtime.prompting import Box, Point, Prompt
+from narrows.runtime.redis import read_install
+from orchestrator.servers.ports import free_ports
+from tests.bright_network import write_bright_network
+from tests.integration.edge.edge_program import Program
+from tests.integration.topologies.servers import eventually
+
+pytestmark = pytest.mark.timeout(300)
+SOON_MS = 60_000
+ROOT = Path(__file__).resolve().parents[3]
+OPERATOR = "what operators alone know"
+WIDTH, HEIGHT = 320, 240
+
+
+@pytest.fixture(scope="module")
+def desk(stack: Stack) -> Iterator[PromptDesk]:
+    with redis.Redis.from_url(stack.redis.url) as client:
+        let_cameras_send(client, 2, who="a test")
+        yield PromptDesk(client, read_install(client))
+
+
+@pytest.fixture(scope="module")
+def address(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page with operators."""
+    found = f"127.0.0.1:{free_ports(1)[0]}"
+    command = [sys.executable, "-m", "narrows.cli", "page", "--redis-url", stack.redis.url, "--listen", found]
+    log = tmp_path_factory.mktemp("page") / "log.txt"
+    with log.open("wb") as out:
+        page = subprocess.Popen(
+            [*command, "--bundle", str(stack.bundle.folder)],
+            env=os.environ | {"NARROWS_PAGE_OPERATOR_TOKEN": OPERATOR, "PYTHONPATH": str(ROOT)},
+            stdout=out,
+            stderr=out,
+        )
+    eventually(lambda: "page_started" in log.read_text())
+    yield found
+    page.terminate()
+    page.wait(30)
+
+
+@pytest.fixture(scope="module")
+def camera(stack: Stack, desk: PromptDesk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """A white disc at (240, 60) and a white square at (40, 160) to (100, 220)."""
+    folder = tmp_path_factory.mktemp("camera")
+    filmed = folder / "filmed"
+    filmed.mkdir()
+    picture = Image.new("RGB", (WIDTH, HEIGHT))
+    ImageDraw.Draw(picture).ellipse((210, 30, 270, 90), fill="white")
+    ImageDraw.Draw(picture).rectangle((40, 160, 100, 220), fill="white")
+    picture.save(filmed / "scene.png")
+    options = ("--prompts", str(write_bright_network(folder / "bright.onnx")), "--loop", "--fps", "4")
+    running = Program(folder, stack.redis.url, stack.bundle, filmed, *options)
+    running.until(lambda: desk.look("cam-1").source == (WIDTH, HEIGHT))
+    yield running
+    running.process.terminate()
+    running.process.wait(30)
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, camera: Program) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    opened = context.new_page()
+    opened.goto(f"http://{address}/")
+    yield opened
+    context.close()
+
+
+def tile(page: Page) -> Any:
+    return page.locator('[data-stream="cam-1"]')
+
+
+def on_mask(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Where a share of the picture's sides lies on the screen."""
+    page.wait_for_function("() => document.querySelector(`[data-stream='cam-1'] img.mask`)?.naturalWidth > 0")
+    tile(page).locator(".picture").scroll_into_view_if_needed()
+    box = tile(page).locator(".picture").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def test_an_operator_taps_and_drags_and_sees_what_is_outlined_and_takes_it_away(page: Page, desk: PromptDesk) -> None:
+    page.locator("#operator").click()
+    page.locator("input[name=token]").fill(OPERATOR)
+    page.get_by_role("button", name="Enter").click()
+    expect(page.locator("#operator")).to_be_hidden()
+    expect(tile(page)).to_have_attribute("data-operator", "", timeout=SOON_MS)
+    page.mouse.click(*on_mask(page, 240 / WIDTH, 60 / HEIGHT))
+    expect(tile(page).locator("[data-prompt='1']")).to_contain_text("tracking", timeout=SOON_MS)
+    (tapped,) = desk.look("cam-1").prompts
+    (point,) = Prompt.of_record(tapped).points
+    assert [point.x, point.y] == pytest.approx([240, 60], abs=2)
+    assert (tapped.width, tapped.height) == (WIDTH, HEIGHT)
+
+    page.mouse.move(*on_mask(page, 35 / WIDTH, 155 / HEIGHT))
+    page.mouse.down()
+    page.mouse.move(*on_mask(page, 105 / WIDTH, 225 / HEIGHT), steps=4)
+    page.mouse.up()
+    expect(tile(page).locator("[data-prompt='2']")).to_contain_text("tracking", timeout=SOON_MS)
+    box = Prompt.of_record(desk.look("cam-1").prompts[1]).box
+    assert box is not None
+    assert [box.x, box.y, box.width, box.height] == pytest.approx([35, 155, 70, 70], abs=3)
+
+    outlines = tile(page).locator("img.objects")
+    expect(outlines).to_have_attribute("alt", "Outlines of prompts 1, 2 of cam-1", timeout=SOON_MS)
+    inside, outside = _yellow(page, (200, 20, 280, 100)), _yellow(page, (120, 100, 190, 230))
+    assert inside > 100
+    assert outside == 0
+
+    tile(page).get_by_role("button", name="Remove prompt 1 of cam-1").click()
+    expect(tile(page).locator("[data-prompt='1']")).to_have_count(0, timeout=SOON_MS)
+    assert [each.id for each in desk.look("cam-1").prompts] == [2]
+    events = [(each.who, each.action, each.prompt.id) for each in read_prompt_audit(desk.client)]
+    assert events == [
+        ("page operator", "prompt-remove", 1),
+        ("page operator", "prompt-add", 2),
+        ("page operator", "prompt-add", 1),
+    ]
+
+
+def test_an_operator_who_saw_an_older_list_is_told_and_overwrites_nothing(page: Page, desk: PromptDesk) -> None:
+    page.goto(page.url + "enter")
+    page.locator("input[name=token]").fill(OPERATOR)
+    page.get_by_role("button", name="Enter").click()
+    number = desk.add("cam-1", Prompt(Box(1, 1, 30, 30)), who="another").id
+    expect(tile(page).locator(f"[data-prompt='{number}']")).to_be_visible(timeout=SOON_MS)
+    on_mask(page, 0.5, 0.5)
+    seen: list[str] = []
+
+    def as_before(route: Route) -> None:
+        """The list stays what it was when this page saw it last."""
+        if route.request.method == "GET":
+            seen[:] = seen or [route.fetch().text()]
+            route.fulfill(body=seen[0], content_type="application/json")
+        else:
+            route.continue_()
+
+    page.route("**/prompts", as_before)
+    with page.expect_response("**/prompts"):
+        pass
+    desk.add("cam-1", Prompt(Box(2, 2, 30, 30)), who="another")
+    before = desk.look("cam-1").prompts
+    page.mouse.click(*on_mask(page, 0.5, 0.5))
+    expect(tile(page).locator(".told")).to_contain_text("changed meanwhile", timeout=SOON_MS)
+    assert desk.look("cam-1").prompts == before
+
+
+def test_a_viewer_who_taps_points_at_nothing(page: Page, desk: PromptDesk) -> None:
+    desk.add("cam-1", Prompt(points=(Point(240, 60),)), who="another")
+    before = desk.look("cam-1")
+    x, y = on_mask(page, 0.3, 0.3)
+    posted: list[str] = []
+    page.on("request", lambda request: posted.append(request.method) if request.method != "GET" else None)
+    tile(page).get_by_text("More").click()
+    expect(tile(page).locator(".prompts li").first).to_be_visible(timeout=SOON_MS)
+    page.mouse.click(x, y)
+    expect(tile(page).get_by_role("button", name="Remove")).to_have_count(0)
+    assert posted == []
+    assert desk.look("cam-1").version == before.version
+
+
+def _yellow(page: Page, area: tuple[int, int, int, int]) -> int:
+    """Pixels of outlines in an area (left, top, right, bottom) of the source."""
+    return int(
+        page.evaluate(
+            """([width, left, top, right, bottom]) => {
+              const image = document.querySelector(`[data-stream='cam-1'] img.objects`);
+              const canvas = document.createElement("canvas");
+              [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+              const pen = canvas.getContext("2d");
+              pen.drawImage(image, 0, 0);
+              const scale = image.naturalWidth / width;
+              const cut = [left, top, right - left, bottom - top].map((each) => Math.round(each * scale));
+              const { data } = pen.getImageData(...cut);
+              let count = 0;
+              for (let i = 0; i < data.length; i += 4) if (data[i] > 200 && data[i + 1] > 150 && data[i + 3]) count++;
+              return count;
+            }""",
+            [WIDTH, *area],
+        )
+    )
