@@ -23,12 +23,15 @@ from edge_client.encode.writing import written_alone
 from edge_client.program import run
 from edge_client.settings import EdgeSettings
 from narrows.client.registry import StreamRegistry
-from narrows.contract.bundle import SplitBundle, Tail
+from narrows.contract.bundle import SplitBundle, models_of
 from narrows.contract.wire import FrameIdentity, Policy, Refusal, ResultPacket, StreamKeys, StreamSettings
 from narrows.contract.wire.frame_packet import Tensor
 from narrows.runtime.redis import read_install
 from narrows.runtime.triton_config import fill_repository, model_name
-from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
+from orchestrator.discovery.service_discovery import ServiceDiscovery
+from orchestrator.discovery.sources import parse_sources
+from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
+from orchestrator.dispatch.program import triton_connect
 from orchestrator.inference import TritonDecoder
 from orchestrator.servers import LocalRedis, LocalTriton
 from tests import split_bundles
@@ -60,22 +63,19 @@ def server(tmp_path: Path) -> Iterator[LocalRedis]:
 
 @asynccontextmanager
 async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: SplitBundle) -> AsyncIterator[Dispatcher]:
-    def connect_to(tail: Tail) -> Any:
-        async def connect() -> Connected:
-            return Connected(await TritonDecoder.connect(triton.grpc_address, tail, max_batch=4, slots=2))
-
-        return connect
-
+    """As `narrows orchestrate` does it, with a pool for each tail."""
     store, stop = Store.connect(server.url), asyncio.Event()
+    servers = ServiceDiscovery(parse_sources((triton.grpc_address,)), store)
+    served = {tail.id: (tail, triton_connect(servers, tail, max_batch=4, slots=2)) for tail in models_of(bundle)}
     try:
-        served = {tail.id: (tail, connect_to(tail)) for tail in bundle.tails}
         dispatcher = await Dispatcher.create(store, served, DispatchSettings(drain_s=1.0), shards=SHARDS)
-        running = asyncio.create_task(dispatcher.run(stop))
+        looking, running = asyncio.create_task(servers.run()), asyncio.create_task(dispatcher.run(stop))
         try:
             yield dispatcher
         finally:
             stop.set()
             await running
+            looking.cancel()
     finally:
         await store.close()
 
