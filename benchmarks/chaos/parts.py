@@ -30,8 +30,10 @@ SHARDS = 8
 _BEGAN = re.compile(r"event=fault_(met|recurs)\b")
 _READY_S = 300.0
 """An end to waiting on a machine that is busy; no promise."""
-_GAP_S, _GAP_OF_CLUSTER_S = 600, 3
-"""One server loses nothing that it acknowledged; what replication lost is counted soon."""
+_GAP_S, _GAP_OF_CLUSTER_S = 600, 15
+"""One server loses nothing that it acknowledged; what replication lost is counted soon. Not within ten seconds: an
+entry whose reading was lost on its way is claimed after so long (``claim_idle_ms``), and is not to be called lost.
+"""
 _START_TIME = 16  # after state, parent and group: field 22 of proc_pid_stat(5)
 
 
