@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -189,6 +190,62 @@ def packet_format(
         for name, newest in sorted(newest_read(registry.client).items()):
             print(f"{name}: reads up to packet format {newest}")
     print(f"cameras may send packet format {install.newest_packet_format}")
+
+
+@streams.command("backup")
+def backup_streams(
+    file: Annotated[Path, typer.Argument(help="Where to write it; - is standard output.")],
+    *,
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Write settings, ledgers and ended frames of all streams into a file, while frames go on.
+
+    Frames and masks pass through Redis and are not in it. The file appears when it is complete.
+
+    Example: narrows streams backup ledger-2026-12-01.jsonl
+    """
+    from narrows.client.registry.backup import write_backup
+
+    with _registry(redis_url) as registry:
+        lines = list(write_backup(registry))
+    text = "".join(f"{line}\n" for line in lines)
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    draft = file.with_name(f"{file.name}.part")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
+    print(f"{file}: {counted(len(lines) - 1, 'stream')}")
+
+
+@streams.command("restore")
+def restore_streams(
+    file: Annotated[Path, typer.Argument(help="What `narrows streams backup` wrote; - is standard input.")],
+    *,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also streams that have a ledger by now. No dispatcher may run.")
+    ] = False,
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Write a backup into an install, before its cameras begin: an empty Redis, or an install with other shards.
+
+    An install that is not there yet is made with as many shards as it had. Nothing is changed where a stream has a
+    ledger already.
+
+    Example: narrows streams restore ledger-2026-12-01.jsonl
+    """
+    from contextlib import closing
+
+    from narrows.client.registry.backup import read_backup, restore
+    from narrows.runtime.redis import connect, named_errors
+
+    if str(file) != "-" and not file.is_file():
+        raise typer.BadParameter(f"there is no file {file}")
+    with sys.stdin.buffer if str(file) == "-" else file.open("rb") as lines:
+        install, found = read_backup(lines)
+    with closing(connect(redis_url)) as client, named_errors(redis_url):
+        here = restore(client, install, found, replace=replace)
+    print(f"{counted(len(found), 'stream')} restored; the install has {counted(here.shards, 'shard')}")
 
 
 def _registry(redis_url: str) -> AbstractContextManager[StreamRegistry]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import IO
 
 import redis
 
@@ -19,10 +20,11 @@ from orchestrator.servers import LocalRedis
 NO_MASKS = CameraMasks()
 
 
-def streams(server: LocalRedis, *arguments: str) -> subprocess.CompletedProcess[str]:
+def streams(server: LocalRedis, *arguments: str, stdin: IO[str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "narrows.cli", "streams", *arguments],
         env=os.environ | {"NARROWS_REDIS_URL": server.url},
+        stdin=stdin,
         capture_output=True,
         text=True,
         timeout=60,
