@@ -228,6 +228,7 @@ class Dispatcher:
                 await read()
             except ServiceError as error:
                 self._trouble("reading waits", error)
+                shard.begin_anew()
                 await asyncio.sleep(_AFTER_TROUBLE_S)
 
     async def _discover(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from narrows.contract.wire import FrameIdentity, MaskPacket, ShardKeys
 from narrows.contract.wire.keys import DISPATCHERS_KEY, GROUP
-from narrows.runtime.redis.store import RawEntry, pairs
+from narrows.runtime.redis.store import PackedRead, RawEntry, StoreAway, pairs
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.dispatch.finish import Ending, FinishReply
 from orchestrator.dispatch.lease import Lease, Leases
@@ -34,6 +34,32 @@ async def test_an_entry_delivered_twice_ends_once(
         await until(lambda: holds(lambda: _held(dispatcher, "cam-1") == 0))
     assert await cam.ledger() == {"mask": 1}
     assert len(await cam.outcomes()) == 1
+
+
+async def test_frames_whose_reading_broke_off_are_taken_up_at_once_and_in_their_order(
+    camera: MakeCamera, dispatching: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server delivered them and its answer never came, as when it dies or its place is taken right then."""
+    cam, lost = camera(), list[bytes]()
+    async with dispatching(replace(QUICK, claim_idle_ms=600_000, gap_s=600.0)) as dispatcher:
+        await cam.frames(1)
+        await cam.ended(mask=1)
+        own = _shard_of(dispatcher, cam)._store
+        read_new = own.read_new
+
+        async def broken_off(read: PackedRead, most_bytes: int) -> dict[bytes, list[RawEntry]]:
+            found = await read_new(read, most_bytes)
+            if found and not lost:
+                lost.extend(found)
+                raise StoreAway("the connection broke before the answer was read")
+            return found
+
+        monkeypatch.setattr(own, "read_new", broken_off)
+        await cam.frames(3)
+        await cam.ended(mask=4)
+    assert lost
+    ended = [each.identity for each in await cam.outcomes()]
+    assert [identity.sequence for identity in ended if identity is not None] == [0, 1, 2, 3]
 
 
 async def test_a_paused_owner_cannot_finish_late(
