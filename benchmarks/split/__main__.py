@@ -26,7 +26,7 @@ from narrows.contract.schedule import Objective
 
 _SEEDS = 5
 _SETTINGS = {
-    Objective.THROUGHPUT: Setting(frames_per_s=10.0, in_flight=3),
+    Objective.THROUGHPUT: Setting(frames_per_s=30.0, in_flight=3),
     Objective.LATENCY: Setting(frames_per_s=5.0, in_flight=1),
 }
 Scores = dict[str, list[float]]

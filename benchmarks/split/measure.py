@@ -41,7 +41,8 @@ from narrows.models.split.sensitivity import measure_sensitivity
 _PRECISIONS_BITS = (8, 6, 4, 3)
 _QUALITIES = (50, 75, 90, 95, 98)
 _NAMES = ("classifier", "detector", "text", "street")
-_FITTED, _JUDGED, _CODED = 6, 16, 6
+_FITTED, _CODED = 6, 4
+_JUDGED, _JUDGED_OF_LARGE, _LARGE_MACS = 16, 8, 1e9
 _HEADER_BYTES = 48
 _MOST_LOST = 10.0
 Say = Callable[[str], None]
@@ -74,7 +75,7 @@ class Subject:
 def measured(bench: Bench, say: Say) -> dict[str, Any]:
     """All that the simulator and the rivals ask for of a network."""
     found = _by_processor_time(profile(bench.network, Local(), None, Effort(runs=20, seconds=2.0)))
-    judged = bench.held_out[:_JUDGED]
+    judged = bench.held_out[: _JUDGED_OF_LARGE if bench.network.macs > _LARGE_MACS else _JUDGED]
     results = [bench.result(bench.whole(bench.feed(sample))) for sample in judged]
     subject = Subject(bench, found, bench.calibration[:_FITTED], judged, results)
     designs = [_device_only(subject), *_server_only(subject)]

@@ -6,8 +6,8 @@
 
 A frame is begun when the device is free and not too many are on their way; a frame that the device does alone waits for
 nobody. Whoever is held back looks again every tenth of a second; so does, while a head runs, a scheduler that may begin
-a frame anew by another design. Where nothing was sent for a second, a probe of two
-packets keeps the measurement of the link fresh. Every frame that is begun ends: none is given up.
+a frame anew by another design. Before the beginning, and where nothing was sent for a second, a
+probe of two packets keeps the measurement of the link fresh. Every frame that is begun ends: none is given up.
 """
 
 from __future__ import annotations
@@ -84,6 +84,16 @@ class _Play:
         self.link_free_s = self.cloud_free_s = self.used_s = 0.0
         self.acked_s, self.goodput = 0.0, math.inf
         self.in_cloud: list[tuple[float, float, float]] = []
+        self._probe_before()
+
+    def _probe_before(self) -> None:
+        """A probe crossed before the play began, so that nobody chooses blindly."""
+        round_trip_s, rate = 2 * self.world.one_way_s, self.world.link.at(0.0)
+        self.meter.probe(round_trip_s, 0.0)
+        if rate:
+            sent_s = -round_trip_s - _PROBE_BYTES / rate
+            self.meter.deliver(Delivery(sent_s, sent_s, 0.0, round(_PROBE_BYTES)))
+            self.goodput = self.meter.latest_bytes_per_s
 
     def run(self) -> Played:
         played, now_s, before = Played(self.world.length_s), 0.0, None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from benchmarks.split.figures import render
 from benchmarks.split.ours import Ours
 from benchmarks.split.rivals.dads import Dads
 from benchmarks.split.rivals.dyno import Dyno
@@ -104,6 +106,12 @@ def test_a_head_that_runs_is_left_for_another_design_and_its_frame_is_not_lost()
     assert any(frame.design.kind is not Kind.DEVICE_ONLY for frame in left)
 
 
+def test_nobody_begins_blindly_with_what_a_thin_link_takes_minutes_for() -> None:
+    raw = design("raw", 0.001, 3_000_000, 0.001)
+    for rival in (Dads((raw, DEVICE), 0.5, 10.0), Dyno((raw, DEVICE), Objective.LATENCY, 0.5)):
+        assert {frame.design.name for frame in played(traces()[0], rival).frames} == {"device"}
+
+
 def test_neurosurgeon_takes_the_least_predicted_sum() -> None:
     options = [Option(each, each.device_s or 0, each.server_s) for each in (DEVICE, EARLY, LATE, PICTURE)]
     assert Neurosurgeon(options, 1.0).choose(SEEN) is LATE
@@ -140,12 +148,23 @@ def scores(ours: float, static: float, dads: float, dyno: float) -> dict[str, di
     return {name: {"median": value} for name, value in values.items()}
 
 
-def test_the_verdict_is_by_the_worst_and_the_mean() -> None:
+def two_traces() -> dict[str, Any]:
     rows = [
         {"trace": "a", "changes": False, "frames_lost": 0, "scores": scores(3.0, 4.0, 2.0, 1.0)},
         {"trace": "b", "changes": True, "frames_lost": 1, "scores": scores(6.0, 4.0, 2.0, 5.0)},
     ]
-    found = verdict([{"network": "n", "objective": "throughput", "traces": rows}])
+    return verdict([{"network": "n", "objective": "throughput", "traces": rows}])
+
+
+def test_the_figures_say_which_aims_are_missed() -> None:
+    lines = render(two_traces()).splitlines()
+    assert [line.split("|")[-2].strip() for line in lines[2:9]] == [
+        "**missed**", "met", "met", "met", "met", "met", "**missed**"
+    ]  # fmt: skip
+
+
+def test_the_verdict_is_by_the_worst_and_the_mean() -> None:
+    found = two_traces()
     assert found["worst_against_best_static"] == 0.75
     assert found["mean_gain_on_changing_traces"] == 1.5
     assert found["throughput_over_device_only"] == 9.0
