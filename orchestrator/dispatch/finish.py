@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ class FinishReply(StrEnum):
 class Ending:
     """How a frame ends: its outcome's kind and body, the reason unless it is a mask, its identity if it has a place.
 
-    ``outputs`` are further fields of the outcome's entry, and their values.
+    ``outputs`` are further fields of the outcome's entry, and their values; ``alone``: the body is of use without them.
     """
 
     kind: bytes
@@ -62,6 +62,7 @@ class Ending:
     detail: str = ""
     identity: FrameIdentity | None = None
     outputs: tuple[tuple[bytes, bytes], ...] = ()
+    alone: bool = True
 
     @property
     def size_bytes(self) -> int:
@@ -69,9 +70,16 @@ class Ending:
         return len(self.body) + sum(len(value) for _, value in self.outputs)
 
     @classmethod
-    def mask(cls, body: bytes, identity: FrameIdentity, outputs: tuple[tuple[bytes, bytes], ...] = ()) -> Ending:
-        """With a mask."""
-        return cls(MASK, body, identity=identity, outputs=outputs)
+    def mask(
+        cls,
+        body: bytes,
+        identity: FrameIdentity,
+        outputs: tuple[tuple[bytes, bytes], ...] = (),
+        *,
+        alone: bool = True,
+    ) -> Ending:
+        """With a mask, or with outputs that have no label map beside them."""
+        return cls(MASK, body, identity=identity, outputs=outputs, alone=alone)
 
     @classmethod
     def skipped(cls, reason: str, identity: FrameIdentity) -> Ending:
@@ -104,6 +112,11 @@ class _Asked:
     breaks: int = 0
     refused: bool = False
     alone: bool = False
+
+    def leave_out_outputs(self) -> None:
+        """End it with its label map alone."""
+        self.ending = replace(self.ending, outputs=())
+        self.sent, self.breaks = False, 0
 
     def refuse(self, cause: str) -> None:
         """End it by a refusal that says why the server takes no other ending, in the same place of the order."""
@@ -140,8 +153,8 @@ class Finisher:
     async def finish(self, frame: Frame, ending: Ending) -> Ended:
         """End a frame.
 
-        A server that is away is waited for: the script is safe to repeat. An ending that the server will never take (a
-        mask beyond its limits) is replaced by a refusal of that name.
+        A server that is away is waited for: the script is safe to repeat. An ending that the server will never take is
+        given again without its outputs after the first; a mask beyond its limits is replaced by a refusal of that name.
 
         Raises:
             ReplyRefused: the stream's keys are not what they should be; nothing was changed.
@@ -236,12 +249,18 @@ class Finisher:
         return [batch] if batch else []
 
     def _refuse(self, asked: _Asked, error: ServiceError) -> bool:
-        """End a frame by name whose ending is never taken; false if even its refusal is not, and it is left pending."""
+        """End a frame otherwise whose ending is never taken: without its outputs after the first, then by name.
+
+        False if even the refusal is not taken, and the frame is left pending.
+        """
         if asked.refused:
             _raise_in(asked, error)
             return False
         self._refused_bytes = min(self._refused_bytes, asked.ending.size_bytes)
-        asked.refuse(str(error))
+        if asked.ending.outputs and asked.ending.alone:
+            asked.leave_out_outputs()
+        else:
+            asked.refuse(str(error))
         return True
 
     def _call(self, call: list[_Asked]) -> tuple[Script, list[str], list[str | bytes | int]]:

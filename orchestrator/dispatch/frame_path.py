@@ -54,6 +54,7 @@ from orchestrator.dispatch.audits import Audited, Audits
 from orchestrator.dispatch.batcher import Batcher, Inferred
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.finish import Ending, Finisher, FinishReply
+from orchestrator.dispatch.further_outputs import FurtherOutputs
 from orchestrator.dispatch.key_request import KeyframeRequests
 from orchestrator.dispatch.label_maps import CameraMask, decode_mask
 from orchestrator.dispatch.label_table_records import LabelTableRecords
@@ -138,6 +139,7 @@ class FramePath:
         self.audits = Audits(self._workers, metrics)
         self.control_records = ControlRecords(store)
         self._key_requests = KeyframeRequests(store, self.control_records)
+        self._further = FurtherOutputs(metrics)
 
     async def live(self, frame: Frame) -> None:
         """One frame, from its entry to its end. Returns when it is no longer held here."""
@@ -305,11 +307,14 @@ class FramePath:
         self._metrics.took("pack", pack_s)
         if not frame.camera_mask:
             self._batchers[decoded.model_id].demand.took(decoded.level, decoded.decode_s + pack_s)
-        return Ending.mask(body, decoded.packet.identity, outputs)
+        return Ending.mask(body, decoded.packet.identity, outputs, alone=labels is not None)
 
     async def _end(self, frame: Frame, ending: Ending) -> None:
         begun_s = time.monotonic()
+        outputs = ending.outputs
         verdict, lost, ending = await self.finisher.finish(frame, ending)
+        if outputs and not ending.outputs and ending.kind == MASK:
+            self._further.left_out(outputs, "Redis does not take the frame with it: too large for its limits")
         if lost:
             self._metrics.lost_frames.labels(self._metrics.group(frame.stream.settings.group)).inc(lost)
         if verdict in (FinishReply.JUMP, FinishReply.STALE):

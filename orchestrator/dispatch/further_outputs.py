@@ -9,9 +9,9 @@ import structlog
 from numpy.typing import NDArray
 
 from narrows.contract.errors import InferenceFailed
-from narrows.contract.outputs import OutputValue, kind_of
+from narrows.contract.outputs import Output, OutputValue, kind_of
 from narrows.contract.outputs.labels import KIND as LABELS
-from narrows.contract.wire.output_packet import OutputPacket
+from narrows.contract.wire.output_packet import OUTPUT_FIELD, OutputPacket
 from narrows.runtime.reminder import Reminder
 from orchestrator.inference.contract import Batch, ServedOutput
 from orchestrator.telemetry.metrics import Metrics
@@ -40,12 +40,29 @@ class FurtherOutputs:
             if self._can_be(each, values[i : i + 1])
         )
 
+    def left_out(self, fields: Sequence[tuple[bytes, bytes]], cause: str) -> None:
+        """Redis did not take a frame with these fields, and took it without them."""
+        for field, _ in fields:
+            self._dropped(field.removeprefix(OUTPUT_FIELD).decode(), cause)
+
     def _can_be(self, served: ServedOutput, values: NDArray[Any]) -> bool:
-        try:
-            kind_of(served.output).check_answer(served.output, values)
-        except InferenceFailed as error:
-            self._metrics.outputs_dropped.labels(served.output.name).inc()
-            if self._reminder.due(str(error)):
-                _log.warning("output_dropped", output=served.output.name, version=served.version, error=str(error))
-            return False
-        return True
+        fault = _fault_of(served.output, values)
+        if fault is not None:
+            self._dropped(served.output.name, fault)
+        return fault is None
+
+    def _dropped(self, name: str, cause: str) -> None:
+        self._metrics.outputs_dropped.labels(name).inc()
+        if self._reminder.due(f"{name}: {cause}"):
+            _log.warning("output_dropped", output=name, error=cause)
+
+
+def _fault_of(output: Output, values: NDArray[Any]) -> str | None:
+    """Why one frame's values of an output cannot be; none came where Triton answered in another form."""
+    if not len(values):
+        return f"Triton answered output {output.name} in another form than was declared"
+    try:
+        kind_of(output).check_answer(output, values)
+    except InferenceFailed as error:
+        return str(error)
+    return None

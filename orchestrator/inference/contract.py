@@ -13,7 +13,10 @@ from narrows.contract.errors import ServiceError
 from narrows.contract.outputs import Output
 
 Batch = tuple[NDArray[Any], ...]
-"""The outputs of a batch in the order of the slot's ``served``, each ``(n, *shape)`` in its dtype."""
+"""The outputs of a batch in the order of the slot's ``served``, each ``(n, *shape)`` in its dtype.
+
+One after the first that came in another form is of no samples, ``(0, *shape)``.
+"""
 
 
 Inputs = Mapping[str, NDArray[Any]]
@@ -51,8 +54,8 @@ class Slot(Protocol):
         Raises:
             ServerLost: the server of this slot died; the frames are innocent, and another slot may be had at once.
             ServiceError: Triton is absent, or does not serve the model (now); the frames are innocent.
-            InferenceFailed: Triton refused or failed this batch, or answered outputs of another form, or a label map
-                that cannot be; values of the outputs after it are not looked at.
+            InferenceFailed: Triton refused or failed this batch, or answered a label map of another form or one that
+                cannot be; values of the outputs after it are not looked at.
         """
         ...
 

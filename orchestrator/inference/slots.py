@@ -9,7 +9,7 @@ import numpy as np
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 
 from narrows.contract.errors import InferenceFailed, ServiceError
-from narrows.contract.outputs import kind_of
+from narrows.contract.outputs import Output, kind_of
 from narrows.runtime.triton_config import DATA_TYPES
 from orchestrator.inference.contract import Batch, Inputs
 from orchestrator.inference.region import SharedRegion
@@ -35,8 +35,7 @@ class PlainSlot:
         for given in inputs:
             given.set_data_from_numpy(self.inputs[given.name()][:n])
         result = await self._infer(inputs)
-        _check_form(result, self._shape, n)
-        return _checked(tuple(result.as_numpy(output.name) for output in self._shape.outputs), self._shape)
+        return _checked(result, tuple(result.as_numpy(output.name) for output in self._shape.outputs), self._shape, n)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -123,8 +122,7 @@ class SharedSlot:
         if not self._registered:
             await self.register()
         result = await self._model.infer(*self._request(n))
-        _check_form(result, self._shape, n)
-        return _checked(tuple(values[:n] for values in self._outputs), self._shape)
+        return _checked(result, tuple(values[:n] for values in self._outputs), self._shape, n)
 
     def _request(self, n: int) -> tuple[list[InferInput], list[InferRequestedOutput]]:
         """What names the region's parts in a batch of ``n``: the same each time, as long as the region is."""
@@ -170,18 +168,33 @@ def _inputs(n: int, shape: BatchShape) -> list[InferInput]:
     return [InferInput(each.name, [n, *each.shape], DATA_TYPES[each.dtype]) for each in shape.inputs]
 
 
-def _check_form(result: InferResult, shape: BatchShape, n: int) -> None:
-    """Refuse an answer of another form: what it leaves unwritten in shared memory are values of earlier frames."""
-    for output in shape.outputs:
-        found = result.get_output(output.name)
-        answered = None if found is None else (found.datatype, tuple(found.shape))
-        wanted = DATA_TYPES[output.dtype], (n, *output.shape)
-        if answered != wanted:
-            raise InferenceFailed(f"Triton answered {answered} for output {output.name}, not {wanted}")
+def _checked(result: InferResult, batch: Batch, shape: BatchShape, n: int) -> Batch:
+    """Refuse a first output that cannot be, and leave out what came in another form after it.
 
-
-def _checked(batch: Batch, shape: BatchShape) -> Batch:
-    """Refuse a first output that cannot be. What a head answered is looked at frame by frame, where it is taken."""
-    first = shape.outputs[0]
+    What an answer of another form leaves unwritten in shared memory are values of earlier frames. The values of outputs
+    after the first are looked at frame by frame, where they are taken.
+    """
+    first, *further = shape.outputs
+    if not _is_of_form(result, first, n):
+        raise InferenceFailed(
+            f"Triton answered {_form(result, first)} for output {first.name}, not {_wanted(first, n)}"
+        )
     kind_of(first).check_answer(first, batch[0])
-    return batch
+    rest = (
+        values if _is_of_form(result, output, n) else np.empty((0, *output.shape), output.dtype)
+        for output, values in zip(further, batch[1:], strict=True)
+    )
+    return batch[0], *rest
+
+
+def _is_of_form(result: InferResult, output: Output, n: int) -> bool:
+    return _form(result, output) == _wanted(output, n)
+
+
+def _form(result: InferResult, output: Output) -> tuple[str, tuple[int, ...]] | None:
+    found = result.get_output(output.name)
+    return None if found is None else (found.datatype, tuple(found.shape))
+
+
+def _wanted(output: Output, n: int) -> tuple[str, tuple[int, ...]]:
+    return DATA_TYPES[output.dtype], (n, *output.shape)

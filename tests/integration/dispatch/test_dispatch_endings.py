@@ -96,6 +96,27 @@ async def test_one_mask_over_the_limit_is_refused_by_name_in_its_place(limited: 
     assert await limited.call("XLEN", big.keys.features) == 0
 
 
+async def test_a_mask_whose_further_output_is_over_the_limit_is_published_without_it(limited: Store) -> None:
+    stream = a_stream("two")
+    large, fits = ((b"o:large", b"v" * BIG),), ((b"o:scene", b"v"),)
+    async with finishing(limited) as finisher, asyncio.timeout(60):
+        taken = [
+            (await taken_in(limited, stream), Ending.mask(b"m", FrameIdentity(1, n), outputs))
+            for n, outputs in enumerate([fits, large, fits])
+        ]
+        ended = await asyncio.gather(*(finisher.finish(*each) for each in taken))
+    assert [each.verdict for each in ended] == [FinishReply.FINISHED] * 3
+    assert [each.ending.outputs for each in ended] == [fits, (), fits]
+    assert await outcome_kinds(limited, stream) == ["mask"] * 3
+    entries = await limited.call("XRANGE", stream.keys.outcomes, "-", "+")
+    assert [sorted(pairs(fields)) for _, fields in entries] == [
+        [b"k", b"o:scene", b"p"],
+        [b"k", b"p"],
+        [b"k", b"o:scene", b"p"],
+    ]
+    assert pairs(await limited.call("HGETALL", stream.keys.ledger)) == {b"mask": b"3"}
+
+
 async def test_a_batch_of_nothing_else_is_refused_frame_by_frame(limited: Store) -> None:
     big = a_stream("big")
     async with finishing(limited) as finisher:

@@ -13,6 +13,7 @@ from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.contract.outputs import Output
 from narrows.contract.wire import StreamKeys, StreamSettings
 from orchestrator.dispatch.batcher import Batcher, Connected
+from orchestrator.dispatch.further_outputs import FurtherOutputs
 from orchestrator.dispatch.latents import inputs_of
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
@@ -260,3 +261,15 @@ async def test_an_output_that_cannot_be_costs_itself_and_neither_its_frame_nor_i
     ]
     dropped = batcher._metrics.registry.get_sample_value("narrows_outputs_dropped_total", {"output": "scene"})
     assert dropped == 1
+
+
+def test_what_came_in_another_form_or_redis_does_not_take_is_left_out_and_counted_by_name() -> None:
+    metrics = Metrics()
+    further, labels = FurtherOutputs(metrics), np.zeros((2, 2, 2), np.uint8)
+    nothing, seen = np.empty((0, 1), np.float32), np.ones((2, 1), np.float32)
+    found = [further.of(Headed.served, (labels, nothing, seen), i) for i in range(2)]
+    assert [[each.value.output.name for each in outputs] for outputs in found] == [["seen"], ["seen"]]
+    further.left_out([(b"o:seen", b"too much")], "too large")
+    read = metrics.registry.get_sample_value
+    assert read("narrows_outputs_dropped_total", {"output": "scene"}) == 2
+    assert read("narrows_outputs_dropped_total", {"output": "seen"}) == 1
