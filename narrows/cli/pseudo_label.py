@@ -12,6 +12,13 @@ CityscapesWeights = Annotated[
     Path | None,
     typer.Option(help="Weights of ESPNetv2 2.0 for Cityscapes (sacmehta/EdgeNets): who labels, with the 19 classes."),
 ]
+Truth = Annotated[
+    Path | None, typer.Option(help="Labelled folder of the same pictures: what people say corrects the network.")
+]
+SameClasses = Annotated[
+    Path | None,
+    typer.Option(help="JSON object, the network's class: the ground truth's. What people labelled as these is right."),
+]
 
 
 def pseudo_label(
@@ -23,23 +30,32 @@ def pseudo_label(
     confidence: Confidence = 0.9,
     run: Annotated[Path | None, typer.Option(help="Run folder of `narrows train`: who labels.")] = None,
     cityscapes_weights: CityscapesWeights = None,
+    ground_truth: Truth = None,
+    same_classes: SameClasses = None,
 ) -> None:
-    """Label pictures with a trained network, where it is sure.
+    """Label pictures with a trained network, where it is sure; or as people did, where they labelled them too.
 
     Example: narrows pseudo-label --run runs/camvid --data data/camvid --pictures frames --out data/more
     """
     from narrows.contract.errors import ConfigError
     from narrows.models.dataset import ClassList
     from narrows.models.nn.espnetv2 import ESPNetV2
+    from narrows.models.training.ground_truth import GroundTruth
     from narrows.models.training.pseudo_labels import cityscapes_labeller, trained_labeller, write_pseudo_labels
     from narrows.models.training.run import CHECKPOINT, load_checkpoint
 
     if (run is None) == (cityscapes_weights is None):
         raise ConfigError("say who labels: --run or --cityscapes-weights, one of the two")
-    classes = ClassList.read(data / "classes.json")
+    classes, truth = ClassList.read(data / "classes.json"), None
+    if ground_truth is not None and same_classes is not None:
+        truth = GroundTruth.open(ground_truth, split, same_classes, classes)
+    elif ground_truth is not None or same_classes is not None:
+        raise ConfigError("--ground-truth and --same-classes go together: labels, and which of their classes are meant")
     if run is not None:
         labeller = trained_labeller(load_checkpoint(run / CHECKPOINT))
     elif cityscapes_weights is not None:
         labeller = cityscapes_labeller(ESPNetV2.load(cityscapes_weights), len(classes.names))
-    count = write_pseudo_labels(labeller, classes, pictures, out, split=split, confidence=confidence, say=typer.echo)
+    count = write_pseudo_labels(
+        labeller, classes, pictures, out, split=split, confidence=confidence, say=typer.echo, truth=truth
+    )
     typer.echo(f"done: {count} pictures in {out}; next: narrows train --data {out} --run runs/more")

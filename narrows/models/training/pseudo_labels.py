@@ -21,6 +21,7 @@ from narrows.models.dataset import ClassList
 from narrows.models.nn.espnetv2 import MULTIPLE, ESPNetV2
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import normalise
+from narrows.models.training.ground_truth import GroundTruth
 from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
 
 Say = Callable[[str], None]
@@ -64,12 +65,24 @@ def write_pseudo_labels(
     split: str,
     confidence: float,
     say: Say = print,
+    truth: GroundTruth | None = None,
 ) -> int:
     """Label every picture in a folder, at the class list's size, and write a labelled folder; answers how many.
 
+    Args:
+        labeller: who labels.
+        classes: that it knows.
+        pictures: the folder.
+        out: where the labelled folder goes.
+        split: its name.
+        confidence: below this a label is the ignored one.
+        say: hears how far it is.
+        truth: corrects it where people labelled the same pictures.
+
     Raises:
         PictureError: a picture cannot be read.
-        DatasetError: the folder holds no picture, or the network knows another number of classes.
+        DatasetError: the folder holds no picture, the network knows another number of classes, or people labelled
+            pictures of another size.
     """
     found = sorted(path for path in pictures.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
@@ -79,6 +92,8 @@ def write_pseudo_labels(
     for done, path in enumerate(found, start=1):
         picture = np.asarray(Image.fromarray(read_picture(path)).resize(classes.size, Image.Resampling.BILINEAR))
         labels = pseudo_labels(labeller, picture, confidence, classes)
+        if truth is not None:
+            labels = truth.correct(path.stem, labels)
         Image.fromarray(picture).save(out / "images" / split / f"{path.stem}.png")
         Image.fromarray(labels).save(out / "labels" / split / f"{path.stem}.png")
         if done % 50 == 0 or done == len(found):
