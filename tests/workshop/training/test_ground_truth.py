@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.outputs.classes import CITYSCAPES_TO_CAMVID
 from narrows.contract.errors import DatasetError
 from narrows.models.dataset import ClassList
 from narrows.models.training.ground_truth import GroundTruth
@@ -79,3 +80,10 @@ def test_labels_of_another_size_are_refused(people: Path) -> None:
 def test_names_that_are_no_classes_are_named(people: Path, same: object, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         opened(people, same)
+
+
+def test_the_classes_that_the_demos_head_takes_from_people_are_those_that_the_benchmark_maps() -> None:
+    folder = Path(__file__).parents[3] / "benchmarks/outputs/cityscapes"
+    same = json.loads((folder / "same_classes.json").read_text())
+    assert same.items() <= CITYSCAPES_TO_CAMVID.items()
+    assert set(CITYSCAPES_TO_CAMVID) == set(ClassList.read(folder / "classes.json").names)
