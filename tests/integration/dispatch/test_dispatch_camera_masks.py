@@ -14,6 +14,7 @@ from narrows.contract.wire.frame_packet import FramePacket, PacketContext, Secti
 from orchestrator.dispatch import Dispatcher, Store
 from tests.integration.dispatch.mask_camera import MakeMaskCamera, MaskCamera, as_bytes
 from tests.integration.dispatch.rig import CLASSES, QUICK, MakeCamera, RuleDecoder, Start, metric, until
+from tests.unit.wire.frame_packet_samples import CONTEXT, LATENT, with_context
 
 COMPLETE = b'{"policy": "complete"}'
 
@@ -264,6 +265,39 @@ async def test_a_spoiled_mask_ends_by_name_in_its_place_and_costs_no_neighbour(
     refusal = next(each for each in await cam.outcomes() if isinstance(each, Refusal))
     assert (refusal.reason, refusal.identity) == (reason, bad.identity)
     assert bad.identity.sequence not in await sequences(cam)
+
+
+def _dependent_on_a_later_one() -> bytes:
+    data = bytearray(replace(CONTEXT, sections=(LATENT, replace(LATENT, id=1))).encoded)
+    data[39:43] = (1 << 1).to_bytes(4, "little")
+    return bytes(data)
+
+
+def _overlapping() -> bytes:
+    data = bytearray(replace(CONTEXT, sections=(LATENT, replace(LATENT, id=1))).encoded)
+    data[-10:-8] = b"\0\0"
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("reason", "context"),
+    [
+        ("section_count", CONTEXT.encoded[:34] + b"\x21" + CONTEXT.encoded[35:] * 33),
+        ("section_order", _dependent_on_a_later_one()),
+        ("section_overlap", _overlapping()),
+        ("section_kind", CONTEXT.encoded[:35] + b"\xff" + CONTEXT.encoded[36:]),
+    ],
+)
+async def test_sections_that_cannot_be_are_refused_by_name_and_cost_no_neighbour(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, reason: str, context: bytes
+) -> None:
+    cam, neighbour = masker("cam"), masker("neighbour", epoch=9)
+    async with dispatching(serving=masking) as dispatcher:
+        await cam.send(*as_bytes(cam.mask()), with_context(context), *as_bytes(cam.mask()))
+        await neighbour.send(*as_bytes(neighbour.mask(), neighbour.mask()))
+        await cam.ended(mask=2, outside=1, **{f"refused:{reason}": 1})
+        await neighbour.ended(mask=2)
+        await counted(dispatcher, 1, "narrows_dead_letters_total", reason=reason)
 
 
 async def test_a_mask_for_a_bundle_without_a_decoder_for_cameras_is_refused_by_name(
