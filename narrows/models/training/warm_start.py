@@ -36,7 +36,7 @@ from narrows.models.nn.network import JointNetwork
 from narrows.models.nn.reparametrised import Reparametrised
 
 RATE_STEPS, RATE_LEARNING_RATE = 200, 0.05
-"""Enough to be within a hundredth of a bit of where more steps lead, in seconds."""
+"""Some seconds on a couple of dozen pictures; training goes on from there."""
 Weights = dict[str, NDArray[np.float32]]
 
 
