@@ -99,6 +99,15 @@ def test_a_thing_that_is_gone_is_lost_and_found_where_it_was() -> None:
     assert camera.states() == {1: "tracking"}
 
 
+def test_a_lost_thing_is_looked_for_where_it_was_last_not_where_it_was_pointed_at() -> None:
+    camera = Camera(box(100, 80, 20))
+    for x in range(100, 181, 8):
+        camera.sees(scene((x, 80, 20)))
+    camera.sees(scene())
+    assert camera.states() == {1: "lost"}
+    assert centre(camera.sees(scene((180, 80, 20)))[1]) == pytest.approx((180, 80), abs=1.5)
+
+
 @pytest.mark.parametrize(
     "after", [(100, 80, 44), (100, 80, 8), (132, 112, 20)], ids=["more than the window", "a third", "leapt"]
 )

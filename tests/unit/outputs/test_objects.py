@@ -109,6 +109,13 @@ def test_a_field_that_does_not_fit_is_named_where_it_is_written() -> None:
         Objects(64, 48, SIDE, (one(None, x=1 << 15),)).to_bytes()
 
 
+def test_a_lost_thing_has_no_mask() -> None:
+    packed = bytearray(Objects(64, 48, SIDE, (one(disc(SIDE, 3)),)).to_bytes())
+    packed[6 + 6] = 1  # its state
+    with pytest.raises(RecordError, match="a mask is there where it is not lost"):
+        Objects.parse(bytes(packed))
+
+
 def test_a_mask_of_another_length_than_it_says_is_refused() -> None:
     packed = bytearray(Objects(64, 48, SIDE, (one(disc(SIDE, 3)),)).to_bytes())
     struct.pack_into("<H", packed, 6 + 13, len(packed))
