@@ -264,18 +264,29 @@ def _profiled(
     return nodes, dict(sorted(operators.items(), key=lambda each: -each[1]))
 
 
+class Share:
+    """So many seconds of processor a second; what is not used is kept for one :data:`PERIOD_S`."""
+
+    def __init__(self, cores: float, now_s: float) -> None:
+        self._cores, self._before_s, self._allowed_s = cores, now_s, 0.0
+
+    def is_used_up(self, now_s: float, used_s: float) -> bool:
+        """Whether who has used ``used_s`` in all has had more than its share by now."""
+        self._allowed_s += self._cores * (now_s - self._before_s)
+        self._allowed_s = min(self._allowed_s, used_s + self._cores * PERIOD_S)
+        self._before_s = now_s
+        return used_s > self._allowed_s
+
+
 def throttle(command: Sequence[str], cores: float) -> int:
     """Run a command, and stop it whenever it has had more than ``cores`` seconds a second; its exit status."""
     with subprocess.Popen(command) as child:
-        clock, allowed_s, before_s = (~child.pid << 3) | _PROCESSOR_TIME, 0.0, time.monotonic()
+        clock, share = (~child.pid << 3) | _PROCESSOR_TIME, Share(cores, time.monotonic())
         try:
             while child.poll() is None:
                 time.sleep(PERIOD_S / 10)
-                now_s = time.monotonic()
-                used_s = _clock_s(clock)
-                allowed_s = min(allowed_s + cores * (now_s - before_s), used_s + cores * PERIOD_S)
-                before_s = now_s
-                child.send_signal(signal.SIGSTOP if used_s > allowed_s else signal.SIGCONT)
+                has_had = share.is_used_up(time.monotonic(), _clock_s(clock))
+                child.send_signal(signal.SIGSTOP if has_had else signal.SIGCONT)
         finally:
             child.kill()
         return child.returncode

@@ -14,6 +14,7 @@ from narrows.models.split.device import PROBE
 from narrows.models.split.probe import (
     WINDOW_S,
     Meter,
+    Share,
     peak_rss_bytes,
     percentiles,
     slowdown,
@@ -113,6 +114,14 @@ def test_peak_memory_is_the_systems_figure(tmp_path: Path) -> None:
     give(tmp_path / "status", "Name:\tpython3\nVmHWM:\t   2048 kB\nVmRSS:\t 1024 kB")
     assert peak_rss_bytes(tmp_path / "status") == 2048 * 1024
     assert peak_rss_bytes(tmp_path / "none") is None
+
+
+def test_a_share_is_used_up_and_comes_back_and_what_is_not_used_is_not_saved_up() -> None:
+    share = Share(0.25, now_s=10.0)
+    assert not share.is_used_up(10.4, 0.005)  # a tenth of a second is due by now; a period's is kept
+    assert share.is_used_up(10.4, 0.011)
+    assert share.is_used_up(10.402, 0.011)
+    assert not share.is_used_up(10.41, 0.011)
 
 
 def test_a_process_with_a_quarter_of_a_core_takes_four_times_as_long(tmp_path: Path) -> None:

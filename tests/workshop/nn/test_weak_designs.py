@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.models.export.fit_to_budget import camera_shape, cloud_shape, convolution_macs
 from narrows.models.export.resources import write_and_count
 from narrows.models.nn.cloud_decoder import CloudDecoder, CloudShape
+from narrows.models.nn.reparametrised import Reparametrised
 from narrows.models.nn.weak import WeakShape, WeakTrunk, dominant_labels, grid_at4, one_hot_labels
 from narrows.models.nn.weak_designs import Camera, Design, WeakNetwork
 
@@ -44,6 +45,8 @@ def test_with_a_mask_the_cloud_begins_as_the_camera_ended(design: Design) -> Non
     assert base is not None
     assert whole.cloud is not None
     logits = whole.cloud(latent, one_hot_labels(base), grid_at4(SIZE))
+    assert whole.cloud.vote is not None
+    assert torch.equal(logits, whole.cloud.vote * one_hot_labels(base))
     assert torch.equal(logits.argmax(1), base.argmax(1))
 
 
@@ -110,6 +113,7 @@ def test_a_head_costs_width_and_a_bottleneck_less(budget_gmac: float) -> None:
 
 
 def test_a_cloud_decoder_is_counted_as_it_is_shipped() -> None:
+    assert convolution_macs(nn.Sequential(Reparametrised(4, 6, 3)), [torch.zeros(1, 4, 5, 7)]) == 4 * 6 * 9 * 5 * 7
     shape = cloud_shape(0.2e9, (360, 480), 11, 48)
     inputs = [torch.zeros(1, 48, 23, 30), torch.zeros(1, 11, 90, 120), (90, 120)]
     assert 0.15e9 < convolution_macs(CloudDecoder(shape, 11, 48, labels=True), inputs) <= 0.2e9
