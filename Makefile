@@ -59,6 +59,10 @@ test-docker: setup-dev ## The tests against the Docker engine that is there (Swa
 test-cluster: setup-dev ## Every test of Redis topologies (Sentinel, Cluster), those too that take long
 	@$(RUN) -m pytest -m "slow_topologies or not slow_topologies" tests/integration/topologies $(ARGS)
 
+.PHONY: test-fleet
+test-fleet: setup-dev ## Cameras of both packet formats, features and masks, two dispatchers, heads that come and go: all processes
+	@$(RUN) -m pytest -m slow_fleet tests/integration/outputs $(ARGS)
+
 .PHONY: lint
 lint: setup-train ## Format, lint, types and import contracts, as CI checks them
 	@$(WORKSHOP)/ruff format --check .
