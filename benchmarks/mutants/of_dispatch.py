@@ -24,8 +24,8 @@ ENDINGS = (
     Mutant(
         "outcomes come in the order in which batches end",
         f"{_DISPATCH}/frame_path.py",
-        "            await frame.turn()\n",
-        "",
+        "        frame.ending = ending\n        self._end_due(frame.stream)\n",
+        "        self.finisher.finish(frame, ending, self._ended)\n",
         f"{_T}_frame_accounting.py::test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches_end",
     ),
     Mutant(
@@ -124,7 +124,7 @@ OWNERS = (
     ),
     Mutant(
         "a frame may be taken up for ever",
-        f"{_DISPATCH}/frame_path.py",
+        f"{_DISPATCH}/frame_decoder.py",
         "if frame.deliveries > self._settings.deliveries:",
         "if frame.deliveries > 99:",
         f"{_T}_poison.py::test_an_entry_taken_up_three_times_without_an_end_is_poison_and_its_neighbours_are_not",
@@ -155,7 +155,7 @@ OWNERS = (
 FRAMES = (
     Mutant(
         "symbols are not held against their digest",
-        f"{_DISPATCH}/latents.py",
+        f"{_DISPATCH}/digests.py",
         "if not section.is_digest(digest):",
         "if digest == -1:",
         f"{_T}_bad_input.py::test_a_spoiled_frame_ends_by_name_and_its_neighbours_in_masks[digest mismatch]",
@@ -183,7 +183,7 @@ FRAMES = (
     ),
     Mutant(
         "a clock ahead is not counted",
-        f"{_DISPATCH}/frame_path.py",
+        f"{_DISPATCH}/frame_decoder.py",
         "            self._metrics.clock_future.inc()\n",
         "            pass\n",
         f"{_T}_bad_input.py::test_a_clock_in_the_future_is_counted_and_its_frame_decoded",
@@ -204,7 +204,7 @@ FRAMES = (
     ),
     Mutant(
         "an id that Redis did not give is believed",
-        f"{_DISPATCH}/frame_path.py",
+        f"{_DISPATCH}/frame_decoder.py",
         "            raise EntryIdForged(taken.forged)\n",
         "            pass\n",
         f"{_T}_forged_ids.py::test_a_chosen_id_is_refused_by_name_and_counts_as_nothing_else",

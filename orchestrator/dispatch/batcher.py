@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 import structlog
@@ -83,18 +83,54 @@ class Inferred:
     infer_s: float
     further: tuple[OutputPacket, ...] = ()
 
+    def copied(self) -> Self:
+        """With outputs of its own, for those in a slot are there only as long as the slot is held."""
+        further = tuple(
+            replace(each, value=replace(each.value, values=each.value.values.copy())) for each in self.further
+        )
+        labels = None if self.labels is None else self.labels.copy()
+        return replace(self, labels=labels, further=further)
+
+
+Answer = Inferred | Exception | None
+"""The outputs of a frame, as they lie in the slot; what failed; ``None`` for a frame that became stale."""
+
 
 @dataclass(eq=False, slots=True)
 class Waiting:
-    """A frame that waits for a batch."""
+    """A frame that waits for a batch.
+
+    Attributes:
+        stream: whose frame it is.
+        inputs: what the model takes of it.
+        stale_at_s: when it is of no use any more, monotonic; ``None``: never.
+        tell: is told the answer, once and while the batch holds its slot: it is short, and raises nothing.
+        unwanted: whether nobody waits for the answer any more.
+        further: whether the outputs after the first are wanted.
+        since_s: since when it waits, monotonic.
+        tries: how often it was in a batch that failed.
+    """
 
     stream: Stream
     inputs: Inputs
     stale_at_s: float | None
-    since_s: float
-    answer: asyncio.Future[Inferred | None]
+    tell: Callable[[Answer], None]
+    unwanted: Callable[[], bool]
     further: bool = True
+    since_s: float = 0.0
     tries: int = 0
+    told: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be done for it."""
+        return self.told or self.unwanted()
+
+    def answer(self, answer: Answer) -> None:
+        """Tell the answer, unless one was told before or nobody waits for it."""
+        if not self.done:
+            self.told = True
+            self.tell(answer)
 
 
 class Batcher:
@@ -137,6 +173,12 @@ class Batcher:
         self._batches: set[asyncio.Task[None]] = set()
         self._trouble: ServiceError | None = None
 
+    def put(self, waiting: Waiting) -> None:
+        """Have a frame wait for a batch, behind those of its stream."""
+        waiting.since_s = self._monotonic()
+        self._picker.push(waiting.stream.id, waiting.stream.settings.weight, waiting)
+        self._changed.set()
+
     async def infer(
         self,
         stream: Stream,
@@ -145,22 +187,21 @@ class Batcher:
         *,
         further: bool = True,
     ) -> Inferred | None:
-        """The outputs of a frame; ``None`` if it became stale while it waited.
-
-        Args:
-            stream: whose frame it is.
-            inputs: what the model takes of it.
-            stale_at_s: when it is of no use any more; ``None``: never.
-            further: whether the outputs after the first are wanted.
+        """A copy of the outputs of one frame, for who has time; ``None`` if it became stale. As :class:`Waiting`.
 
         Raises:
             InferenceFailed: the decoder failed this frame on every try.
         """
-        answer: asyncio.Future[Inferred | None] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(stream, inputs, stale_at_s, self._monotonic(), answer, further)
-        self._picker.push(stream.id, stream.settings.weight, waiting)
-        self._changed.set()
-        return await answer
+        answered: asyncio.Future[Inferred | None] = asyncio.get_running_loop().create_future()
+
+        def tell(answer: Answer) -> None:
+            if isinstance(answer, Exception):
+                answered.set_exception(answer)
+            else:
+                answered.set_result(None if answer is None else answer.copied())
+
+        self.put(Waiting(stream, inputs, stale_at_s, tell, answered.done, further))
+        return await answered
 
     async def run(self) -> None:
         """Connect, then batch after batch, for ever; frames wait while the decoder is away.
@@ -253,13 +294,12 @@ class Batcher:
                 for waiting in frames:
                     await self._alone(waiting, failure)
         except ServiceError as error:
-            self._picker.put_back((name, waiting) for name, waiting in batch if not waiting.answer.done())
+            self._picker.put_back((name, waiting) for name, waiting in batch if not waiting.done)
             if not isinstance(error, ServerLost):
                 self._trouble = error
-        except Exception as error:  # noqa: BLE001 - to the guard of each of its frames: other batches go on
+        except Exception as error:  # noqa: BLE001 - to each of its frames: other batches go on
             for waiting in frames:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
+                waiting.answer(error)
         else:
             self.ready = True
             self._faults.end(Cause.TRITON_AWAY, Cause.TRITON_MODEL_MISSING)
@@ -280,8 +320,7 @@ class Batcher:
         """Answer those that cannot be done in time, and forget those whose shard is no longer ours."""
         now_s, needed_s = self._monotonic(), self._service.expected_s
         for waiting in self._picker.take_out(lambda waiting: _unwanted(waiting, now_s, needed_s)):
-            if not waiting.answer.done():
-                waiting.answer.set_result(None)
+            waiting.answer(None)
 
     def _rest(self, length_s: float) -> None:
         """Half of what others leave is enough for who gets a fraction of its frames through in any case."""
@@ -308,8 +347,7 @@ class Batcher:
                     return await self._run(slot, [waiting])
             except InferenceFailed as again:
                 failure = again
-        if not waiting.answer.done():
-            waiting.answer.set_exception(InferenceFailed(f"{failure} ({waiting.tries} tries)"))
+        waiting.answer(InferenceFailed(f"{failure} ({waiting.tries} tries)"))
         return None
 
     async def _run(self, slot: Slot, batch: list[Waiting]) -> None:
@@ -328,11 +366,9 @@ class Batcher:
         self._metrics.batch_size.observe(len(batch))
         for i, waiting in enumerate(batch):
             self.wait_s += _WAIT_GAIN * (begun_s - waiting.since_s - self.wait_s)
-            if not waiting.answer.done():
-                further = self._further.of(slot.served, outputs, i) if waiting.further else ()
-                waited_s = begun_s - waiting.since_s
-                labels = outputs[0][i].copy() if has_label_map(slot.served) else None
-                waiting.answer.set_result(Inferred(labels, waited_s, infer_s, further))
+            further = self._further.of(slot.served, outputs, i) if waiting.further else ()
+            labels = outputs[0][i] if has_label_map(slot.served) else None
+            waiting.answer(Inferred(labels, begun_s - waiting.since_s, infer_s, further))
 
 
 def _unwanted(waiting: Waiting, now_s: float, needed_s: float) -> bool:
@@ -343,4 +379,4 @@ def _unwanted(waiting: Waiting, now_s: float, needed_s: float) -> bool:
     """
     needed_s = min(needed_s, waiting.stream.settings.stale_ms / 2000)
     stale = waiting.stale_at_s is not None and now_s + needed_s > waiting.stale_at_s
-    return stale or waiting.stream.lease.lost or waiting.answer.done()
+    return stale or waiting.stream.lease.lost or waiting.done

@@ -190,7 +190,7 @@ class Dispatcher:
 
     def _take_over(self, lease: Lease) -> None:
         shard = Shard(
-            lease, self._store, self.name, self._path.live, self._clock_of(lease.shard), self.metrics, self._settings
+            lease, self._store, self.name, self._path.take_up, self._clock_of(lease.shard), self.metrics, self._settings
         )
         self.shards[lease.shard] = shard
         self._readers[lease.shard] = self._tasks.create_task(self._guard.keep("reading", partial(self._read, shard)))

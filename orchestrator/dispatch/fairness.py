@@ -107,13 +107,14 @@ class FairPicker(Generic[T]):
             self._in_flight -= 1
 
     def take_out(self, unwanted: Callable[[T], bool]) -> list[T]:
-        """Take out what shall not be decoded after all; streams that fell silent are forgotten."""
+        """Take out what shall not be decoded after all; streams that fell silent are forgotten.
+
+        Only the front of each line is looked at, for the oldest frame of a stream is the first to be of no use.
+        """
         out: list[T] = []
         for name, line in list(self._waiting.items()):
-            taken = [item for item in line.waiting if unwanted(item)]
-            if taken:
-                line.waiting = deque(item for item in line.waiting if not unwanted(item))
-                out += taken
+            while line.waiting and unwanted(line.waiting[0]):
+                out.append(line.waiting.popleft())
             if not line.waiting:
                 del self._waiting[name]
         if self._pushes - self._tidied_at >= len(self._lines):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from narrows.contract.errors import FrameRefused, OutcomeRefused, ServiceError
-from narrows.contract.wire.feature import FrameIdentity
+from narrows.contract.errors import OutcomeRefused, ServiceError
 from narrows.contract.wire.keys import GROUP
-from narrows.contract.wire.outcome import MASK, REFUSED, SKIPPED, Refusal, Skip, outcome_to_json
+from narrows.contract.wire.outcome import REFUSED
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.script import Script
 from narrows.runtime.redis.store import Reply, ReplyRefused, Store, within
 from orchestrator.dispatch.contexts import MOST_CONTEXTS
+from orchestrator.dispatch.endings import Ending
 from orchestrator.dispatch.scripts import FINISH
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Frame
@@ -49,51 +50,6 @@ class FinishReply(StrEnum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a frame ends: its outcome's kind and body, the reason unless it is a mask, its identity if it has a place.
-
-    ``outputs`` are further fields of the outcome's entry, and their values; ``alone``: the body is of use without them.
-    """
-
-    kind: bytes
-    body: bytes
-    reason: str = ""
-    detail: str = ""
-    identity: FrameIdentity | None = None
-    outputs: tuple[tuple[bytes, bytes], ...] = ()
-    alone: bool = True
-
-    @property
-    def size_bytes(self) -> int:
-        """Of all that the server is to keep."""
-        return len(self.body) + sum(len(value) for _, value in self.outputs)
-
-    @classmethod
-    def mask(
-        cls,
-        body: bytes,
-        identity: FrameIdentity,
-        outputs: tuple[tuple[bytes, bytes], ...] = (),
-        *,
-        alone: bool = True,
-    ) -> Ending:
-        """With a mask, or with outputs that have no label map beside them."""
-        return cls(MASK, body, identity=identity, outputs=outputs, alone=alone)
-
-    @classmethod
-    def skipped(cls, reason: str, identity: FrameIdentity) -> Ending:
-        """Without the network, by policy."""
-        return cls(SKIPPED, outcome_to_json(Skip(identity, reason)), reason, identity=identity)
-
-    @classmethod
-    def refused(cls, refusal: FrameRefused, identity: FrameIdentity | None, *, placed: bool = True) -> Ending:
-        """For a named reason; ``placed`` is false if its identity has no place in the stream's sequence."""
-        detail = str(refusal)
-        body = outcome_to_json(Refusal(refusal.reason, detail, identity))
-        return cls(REFUSED, body, refusal.reason, detail, identity if placed else None)
-
-
 class Ended(NamedTuple):
     """What became of an ending: the verdict, frames found lost by it, and the ending that was written at last."""
 
@@ -102,11 +58,16 @@ class Ended(NamedTuple):
     ending: Ending
 
 
+Tell = Callable[[Frame, Ended | Exception], None]
+"""Is told once what became of a frame's ending, unless the frame is gone by then."""
+
+
 @dataclass(slots=True)
 class _Asked:
     frame: Frame
     ending: Ending
-    answer: asyncio.Future[Ended]
+    tell: Tell
+    told: bool = False
     sent: bool = False
     waits: bool = False
     breaks: int = 0
@@ -129,6 +90,12 @@ class _Asked:
         """Whether its identity has a place in the stream's sequence."""
         return self.ending.identity is not None
 
+    def settle(self, ended: Ended | Exception) -> None:
+        """Tell what became of it."""
+        if not (self.told or self.frame.gone):
+            self.told = True
+            self.tell(self.frame, ended)
+
 
 class Finisher:
     """Collects endings while a round trip is under way and sends them in the next, in the order in which they came.
@@ -150,23 +117,19 @@ class Finisher:
         self._begun: asyncio.Queue[asyncio.Queue[_Asked]] = asyncio.Queue()
         self._refused_bytes = math.inf
 
-    async def finish(self, frame: Frame, ending: Ending) -> Ended:
-        """End a frame.
+    def finish(self, frame: Frame, ending: Ending, tell: Tell) -> None:
+        """End a frame, behind those that were to end before.
 
         A server that is away is waited for: the script is safe to repeat. An ending that the server will never take is
         given again without its outputs after the first; a mask beyond its limits is replaced by a refusal of that name.
-
-        Raises:
-            ReplyRefused: the stream's keys are not what they should be; nothing was changed.
-            StoreAway: the server breaks the connection over the refusal too.
+        Errors that ``tell`` is told:
+        :class:`ReplyRefused`, where the stream's keys are not what they should be and nothing was changed;
+        :class:`StoreAway`, where the server breaks the connection over the refusal too.
         """
-        asked = _Asked(frame, ending, asyncio.get_running_loop().create_future())
         order = self._store.order_of(frame.stream.keys.features)
         if order not in self._asked:
             self._begun.put_nowait(self._asked.setdefault(order, asyncio.Queue()))
-        self._asked[order].put_nowait(asked)
-        frame.in_line.set()
-        return await asked.answer
+        self._asked[order].put_nowait(_Asked(frame, ending, tell))
 
     async def run(self) -> None:
         """Send what is asked for, for ever."""
@@ -184,10 +147,9 @@ class Finisher:
                 batch.append(queue.get_nowait())
             try:
                 await self._send_until_settled(batch)
-            except Exception as error:  # noqa: BLE001 - to the guard of each of its frames: those asked for later go on
+            except Exception as error:  # noqa: BLE001 - to each of its frames: those asked for later go on
                 for asked in batch:
-                    if not asked.answer.done():
-                        asked.answer.set_exception(error)
+                    asked.settle(error)
 
     async def _send_until_settled(self, batch: list[_Asked]) -> None:
         """All of them, in order, however often it takes."""
@@ -254,7 +216,7 @@ class Finisher:
         False if even the refusal is not taken, and the frame is left pending.
         """
         if asked.refused:
-            _raise_in(asked, error)
+            asked.settle(error)
             return False
         self._refused_bytes = min(self._refused_bytes, asked.ending.size_bytes)
         if asked.ending.outputs and asked.ending.alone:
@@ -306,8 +268,7 @@ class Finisher:
         verdict, lost = FinishReply(reply[0].decode()), int(reply[1])
         if asked.sent and verdict is FinishReply.AGAIN:
             verdict = FinishReply.FINISHED  # the reply to an earlier try was lost on its way
-        if not asked.answer.done():
-            asked.answer.set_result(Ended(verdict, lost, asked.ending))
+        asked.settle(Ended(verdict, lost, asked.ending))
         return True
 
     def _settle_refused(self, asked: _Asked, reply: ReplyRefused) -> bool:
@@ -317,7 +278,7 @@ class Finisher:
             return False
         if reply.code == "ERR":
             return not self._refuse(asked, reply)
-        _raise_in(asked, reply)
+        asked.settle(reply)
         return True
 
 
@@ -361,13 +322,8 @@ def _of_each(asked: _Asked) -> tuple[str | bytes | int, ...]:
     )
 
 
-def _raise_in(asked: _Asked, error: ServiceError) -> None:
-    if not asked.answer.done():
-        asked.answer.set_exception(error)
-
-
 def _fenced_here(asked: _Asked) -> bool:
-    """Answer without a round trip where we know that the shard is no longer ours."""
-    if asked.frame.stream.lease.lost and not asked.answer.done():
-        asked.answer.set_result(Ended(FinishReply.FENCED, 0, asked.ending))
-    return asked.answer.done()
+    """Settle without a round trip where we know that the shard is no longer ours."""
+    if asked.frame.stream.lease.lost:
+        asked.settle(Ended(FinishReply.FENCED, 0, asked.ending))
+    return asked.told or asked.frame.gone

@@ -32,10 +32,10 @@ class FurtherOutputs:
         self._reminder = Reminder()
 
     def of(self, served: Sequence[ServedOutput], outputs: Batch, i: int) -> tuple[OutputPacket, ...]:
-        """Copies of one frame's outputs beside its label map, those that can be: the slot's memory is used again."""
+        """One frame's outputs beside its label map, those that can be, as they lie in the slot."""
         begin = 1 if has_label_map(served) else 0
         return tuple(
-            OutputPacket(OutputValue(each.output, values[i].copy()), each.version)
+            OutputPacket(OutputValue(each.output, values[i]), each.version)
             for each, values in zip(served[begin:], outputs[begin:], strict=True)
             if self._can_be(each, values[i : i + 1])
         )

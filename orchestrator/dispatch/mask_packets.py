@@ -16,6 +16,7 @@ from narrows.contract.wire.frame_packet import FrameHead
 from narrows.contract.wire.mask import DEFLATE, SMALL, MaskPacket, Timings, class_areas, seal_mask
 from narrows.contract.wire.output_packet import OutputPacket
 from narrows.contract.wire.result import ResultPacket
+from orchestrator.dispatch.endings import OutputFields
 from orchestrator.dispatch.label_table_records import tables_of
 from orchestrator.dispatch.sections import CodedMask
 
@@ -43,9 +44,7 @@ class MaskToPack:
     infer_s: float
 
 
-def pack_outputs(
-    mask: MaskToPack, further: Sequence[OutputPacket]
-) -> tuple[bytes, tuple[tuple[bytes, bytes], ...], float]:
+def pack_outputs(mask: MaskToPack, further: Sequence[OutputPacket]) -> tuple[bytes, OutputFields, float]:
     """The mask or result packet, a field and its bytes for each other output, and how many seconds all of it took."""
     begun_s = time.monotonic()
     fields = tuple((output.field, output.to_bytes()) for output in further)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from narrows.contract.errors import InferenceFailed
 from narrows.contract.wire.outcome import MASK, SKIPPED
 from narrows.contract.wire.streams import Policy
-from orchestrator.dispatch.finish import Ending
+from orchestrator.dispatch.endings import Ending
 from orchestrator.telemetry.metrics import Metrics
 
 

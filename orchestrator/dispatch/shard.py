@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +55,7 @@ class Shard:
         lease: Lease,
         store: Store,
         consumer: str,
-        live: Callable[[Frame], Coroutine[Any, Any, None]],
+        take_up: Callable[[Stream, list[Frame]], Coroutine[Any, Any, None]],
         clock: ServerClock,
         metrics: Metrics,
         settings: DispatchSettings,
@@ -65,11 +65,11 @@ class Shard:
         self.streams: dict[str, Stream] = {}
         self.draining = False
         self.stream_bytes = settings.stream_bytes
-        self._store, self._consumer, self._live = store, consumer, live
+        self._store, self._consumer, self._take_up = store, consumer, take_up
         self._clock, self._metrics, self._settings = clock, metrics, settings
-        self._tasks: set[asyncio.Task[None]] = set()
         self._read = _Read([], PackedRead(b"", ""), {})
         self._isolated: dict[Stream, float] = {}
+        self._isolating = asyncio.Event()
         self._being_read: list[Stream] = []
         self._trimmer = Trimmer(store, consumer, metrics, settings)
         self._looked_s = self._looked_ms = -math.inf
@@ -147,6 +147,7 @@ class Shard:
             ServiceError: Redis is away, or refuses.
         """
         while not (self.lease.lost or self.draining):
+            await self._isolating.wait()
             if self.lease.good(time.monotonic()):
                 for stream in list(self._isolated):
                     await self._read_alone(stream)
@@ -159,12 +160,20 @@ class Shard:
             stream.isolations += 1
             _log.warning("stream_isolated", stream=stream.id)
         self._isolated[stream] = until_s
+        self._isolating.set()
+
+    def _isolate_no_longer(self, stream: Stream) -> None:
+        del self._isolated[stream]
+        if not self._isolated:
+            self._isolating.clear()
 
     async def drain(self, most_s: float) -> None:
         """Take in nothing more; wait for what is held, then return the rest untouched."""
         self.draining = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=most_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                while self.held or self._under_way():  # noqa: ASYNC110 - for an event, each frame would have to set it
+                    await asyncio.sleep(_PAUSE_S)
         left = [frame for stream in self.streams.values() for frame in stream.held.values()]
         await self.abandon()
         for frame in left:
@@ -173,7 +182,12 @@ class Shard:
     async def abandon(self) -> None:
         """Drop everything that is held, at once."""
         self.draining = True
-        await cancel_all(self._tasks)
+        for stream in self.streams.values():
+            stream.let_all_go()
+        await cancel_all(self._under_way())
+
+    def _under_way(self) -> list[asyncio.Task[None]]:
+        return [task for stream in self.streams.values() for task in stream.tasks]
 
     async def _read_new(self, streams: list[Stream], *, waiting: bool) -> None:
         """Read these together; ``waiting``: others have no room, and are looked at again soon."""
@@ -216,8 +230,7 @@ class Shard:
         for stream, entries in brought:
             if entry_order(entries[0].id) <= stream.read_to:
                 stream.doubt()  # it was given out before: Redis lost its last second, or was restored
-            for entry in entries:
-                self._take_in(stream, entry, 1)
+            self._take_in(stream, entries, 1)
         behind = {stream for stream, entries in brought if len(entries) >= self._settings.read_count}
         begun_ms = self._clock.at_ms(begun_s)
         for stream in read.streams:
@@ -228,7 +241,7 @@ class Shard:
         if stream in self._being_read:  # from before it was isolated; what this brings is not known yet
             return
         if self.streams.get(stream.id) is not stream or time.monotonic() > self._isolated[stream]:
-            del self._isolated[stream]
+            self._isolate_no_longer(stream)
             return
         try:
             if await self._trimmer.trim(stream, self.stream_bytes):
@@ -279,24 +292,26 @@ class Shard:
             except ReplyTooLarge:
                 self.isolate(stream)
                 claimed = [RawEntry(entry.id, None, too_large=True)]
-            for raw in claimed:
-                self._metrics.claimed.inc()
-                self._take_in(stream, raw, entry.deliveries + 1)
+            if claimed:
+                self._metrics.claimed.inc(len(claimed))
+                self._take_in(stream, claimed, entry.deliveries + 1)
 
     def _has_room(self, stream: Stream) -> bool:
         rested = time.monotonic() >= stream.rests_until_s
         return rested and self._settings.room - len(stream.held) >= self._settings.read_count
 
-    def _take_in(self, stream: Stream, entry: RawEntry, deliveries: int) -> None:
+    def _take_in(self, stream: Stream, entries: Sequence[RawEntry], deliveries: int) -> None:
+        """Hold entries that were read, in their order, and have them taken up."""
+        frames = [self._hold(stream, entry, deliveries) for entry in entries]
+        stream.begin(self._take_up(stream, frames))
+
+    def _hold(self, stream: Stream, entry: RawEntry, deliveries: int) -> Frame:
         taken = self._taken(stream, entry, deliveries)
         if taken.forged is None:
             stream.active_s, stream.read_to = taken.read_s, max(stream.read_to, entry_order(entry.id))
         if beyond_a_packet(entry):
             self.isolate(stream)
-        frame = stream.take_in(entry, deliveries, taken)
-        task = asyncio.create_task(self._live(frame))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        return stream.take_in(entry, deliveries, taken)
 
     def _taken(self, stream: Stream, entry: RawEntry, deliveries: int) -> Taken:
         """When an entry came; what was delivered before may be older than what was read since."""

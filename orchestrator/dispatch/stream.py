@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from narrows.contract.wire.feature import FrameIdentity
 from narrows.contract.wire.keys import ShardKeys, StreamKeys
 from narrows.contract.wire.streams import StreamSettings
 from narrows.runtime.redis.store import RawEntry
 from orchestrator.dispatch.contexts import ContextCache
+from orchestrator.dispatch.endings import Ending
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.window import SeenWindow
@@ -26,6 +30,8 @@ class Stream:
     Attributes:
         recover_idle_ms: pending entries that idle so long must be claimed before anything new is read; ``None``: none.
         held: the frames of it in this process, by entry id.
+        unasked: those of them whose end was not asked for yet, in the order in which they must end.
+        tasks: what is under way for it.
         seen: the window of ended identities as Redis last had it.
         drained_s: when it was last read to its end.
         contexts: what its packets of format 2 may name.
@@ -51,6 +57,8 @@ class Stream:
     settings: StreamSettings
     recover_idle_ms: int | None = 0
     held: dict[bytes, Frame] = field(default_factory=dict)
+    unasked: deque[Frame] = field(default_factory=deque)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     seen: SeenWindow = field(default_factory=SeenWindow)
     drained_s: float = -math.inf
     drained_ms: float = -math.inf
@@ -70,7 +78,6 @@ class Stream:
     asked_for_masks: bool = False
     rests_until_s: float = -math.inf
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
-    last: Frame | None = None
     chain_read: bool = False
     contexts: ContextCache = field(default_factory=ContextCache)
 
@@ -114,19 +121,38 @@ class Stream:
 
     def take_in(self, entry: RawEntry, deliveries: int, taken: Taken) -> Frame:
         """Hold a frame; it will end after those that were taken in before."""
-        frame = Frame(self, entry, deliveries, taken, self.last.in_line if self.last else None)
+        frame = Frame(self, entry, deliveries, taken)
         self.held[entry.id] = frame
+        self.unasked.append(frame)
         self.taken_in += taken.forged is None
         self.forged += taken.forged is not None
-        self.last = frame
         return frame
 
+    def endings_due(self) -> Iterator[tuple[Frame, Ending]]:
+        """Frames whose end can be asked for now, each once, in order: none before them waits for its ending still."""
+        while self.unasked and (self.unasked[0].gone or self.unasked[0].ending is not None):
+            frame = self.unasked.popleft()
+            if frame.ending is not None and not frame.gone:
+                yield frame, frame.ending
+
     def let_go(self, frame: Frame) -> None:
-        """Hold a frame no longer; the next may end."""
-        self.held.pop(frame.entry.id, None)
-        frame.in_line.set()
-        if self.last is frame:
-            self.last = None
+        """Hold a frame no longer."""
+        frame.gone = True
+        if self.held.get(frame.entry.id) is frame:
+            del self.held[frame.entry.id]
+
+    def let_all_go(self) -> None:
+        """Hold none of its frames any longer: whatever was asked for them, nobody waits for the answer."""
+        for frame in (*self.held.values(), *self.unasked):
+            frame.gone = True
+        self.held.clear()
+        self.unasked.clear()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done for it, beside all else; what its shard gives up is cancelled."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +178,9 @@ class Frame:
 
     Attributes:
         deliveries: how often it was taken up, this time too.
-        in_line: set when the frame's end was asked for, so that the next one's is asked for after it.
+        gone: it is held no longer: it ended, or is left to whoever takes it up next.
+        ending: how it ends, once that is known.
+        asked_s: when its end was asked for, monotonic.
         identity: known once its packet is parsed.
         context: that its packet carried, once the packet is believed.
         link: ``key`` or ``next`` once it was decoded and others of a `complete` stream may be coded against it.
@@ -163,8 +191,9 @@ class Frame:
     entry: RawEntry
     deliveries: int
     taken: Taken
-    before: asyncio.Event | None
-    in_line: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: bool = False
+    ending: Ending | None = None
+    asked_s: float = 0.0
     identity: FrameIdentity | None = None
     link: str = ""
     camera_mask: bool = False
@@ -176,9 +205,3 @@ class Frame:
     def claimed(self) -> bool:
         """Whether someone took it up before."""
         return self.deliveries > 1
-
-    async def turn(self) -> None:
-        """Wait until the end of the frame before it in its stream was asked for."""
-        if self.before is not None:
-            await self.before.wait()
-            self.before = None

@@ -21,9 +21,13 @@ class Workers:
         """What work on so many symbols answers."""
         return work() if symbols <= _INLINE_SYMBOLS else await self._in_thread(work)
 
+    def at_once(self, pixels: int) -> bool:
+        """Whether :meth:`on_pixels` does work on so many pixels in the loop."""
+        return pixels <= _INLINE_PIXELS
+
     async def on_pixels(self, pixels: int, work: Callable[[], T]) -> T:
         """What work on so many pixels answers."""
-        return work() if pixels <= _INLINE_PIXELS else await self._in_thread(work)
+        return work() if self.at_once(pixels) else await self._in_thread(work)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

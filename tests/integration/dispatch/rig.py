@@ -30,6 +30,9 @@ from narrows.contract.wire import (
 from narrows.contract.wire.keys import GROUP
 from narrows.runtime.redis.store import pairs
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
+from orchestrator.dispatch.endings import Ending
+from orchestrator.dispatch.finish import Ended, Finisher
+from orchestrator.dispatch.stream import Frame
 from orchestrator.inference.contract import Batch, Inputs, ServedOutput
 
 SHARDS = 4
@@ -205,6 +208,20 @@ async def until(there: Callable[[], Awaitable[bool]], state: Callable[[], Awaita
         if time.monotonic() > give_up:
             pytest.fail(f"it never came true: {await state() if state else ''}")
         await asyncio.sleep(0.01)
+
+
+async def finished(finisher: Finisher, frame: Frame, ending: Ending) -> Ended:
+    """What becomes of an ending; raises what the finisher tells."""
+    told: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+
+    def tell(_: Frame, ended: Ended | Exception) -> None:
+        if isinstance(ended, Exception):
+            told.set_exception(ended)
+        else:
+            told.set_result(ended)
+
+    finisher.finish(frame, ending, tell)
+    return await told
 
 
 Start = Callable[..., AbstractAsyncContextManager[Dispatcher]]

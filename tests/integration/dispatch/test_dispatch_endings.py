@@ -12,7 +12,8 @@ from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal, ShardKeys,
 from narrows.contract.wire.keys import GROUP
 from narrows.runtime.redis.store import RawEntry, ReplyRefused, pairs
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
-from orchestrator.dispatch.finish import Ended, Ending, Finisher, FinishReply
+from orchestrator.dispatch.endings import Ending
+from orchestrator.dispatch.finish import Ended, Finisher, FinishReply
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.stream import Frame, Stream, Taken
@@ -20,7 +21,17 @@ from orchestrator.inference.contract import Batch
 from orchestrator.servers import LocalRedis
 from orchestrator.telemetry.faults import Cause, Faults
 from orchestrator.telemetry.metrics import Metrics
-from tests.integration.dispatch.rig import CLASSES, QUICK, Camera, MakeCamera, RuleDecoder, Start, metric, until
+from tests.integration.dispatch.rig import (
+    CLASSES,
+    QUICK,
+    Camera,
+    MakeCamera,
+    RuleDecoder,
+    Start,
+    finished,
+    metric,
+    until,
+)
 
 SMALL, BIG = 1_000, 1_200_000
 # The last says nothing: it closes the connection. maxmemory-clients spares the cloud's connections.
@@ -71,7 +82,7 @@ async def at_once(store: Store, finisher: Finisher, sizes: dict[Stream, list[int
         (await taken_in(store, stream), Ending.mask(b"m" * size, FrameIdentity(1, n))) for stream, n, size in frames
     ]
     async with asyncio.timeout(60):
-        ended = await asyncio.gather(*(finisher.finish(frame, ending) for frame, ending in taken))
+        ended = await asyncio.gather(*(finished(finisher, frame, ending) for frame, ending in taken))
     found: dict[str, list[Ended]] = {stream.id: [] for stream in sizes}
     for (stream, _, _), each in zip(frames, ended, strict=True):
         found[stream.id].append(each)
@@ -104,7 +115,7 @@ async def test_a_mask_whose_further_output_is_over_the_limit_is_published_withou
             (await taken_in(limited, stream), Ending.mask(b"m", FrameIdentity(1, n), outputs))
             for n, outputs in enumerate([fits, large, fits])
         ]
-        ended = await asyncio.gather(*(finisher.finish(*each) for each in taken))
+        ended = await asyncio.gather(*(finished(finisher, *each) for each in taken))
     assert [each.verdict for each in ended] == [FinishReply.FINISHED] * 3
     assert [each.ending.outputs for each in ended] == [fits, (), fits]
     assert await outcome_kinds(limited, stream) == ["mask"] * 3
@@ -137,7 +148,7 @@ async def test_a_frame_whose_ledger_counts_nothing_is_left_pending_and_those_bes
             (await taken_in(store, stream), Ending.mask(b"m", FrameIdentity(1, n)))
             for n, stream in enumerate([well, amiss, well, amiss, well])
         ]
-        ended = await asyncio.gather(*(finisher.finish(*each) for each in taken), return_exceptions=True)
+        ended = await asyncio.gather(*(finished(finisher, *each) for each in taken), return_exceptions=True)
     verdicts = [each.verdict if isinstance(each, Ended) else type(each) for each in ended]
     assert verdicts == [FinishReply.FINISHED, ReplyRefused] * 2 + [FinishReply.FINISHED]
     assert await outcome_kinds(store, well) == ["mask"] * 3
@@ -155,7 +166,7 @@ async def test_a_stream_whose_key_is_of_another_type_holds_up_nobody_and_order_i
             (await taken_in(store, stream), Ending.mask(b"%d" % n, FrameIdentity(1, n)))
             for n, stream in enumerate(streams)
         ]
-        ended = await asyncio.gather(*(finisher.finish(*each) for each in taken), return_exceptions=True)
+        ended = await asyncio.gather(*(finished(finisher, *each) for each in taken), return_exceptions=True)
     refused = [n for n, each in enumerate(ended) if isinstance(each, ReplyRefused) and each.code == "WRONGTYPE"]
     assert refused == [1, 4]
     outcomes = await store.call("XRANGE", well.keys.outcomes, "-", "+")
@@ -181,7 +192,7 @@ async def test_a_server_that_is_away_is_waited_for_and_nothing_is_refused(store:
     async with finishing(store) as finisher:
         taken = [(await taken_in(store, stream), Ending.mask(b"m", FrameIdentity(1, n))) for n in range(4)]
         server.stop()
-        asked = [asyncio.create_task(finisher.finish(*each)) for each in taken]
+        asked = [asyncio.create_task(finished(finisher, *each)) for each in taken]
         await asyncio.sleep(0.5)  # several tries
         assert not any(each.done() for each in asked)
         server.restart()
@@ -288,7 +299,7 @@ async def test_a_fault_of_the_keys_is_raised_to_the_frame_and_changes_nothing(st
     async with finishing(store) as finisher:
         frame = await taken_in(store, stream)
         with pytest.raises(ReplyRefused, match="WRONGTYPE"):
-            await finisher.finish(frame, Ending.mask(b"m", FrameIdentity(1, 0)))
+            await finished(finisher, frame, Ending.mask(b"m", FrameIdentity(1, 0)))
     assert await store.call("XLEN", stream.keys.features) == 1
 
 
@@ -301,7 +312,7 @@ async def test_endings_wait_for_a_command_that_their_user_lost_and_are_written_i
     try:
         async with finishing(limited) as finisher:
             taken = [(await taken_in(store, stream), Ending.mask(b"m", FrameIdentity(1, n))) for n in range(3)]
-            asked = [asyncio.create_task(finisher.finish(*each)) for each in taken]
+            asked = [asyncio.create_task(finished(finisher, *each)) for each in taken]
             await asyncio.sleep(0.2)  # several tries
             await store.call("ACL", "SETUSER", "limited", "+xadd")
             ended = await asyncio.gather(*asked)
@@ -339,7 +350,7 @@ async def test_each_frame_of_a_call_has_its_own_further_fields_and_a_refusal_non
             (await taken_in(store, stream), Ending.mask(b"%d" % n, FrameIdentity(1, n), more[n]))
             for n, stream in enumerate([well, other, well])
         ]
-        await asyncio.gather(*(finisher.finish(*each) for each in taken))
+        await asyncio.gather(*(finished(finisher, *each) for each in taken))
     found = {
         stream.id: [pairs(fields) for _, fields in await store.call("XRANGE", stream.keys.outcomes, "-", "+")]
         for stream in (well, other)

@@ -122,7 +122,7 @@ async def test_forged_ids_age_no_backlog(
     camera: MakeCamera, dispatching: Start, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cam = camera()
-    monkeypatch.setattr(FramePath, "live", _never)
+    monkeypatch.setattr(FramePath, "take_up", _never)
     await store.call("XADD", cam.keys.features, "1-1", "p", cam.packet().to_bytes())
     async with dispatching(replace(QUICK, drain_s=0.0)) as dispatcher:
         await until(_holds(lambda: dispatcher._sweep.seen.frames == 1))

@@ -12,11 +12,12 @@ from narrows.contract.wire import FrameIdentity, MaskPacket, ShardKeys
 from narrows.contract.wire.keys import DISPATCHERS_KEY, GROUP
 from narrows.runtime.redis.store import PackedRead, RawEntry, StoreAway, pairs
 from orchestrator.dispatch import Dispatcher, Store
-from orchestrator.dispatch.finish import Ending, FinishReply
+from orchestrator.dispatch.endings import Ending
+from orchestrator.dispatch.finish import FinishReply
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.shard import Shard
 from orchestrator.servers import LocalRedis
-from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, holds, until
+from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, finished, holds, until
 
 
 async def test_an_entry_delivered_twice_ends_once(
@@ -29,7 +30,7 @@ async def test_an_entry_delivered_twice_ends_once(
         await until(lambda: holds(lambda: _held(dispatcher, "cam-1") == 1))
         raw = await store.call("XRANGE", cam.keys.features, entry, entry)
         again = _shard_of(dispatcher, cam)
-        again._take_in(again.streams["cam-1"], RawEntry(entry, raw[0][1]), 2)
+        again._take_in(again.streams["cam-1"], [RawEntry(entry, raw[0][1])], 2)
         decoder.gate.set()
         await until(lambda: holds(lambda: _held(dispatcher, "cam-1") == 0))
     assert await cam.ledger() == {"mask": 1}
@@ -75,8 +76,9 @@ async def test_a_paused_owner_cannot_finish_late(
         frames = list(_shard_of(paused, cam).streams["cam-1"].held.values())
         # another takes the shard behind its back, as after a pause that outlasted the lease
         await store.call("SET", ShardKeys(lease.shard).fence, str(int(lease.token) + 1))
-        verdict, *_ = await paused._path.finisher.finish(frames[0], Ending.skipped("stale", FrameIdentity(7, 0)))
-        assert verdict is FinishReply.FENCED
+        late = replace(frames[0])  # the frame of who has not noticed: a beat may let go of the others meanwhile
+        ended = await finished(paused._path.finisher, late, Ending.skipped("stale", FrameIdentity(7, 0)))
+        assert ended.verdict is FinishReply.FENCED
         paused_decoder.gate.set()
         await until(lambda: holds(lambda: lease.lost))
         assert await cam.outcomes() == []

@@ -8,9 +8,9 @@ from narrows.contract.wire import FrameIdentity, Refusal
 from narrows.contract.wire.keys import GROUP
 from narrows.runtime.redis.store import ReplyRefused
 from orchestrator.dispatch import Store
-from orchestrator.dispatch.finish import Ending
-from orchestrator.dispatch.frame_path import Admitted, FramePath
+from orchestrator.dispatch.frame_decoder import Admitted
 from orchestrator.dispatch.stream import Frame
+from orchestrator.dispatch.workers import Workers
 from tests.integration.dispatch.rig import MakeCamera, RuleDecoder, Start, holds, metric, until
 
 
@@ -53,20 +53,18 @@ async def test_waiting_while_dispatchers_die_is_held_against_no_frame(
 async def test_a_frame_that_kills_whoever_packs_its_mask_is_poison(
     camera: MakeCamera, dispatching: Start, dying: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cam = camera()
+    cam, packs = camera(), list[int]()
     await cam.settings(b'{"policy": "complete"}')
-    await cam.frames(1)
-    packs: list[Frame] = []
+    (entry,) = await cam.send(cam.packet())
+    await cam.leave_pending(entry)  # who took it up first died of it
 
-    async def never_ends(_path: FramePath, frame: Frame, *_: object) -> Ending:
-        async with _path._suspects.counted(frame):
-            packs.append(frame)
-            await asyncio.Event().wait()
-        raise AssertionError
+    async def never_ends(_workers: Workers, pixels: int, _work: object) -> None:
+        packs.append(pixels)
+        await asyncio.Event().wait()
 
     with monkeypatch.context() as patched:
-        patched.setattr(FramePath, "_pack", never_ends)
-        for deaths in range(1, 4):
+        patched.setattr(Workers, "on_pixels", never_ends)
+        for deaths in (1, 2):
             async with dying():
                 await until(lambda deaths=deaths: holds(lambda: len(packs) == deaths))  # type: ignore[misc]
     async with dispatching():
@@ -79,7 +77,7 @@ async def test_a_frame_that_crashes_its_handler_is_poison_after_three_tries_and_
     cam, neighbour = camera("cam"), camera("neighbour", epoch=9)
     crashes: list[int] = []
     async with dispatching() as dispatcher:
-        admit = dispatcher._path._admit
+        admit = dispatcher._path._decoder.admit
 
         async def crash(frame: Frame) -> Admitted:
             if frame.stream.id == "cam" and frame.deliveries <= 3:
@@ -87,7 +85,7 @@ async def test_a_frame_that_crashes_its_handler_is_poison_after_three_tries_and_
                 raise ZeroDivisionError
             return await admit(frame)
 
-        dispatcher._path._admit = crash  # type: ignore[method-assign]
+        dispatcher._path._decoder.admit = crash  # type: ignore[method-assign]
         await cam.frames(1)
         await neighbour.frames(5)
         await neighbour.ended(mask=5)

@@ -109,10 +109,11 @@ def test_what_is_put_back_goes_first_and_in_order() -> None:
     assert [item for _, item in picker.pick(9)] == [0, 1, 2, 3]
 
 
-def test_what_is_taken_out_is_not_picked() -> None:
+def test_what_is_taken_out_of_the_front_of_each_line_is_not_picked() -> None:
     picker = _filled(a=(1, 6))
-    assert picker.take_out(lambda n: n % 2 == 0) == [0, 2, 4]
-    assert [item for _, item in picker.pick(9)] == [1, 3, 5]
+    assert picker.take_out(lambda n: n < 2 or n == 3) == [0, 1]
+    assert picker.take_out(lambda n: n == 3) == []
+    assert [item for _, item in picker.pick(9)] == [2, 3, 4, 5]
 
 
 def test_streams_that_fell_silent_are_forgotten() -> None:

@@ -12,7 +12,7 @@ from narrows.contract.bundle import Bundle
 from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.contract.outputs import Output
 from narrows.contract.wire import StreamKeys, StreamSettings
-from orchestrator.dispatch.batcher import Batcher, Connected
+from orchestrator.dispatch.batcher import Answer, Batcher, Connected, Inferred, Waiting
 from orchestrator.dispatch.further_outputs import FurtherOutputs
 from orchestrator.dispatch.latents import inputs_of
 from orchestrator.dispatch.lease import Lease
@@ -138,6 +138,41 @@ async def test_a_failed_batch_is_tried_again_one_by_one() -> None:
         answers = await asyncio.gather(*(batcher.infer(_stream(f"s{n}"), inputs_of(PLANE, 0), None) for n in range(3)))
     assert all(answers)
     assert decoder.batches == [3, 1, 1, 1]
+
+
+async def test_an_answer_is_told_while_its_batch_holds_the_slot_and_only_to_who_still_waits() -> None:
+    """Outputs lie in the slot, and the next batch is written over them."""
+
+    class Reusing(Echo):
+        outputs = np.zeros((4, 2, 2), np.uint8)
+
+        async def run(self, n: int) -> Batch:
+            (labels,) = await super().run(n)
+            self.outputs[:n] = labels
+            return (self.outputs[:n],)
+
+    told: list[int] = []
+    everybody = asyncio.Event()
+
+    def tell(answer: Answer) -> None:
+        assert isinstance(answer, Inferred)
+        assert answer.labels is not None
+        assert answer.labels.base is not None
+        told.append(int(answer.labels[0, 0]))
+        if len(told) == 5:
+            everybody.set()
+
+    async with _batcher(Reusing(), TurnedClock()) as batcher:
+        for n in range(6):
+            batcher.put(Waiting(_stream(f"s{n}"), inputs_of(PLANE * n, 0), None, tell, lambda n=n: n == 2))  # type: ignore[misc]
+        copied = await batcher.infer(_stream("s6"), inputs_of(PLANE * 6, 0), None)
+        await everybody.wait()
+        assert await batcher.infer(_stream("s7"), inputs_of(PLANE * 7, 0), None) is not None
+    assert sorted(told) == [0, 1, 3, 4, 5]
+    assert copied is not None
+    assert copied.labels is not None
+    assert copied.labels[0, 0] == 6
+    assert copied.labels.base is None
 
 
 async def test_a_frame_that_fails_three_times_is_given_up() -> None:

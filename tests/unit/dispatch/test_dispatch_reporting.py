@@ -10,7 +10,7 @@ from narrows.contract.wire.feature import FrameIdentity
 from narrows.contract.wire.outcome import MASK, REFUSED
 from narrows.contract.wire.streams import Policy
 from orchestrator.dispatch.demand import Demand
-from orchestrator.dispatch.finish import Ending
+from orchestrator.dispatch.endings import Ending
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.reporting import merged
 from orchestrator.dispatch.saturation import Saturation, thread_busy_s
