@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ def test_masks_go_to_the_spool_before_redis_has_ever_answered_and_arrive_when_it
     program = launch(f"redis://127.0.0.1:{port}", bundle, "pattern:320x240", *options)
     sees_masks_go_on(program, local, 8)
     assert program.lines() == [], "nothing was sent, nothing was given up"
+    answered_ms = time.time() * 1000
     with LocalRedis.start(tmp_path / "late", port=port) as server, redis.Redis.from_url(server.url) as client:
         client.set(INSTALL_KEY, Install(SHARDS, packet_format=2).to_json())
         frames, end = program.end()
@@ -51,6 +53,7 @@ def test_masks_go_to_the_spool_before_redis_has_ever_answered_and_arrive_when_it
     assert (end["frames_sent"], end["frames_dropped"]) == (30, {})
     assert [line["sequence"] for line in frames] == list(range(30))
     assert {line["kind"] for line in frames} == {"masks"}
+    assert sum(line["capture_ms"] < answered_ms for line in frames) >= 8, "they were taken before"
     assert len(arrived) == 30
     assert all(map(is_frame_packet, arrived))
 
