@@ -114,7 +114,7 @@ class FrameDecoder:
         frame.size_bytes, frame.head = len(data), data[:_HEAD_BYTES]
         self._metrics.payload_bytes.inc(len(data))
         if taken.forged is None:
-            self._metrics.took("redis", taken.read_s - taken.arrived_s)
+            self._metrics.took("redis", taken.waited_s(taken.read_s))
         packet = await self._packets.of(frame, data)
         if taken.forged is not None:
             raise EntryIdForged(taken.forged)

@@ -196,7 +196,7 @@ class FramePath:
             inferred.labels,
             small=self._wants_small(frame),
             coded=decoded.content.coded if isinstance(decoded.content, CameraMask) else None,
-            redis_s=frame.taken.read_s - frame.taken.arrived_s,
+            redis_s=frame.taken.waited_s(frame.taken.read_s),
             decode_s=decoded.decode_s,
             batch_s=inferred.batch_s,
             infer_s=inferred.infer_s,
@@ -273,7 +273,7 @@ class FramePath:
         frame.stream.count_end(skipped=ending.kind == SKIPPED)
         metrics.frames_ended(ending.kind.decode(), ending.reason, group).inc()
         metrics.took("publish", now_s - frame.asked_s)
-        took_s = now_s - frame.taken.arrived_s
+        took_s = frame.taken.waited_s(now_s)
         self.objective.count(frame.stream.settings.policy, ending, took_s * 1000)
         if ending.kind == MASK:
             metrics.took("total", took_s)

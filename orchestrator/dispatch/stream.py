@@ -171,6 +171,10 @@ class Taken:
     read_s: float
     forged: str | None = None
 
+    def waited_s(self, now_s: float) -> float:
+        """How long it has been here at a time of this process's clock, which may have been read before it came."""
+        return max(0.0, now_s - self.arrived_s)
+
 
 @dataclass(eq=False, slots=True)
 class Frame:

@@ -219,12 +219,13 @@ class Sweep:
 
     async def _measure_backlog(self, shards: Collection[Shard]) -> tuple[int, dict[Stream, float]]:
         """Frames without an end, and by stream that has any the age of its oldest."""
-        frames, now_s = 0, time.monotonic()
+        frames = 0
         ages_s: dict[Stream, float] = {}
         for shard in shards:
             streams = list(shard.streams.values())
             keys = [stream.keys.features for stream in streams]
             replies = await self._store.run(BACKLOG, keys, GROUP, FIRST_ENTRY_BYTES) if streams else []
+            now_s = time.monotonic()
             for stream, (length, first, size) in zip(streams, replies, strict=True):
                 frames += min(int(length), MOST_BACKLOG_FRAMES)
                 if length > self._settings.stream_entries or size > shard.stream_bytes:
@@ -240,7 +241,7 @@ class Sweep:
         """How long a frame has waited, as far as its id can be believed."""
         held = stream.held.get(first)
         if held is not None:
-            return now_s - held.taken.arrived_s
+            return held.taken.waited_s(now_s)
         return IdRange(self._clock.at_ms(now_s), self._clock.highest_ms).age_ms(entry_ms(first)) / 1000
 
     def _look_for_abandoned(self, stream: Stream, first: bytes, now_s: float) -> None:

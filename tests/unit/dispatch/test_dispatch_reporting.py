@@ -14,6 +14,7 @@ from orchestrator.dispatch.endings import Ending
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.reporting import merged
 from orchestrator.dispatch.saturation import Saturation, thread_busy_s
+from orchestrator.dispatch.stream import Taken
 from orchestrator.telemetry.metrics import Metrics
 
 FRAME = FrameIdentity(1, 2)
@@ -104,3 +105,8 @@ def test_a_servers_standing_is_that_of_all_bundles_together() -> None:
         "a:1": ServerReport(ready=True, ejected=True, outstanding=4, frames=15, failures=2),
         "b:1": ServerReport(ready=True),
     }
+
+
+@pytest.mark.parametrize(("now_s", "waited_s"), [(12.5, 2.5), (10.0, 0.0), (9.994, 0.0)])
+def test_an_entry_that_came_after_the_clock_was_read_has_waited_for_no_time(now_s: float, waited_s: float) -> None:
+    assert Taken(arrived_ms=0.0, arrived_s=10.0, read_s=10.1, forged=None).waited_s(now_s) == waited_s
