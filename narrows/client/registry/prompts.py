@@ -140,8 +140,7 @@ class PromptDesk:
             raise PromptInvalid(f"a source of {width} x {height}: sides are 1 to {MAX_SOURCE_SIDE} pixels")
         if not 0 < lifetime_s <= LONGEST_LIFETIME_S:
             raise PromptInvalid(f"a prompt for {lifetime_s:g} s: it lives up to {LONGEST_LIFETIME_S / 86400:g} days")
-        prompt.check(width, height)
-        box, points = prompt.recorded()
+        box, points = prompt.within(width, height).recorded()
 
         def changed(before: PromptList, version: int, now_ms: int) -> tuple[PromptList, SourcePrompt]:
             left = before.at(now_ms)

@@ -70,13 +70,27 @@ class SourcePrompt(Struct, frozen=True, omit_defaults=True):
 
 
 class PromptList(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
-    """All prompts of a camera. ``version`` grows with each change, also over a list that was gone meanwhile."""
+    """All prompts of a camera, each with an id of its own.
+
+    ``version`` grows with each change, also over a list that was gone meanwhile.
+    """
 
     what: ClassVar[str] = "a list of prompts"
     most_bytes: ClassVar[int] = MAX_PROMPTS_BYTES
 
     version: _Version = 0
     prompts: Annotated[tuple[SourcePrompt, ...], Meta(max_length=MOST_PROMPTS)] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an id that is there twice, which the objects of a frame cannot have.
+
+        Raises:
+            ValueError: one is; of bytes that are parsed a ``RecordError``.
+        """
+        ids = [prompt.id for prompt in self.prompts]
+        for each in ids:
+            if ids.count(each) > 1:
+                raise ValueError(f"prompt {each} is there twice")
 
     def at(self, now_ms: float) -> tuple[SourcePrompt, ...]:
         """Those that have not expired."""

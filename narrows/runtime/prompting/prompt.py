@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from narrows.contract.errors import PromptInvalid
 from narrows.contract.records.prompts import MOST_POINTS, SourceBox, SourcePoint, SourcePrompt
@@ -37,6 +37,13 @@ class Box:
     def longer_side(self) -> float:
         """Width or height, whichever is more."""
         return max(self.width, self.height)
+
+    def within(self, width: int, height: int) -> Box:
+        """What of it lies in a picture of ``width`` x ``height`` pixels, some of which it holds."""
+        if self.x >= 0 and self.y >= 0 and self.right <= width and self.bottom <= height:
+            return self
+        x, y = max(0.0, self.x), max(0.0, self.y)
+        return Box(x, y, min(width, self.right) - x, min(height, self.bottom) - y)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,17 @@ class Prompt:
     def positives(self) -> tuple[Point, ...]:
         """The points on the thing."""
         return tuple(point for point in self.points if point.positive)
+
+    def within(self, width: int, height: int) -> Prompt:
+        """The same where its box ends at the edges of a picture of ``width`` x ``height`` pixels.
+
+        What is looked at is as large as the box: one that is as large as a record allows would take a camera's memory.
+
+        Raises:
+            PromptInvalid: as :meth:`check`.
+        """
+        self.check(width, height)
+        return self if self.box is None else replace(self, box=self.box.within(width, height))
 
     def check(self, width: int, height: int) -> None:
         """Refuse what points at nothing in a picture of ``width`` x ``height`` pixels.

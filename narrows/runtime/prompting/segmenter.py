@@ -114,7 +114,7 @@ class PromptSegmenter:
             PromptInvalid: the prompt points at nothing.
         """
         height, width = picture.shape[:2]
-        prompt.check(width, height)
+        prompt = prompt.within(width, height)
         windows = windows_of(prompt, width, height)
         if whole_pixels:
             windows = tuple(window.rounded() for window in windows)

@@ -14,7 +14,7 @@ import redis
 from narrows.client.registry import PromptDesk, read_audit, read_prompt_audit
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
 from narrows.contract.outputs.objects import MOST_PROMPTS
-from narrows.contract.records.prompts import PromptAnswer, PromptAnswers, PromptList, SourcePrompt
+from narrows.contract.records.prompts import PromptAnswer, PromptAnswers, PromptList, SourceBox, SourcePrompt
 from narrows.contract.wire import Install, StreamKeys
 from narrows.runtime.prompting import Box, Point, Prompt
 from orchestrator.servers import LocalRedis
@@ -89,6 +89,11 @@ def test_whoever_changes_the_list_between_look_and_write_is_not_overwritten(
         with pytest.raises(PromptConflict, match="changed meanwhile"):
             desk.add("cam-1", BOX, who="ada", source=SOURCE)
         assert list(desk.look("cam-1").prompts) == told
+
+
+def test_a_box_beyond_the_picture_is_kept_as_what_of_it_lies_there(desk: PromptDesk) -> None:
+    desk.add("cam-1", Prompt(Box(-2e9, 10, 4e9, 20)), who="ada", source=SOURCE)
+    assert desk.look("cam-1").prompts[0].box == SourceBox(0, 10, SOURCE[0], 20)
 
 
 @pytest.mark.parametrize(

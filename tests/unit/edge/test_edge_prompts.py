@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge_client.prompts.settings import PromptSettings
 from edge_client.prompts.stage import NoPrompts, open_prompts
 from edge_client.prompts.tracker import PromptTracker
-from narrows.contract.errors import WeightsMismatch
+from narrows.contract.errors import RecordError, WeightsMismatch
 from narrows.contract.outputs.objects import ObjectMask, Objects
 from narrows.contract.records.prompts import PromptList, SourceBox, SourcePoint, SourcePrompt
 from narrows.runtime.prompting.segmenter import PromptSegmenter
@@ -206,3 +206,20 @@ def test_a_file_is_opened_once_its_interface_is_right(tmp_path: Path) -> None:
     (tmp_path / "none.onnx").write_bytes(b"none")
     with pytest.raises(WeightsMismatch, match=r"none\.onnx"):
         open_prompts(PromptSettings(tmp_path / "none.onnx"))
+
+
+@pytest.mark.parametrize("beyond", [SourceBox(-900_000, 0, 1_000_000, 40), SourceBox(100, -5000, 40, 100_000)])
+def test_a_box_far_beyond_the_picture_is_looked_at_in_the_picture(beyond: SourceBox) -> None:
+    """Whoever writes the record: a window as large as the box would take terabytes, or a packet has no room for it."""
+    prompt = SourcePrompt(1, 7, WIDTH, HEIGHT, FOREVER_MS, box=beyond)
+    found = Camera(prompt).sees(scene((100, 80, 20)))[1]
+    assert found.side <= 2 * WIDTH
+
+
+def test_a_list_with_one_id_twice_is_no_list() -> None:
+    """Followed all the same, each of the camera's frames would have two masks of one prompt, and be refused."""
+    unique = PromptList(3, (box(100, 80, 20, 1), box(200, 80, 20, 2)))
+    assert PromptList.parse(unique.to_json()) == unique
+    twice = unique.to_json().replace(b'"id":2', b'"id":1')
+    with pytest.raises(RecordError, match="prompt 1 is there twice"):
+        PromptList.parse(twice)
