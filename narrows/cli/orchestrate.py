@@ -46,6 +46,12 @@ def orchestrate(
     retention: Annotated[
         int, typer.Option(min=1, envvar="NARROWS_RETENTION", help="Outcomes kept per stream, about.")
     ] = 256,
+    retention_mib: Annotated[
+        int,
+        typer.Option(
+            min=1, envvar="NARROWS_RETENTION_MIB", help="What they may take, MiB, about: of larger ones fewer are kept."
+        ),
+    ] = 32,
     gap_s: Annotated[
         float,
         typer.Option(min=0.0, envvar="NARROWS_GAP_S", help="A gap in a sequence is called lost after so long."),
@@ -110,6 +116,7 @@ def orchestrate(
             max_batch=max_batch,
             slots=renamed(context, "max_inflight_batches", max_inflight_batches, slots),
             retention=retention,
+            retention_mib=retention_mib,
             gap_s=gap_s,
             stream_entries=stream_entries,
             stream_mib=stream_mib,

@@ -236,6 +236,7 @@ class Finisher:
             MOST_CHAIN_PACKETS,
             MOST_CHAIN_PACKET_BYTES,
             MOST_CONTEXTS,
+            settings.retention_bytes,
         ]
         keys: list[str] = []
         for asked in call:

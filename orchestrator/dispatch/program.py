@@ -56,6 +56,7 @@ class ProgramOptions:
     max_batch: int
     slots: int
     retention: int
+    retention_mib: int
     gap_s: float
     stream_entries: int
     stream_mib: int
@@ -135,6 +136,7 @@ async def _run(options: ProgramOptions, stop: asyncio.Event) -> None:
     settings = DispatchSettings(
         max_batch=options.max_batch,
         retention=options.retention,
+        retention_bytes=options.retention_mib << 20,
         gap_s=options.gap_s,
         stream_entries=options.stream_entries,
         stream_bytes=options.stream_mib << 20,

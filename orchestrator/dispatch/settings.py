@@ -30,6 +30,7 @@ class DispatchSettings:
         tries: inference tries a frame has.
         gap_s: a gap in a stream's sequence is called lost after so long.
         retention: outcomes kept per stream, about.
+        retention_bytes: what they may take, about: of larger ones fewer are kept.
         retention_s: outcomes of a silent stream are dropped after so long.
         dead_letters: refused entries kept per shard, about.
         future_ms: a capture time so far ahead of the server's clock is no capture time.
@@ -60,6 +61,7 @@ class DispatchSettings:
     tries: int = 3
     gap_s: float = 30.0
     retention: int = 256
+    retention_bytes: int = 32 << 20
     retention_s: int = 3600
     dead_letters: int = 1000
     future_ms: int = 5000
@@ -90,6 +92,7 @@ class DispatchSettings:
             "max_batch",
             "tries",
             "retention",
+            "retention_bytes",
             "threads",
         )
         for name in positive:

@@ -1,13 +1,13 @@
 -- End frames of one shard, in this order, each once: window, outcome, ledger, dead letter, acknowledgement, deletion.
 -- KEYS: for each frame: fence, in, out, seen, ledger, dead, chain, contexts; the first and `dead` are the same for all
 -- ARGV: 1 token, 2 group, 3 out length, 4 out ttl ms, 5 dead length, 6 most packets of a chain, 7 most bytes of one,
---       8 most contexts; then for each frame:
+--       8 most contexts, 9 most bytes of an out, about; then for each frame:
 --       1 entry, 2 kind, 3 body, 4 reason, 5 epoch ('' outside any sequence), 6 sequence, 7 stream, 8 detail, 9 head, 10 size,
 --       11 deliveries, 12 place in the chain: key | next | '' (not kept), 13 the context that its packet carried ('': none),
 --       14 how many arguments follow of this frame: names and values of its outcome's further fields, one after the other
 -- Answers for each frame {finished | duplicate | again | fenced | jump | stale, lost}, or the error that ended it alone.
 -- What can fail is looked at before a frame's first change, and its entry is deleted last.
-local KEYS_EACH, ARGS_ALL, ARGS_EACH = 8, 8, 14
+local KEYS_EACH, ARGS_ALL, ARGS_EACH = 8, 9, 14
 
 -- Keep what later frames are coded against, as it came: whoever takes over decodes it again. A chain that grows too long,
 -- or has too large a packet in it, is of no use from there on.
@@ -23,6 +23,16 @@ local function keep(features, chain, id, link)
     redis.call('DEL', chain)
   end
   redis.call('PEXPIRE', chain, ARGV[4])
+end
+
+-- Publish an outcome. As many are kept as of its size have room, so that large ones are fewer: the newest in any case.
+local function publish(outcomes, kind, body, further)
+  local size, most, how = #body, tonumber(ARGV[3]), '~'
+  for _, each in ipairs(further) do size = size + #each end
+  local fit = math.max(1, math.floor(tonumber(ARGV[9]) / math.max(1, size)))
+  if fit < most then most, how = fit, '=' end
+  redis.call('XADD', outcomes, 'MAXLEN', how, most, '*', 'k', kind, 'p', body, unpack(further))
+  redis.call('PEXPIRE', outcomes, ARGV[4])
 end
 
 local function finish(k, a)
@@ -50,9 +60,7 @@ local function finish(k, a)
     return {'duplicate', 0}
   end
   if outside and remove() == 0 then return {'again', 0} end
-  local further = {unpack(ARGV, a + ARGS_EACH + 1, a + ARGS_EACH + more)}
-  redis.call('XADD', outcomes, 'MAXLEN', '~', ARGV[3], '*', 'k', kind, 'p', body, unpack(further))
-  redis.call('PEXPIRE', outcomes, ARGV[4])
+  publish(outcomes, kind, body, {unpack(ARGV, a + ARGS_EACH + 1, a + ARGS_EACH + more)})
   redis.call('HINCRBY', ledger, ended, 1)
   if reason ~= '' then redis.call('HINCRBY', ledger, counted, 1) end
   if kind == 'refused' then

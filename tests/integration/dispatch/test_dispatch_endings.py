@@ -49,9 +49,9 @@ async def limited(store: Store, request: pytest.FixtureRequest) -> AsyncIterator
 
 
 @asynccontextmanager
-async def finishing(store: Store) -> AsyncIterator[Finisher]:
+async def finishing(store: Store, settings: DispatchSettings = QUICK) -> AsyncIterator[Finisher]:
     await store.call("SET", ShardKeys(0).fence, "1")
-    finisher = Finisher(store, DispatchSettings(), Faults(Metrics()))
+    finisher = Finisher(store, settings, Faults(Metrics()))
     running = asyncio.create_task(finisher.run())
     try:
         yield finisher
@@ -92,6 +92,21 @@ async def at_once(store: Store, finisher: Finisher, sizes: dict[Stream, list[int
 async def outcome_kinds(store: Store, stream: Stream) -> list[str]:
     entries = await store.call("XRANGE", stream.keys.outcomes, "-", "+")
     return [pairs(fields)[b"k"].decode() for _, fields in entries]
+
+
+async def test_results_keep_to_their_bytes_however_large_and_the_newest_is_there(store: Store) -> None:
+    """A heat map of a megabyte, kept 256 times, had been a quarter of a gigabyte for one camera."""
+    stream, settings = a_stream("heat"), replace(QUICK, retention_bytes=50_000)
+    sizes = [SMALL] * 8 + [20_000] * 4 + [SMALL] * 3 + [200_000] * 2 + [SMALL] * 3
+    kept = []
+    async with finishing(store, settings) as finisher, asyncio.timeout(60):
+        for n, size in enumerate(sizes):
+            outputs = ((b"o:heat", b"v" * size),)
+            await finished(finisher, await taken_in(store, stream), Ending.mask(b"m", FrameIdentity(1, n), outputs))
+            kept.append(await store.call("XLEN", stream.keys.outcomes))
+    assert kept == [*range(1, 9), 2, 2, 2, 2, 3, 4, 5, 1, 1, 2, 3, 4]
+    ledger = pairs(await store.call("HGETALL", stream.keys.ledger))
+    assert ledger == {b"mask": str(len(sizes)).encode()}
 
 
 async def test_one_mask_over_the_limit_is_refused_by_name_in_its_place(limited: Store) -> None:

@@ -17,7 +17,7 @@ UNKEPT = ("cam", "", "", 1, 1, "", "", 0)
 
 
 def of_all(token: str) -> tuple[str | int, ...]:
-    return (token, "narrows", 100000, 60000, 10, 0, 0, 0)
+    return (token, "narrows", 100000, 60000, 10, 0, 0, 0, 1 << 20)
 
 
 class Model:

@@ -192,7 +192,8 @@ def test_what_is_kept_how_long_is_what_the_programs_do() -> None:
     dispatch = DispatchSettings()
     kept = {
         "in": f"about {EDGE_MAXLEN} (`XADD … MAXLEN ~`)",
-        "out": f"about {dispatch.retention}, and an hour after the last",
+        "out": f"about {dispatch.retention}, and an hour after the last; "
+        f"of those that take more than {dispatch.retention_bytes >> 20} MiB fewer",
         "dead": f"about {dispatch.dead_letters}",
         "lease": f"{dispatch.lease_ttl_ms // 1000} s, renewed",
     }
