@@ -20,6 +20,7 @@ from edge_client.encode.sections import SectionedFrame
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.bundle.split_manifest import SplitCut, tensor_name
 from narrows.contract.errors import EncoderError
+from narrows.contract.outputs.objects import MOST_BYTES as MOST_OBJECTS_BYTES
 from narrows.contract.wire import FrameIdentity
 from narrows.contract.wire.feature import MAX_PACKET_BYTES
 from narrows.contract.wire.frame_packet import Section, SectionLayout, Tensor
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from narrows.runtime.onnx_runtime import InferenceSession
 
 _PICTURE = "picture"
-_HEADERS_BYTES = 4096
-"""More than header, context, lengths and digests of 32 sections have."""
+_BESIDE_BYTES = 4096 + MOST_OBJECTS_BYTES
+"""More than header, context, lengths and digests of 32 sections have, and what is outlined of what is pointed at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class SplitCoder:
         del now_s, key_wanted
         for coarser in range(level, len(self._bundle.manifest.levels)):
             frame = self._coded(latent, coarser, identity, capture_ms)
-            if sum(len(section.payload) for section in frame.sections) + _HEADERS_BYTES <= MAX_PACKET_BYTES:
+            if sum(len(section.payload) for section in frame.sections) + _BESIDE_BYTES <= MAX_PACKET_BYTES:
                 return frame
         raise EncoderError(
             f"cut {latent.cut} takes more than a packet's {MAX_PACKET_BYTES} bytes at every level: export another cut"

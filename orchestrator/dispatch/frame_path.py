@@ -41,7 +41,7 @@ from orchestrator.dispatch.key_request import KeyframeRequests
 from orchestrator.dispatch.label_maps import CameraMask
 from orchestrator.dispatch.label_table_records import LabelTableRecords
 from orchestrator.dispatch.latents import Latents, Symbols, inputs_of
-from orchestrator.dispatch.mask_packets import MaskToPack, pack_outputs
+from orchestrator.dispatch.mask_packets import MaskToPack, pack_outputs, packing_pixels
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.packets import Packets
 from orchestrator.dispatch.set_back import set_back
@@ -171,7 +171,8 @@ class FramePath:
         """Straight out of the slot; what takes long, or may end this process and is counted for it, out of a copy."""
         if decoded.objects is not None:
             inferred = replace(inferred, further=(*inferred.further, decoded.objects))
-        if frame.claimed or self._wants_small(frame) or not self._workers.at_once(_pixels(inferred)):
+        pixels = packing_pixels(inferred.labels, inferred.further)
+        if frame.claimed or self._wants_small(frame) or not self._workers.at_once(pixels):
             frame.stream.begin(self._pack_apart(frame, decoded, inferred.copied()))
         else:
             self._packed(
@@ -182,7 +183,7 @@ class FramePath:
         try:
             work = partial(pack_outputs, self._to_pack(frame, decoded, inferred), inferred.further)
             async with self._suspects.counted(frame):
-                packed = await self._workers.on_pixels(_pixels(inferred), work)
+                packed = await self._workers.on_pixels(packing_pixels(inferred.labels, inferred.further), work)
             self._packed(frame, decoded, inferred, *packed)
         except Exception as error:  # noqa: BLE001 - the outermost point of a frame
             self._fail(frame, error)
@@ -286,13 +287,6 @@ class FramePath:
 def _inputs(content: Symbols | Crossed, level: int) -> Inputs:
     """What the model takes."""
     return content.inputs if isinstance(content, Crossed) else inputs_of(content, level)
-
-
-def _pixels(inferred: Inferred) -> int:
-    """How much there is to pack."""
-    return (0 if inferred.labels is None else inferred.labels.size) + sum(
-        output.value.values.size for output in inferred.further
-    )
 
 
 def _misplaced(verdict: FinishReply, frame: Frame) -> FrameRefused:

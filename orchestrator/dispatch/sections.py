@@ -6,7 +6,7 @@
               ├─ label map ───────────► label decoder ───────────────────────► mask
               └─ latent, label map ───► both: the second is the mask, the first says how far it is right
     tensors of a split network ► ``tensors.py`` ─► batcher ─► Triton ─► outputs
-    behind any of the first three ─ objects ────► passed on as they are, once they are known to be what the camera coded
+    behind any of these ─ objects ──────────────► passed on as they are, once they are known to be what the camera coded
 """
 
 from __future__ import annotations
@@ -86,12 +86,12 @@ def contents_of(packet: FramePacket, bundle: AnyBundle) -> Contents:
         ShapeMismatch: a latent or a label map that is not the bundle's.
         CameraDecoderMissing, LabelTableUnknown, LabelMapPredicted, MaskTooLarge: of a label map.
     """
-    if isinstance(bundle, SplitBundle):
-        tensors = tensors_of(packet, bundle)
-        return Contents(tensors.level, None, tensors=tensors)
     context = packet.head.context
     objects = _objects_of(packet)
     layouts = context.sections if objects is None else context.sections[:-1]
+    if isinstance(bundle, SplitBundle):
+        tensors = tensors_of(packet, len(layouts), bundle)
+        return Contents(tensors.level, None, objects, tensors)
     kinds = tuple(type(layout.content) for layout in layouts)
     if kinds not in _DECODED or any(layout.depends_on for layout in context.sections):
         named = ", ".join(type(layout.content).__name__ for layout in context.sections)

@@ -23,10 +23,12 @@ from narrows.contract.errors import (
     TailNotLoaded,
     TensorsPredicted,
 )
+from narrows.contract.outputs.objects import ObjectMask, Objects
 from narrows.contract.wire import FrameIdentity, LatentShape, PacketKind
 from narrows.contract.wire.frame_packet import FramePacket, Latent, Section, SectionLayout, Tensor
+from narrows.contract.wire.frame_packet import Objects as ObjectsLayout
 from narrows.contract.wire.frame_packet.feature import Origin
-from orchestrator.dispatch.sections import contents_of
+from orchestrator.dispatch.sections import CodedObjects, contents_of
 from orchestrator.dispatch.tensors import CodedTensors, Crossed, decode_tensors
 from orchestrator.dispatch.workers import Workers
 from tests import split_bundles
@@ -129,6 +131,31 @@ def test_tensors_in_a_predicted_packet_are_refused(bundle: SplitBundle) -> None:
     predicted = replace(packet, head=replace(packet.head, kind=PacketKind.PREDICTED, reference_distance=1))
     with pytest.raises(TensorsPredicted, match="send them as K"):
         contents_of(predicted, bundle)
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+async def test_what_a_camera_outlines_travels_behind_its_tensors(bundle: SplitBundle, cut: int) -> None:
+    """Refused, a prompt had cost its camera every frame."""
+    coded = with_objects(frame(bundle, cut))
+    contents = contents_of(packet_of(coded), bundle)
+    assert contents.objects == CodedObjects(0xABCD, coded.sections[-1])
+    assert list((await decoded(tensors(bundle, coded))).inputs) == [given.name for given in bundle.tails[cut].inputs]
+
+
+def with_objects(coded: SectionedFrame) -> SectionedFrame:
+    outlined = Objects(64, 48, 12, (ObjectMask(4, 7, 0, 0, 9, None),))
+    layout, section = SectionLayout(ObjectsLayout(0xABCD)), Section(outlined.digest(), outlined.to_bytes())
+    return replace(coded, layouts=(*coded.layouts, layout), sections=(*coded.sections, section))
+
+
+def test_objects_before_tensors_alone_or_dependent_are_refused(bundle: SplitBundle) -> None:
+    coded = with_objects(frame(bundle))
+    first = replace(coded, layouts=coded.layouts[::-1], sections=coded.sections[::-1])
+    alone = replace(coded, layouts=coded.layouts[-1:], sections=coded.sections[-1:])
+    dependent = _layout(2, depends_on=frozenset({0}))(coded)
+    for wrong, error in ((first, SectionsUnsupported), (alone, ShapeMismatch), (dependent, SectionsUnsupported)):
+        with pytest.raises(error):
+            contents_of(packet_of(wrong), bundle)
 
 
 def test_a_tail_that_is_not_loaded_is_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from edge_client.program import check_packet_format
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.codec.tensor_quantiser import plane_shape, tensor_digest
 from narrows.contract.errors import ConfigError, EncoderError
+from narrows.contract.outputs.objects import MOST_BYTES
 from narrows.contract.wire import FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import Envelope, FramePacket, PacketContext, Tensor
 from tests import split_bundles
@@ -90,9 +91,20 @@ def test_a_packet_that_would_be_too_large_is_coded_coarser_and_refused_where_non
         for level in (0, 1)
     )
     assert coarse < fine
-    monkeypatch.setattr(split, "MAX_PACKET_BYTES", split._HEADERS_BYTES + fine - 1)
+    monkeypatch.setattr(split, "MAX_PACKET_BYTES", split._BESIDE_BYTES + fine - 1)
     assert coder.packet(crossing, 0, FrameIdentity(1, 1), 0).layouts[0].level == 1
-    monkeypatch.setattr(split, "MAX_PACKET_BYTES", split._HEADERS_BYTES + coarse - 1)
+    monkeypatch.setattr(split, "MAX_PACKET_BYTES", split._BESIDE_BYTES + coarse - 1)
+    with pytest.raises(EncoderError, match="export another cut"):
+        coder.packet(crossing, 0, FrameIdentity(1, 1), 0)
+
+
+def test_a_packet_has_room_for_what_is_outlined_behind_its_tensors(
+    bundle: SplitBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it, a prompt would end the program of a camera whose pictures fill its packets."""
+    coder, crossing = SplitCoder(bundle), SplitHead(bundle).latent(split_bundles.picture(7))
+    whole = len(written_alone(coder.packet(crossing, 0, FrameIdentity(1, 1), 0)))
+    monkeypatch.setattr(split, "MAX_PACKET_BYTES", whole + MOST_BYTES)
     with pytest.raises(EncoderError, match="export another cut"):
         coder.packet(crossing, 0, FrameIdentity(1, 1), 0)
 
