@@ -17,7 +17,7 @@ from typing import Any
 import redis
 
 from narrows.client.registry.registry import StreamRegistry
-from narrows.contract.errors import RecordError, ServiceError
+from narrows.contract.errors import RecordError, ServiceError, StreamIdInvalid
 from narrows.contract.json_text import decode_object
 from narrows.contract.wire import Install, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import INSTALL_KEY, check_stream_id
@@ -26,6 +26,8 @@ _FORMAT = 1
 _MOST_LINE_BYTES = 1 << 20
 _LEDGERS = "narrows:{*}:ledger:*"
 _AT_ONCE = 1000
+_COUNTS_BELOW = 10**15
+"""Dispatchers count no further (``lua/window.lua``), and end no frame of a stream whose ledger says more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ class StreamBackup:
 
 def write_backup(registry: StreamRegistry) -> Iterator[str]:
     """The lines, without their ends. Each stream is read in one step, so its ledger and its window agree.
+
+    What dispatchers do not take either is left out, for a line that cannot be read costs all others: settings that are
+    none, counts that are none, streams whose names cannot be used.
 
     Raises:
         RedisError: the server is away, or refuses.
@@ -124,7 +129,16 @@ def restore(
 
 def _streams(registry: StreamRegistry) -> set[str]:
     ledgers = registry.client.scan_iter(match=_LEDGERS, count=_AT_ONCE)
-    return set(registry.registered()) | {key.decode().split(":ledger:", 1)[1] for key in ledgers}
+    names = {key.decode("utf-8", "replace").split(":ledger:", 1)[1] for key in ledgers}
+    return {name for name in names | set(registry.registered()) if _is_stream_id(name)}
+
+
+def _is_stream_id(name: str) -> bool:
+    try:
+        check_stream_id(name)
+    except StreamIdInvalid:
+        return False
+    return True
 
 
 def _read(registry: StreamRegistry, stream: str) -> StreamBackup:
@@ -138,8 +152,20 @@ def _read(registry: StreamRegistry, stream: str) -> StreamBackup:
 
     found: Any = registry.client.transaction(together, keys.ledger)
     settings, ledger, seen = found
-    counts = {name.decode("utf-8", "replace"): int(count) for name, count in ledger.items() if count.isdigit()}
-    return StreamBackup(stream, (settings or b"").decode("utf-8", "replace"), counts, seen)
+    counts = {
+        name.decode("utf-8", "replace"): int(count)
+        for name, count in ledger.items()
+        if count.isdigit() and int(count) < _COUNTS_BELOW
+    }
+    return StreamBackup(stream, _readable(settings), counts, seen)
+
+
+def _readable(settings: bytes | None) -> str:
+    try:
+        StreamSettings.parse(settings or b"")
+    except RecordError:
+        return ""
+    return (settings or b"").decode()
 
 
 def _refuse_what_is_there(
@@ -174,7 +200,7 @@ def _write(client: redis.Redis, stream: StreamBackup, keys: StreamKeys) -> None:
 
 def _check_counts(ledger: dict[str, Any]) -> None:
     for name, count in ledger.items():
-        if type(count) is not int or not 0 <= count < 1 << 63:
+        if type(count) is not int or not 0 <= count < _COUNTS_BELOW:
             raise ValueError(f"{name!r} of the ledger is no count")
 
 

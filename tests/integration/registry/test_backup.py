@@ -83,6 +83,23 @@ def test_a_stream_that_has_a_ledger_by_now_is_named_and_nothing_is_changed(
     assert client.hgetall(keys.ledger) == LEDGER
 
 
+def test_junk_beside_the_streams_does_not_make_a_backup_that_nobody_can_restore(
+    server: LocalRedis, client: redis.Redis, tmp_path: Path
+) -> None:
+    fill(client)
+    keys, file = StreamKeys.of("gate-2", 4), tmp_path / "ledger.jsonl"
+    client.hset(ShardKeys(keys.shard).streams, "gate-2", b'{"policy":"junk"}')
+    client.hset(keys.ledger, "skipped:junk", 10**15)
+    client.hset("narrows:{0}:ledger:../junk", "mask", 1)
+    client.hset(ShardKeys(0).streams, "a name with blanks", b"{}")
+    client.hset(b"narrows:{0}:ledger:\xff", "mask", 1)
+    assert streams(server, "backup", str(file)).stdout == f"{file}: 3 streams\n"
+    client.flushall()
+    said = streams(server, "restore", str(file))
+    assert said.returncode == 0, said.stderr
+    assert hashes(client, 4)["gate-2"] == (None, LEDGER, SEEN)
+
+
 def test_a_shard_with_an_owner_is_not_replaced(server: LocalRedis, client: redis.Redis, backup: str) -> None:
     keys = StreamKeys.of("gate-2", 4)
     client.set(ShardKeys(keys.shard).lease, "17 dispatcher-a")
@@ -97,6 +114,7 @@ def test_a_shard_with_an_owner_is_not_replaced(server: LocalRedis, client: redis
     [
         ('"narrows_backup": 1', '"narrows_backup": 2', "no backup of format 1"),
         ('"ledger":{"lost":1', '"ledger":{"lost":-1', "line 2 of the backup cannot be read"),
+        ('"mask":41', '"mask":1000000000000000', "line 2 of the backup cannot be read"),
         ('"gate-3"', '"../gate-3"', "'../gate-3'"),
         ('"settings":', '"setting":', "line 2 of the backup has no 'settings'"),
         ('{"ledger"', '"ledger"', "line 2 of the backup"),
