@@ -143,6 +143,17 @@ async def test_a_mask_whose_further_output_is_over_the_limit_is_published_withou
     assert pairs(await limited.call("HGETALL", stream.keys.ledger)) == {b"mask": b"3"}
 
 
+async def test_outputs_over_the_limit_without_a_label_map_are_refused_and_no_empty_result_is_published(
+    limited: Store,
+) -> None:
+    stream, outputs = a_stream("heat"), ((b"o:heat", b"v" * BIG),)
+    async with finishing(limited) as finisher, asyncio.timeout(60):
+        result = Ending.mask(b"r", FrameIdentity(1, 0), outputs, alone=False)
+        ended = await finished(finisher, await taken_in(limited, stream), result)
+    assert (ended.verdict, ended.ending.reason) == (FinishReply.FINISHED, "outcome_refused")
+    assert await outcome_kinds(limited, stream) == ["refused"]
+
+
 async def test_a_batch_of_nothing_else_is_refused_frame_by_frame(limited: Store) -> None:
     big = a_stream("big")
     async with finishing(limited) as finisher:

@@ -47,3 +47,13 @@ def test_values_are_symbols_shifted_times_the_step_in_float32() -> None:
     assert values.reshape(-1).tolist() == [0.5, 0.75]
     back = quantiser.symbols(np.array([[[0.5]], [[np.nan]]], np.float32))
     assert back.reshape(-1).tolist() == [0, 1]
+
+
+def test_a_length_beyond_the_payload_is_refused_though_its_symbols_are_there() -> None:
+    """Of zeros alone, no low bit is missed: one tensor had many payloads."""
+    coder = TensorCoder(CodingTables.from_bytes(TABLES), 2, 500)
+    payload = coder.encode(np.zeros((3, 3, 4), np.int32))
+    assert coder.decode(payload, (3, 3, 4)).any() == 0
+    longer = (len(payload) - 3).to_bytes(4, "little") + payload[4:]
+    with pytest.raises(PayloadUndecodable, match="says that its symbols end at"):
+        coder.decode(longer, (3, 3, 4))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,10 +190,12 @@ async def test_a_payload_that_is_no_tensor_or_another_is_refused(bundle: SplitBu
         await decoded(tensors(bundle, _section(coded, payload, digest=coded.sections[0].digest ^ 1)))
 
 
-async def test_a_symbol_beyond_its_channels_range_is_refused(bundle: SplitBundle) -> None:
+@pytest.mark.parametrize("bound", ["least", "most"])
+async def test_a_symbol_beyond_its_channels_range_is_refused(bundle: SplitBundle, bound: str) -> None:
     coded, cut, level = frame(bundle, cut=0), 0, 0
     (plan,) = bundle.plans[cut][level]
-    narrow = replace(plan, quantiser=replace(plan.quantiser, most=np.zeros(3, np.int32)))
+    bounds: dict[str, Any] = {bound: np.zeros(3, np.int32)}
+    narrow = replace(plan, quantiser=replace(plan.quantiser, **bounds))
     strict = replace(bundle, plans=(((narrow,), bundle.plans[0][1]), bundle.plans[1]))
     with pytest.raises(PayloadUndecodable, match="beyond its channel's range"):
         await decoded(tensors(strict, coded))

@@ -16,6 +16,7 @@ from narrows.contract.outputs.heatmaps import KIND as HEATMAPS
 from narrows.contract.outputs.objects import ObjectMask, Objects, objects_value
 from narrows.contract.wire.output_packet import OutputPacket
 from orchestrator.dispatch import tensors
+from orchestrator.dispatch.batcher import Inferred
 from orchestrator.dispatch.mask_packets import packing_pixels
 from orchestrator.dispatch.tensors import CodedTensors, Crossed, decode_tensors
 from orchestrator.dispatch.workers import Workers
@@ -70,3 +71,13 @@ async def test_tensors_are_decoded_in_the_loop_only_where_their_values_are_few(
     monkeypatch.setattr(tensors, "_decode_checked", lambda _: crossed)
     assert await decode_tensors(CodedTensors(bundle.tails[1], 0, ()), Workers(pool)) is crossed
     assert pool.given == beside
+
+
+def test_what_is_packed_beside_the_loop_is_a_copy_of_what_its_slot_had() -> None:
+    """The slot is used again while a thread packs: a neighbour's values would be published for this frame's."""
+    slot, labels = floats(HEATMAPS, 3, 64, 64), np.zeros((60, 80), np.uint8)
+    copied = Inferred(labels, 0.0, 0.0, (slot,)).copied()
+    slot.value.values[:], labels[:] = 1, 1
+    assert copied.labels is not None
+    assert not copied.labels.any()
+    assert not copied.further[0].value.values.any()
