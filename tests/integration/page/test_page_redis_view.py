@@ -138,6 +138,19 @@ def test_the_newest_mask_is_found_behind_other_outcomes_and_asked_for_once(admin
     assert view.newest_masks({"cam-1": entry}) == {}
 
 
+@pytest.mark.parametrize(("newer", "found", "looks"), [(0, True, 1), (3, True, 4), (7, True, 8), (8, False, 8)])
+def test_outcomes_are_looked_at_one_by_one_and_no_further_than_the_mask(
+    admin: Any, view: RedisView, newer: int, looks: int, *, found: bool
+) -> None:
+    """Results may have a megabyte each: eight at once of each stream on a screen held the server up for 200 ms."""
+    publish(admin, "cam-1", mask(0))
+    for _ in range(newer):
+        admin.xadd(keys("cam-1").outcomes, {"k": b"skipped", "p": b"{}"})
+    admin.config_resetstat()
+    assert bool(view.newest_masks({"cam-1": ""})) is found
+    assert admin.info("commandstats")["cmdstat_xrevrange"]["calls"] == looks
+
+
 def test_a_mask_that_cannot_be_read_is_no_mask(admin: Any, view: RedisView) -> None:
     admin.xadd(keys("cam-1").outcomes, {"k": b"mask", "p": b"nonsense"})
     assert view.newest_masks({"cam-1": ""}) == {}
