@@ -8,7 +8,7 @@ _DISPATCH, _LUA = "orchestrator/dispatch", "orchestrator/dispatch/lua"
 _SHARDS_LUA = "orchestrator/shards/lua"
 _T = "tests/integration/dispatch/test_dispatch"
 _HERE = "if tonumber(sequence) % 500 ~= 499 then"
-_PUBLISH = "redis.call('XADD', outcomes, 'MAXLEN', '~', ARGV[3], '*', 'k', kind, 'p', body, unpack(further))"
+_PUBLISH = "publish(outcomes, kind, body, {unpack(ARGV, a + ARGS_EACH + 1, a + ARGS_EACH + more)})"
 _ACCOUNTS = f"{_T}_frame_accounting.py::test_the_accounts_of_two_thousand_frames_and_an_epoch_change_hold_one_by_one"
 _GAPS = f"{_T}_window.py::test_the_accounts_of_two_thousand_frames_with_gaps_and_epochs_are_those_of_the_model"
 

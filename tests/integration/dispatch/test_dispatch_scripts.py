@@ -43,7 +43,7 @@ class Use:
 
 
 def _finish(kind: str, reason: str, place: Sequence[Encodable]) -> tuple[Encodable, ...]:
-    of_all = ("1", GROUP, 10, 60_000, 10, 9, 9, 9)
+    of_all = ("1", GROUP, 10, 60_000, 10, 9, 9, 9, 1 << 20)
     return (
         *of_all,
         "1-1",
@@ -189,7 +189,7 @@ async def test_a_field_that_is_no_epoch_takes_no_place_from_one(store: Store) ->
     for epoch in (1, 2):
         entry = await store.call("XADD", KEYS.features, "*", "p", "x")
         args = _finish("mask", "", (epoch_field(epoch), 0))
-        assert await store.run(use.script, use.keys, *args[:8], entry, *args[9:]) == [[b"finished", 0]]
+        assert await store.run(use.script, use.keys, *args[:9], entry, *args[10:]) == [[b"finished", 0]]
     assert await store.call("HEXISTS", KEYS.seen, epoch_field(1)) == 1
 
 
