@@ -21,6 +21,7 @@ from narrows.runtime.redis.store import ReplyRefused, Store, pairs
 from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.camera_masks import camera_masks_of
 from orchestrator.dispatch.gaps import GapWatch
+from orchestrator.dispatch.prompt_answers import trim_prompt_answers
 from orchestrator.dispatch.scripts import CLOSE_GAPS
 from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
@@ -41,6 +42,7 @@ _log = structlog.get_logger(__name__)
 _ACTIVE_WITHIN_S = 10.0
 _LATELY_S = 3.0
 _SET_BACK_ROUNDS = 10
+_ANSWERS_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Sweep:
                 await self._read_settings(shard)
         await self._close_gaps(streams)
         await self._set_back(shards.values())
+        if self._rounds % _ANSWERS_ROUNDS == 1:
+            await trim_prompt_answers(self._store, shards)
         frames, ages_s = await self._measure_backlog(shards.values())
         now_s = time.monotonic()
         active = {stream for stream in streams if now_s - stream.active_s < _ACTIVE_WITHIN_S}

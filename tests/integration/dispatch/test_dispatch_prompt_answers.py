@@ -1,0 +1,37 @@
+"""What a camera says of its prompts is kept once, however often it says something: Redis is not its to fill."""
+
+from __future__ import annotations
+
+from narrows.contract.wire import StreamKeys
+from orchestrator.dispatch import Store
+from orchestrator.dispatch.prompt_answers import trim_prompt_answers
+from tests.integration.dispatch.rig import SHARDS, MakeCamera, Start, until
+
+
+async def test_answers_of_a_camera_that_sends_no_frames_are_trimmed_to_the_newest(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam, keys = camera("well"), [StreamKeys.of(f"silent-{n}", SHARDS).prompt_state for n in range(8)]
+    for key in keys:
+        newest = [await store.call("XADD", key, "*", "p", b"x" * 10_000) for _ in range(5)][-1:]
+        assert await store.call("XLEN", key) == 5
+
+    async def trimmed() -> bool:
+        return [await store.call("XLEN", key) for key in keys] == [1] * len(keys)
+
+    async with dispatching():
+        await cam.frames(2)
+        await until(trimmed)
+        await cam.ended(mask=2)
+    assert [entry[0] for entry in await store.call("XRANGE", keys[-1], "-", "+")] == newest
+
+
+async def test_only_the_shards_that_are_owned_are_trimmed_and_odd_keys_are_left_alone(store: Store) -> None:
+    keys = ["narrows:{2}:prompt_state:a", "narrows:{3}:prompt_state:a", "narrows:{odd}:prompt_state:a"]
+    for key in keys:
+        for _ in range(3):
+            await store.call("XADD", key, "*", "p", b"x")
+    await store.call("SET", "narrows:{2}:prompt_state:b", "no stream")
+    await trim_prompt_answers(store, {2})
+    assert [await store.call("XLEN", key) for key in keys] == [1, 3, 3]
+    assert await store.call("GET", "narrows:{2}:prompt_state:b") == b"no stream"
