@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SMALL = """
 
-def planned(*, dev: bool, train: bool, compiler: bool, lowest: bool, engines: bool) -> list[Environment]:
+def planned(*, dev: bool, train: bool, compiler: bool, lowest: bool, engines: bool, peers: bool) -> list[Environment]:
     return [Environment(".venv", (Step("one step", ("-c", "import time; time.sleep(%s)")),), ("limits.txt",))]
 """
 _OF_THE_CALLER = {"PYTHON", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
