@@ -102,7 +102,7 @@ def conv_bn(
     The momentum is PyTorch's 0.1: the original's 0.01 lets running statistics lag behind a short training.
     """
     padding = dilation * (kernel - 1) // 2
-    kind = nn.Conv2d if groups == 1 else Depthwise
+    kind = Depthwise if groups == inputs == outputs else nn.Conv2d
     return [
         kind(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False),
         nn.BatchNorm2d(outputs, eps=1e-3),
