@@ -32,6 +32,10 @@ from edge_client.rate.governor import Governor
 from edge_client.stats import Tally
 from edge_client.transport.outbox import FrameRecord, Outgoing
 from edge_client.transport.sender import Sender
+from narrows.contract.errors import FrameTooLarge
+
+FRAME_TOO_LARGE = "too_large"
+"""Why such a frame was dropped, as cameras count it."""
 
 
 class Step(Enum):
@@ -40,6 +44,8 @@ class Step(Enum):
     QUEUED = auto()
     HELD_BACK = auto()
     """It was not taken: the link does not keep up."""
+    TOO_LARGE = auto()
+    """It was taken and no packet has room for it: it is lost, those behind it are not."""
     ENDED = auto()
     """There is none: the source has ended, or the program is to stop."""
 
@@ -83,7 +89,12 @@ class Pipeline:
         if frame is None:
             return Step.ENDED
         level = self.governor.choose(self.sender.control).level  # by what was acknowledged meanwhile
-        self.sender.put(self._encoded(frame, level))
+        try:
+            self.sender.put(self._encoded(frame, level))
+        except FrameTooLarge:
+            self.tally.taken(0.0, 0.0)
+            self.tally.dropped(FRAME_TOO_LARGE)
+            return Step.TOO_LARGE
         return Step.QUEUED
 
     def _show_on_site(self) -> None:

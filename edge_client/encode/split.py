@@ -19,7 +19,7 @@ from edge_client.encode.encoder import fitted, open_session
 from edge_client.encode.sections import SectionedFrame
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.bundle.split_manifest import SplitCut, tensor_name
-from narrows.contract.errors import EncoderError
+from narrows.contract.errors import EncoderError, FrameTooLarge
 from narrows.contract.outputs.objects import MOST_BYTES as MOST_OBJECTS_BYTES
 from narrows.contract.wire import FrameIdentity
 from narrows.contract.wire.feature import MAX_PACKET_BYTES
@@ -115,14 +115,14 @@ class SplitCoder:
         """The frame at a level, or at the finest coarser one that a packet has room for; it is a K, wanted or not.
 
         Raises:
-            EncoderError: there is none.
+            FrameTooLarge: there is none.
         """
         del now_s, key_wanted
         for coarser in range(level, len(self._bundle.manifest.levels)):
             frame = self._coded(latent, coarser, identity, capture_ms)
             if sum(len(section.payload) for section in frame.sections) + _BESIDE_BYTES <= MAX_PACKET_BYTES:
                 return frame
-        raise EncoderError(
+        raise FrameTooLarge(
             f"cut {latent.cut} takes more than a packet's {MAX_PACKET_BYTES} bytes at every level: export another cut"
         )
 

@@ -374,6 +374,10 @@ class EncoderError(NarrowsError):
     """The encoder cannot run here: ONNX Runtime is missing, or refuses the model."""
 
 
+class FrameTooLarge(EncoderError):
+    """What crosses for one picture takes more than a packet at every rate level."""
+
+
 class StateError(NarrowsError):
     """A camera's state folder cannot be read, written or locked."""
 

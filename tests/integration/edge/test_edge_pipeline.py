@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,7 @@ from edge_client.settings import EdgeSettings
 from edge_client.stats import Tally
 from edge_client.transport.sender import open_sender
 from narrows.contract.bundle import Bundle
+from narrows.contract.errors import FrameTooLarge
 from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import Envelope
 from narrows.contract.wire.frame_packet.header import is_frame_packet
@@ -121,6 +124,24 @@ def test_packets_are_of_the_format_that_the_install_record_allows_and_a_change_b
     assert context is not None
     assert (context.bundle_id, context.epoch, context.sequence) == (bundle.id, EPOCH, 1)
     assert (context.source_width, context.source_height) == (480, 360)
+
+
+class TooDense(FrameCoder):
+    """Finds no level at which the frame of one number fits a packet."""
+
+    def packet(self, *given: Any, **more: Any) -> FeaturePacket:
+        if given[2] == FrameIdentity(EPOCH, 1):
+            raise FrameTooLarge("cut 0 takes more than a packet's bytes at every level")
+        return super().packet(*given, **more)
+
+
+def test_a_picture_that_no_packet_has_room_for_costs_its_own_frame_alone(bundle: Bundle, still_scene: Path) -> None:
+    with pipeline_of(bundle, still_scene, Event()) as pipeline:
+        dense = replace(pipeline, coder=TooDense(bundle, 60.0))
+        assert [dense.next_frame() for _ in range(3)] == [Step.QUEUED, Step.TOO_LARGE, Step.QUEUED]
+        assert [packet.identity.sequence for packet in queued(pipeline)] == [0, 2]
+        now = pipeline.tally.snapshot()
+    assert (now.frames_taken, now.frames_waiting, now.frames_dropped) == (3, 2, {"too_large": 1})
 
 
 def test_while_the_link_is_behind_no_picture_is_taken(bundle: Bundle, samples: Path) -> None:

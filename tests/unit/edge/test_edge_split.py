@@ -15,7 +15,7 @@ from edge_client.encode.writing import PacketWriter, written_alone
 from edge_client.program import check_packet_format
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.codec.tensor_quantiser import plane_shape, tensor_digest
-from narrows.contract.errors import ConfigError, EncoderError
+from narrows.contract.errors import ConfigError, EncoderError, FrameTooLarge
 from narrows.contract.outputs.objects import MOST_BYTES
 from narrows.contract.wire import FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import Envelope, FramePacket, PacketContext, Tensor
@@ -94,7 +94,7 @@ def test_a_packet_that_would_be_too_large_is_coded_coarser_and_refused_where_non
     monkeypatch.setattr(split, "MAX_PACKET_BYTES", split._BESIDE_BYTES + fine - 1)
     assert coder.packet(crossing, 0, FrameIdentity(1, 1), 0).layouts[0].level == 1
     monkeypatch.setattr(split, "MAX_PACKET_BYTES", split._BESIDE_BYTES + coarse - 1)
-    with pytest.raises(EncoderError, match="export another cut"):
+    with pytest.raises(FrameTooLarge, match="export another cut"):
         coder.packet(crossing, 0, FrameIdentity(1, 1), 0)
 
 
@@ -105,7 +105,7 @@ def test_a_packet_has_room_for_what_is_outlined_behind_its_tensors(
     coder, crossing = SplitCoder(bundle), SplitHead(bundle).latent(split_bundles.picture(7))
     whole = len(written_alone(coder.packet(crossing, 0, FrameIdentity(1, 1), 0)))
     monkeypatch.setattr(split, "MAX_PACKET_BYTES", whole + MOST_BYTES)
-    with pytest.raises(EncoderError, match="export another cut"):
+    with pytest.raises(FrameTooLarge, match="export another cut"):
         coder.packet(crossing, 0, FrameIdentity(1, 1), 0)
 
 
