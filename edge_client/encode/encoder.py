@@ -67,10 +67,9 @@ def open_session(path: Path, threads: int) -> InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    refusals = onnx_runtime.refusals
     try:
         return onnx_runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (refusals.Fail, refusals.InvalidGraph, refusals.InvalidProtobuf, refusals.NotImplemented) as error:
+    except onnx_runtime.REFUSALS as error:
         raise EncoderError(f"{path}: ONNX Runtime {onnx_runtime.__version__} refuses it: {error}") from None
 
 

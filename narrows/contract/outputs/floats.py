@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.errors import InferenceFailed, RecordError
-from narrows.contract.outputs.output import Output
+from narrows.contract.outputs.kind import OutputKind
+from narrows.contract.outputs.output import Output, OutputValue
 
 PLANES_DEFLATE = "planes-deflate"
 _LEVEL = 1
@@ -55,3 +56,22 @@ def check_finite(output: Output, values: NDArray[Any]) -> None:
     """
     if not np.isfinite(values).all():
         raise InferenceFailed(f"Triton answered a value that is no finite number for output {output.name}")
+
+
+class FloatPlanes(OutputKind):
+    """An output of finite float32 numbers in this packing; what its shape may be is its own affair."""
+
+    dtypes = ("float32",)
+    packings = (PLANES_DEFLATE,)
+
+    def check_values(self, output: Output, values: NDArray[Any]) -> None:
+        """Every value is a finite number."""
+        check_finite(output, values)
+
+    def pack(self, value: OutputValue) -> bytes:
+        """See :func:`pack_floats`."""
+        return pack_floats(value.values)
+
+    def unpack(self, output: Output, data: bytes) -> OutputValue:
+        """See :func:`unpack_floats`."""
+        return OutputValue(output, unpack_floats(output, data))

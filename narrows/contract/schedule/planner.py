@@ -101,7 +101,8 @@ class Planner:
             return
         number = next((n for n, design in enumerate(self.table.designs) if design.name == name), None)
         if number is None:
-            raise DesignUnknown(f"no design is called {name!r}: `narrows split explain STREAM` names those there are")
+            there = ", ".join(design.name for design in self.table.designs)
+            raise DesignUnknown(f"no design is called {name!r}; there are: {there}")
         self._pinned = number
 
     def took(self, name: str, seconds: float, device_load: float, now_s: float) -> None:

@@ -24,16 +24,7 @@ from onnx.checker import ValidationError
 from narrows.contract.bundle import Bundle, Head
 from narrows.contract.errors import HeadGraphRefused
 from narrows.models.export.graphs import LEVEL, SYMBOLS
-from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions, refusals
-
-_REFUSALS = (
-    refusals.Fail,
-    refusals.InvalidArgument,
-    refusals.InvalidGraph,
-    refusals.InvalidProtobuf,
-    refusals.NotImplemented,
-    refusals.RuntimeException,
-)
+from narrows.runtime.onnx_runtime import REFUSALS, InferenceSession, SessionOptions
 
 
 def join(decoder: Path, heads: Iterable[tuple[Head, Path]], out: Path) -> None:
@@ -87,7 +78,7 @@ def check_runs(bundle: Bundle, joined: Path, heads: Sequence[Head]) -> None:
             for head, answer in zip(heads, answers[len(own) :], strict=True):
                 _check_answer(head, answer, n)
             _check_same(answers[: len(own)], before.run(own, feed))
-    except _REFUSALS as error:
+    except REFUSALS as error:
         names = ", ".join(head.name for head in heads)
         raise HeadGraphRefused(f"the decoder with {names} does not run: {error}") from None
 

@@ -27,7 +27,7 @@ from narrows.contract.errors import (
 )
 from narrows.models.export.cost import node_macs
 from narrows.models.split.network import DTYPES, Network, Node, Shape, Tensor
-from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions, refusals
+from narrows.runtime.onnx_runtime import REFUSALS, InferenceSession, SessionOptions
 
 MOST_BYTES = 2**31 - 1
 """Of a protobuf message; larger networks keep their weights outside."""
@@ -39,9 +39,6 @@ _SHAPING_INPUTS = {
     "ConstantOfShape": 0, "OneHot": 1, "CenterCropPad": 1, "Unsqueeze": 1, "Squeeze": 1,
 }  # fmt: skip
 """From which input on a node's inputs say what shape its output has."""
-_REFUSALS = (
-    refusals.Fail, refusals.InvalidArgument, refusals.InvalidGraph, refusals.NotImplemented, refusals.RuntimeException,
-)  # fmt: skip
 
 
 def open_network(path: Path, input_shape: Sequence[int] | None = None) -> Network:
@@ -205,7 +202,7 @@ def _observed(model: onnx.ModelProto, names: Sequence[str]) -> Mapping[str, onnx
     try:
         session = InferenceSession(asked.SerializeToString(), options, providers=["CPUExecutionProvider"])
         values = session.run(list(names), {source.name: picture})
-    except _REFUSALS as error:
+    except REFUSALS as error:
         raise ShapeDynamic(f"the shape of {names[0]} is neither inferred nor observed: {error}") from None
     return {
         name: onnx.helper.make_tensor_value_info(

@@ -23,6 +23,7 @@ from narrows.contract.outputs.labels import KIND as LABELS
 from narrows.contract.outputs.scores import KIND as SCORES
 from narrows.models.split.feeding import Feeding
 from narrows.models.split.halves import Halves, Runner, Values
+from narrows.runtime.onnx_runtime import REFUSALS
 
 PICTURE = "picture"
 _FIRST_OPSET_THAT_BROADCASTS = 7
@@ -88,7 +89,7 @@ def batched(tail: onnx.ModelProto, samples: Sequence[Values]) -> onnx.ModelProto
     together = {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
     try:
         answered = Runner(free)(together)
-    except Exception:  # noqa: BLE001 -- whatever ONNX Runtime says: this graph has its batch of 1 written into it
+    except REFUSALS:  # this graph has its batch of 1 written into it
         return None
     names = [value.name for value in tail.graph.output]
     return free if all(_alike(answered[name], [each[name] for each in alone]) for name in names) else None

@@ -13,6 +13,17 @@ import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions, __version__
-from onnxruntime.capi import onnxruntime_pybind11_state as refusals
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
-__all__ = ["GraphOptimizationLevel", "InferenceSession", "SessionOptions", "__version__", "refusals"]
+REFUSALS: tuple[type[Exception], ...] = (
+    _state.Fail,
+    _state.InvalidArgument,
+    _state.InvalidGraph,
+    _state.InvalidProtobuf,
+    _state.NoSuchFile,
+    _state.NotImplemented,
+    _state.RuntimeException,
+)
+"""What ONNX Runtime raises of a graph, or of inputs, that it does not take."""
+
+__all__ = ["REFUSALS", "GraphOptimizationLevel", "InferenceSession", "SessionOptions", "__version__"]

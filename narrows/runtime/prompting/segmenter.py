@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.errors import WeightsMismatch
-from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions, refusals
+from narrows.runtime.onnx_runtime import REFUSALS, InferenceSession, SessionOptions
 from narrows.runtime.prompting.framing import window_of_box, windows_of
 from narrows.runtime.prompting.inputs import CHANNELS, encode_input
 from narrows.runtime.prompting.prompt import Box, Prompt
@@ -30,13 +30,6 @@ STEADY = 1.0
 BEYOND = -30.0
 """The logit outside the window: nothing was looked at there."""
 
-_REFUSED = (
-    refusals.Fail,
-    refusals.InvalidArgument,
-    refusals.InvalidGraph,
-    refusals.InvalidProtobuf,
-    refusals.NoSuchFile,
-)
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Inputs ``(6, size, size)`` uint8 to logits ``(size, size)`` float32."""
@@ -142,7 +135,7 @@ def open_session(path: Path) -> InferenceSession:
     options.intra_op_num_threads = 1
     try:
         return InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except _REFUSED as error:
+    except REFUSALS as error:
         raise WeightsMismatch(f"{path} cannot be opened as a graph: {error}") from None
 
 

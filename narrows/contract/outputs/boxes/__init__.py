@@ -6,14 +6,9 @@ The number of rows is the network's, whatever the picture shows; what the column
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from narrows.contract.errors import BundleError
-from narrows.contract.outputs.floats import PLANES_DEFLATE, check_finite, pack_floats, unpack_floats
-from narrows.contract.outputs.kind import OutputKind
-from narrows.contract.outputs.output import Output, OutputValue
+from narrows.contract.outputs.floats import FloatPlanes
+from narrows.contract.outputs.output import Output
 
 KIND = "boxes"
 LEAST_COLUMNS = 4
@@ -21,12 +16,10 @@ MOST_VALUES = 1 << 20
 """Twice the 8,400 rows of 84 columns of a usual detector with 80 classes."""
 
 
-class Boxes(OutputKind):
+class Boxes(FloatPlanes):
     """Rows of finite numbers, four at least. Its packing is that of :mod:`narrows.contract.outputs.floats`."""
 
     name = KIND
-    dtypes = ("float32",)
-    packings = (PLANES_DEFLATE,)
 
     def check_shape(self, output: Output) -> None:
         """Rows and columns, and a name for each column or for none."""
@@ -38,15 +31,3 @@ class Boxes(OutputKind):
             )
         if output.classes and len(output.classes) != output.shape[1]:
             raise BundleError(f"output {output.name}: {output.shape[1]} columns and {len(output.classes)} names")
-
-    def check_values(self, output: Output, values: NDArray[Any]) -> None:
-        """Every value is a finite number."""
-        check_finite(output, values)
-
-    def pack(self, value: OutputValue) -> bytes:
-        """See :func:`pack_floats`."""
-        return pack_floats(value.values)
-
-    def unpack(self, output: Output, data: bytes) -> OutputValue:
-        """See :func:`unpack_floats`."""
-        return OutputValue(output, unpack_floats(output, data))
