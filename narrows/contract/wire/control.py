@@ -7,10 +7,9 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from narrows.contract.wire.record import Ratio, Record
+from narrows.contract.wire.record import Record
 
 MAX_CONTROL_BYTES = 1024
-MAX_DESIGN_CHARACTERS = 128
 _Byte = Annotated[int, Meta(ge=0, le=255)]
 
 
@@ -31,8 +30,6 @@ class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
         frames_per_s: frame rate not to exceed, above 0 and at most 240.
         cut: where to split the network.
         key_request: counts up whenever a K packet is wanted; a camera sends one when it sees a new value.
-        design: which design of a split network to hold on to, by name: an operator pinned it.
-        cloud_load: share of the servers' time that is taken, for a camera that plans by it.
         send: what an automatic camera (`narrows edge --send auto`) sends, if its device can.
     """
 
@@ -44,5 +41,3 @@ class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
     cut: _Byte | None = None
     key_request: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] = 0
     send: Sends | None = None
-    design: Annotated[str, Meta(min_length=1, max_length=MAX_DESIGN_CHARACTERS)] | None = None
-    cloud_load: Ratio | None = None
