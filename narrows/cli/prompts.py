@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from narrows.client.registry import PromptDesk, PromptsSeen
+    from narrows.client.registry import PromptRegistry, PromptsSeen
     from narrows.contract.records.prompts import SourcePrompt
 
 _PIPED_WIDTH = 140
@@ -65,8 +65,8 @@ def add_prompt(
 
     wanted = parse_prompt(box, point or ())
     source = None if size is None else parse_size(size)
-    with _desk(redis_url) as desk:
-        made = desk.add(
+    with _registry(redis_url) as registry:
+        made = registry.add(
             camera,
             wanted,
             who=by or caller(),
@@ -75,7 +75,7 @@ def add_prompt(
             replaced=replace,
             if_version=if_version,
         )
-        seen = desk.look(camera)
+        seen = registry.look(camera)
     print(f"{camera}: prompt {made.id}, version {made.version}, of {made.width}x{made.height}")
     state = seen.state_of(made)
     if state != "waiting":
@@ -93,8 +93,8 @@ def list_prompts(
 
     Example: narrows prompts list cam-1
     """
-    with _desk(redis_url) as desk:
-        seen = desk.look(camera)
+    with _registry(redis_url) as registry:
+        seen = registry.look(camera)
     if as_json:
         for prompt in seen.prompts:
             extra = {"state": seen.state_of(prompt), "frames_per_s": seen.rate_of(prompt), "list": seen.version}
@@ -116,21 +116,21 @@ def remove_prompt(
 
     Example: narrows prompts remove cam-1 3
     """
-    with _desk(redis_url) as desk:
-        desk.remove(camera, prompt, who=by or caller(), if_version=if_version)
+    with _registry(redis_url) as registry:
+        registry.remove(camera, prompt, who=by or caller(), if_version=if_version)
     print(f"{camera}: prompt {prompt} removed")
 
 
-def _desk(redis_url: str) -> AbstractContextManager[PromptDesk]:
+def _registry(redis_url: str) -> AbstractContextManager[PromptRegistry]:
     from contextlib import closing, contextmanager
 
-    from narrows.client.registry import PromptDesk
+    from narrows.client.registry import PromptRegistry
     from narrows.runtime.redis import connect, named_errors, read_install
 
     @contextmanager
-    def opened() -> Iterator[PromptDesk]:
+    def opened() -> Iterator[PromptRegistry]:
         with closing(connect(redis_url)) as client, named_errors(redis_url):
-            yield PromptDesk(client, read_install(client))
+            yield PromptRegistry(client, read_install(client))
 
     return opened()
 

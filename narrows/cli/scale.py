@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from narrows.client.registry import ScaleDesk
+    from narrows.client.registry import ScaleRegistry
     from narrows.contract.wire.scale_order import ScaleOrder
 
 scale = command_group("What the autoscaler does, and telling it otherwise.")
@@ -40,8 +40,8 @@ def status(
     from narrows.cli.scale_table import as_record, print_tables
     from orchestrator.scaling.standing import read_standing
 
-    with _desk(redis_url) as desk:
-        standing = read_standing(desk.client, decisions=decisions)
+    with _registry(redis_url) as registry:
+        standing = read_standing(registry.client, decisions=decisions)
     if as_json:
         print(json.dumps(as_record(standing)))
         return
@@ -64,9 +64,9 @@ def set_servers(
     from narrows.contract.wire.scale_order import parse_target
 
     servers = parse_target(number)
-    with _desk(redis_url) as desk:
-        order = desk.set_servers(servers, who=by or caller())
-        _print_order(desk, order)
+    with _registry(redis_url) as registry:
+        order = registry.set_servers(servers, who=by or caller())
+        _print_order(registry, order)
 
 
 @scale.command()
@@ -75,8 +75,8 @@ def freeze(*, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
 
     Example: narrows scale freeze
     """
-    with _desk(redis_url) as desk:
-        _print_order(desk, desk.freeze(frozen=True, who=by or caller()))
+    with _registry(redis_url) as registry:
+        _print_order(registry, registry.freeze(frozen=True, who=by or caller()))
 
 
 @scale.command()
@@ -85,29 +85,29 @@ def unfreeze(*, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
 
     Example: narrows scale unfreeze
     """
-    with _desk(redis_url) as desk:
-        _print_order(desk, desk.freeze(frozen=False, who=by or caller()))
+    with _registry(redis_url) as registry:
+        _print_order(registry, registry.freeze(frozen=False, who=by or caller()))
 
 
-def _desk(redis_url: str) -> AbstractContextManager[ScaleDesk]:
+def _registry(redis_url: str) -> AbstractContextManager[ScaleRegistry]:
     from contextlib import closing, contextmanager
 
-    from narrows.client.registry import ScaleDesk
+    from narrows.client.registry import ScaleRegistry
     from narrows.runtime.redis import connect, named_errors
 
     @contextmanager
-    def opened() -> Iterator[ScaleDesk]:
+    def opened() -> Iterator[ScaleRegistry]:
         with closing(connect(redis_url)) as client, named_errors(redis_url):
-            yield ScaleDesk(client)
+            yield ScaleRegistry(client)
 
     return opened()
 
 
-def _print_order(desk: ScaleDesk, order: ScaleOrder) -> None:
+def _print_order(registry: ScaleRegistry, order: ScaleOrder) -> None:
     """What stands now; and where nobody is there to follow it, that."""
     from narrows.contract.wire.keys import ScaleKeys
 
     servers = "as many servers as the policy wants" if order.servers is None else counted(order.servers, "server")
     print(f"ordered: {servers}{', frozen: nothing is changed' if order.frozen else ''}")
-    if not desk.client.exists(ScaleKeys.STATUS):
+    if not registry.client.exists(ScaleKeys.STATUS):
         print("no autoscaler leads now: the order waits until `narrows autoscale` runs", file=sys.stderr)

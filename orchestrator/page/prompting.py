@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from narrows.client.registry import PromptDesk, PromptsSeen
+from narrows.client.registry import PromptRegistry, PromptsSeen
 from narrows.contract.errors import PromptInvalid
 from narrows.contract.records.prompts import SourcePrompt
 from narrows.runtime.prompting import Box, Point, Prompt
@@ -17,7 +17,7 @@ WHO = "page operator"
 
 
 class Prompting:
-    """The desk behind the page, over a connection of its own: its user writes prompts, the page's may not. Blocks."""
+    """The page's prompt registry, over a connection of its own: its user writes prompts, the page's may not. Blocks."""
 
     def __init__(self, url: str) -> None:
         self._url, self._lock = url, threading.Lock()
@@ -35,7 +35,7 @@ class Prompting:
             RecordError: what is stored cannot be read.
         """
         with self._lock, named_errors(self._url):
-            return _seen_json(self._desk().look(stream))
+            return _seen_json(self._registry().look(stream))
 
     def add(self, stream: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """A prompt of ``box`` (left, top, width, height) or ``points`` (x, y), in shares of the picture's sides.
@@ -46,13 +46,13 @@ class Prompting:
             ServiceError, RecordError: as :meth:`look`.
         """
         with self._lock, named_errors(self._url):
-            desk = self._desk()
-            source = desk.look(stream).source
+            registry = self._registry()
+            source = registry.look(stream).source
             if source is None:
                 raise PromptInvalid(f"{stream} has not said how large its pictures are: is its camera started?")
             version = _whole(asked.get("if_version"))
-            desk.add(stream, _prompt(asked, *source), who=WHO, source=source, if_version=version)
-            return _seen_json(desk.look(stream))
+            registry.add(stream, _prompt(asked, *source), who=WHO, source=source, if_version=version)
+            return _seen_json(registry.look(stream))
 
     def remove(self, stream: str, number: int, if_version: str | None) -> dict[str, Any]:
         """Take a prompt away.
@@ -63,12 +63,12 @@ class Prompting:
         """
         version = None if if_version is None else _whole(if_version)
         with self._lock, named_errors(self._url):
-            desk = self._desk()
-            desk.remove(stream, number, who=WHO, if_version=version)
-            return _seen_json(desk.look(stream))
+            registry = self._registry()
+            registry.remove(stream, number, who=WHO, if_version=version)
+            return _seen_json(registry.look(stream))
 
-    def _desk(self) -> PromptDesk:
-        return PromptDesk(self._client, read_install(self._client))
+    def _registry(self) -> PromptRegistry:
+        return PromptRegistry(self._client, read_install(self._client))
 
 
 def _prompt(asked: Mapping[str, Any], width: int, height: int) -> Prompt:

@@ -10,17 +10,17 @@ from narrows.client.registry.audit import (
 )
 from narrows.client.registry.canary import canaries
 from narrows.client.registry.overview import StreamOverview, overviews
-from narrows.client.registry.prompts import PromptDesk, PromptsSeen
+from narrows.client.registry.prompts import PromptRegistry, PromptsSeen
 from narrows.client.registry.registry import StreamRegistry
-from narrows.client.registry.scaling import ScaleDesk
+from narrows.client.registry.scaling import ScaleRegistry
 
 __all__ = [
     "AuditEvent",
-    "PromptDesk",
     "PromptEvent",
+    "PromptRegistry",
     "PromptsSeen",
-    "ScaleDesk",
     "ScaleEvent",
+    "ScaleRegistry",
     "StreamOverview",
     "StreamRegistry",
     "canaries",

@@ -81,7 +81,7 @@ class PromptsSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptDesk:
+class PromptRegistry:
     """The operator's side of prompts. The audit event is written *before* the change, as for streams."""
 
     client: redis.Redis

@@ -15,7 +15,7 @@ from narrows.contract.wire.scale_order import MAX_WHO_CHARACTERS, ScaleOrder
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleDesk:
+class ScaleRegistry:
     """The operator's side of scaling. The audit event is written *before* the change, as for streams."""
 
     client: redis.Redis

@@ -16,7 +16,7 @@ import redis
 from PIL import Image, ImageDraw
 from rich.console import Console
 
-from narrows.client.registry import PromptDesk, StreamRegistry
+from narrows.client.registry import PromptRegistry, StreamRegistry
 from narrows.client.registry.packet_format import let_cameras_send
 from narrows.client.subscription import parse_entry
 from narrows.contract.bundle import Bundle
@@ -135,9 +135,9 @@ def test_what_is_pointed_at_is_outlined_and_followed_with_the_link_up_and_down(
         picture = Image.new("RGB", (320, 240))
         ImageDraw.Draw(picture).ellipse((x - 20, 90, x + 20, 130), fill="white")
         picture.save(filmed / f"{n:03d}.png")
-    desk = PromptDesk(cloud, read_install(cloud))
-    made = desk.add("cam-1", Prompt(points=(Point(40, 110),)), who="ada", source=(320, 240))
-    elsewhere = desk.add("cam-1", Prompt(Box(1, 1, 30, 30)), who="ada", source=(64, 48))
+    registry = PromptRegistry(cloud, read_install(cloud))
+    made = registry.add("cam-1", Prompt(points=(Point(40, 110),)), who="ada", source=(320, 240))
+    elsewhere = registry.add("cam-1", Prompt(Box(1, 1, 30, 30)), who="ada", source=(64, 48))
     network = str(write_bright_network(tmp_path / "bright.onnx"))
     options = ("--prompts", network, "--prompt-share", "1", "--spool-mb", "8", "--local-masks", str(local))
     address = urlsplit(stack.redis.url)
@@ -146,9 +146,9 @@ def test_what_is_pointed_at_is_outlined_and_followed_with_the_link_up_and_down(
         url = stack.redis.url.replace(f":{address.port}", f":{link.port}")
         program = Program(tmp_path, url, stack.bundle, filmed, *options, "--loop", "--fps", "10", "--frames", "90")
         try:
-            program.until(lambda: desk.look("cam-1").state_of(made) == "tracking")
-            assert desk.look("cam-1").state_of(elsewhere) == "source_changed"
-            assert desk.look("cam-1").source == (320, 240)
+            program.until(lambda: registry.look("cam-1").state_of(made) == "tracking")
+            assert registry.look("cam-1").state_of(elsewhere) == "source_changed"
+            assert registry.look("cam-1").source == (320, 240)
             link.cut()
             cut_at = newest(local)
             program.until(lambda: newest(local) >= cut_at + 15)

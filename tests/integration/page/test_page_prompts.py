@@ -14,7 +14,7 @@ import redis
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, Route, expect
 
-from narrows.client.registry import PromptDesk, read_prompt_audit
+from narrows.client.registry import PromptRegistry, read_prompt_audit
 from narrows.client.registry.packet_format import let_cameras_send
 from narrows.ops.demo.stack import Stack
 from narrows.runtime.prompting import Box, Point, Prompt
@@ -32,10 +32,10 @@ WIDTH, HEIGHT = 320, 240
 
 
 @pytest.fixture(scope="module")
-def desk(stack: Stack) -> Iterator[PromptDesk]:
+def registry(stack: Stack) -> Iterator[PromptRegistry]:
     with redis.Redis.from_url(stack.redis.url) as client:
         let_cameras_send(client, 2, who="a test")
-        yield PromptDesk(client, read_install(client))
+        yield PromptRegistry(client, read_install(client))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def address(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def camera(stack: Stack, desk: PromptDesk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+def camera(stack: Stack, registry: PromptRegistry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """A white disc at (240, 60) and a white square at (40, 160) to (100, 220)."""
     folder = tmp_path_factory.mktemp("camera")
     filmed = folder / "filmed"
@@ -69,7 +69,7 @@ def camera(stack: Stack, desk: PromptDesk, tmp_path_factory: pytest.TempPathFact
     picture.save(filmed / "scene.png")
     options = ("--prompts", str(write_bright_network(folder / "bright.onnx")), "--loop", "--fps", "4")
     running = Program(folder, stack.redis.url, stack.bundle, filmed, *options)
-    running.until(lambda: desk.look("cam-1").source == (WIDTH, HEIGHT))
+    running.until(lambda: registry.look("cam-1").source == (WIDTH, HEIGHT))
     yield running
     running.process.terminate()
     running.process.wait(30)
@@ -96,7 +96,9 @@ def on_mask(page: Page, x: float, y: float) -> tuple[float, float]:
     return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
 
-def test_an_operator_taps_and_drags_and_sees_what_is_outlined_and_takes_it_away(page: Page, desk: PromptDesk) -> None:
+def test_an_operator_taps_and_drags_and_sees_what_is_outlined_and_takes_it_away(
+    page: Page, registry: PromptRegistry
+) -> None:
     page.locator("#operator").click()
     page.locator("input[name=token]").fill(OPERATOR)
     page.get_by_role("button", name="Enter").click()
@@ -104,7 +106,7 @@ def test_an_operator_taps_and_drags_and_sees_what_is_outlined_and_takes_it_away(
     expect(tile(page)).to_have_attribute("data-operator", "", timeout=SOON_MS)
     page.mouse.click(*on_mask(page, 240 / WIDTH, 60 / HEIGHT))
     expect(tile(page).locator("[data-prompt='1']")).to_contain_text("tracking", timeout=SOON_MS)
-    (tapped,) = desk.look("cam-1").prompts
+    (tapped,) = registry.look("cam-1").prompts
     (point,) = Prompt.of_record(tapped).points
     assert [point.x, point.y] == pytest.approx([240, 60], abs=2)
     assert (tapped.width, tapped.height) == (WIDTH, HEIGHT)
@@ -114,7 +116,7 @@ def test_an_operator_taps_and_drags_and_sees_what_is_outlined_and_takes_it_away(
     page.mouse.move(*on_mask(page, 105 / WIDTH, 225 / HEIGHT), steps=4)
     page.mouse.up()
     expect(tile(page).locator("[data-prompt='2']")).to_contain_text("tracking", timeout=SOON_MS)
-    box = Prompt.of_record(desk.look("cam-1").prompts[1]).box
+    box = Prompt.of_record(registry.look("cam-1").prompts[1]).box
     assert box is not None
     assert [box.x, box.y, box.width, box.height] == pytest.approx([35, 155, 70, 70], abs=3)
 
@@ -126,8 +128,8 @@ def test_an_operator_taps_and_drags_and_sees_what_is_outlined_and_takes_it_away(
 
     tile(page).get_by_role("button", name="Remove prompt 1 of cam-1").click()
     expect(tile(page).locator("[data-prompt='1']")).to_have_count(0, timeout=SOON_MS)
-    assert [each.id for each in desk.look("cam-1").prompts] == [2]
-    events = [(each.who, each.action, each.prompt.id) for each in read_prompt_audit(desk.client)]
+    assert [each.id for each in registry.look("cam-1").prompts] == [2]
+    events = [(each.who, each.action, each.prompt.id) for each in read_prompt_audit(registry.client)]
     assert events == [
         ("page operator", "prompt-remove", 1),
         ("page operator", "prompt-add", 2),
@@ -135,11 +137,11 @@ def test_an_operator_taps_and_drags_and_sees_what_is_outlined_and_takes_it_away(
     ]
 
 
-def test_an_operator_who_saw_an_older_list_is_told_and_overwrites_nothing(page: Page, desk: PromptDesk) -> None:
+def test_an_operator_who_saw_an_older_list_is_told_and_overwrites_nothing(page: Page, registry: PromptRegistry) -> None:
     page.goto(page.url + "enter")
     page.locator("input[name=token]").fill(OPERATOR)
     page.get_by_role("button", name="Enter").click()
-    number = desk.add("cam-1", Prompt(Box(1, 1, 30, 30)), who="another").id
+    number = registry.add("cam-1", Prompt(Box(1, 1, 30, 30)), who="another").id
     expect(tile(page).locator(f"[data-prompt='{number}']")).to_be_visible(timeout=SOON_MS)
     on_mask(page, 0.5, 0.5)
     seen: list[str] = []
@@ -155,16 +157,16 @@ def test_an_operator_who_saw_an_older_list_is_told_and_overwrites_nothing(page: 
     page.route("**/prompts", as_before)
     with page.expect_response("**/prompts"):
         pass
-    desk.add("cam-1", Prompt(Box(2, 2, 30, 30)), who="another")
-    before = desk.look("cam-1").prompts
+    registry.add("cam-1", Prompt(Box(2, 2, 30, 30)), who="another")
+    before = registry.look("cam-1").prompts
     page.mouse.click(*on_mask(page, 0.5, 0.5))
     expect(tile(page).locator(".told")).to_contain_text("changed meanwhile", timeout=SOON_MS)
-    assert desk.look("cam-1").prompts == before
+    assert registry.look("cam-1").prompts == before
 
 
-def test_a_viewer_who_taps_points_at_nothing(page: Page, desk: PromptDesk) -> None:
-    desk.add("cam-1", Prompt(points=(Point(240, 60),)), who="another")
-    before = desk.look("cam-1")
+def test_a_viewer_who_taps_points_at_nothing(page: Page, registry: PromptRegistry) -> None:
+    registry.add("cam-1", Prompt(points=(Point(240, 60),)), who="another")
+    before = registry.look("cam-1")
     x, y = on_mask(page, 0.3, 0.3)
     posted: list[str] = []
     page.on("request", lambda request: posted.append(request.method) if request.method != "GET" else None)
@@ -173,7 +175,7 @@ def test_a_viewer_who_taps_points_at_nothing(page: Page, desk: PromptDesk) -> No
     page.mouse.click(x, y)
     expect(tile(page).get_by_role("button", name="Remove")).to_have_count(0)
     assert posted == []
-    assert desk.look("cam-1").version == before.version
+    assert registry.look("cam-1").version == before.version
 
 
 def _yellow(page: Page, area: tuple[int, int, int, int]) -> int:

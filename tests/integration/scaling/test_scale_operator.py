@@ -10,7 +10,7 @@ import redis
 from typer.testing import CliRunner
 
 from narrows.cli.root import app
-from narrows.client.registry import ScaleDesk, StreamRegistry, read_audit, read_scale_audit
+from narrows.client.registry import ScaleRegistry, StreamRegistry, read_audit, read_scale_audit
 from narrows.contract.errors import RecordError
 from narrows.contract.wire import Install, StreamSettings
 from narrows.contract.wire.keys import ScaleKeys
@@ -25,22 +25,22 @@ def run(server: LocalRedis, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_orders_are_kept_and_one_changes_only_its_own_part(client: redis.Redis) -> None:
-    desk = ScaleDesk(client)
-    assert desk.order() == ScaleOrder()
-    desk.set_servers(3, who="ada")
-    frozen = desk.freeze(frozen=True, who="bo")
+    registry = ScaleRegistry(client)
+    assert registry.order() == ScaleOrder()
+    registry.set_servers(3, who="ada")
+    frozen = registry.freeze(frozen=True, who="bo")
     assert (frozen.servers, frozen.frozen, frozen.who) == (3, True, "bo")
     assert frozen.at_ms > 0
-    assert desk.order() == frozen
-    assert desk.set_servers(None, who="cy").frozen
-    assert not desk.freeze(frozen=False, who="cy").frozen
+    assert registry.order() == frozen
+    assert registry.set_servers(None, who="cy").frozen
+    assert not registry.freeze(frozen=False, who="cy").frozen
 
 
 def test_each_order_is_audited_beside_the_streams(client: redis.Redis) -> None:
-    desk = ScaleDesk(client)
-    desk.set_servers(3, who="ada")
+    registry = ScaleRegistry(client)
+    registry.set_servers(3, who="ada")
     StreamRegistry(client, Install(4)).set("cam-1", StreamSettings(), who="bo")
-    desk.freeze(frozen=True, who="cy")
+    registry.freeze(frozen=True, who="cy")
     newest, oldest = read_scale_audit(client)
     assert (newest.who, newest.action, newest.after.frozen, newest.after.servers) == ("cy", "freeze", True, 3)
     assert (oldest.who, oldest.action, oldest.before, oldest.after.servers) == ("ada", "set", None, 3)
@@ -51,26 +51,26 @@ def test_each_order_is_audited_beside_the_streams(client: redis.Redis) -> None:
 def test_two_operators_at_once_do_not_overwrite_each_other(server: LocalRedis, client: redis.Redis) -> None:
     def order(number: int) -> None:
         with redis.Redis.from_url(server.url) as own:
-            desk = ScaleDesk(own)
+            registry = ScaleRegistry(own)
             for _ in range(20):
                 if number == 0:
-                    desk.set_servers(7, who="a")
+                    registry.set_servers(7, who="a")
                 else:
-                    desk.freeze(frozen=True, who="b")
+                    registry.freeze(frozen=True, who="b")
 
     threads = [threading.Thread(target=order, args=(number,)) for number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    order_now = ScaleDesk(client).order()
+    order_now = ScaleRegistry(client).order()
     assert (order_now.servers, order_now.frozen) == (7, True)
 
 
 def test_a_record_that_cannot_be_read_is_named_and_left(client: redis.Redis) -> None:
     client.set(ScaleKeys.COMMAND, b'{"v":1,"servers":-1}')
     with pytest.raises(RecordError, match="servers"):
-        ScaleDesk(client).freeze(frozen=True, who="ada")
+        ScaleRegistry(client).freeze(frozen=True, who="ada")
     assert client.get(ScaleKeys.COMMAND) == b'{"v":1,"servers":-1}'
 
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 import narrows
-from narrows.client.registry import PromptDesk, read_prompt_audit
+from narrows.client.registry import PromptRegistry, read_prompt_audit
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
 from narrows.contract.records.prompts import PromptList
@@ -189,7 +189,7 @@ def test_a_viewer_may_ask_for_the_label_tables_of_small_masks(tls: TlsRedis) -> 
 
 def test_a_prompter_points_at_things_and_the_camera_reads_it(tls: TlsRedis) -> None:
     with tls.client("prompter") as client, tls.client("camera-cam-1") as camera, tls.client("admin") as admin:
-        desk = PromptDesk(client, Install(4))
+        desk = PromptRegistry(client, Install(4))
         made = desk.add("cam-1", Prompt(Box(1, 2, 30, 40)), who="ada", source=(64, 48))
         stored: Any = camera.get(OWN.prompts)
         assert PromptList.parse(stored).prompts == (made,)

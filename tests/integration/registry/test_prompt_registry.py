@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from narrows.client.registry import PromptDesk, read_audit, read_prompt_audit
+from narrows.client.registry import PromptRegistry, read_audit, read_prompt_audit
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
 from narrows.contract.outputs.objects import MOST_PROMPTS
 from narrows.contract.records.prompts import PromptAnswer, PromptAnswers, PromptList, SourceBox, SourcePrompt
@@ -26,17 +26,17 @@ POINTS = Prompt(points=(Point(200, 140), Point(90, 60, positive=False)))
 
 
 @pytest.fixture
-def desk(client: redis.Redis) -> PromptDesk:
-    return PromptDesk(client, Install(4))
+def registry(client: redis.Redis) -> PromptRegistry:
+    return PromptRegistry(client, Install(4))
 
 
 def answer(client: redis.Redis, answers: PromptAnswers, entry: str = "*") -> None:
     client.xadd(KEYS.prompt_state, {"p": answers.to_json()}, id=entry, maxlen=1)
 
 
-def test_what_is_pointed_at_is_kept_in_the_sources_pixels(desk: PromptDesk, client: redis.Redis) -> None:
-    first = desk.add("cam-1", BOX, who="ada", source=SOURCE)
-    second = desk.add("cam-1", POINTS, who="grace", source=SOURCE)
+def test_what_is_pointed_at_is_kept_in_the_sources_pixels(registry: PromptRegistry, client: redis.Redis) -> None:
+    first = registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    second = registry.add("cam-1", POINTS, who="grace", source=SOURCE)
     stored: Any = client.get(KEYS.prompts)
     assert PromptList.parse(stored).prompts == (first, second)
     assert [Prompt.of_record(each) for each in (first, second)] == [BOX, POINTS]
@@ -44,56 +44,56 @@ def test_what_is_pointed_at_is_kept_in_the_sources_pixels(desk: PromptDesk, clie
     assert PromptList.parse(stored).version == second.version > first.version
 
 
-def test_an_id_that_is_free_again_is_another_prompt(desk: PromptDesk) -> None:
-    before = desk.add("cam-1", BOX, who="ada", source=SOURCE)
-    desk.add("cam-1", POINTS, who="ada", source=SOURCE)
-    desk.remove("cam-1", before.id, who="ada")
-    after = desk.add("cam-1", BOX, who="ada", source=SOURCE)
+def test_an_id_that_is_free_again_is_another_prompt(registry: PromptRegistry) -> None:
+    before = registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    registry.add("cam-1", POINTS, who="ada", source=SOURCE)
+    registry.remove("cam-1", before.id, who="ada")
+    after = registry.add("cam-1", BOX, who="ada", source=SOURCE)
     assert after.id == before.id
     assert after.version > before.version
 
 
-def test_a_prompt_takes_the_place_of_another(desk: PromptDesk) -> None:
-    before = desk.add("cam-1", BOX, who="ada", source=SOURCE)
-    after = desk.add("cam-1", POINTS, who="ada", source=SOURCE, replaced=before.id)
-    assert desk.look("cam-1").prompts == (after,)
+def test_a_prompt_takes_the_place_of_another(registry: PromptRegistry) -> None:
+    before = registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    after = registry.add("cam-1", POINTS, who="ada", source=SOURCE, replaced=before.id)
+    assert registry.look("cam-1").prompts == (after,)
     with pytest.raises(PromptConflict, match="has no prompt 9"):
-        desk.add("cam-1", POINTS, who="ada", source=SOURCE, replaced=9)
+        registry.add("cam-1", POINTS, who="ada", source=SOURCE, replaced=9)
 
 
-def test_of_two_operators_who_change_one_list_the_second_is_told(desk: PromptDesk) -> None:
-    seen = desk.look("cam-1").version
-    mine = desk.add("cam-1", BOX, who="ada", source=SOURCE, if_version=seen)
+def test_of_two_operators_who_change_one_list_the_second_is_told(registry: PromptRegistry) -> None:
+    seen = registry.look("cam-1").version
+    mine = registry.add("cam-1", BOX, who="ada", source=SOURCE, if_version=seen)
     with pytest.raises(PromptConflict, match=f"version {mine.version}, not {seen}.*narrows prompts list cam-1"):
-        desk.add("cam-1", POINTS, who="grace", source=SOURCE, if_version=seen)
+        registry.add("cam-1", POINTS, who="grace", source=SOURCE, if_version=seen)
     with pytest.raises(PromptConflict, match="changed meanwhile"):
-        desk.remove("cam-1", mine.id, who="grace", if_version=seen)
-    assert desk.look("cam-1").prompts == (mine,)
-    assert [event.who for event in read_prompt_audit(desk.client)] == ["ada"]
+        registry.remove("cam-1", mine.id, who="grace", if_version=seen)
+    assert registry.look("cam-1").prompts == (mine,)
+    assert [event.who for event in read_prompt_audit(registry.client)] == ["ada"]
 
 
 def test_whoever_changes_the_list_between_look_and_write_is_not_overwritten(
-    server: LocalRedis, desk: PromptDesk, monkeypatch: pytest.MonkeyPatch
+    server: LocalRedis, registry: PromptRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with redis.Redis.from_url(server.url) as other:
-        rival = PromptDesk(other, Install(4))
+        rival = PromptRegistry(other, Install(4))
         told: list[SourcePrompt] = []
-        clock = PromptDesk._now_ms
+        clock = PromptRegistry._now_ms
 
-        def meanwhile(self: PromptDesk) -> int:
-            if self is desk and not told:
+        def meanwhile(self: PromptRegistry) -> int:
+            if self is registry and not told:
                 told.append(rival.add("cam-1", POINTS, who="grace", source=SOURCE))
             return clock(self)
 
-        monkeypatch.setattr(PromptDesk, "_now_ms", meanwhile)
+        monkeypatch.setattr(PromptRegistry, "_now_ms", meanwhile)
         with pytest.raises(PromptConflict, match="changed meanwhile"):
-            desk.add("cam-1", BOX, who="ada", source=SOURCE)
-        assert list(desk.look("cam-1").prompts) == told
+            registry.add("cam-1", BOX, who="ada", source=SOURCE)
+        assert list(registry.look("cam-1").prompts) == told
 
 
-def test_a_box_beyond_the_picture_is_kept_as_what_of_it_lies_there(desk: PromptDesk) -> None:
-    desk.add("cam-1", Prompt(Box(-2e9, 10, 4e9, 20)), who="ada", source=SOURCE)
-    assert desk.look("cam-1").prompts[0].box == SourceBox(0, 10, SOURCE[0], 20)
+def test_a_box_beyond_the_picture_is_kept_as_what_of_it_lies_there(registry: PromptRegistry) -> None:
+    registry.add("cam-1", Prompt(Box(-2e9, 10, 4e9, 20)), who="ada", source=SOURCE)
+    assert registry.look("cam-1").prompts[0].box == SourceBox(0, 10, SOURCE[0], 20)
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def test_a_box_beyond_the_picture_is_kept_as_what_of_it_lies_there(desk: PromptD
     ],
 )
 def test_what_points_at_nothing_is_refused_by_name_and_leaves_no_trace(
-    desk: PromptDesk, client: redis.Redis, prompt: Prompt, message: str
+    registry: PromptRegistry, client: redis.Redis, prompt: Prompt, message: str
 ) -> None:
     with pytest.raises(PromptInvalid, match=message):
-        desk.add("cam-1", prompt, who="ada", source=SOURCE)
+        registry.add("cam-1", prompt, who="ada", source=SOURCE)
     assert client.get(KEYS.prompts) is None
     assert read_prompt_audit(client) == []
 
@@ -130,40 +130,40 @@ def test_what_points_at_nothing_is_refused_by_name_and_leaves_no_trace(
     ],
 )
 def test_a_size_or_a_lifetime_that_is_none_is_refused(
-    desk: PromptDesk, arguments: dict[str, Any], message: str
+    registry: PromptRegistry, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(PromptInvalid, match=message):
-        desk.add("cam-1", BOX, who="ada", **({"source": SOURCE} | arguments))
+        registry.add("cam-1", BOX, who="ada", **({"source": SOURCE} | arguments))
 
 
-def test_a_camera_has_sixteen_prompts_and_no_more(desk: PromptDesk) -> None:
+def test_a_camera_has_sixteen_prompts_and_no_more(registry: PromptRegistry) -> None:
     for _ in range(MOST_PROMPTS):
-        desk.add("cam-1", BOX, who="ada", source=SOURCE)
+        registry.add("cam-1", BOX, who="ada", source=SOURCE)
     with pytest.raises(PromptsFull, match="cam-1 has 16 prompts"):
-        desk.add("cam-1", BOX, who="ada", source=SOURCE)
-    desk.remove("cam-1", 7, who="ada")
-    assert desk.add("cam-1", BOX, who="ada", source=SOURCE).id == 7
+        registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    registry.remove("cam-1", 7, who="ada")
+    assert registry.add("cam-1", BOX, who="ada", source=SOURCE).id == 7
 
 
-def test_a_prompt_expires_and_the_list_with_its_last_one(desk: PromptDesk, client: redis.Redis) -> None:
-    desk.add("cam-1", BOX, who="ada", source=SOURCE, lifetime_s=3600)
-    long = desk.add("cam-1", POINTS, who="ada", source=SOURCE, lifetime_s=7200)
+def test_a_prompt_expires_and_the_list_with_its_last_one(registry: PromptRegistry, client: redis.Redis) -> None:
+    registry.add("cam-1", BOX, who="ada", source=SOURCE, lifetime_s=3600)
+    long = registry.add("cam-1", POINTS, who="ada", source=SOURCE, lifetime_s=7200)
     assert 3_600_000 < int(client.pttl(KEYS.prompts)) <= 7_200_000
     stored: Any = client.get(KEYS.prompts)
     assert PromptList.parse(stored).at(long.expires_ms - 1) == (long,)
     assert PromptList.parse(stored).at(long.expires_ms) == ()
 
 
-def test_a_list_that_cannot_be_read_is_named(desk: PromptDesk, client: redis.Redis) -> None:
+def test_a_list_that_cannot_be_read_is_named(registry: PromptRegistry, client: redis.Redis) -> None:
     client.set(KEYS.prompts, b'{"v":1,"version":-3}')
     with pytest.raises(RecordError, match="a list of prompts: version is -3"):
-        desk.look("cam-1")
+        registry.look("cam-1")
 
 
-def test_who_pointed_at_what_and_when_is_on_record(desk: PromptDesk, client: redis.Redis) -> None:
+def test_who_pointed_at_what_and_when_is_on_record(registry: PromptRegistry, client: redis.Redis) -> None:
     before_ms = time.time() * 1000
-    made = desk.add("cam-1", BOX, who="ada", source=SOURCE)
-    desk.remove("cam-1", made.id, who="grace")
+    made = registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    registry.remove("cam-1", made.id, who="grace")
     events = read_prompt_audit(client)
     assert [(each.who, each.action, each.camera, each.prompt) for each in events] == [
         ("grace", "prompt-remove", "cam-1", made),
@@ -173,36 +173,38 @@ def test_who_pointed_at_what_and_when_is_on_record(desk: PromptDesk, client: red
     assert read_audit(client) == []
 
 
-def test_the_cameras_answer_says_its_size_and_each_prompts_state(desk: PromptDesk, client: redis.Redis) -> None:
+def test_the_cameras_answer_says_its_size_and_each_prompts_state(registry: PromptRegistry, client: redis.Redis) -> None:
     answer(client, PromptAnswers(width=640, height=480))
-    made = desk.add("cam-1", BOX, who="ada")
+    made = registry.add("cam-1", BOX, who="ada")
     assert (made.width, made.height) == SOURCE
-    seen = desk.look("cam-1")
+    seen = registry.look("cam-1")
     assert (seen.state_of(made), seen.rate_of(made)) == ("waiting", 0.0)
     answers = (
         PromptAnswer(made.id, made.version - 1, "lost", 9.0),
         PromptAnswer(made.id, made.version, "tracking", 2.5),
     )
     answer(client, PromptAnswers(width=640, height=480, version=made.version, prompts=answers))
-    seen = desk.look("cam-1")
+    seen = registry.look("cam-1")
     assert (seen.state_of(made), seen.rate_of(made)) == ("tracking", 2.5)
 
 
-def test_a_camera_that_never_answered_sleeps_or_cannot_is_told_apart(desk: PromptDesk, client: redis.Redis) -> None:
-    made = desk.add("cam-1", BOX, who="ada", source=SOURCE)
-    assert desk.look("cam-1").state_of(made) == "not_answered"
+def test_a_camera_that_never_answered_sleeps_or_cannot_is_told_apart(
+    registry: PromptRegistry, client: redis.Redis
+) -> None:
+    made = registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    assert registry.look("cam-1").state_of(made) == "not_answered"
     client.xadd(KEYS.prompt_state, {"p": b"{}"}, id="1-1", maxlen=1)  # an answer that cannot be read
-    assert desk.look("cam-1").state_of(made) == "not_answered"
+    assert registry.look("cam-1").state_of(made) == "not_answered"
     hour_ago_ms = int(time.time() * 1000) - 3_600_000
     tracked = PromptAnswers(prompts=(PromptAnswer(made.id, made.version, "tracking", 2.5),))
     answer(client, tracked, f"{hour_ago_ms}-0")
-    seen = desk.look("cam-1")
+    seen = registry.look("cam-1")
     assert (seen.state_of(made), seen.rate_of(made)) == ("asleep", 0.0)
     answer(client, PromptAnswers(unable="no_network"))
-    assert desk.look("cam-1").state_of(made) == "no_network"
+    assert registry.look("cam-1").state_of(made) == "no_network"
 
 
-def test_the_commands_add_list_and_remove(server: LocalRedis, desk: PromptDesk) -> None:
+def test_the_commands_add_list_and_remove(server: LocalRedis, registry: PromptRegistry) -> None:
     def prompts(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "narrows.cli", "prompts", *arguments],
@@ -223,4 +225,4 @@ def test_the_commands_add_list_and_remove(server: LocalRedis, desk: PromptDesk) 
     assert refused.returncode == 1
     assert "changed meanwhile" in refused.stderr
     assert prompts("remove", "cam-1", "1").stdout == "cam-1: prompt 1 removed\n"
-    assert desk.look("cam-1").prompts == ()
+    assert registry.look("cam-1").prompts == ()
