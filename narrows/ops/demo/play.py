@@ -30,13 +30,12 @@ from narrows.ops.demo.stack import Camera, Stack
 from narrows.ops.demo.steps import step
 from narrows.ops.demo.stream_play import StreamPlay
 from narrows.ops.demo.table import draw_table
+from narrows.runtime.asked_to_end import hear_signals
 from narrows.runtime.redis import connect, named_errors, read_install
 
 _TICK_S = 0.25
 _HEADLESS_LINE_S = 5.0
 _DROP_ROOM = 256
-_HUNG_UP = 128 + signal.SIGHUP
-"""The terminal is closed: what is written to it fails."""
 
 
 def play(options: DemoOptions, console: Console) -> int:
@@ -92,7 +91,12 @@ class Show:
         self._cameras: list[Camera] = []
         self._journals: dict[str, JournalReader] = {}
         self._begun_s = self._said_s = time.monotonic()
-        self.ended_by = 0
+        self._asked: int | None = None
+
+    @property
+    def ended_by(self) -> int:
+        """The exit status that SIGTERM or SIGHUP asks for; 0 if neither came."""
+        return 0 if self._asked is None or self._asked == signal.SIGINT else 128 + self._asked
 
     @property
     def plays(self) -> Sequence[StreamPlay]:
@@ -100,14 +104,11 @@ class Show:
         return list(self._plays.values())
 
     def run(self) -> bool:
-        """Play until the cameras end or Ctrl-C, then wait until every frame has ended; answers whether it was Ctrl-C.
-
-        A signal that asks for the end has its status in ``ended_by``.
+        """Play until the cameras end or a signal asks, then wait until every frame has ended; answers whether one did.
 
         Raises:
             ServiceError: a part died.
         """
-        interrupted = False
         self._register()
         if self._options.send != FEATURES:
             self._stack.allow_packet_format(FORMAT)
@@ -117,17 +118,16 @@ class Show:
         with Follower(self._stack.redis.url, self._options.stream_ids) as follower, ExitStack() as cleanup:
             self._start_cameras(cleanup)
             with Live(console=self._console, auto_refresh=False, transient=True) as live:
-                try:
-                    while self._playing():
+                with hear_signals(self._asked_to_end):
+                    while self._playing() and self._asked is None:
                         self._tick(follower, live)
-                except KeyboardInterrupt:
-                    interrupted = True
-                except SystemExit as told:  # by a signal: see narrows.cli.termination
-                    interrupted, self.ended_by = True, int(told.code or 0)
-                    self._console.quiet = self.ended_by == _HUNG_UP
                 self._stop_cameras()
                 self._drain(follower, live)
-        return interrupted
+        return self._asked is not None
+
+    def _asked_to_end(self, number: int) -> None:
+        self._asked = number
+        self._console.quiet = number == signal.SIGHUP  # the terminal is closed: what is written to it fails
 
     def _say(self, line: str) -> None:
         self._console.print(f"  {line}", highlight=False, soft_wrap=True)

@@ -90,7 +90,7 @@ def _command_line(process: Path, tag: str, folder: Path) -> str:
 @pytest.fixture
 def endless(tmp_path: Path, hang_up_ends: None) -> Iterator[Demo]:
     """A demo in full swing."""
-    demo = Demo(tmp_path)
+    demo = Demo(tmp_path, "--report", str(tmp_path / "report.json"))
     try:
         demo.wait_for_masks()
         yield demo
@@ -147,6 +147,7 @@ def test_ctrl_c_ends_the_demo_with_a_summary_and_leaves_no_process(endless: Demo
     summary = endless.output.read_text()
     assert "mIoU" in summary
     assert "Traceback" not in summary
+    assert "unaccounted" not in summary
     assert endless.nothing_is_left(), endless.living()
 
 
@@ -158,6 +159,7 @@ def test_a_demo_that_is_told_to_end_leaves_neither_process_nor_folder(endless: D
     assert "Traceback" not in said
     assert (" sent = " in said) == (number == signal.SIGTERM)  # the terminal is closed at a SIGHUP
     assert endless.nothing_is_left(), endless.living()
+    assert json.loads((endless.output.parent / "report.json").read_text())["faults"] == []
     assert stack_folders(endless) == []
 
 
