@@ -16,10 +16,10 @@ from rich.table import Table
 from benchmarks.fleet.connect_cost import connect_ms
 from benchmarks.fleet.costs import Costs
 from benchmarks.fleet.figures import ROWS_OF_PLAN, ROWS_OF_ZONE
-from benchmarks.fleet.links import Habits
+from benchmarks.fleet.links import ReconnectRules
 from benchmarks.fleet.picture import draw
 from benchmarks.fleet.sizing import Assumptions, Plan, hottest, plan
-from benchmarks.fleet.zone import Course, ZoneLoss, run_all
+from benchmarks.fleet.zone import ZoneLoss, ZoneResult, run_all
 from benchmarks.record import write_result
 from narrows.contract.errors import NarrowsError
 
@@ -53,14 +53,14 @@ def main() -> int:
         return 1
     plans = [plan(cameras, costs, chosen) for cameras in _SIZES]
     _print("What a fleet needs", ROWS_OF_PLAN, [asdict(each) for each in plans], console)
-    courses = {}
+    results = {}
     for name, losses in scenarios(costs, chosen, [1_000] if quick else [1_000, _SIMULATED, _LARGE]).items():
-        courses[name] = run_all(losses)
-        console.print(f"{name}: {courses[name].simulated_s / courses[name].wall_s:.0f} times real time", style="dim")
-    lines = [line(name, course) for name, course in courses.items()]
+        results[name] = run_all(losses)
+        console.print(f"{name}: {results[name].simulated_s / results[name].wall_s:.0f} times real time", style="dim")
+    lines = [line(name, result) for name, result in results.items()]
     _print("A zone is lost, and comes back", ROWS_OF_ZONE, lines, console)
     if not quick:
-        draw(_ROOT / "docs" / "pictures" / "fleet-zone.svg", courses)
+        draw(_ROOT / "docs" / "pictures" / "fleet-zone.svg", results)
         write_result("fleet", "make simulate-fleet", _figures(costs, chosen, plans, lines))
     return 0
 
@@ -76,7 +76,7 @@ def scenarios(costs: Costs, chosen: Assumptions, sizes: Sequence[int]) -> dict[s
         (install,) = installs
         found[f"{cameras:,}, all masters home at once"] = [replace(install, pause_s=0.0)]
         found[f"{cameras:,}, no room for decoders elsewhere"] = [replace(install, spare=False)]
-        former = replace(install, pause_s=0.0, habits=Habits(ask_anybody=False, renew_apart=False))
+        former = replace(install, pause_s=0.0, rules=ReconnectRules(ask_anybody=False, renew_apart=False))
         found[f"{cameras:,}, at once, as cameras were before"] = [former]
     return found
 
@@ -97,25 +97,25 @@ def _installs(needed: Plan, costs: Costs, chosen: Assumptions) -> list[ZoneLoss]
     return [replace(install, seed=seed + 1) for seed in range(needed.installs)]
 
 
-def line(name: str, course: Course) -> dict[str, Any]:
-    """The figures of one course."""
+def line(name: str, result: ZoneResult) -> dict[str, Any]:
+    """The figures of one simulated loss, as a row."""
     calm, lost, back, given, later = (
-        course.peak(*span) for span in ((5, 60), (60, 240), (240, 300), (300, 600), (600, 1000))
+        result.peak(*span) for span in ((5, 60), (60, 240), (240, 300), (300, 600), (600, 1000))
     )
     return {
         "name": name,
         "calm_reconnects_per_s": calm[0],
         "lost_reconnects_per_s": lost[0],
         "lost_p99_age_s": lost[1],
-        "lost_calm_after_s": course.calm_after_s(60),
+        "lost_calm_after_s": result.calm_after_s(60),
         "back_p99_age_s": back[1],
-        "left_out": float(course.left_out.max()),
-        "left_out_s": int((course.left_out > _LATE_SHARE).sum()),
+        "left_out": float(result.left_out.max()),
+        "left_out_s": int((result.left_out > _LATE_SHARE).sum()),
         "home_reconnects_per_s": given[0],
         "home_p99_age_s": given[1],
         "later_reconnects_per_s": later[0],
-        "busiest_share": course.busiest_share,
-        "times_real_time": course.simulated_s / course.wall_s,
+        "busiest_share": result.busiest_share,
+        "times_real_time": result.simulated_s / result.wall_s,
     }
 
 

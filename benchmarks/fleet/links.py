@@ -31,8 +31,8 @@ class State(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
-    """What cameras do; the defaults are the product's.
+class ReconnectRules:
+    """How cameras connect again; the defaults are the product's.
 
     Attributes:
         ask_anybody: the map of slots is asked of a member that is drawn, and no silent one waited for long; else of the
@@ -53,14 +53,14 @@ class Links:
     """
 
     def __init__(
-        self, nodes: Nodes, master: Indices, period_s: float, chance: np.random.Generator, habits: Habits
+        self, nodes: Nodes, master: Indices, period_s: float, chance: np.random.Generator, rules: ReconnectRules
     ) -> None:
         """``master``: for each camera, whose slots its shard lies in; ``period_s``: between its packets."""
         cameras = len(master)
         self.at = nodes.serving[master].copy()
         self.connected = 0
         self._nodes, self._master, self._period_s, self._chance = nodes, master, period_s, chance
-        self._habits = habits
+        self._rules = rules
         self._state = np.full(cameras, State.LINKED)
         self._next_s = chance.uniform(0, LONGEST_CONNECTION_S, cameras)
         self._to = np.full(cameras, NOBODY)
@@ -132,7 +132,7 @@ class Links:
 
     def _linked(self, cameras: Indices, now_s: float) -> None:
         self._state[cameras] = State.LINKED
-        lives = [jitter() if self._habits.renew_apart else 1.0 for _ in range(len(cameras))]
+        lives = [jitter() if self._rules.renew_apart else 1.0 for _ in range(len(cameras))]
         self._next_s[cameras] = now_s + LONGEST_CONNECTION_S * np.array(lives, float)
         self.connected += len(cameras)
         for camera in cameras.tolist():
@@ -142,7 +142,7 @@ class Links:
         """Ask any node which one serves; how long that took. A dead one costs the time that connecting may take."""
         took_s = np.zeros(len(cameras))
         left = np.arange(len(cameras))
-        quick_s = QUICK_CONNECT_S if self._habits.ask_anybody else CONNECT_S
+        quick_s = QUICK_CONNECT_S if self._rules.ask_anybody else CONNECT_S
         for number in count():
             if not len(left):
                 break
@@ -153,6 +153,6 @@ class Links:
         return took_s
 
     def _whom_to_ask(self, cameras: int, number: int) -> Indices:
-        if not self._habits.ask_anybody:
+        if not self._rules.ask_anybody:
             return np.full(cameras, self._nodes.serving[number % self._nodes.masters])
         return self._chance.integers(0, 2 * self._nodes.masters, cameras)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.fleet.links import Habits, Links
+from benchmarks.fleet.links import Links, ReconnectRules
 from benchmarks.fleet.nodes import Floats, Indices, Nodes
 from benchmarks.fleet.sizing import SLOTS
 from narrows.contract.wire import ShardKeys
@@ -64,13 +64,13 @@ class ZoneLoss:
     pause_s: float = 0.0
     end_s: float = 1000.0
     spare: bool = True
-    habits: Habits = field(default_factory=Habits)
+    rules: ReconnectRules = field(default_factory=ReconnectRules)
     seed: int = 1
 
 
 @dataclass(frozen=True)
-class Course:
-    """What came of it.
+class ZoneResult:
+    """What a simulated loss came to.
 
     Attributes:
         reconnects_per_s: connections made in each second, renewals included.
@@ -99,22 +99,22 @@ class Course:
         return float(above[-1] + 1) if len(above) else 0.0
 
 
-def run(loss: ZoneLoss) -> Course:
+def run(loss: ZoneLoss) -> ZoneResult:
     """Simulate one install."""
     begun_s = time.monotonic()
     return _Run(loss).to_end(begun_s)
 
 
-def run_all(losses: Sequence[ZoneLoss]) -> Course:
+def run_all(losses: Sequence[ZoneLoss]) -> ZoneResult:
     """Simulate installs that share their zones and nothing else: connections add up, the worst age counts."""
-    courses = [run(loss) for loss in losses]
-    return Course(
-        np.sum([each.reconnects_per_s for each in courses], axis=0),
-        np.max([each.p99_age_s for each in courses], axis=0),
-        np.max([each.left_out for each in courses], axis=0),
-        max(each.busiest_share for each in courses),
-        sum(each.wall_s for each in courses),
-        courses[0].simulated_s,
+    results = [run(loss) for loss in losses]
+    return ZoneResult(
+        np.sum([each.reconnects_per_s for each in results], axis=0),
+        np.max([each.p99_age_s for each in results], axis=0),
+        np.max([each.left_out for each in results], axis=0),
+        max(each.busiest_share for each in results),
+        sum(each.wall_s for each in results),
+        results[0].simulated_s,
     )
 
 
@@ -129,7 +129,7 @@ class _Run:
         self._master, self._of_shard = of_shard[self._shard], of_shard
         frames = np.bincount(self._master, minlength=loss.masters) * loss.fps
         self._nodes = Nodes(loss.masters, loss.zones, loss.connect_s, frames * loss.redis_frame_s)
-        self._links = Links(self._nodes, self._master, 1 / loss.fps, self._chance, loss.habits)
+        self._links = Links(self._nodes, self._master, 1 / loss.fps, self._chance, loss.rules)
         self._owner = np.arange(loss.shards) % loss.dispatchers
         self._owned_s = np.zeros(loss.shards)
         self._failover_s = np.full(loss.masters, np.inf)
@@ -137,7 +137,7 @@ class _Run:
         self._ttl_s, self._beat_s = settings.lease_ttl_ms / 1000, settings.beat_s
         self._at_home = np.flatnonzero(self._nodes.zone[: loss.masters] == 0)
 
-    def to_end(self, begun_s: float) -> Course:
+    def to_end(self, begun_s: float) -> ZoneResult:
         loss, steps = self._loss, round(self._loss.end_s / STEP_S)
         reconnects, ages = np.zeros(round(loss.end_s)), np.zeros(round(loss.end_s))
         left_out, last_s = _left_out(loss), np.zeros(loss.cameras)
@@ -157,7 +157,7 @@ class _Run:
                 calm = left_out[second] == 0 and served.all()
                 ages[second] = max(ages[second], 0.0 if calm else self._p99_s(now_s - last_s, left_out[second]))
         handshakes = self._nodes.handshakes
-        return Course(
+        return ZoneResult(
             reconnects,
             ages,
             left_out,
