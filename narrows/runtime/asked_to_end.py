@@ -14,8 +14,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def hear_signals(on_signal: Callable[[int], None]) -> Iterator[None]:
     """Call ``on_signal`` with the first of SIGINT, SIGTERM and SIGHUP; raise nothing out of whatever is running.
 
-    A raised ``KeyboardInterrupt`` comes between any two bytecodes, so also between reading a line and counting it. After
-    the first signal a Ctrl-C is one again, and cuts short what the program still does; the others change nothing more.
+    A raised ``KeyboardInterrupt`` comes between any two bytecodes, so also between reading a line and counting it.
+    After the first signal a Ctrl-C is one again, and cuts short what the program still does; the others change
+    nothing more.
     A signal that was ignored before (``nohup``) stays ignored.
 
     Args:
