@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from narrows.contract.wire import Sends
     from narrows.ops.advise import Advice, Need, Way
 
 _WORDS = {
     "device": "this device has no time left for masks at so many frames/s",
     "outputs": "a camera makes the label map alone, and more is asked",
     "link": "the link does not carry features at the finest level",
-    "cloud": "the link carries features, and the cloud can ask them more later on",
+    "cloud": "the bundle has nothing that cameras make masks with",
+    "mask_unbeaten": "no measurement says that features beat this camera's own mask by 3 points or more",
+    "features_ahead": "features were measured to beat the masks of cameras of this budget by 3 points or more",
 }
 
 
@@ -41,13 +44,18 @@ def advise(
         Path | None,
         typer.Option(help="Another device's times: what `narrows bench-device --json` wrote of the encoder."),
     ] = None,
+    frontier: Annotated[
+        Path | None,
+        typer.Option(help="What `make bench-frontier` measured (frontier.json), read at this camera's budget."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Measure what each way of sending takes on this device, and say which one to choose, and why.
 
     Features at a rate level, or masks made here at a size: milliseconds of this device, bytes of a frame on the link,
-    kbit/s. The rule is that of `narrows edge --send auto`; docs/what-to-send.md has the reasons, and what each way
-    costs in accuracy and in the cloud.
+    kbit/s. The rule is that of `narrows edge --send auto`; where it leaves the choice open, features must have been
+    measured to beat the camera's own mask at its budget, or the answer is the mask (--frontier). docs/what-to-send.md
+    has the reasons, and what each way costs in accuracy and in the cloud.
 
     Example: narrows advise --link-kbps 64 --fps 5
 
@@ -56,6 +64,8 @@ def advise(
     Example: narrows advise --bundle bundles/mine --pictures /data/street --outputs 3 --json
 
     Example: narrows advise --measured camera.json --link-kbps 64
+
+    Example: narrows advise --frontier benchmarks/results/frontier.json
     """
     from narrows.contract.bundle import Bundle
     from narrows.contract.errors import ConfigError
@@ -69,6 +79,7 @@ def advise(
     if not files:
         raise ConfigError(f"{pictures} holds no picture ({', '.join(PICTURE_SUFFIXES)}): give --pictures")
     shown = [read_picture(path) for path in files[:: math.ceil(len(files) / frames)]]
+    measured_sends = _sends_measured(frontier, opened.encoder_path)
     there_s = None if measured is None else _encoder_s(measured, opened.encoder_path)
     ways = measure(
         opened,
@@ -78,8 +89,25 @@ def advise(
         encoder_s=there_s,
     )
     need = Need(fps, _link_bytes_per_s(link_kbps, redis_url), outputs or len(opened.outputs))
-    advice = advise_on(ways, need)
+    advice = advise_on(ways, need, measured_sends)
     typer.echo(_json(ways, need, advice) if as_json else _table(ways, need, advice))
+
+
+def _sends_measured(frontier: Path | None, encoder: Path) -> Sends:
+    from narrows.contract.errors import ConfigError
+    from narrows.contract.wire import Sends
+    from narrows.ops.advise import read_frontier
+
+    if frontier is None:
+        return Sends.MASKS
+    verdicts = read_frontier(frontier)
+    try:
+        from narrows.models.export.cost import count_convolutions
+    except ImportError:
+        raise ConfigError(
+            "--frontier counts the encoder's work, which needs onnx: pip install 'narrows[split]'"
+        ) from None
+    return verdicts.sends(count_convolutions(encoder) / 1e9)
 
 
 def _encoder_s(measured: Path, encoder: Path) -> float:

@@ -24,6 +24,7 @@ FREE = frozenset(
     | {"Reshape", "Shape", "Slice", "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze"}
 )
 REDUCING = frozenset({"ArgMax", "GlobalAveragePool", "ReduceMean", "ReduceSum"})
+PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 BILINEAR_TAPS = 4
 Shape = tuple[int, ...]
 
@@ -49,6 +50,17 @@ def count_cost(path: Path) -> Cost:
     }
     nodes = [n for n in model.graph.node if n.op_type in REDUCING or n.output[0] not in indices]
     return Cost(_parameters(model), sum(node_macs(node, shapes) for node in nodes))
+
+
+def count_convolutions(path: Path) -> int:
+    """Multiply-accumulates of a graph's convolutions and products alone, float or int8: nearly all of its work.
+
+    Raises:
+        ValueError: a shape stays unknown with batch 1: export it with fixed picture sizes.
+    """
+    model = _with_batch_of_one(onnx.load(path))
+    shapes = _shapes(model)
+    return sum(node_macs(node, shapes) for node in model.graph.node if node.op_type in PRODUCTS)
 
 
 def _with_batch_of_one(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,9 +1,14 @@
-"""What to send, of ways that were measured: the rule of automatic cameras, then the best way that fits the link."""
+"""What to send, of ways that were measured: the rule of automatic cameras, then the best way that fits the link.
+
+Where that rule would send features although link and device carry the camera's own mask, they must have been measured
+to be worth it (:mod:`narrows.ops.advise.frontier`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from edge_client.masks.rule import BUSY_SHARE, Reason, Situation, decide
 from narrows.contract.wire import Sends
@@ -11,6 +16,13 @@ from narrows.ops.advise.measure import Way
 
 FORMAT = 2
 """Advice assumes that dispatchers read it: `narrows streams packet-format 2`."""
+
+
+class Margin(StrEnum):
+    """What the frontier says where features and masks would both do."""
+
+    MASK_UNBEATEN = "mask_unbeaten"
+    FEATURES_AHEAD = "features_ahead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +53,17 @@ class Advice:
     """The way to choose, why, and whether it fits: where nothing does, it is the one that takes least of what lacks."""
 
     way: Way
-    reason: Reason
+    reason: Reason | Margin
     fits: bool
 
 
-def advise(ways: Sequence[Way], need: Need) -> Advice:
-    """The advice for a need. ``ways`` are in the order of their quality, features first, as they are measured.
+def advise(ways: Sequence[Way], need: Need, measured: Sends = Sends.MASKS) -> Advice:
+    """The advice for a need.
+
+    Args:
+        ways: in the order of their quality, features first, as they are measured.
+        need: what is wanted.
+        measured: what the frontier says of this camera's budget; masks where it says nothing.
 
     Example:
         A link that does not carry features at the finest level, one output: masks, at the finest size that fits.
@@ -71,10 +88,14 @@ def advise(ways: Sequence[Way], need: Need) -> Advice:
         mask_bytes=masks[0].frame_bytes,
     )
     verdict = decide(situation, Sends.MASKS)
+    if verdict.reason is Reason.CLOUD:
+        if measured is Sends.FEATURES:
+            return _best(features, need, Margin.FEATURES_AHEAD)
+        return _best(masks, need, Margin.MASK_UNBEATEN)
     return _best(masks if verdict.sends is Sends.MASKS else features, need, verdict.reason)
 
 
-def _best(ways: Sequence[Way], need: Need, reason: Reason) -> Advice:
+def _best(ways: Sequence[Way], need: Need, reason: Reason | Margin) -> Advice:
     for way in ways:
         if need.fits(way):
             return Advice(way, reason, fits=True)

@@ -26,7 +26,7 @@ def test_each_level_and_each_size_is_tried_and_one_is_chosen() -> None:
     for ways in (features, masks):
         sizes = [way["frame_bytes"] for way in ways]
         assert sizes == sorted(sizes, reverse=True), "finest first"
-    assert found["advice"] == {"send": "features, level 0", "reason": "cloud", "fits": True}
+    assert found["advice"] == {"send": "masks", "reason": "mask_unbeaten", "fits": True}
 
 
 def test_people_see_which_way_and_why() -> None:

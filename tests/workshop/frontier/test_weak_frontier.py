@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
+from typer.testing import CliRunner
 
 from benchmarks.frontier.coding import PACKET_BYTES, SECTION_BYTES, LabelCoder, SymbolCoder, mean_by_label
 from benchmarks.frontier.data import read_parts
@@ -20,10 +21,13 @@ from benchmarks.frontier.plan import PRICES, Plan, RunFolder
 from benchmarks.frontier.plot import best_by_budget, draw
 from benchmarks.frontier.score import Scored, keep, miou_of, read, score
 from benchmarks.rate import fitting
+from narrows.cli.root import app
 from narrows.contract.errors import ConfigError
+from narrows.models.export.cost import count_convolutions
 from narrows.models.nn.cloud_decoder import CloudShape
 from narrows.models.nn.weak import WeakShape
 from narrows.models.nn.weak_designs import Design, WeakNetwork
+from tests.docs.blocks import ROOT
 
 LABELS, CHANNELS, GRID = 3, 4, (6, 8)
 LEVELS = [f"level {level}" for level in range(len(PRICES))]
@@ -244,6 +248,21 @@ def test_a_training_that_is_killed_goes_on_from_its_last_save(tmp_path: Path, mo
     seen, resumed = run(tmp_path / "killed.pt")
     assert seen == list(range(3, 10))
     assert torch.equal(whole.weight, resumed.weight)  # type: ignore[arg-type]
+
+
+def test_advise_reads_the_verdict_at_the_bundles_own_budget(tmp_path: Path) -> None:
+    """The demo's encoder has 2.45 GMAC."""
+    assert 2.3e9 < count_convolutions(ROOT / "bundles/demo/encoder.int8.onnx") < 2.45e9
+    quick = ("advise", "--bundle", str(ROOT / "bundles/demo"), "--pictures", str(ROOT / "samples"), "--frames", "1")
+    told = {}
+    for budget in ("0.85", "2.45"):
+        (tmp_path / "frontier.json").write_text(json.dumps({"margins": {budget: {"send": "features"}}}))
+        done = CliRunner().invoke(
+            app, [*quick, "--fps", "0.1", "--frontier", str(tmp_path / "frontier.json"), "--json"]
+        )
+        assert done.exit_code == 0, done.output
+        told[budget] = json.loads(done.stdout)["advice"]["reason"]
+    assert told == {"0.85": "mask_unbeaten", "2.45": "features_ahead"}
 
 
 def test_files_of_a_network_are_named_after_it(tmp_path: Path) -> None:
