@@ -23,6 +23,7 @@ from enum import Enum, auto
 from edge_client.capture.paced_capture import PacedCapture
 from edge_client.capture.sources import CameraFrame
 from edge_client.clock import unix_ms
+from edge_client.encode.frame_kind import FrameKind
 from edge_client.encode.open import Coder, Encoder
 from edge_client.encode.writing import PacketWriter
 from edge_client.frame_numbers import FrameNumbers
@@ -33,6 +34,7 @@ from edge_client.stats import Tally
 from edge_client.transport.outbox import FrameRecord, Outgoing
 from edge_client.transport.sender import Sender
 from narrows.contract.errors import FrameTooLarge
+from narrows.contract.wire.frame_packet import FORMAT
 
 FRAME_TOO_LARGE = "too_large"
 """Why such a frame was dropped, as cameras count it."""
@@ -60,6 +62,7 @@ class Pipeline:
         tally: hears of each frame that was encoded.
         masks: where this camera makes masks itself; ``None``: it sends features alone.
         prompts: where it outlines what is pointed at; ``None``: it is not asked.
+        objects_alone: what is outlined is all that is sent; encoder and coder then are ``encode/objects_alone.py``'s.
     """
 
     capture: PacedCapture
@@ -72,6 +75,7 @@ class Pipeline:
     tally: Tally
     masks: MaskStage | None = None
     prompts: PromptStage | None = None
+    objects_alone: bool = False
 
     def next_frame(self) -> Step:
         """Bring one frame from the source to the outbox: when it is due, and if the link keeps up.
@@ -81,7 +85,7 @@ class Pipeline:
         """
         if not self.capture.wait_until_due(self.governor.choose(self.sender.control).frames_per_s):
             return Step.ENDED
-        if not self.sender.keeps_up(self.governor.patience_s):
+        if not self.sender.keeps_up(self.governor.patience_s) or self._waits_for_format():
             self.governor.held_back()
             self._show_on_site()
             return Step.HELD_BACK
@@ -96,6 +100,10 @@ class Pipeline:
             self.tally.dropped(FRAME_TOO_LARGE)
             return Step.TOO_LARGE
         return Step.QUEUED
+
+    def _waits_for_format(self) -> bool:
+        """Whether there is nothing that may be sent: packet format 1 has no room for objects."""
+        return self.objects_alone and self.writer.allowed_format < FORMAT
 
     def _show_on_site(self) -> None:
         """Make the mask of a frame that is not coded: those on site see it under the next coded frame's number.
@@ -117,10 +125,12 @@ class Pipeline:
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
         network_s = time.perf_counter() - begun_s
         outlined = self._outlined(frame)
-        identity, now_s = self.numbers.take(), time.monotonic()
         height, width = frame.picture.shape[:2]
+        identity, now_s = self.numbers.take(), time.monotonic()
         renewed = self.writer.wants_key(identity, frame.capture_ms, width, height, outlined.objects)
         key_wanted = self.sender.keyframe_wanted(frame.session) or renewed
+        if self.objects_alone and (outlined.objects is None or self.writer.packet_format < FORMAT):
+            raise FrameTooLarge(f"a picture of {width} x {height}: objects have no room for such coordinates")
         staged = NO_MASK
         if self.masks is not None:
             staged = self.masks.frame(
@@ -133,7 +143,8 @@ class Pipeline:
         coder_s = time.perf_counter() - begun_s - network_s - outlined.prompt_s - staged.mask_s
         self.tally.taken(network_s, coder_s, staged.mask_s, outlined.prompt_s)
         device_s = network_s + outlined.prompt_s + staged.mask_s + coder_s
-        self.governor.coded(level, len(written.data), device_s, mask=staged.sections is not None)
+        features = staged.sections is None and not self.objects_alone
+        self.governor.coded(level, len(written.data), device_s, mask=not features)
         record = FrameRecord(
             sequence=identity.sequence,
             epoch=identity.epoch,
@@ -144,7 +155,7 @@ class Pipeline:
             network_ms=(network_s + outlined.prompt_s + staged.mask_s) * 1e3,
             coder_ms=coder_s * 1e3,
             taken_s=taken_s,
-            kind=staged.kind,
+            kind=FrameKind.OBJECTS if self.objects_alone else staged.kind,
         )
         able = self.masks is not None and self.masks.able
         return Outgoing(record, written.data, depends=written.depends, able=able)
@@ -155,4 +166,4 @@ class Pipeline:
             return StagedObjects()
         period_s = 1 / self.governor.choose(self.sender.control).frames_per_s
         asked, now_ms = self.sender.prompts, self.sender.server_ms(unix_ms())
-        return self.prompts.frame(frame.picture, self.writer.packet_format, asked, now_ms, period_s)
+        return self.prompts.frame(frame.picture, self.writer.allowed_format, asked, now_ms, period_s)

@@ -12,14 +12,15 @@ import structlog
 from edge_client.alive import Alive
 from edge_client.capture.paced_capture import PacedCapture
 from edge_client.clock import unix_ms
-from edge_client.encode.open import default_level, open_encoder
+from edge_client.encode.objects_alone import NoEncoder, ObjectsCoder
+from edge_client.encode.open import Coder, Encoder, default_level, open_encoder
 from edge_client.encode.sealing import Sealing
 from edge_client.encode.writing import PacketWriter
 from edge_client.frame_accounting import keep_account
 from edge_client.frame_loop import MAIN_BEAT_S, FrameLoop
 from edge_client.frame_numbers import FrameNumbers
 from edge_client.journal import EdgeJournal
-from edge_client.masks.open import open_masks
+from edge_client.masks.open import check_masks, open_masks
 from edge_client.pipeline import Pipeline
 from edge_client.progress import Progress
 from edge_client.prompts.stage import open_prompts
@@ -57,7 +58,8 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     sealing = None if settings.key_file is None else Sealing(settings.key_file, settings.stream, time.monotonic)
     own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
     governor = Governor(bundle.manifest, own, adaptive=settings.level is None, monotonic_s=time.monotonic)
-    encoder, coder = open_encoder(bundle, settings.threads, settings.key_period_s)
+    check_masks(settings)
+    encoder, coder = _networks(settings, bundle)
     tally, watchdog = Tally(), systemd_watchdog(time.monotonic)
     beat = watchdog.loop("main", MAIN_BEAT_S)
     with ExitStack() as exits:
@@ -87,9 +89,17 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             tally=tally,
             masks=masks,
             prompts=prompts,
+            objects_alone=settings.prompts.alone,
         )
         FrameLoop(pipeline, settings.frames, stop, beat, Progress(time.monotonic)).run()
     return tally.snapshot()
+
+
+def _networks(settings: EdgeSettings, bundle: AnyBundle) -> tuple[Encoder, Coder]:
+    """The street network and its coder, or what stands in their place."""
+    if settings.prompts.alone:
+        return NoEncoder(), ObjectsCoder(bundle.id)
+    return open_encoder(bundle, settings.threads, settings.key_period_s)
 
 
 def check_packet_format(bundle: AnyBundle, packet_format: int | None) -> None:

@@ -12,3 +12,5 @@ class FrameKind(StrEnum):
     MASKS = "masks"
     AUDIT = "audit"
     """The camera's own mask and the features that it was made of."""
+    OBJECTS = "objects"
+    """What it outlined of what is pointed at, and nothing else."""

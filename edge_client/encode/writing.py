@@ -49,6 +49,11 @@ class PacketWriter:
         """The format of the frame that :meth:`wants_key` was asked about last."""
         return self._format
 
+    @property
+    def allowed_format(self) -> int:
+        """That the next frame would have."""
+        return self._packet_format()
+
     def wants_key(
         self,
         identity: FrameIdentity,

@@ -13,6 +13,8 @@ class SendMode(StrEnum):
     MASKS = "masks"
     AUTO = "auto"
     """By the rule of :mod:`edge_client.masks.rule`."""
+    OBJECTS = "objects"
+    """What is outlined of what is pointed at, in the place of the street network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class MaskSettings:
     """How this camera makes masks.
 
     Attributes:
-        send: features, masks, or what the rule says.
+        send: features, masks, what the rule says, or objects alone.
         scale: the sides of its masks are those of the bundle's output divided by this: 1, 2, 4 or 8.
         audit_share: one mask in so many travels with its features, so that the cloud can compare; 0: none.
         local: ``DIR`` or ``unix:PATH``, where the newest mask is for others on site; ``None``: nowhere.
@@ -34,4 +36,4 @@ class MaskSettings:
     @property
     def wanted(self) -> bool:
         """Whether a camera decoder is needed."""
-        return self.send is not SendMode.FEATURES or self.local is not None
+        return self.send in {SendMode.MASKS, SendMode.AUTO} or self.local is not None

@@ -34,6 +34,9 @@ def open_masks(settings: EdgeSettings, bundle: AnyBundle, governor: Governor, le
     """
     masks = settings.masks
     check_masks(settings)
+    if masks.send is SendMode.OBJECTS:
+        yield None
+        return
     if isinstance(bundle, SplitBundle):
         if masks.send is not SendMode.FEATURES or masks.local is not None:
             raise ConfigError("a split network's cameras make no masks: leave --send at features, --local-masks out")
@@ -61,9 +64,18 @@ def check_masks(settings: EdgeSettings) -> None:
         ConfigError: they do not.
     """
     masks: MaskSettings = settings.masks
+    if masks.send is SendMode.OBJECTS:
+        _check_objects_alone(settings)
     if masks.scale not in DIVISORS:
         raise ConfigError(f"--mask-scale {masks.scale}: it is one of {', '.join(map(str, DIVISORS))}")
-    if masks.send is SendMode.MASKS and settings.packet_format == 1:
-        raise ConfigError("--send masks needs packet format 2: leave --packet-format at auto, or say 2")
-    if masks.audit_share and masks.send is SendMode.FEATURES:
+    if masks.send in {SendMode.MASKS, SendMode.OBJECTS} and settings.packet_format == 1:
+        raise ConfigError(f"--send {masks.send} needs packet format 2: leave --packet-format at auto, or say 2")
+    if masks.audit_share and masks.send not in {SendMode.MASKS, SendMode.AUTO}:
         raise ConfigError("--audit-share is of masks: say --send masks or --send auto too")
+
+
+def _check_objects_alone(settings: EdgeSettings) -> None:
+    if settings.prompts.network is None:
+        raise ConfigError("--send objects sends what --prompts outlines: give it a network too")
+    if settings.masks.local is not None:
+        raise ConfigError("--send objects runs no street network, so there is no mask for --local-masks: leave one out")

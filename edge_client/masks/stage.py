@@ -144,7 +144,7 @@ class MaskStage:
     def _choose(self, encoder_s: float, packet_format: int, control: Control | None) -> None:
         before = self._verdict
         match self._settings.send:
-            case SendMode.FEATURES:
+            case SendMode.FEATURES | SendMode.OBJECTS:
                 return
             case SendMode.MASKS:
                 self._verdict = self._as_told(packet_format)

@@ -12,8 +12,10 @@ class PromptSettings:
 
     Attributes:
         network: the int8 ONNX file of ``narrows promptable export``; ``None``: this camera runs no prompts.
+        alone: nothing else is sent, so that a frame in which nothing is pointed at says so.
         share: of a frame's period that all prompts together may take. One is looked at in every frame all the same.
     """
 
     network: Path | None = None
     share: float = 0.25
+    alone: bool = False

@@ -89,4 +89,4 @@ def open_prompts(settings: PromptSettings) -> PromptStage:
         return NoPrompts()
     from edge_client.prompts.tracker import PromptTracker  # noqa: PLC0415 -- Pillow, which few cameras need
 
-    return PromptTracker.open(settings.network, settings.share)
+    return PromptTracker.open(settings.network, settings.share, alone=settings.alone)

@@ -70,15 +70,19 @@ class PromptTracker:
         network: int,
         share: float,
         monotonic_s: Callable[[], float] = time.monotonic,
+        *,
+        alone: bool = False,
     ) -> None:
         """``network``: the id of its file; ``share``: of a frame's period, for all prompts together.
+
+        ``alone``: nothing else is sent, so a frame in which nothing is looked at has objects too: none.
 
         Raises:
             WeightsMismatch: the network's crop is larger than a packet's masks.
         """
         if segmenter.size > MAX_MASK_SIDE:
             raise WeightsMismatch(f"a network of {segmenter.size} pixels: an object's mask has at most {MAX_MASK_SIDE}")
-        self._segmenter, self._share, self._monotonic_s = segmenter, share, monotonic_s
+        self._segmenter, self._share, self._monotonic_s, self._alone = segmenter, share, monotonic_s, alone
         self._layout = SectionLayout(Objects(network))
         self._tracks: dict[tuple[int, int], _Track] = {}
         self._turn: deque[tuple[int, int]] = deque()
@@ -86,7 +90,7 @@ class PromptTracker:
         self._answers = PromptAnswers()
 
     @classmethod
-    def open(cls, network: Path, share: float) -> Self:
+    def open(cls, network: Path, share: float, *, alone: bool = False) -> Self:
         """Of a network's file.
 
         Raises:
@@ -94,7 +98,7 @@ class PromptTracker:
         """
         segmenter = PromptSegmenter.open(network)
         digest = hashlib.sha256(network.read_bytes()).digest()
-        return cls(segmenter, int.from_bytes(digest[:8], "big"), share)
+        return cls(segmenter, int.from_bytes(digest[:8], "big"), share, alone=alone)
 
     def answers(self) -> PromptAnswers:
         """What became of each prompt."""
@@ -109,7 +113,7 @@ class PromptTracker:
         unable = _unable(packet_format, width, height)
         self._take_up(asked.at(now_ms), width, height)
         objects = None
-        if not unable and self._turn:
+        if not unable and (self._turn or self._alone):
             masks = self._look_in_turn(picture, begun_s, self._share * period_s)
             outlined = Outlined(width, height, self._segmenter.size, tuple(masks))
             digest = outlined.digest() & ((1 << DIGEST_BITS) - 1)

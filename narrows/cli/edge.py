@@ -11,7 +11,7 @@ import structlog
 import typer
 from typer.core import TyperCommand
 
-from narrows.cli.options import RedisUrl, Send
+from narrows.cli.options import RedisUrl
 from narrows.contract.wire.install import MAX_SHARDS
 
 if TYPE_CHECKING:
@@ -33,6 +33,15 @@ class PacketFormat(StrEnum):
     AUTO = "auto"
     ONE = "1"
     TWO = "2"
+
+
+class CameraSend(StrEnum):
+    """What a camera sends of a frame."""
+
+    FEATURES = "features"
+    MASKS = "masks"
+    AUTO = "auto"
+    OBJECTS = "objects"
 
 
 class MaskScale(StrEnum):
@@ -152,12 +161,13 @@ def edge(
         typer.Option(help="Of what is sent; auto: the newest that narrows:install says every dispatcher reads."),
     ] = PacketFormat.AUTO,
     send: Annotated[
-        Send,
+        CameraSend,
         typer.Option(
             help="features: the cloud makes the masks; masks: this machine does; auto: masks where the link is too "
-            "thin for features or the cloud asks for them (docs/edge.md). Masks need packet format 2."
+            "thin for features or the cloud asks for them (docs/edge.md); objects: what --prompts outlines alone, no "
+            "street network runs. All but features need packet format 2."
         ),
-    ] = Send.FEATURES,
+    ] = CameraSend.FEATURES,
     mask_scale: Annotated[
         MaskScale, typer.Option(help="Divide the sides of masks made here by this: fewer bits, coarser edges.")
     ] = MaskScale.WHOLE,
@@ -261,7 +271,7 @@ def edge(
         spool_mb=spool_mb,
         spool_keep=Keep(spool_keep.value),
         masks=MaskSettings(SendMode(send.value), int(mask_scale.value), audit_share, local_masks),
-        prompts=PromptSettings(prompts, prompt_share),
+        prompts=PromptSettings(prompts, prompt_share, alone=send is CameraSend.OBJECTS),
     )
     if once:
         raise typer.Exit(_test_once(settings))

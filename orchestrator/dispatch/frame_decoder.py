@@ -66,6 +66,7 @@ class Decoded:
     """A frame with its symbols, the camera's mask, or what crosses at a cut, and how long they took.
 
     Attributes:
+        content: ``None`` of a frame of objects alone.
         audit: symbols of the same picture, where a camera's mask is to be held against them.
         objects: what the camera outlined, which is passed on.
     """
@@ -74,7 +75,7 @@ class Decoded:
     bundle: AnyBundle
     model_id: int
     level: int
-    content: Symbols | CameraMask | Crossed
+    content: Symbols | CameraMask | Crossed | None
     audit: Symbols | None
     objects: OutputPacket | None
     stale_at_s: float | None
@@ -135,7 +136,8 @@ class FrameDecoder:
     def _learn(self, frame: Frame, packet: FramePacket, bundle: AnyBundle, contents: Contents) -> None:
         """What a believed packet says of its camera. A mask that was asked for still counts as demand: it may end."""
         stream = frame.stream
-        stream.makes_masks, stream.outputs = contents.mask is not None, len(bundle.outputs)
+        stream.makes_masks = contents.mask is not None or contents.made_by_camera
+        stream.outputs = len(bundle.outputs)
         if contents.mask is not None and contents.level is not None:
             stream.audited_s = time.monotonic()
         if packet.head.carries_context:
@@ -156,7 +158,7 @@ class FrameDecoder:
         too_old_s = stale_at_s(frame.taken.arrived_s, frame.stream.settings)
         stale = too_old_s is not None and time.monotonic() > too_old_s
         if stale or await self._has_ended(frame.stream, packet.identity):
-            if contents.mask is None and contents.tensors is None:
+            if contents.mask is None and contents.level is not None and contents.tensors is None:
                 frame.stream.references.postpone(packet)
             return Ending.skipped("stale", packet.identity)
         begun_s = time.monotonic()
@@ -167,9 +169,13 @@ class FrameDecoder:
         level = contents.level or 0
         return Decoded(packet, bundle, admitted.model_id, level, content, audit, objects, too_old_s, decode_s)
 
-    async def _content(self, frame: Frame, admitted: Admitted) -> tuple[Symbols | CameraMask | Crossed, Symbols | None]:
+    async def _content(
+        self, frame: Frame, admitted: Admitted
+    ) -> tuple[Symbols | CameraMask | Crossed | None, Symbols | None]:
         """What the outputs are made of, or the camera's mask; and symbols to hold that against."""
         packet, contents, bundle = admitted.packet, admitted.contents, admitted.bundle
+        if contents.made_by_camera and contents.mask is None:
+            return None, None
         if contents.tensors is not None:
             return await decode_tensors(contents.tensors, self._workers), None
         if not isinstance(bundle, Bundle):

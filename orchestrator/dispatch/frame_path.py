@@ -106,6 +106,9 @@ class FramePath:
         elif isinstance(decoded.content, CameraMask):
             self._audit(frame, decoded, decoded.content)
             self._pack(frame, decoded, Inferred(decoded.content.labels, 0.0, 0.0))
+        elif decoded.content is None:
+            frame.camera_mask = True
+            self._pack(frame, decoded, Inferred(None, 0.0, 0.0))
         else:
             tell = partial(self._inferred, frame, decoded)
             inputs = _inputs(decoded.content, decoded.level)

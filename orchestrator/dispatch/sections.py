@@ -6,7 +6,7 @@
               ├─ label map ───────────► label decoder ───────────────────────► mask
               └─ latent, label map ───► both: the second is the mask, the first says how far it is right
     tensors of a split network ► ``tensors.py`` ─► batcher ─► Triton ─► outputs
-    behind any of these ─ objects ──────────────► passed on as they are, once they are known to be what the camera coded
+    behind any of these, or alone ─ objects ────► passed on as they are, once they are known to be what the camera coded
 """
 
 from __future__ import annotations
@@ -73,6 +73,11 @@ class Contents:
     objects: CodedObjects | None = None
     tensors: CodedTensors | None = None
 
+    @property
+    def made_by_camera(self) -> bool:
+        """Whether nothing is left for a server to make: a mask, or objects alone."""
+        return self.level is None and self.tensors is None
+
     def model_id(self, bundle: AnyBundle) -> int:
         """The model that is asked for the outputs."""
         return bundle.id if self.tensors is None else self.tensors.tail.id
@@ -89,6 +94,8 @@ def contents_of(packet: FramePacket, bundle: AnyBundle) -> Contents:
     context = packet.head.context
     objects = _objects_of(packet)
     layouts = context.sections if objects is None else context.sections[:-1]
+    if not layouts and packet.head.kind is PacketKind.KEY and not context.sections[-1].depends_on:
+        return Contents(None, None, objects)
     if isinstance(bundle, SplitBundle):
         tensors = tensors_of(packet, len(layouts), bundle)
         return Contents(tensors.level, None, objects, tensors)
@@ -97,7 +104,7 @@ def contents_of(packet: FramePacket, bundle: AnyBundle) -> Contents:
         named = ", ".join(type(layout.content).__name__ for layout in context.sections)
         raise SectionsUnsupported(
             f"sections {named}; decoded here are a latent, a label map, or one behind the other, "
-            "and objects behind these"
+            "and objects behind these or alone in a K packet"
         )
     first, last = layouts[0], layouts[-1]
     level = None

@@ -34,10 +34,9 @@ from narrows.contract.outputs import OutputValue
 from narrows.contract.outputs.labels import labels_output
 from narrows.contract.outputs.labels.packing import MAX_PIXELS, MAX_SIDE, pack_labels, size_fits, unpack_labels
 from narrows.contract.outputs.labels.small import LabelTableSource, general_tables_alone, table_id_of, unpack_small
-from narrows.contract.outputs.objects import KIND as OBJECTS
 from narrows.contract.outputs.objects import Objects
 from narrows.contract.wire.feature import FrameIdentity
-from narrows.contract.wire.output_packet import OutputPacket
+from narrows.contract.wire.output_packet import OutputPacket, objects_among
 
 SCHEMA_VERSION = 1
 MAX_MASK_BYTES = MAX_PIXELS + (1 << 16)
@@ -143,10 +142,7 @@ class MaskPacket:
             ...     if isinstance(mask, MaskPacket) and (found := mask.objects):
             ...         print([(each.prompt, each.mask is None) for each in found.masks])
         """
-        for output in self.further:
-            if output.value.output.kind == OBJECTS:
-                return Objects.parse(output.value.values.tobytes())
-        return None
+        return objects_among(self.further)
 
     def to_bytes(self) -> bytes:
         """Serialise; the label map is packed losslessly."""

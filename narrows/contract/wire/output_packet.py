@@ -18,11 +18,14 @@ import math
 import re
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from narrows.contract.errors import BundleError, RecordError
 from narrows.contract.outputs import DTYPES, KINDS, Output, OutputValue, kind_of
 from narrows.contract.outputs.labels.packing import MAX_PIXELS
+from narrows.contract.outputs.objects import KIND as OBJECTS
+from narrows.contract.outputs.objects import Objects
 
 SCHEMA_VERSION = 1
 OUTPUT_FIELD = b"o:"
@@ -85,6 +88,14 @@ class OutputPacket:
         )
         body = head + struct.pack(f"<{len(output.shape)}I", *output.shape) + kind.pack(self.value)
         return body + _CRC.pack(zlib.crc32(body))
+
+
+def objects_among(further: Iterable[OutputPacket]) -> Objects | None:
+    """What a camera outlined, among a frame's outputs; ``None`` where it looked at nothing in this frame."""
+    for packet in further:
+        if packet.value.output.kind == OBJECTS:
+            return Objects.parse(packet.value.values.tobytes())
+    return None
 
 
 def _declared(name: str, kind: int, dtype: int, packing: int, shape: tuple[int, ...], classes: int) -> Output:

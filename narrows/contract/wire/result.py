@@ -25,9 +25,10 @@ from dataclasses import dataclass
 
 from narrows.contract.errors import RecordError
 from narrows.contract.outputs import OutputValue
+from narrows.contract.outputs.objects import Objects
 from narrows.contract.wire.feature import FrameIdentity
 from narrows.contract.wire.mask import Timings
-from narrows.contract.wire.output_packet import OutputPacket
+from narrows.contract.wire.output_packet import OutputPacket, objects_among
 
 SCHEMA_VERSION = 2
 _HEAD = struct.Struct("<BBBBQQIIHHI5I")
@@ -85,6 +86,11 @@ class ResultPacket:
             ...         print(found.values.argmax())
         """
         return next((each for each in self.outputs if each.output.name == name), None)
+
+    @property
+    def objects(self) -> Objects | None:
+        """As of a mask: a camera may send what it outlined and nothing else."""
+        return objects_among(self.further)
 
     def to_bytes(self) -> bytes:
         """Serialise.

@@ -48,6 +48,13 @@ class MaskCamera(Camera):
         section = Section(objects.digest() & 0xFFFFFF, objects.to_bytes())
         return FramePacket(replace(packet.head, context=context), (*packet.sections, section))
 
+    def objects_alone(self, objects: Objects, network: int) -> FramePacket:
+        """The next frame as what the camera outlined and nothing else."""
+        packet = self.packet()
+        behind = self.with_objects(as_frame(packet, beginning_with(packet, self.origin)), objects, network)
+        context = self._context("objects alone", behind.head.context, behind.head.context.sections[1:])
+        return FramePacket(replace(behind.head, context=context), behind.sections[1:])
+
     def expected(self, sequence: int) -> NDArray[np.uint8]:
         """The mask that was sent of a frame, unless another was."""
         return divide_labels(rule(self.planes[sequence], 0), self.divisor, CLASSES)

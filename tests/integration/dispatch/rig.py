@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from narrows.client.subscription import parse_entry
+from narrows.client.subscription import Outcome, parse_entry
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import Memory, encode_symbols, remember, symbol_digest
 from narrows.contract.errors import InferenceFailed, ServiceError
@@ -162,9 +162,15 @@ class Camera:
 
     async def outcomes(self) -> list[MaskPacket | Skip | Refusal]:
         """How frames ended, in the order of their ending."""
+        return [outcome for outcome in await self._ends() if not isinstance(outcome, ResultPacket)]
+
+    async def results(self) -> list[ResultPacket]:
+        """Frames that ended without a label map, in the order of their ending."""
+        return [outcome for outcome in await self._ends() if isinstance(outcome, ResultPacket)]
+
+    async def _ends(self) -> list[Outcome]:
         entries = await self.store.call("XRANGE", self.keys.outcomes, "-", "+")
-        found = [parse_entry(pairs(entry[1])) for entry in entries]
-        return [outcome for outcome in found if not isinstance(outcome, ResultPacket)]
+        return [parse_entry(pairs(entry[1])) for entry in entries]
 
     async def ledger(self) -> dict[str, int]:
         """The stream's ledger."""

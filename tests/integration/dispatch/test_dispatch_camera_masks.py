@@ -97,6 +97,44 @@ async def test_objects_travel_behind_features_and_further_ones_are_coded_against
     assert [mask.objects is not None and mask.objects.masks[0].prompt for mask in found] == [3, 3]
 
 
+async def test_objects_alone_end_as_a_frame_of_their_stream_and_no_server_is_asked(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start, decoder: RuleDecoder
+) -> None:
+    """In the same stream, ledger and subscription as the frames before and behind them."""
+    cam = masker()
+    decoder.away = True
+    outlined = [Objects(64, 48, 12, (ObjectMask(3, 7, n, 2, 24, np.eye(12) > 0),)) for n in range(2)]
+    nothing = Objects(64, 48, 12, ())
+    packets = [cam.objects_alone(each, 0xABCD) for each in (*outlined, nothing)]
+    async with dispatching(serving=masking) as dispatcher:
+        await cam.send(*as_bytes(*packets, cam.mask()))
+        await cam.ended(mask=4)
+        await counted(dispatcher, 4, "narrows_masks_total", made_by="camera", group="default")
+    results = await cam.results()
+    assert len(await masks(cam)) == 1
+    assert [each.objects and each.objects.to_bytes() for each in results] == [
+        each.to_bytes() for each in (*outlined, nothing)
+    ]
+    assert [each.identity.sequence for each in results] == [0, 1, 2]
+    assert [each.feature_bytes for each in results] == [len(data) for data in as_bytes(*packets)]
+    assert results[0].further[0].version == "000000000000abcd"
+    assert (await cam.ledger()) == {"mask": 4}
+
+
+async def test_objects_alone_that_are_none_are_refused_and_cost_the_next_nothing(
+    masker: MakeMaskCamera, masking: Bundle, dispatching: Start
+) -> None:
+    cam = masker()
+    good = cam.objects_alone(Objects(64, 48, 12, ()), 1)
+    broken = cam.objects_alone(Objects(64, 48, 12, ()), 1)
+    broken = replace(broken, sections=(replace(broken.sections[0], payload=b"none"),))
+    async with dispatching(serving=masking):
+        await cam.send(*as_bytes(good, broken, cam.objects_alone(Objects(64, 48, 12, ()), 1)))
+        await cam.ended(mask=2, refused=1)
+    (refused,) = [each for each in await cam.outcomes() if isinstance(each, Refusal)]
+    assert refused.reason == "undecodable"
+
+
 @pytest.mark.parametrize("divisor", [2, 4, 8])
 async def test_a_mask_may_have_a_part_of_the_outputs_sides(
     masker: MakeMaskCamera, masking: Bundle, dispatching: Start, divisor: int

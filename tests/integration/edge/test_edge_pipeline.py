@@ -15,9 +15,13 @@ import pytest
 from edge_client.capture.paced_capture import PacedCapture
 from edge_client.encode.coding import FrameCoder
 from edge_client.encode.encoder import OnnxEncoder
+from edge_client.encode.frame_kind import FrameKind
+from edge_client.encode.objects_alone import NoEncoder, ObjectsCoder
 from edge_client.encode.writing import PacketWriter
 from edge_client.frame_numbers import FrameNumbers
 from edge_client.pipeline import Pipeline, Step
+from edge_client.prompts.settings import PromptSettings
+from edge_client.prompts.stage import open_prompts
 from edge_client.rate.governor import Governor
 from edge_client.rate.steering import Choice
 from edge_client.settings import EdgeSettings
@@ -25,9 +29,11 @@ from edge_client.stats import Tally
 from edge_client.transport.sender import open_sender
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import FrameTooLarge
+from narrows.contract.records.prompts import PromptList, SourceBox, SourcePrompt
 from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import Envelope
 from narrows.contract.wire.frame_packet.header import is_frame_packet
+from tests.bright_network import write_bright_network
 
 EPOCH = 7
 
@@ -142,6 +148,32 @@ def test_a_picture_that_no_packet_has_room_for_costs_its_own_frame_alone(bundle:
         assert [packet.identity.sequence for packet in queued(pipeline)] == [0, 2]
         now = pipeline.tally.snapshot()
     assert (now.frames_taken, now.frames_waiting, now.frames_dropped) == (3, 2, {"too_large": 1})
+
+
+def test_objects_alone_wait_for_packet_format_2_and_then_are_all_that_is_sent(
+    bundle: Bundle, still_scene: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    network = write_bright_network(tmp_path_factory.mktemp("network") / "bright.onnx")
+    with pipeline_of(bundle, still_scene, Event()) as pipeline:
+        alone = replace(
+            pipeline,
+            encoder=NoEncoder(),
+            coder=ObjectsCoder(bundle.id),
+            prompts=open_prompts(PromptSettings(network, alone=True)),
+            objects_alone=True,
+        )
+        questions = pipeline.sender.questions
+        assert questions is not None
+        questions.newest_packet_format = 1
+        assert alone.next_frame() is Step.HELD_BACK
+        questions.newest_packet_format = 2
+        questions.prompts = PromptList(1, (SourcePrompt(1, 1, 480, 360, 10**13, box=SourceBox(100, 100, 80, 80)),))
+        assert [alone.next_frame() for _ in range(2)] == [Step.QUEUED] * 2
+        queue = list(pipeline.sender.outbox.take(100, 0.0))
+        now = pipeline.tally.snapshot()
+    assert [outgoing.record.kind for outgoing in queue] == [FrameKind.OBJECTS] * 2
+    assert [Envelope.parse(outgoing.packet).context is not None for outgoing in queue] == [True, False]
+    assert (now.frames_taken, now.network_s < 0.001) == (2, True)
 
 
 def test_while_the_link_is_behind_no_picture_is_taken(bundle: Bundle, samples: Path) -> None:

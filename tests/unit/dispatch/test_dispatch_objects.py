@@ -1,4 +1,4 @@
-"""Objects behind a latent or a label map: which packets have them, and that they are passed on as they came."""
+"""Objects behind a latent or a label map, or alone: which packets have them, and that they are passed on unchanged."""
 
 from __future__ import annotations
 
@@ -61,15 +61,23 @@ def test_a_cameras_mask_may_have_objects_behind_it() -> None:
     assert contents_of(alone, BUNDLE).objects is None
 
 
+def test_objects_may_be_all_that_a_camera_sends_in_a_k_packet() -> None:
+    contents = contents_of(of(LAYOUT), BUNDLE)
+    assert (contents.level, contents.mask, contents.objects) == (None, None, CodedObjects(0xABCD, SECTION))
+    assert contents.made_by_camera
+    with pytest.raises(SectionsUnsupported, match="alone in a K packet"):
+        contents_of(of(LAYOUT, kind=PacketKind.PREDICTED), BUNDLE)
+
+
 @pytest.mark.parametrize(
     "layouts",
     [
-        (LAYOUT,),
+        (SectionLayout(Objects(1), id=1), LAYOUT),
         (LAYOUT, LATENT),
         (LATENT, SectionLayout(Objects(1), id=1), LAYOUT),
         (LATENT, SectionLayout(Objects(0xABCD), depends_on=frozenset({0}))),
     ],
-    ids=["alone", "before", "twice", "dependent"],
+    ids=["two alone", "before", "twice", "dependent"],
 )
 def test_objects_anywhere_else_are_refused_by_name(layouts: tuple[SectionLayout, ...]) -> None:
     with pytest.raises(SectionsUnsupported, match="and objects behind these"):

@@ -149,14 +149,15 @@ def with_objects(coded: SectionedFrame) -> SectionedFrame:
     return replace(coded, layouts=(*coded.layouts, layout), sections=(*coded.sections, section))
 
 
-def test_objects_before_tensors_alone_or_dependent_are_refused(bundle: SplitBundle) -> None:
+def test_objects_before_tensors_or_dependent_are_refused_and_alone_they_need_no_tail(bundle: SplitBundle) -> None:
     coded = with_objects(frame(bundle))
     first = replace(coded, layouts=coded.layouts[::-1], sections=coded.sections[::-1])
-    alone = replace(coded, layouts=coded.layouts[-1:], sections=coded.sections[-1:])
     dependent = _layout(2, depends_on=frozenset({0}))(coded)
-    for wrong, error in ((first, SectionsUnsupported), (alone, ShapeMismatch), (dependent, SectionsUnsupported)):
-        with pytest.raises(error):
+    for wrong in (first, dependent):
+        with pytest.raises(SectionsUnsupported):
             contents_of(packet_of(wrong), bundle)
+    alone = replace(coded, layouts=coded.layouts[-1:], sections=coded.sections[-1:])
+    assert contents_of(packet_of(alone), bundle).made_by_camera
 
 
 def test_a_tail_that_is_not_loaded_is_named(tmp_path: Path) -> None:
