@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.rate.contenders import Contender
-from benchmarks.rate.fitting import Recipe, Task
 from benchmarks.rate.plan import Plan
 from benchmarks.rate.views import Views
 from narrows.models.dataset import ClassList
 from narrows.models.evaluation import ConfusionMatrix
 from narrows.models.nn.heads import DeepLabV3Head
 from narrows.models.nn.separate import Separate, rebuilding_loss
+from narrows.models.training.fitting import Recipe, Task
 
 LEARNING_RATE = 2e-3
 REBUILDING_PRICE = 0.3
@@ -40,15 +40,6 @@ class Lesson:
 def recipe_of(plan: Plan, share: float = 1.0) -> Recipe:
     """The heads' recipe, for a share of their steps."""
     return Recipe(max(1, round(share * plan.head_steps)), LEARNING_RATE)
-
-
-def groups_of(head: nn.Module) -> list[dict[str, object]]:
-    """Everything at the full learning rate; biases and norms without decay."""
-    parameters = list(head.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "share": 1.0},
-        {"params": [p for p in parameters if p.ndim <= 1], "share": 1.0, "weight_decay": 0.0},
-    ]
 
 
 def head_task(contender: Contender, lesson: Lesson, plan: Plan, seed: int) -> Task:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.rate.codecs import Picture, PictureCodec
-from benchmarks.rate.fitting import Recipe, Task
 from benchmarks.rate.heads import Lesson, cross_entropy, update
 from benchmarks.rate.plan import Plan
 from benchmarks.rate.video import SETTINGS, code_video
@@ -21,6 +20,7 @@ from narrows.models.nn.heads import DeepLabV3Head
 from narrows.models.nn.network import JointNetwork
 from narrows.models.nn.pictures import PictureNetwork
 from narrows.models.training.augment import Augmentation, augment, normalise
+from narrows.models.training.fitting import Recipe, Task
 
 LEARNING_RATE = 5e-4
 TRUNK_SHARE = 0.4

@@ -17,11 +17,12 @@ from benchmarks.rate.codecs import Coded, PictureCodec, Setting, bits_of
 from benchmarks.rate.frames import Sent, digest, session
 from benchmarks.rate.labelmaps import edge_coders, larger
 from benchmarks.rate.plan import RunFolder
-from benchmarks.rate.progress import rounds, say
+from benchmarks.rate.progress import say
 from benchmarks.rate.video import SETTINGS, code_video
 from narrows.contract.outputs.labels.scaling import DIVISORS, divide_labels
 from narrows.models.dataset import ClassList, LabelledPicture
 from narrows.models.evaluation import ConfusionMatrix
+from narrows.models.training.rounds import rounds
 
 Labels = NDArray[np.uint8]
 Scores = list[dict[str, Any]]

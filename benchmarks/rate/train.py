@@ -18,7 +18,6 @@ from torch import Tensor
 from benchmarks.rate import heads, networks
 from benchmarks.rate.codecs import STILLS
 from benchmarks.rate.contenders import CONTENDERS, Contender, equal_cost_width, write_head
-from benchmarks.rate.fitting import fit
 from benchmarks.rate.plan import Plan, RunFolder
 from benchmarks.rate.progress import say
 from benchmarks.rate.resnet import write_resnet_graphs
@@ -31,6 +30,7 @@ from narrows.models.export.graphs import write_encoder
 from narrows.models.export.picture_graphs import MaskAtEdge, write_picture_graph
 from narrows.models.nn.network import JointNetwork
 from narrows.models.nn.pictures import PictureNetwork
+from narrows.models.training.fitting import fit, groups_of
 from narrows.models.training.run import load_checkpoint
 
 FULL = "full"
@@ -170,7 +170,7 @@ class ComparisonTraining:
         task = heads.head_task(contender, self.lesson, self.plan, seed)
         best = fit(
             head,
-            heads.groups_of(head),
+            groups_of(head),
             heads.recipe_of(self.plan),
             task,
             self.folder.weights(name),
@@ -184,7 +184,7 @@ class ComparisonTraining:
         task = heads.clean_head_task(self.lesson, self.plan)
         fit(
             head,
-            heads.groups_of(head),
+            groups_of(head),
             heads.recipe_of(self.plan, share=0.5),
             task,
             self.folder.weights("clean_head"),

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.rate.plan import Plan
-from benchmarks.rate.progress import Say, rounds
 from narrows.contract.errors import DatasetError
 from narrows.models.dataset import FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import Augmentation, augment, normalise
+from narrows.models.training.rounds import Say, rounds
 
 KINDS = ("latent", "at8", "at16", "labels")
 _AT_ONCE = 8

@@ -1,4 +1,4 @@
-"""One recipe for every network that the comparison trains: AdamW, cosine, averaged weights, best on the held-out block.
+"""One recipe for networks that are compared: AdamW, cosine, averaged weights, best on the held-out block.
 
 Each step's randomness hangs on the seed and the step alone, so a training that was stopped goes on as it would have.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.rate.progress import Say, rounds
+from narrows.models.training.rounds import Say, rounds
 from narrows.models.training.run import follow, take_step
 
 CHECKS = 2
@@ -40,6 +40,15 @@ class Task:
 
     loss: Callable[[nn.Module, int], Tensor]
     score: Callable[[nn.Module], float]
+
+
+def groups_of(network: nn.Module) -> list[dict[str, object]]:
+    """Everything at the full learning rate; biases and norms without decay."""
+    parameters = list(network.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "share": 1.0},
+        {"params": [p for p in parameters if p.ndim <= 1], "share": 1.0, "weight_decay": 0.0},
+    ]
 
 
 def fit(
