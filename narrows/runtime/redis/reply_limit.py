@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from redis._parsers import _AsyncHiredisParser
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.exceptions import ConnectionError as ConnectionBroken
 from redis.exceptions import RedisError
 
@@ -34,6 +35,32 @@ class LimitedParser(_AsyncHiredisParser):
         """Begin with a connection that is new."""
         super().on_connect(connection)  # type: ignore[no-untyped-call]
         self.left_bytes = _GREETING_BYTES
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the connection is open as far as is known, and nothing came that nobody read."""
+        stream: Any = self._stream
+        reader: Any = self._reader
+        return self._connected and not (stream.at_eof() or stream._buffer or reader.has_data())  # noqa: SLF001
+
+    async def replies(self, count: int) -> list[Any]:
+        """So many replies; errors that the server answers with are among them.
+
+        Raises:
+            ReplyLimitPassed, redis.ConnectionError: as :meth:`read_from_socket`; the latter too where the server says
+                that it is not ready yet.
+        """
+        reader: Any = self._reader
+        found: list[Any] = []
+        while len(found) < count:
+            reply = reader.gets()
+            if reply is NOT_ENOUGH_DATA:
+                await self.read_from_socket()
+                continue
+            if isinstance(reply, ConnectionBroken):
+                raise reply
+            found.append(reply)
+        return found
 
     async def read_from_socket(self) -> bool:
         """Feed what the socket has.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import count
 from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
@@ -178,12 +179,12 @@ class Server:
             parser: Any = connection._parser  # noqa: SLF001 - a LimitedParser, by `at`
             parser.left_bytes = most_bytes
             await connection.send_packed_command(packed)
-            found = [await _reply(connection, self.name) for _ in range(replies)]
+            found = [self._taken(reply) for reply in await parser.replies(replies)]
         except BaseException:
             await connection.disconnect(nowait=True)  # replies that nobody read would answer the next command
             raise
         finally:
-            await self._redis.connection_pool.release(connection)
+            self._give_back(connection)
         if any(self._says_elsewhere(reply) for reply in found):
             self._generation += 1
         return found
@@ -194,11 +195,20 @@ class Server:
             return False
         return not (self._member and reply.code in OF_OTHER_NODES)
 
+    def _taken(self, reply: Reply) -> Reply:
+        return ReplyRefused(reply, self.name) if isinstance(reply, ResponseError) else reply
+
     async def _connection(self) -> AbstractConnection:
-        """A connection that leads where the address leads now, as far as is known."""
+        """A connection that leads where the address leads now, as far as is known.
+
+        redis-py's own ``get_connection`` and ``release`` take locks and keep statistics, for more than all else of an
+        exchange takes.
+        """
         pool, now = self._redis.connection_pool, Born(self._generation, time.monotonic())
-        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        connection: AbstractConnection = pool.get_available_connection()  # type: ignore[no-untyped-call]
         try:
+            if not _usable(connection):
+                await pool.ensure_connection(connection)
             born = self._born.setdefault(connection, now)
             if born.generation != now.generation:
                 await connection.disconnect(nowait=True)
@@ -207,9 +217,14 @@ class Server:
             elif now.at_s - born.at_s > LONGEST_CONNECTION_S:
                 connection = await self._renewed(connection, now)
         except BaseException:
-            await pool.release(connection)
+            self._give_back(connection)
             raise
         return connection
+
+    def _give_back(self, connection: AbstractConnection) -> None:
+        pool = self._redis.connection_pool
+        pool._in_use_connections.remove(connection)  # noqa: SLF001 - as its `release` does
+        pool._available_connections.append(connection)  # noqa: SLF001
 
     async def _renewed(self, old: AbstractConnection, now: Born) -> AbstractConnection:
         """A new connection in the place of one that does its work, which is kept where no new one is to be had."""
@@ -242,12 +257,11 @@ async def _greet(connection: AbstractConnection) -> None:
     """
     await connection.on_connect()
     await connection.send_command("CLIENT", "NO-EVICT", "ON")
-    await _reply(connection)
+    with suppress(ResponseError):
+        await connection.read_response()
 
 
-async def _reply(connection: AbstractConnection, server: str = "Redis") -> Reply:
-    try:
-        reply = await connection.read_response()
-    except ResponseError as error:
-        return ReplyRefused(error, server)
-    return ReplyRefused(reply, server) if isinstance(reply, ResponseError) else reply
+def _usable(connection: AbstractConnection) -> bool:
+    """Whether a connection that was given back stands, and owes nobody a reply."""
+    parser: Any = connection._parser  # noqa: SLF001 - a LimitedParser, by `at`
+    return bool(connection.is_connected and parser.quiet)

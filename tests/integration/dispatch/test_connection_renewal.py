@@ -3,6 +3,7 @@
 A server that is full of clients would take none of ours else, one after the other, until none is left.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ import redis
 from narrows.runtime.redis import connection as connection_module
 from narrows.runtime.redis import server as server_module
 from narrows.runtime.redis.connection import connect
-from narrows.runtime.redis.store import Store
+from narrows.runtime.redis.store import ReplyRefused, Store
 from orchestrator.servers import LocalRedis
 
 
@@ -61,3 +62,23 @@ def test_a_client_keeps_its_connection_while_no_new_one_is_to_be_had(server: Loc
         assert kept < made[0] < made[1] < made[2]
         with closing(redis.Redis.from_url(server.url)) as admin:
             assert len(admin.client_list()) <= clients + 1
+
+
+async def test_a_connection_that_the_server_closed_while_it_was_idle_costs_nothing(
+    store: Store, server: LocalRedis
+) -> None:
+    kept = await store.call("CLIENT", "ID")
+    with closing(redis.Redis.from_url(server.url)) as admin:
+        assert admin.client_kill_filter(_id=kept) == 1
+    servers: Any = store._servers
+    (idle,) = servers._server._redis.connection_pool._available_connections
+    while not idle._reader.at_eof():  # noqa: ASYNC110 - redis-py says it by no event
+        await asyncio.sleep(0.001)
+    assert await store.call("CLIENT", "ID") > kept
+    assert (idle,) == tuple(servers._server._redis.connection_pool._available_connections), "it was made anew in place"
+
+
+async def test_errors_among_replies_are_in_their_places(store: Store) -> None:
+    replies = await store.many([("PING",), ("NOSUCH",), ("PING",)])
+    assert (replies[0], replies[2]) == (b"PONG", b"PONG")
+    assert isinstance(replies[1], ReplyRefused)
