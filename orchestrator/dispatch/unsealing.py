@@ -59,7 +59,7 @@ class Unsealing:
             self._take_open(stream)
             return packet
         found = open_packet(packet, self._key(stream, packet.key_id))
-        self._metrics.sealed_frames.labels(str(packet.key_id)).inc()
+        self._metrics.sealed_by(str(packet.key_id)).inc()
         return found
 
     def opened_frame(self, head: FrameHead, rest: bytes, stream: str) -> FramePacket:
@@ -75,13 +75,13 @@ class Unsealing:
             self._take_open(stream)
             return found
         found = open_frame(head, rest, self._key(stream, key_id))
-        self._metrics.sealed_frames.labels(str(key_id)).inc()
+        self._metrics.sealed_by(str(key_id)).inc()
         return found
 
     def _take_open(self, stream: str) -> None:
         if self._required:
             raise SealMissing(f"an open packet; this install takes sealed ones alone: give {stream} its --key-file")
-        self._metrics.sealed_frames.labels("0").inc()
+        self._metrics.sealed_by("0").inc()
 
     def _key(self, stream: str, key_id: int) -> CameraKey:
         """A stream's key; derived once, and judged every time, for its time may be over."""

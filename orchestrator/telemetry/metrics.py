@@ -12,6 +12,7 @@ from functools import cache, partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from narrows.contract.errors import refusal_reasons
+from orchestrator.telemetry.stage_times import StageTimes
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 _BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
@@ -37,7 +38,6 @@ class Metrics:
         gauge = partial(Gauge, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
         self.frames = counter("narrows_frames_total", "Frames that ended", ["outcome", "reason", "group"])
-        self.stage_seconds = histogram("narrows_stage_seconds", "Time by stage", ["stage"], buckets=_SECONDS)
         self.batch_size = histogram("narrows_batch_size", "Frames in a batch", buckets=_BATCHES)
         self.backlog_frames = gauge("narrows_backlog_frames", "Frames without an end, in the shards owned")
         self.backlog_age = gauge("narrows_backlog_age_seconds", "Age of the oldest frame without an end")
@@ -100,9 +100,12 @@ class Metrics:
 
     def _look_up_once(self) -> None:
         """Looking a labelled series up costs more than counting does, and a frame moves ten."""
-        self._stage = cache(self.stage_seconds.labels)
+        stage_times = StageTimes("narrows_stage_seconds", "Time by stage", _SECONDS)
+        self.registry.register(stage_times)
+        self.took = stage_times.observe
         self.frames_ended = cache(self.frames.labels)
         self.masks_made = cache(self.masks.labels)
+        self.sealed_by = cache(self.sealed_frames.labels)
 
     def _begin_at_0(self) -> None:
         for reason in refusal_reasons():
@@ -153,7 +156,3 @@ class Metrics:
             self.audited_pixels.labels(label, agrees)
         self.trimmed.labels(label)
         return label
-
-    def took(self, stage: str, seconds: float) -> None:
-        """One frame spent so long in a stage."""
-        self._stage(stage).observe(max(0.0, seconds))
