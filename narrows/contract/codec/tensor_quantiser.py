@@ -63,15 +63,24 @@ def as_dtype(values: Planes, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def plane_shape(shape: Sequence[int]) -> tuple[int, int, int]:
-    """Channels, height and width as which a tensor is coded; a vector has a channel for each number.
+    """Channels, height and width as which a tensor is coded.
+
+    A vector has a channel for each number; a longer one as many neighbours in each as divide it among the channels.
 
     Raises:
         FieldInvalid: it is beyond what the coder takes.
     """
     whole = tuple(each for each in shape if each > 1) or (1,)
-    channels, height, width = (
-        (math.prod(whole[:-2]), *whole[-2:]) if len(whole) > 2 else (whole[0], 1, math.prod(whole[1:]))
-    )
+    match whole:
+        case (length,):
+            width = next(
+                (w for w in range(1, layout.MAX_WIDTH) if length <= layout.MAX_CHANNELS * w and not length % w), 1
+            )
+            channels, height = length // width, 1
+        case (channels, width):
+            height = 1
+        case _:
+            channels, (height, width) = math.prod(whole[:-2]), whole[-2:]
     if channels > layout.MAX_CHANNELS or width > layout.MAX_WIDTH or math.prod(whole) > layout.MAX_SYMBOLS:
         raise FieldInvalid(
             f"a tensor of shape {'x'.join(map(str, shape))}: at most {layout.MAX_CHANNELS} channels, width "

@@ -30,7 +30,8 @@ from narrows.contract.bundle.split_manifest import (
     tensor_name,
 )
 from narrows.contract.bundle.split_plan import TensorPlan, pack_plan
-from narrows.contract.errors import DatasetError, SplitError
+from narrows.contract.codec.tensor_quantiser import plane_shape
+from narrows.contract.errors import DatasetError, FieldInvalid, SplitError
 from narrows.contract.outputs import DTYPES, Output
 from narrows.contract.outputs.boxes import KIND as BOXES
 from narrows.contract.outputs.floats import PLANES_DEFLATE
@@ -235,6 +236,10 @@ def _check(network: Network, cut: Cut) -> None:
             raise SplitError(f"{tensor.name} is {tensor.dtype}: indices and counts may not be rounded")
         if tensor.dtype not in DTYPES or not tensor.shape or tensor.shape[0] != 1:
             raise SplitError(f"{tensor.name} is {tensor.dtype} {tensor.shape}: no tensor of one picture that travels")
+        try:
+            plane_shape(tensor.shape)
+        except FieldInvalid as error:
+            raise SplitError(f"{tensor.name} is {error}; choose another cut") from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -111,10 +111,15 @@ def all_designs(found: Profile, feeding: Feeding, pictures: Sequence[Picture], s
 
 
 def worthwhile(found: Profile, most: int = _MOST_CUTS) -> list[Cut]:
-    """Cuts with fewer bytes than any that is as soon reached, ``most``, evenly; those whose tensors can be coded."""
+    """Cuts with fewer bytes than any that is as soon reached, ``most``, evenly; those whose tensors can be coded.
+
+    None at which more bytes than the picture's own cross, a byte a number; unless there are no others.
+    """
     best: list[Cut] = []
-    for cut in sorted(found.cuts, key=lambda each: (found.device.share_ms(each.head), each.size_bytes)):
-        if _codable(found.network, cut) and (not best or cut.size_bytes < best[-1].size_bytes):
+    usable = [cut for cut in found.cuts if _codable(found.network, cut)]
+    smaller = [cut for cut in usable if cut.bytes_at(8) < found.network.input.values]
+    for cut in sorted(smaller or usable, key=lambda each: (found.device.share_ms(each.head), each.size_bytes)):
+        if not best or cut.size_bytes < best[-1].size_bytes:
             best.append(cut)
     kept = np.linspace(0, len(best) - 1, min(most, len(best))).astype(int) if best else ()
     return [best[i] for i in kept]

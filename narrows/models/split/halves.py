@@ -51,7 +51,7 @@ class Runner:
         """Open a session; not ``optimised``, every node is computed as it stands."""
         options = SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what is refused is raised
         if not optimised:
             options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -14,8 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper, parser
 
+from narrows.models.split.cuts import find_cuts
 from narrows.models.split.network import Network
 from narrows.models.split.opening import open_network
+from narrows.models.split.profile import NodeTimes, Profile
 
 ROOT = Path(__file__).parents[3]
 DATA = Path(os.environ.get("NARROWS_DATA", ROOT.parent / "shared" / "data"))
@@ -93,11 +95,19 @@ class Real:
 
 FETCH = "make fetch-networks"
 REAL = {
+    "classifier": Real(FETCHED / "efficientnet-lite0.onnx", FETCH),
     "detector": Real(DATA / "networks/FastestDet.onnx", "NARROWS_DATA names the folder of its networks/"),
     "saliency": Real(FETCHED / "u2netp.onnx", FETCH),
     "text": Real(FETCHED / "ch_PP-OCRv4_det_infer.onnx", FETCH, (1, 3, 320, 320)),
-    "street": Real(ROOT / "bundles/demo/encoder.int8.onnx", "it is part of the repository"),
+    "street": Real(FETCHED / "street.onnx", FETCH),
+    "street encoder": Real(ROOT / "bundles/demo/encoder.int8.onnx", "it is part of the repository"),
 }
+
+
+def unmeasured(network: Network) -> Profile:
+    """A profile in which each node takes a millisecond."""
+    times = NodeTimes((1.0,) * len(network.nodes), 5.0, "estimate", "none")
+    return Profile(network, times, times, find_cuts(network))
 
 
 def picture_for(network: Network) -> NDArray[np.generic]:

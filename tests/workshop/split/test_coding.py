@@ -92,6 +92,9 @@ def test_a_channel_that_matters_more_gets_finer_steps() -> None:
         ((1, 40), (40, 1, 1)),
         ((1, 1, 1, 7), (7, 1, 1)),
         ((), (1, 1, 1)),
+        ((1, 1024), (1024, 1, 1)),
+        ((1, 1280), (640, 1, 2)),
+        ((1, 3000, 1, 1), (1000, 1, 3)),
     ],
 )
 def test_every_tensor_has_planes(shape: tuple[int, ...], plane: tuple[int, int, int]) -> None:
@@ -99,7 +102,7 @@ def test_every_tensor_has_planes(shape: tuple[int, ...], plane: tuple[int, int, 
 
 
 def test_a_tensor_beyond_the_coder_is_refused() -> None:
-    for shape in ((1, 2000, 4, 4), (1, 8, 4, 4096), (1, 512, 512, 512)):
+    for shape in ((1, 2000, 4, 4), (1, 8, 4, 4096), (1, 512, 512, 512), (1, 3001)):
         with pytest.raises(FieldInvalid, match="a tensor of shape"):
             plane_shape(shape)
 

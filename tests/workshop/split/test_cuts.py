@@ -135,7 +135,7 @@ def test_the_detector_has_as_many_single_tensor_cuts_as_were_counted() -> None:
 
 
 def test_of_a_dequantised_tensor_the_int8_one_crosses_and_both_sides_dequantise_it() -> None:
-    network = REAL["street"].opened()
+    network = REAL["street encoder"].opened()
     cut = next(cut for cut in find_cuts(network) if cut.head & cut.tail)
     twice = {network.nodes[place].operator for place in cut.head & cut.tail}
     assert twice == {"DequantizeLinear"}

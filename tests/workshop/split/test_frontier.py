@@ -14,9 +14,9 @@ from narrows.cli.split import split
 from narrows.contract.errors import ConfigError, DatasetError, SplitError
 from narrows.models.split.agreement import agreement
 from narrows.models.split.feeding import Feeding, Normalisation
-from narrows.models.split.frontier import Design, Limits, pareto
+from narrows.models.split.frontier import Design, Limits, pareto, worthwhile
 from narrows.models.split.page import frontier_page
-from tests.workshop.split.networks import RESIDUAL, opened, written
+from tests.workshop.split.networks import RESIDUAL, opened, unmeasured, written
 
 BASE = Design("split", ("a",), "4 bits", 5.0, 100.0, 5.0, 1000, 0.9, ("Conv", "Relu"))
 
@@ -103,6 +103,19 @@ def test_the_page_has_a_dot_for_each_design_and_fetches_nothing() -> None:
     assert page.count("<circle") == 2
     assert "&lt;JPEG&gt; 30" in page
     assert "http" not in page
+
+
+def test_a_cut_of_more_bytes_than_the_picture_is_worth_a_look_only_where_there_is_no_other(tmp_path: Path) -> None:
+    wide = RESIDUAL.replace("float[4,3,3,3] w", "float[4,3,3,3] w, float[3,3,1,1] first")
+    wide = wide.replace("  a = Conv", "  before = Conv (picture, first)\n  a = Conv").replace(
+        "(picture, w)", "(before, w)"
+    )
+    found = unmeasured(opened(wide, tmp_path))
+    assert ("before",) in {cut.names for cut in found.cuts}
+    assert [cut.names for cut in worthwhile(found)] == [("a",), ("f",)]
+    alike = '<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,8,8] x) => (float[1,3,1,1] y) '
+    alike += "{ a = Relu (x) y = GlobalAveragePool (a) }"
+    assert [cut.names for cut in worthwhile(unmeasured(opened(alike, tmp_path)))] == [("a",)]
 
 
 def folder_of_pictures(folder: Path, count: int) -> Path:

@@ -52,14 +52,14 @@ def test_networks_of_the_wheel_give_their_result(name: str, tmp_path: Path) -> N
     check(network, some(network))
 
 
-@pytest.mark.parametrize("name", ["detector", "saliency", "text"])
+@pytest.mark.parametrize("name", ["classifier", "detector", "saliency", "text"])
 def test_real_networks_give_their_result(name: str) -> None:
     network = REAL[name].opened()
     check(network, some(network))
 
 
 def test_an_int8_network_gives_its_result_to_the_bit_where_int8_crosses() -> None:
-    network = REAL["street"].opened()
+    network = REAL["street encoder"].opened()
     picture = {network.input.name: picture_for(network)}
     whole = Runner(network.model, optimised=False)(picture)
     cuts = [cut for cut in find_cuts(network) if {tensor.dtype for tensor in cut.tensors} == {"int8"}]

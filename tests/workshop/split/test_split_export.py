@@ -21,8 +21,7 @@ from narrows.models.split.feeding import Feeding, Normalisation
 from narrows.models.split.halves import Runner
 from narrows.models.split.network import Network, Tensor
 from narrows.models.split.opening import open_network
-from narrows.models.split.profile import NodeTimes, Profile
-from tests.workshop.split.networks import RESIDUAL, light, opened
+from tests.workshop.split.networks import RESIDUAL, light, opened, unmeasured
 
 LABEL = Labelling("small", "1", "CC0", "made by a test")
 NORMALISED = Normalisation((10.0, 20.0, 30.0), (50.0, 60.0, 70.0), bgr=True)
@@ -41,12 +40,6 @@ g (float[1,3,8,8] picture) => (int64[1,1,8,8] mask) <float[5,3,3,3] w> {
   b = Relu (a)
   mask = ArgMax <axis = 1> (b)
 }"""
-
-
-def unmeasured(network: Network) -> Profile:
-    """A profile in which each node takes a millisecond."""
-    times = NodeTimes((1.0,) * len(network.nodes), 5.0, "estimate", "none")
-    return Profile(network, times, times, find_cuts(network))
 
 
 def exported(network: Network, folder: Path, *cuts: str, bits: tuple[int, ...] = (8, 4)) -> SplitBundle:
@@ -99,11 +92,14 @@ def test_scores_keep_the_names_of_their_classes(tmp_path: Path) -> None:
     assert bundle.manifest.classes == ()
 
 
-def test_a_tail_takes_batches_unless_its_graph_has_a_batch_of_one_written_into_it(tmp_path: Path) -> None:
+def test_a_tail_takes_batches_unless_its_graph_has_a_batch_of_one_written_into_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     batched = exported(opened(RESIDUAL, tmp_path), tmp_path / "batched", "b")
     fixed = exported(opened(FIXED, tmp_path), tmp_path / "fixed", "b")
     assert batched.tails[0].batched
     assert not fixed.tails[0].batched
+    assert capfd.readouterr().err == "", "a refusal that is expected is none of the user's business"
 
 
 def test_a_label_map_is_published_as_one(tmp_path: Path) -> None:
@@ -142,6 +138,11 @@ def test_what_cannot_travel_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match="serve it whole"):
         write_split_bundle(unmeasured(network), [], feeding, PICTURES, LABEL, Classes(), tmp_path, say=lambda _: None)
     cut = cut_at(network, ["b"])
+    wide = replace(cut, tensors=(replace(cut.tensors[0], shape=(1, 4, 4, 4096)),))
+    with pytest.raises(SplitError, match=r"b is a tensor of shape 1x4x4x4096.* choose another cut"):
+        write_split_bundle(
+            unmeasured(network), [wide], feeding, PICTURES, LABEL, Classes(), tmp_path, say=lambda _: None
+        )
     with pytest.raises(DatasetError, match="1 pictures"):
         write_split_bundle(
             unmeasured(network), [cut], feeding, PICTURES[:1], LABEL, Classes(), tmp_path, say=lambda _: None
