@@ -47,7 +47,7 @@ def evaluate(
 
     Example: narrows evaluate --data data/camvid --split val --json out.json
 
-    Example: narrows evaluate --bundle bundles/classifier --data photographs --cut 1 --rate 2
+    Example: narrows evaluate --bundle bundles/classifier --data photographs --cut 1 --rate 2 --via triton
     """
     from narrows.contract.bundle import SplitBundle, open_bundle
     from narrows.contract.errors import BundleError
@@ -59,9 +59,10 @@ def evaluate(
     if isinstance(opened, SplitBundle):
         from narrows.cli.evaluate_split import evaluate_split_bundle
 
-        if via is Via.TRITON or float_encoder:
-            raise BundleError("a split network is judged in this process, as it is: leave --via and --float out")
-        judged = evaluate_split_bundle(opened, data, split, cut, rate, show_progress)
+        if float_encoder:
+            raise BundleError("a split network's heads are judged as they are: leave --float out")
+        through = _through_stack(redis_url) if via is Via.TRITON else None
+        judged = evaluate_split_bundle(opened, data, split, cut, rate, show_progress, through)
         _show(judged.to_json(), json)
         return
     if cut:

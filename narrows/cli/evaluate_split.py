@@ -11,14 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from narrows.contract.bundle import SplitBundle
-    from narrows.models.evaluation.score import Evaluation
+    from narrows.models.evaluation.score import Evaluation, Segment
     from narrows.models.split.evaluation import SplitEvaluation
 
 
 def evaluate_split_bundle(
-    bundle: SplitBundle, data: Path, split: str, cut: int, rate: int | None, progress: Callable[[int, int], None]
+    bundle: SplitBundle,
+    data: Path,
+    split: str,
+    cut: int,
+    rate: int | None,
+    progress: Callable[[int, int], None],
+    segment: Segment | None = None,
 ) -> Evaluation | SplitEvaluation:
     """Label maps against labels; all else against the same network unrounded, and scores against folders' names.
+
+    ``segment`` decodes elsewhere than in this process, through a running stack say.
 
     Raises:
         BundleError: the bundle has no such cut or level, or was made for other classes than the data's.
@@ -38,9 +46,13 @@ def evaluate_split_bundle(
     head, encode = split_camera(bundle, cut, level)
     if not manifest.classes:
         folder = data / split if (data / split).is_dir() else data
-        return evaluate_split(decoder, level, head, encode, pictures_below(folder), progress)
+        return evaluate_split(decoder, level, head, encode, pictures_below(folder), progress, segment)
     from narrows.models.dataset import FolderDataset
     from narrows.models.evaluation.evaluate import evaluate_labels
+    from narrows.models.evaluation.score import HERE, TRITON
 
     found = FolderDataset.open(data, split)
-    return evaluate_labels(bundle.hex_id, manifest.classes, found, level, encode, decoder, progress=progress)
+    via = HERE if segment is None else TRITON
+    return evaluate_labels(
+        bundle.hex_id, manifest.classes, found, level, encode, segment or decoder, via, progress=progress
+    )

@@ -1,4 +1,4 @@
-"""Decoding packets through a running stack: in by Redis, out by Redis, a dispatcher and Triton in between."""
+"""Packets through a running stack: in by Redis, out by Redis, a dispatcher and Triton in between."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import redis
 from numpy.typing import NDArray
 
@@ -24,16 +24,19 @@ from narrows.contract.wire import (
     StreamKeys,
     StreamSettings,
 )
+from narrows.contract.wire.frame_packet import Envelope, FramePacket
+from narrows.contract.wire.frame_packet.header import is_frame_packet
 from narrows.contract.wire.keys import PACKET_FIELD
 from narrows.runtime.redis import connect, named_errors, read_install
 
-WINDOW = 16
-"""Frames on their way at once: enough for the dispatcher to batch, too few for any retention to trim."""
+WINDOW = 8
+"""Frames on their way at once: enough for the dispatcher to batch, too few for any retention to trim, of large ones
+either."""
 PATIENCE_S = 60.0
 
 
 class StackDecoder:
-    """Packets to label maps through the stack behind ``redis_url``, as a stream of its own.
+    """Packets to their first outputs, label maps say, through the stack behind ``redis_url``, as a stream of its own.
 
     The stream is registered as ``complete`` while it runs, so no frame is skipped, and removed at the end.
     """
@@ -42,11 +45,13 @@ class StackDecoder:
         self._url = redis_url
         self._stream = stream or f"evaluate-{os.getpid()}"
 
-    def __call__(self, packets: Iterable[bytes]) -> Iterator[NDArray[np.uint8]]:
-        """Send, and yield masks in the order of the packets, whose sequences must count up from 0.
+    def __call__(self, packets: Iterable[bytes]) -> Iterator[NDArray[Any]]:
+        """Send, and yield outputs in the order of the packets, whose sequences must count up from 0.
+
+        Packets of format 2 have their context with them.
 
         Raises:
-            ServiceError: Redis or the dispatcher does not answer, or a frame ended without a mask.
+            ServiceError: Redis or the dispatcher does not answer, or a frame ended without an output.
         """
         client = connect(self._url)
         with named_errors(self._url):
@@ -58,28 +63,36 @@ class StackDecoder:
             finally:
                 registry.remove(self._stream, who="narrows evaluate")
 
-    def _decode(self, client: redis.Redis, keys: StreamKeys, packets: Iterable[bytes]) -> Iterator[NDArray[np.uint8]]:
+    def _decode(self, client: redis.Redis, keys: StreamKeys, packets: Iterable[bytes]) -> Iterator[NDArray[Any]]:
         epoch = time.time_ns()
         sent: deque[FrameIdentity] = deque()
         with subscribe(self._stream, redis_url=self._url, timeout_s=PATIENCE_S) as outcomes:
             for data in packets:
-                packet = replace(FeaturePacket.parse(data), epoch=epoch)
+                packet = _of_epoch(data, epoch)
                 client.xadd(keys.features, {PACKET_FIELD: packet.to_bytes()})
                 sent.append(packet.identity)
                 if len(sent) >= WINDOW:
-                    yield _mask_of(sent.popleft(), outcomes)
+                    yield _output_of(sent.popleft(), outcomes)
             while sent:
-                yield _mask_of(sent.popleft(), outcomes)
+                yield _output_of(sent.popleft(), outcomes)
 
 
-def _mask_of(identity: FrameIdentity, outcomes: Subscription) -> NDArray[np.uint8]:
+def _of_epoch(data: bytes, epoch: int) -> FeaturePacket | FramePacket:
+    """A packet as a camera that booted then would send it: frames that have ended once are not decoded again."""
+    if not is_frame_packet(data):
+        return replace(FeaturePacket.parse(data), epoch=epoch)
+    envelope = Envelope.parse(data)
+    packet = FramePacket.of_open(envelope.head(None), envelope.rest)
+    context = replace(packet.head.context, epoch=epoch)
+    return replace(packet, head=replace(packet.head, context=context))
+
+
+def _output_of(identity: FrameIdentity, outcomes: Subscription) -> NDArray[Any]:
     outcome = next(outcomes, None)
     if outcome is None:
-        raise ServiceError(f"no mask in {PATIENCE_S:.0f} s: is `narrows orchestrate` running, and ready?")
-    if isinstance(outcome, ResultPacket):
-        raise ServiceError(f"frame {identity.sequence} ended with outputs of which none is a label map")
-    if not isinstance(outcome, MaskPacket):
-        raise ServiceError(f"frame {identity.sequence} ended without a mask: {outcome.reason}")
+        raise ServiceError(f"no outcome in {PATIENCE_S:.0f} s: is `narrows orchestrate` running, and ready?")
+    if not isinstance(outcome, MaskPacket | ResultPacket):
+        raise ServiceError(f"frame {identity.sequence} ended without an output: {outcome.reason}")
     if outcome.identity != identity:
         raise ServiceError(f"frame {identity.sequence} was awaited, {outcome.identity.sequence} came")
-    return outcome.labels
+    return outcome.outputs[0].values

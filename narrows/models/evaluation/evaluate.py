@@ -8,9 +8,16 @@ from pathlib import Path
 from narrows.contract.bundle import Bundle
 from narrows.models.dataset import LabelledPicture, Samples
 from narrows.models.evaluation.in_process import InProcessDecoder
-from narrows.models.evaluation.score import Encode, Evaluation, Segment, check_classes, name_scores, score
-
-HERE, TRITON = "here", "triton"
+from narrows.models.evaluation.score import (
+    HERE,
+    TRITON,
+    Encode,
+    Evaluation,
+    Segment,
+    check_classes,
+    name_scores,
+    score,
+)
 
 
 def evaluate_bundle(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from narrows.models.evaluation.confusion import ConfusionMatrix
 
 Encode = Callable[[NDArray[np.uint8]], bytes]
 """A picture ``(H, W, 3)`` uint8 to the bytes of a whole FeaturePacket."""
-Segment = Callable[[Iterable[bytes]], Iterator[NDArray[np.uint8]]]
-"""FeaturePackets to label maps ``(H, W)`` uint8, in the same order; may run ahead of what it yields."""
+HERE, TRITON = "here", "triton"
+"""Who decodes."""
+Segment = Callable[[Iterable[bytes]], Iterator[NDArray[Any]]]
+"""Packets to first outputs, label maps ``(H, W)`` uint8 say, in the same order; may run ahead of what it yields."""
 
 
 @dataclass(frozen=True)

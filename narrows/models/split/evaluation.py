@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from narrows.contract.codec.tensor_quantiser import tensor_digest
 from narrows.contract.errors import BundleError, DatasetError, DigestMismatch
 from narrows.contract.outputs.scores import KIND as SCORES
 from narrows.contract.wire.frame_packet import Envelope, FramePacket
-from narrows.models.evaluation.score import Encode
+from narrows.models.evaluation.score import HERE, TRITON, Encode, Segment
 from narrows.models.split.agreement import agreement
 from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions
 from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
@@ -48,6 +49,7 @@ class SplitEvaluation:
     bundle: str
     cut: int
     level: int
+    via: str
     precision_bits: int
     frames: int
     agreement: float
@@ -112,36 +114,45 @@ def evaluate_split(
     encode: Encode,
     paths: Sequence[Path],
     progress: Callable[[int, int], None],
+    segment: Segment | None = None,
 ) -> SplitEvaluation:
     """Code every picture to bytes, decode the bytes, compare with what the same network makes of it unrounded.
 
     Args:
-        decoder: of the cut that is judged.
+        decoder: of the cut that is judged; it computes what is compared with.
         level: that ``encode`` codes at.
         head: the camera's network.
         encode: the camera: a picture to a packet's bytes.
         paths: of the pictures.
         progress: is told how many of how many were read.
+        segment: decodes elsewhere, through a running stack say; ``decoder`` does it otherwise.
     """
     shares, sizes = [], []
     right, right_unrounded = [], []
     names = _names(decoder.bundle)
-    for number, path in enumerate(paths, 1):
-        picture = read_picture(path)
-        data = encode(picture)
-        sizes.append(len(data))
-        whole = decoder.outputs(head(picture))[0]
-        made = decoder.outputs(decoder.tensors(data))[0]
-        shares.append(agreement(made, whole))
+    waiting: deque[tuple[Path, NDArray[Any]]] = deque()
+
+    def packets() -> Iterator[bytes]:
+        for number, path in enumerate(paths, 1):
+            picture = read_picture(path)
+            data = encode(picture)
+            sizes.append(len(data))
+            waiting.append((path, decoder.outputs(head(picture))[0]))
+            yield data
+            progress(number, len(paths))
+
+    for made in (segment or decoder)(packets()):
+        path, whole = waiting.popleft()
+        shares.append(agreement(made[None], whole))
         if (label := names.get(path.parent.name)) is not None:
             right.append(int(made.argmax()) == label)
             right_unrounded.append(int(whole.argmax()) == label)
-        progress(number, len(paths))
     share = float(np.mean(shares))
     return SplitEvaluation(
         bundle=decoder.bundle.hex_id,
         cut=decoder.cut,
         level=level,
+        via=HERE if segment is None else TRITON,
         precision_bits=decoder.bundle.manifest.cuts[decoder.cut].levels[level].precision_bits,
         frames=len(paths),
         agreement=round(share, 5),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,6 +24,7 @@ from edge_client.encode.split import SplitCoder, SplitHead
 from edge_client.encode.writing import written_alone
 from edge_client.program import run
 from edge_client.settings import EdgeSettings
+from narrows.cli.evaluate import Via, evaluate
 from narrows.client.registry import StreamRegistry
 from narrows.contract.bundle import SplitBundle, models_of
 from narrows.contract.wire import FrameIdentity, Policy, Refusal, ResultPacket, StreamKeys, StreamSettings
@@ -172,6 +175,25 @@ async def test_a_camera_goes_over_to_another_cut_and_bad_frames_cost_themselves_
     for sequence, cut in ((0, 0), (1, 1), (5, 0)):
         heat = found[sequence].output("heat")
         np.testing.assert_array_equal(heat.values, rounded(bundle, cut, 0, sequence))
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+async def test_a_bundle_is_judged_through_the_stack_as_in_this_process(
+    bundle: SplitBundle, triton: LocalTriton, server: LocalRedis, tmp_path: Path, cut: int
+) -> None:
+    for seed in range(12):
+        (tmp_path / str(seed % 3)).mkdir(exist_ok=True)
+        Image.fromarray(split_bundles.picture(seed)).save(tmp_path / str(seed % 3) / f"{seed}.png")
+    found = []
+    async with dispatching(server, triton, bundle):
+        for via in Via:
+            judged = partial(evaluate, data=tmp_path, bundle=bundle.folder, cut=cut, rate=1, redis_url=server.url)
+            await asyncio.to_thread(judged, via=via, json=tmp_path / f"{via}.json")
+            found.append(json.loads((tmp_path / f"{via}.json").read_text()))
+    here, there = found
+    assert (here.pop("via"), there.pop("via")) == ("here", "triton")
+    assert here == there
+    assert (here["frames"], here["cut"], here["top_1"] is None) == (12, cut, False)
 
 
 async def test_a_tail_has_a_cost_and_instances_of_its_own(bundle: SplitBundle, triton: LocalTriton) -> None:
