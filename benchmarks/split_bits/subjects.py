@@ -7,20 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import compose, helper, numpy_helper
 from PIL import Image
 
 from benchmarks.split_bits import judges, pictures
 from benchmarks.split_bits.pictures import Picture, Sample
-from narrows.contract.bundle import Bundle
 
 Feed = NDArray[np.generic]
 TEXT_SIDE = 480
 _NETWORKS = Path(__file__).parents[2] / ".cache" / "networks"
-_BUNDLE = Path(__file__).parents[2] / "bundles" / "demo"
-LEVEL = 0
 
 
 @dataclass(frozen=True)
@@ -28,14 +23,13 @@ class Subject:
     """A network.
 
     Attributes:
-        path: where it lies, or is made by ``make``.
+        path: where it lies: `make fetch-networks` brings it.
         feed: a picture as the network takes it.
         calibration, held_out: so many samples to fit on, and to judge on.
     """
 
     name: str
     path: Path
-    make: Callable[[Path, Path], None] | None
     input_shape: tuple[int, ...] | None
     feed: Callable[[Picture], Feed]
     calibration: Callable[[Path, int], Sequence[Sample]]
@@ -87,70 +81,30 @@ def _mixed(kind: str) -> Callable[[Path, int], Sequence[Sample]]:
     return samples
 
 
-def export_classifier(data: Path, path: Path) -> None:
-    from benchmarks.split_bits.classifier import export  # noqa: PLC0415 -- torch, for this one network
-
-    export(data / "weights/efficientnet-lite0-57934424.pth", path)
-
-
-def join_street(data: Path, path: Path) -> None:
-    """The demo's encoder, quantiser and decoder at the finest level in one graph of one input."""
-    del data
-    bundle = Bundle.open(_BUNDLE)
-    encoder = onnx.load(bundle.encoder_path)
-    decoder = onnx.load(bundle.decoder_path)
-    gain = np.array(bundle.manifest.levels[LEVEL].gain, np.float32).reshape(1, -1, 1, 1)
-    nodes = [
-        helper.make_node("Mul", ["latent", "gain"], ["scaled"]),
-        helper.make_node("Round", ["scaled"], ["whole"]),
-        helper.make_node("Clip", ["whole", "least", "most"], ["clipped"]),
-        helper.make_node("Cast", ["clipped"], ["symbols_int8"], to=onnx.TensorProto.INT8),
-    ]
-    encoder.graph.node.extend(nodes)
-    for name, value in (("gain", gain), ("least", np.float32(-127)), ("most", np.float32(127))):
-        encoder.graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
-    shape = [dim.dim_value for dim in encoder.graph.output[0].type.tensor_type.shape.dim]
-    del encoder.graph.output[:]
-    encoder.graph.output.append(helper.make_tensor_value_info("symbols_int8", onnx.TensorProto.INT8, shape))
-    decoder.graph.initializer.append(numpy_helper.from_array(np.full((1, 1), LEVEL, np.int32), "level"))
-    kept = [value for value in decoder.graph.input if value.name != "level"]
-    del decoder.graph.input[:]
-    decoder.graph.input.extend(kept)
-    for value in (*decoder.graph.input, *decoder.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_value = 1
-    decoder = compose.add_prefix(decoder, "decoder/")
-    decoder.ir_version = encoder.ir_version = max(encoder.ir_version, decoder.ir_version)
-    del encoder.opset_import[1:]
-    del decoder.opset_import[1:]
-    joined = compose.merge_models(encoder, decoder, [("symbols_int8", "decoder/symbols")])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(joined, path)
-
-
 def subjects(data: Path) -> tuple[Subject, ...]:
     """All; those whose files are not here are skipped, and said to be."""
     rgb = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
     return (
         Subject(
-            "classifier (EfficientNet-Lite0)", _NETWORKS / "efficientnet-lite0.onnx", export_classifier, None,
+            "classifier (EfficientNet-Lite0)", _NETWORKS / "efficientnet-lite0.onnx", None,
             _scaled(224, [127.0] * 3, [128.0] * 3, bgr=False), _photographs("train"), _classified,
             judges.TopOne(), 1200,
         ),
         Subject(
-            "detector (FastestDet)", data / "networks/FastestDet.onnx", None, None,
+            "detector (FastestDet)", data / "networks/FastestDet.onnx", None,
             _scaled(352, [0.0] * 3, [255.0] * 3, bgr=True), _mixed("train"), _mixed("val"), judges.Detections(), 450,
         ),
         Subject(
-            "text (PP-OCRv4)", _NETWORKS / "ch_PP-OCRv4_det_infer.onnx", None, (1, 3, TEXT_SIDE, TEXT_SIDE),
+            "text (PP-OCRv4)", _NETWORKS / "ch_PP-OCRv4_det_infer.onnx", (1, 3, TEXT_SIDE, TEXT_SIDE),
             _scaled(TEXT_SIDE, [127.5] * 3, [127.5] * 3, bgr=True), _lettered("train"), _lettered("val"),
             judges.Lines(), 150,
         ),
         Subject(
-            "street (this project's, mobile)", _NETWORKS / "street.onnx", join_street, None,
+            "street (this project's, mobile)", _NETWORKS / "street.onnx", None,
             lambda picture: picture[None], _streets("train"), _streets("val"), judges.MeanIou(), 101,
         ),
         Subject(
-            "saliency (u2netp)", _NETWORKS / "u2netp.onnx", None, None, _scaled(320, *rgb, bgr=False),
+            "saliency (u2netp)", _NETWORKS / "u2netp.onnx", None, _scaled(320, *rgb, bgr=False),
             _photographs("train"), _photographs("val"), judges.MapIou(), 500,
         ),
     )  # fmt: skip
