@@ -68,8 +68,9 @@ test-cluster: setup-dev ## Every test of Redis topologies (Sentinel, Cluster), t
 	@$(RUN) -m pytest -m "slow_topologies or not slow_topologies" tests/integration/topologies $(ARGS)
 
 .PHONY: test-fleet
-test-fleet: setup-dev ## Cameras of both packet formats, features and masks, two dispatchers, heads that come and go: all processes
+test-fleet: setup-train ## Cameras of both packet formats, dispatchers as processes, several Tritons; heads that come and go
 	@$(RUN) -m pytest -m slow_fleet tests/integration/outputs $(ARGS)
+	@$(WORKSHOP)/python -m pytest -m slow_fleet tests/workshop/heads $(ARGS)
 
 .PHONY: test-networks
 test-networks: fetch-networks ## Real networks, each profiled, cut, exported and served: minutes

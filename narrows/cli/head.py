@@ -19,6 +19,8 @@ Repository = Annotated[
     typer.Option(help="Triton repository to fill as well: running dispatchers load the model from there."),
 ]
 DEMO = Path("bundles/demo")
+EXTRA = "train"
+"""What all of these but ``list`` need."""
 
 
 @head.command()

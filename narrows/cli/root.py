@@ -149,18 +149,21 @@ def _guarded(function: Callable[..., object]) -> Callable[..., object]:
         except NarrowsError as error:
             _fail(str(error))
         except ModuleNotFoundError as error:
-            _explain_missing(error)
+            _explain_missing(error, getattr(sys.modules[function.__module__], "EXTRA", None))
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
     return call
 
 
-def _explain_missing(error: ModuleNotFoundError) -> NoReturn:
+def _explain_missing(error: ModuleNotFoundError, needed: str | None = None) -> NoReturn:
+    """Say which extra to install: the one that the command's module names, or that of the library."""
     extra = _EXTRAS.get((error.name or "").partition(".")[0])
     if extra is None:
         raise error
-    _fail(f"this command needs {error.name}, which is not installed: pip install 'narrows[{extra}]'")
+    extra = needed or extra
+    checkout = " (in a checkout: `make setup-train`, then .venv-train/bin/narrows)" if extra == "train" else ""
+    _fail(f"this command needs {error.name}, which is not installed: pip install 'narrows[{extra}]'{checkout}")
 
 
 def _fail(message: str) -> NoReturn:

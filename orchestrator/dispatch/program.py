@@ -17,6 +17,7 @@ from narrows.contract.bundle import Bundle, ServedModel, models_of, open_bundle
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.cancelling import cancel_all, unless_stopped
 from narrows.runtime.exposure import Exposure
+from narrows.runtime.head_watch import HeadWatch
 from narrows.runtime.http import make_app, serve
 from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
 from narrows.runtime.loop_guard import LoopGuard
@@ -32,7 +33,7 @@ from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.inference import TritonDecoder
 from orchestrator.inference.fleet_meter import FleetMeter
-from orchestrator.inference.head_watch import HeadWatch
+from orchestrator.inference.head_renewal import HeadRenewal
 from orchestrator.inference.pool import ServerPool
 from orchestrator.telemetry.faults import Faults, Report, unreported
 from orchestrator.telemetry.metrics import Metrics
@@ -40,7 +41,6 @@ from orchestrator.telemetry.metrics import Metrics
 _log = structlog.get_logger(__name__)
 _PAUSES_S = (0.1, 2.0)
 _REDIS_START_S = 30.0
-_HEADS_AGAIN_S = 10.0  # a server whose model repository was not filled yet is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +84,31 @@ def triton_connect(
 ) -> Connect:
     """How a batcher gets its model: a pool over the servers of ``service_discovery``."""
     watch = HeadWatch(model) if isinstance(model, Bundle) else None
+    renewal = HeadRenewal()
 
     async def connect_server(address: str) -> TritonDecoder:
-        served = model if watch is None else watch.bundle
-        return await TritonDecoder.connect(address, served, max_batch=max_batch, slots=slots, report=report)
+        return await TritonDecoder.connect(
+            address,
+            model if watch is None else watch.bundle,
+            max_batch=max_batch,
+            slots=slots,
+            report=report,
+            removed=() if watch is None else watch.removed,
+            let_go=renewal.again,
+        )
 
     async def connect() -> Connected:
         pool = ServerPool(
             service_discovery, connect_server, max_batch=max_batch, slots=slots, report=report, guard=guard
         )
-        tried_s = time.monotonic()
 
         async def look_at_heads() -> None:
-            nonlocal tried_s
             if watch is None:
                 return
-            changed = await watch.look()
-            if changed:
+            if await watch.look():
                 _log.info("heads_changed", bundle=model.hex_id, heads=_named(watch.bundle))
-            if changed or (pool.lacks_heads and time.monotonic() - tried_s > _HEADS_AGAIN_S):
-                tried_s = time.monotonic()
+                renewal.changed()
+            if renewal.due(differ=pool.heads_differ):
                 pool.renew()
 
         return Connected(pool, FleetMeter(pool), pool.servers, look_at_heads)

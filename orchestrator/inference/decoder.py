@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from tritonclient.grpc import model_config_pb2
 
 from narrows.contract.bundle import Head, ServedModel
 from narrows.contract.errors import NarrowsError, ServiceError
-from narrows.runtime.triton_config import DATA_TYPES, head_parameter, head_parameters, model_name
+from narrows.runtime.triton_config import DATA_TYPES, head_parameter, model_name
 from orchestrator.inference.contract import Slot
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.region import remove_abandoned_regions
@@ -22,6 +22,7 @@ from orchestrator.inference.triton_model import ServerDescription, TritonModel
 from orchestrator.telemetry.faults import Report, unreported
 
 _log = structlog.get_logger(__name__)
+_REMEDY = "fill its model repository: narrows bundle install BUNDLE --model-repository DIR"
 
 
 class TritonDecoder:
@@ -33,7 +34,8 @@ class TritonDecoder:
     Attributes:
         max_batch: the largest batch that both sides take.
         shared_memory: whether batches travel through shared memory.
-        missing: heads of the bundle that the server does not have: its model repository was not filled with them yet.
+        heads_differ: the server lacks heads of the bundle (its model repository was not filled with them yet), or has
+            some still that were removed.
     """
 
     def __init__(
@@ -41,10 +43,11 @@ class TritonDecoder:
         model: TritonModel,
         slots: list[PlainSlot] | list[SharedSlot],
         max_batch: int,
-        missing: Sequence[str] = (),
+        *,
+        heads_differ: bool = False,
     ) -> None:
         self.max_batch = max_batch
-        self.missing = missing
+        self.heads_differ = heads_differ
         self.shared_memory = any(isinstance(slot, SharedSlot) for slot in slots)
         self._model = model
         self._slots = slots
@@ -62,6 +65,8 @@ class TritonDecoder:
         slots: int,
         shared_memory: bool | None = None,
         report: Report = unreported,
+        removed: Collection[str] = (),
+        let_go: bool = False,
     ) -> Self:
         """Connect to Triton, have it load the model if it has not, and prepare the slots.
 
@@ -72,6 +77,8 @@ class TritonDecoder:
             slots: how many batches may be on their way at once.
             shared_memory: ``None`` to use it where the server can (it is on this host), ``True`` to insist.
             report: is told of faults that were met and mended.
+            removed: heads that the bundle had before.
+            let_go: have the server load the model without these.
 
         Raises:
             ServiceError: the server is absent, does not have the model (``ModelMissing``), or has one of other shapes.
@@ -80,14 +87,14 @@ class TritonDecoder:
         try:
             await model.ensure_loaded()
             await model.check_control()
-            config = await _config_with_heads(model, served)
+            config = await _config_with_heads(model, served, removed if let_go else ())
             heads = [head for head in served.heads.heads if _serves(config, head)]
             most = min(max_batch, config.max_batch_size) if served.batched else 1
             shape = BatchShape.of(served, most, heads)
             _check_shapes(config, shape, batched=served.batched)
-            missing = [head.name for head in served.heads.heads if head not in heads]
+            differ = len(heads) < len(served.heads.heads) or bool(_still_there(config, removed))
             made = await _make_slots(model, shape, slots, shared_memory=shared_memory)
-            return cls(model, made, shape.max_batch, missing)
+            return cls(model, made, shape.max_batch, heads_differ=differ)
         except (ServiceError, asyncio.CancelledError):
             await model.close()
             raise
@@ -135,22 +142,37 @@ class TritonDecoder:
         await self._model.close()
 
 
-async def _config_with_heads(model: TritonModel, served: ServedModel) -> Any:  # noqa: ANN401
-    """The model's configuration, after the server was asked to load it anew if it lacks one of the bundle's heads.
+async def _config_with_heads(model: TritonModel, served: ServedModel, removed: Collection[str]) -> Any:  # noqa: ANN401
+    """The model's configuration, after the server was asked to load it anew if its heads are not the bundle's.
 
-    What it cannot load costs the head's output, nothing else: the label map goes on.
+    What it cannot load costs the head's output, nothing else: the label map goes on. A removed head is let go since
+    whoever changes instances sends the configuration back as it is, and the repository has no graph for it any more.
     """
     config = await model.config()
     missing = [head.name for head in served.heads.heads if not _serves(config, head)]
-    if not missing:
+    gone = _still_there(config, removed)
+    if not missing and not gone:
         return config
     try:
-        await model.exchange(served.outputs, head_parameters(served.heads))
+        await model.exchange(served)
     except NarrowsError as error:
-        _log.warning("heads_missing", server=model.address, model=model.name, heads=missing, error=str(error))
+        _log.warning(
+            "heads_missing",
+            server=model.address,
+            model=model.name,
+            heads=missing,
+            removed=gone,
+            error=str(error),
+            remedy=_REMEDY,
+        )
         return config
-    _log.info("heads_loaded", server=model.address, model=model.name, heads=missing)
+    _log.info("heads_loaded", server=model.address, model=model.name, heads=missing, removed=gone)
     return await model.config()
+
+
+def _still_there(config: Any, removed: Collection[str]) -> list[str]:  # noqa: ANN401
+    """Those of the removed heads that the model answers with."""
+    return [name for name in removed if head_parameter(name) in config.parameters]
 
 
 def _serves(config: Any, head: Head) -> bool:  # noqa: ANN401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from narrows.contract.errors import ServiceError
@@ -22,10 +22,10 @@ class ServerDecoder(Decoder, Protocol):
     """A decoder on one server, which can be measured.
 
     Attributes:
-        missing: heads of the bundle that the server does not have.
+        heads_differ: the server answers with other heads than the bundle's.
     """
 
-    missing: Sequence[str]
+    heads_differ: bool
 
     async def instances(self) -> int:
         """How many instances run now.

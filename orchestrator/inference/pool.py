@@ -118,9 +118,9 @@ class ServerPool:
         return {address: endpoint.report() for address, endpoint in self._endpoints.items()}
 
     @property
-    def lacks_heads(self) -> bool:
-        """Whether a server in rotation does not answer with all heads."""
-        return any(each.connection is not None and each.connection.decoder.missing for each in self.rotation)
+    def heads_differ(self) -> bool:
+        """Whether a server in rotation answers with other heads than the bundle's."""
+        return any(each.connection is not None and each.connection.decoder.heads_differ for each in self.rotation)
 
     def renew(self) -> None:
         """Connect to every server anew, for its outputs changed; the old connection takes work meanwhile."""

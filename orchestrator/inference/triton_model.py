@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,10 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from narrows.contract.bundle import ServedModel
 from narrows.contract.errors import InferenceFailed, NarrowsError, ServiceError
-from narrows.contract.outputs import Output
 from narrows.runtime.direct import GRPC_DIRECT
-from narrows.runtime.triton_config import DATA_TYPES, HEAD_PREFIX
+from narrows.runtime.triton_config import with_heads_of
 from narrows.runtime.triton_config.control import PROBE_MODEL, REMEDY, refuses_control
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.patience import AnswerDeadline
@@ -209,8 +209,8 @@ class TritonModel:
             await self._make_anew(reloads, Cause.TRITON_HUNG, str(error))
             raise
 
-    async def exchange(self, outputs: Sequence[Output], heads: Mapping[str, str]) -> None:
-        """Have the server load what its repository holds by now, with these outputs and versions of heads.
+    async def exchange(self, served: ServedModel) -> None:
+        """Have the server load what its repository holds of ``served`` by now, with its outputs and versions of heads.
 
         Instances and all else of the configuration stay. The graph that runs answers until the new one is ready, and
         goes on if that cannot be loaded.
@@ -219,16 +219,8 @@ class TritonModel:
             InferenceFailed, ServiceError: it was not loaded.
         """
         answer = await self._ask(self._client.get_model_config(self.name, as_json=True, client_timeout=_CONTROL_S))
-        config = answer["config"]
-        kept = config.get("parameters", {}).items()
-        config["parameters"] = {key: value for key, value in kept if not key.startswith(HEAD_PREFIX)} | {
-            key: {"string_value": version} for key, version in heads.items()
-        }
-        config["output"] = [
-            {"name": each.name, "data_type": f"TYPE_{DATA_TYPES[each.dtype]}", "dims": list(map(str, each.shape))}
-            for each in outputs
-        ]
-        await self._ask(self._client.load_model(self.name, config=json.dumps(config), client_timeout=_LOAD_S))
+        config = json.dumps(with_heads_of(answer["config"], served))
+        await self._ask(self._client.load_model(self.name, config=config, client_timeout=_LOAD_S))
 
     async def close(self) -> None:
         """Close the connection."""

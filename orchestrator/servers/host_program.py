@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 
 import structlog
 
-from narrows.contract.bundle import models_of, open_bundle
+from narrows.contract.bundle import Bundle, ServedModel, models_of, open_bundle
 from narrows.contract.errors import ServiceError
+from narrows.runtime.cancelling import cancel_all
+from narrows.runtime.loop_guard import LoopGuard
 from narrows.runtime.redis.store import Store
 from narrows.runtime.run_program import run_program
 from narrows.runtime.triton_config import fill_repository, model_name
@@ -21,6 +24,7 @@ from orchestrator.servers.cpu_quota import find_hierarchy
 from orchestrator.servers.host_registry import HostRegistry
 from orchestrator.servers.local_triton import LocalTriton
 from orchestrator.servers.own_folder import own_folder
+from orchestrator.servers.repository_keeper import RepositoryKeeper
 from orchestrator.servers.slot_server import SlotServer
 from orchestrator.servers.supervisor import Supervisor
 from orchestrator.servers.triton_environment import TritonEnvironment
@@ -36,7 +40,8 @@ class HostOptions:
     """The options of ``narrows supervise``.
 
     Attributes:
-        bundles: laid out in a model repository of the run folder, unless ``model_repository`` is given.
+        bundles: laid out in a model repository of the run folder, which follows their heads, unless
+            ``model_repository`` is given.
         models: the models of ``model_repository`` to load; those of the bundles besides.
         cpu_quota: cores for each server; ``None``: no limit.
         first_port: three ports for each slot from here on; ``None``: free ones.
@@ -81,21 +86,33 @@ def _check(options: HostOptions) -> None:
         raise ServiceError(f"--first-port {options.first_port}: {options.slots} slots need {_PORTS_EACH} ports each")
 
 
-def _models(options: HostOptions, folder: Path) -> tuple[Path, Sequence[str]]:
-    """The model repository, and what to load of it."""
+@dataclass(frozen=True)
+class _Repository:
+    """Where the servers' models lie.
+
+    Attributes:
+        names: of the models to load.
+        followed: the bundles in it whose heads we fill in as they change.
+    """
+
+    folder: Path
+    names: Sequence[str]
+    followed: Sequence[Bundle]
+    fill: Callable[[ServedModel], object]
+
+
+def _repository(options: HostOptions, folder: Path) -> _Repository:
     repository = options.model_repository or folder / "model_repository"
-    names = list(options.models)
-    for path in options.bundles:
-        for model in models_of(open_bundle(path)):
-            if options.model_repository is None:
-                fill_repository(model, repository, max_batch=options.max_batch, instances=options.instances)
-            names.append(model_name(model.id))
-    return repository, names
+    models = [model for path in options.bundles for model in models_of(open_bundle(path))]
+    names = [*options.models, *(model_name(model.id) for model in models)]
+    own = models if options.model_repository is None else []
+    fill = partial(fill_repository, repository=repository, max_batch=options.max_batch, instances=options.instances)
+    for model in own:
+        fill(model)
+    return _Repository(repository, names, [model for model in own if isinstance(model, Bundle)], fill)
 
 
-def _slot(
-    options: HostOptions, folder: Path, repository: Path, models: Sequence[str], number: int, groups: ExitStack
-) -> SlotServer:
+def _slot(options: HostOptions, folder: Path, repository: _Repository, number: int, groups: ExitStack) -> SlotServer:
     launcher: Sequence[str] = ()
     group = None
     if options.cpu_quota is not None:
@@ -107,7 +124,12 @@ def _slot(
 
     def launch(given_up: Event) -> LocalTriton:
         return LocalTriton.start(
-            repository, folder / f"slot-{number}", models, ports=ports, launcher=launcher, given_up=given_up
+            repository.folder,
+            folder / f"slot-{number}",
+            repository.names,
+            ports=ports,
+            launcher=launcher,
+            given_up=given_up,
         )
 
     return SlotServer(f"{options.name}/{number}", launch, group)
@@ -118,14 +140,17 @@ async def _run(options: HostOptions, stop: asyncio.Event, hurry: asyncio.Event) 
     TritonEnvironment.find()
     folder = options.run_folder / options.name
     with own_folder(folder, "another supervisor", "--name or --run-folder"), ExitStack() as groups:
-        repository, models = _models(options, folder)
-        slots = [_slot(options, folder, repository, models, i, groups) for i in range(options.slots)]
+        repository = _repository(options, folder)
+        slots = [_slot(options, folder, repository, i, groups) for i in range(options.slots)]
         store = Store.connect(options.redis_url)
         registry = HostRegistry(store, options.name)
         supervisor = Supervisor(registry, slots, initial=options.initial, drain_s=options.drain_s)
         _log.info("supervisor_started", name=options.name, slots=len(slots), cpu_quota=options.cpu_quota)
+        keeper = RepositoryKeeper(repository.followed, repository.fill)
+        keeping = asyncio.create_task(LoopGuard().keep("repository", keeper.run))
         try:
             await supervisor.run(stop, hurry)
         finally:
+            await cancel_all([keeping])
             await store.close()
     _log.info("supervisor_stopped")

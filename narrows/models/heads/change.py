@@ -43,6 +43,8 @@ def add_head(bundle: Bundle, source: Path, *, renew: bool = False) -> Bundle:
     head, graph = read_head(source)
     check_belongs(head, bundle.manifest, bundle.decoder_sha256)
     former = bundle.heads.head(head.name)
+    if former is not None and not renew:
+        raise HeadNameTaken(f"there is a head {head.name} already: with --replace this one takes its place")
     if renew and former is not None and _form(former) != _form(head):
         raise HeadNameTaken(f"the head {head.name} answers in another form than this one: give this one another name")
     others = tuple(each for each in bundle.heads.heads if not (renew and each.name == head.name))

@@ -1,7 +1,6 @@
 """What Triton is told about a bundle's decoder: its configuration, and its folder in the model repository."""
 
 from narrows.runtime.triton_config.config import (
-    HEAD_PREFIX,
     Backend,
     InstanceKind,
     head_parameter,
@@ -10,11 +9,11 @@ from narrows.runtime.triton_config.config import (
     model_name,
 )
 from narrows.runtime.triton_config.data_types import DATA_TYPES
+from narrows.runtime.triton_config.exchange import with_heads_of
 from narrows.runtime.triton_config.repository import fill_repository
 
 __all__ = [
     "DATA_TYPES",
-    "HEAD_PREFIX",
     "Backend",
     "InstanceKind",
     "fill_repository",
@@ -22,4 +21,5 @@ __all__ = [
     "head_parameters",
     "model_config",
     "model_name",
+    "with_heads_of",
 ]

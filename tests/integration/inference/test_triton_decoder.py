@@ -3,6 +3,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import Bundle, FileEntry, Head
 from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.contract.outputs import Output
 from narrows.runtime.onnx_runtime import InferenceSession
 from narrows.runtime.triton_config import fill_repository, model_config, model_name
 from orchestrator.inference import LoadMeter, TritonDecoder
@@ -170,6 +172,22 @@ async def test_the_server_sees_the_configuration_of_the_repository(server: Local
     assert served.dynamic_batching.max_queue_delay_microseconds == 1000
     assert [group.count for group in served.instance_group] == [1]
     assert [warm.name for warm in served.model_warmup] == ["one"]
+
+
+async def test_a_head_that_the_repository_lacks_is_refused_and_the_label_map_goes_on(
+    server: LocalTriton, demo_bundle: Bundle, batch: Batch
+) -> None:
+    """The server met it in the warm-up before, and crashed."""
+    head = Head(Output("scene", "scores", "float32", (3,), "raw"), FileEntry("1" * 64, 1), 64 * "2")
+    with_head = replace(demo_bundle, heads=replace(demo_bundle.heads, heads=(head,), merged=FileEntry("0" * 64, 1)))
+    pid = server.pid
+    decoder = await TritonDecoder.connect(server.grpc_address, with_head, max_batch=MAX_BATCH, slots=1)
+    assert decoder.heads_differ
+    assert "has no output ['scene']" in server.log.read_text(errors="replace")
+    np.testing.assert_array_equal(await decode(decoder, batch, 1), batch.labels[:1])
+    assert server.running()
+    assert server.pid == pid
+    await decoder.close()
 
 
 async def test_instances_scaled_while_it_runs_show_in_the_load(

@@ -100,10 +100,10 @@ class Camera:
 
 
 @asynccontextmanager
-async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: Bundle) -> AsyncIterator[None]:
-    """A dispatcher with a pool of one server, as ``narrows orchestrate`` makes it."""
+async def dispatching(server: LocalRedis, bundle: Bundle, *addresses: str) -> AsyncIterator[None]:
+    """A dispatcher with a pool of servers, as ``narrows orchestrate`` makes it."""
     store, stop = Store.connect(server.url), asyncio.Event()
-    discovery = ServiceDiscovery(parse_sources((triton.grpc_address,)), store)
+    discovery = ServiceDiscovery(parse_sources(addresses), store)
     looking = asyncio.create_task(discovery.run())
     served = {bundle.id: (bundle, triton_connect(discovery, bundle, max_batch=4, slots=2))}
     settings = DispatchSettings(drain_s=1.0, sweep_s=0.2)
@@ -160,7 +160,7 @@ async def test_a_head_comes_and_goes_while_frames_flow(
     camera = Camera(client, bundle)
     complete = StreamSettings(policy=Policy.COMPLETE).to_json()  # a machine that is slow skips no frame for its age
     client.hset(ShardKeys(camera.keys.shard).streams, camera.keys.stream, complete)
-    async with dispatching(server, triton, bundle):
+    async with dispatching(server, bundle, triton.grpc_address):
         filming = asyncio.create_task(camera.run())
         await wait_for_head(client, camera.keys, there=False)
 

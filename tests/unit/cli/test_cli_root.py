@@ -86,6 +86,7 @@ def test_a_named_error_is_one_line_on_stderr_and_exit_code_1() -> None:
     [
         ("onnxruntime", "edge", ["edge", "--source", "samples", "--stream-id", "a", "--redis-url", "redis://h"]),
         ("tritonclient", "cloud", ["orchestrate"]),
+        ("onnx", "train", ["head", "add", "runs/mine"]),
     ],
 )
 def test_a_missing_extra_is_named(module: str, extra: str, arguments: list[str]) -> None:

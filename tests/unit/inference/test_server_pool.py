@@ -1,7 +1,7 @@
 """A pool over servers that the test lets die, fail, drain, come and go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -43,7 +43,7 @@ class OnServer:
 
     max_batch = 4
     served: tuple[ServedOutput, ...] = ()
-    missing: Sequence[str] = ()
+    heads_differ = False
 
     def __init__(self, server: Server) -> None:
         self.server = server

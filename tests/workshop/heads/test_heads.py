@@ -116,7 +116,7 @@ def test_the_int8_twin_gets_the_head_too_where_it_has_what_the_head_reads(bundle
 def test_a_second_head_of_one_name_is_refused_unless_it_takes_the_place(bundle: Bundle, tmp_path: Path) -> None:
     added = add_head(bundle, head_in(tmp_path / "one", bundle))
     other = head_in(tmp_path / "two", bundle, graph=graph_of(trunk_tensors(bundle.decoder_path)[1].name))
-    with pytest.raises(HeadNameTaken, match="'wet'"):
+    with pytest.raises(HeadNameTaken, match="wet already: with --replace"):
         add_head(added, other)
     record = Head.parse((other / HEAD_RECORD).read_bytes())
     (other / HEAD_RECORD).write_bytes(replace(record, provenance="newer").to_json())

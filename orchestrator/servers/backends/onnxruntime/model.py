@@ -33,6 +33,10 @@ class TritonPythonModel:
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.inputs = [item["name"] for item in config["input"]]
         self.outputs = [item["name"] for item in config["output"]]
+        there = [output.name for output in self.session.get_outputs()]
+        if unknown := sorted(set(self.outputs) - set(there)):
+            # as Triton's own backend does: if the warm-up met it, tearing the instance down would crash the server
+            raise pb_utils.TritonModelException(f"{file} has no output {unknown}, but {there}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Run the requests as one batch; where that fails, each alone, so that one bad request fails alone."""

@@ -1,14 +1,19 @@
 """A record of heads that cannot be taken up is not opened again and again, and is taken up once it can."""
 
+import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.heads import RECORD, Heads
-from orchestrator.inference.head_watch import RETRY_S, HeadWatch
+from narrows.contract.bundle import Bundle, FileEntry, Head
+from narrows.contract.bundle.heads import DECODER_HEADS, RECORD, Heads
+from narrows.contract.outputs import Output
+from narrows.runtime.head_watch import RETRY_S, HeadWatch
 from tests.docs.blocks import ROOT
+
+SCENE = Output("scene", "scores", "float32", (3,), "raw", ("least", "mean", "largest"))
 
 
 class Opened:
@@ -55,3 +60,25 @@ async def test_a_record_that_was_mended_is_taken_up_at_once(folder: Path) -> Non
     assert not await watch.look()
     assert watch.bundle is not before, "the same heads as before: none"
     assert watch.bundle.heads == before.heads
+
+
+async def test_heads_that_went_are_named_until_they_come_again(folder: Path) -> None:
+    watch = HeadWatch(Bundle.open(folder), lambda: 100.0)
+    without = Heads().to_json() if not (folder / RECORD).is_file() else (folder / RECORD).read_bytes()
+    with_head = listed(folder)
+    for record, removed in ((with_head, set()), (without, {"scene"}), (with_head, set()), (without, {"scene"})):
+        (folder / RECORD).write_bytes(record)
+        assert await watch.look()
+        assert watch.removed == removed
+
+
+def listed(folder: Path) -> bytes:
+    """The record of a head whose files are there; what is in them nobody reads."""
+    bundle = Bundle.open(folder)
+    head = Head(SCENE, pinned(folder / "head.scene.onnx"), bundle.manifest.symbols_sha256)
+    return replace(bundle.heads, heads=(head,), merged=pinned(folder / DECODER_HEADS)).to_json()
+
+
+def pinned(path: Path) -> FileEntry:
+    path.write_bytes(path.name.encode())
+    return FileEntry(hashlib.sha256(path.name.encode()).hexdigest(), len(path.name))

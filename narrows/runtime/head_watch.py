@@ -1,4 +1,4 @@
-"""A bundle's heads as its folder lists them now: they come and go while the dispatcher runs."""
+"""A bundle's heads as its folder lists them now: they come and go while programs run."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ class HeadWatch:
 
     Attributes:
         bundle: as it was when it could be opened last. Its id and all that cameras know of it never change here.
+        removed: heads that it had in the meantime and has no longer.
     """
 
     def __init__(self, bundle: Bundle, clock: Callable[[], float] = time.monotonic) -> None:
         self.bundle, self._clock = bundle, clock
+        self.removed: frozenset[str] = frozenset()
         self._path = bundle.folder / RECORD
         self._seen = _stamp(self._path)
         self._refused: tuple[_Stamp, float] | None = None
@@ -50,6 +52,7 @@ class HeadWatch:
         self._reminder.over()
         self._refused = None
         changed, self._seen = found.heads != self.bundle.heads, stamp
+        self.removed = (self.removed | _names(self.bundle)) - _names(found)
         self.bundle = found
         return changed
 
@@ -63,8 +66,12 @@ class HeadWatch:
     def _check_same(self, found: Bundle) -> None:
         if found.id != self.bundle.id:
             raise BundleError(
-                f"{found.folder} holds bundle {found.hex_id} now, not {self.bundle.hex_id}: start dispatchers anew"
+                f"{found.folder} holds bundle {found.hex_id} now, not {self.bundle.hex_id}: start what serves it anew"
             )
+
+
+def _names(bundle: Bundle) -> frozenset[str]:
+    return frozenset(head.name for head in bundle.heads.heads)
 
 
 def _stamp(path: Path) -> _Stamp:
