@@ -68,8 +68,8 @@ test-cluster: setup-dev ## Every test of Redis topologies (Sentinel, Cluster), t
 	@$(RUN) -m pytest -m "slow_topologies or not slow_topologies" tests/integration/topologies $(ARGS)
 
 .PHONY: test-fleet
-test-fleet: setup-train ## Cameras of both packet formats, dispatchers as processes, several Tritons; heads that come and go
-	@$(RUN) -m pytest -m slow_fleet tests/integration/outputs $(ARGS)
+test-fleet: setup-train ## Cameras of both packet formats, dispatchers as processes, several Tritons; heads that come and go; splits
+	@$(RUN) -m pytest -m slow_fleet tests/integration/outputs tests/integration/scaling $(ARGS)
 	@$(WORKSHOP)/python -m pytest -m slow_fleet tests/workshop/heads $(ARGS)
 
 .PHONY: test-networks

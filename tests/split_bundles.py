@@ -50,16 +50,18 @@ def early(of: Picture) -> NDArray[np.float32]:
     return np.ascontiguousarray(pooled.transpose(2, 0, 1))
 
 
-def write(folder: Path, *, name: str = "pools") -> SplitBundle:
-    """The bundle, opened; another ``name`` is another bundle."""
+def write(folder: Path, *, name: str = "pools", work: int = 0) -> SplitBundle:
+    """The bundle, opened; another ``name`` is another one. ``work``, even: nodes that cost the tails time alone."""
     folder.mkdir(parents=True, exist_ok=True)
     planes = [np.stack([early(picture(seed)) for seed in range(8)])]
     planes.append(planes[0].mean(axis=(2, 3), keepdims=True))
     for cut, tensors in enumerate(([planes[0]], planes)):
         (folder / f"plan{cut}.bin").write_bytes(pack_plan([[_plan(each, bits) for each in tensors] for bits in BITS]))
         (folder / f"head{cut}.onnx").write_bytes(_head(len(tensors)))
-    (folder / "tail0.onnx").write_bytes(_tail(["GlobalAveragePool", "Flatten"], "tensor_0", "batch", 1))
-    (folder / "tail1.onnx").write_bytes(_tail(["Flatten"], "tensor_1", 1, 2))
+    (folder / "tail0.onnx").write_bytes(
+        _tail(["GlobalAveragePool", "Flatten", *["Neg"] * work], "tensor_0", "batch", 1)
+    )
+    (folder / "tail1.onnx").write_bytes(_tail(["Flatten", *["Neg"] * work], "tensor_1", 1, 2))
     shapes = [CutTensor("early", EARLY, "float32"), CutTensor("mean", (3, 1, 1), "float32")]
     levels = tuple(CutLevel(bits, "range", 60.0 * bits, 1.0) for bits in BITS)
     cuts = tuple(

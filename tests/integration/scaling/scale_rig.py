@@ -16,13 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from narrows.contract.bundle import Bundle
+from edge_client.encode.split import SplitCoder, SplitHead
+from narrows.contract.bundle import Bundle, SplitBundle
 from narrows.contract.codec import encode_symbols, symbol_digest
-from narrows.contract.wire import FeaturePacket, StreamKeys
+from narrows.contract.wire import FeaturePacket, FrameIdentity, StreamKeys
+from narrows.contract.wire.frame_packet import FramePacket
+from narrows.contract.wire.frame_packet.feature import Origin
 from narrows.contract.wire.keys import ScaleKeys
 from narrows.runtime.redis.store import Store
 from orchestrator.scaling.journal import JournalEntry
 from orchestrator.scaling.status import Status
+from tests import split_bundles
 
 ROOT = Path(__file__).parents[3]
 SHARDS = 4
@@ -135,7 +139,7 @@ class Cameras:
                 total[outcome.decode()] = total.get(outcome.decode(), 0) + int(count)
         return total
 
-    def _packet(self, epoch: int, sequence: int) -> FeaturePacket:
+    def _packet(self, epoch: int, sequence: int) -> FeaturePacket | FramePacket:
         return FeaturePacket(
             bundle_id=self.bundle.id,
             epoch=epoch,
@@ -146,6 +150,21 @@ class Cameras:
             own_digest=self._digest,
             payload=self._payload,
         )
+
+
+class SplitCameras(Cameras):
+    """The same of a split network, whose every frame is of the next cut."""
+
+    def __init__(self, store: Store, bundle: SplitBundle, streams: int, frames_per_s: float) -> None:
+        self.store, self.streams, self.frames_per_s = store, streams, frames_per_s
+        heads = [SplitHead(bundle, cut=cut) for cut in range(len(bundle.manifest.cuts))]
+        self._crossings = [head.latent(split_bundles.picture(5)) for head in heads]
+        self._coder = SplitCoder(bundle)
+
+    def _packet(self, epoch: int, sequence: int) -> FramePacket:
+        crossing = self._crossings[sequence % len(self._crossings)]
+        frame = self._coder.packet(crossing, 0, FrameIdentity(epoch, sequence), int(time.time() * 1000))
+        return frame.within(frame.beginning(Origin()))
 
 
 @asynccontextmanager

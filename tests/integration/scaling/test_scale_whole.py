@@ -1,5 +1,7 @@
 """The whole loop with real parts: cameras come and go, servers and instances follow, and no frame is lost.
 
+Of a split network each cut has a tail, and with it a cost and instances, of its own (`make test-fleet`).
+
 The target load is the least that may be asked for (5 %), and four cameras send 64 frames a second: more than two
 servers may take on any two cores.
 """
@@ -7,24 +9,30 @@ servers may take on any two cores.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import Bundle, ServedModel, SplitBundle, format_id, models_of
 from narrows.contract.wire import Install, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import INSTALL_KEY
 from narrows.contract.wire.streams import Policy
+from narrows.runtime.direct import open_url
 from narrows.runtime.redis.store import Store
-from narrows.runtime.triton_config import model_name
+from narrows.runtime.triton_config import fill_repository, model_name
 from orchestrator.scaling.engines.instances import TritonInstances
 from orchestrator.scaling.status import Status
 from orchestrator.servers import LocalRedis, LocalTriton
+from orchestrator.servers.ports import free_ports
+from tests import split_bundles
 from tests.integration.scaling.scale_rig import (
+    GENEROUS_S,
     SHARDS,
     Cameras,
+    SplitCameras,
     decisions,
     program,
     scaling,
@@ -60,10 +68,22 @@ async def store(server: LocalRedis) -> AsyncIterator[Store]:
     await store.close()
 
 
+@pytest.fixture(scope="module", params=["demo", pytest.param("split", marks=pytest.mark.slow_fleet)])
+def bundle(
+    request: pytest.FixtureRequest, demo_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle | SplitBundle:
+    if request.param == "demo":
+        return demo_bundle
+    return split_bundles.write(tmp_path_factory.mktemp("bundle"), work=6000)
+
+
 @pytest.fixture
-async def cameras(store: Store, demo_bundle: Bundle) -> Cameras:
-    """Four whose every frame must end in a mask."""
-    cameras = Cameras(store, demo_bundle, streams=4, frames_per_s=16.0)
+async def cameras(store: Store, bundle: Bundle | SplitBundle) -> Cameras:
+    """Four whose every frame must end in a mask, or in what a split network makes of it."""
+    if isinstance(bundle, SplitBundle):
+        cameras: Cameras = SplitCameras(store, bundle, streams=4, frames_per_s=16.0)
+    else:
+        cameras = Cameras(store, bundle, streams=4, frames_per_s=16.0)
     settings = StreamSettings(policy=Policy.COMPLETE).to_json()
     for name in cameras.names():
         shard = StreamKeys.of(name, SHARDS).shard
@@ -91,6 +111,18 @@ async def shows(store: Store, folder: Path, what: str) -> Status:
     return found
 
 
+def name_of(model: ServedModel) -> str:
+    return model_name(model.id)
+
+
+def batch_costs(address: str) -> dict[str, float]:
+    """What a batch of one of each model is learned to cost, by the autoscaler's metrics."""
+    with open_url(f"http://{address}/metrics", GENEROUS_S) as answer:
+        text = answer.read().decode()
+    costs = re.findall(r'^narrows_batch_cost_seconds\{batch="1",bundle="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    return {bundle: float(cost) for bundle, cost in costs}
+
+
 async def ended(cameras: Cameras) -> dict[str, int]:
     """Wait until every frame that was sent has an end; answers the ends."""
 
@@ -102,13 +134,13 @@ async def ended(cameras: Cameras) -> dict[str, int]:
 
 
 async def test_servers_follow_the_cameras_and_no_frame_is_lost(
-    server: LocalRedis, store: Store, cameras: Cameras, demo_bundle: Bundle, tmp_path: Path
+    server: LocalRedis, store: Store, cameras: Cameras, bundle: Bundle | SplitBundle, tmp_path: Path
 ) -> None:
-    redis, bundle = ("--redis-url", server.url), ("--bundle", str(demo_bundle.folder))
+    redis, served = ("--redis-url", server.url), ("--bundle", str(bundle.folder))
     supervise = (
         "supervise",
         *redis,
-        *bundle,
+        *served,
         "--max-servers-per-host",
         "2",
         "--name",
@@ -116,7 +148,7 @@ async def test_servers_follow_the_cameras_and_no_frame_is_lost(
         "--run-folder",
         str(tmp_path / "run"),
     )
-    orchestrate = ("orchestrate", *redis, *bundle, "--triton", "redis:", "--http", ANY)
+    orchestrate = ("orchestrate", *redis, *served, "--triton", "redis:", "--http", ANY)
     stack = ExitStack()
     try:
         stack.enter_context(program(tmp_path / "supervise.log", *supervise))
@@ -143,27 +175,34 @@ async def test_servers_follow_the_cameras_and_no_frame_is_lost(
 
 
 async def test_instances_follow_the_cameras_where_nobody_can_add_servers(
-    server: LocalRedis, store: Store, cameras: Cameras, demo_bundle: Bundle, model_repository: Path, tmp_path: Path
+    server: LocalRedis, store: Store, cameras: Cameras, bundle: Bundle | SplitBundle, tmp_path: Path
 ) -> None:
-    redis, bundle = ("--redis-url", server.url), ("--bundle", str(demo_bundle.folder))
+    redis, served = ("--redis-url", server.url), ("--bundle", str(bundle.folder))
+    models = models_of(bundle)
+    for model in models:
+        fill_repository(model, tmp_path / "models", max_batch=8)
     stack = ExitStack()
     try:
-        triton = stack.enter_context(LocalTriton.start(model_repository, tmp_path, [model_name(demo_bundle.id)]))
-        orchestrate = ("orchestrate", *redis, *bundle, "--triton", triton.grpc_address, "--http", ANY)
+        triton = stack.enter_context(LocalTriton.start(tmp_path / "models", tmp_path, list(map(name_of, models))))
+        orchestrate = ("orchestrate", *redis, *served, "--triton", triton.grpc_address, "--http", ANY)
         stack.enter_context(program(tmp_path / "orchestrate.log", *orchestrate))
         scale = ("autoscale", *redis, "--engine", "none", "--max-instances", "2", "--metrics-port", "0", *QUICK)
-        stack.enter_context(program(tmp_path / "autoscale.log", *scale))
+        metrics = f"127.0.0.1:{free_ports(1)[0]}"
+        stack.enter_context(program(tmp_path / "autoscale.log", *scale, "--http", metrics))
         await shows(store, tmp_path, "s.ready == 1")
         async with sending(cameras):
             busy = await shows(store, tmp_path, "s.instances == 2")
             counted = TritonInstances(lambda: [triton.grpc_address])
             assert await counted.instances() == 2
             await counted.close()
+            costs = await asyncio.to_thread(batch_costs, metrics)
         await shows(store, tmp_path, "s.instances == 1")
         ends = await ended(cameras)
     finally:
         await asyncio.to_thread(stack.close)
     assert ends == {"mask": cameras.sent}
+    assert costs.keys() == {format_id(model.id) for model in models}
+    assert min(costs.values()) > 0
     assert (busy.wanted, busy.slots) == (1, 1)
     actions = [each.action for each in await decisions(store)]
     assert actions.index("add_instances") < actions.index("remove_instances")

@@ -38,6 +38,7 @@ from orchestrator.dispatch.program import triton_connect
 from orchestrator.inference import TritonDecoder
 from orchestrator.servers import LocalRedis, LocalTriton
 from tests import split_bundles
+from tests.integration.dispatch.rig import until
 
 SHARDS = 4
 pytestmark = pytest.mark.timeout(120)
@@ -49,11 +50,16 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> SplitBundle:
 
 
 @pytest.fixture(scope="module")
-def triton(bundle: SplitBundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTriton]:
-    repository = tmp_path_factory.mktemp("models")
-    for tail in bundle.tails:
+def newer(tmp_path_factory: pytest.TempPathFactory) -> SplitBundle:
+    return split_bundles.write(tmp_path_factory.mktemp("newer"), name="pools, trained anew")
+
+
+@pytest.fixture(scope="module")
+def triton(bundle: SplitBundle, newer: SplitBundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTriton]:
+    repository, tails = tmp_path_factory.mktemp("models"), (*bundle.tails, *newer.tails)
+    for tail in tails:
         fill_repository(tail, repository, max_batch=4)
-    names = [model_name(tail.id) for tail in bundle.tails]
+    names = [model_name(tail.id) for tail in tails]
     with LocalTriton.start(repository, tmp_path_factory.mktemp("run"), names) as running:
         yield running
 
@@ -65,11 +71,12 @@ def server(tmp_path: Path) -> Iterator[LocalRedis]:
 
 
 @asynccontextmanager
-async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: SplitBundle) -> AsyncIterator[Dispatcher]:
+async def dispatching(server: LocalRedis, triton: LocalTriton, *bundles: SplitBundle) -> AsyncIterator[Dispatcher]:
     """As `narrows orchestrate` does it, with a pool for each tail."""
     store, stop = Store.connect(server.url), asyncio.Event()
     servers = ServiceDiscovery(parse_sources((triton.grpc_address,)), store)
-    served = {tail.id: (tail, triton_connect(servers, tail, max_batch=4, slots=2)) for tail in models_of(bundle)}
+    tails = [tail for bundle in bundles for tail in models_of(bundle)]
+    served = {tail.id: (tail, triton_connect(servers, tail, max_batch=4, slots=2)) for tail in tails}
     try:
         dispatcher = await Dispatcher.create(store, served, DispatchSettings(drain_s=1.0), shards=SHARDS)
         looking, running = asyncio.create_task(servers.run()), asyncio.create_task(dispatcher.run(stop))
@@ -83,10 +90,11 @@ async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: SplitBund
         await store.close()
 
 
-def patient(client: redis.Redis, stream: str) -> None:
-    """Every frame is wanted, however busy the machine is."""
+def patient(client: redis.Redis, stream: str, held_to: SplitBundle | None = None) -> None:
+    """Every frame is wanted, however busy the machine is; of one bundle alone, if one is named."""
     registry = StreamRegistry(client, read_install(client))
-    registry.set(stream, StreamSettings(policy=Policy.COMPLETE), who="a test")
+    named = None if held_to is None else held_to.hex_id
+    registry.set(stream, StreamSettings(policy=Policy.COMPLETE, bundle=named), who="a test")
 
 
 async def outcomes(server: LocalRedis, stream: str, count: int) -> list[Any]:
@@ -136,11 +144,12 @@ async def test_a_camera_program_sends_what_crosses_and_a_subscriber_gets_typed_o
         np.testing.assert_allclose(scores.values, wanted.mean(axis=(1, 2)), rtol=1e-5)
 
 
-def frames(bundle: SplitBundle, cuts: list[int]) -> Iterator[SectionedFrame]:
+def frames(bundle: SplitBundle, cuts: list[int], epoch: int = 1) -> Iterator[SectionedFrame]:
     head, coder = SplitHead(bundle), SplitCoder(bundle)
     for sequence, cut in enumerate(cuts):
         head.use(cut)
-        yield coder.packet(head.latent(split_bundles.picture(sequence)), 0, FrameIdentity(1, sequence), 1000 + sequence)
+        identity = FrameIdentity(epoch, sequence)
+        yield coder.packet(head.latent(split_bundles.picture(sequence)), 0, identity, 1000 + sequence)
 
 
 async def test_a_camera_goes_over_to_another_cut_and_bad_frames_cost_themselves_alone(
@@ -175,6 +184,53 @@ async def test_a_camera_goes_over_to_another_cut_and_bad_frames_cost_themselves_
     for sequence, cut in ((0, 0), (1, 1), (5, 0)):
         heat = found[sequence].output("heat")
         np.testing.assert_array_equal(heat.values, rounded(bundle, cut, 0, sequence))
+
+
+async def test_a_canary_goes_first_with_a_new_bundle_and_back_without_losing_a_frame(
+    bundle: SplitBundle, newer: SplitBundle, triton: LocalTriton, server: LocalRedis
+) -> None:
+    canary, other = "cam-new", "cam-old"
+    cuts, sent = [0, 1, 1, 0], {canary: 0, other: 0}
+
+    def send(client: redis.Redis, stream: str, of: SplitBundle) -> None:
+        """A boot of the camera."""
+        epoch = 1 + sent[stream] // len(cuts)
+        for frame in frames(of, cuts, epoch):
+            client.xadd(StreamKeys.of(stream, SHARDS).features, {"p": written_alone(frame)})
+        sent[stream] += len(cuts)
+
+    async def made_by(stream: str) -> list[int | str]:
+        found = (await outcomes(server, stream, sent[stream]))[-len(cuts) :]
+        assert [each.identity.sequence for each in found] == list(range(len(cuts)))
+        assert [each.cut for each in found if isinstance(each, ResultPacket)] in ([], cuts)
+        return [each.reason if isinstance(each, Refusal) else each.bundle_id for each in found]
+
+    with redis.Redis.from_url(server.url) as client:
+        async with dispatching(server, triton, bundle, newer) as dispatcher:
+            patient(client, canary, held_to=newer)
+            patient(client, other)
+            for stream, of in ((canary, newer), (other, bundle)):
+                send(client, stream, of)
+                assert await made_by(stream) == [of.id] * len(cuts)
+            send(client, canary, bundle)
+            assert await made_by(canary) == ["unknown_bundle"] * len(cuts), "it is held to the new one"
+            patient(client, canary)
+            known = dispatcher.shards[StreamKeys.of(canary, SHARDS).shard].streams[canary]
+
+            async def is_free() -> bool:
+                return known.settings.bundle is None
+
+            await until(is_free)
+            send(client, canary, bundle)
+            assert await made_by(canary) == [bundle.id] * len(cuts), "rolled back"
+        async with dispatching(server, triton, bundle):
+            send(client, canary, newer)
+            send(client, other, bundle)
+            assert await made_by(canary) == ["unknown_bundle"] * len(cuts), "it is served no more"
+            assert await made_by(other) == [bundle.id] * len(cuts)
+        ledgers = [client.hgetall(StreamKeys.of(stream, SHARDS).ledger) for stream in (canary, other)]
+    counts = [{name: int(n) for name, n in each.items() if name in {b"mask", b"refused"}} for each in ledgers]
+    assert counts == [{b"mask": 8, b"refused": 8}, {b"mask": 8}]
 
 
 @pytest.mark.parametrize("cut", [0, 1])
