@@ -228,7 +228,7 @@ def _print(record: dict[str, Any]) -> None:
     print(f"  device only  {alone['device_ms']:9.2f} ms, {alone['energy_mj']:.1f} mJ ({record['energy_source']})")
     print(f"  server only  {served['server_ms']:9.2f} ms, {served['input_bytes']:,} bytes of input")
     if not record["cuts"]:
-        print("  no cut: serve it whole, on the device or on the server")
+        print("  no cut: serve it whole (narrows split export --whole), or run it on the device")
         return
     best = _fewest_bytes(record["cuts"])
     print(f"  cuts of fewest bytes for their time on the device ({len(best)}):")

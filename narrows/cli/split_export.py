@@ -13,7 +13,7 @@ from narrows.contract.errors import ConfigError
 if TYPE_CHECKING:
     from narrows.contract.bundle import SplitBundle
 
-_MOST_BITS = 16
+_MOST_BITS, _PIXEL_BITS = 16, 8
 
 
 def export(
@@ -31,6 +31,10 @@ def export(
             show_default="those of fewest bytes for their time on the device, --most-cuts of them",
         ),
     ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="Send the picture itself and run all of it in the cloud, where it has no cut."),
+    ] = False,
     most_cuts: Annotated[int, typer.Option(min=1, max=16, help="Cuts to export where none is named.")] = 3,
     bits: Annotated[str, typer.Option(help="Precisions to plan: the levels of each cut.")] = "16,8,6,4,3,2",
     classes: Annotated[
@@ -55,6 +59,8 @@ def export(
     --mean 127,127,127 --deviation 128,128,128 --model-repository model_repository
 
     Example: narrows split export detector.onnx --pictures photographs --out bundles/detector --cut relu_7 --cut relu_9
+
+    Example: narrows split export branches.onnx --pictures photographs --out bundles/branches --whole --bits 8,6,5
     """
     from narrows.cli.split import device_named, parse_shape, pictures_of, three
     from narrows.models.export.labelling import Labelling
@@ -65,12 +71,23 @@ def export(
     from narrows.models.split.frontier import worthwhile
     from narrows.models.split.opening import open_network
     from narrows.models.split.profile import profile as measure
+    from narrows.models.split.whole import open_whole, profile_whole
 
-    network = open_network(model, parse_shape(input_shape))
+    if whole and cut:
+        raise ConfigError("--whole has no cut: leave --cut out")
+    precisions = tuple(each for each in _precisions(bits) if each <= _PIXEL_BITS or not whole) or (_PIXEL_BITS,)
+    network = (open_whole if whole else open_network)(model, parse_shape(input_shape))
     feeding = Feeding.of(network, Normalisation(three("--mean", mean), three("--deviation", deviation), bgr))
-    with device_named(device) as there:
-        found = measure(network, there, None if there == Local() else Local(), Effort(5, 0.2))
-    named = [cut_at(network, [each.strip() for each in tensors.split(",")]) for tensors in cut or ()]
+    if whole:
+        found = profile_whole(network, feeding, Effort(5, 0.2))
+    else:
+        with device_named(device) as there:
+            found = measure(network, there, None if there == Local() else Local(), Effort(5, 0.2))
+    named = (
+        list(found.cuts)
+        if whole
+        else [cut_at(network, [each.strip() for each in tensors.split(",")]) for tensors in cut or ()]
+    )
     bundle = write_split_bundle(
         found,
         named or worthwhile(found, most_cuts),
@@ -79,7 +96,7 @@ def export(
         Labelling(name or network.name, version or f"{datetime.now(UTC):%Y-%m-%d}", licence, f"{model.name}, split"),
         Classes(_names(classes)),
         out,
-        bits=_precisions(bits),
+        bits=precisions,
         say=typer.echo,
     )
     print_bundle(bundle)

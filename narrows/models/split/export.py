@@ -7,7 +7,6 @@ with the unmodified network.
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,15 +32,10 @@ from narrows.contract.bundle.split_plan import TensorPlan, pack_plan
 from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import DatasetError, FieldInvalid, SplitError
 from narrows.contract.outputs import DTYPES, Output
-from narrows.contract.outputs.boxes import KIND as BOXES
-from narrows.contract.outputs.floats import PLANES_DEFLATE
-from narrows.contract.outputs.heatmaps import KIND as HEATMAPS
-from narrows.contract.outputs.labels import labels_output
-from narrows.contract.outputs.scores import KIND as SCORES
-from narrows.contract.outputs.scores import RAW
 from narrows.models.export.labelling import Labelling
 from narrows.models.split.agreement import Result, agreement
 from narrows.models.split.cuts import Cut
+from narrows.models.split.declared_outputs import declared_outputs
 from narrows.models.split.design import Rounding, Sensitivity, fit_coders, fit_rounding, ideal_bytes
 from narrows.models.split.feeding import Feeding, Picture
 from narrows.models.split.halves import Halves, Runner, Values, take_apart
@@ -50,6 +44,7 @@ from narrows.models.split.network import Network
 from narrows.models.split.profile import Profile
 from narrows.models.split.sensitivity import measure_sensitivity
 from narrows.models.split.shipped_graphs import PICTURE, batched, shipped_head, shipped_tail
+from narrows.models.split.whole import whole_halves
 from narrows.runtime.surroundings import scratch_folder
 
 PRECISIONS_BITS = (16, 8, 6, 4, 3, 2)
@@ -106,11 +101,11 @@ def write_split_bundle(
         DatasetError: fewer than two pictures.
     """
     if not cuts:
-        raise SplitError(f"{found.network.name} has no cut whose tensors can be coded: serve it whole")
+        raise SplitError(f"{found.network.name} has no cut whose tensors can be coded: serve it whole (--whole)")
     if len(pictures) < 2:
         raise DatasetError(f"{len(pictures)} pictures; two are needed, and a few dozen are better")
     network, fine_first = found.network, sorted(set(bits), reverse=True)
-    outputs = declared_outputs(network, classes)
+    outputs = declared_outputs(network, classes.names)
     exported = [_export(found, cut, feeding, pictures, outputs, fine_first, say) for cut in cuts]
     exported.sort(key=lambda each: each.declared.levels[each.default_level].bytes)
     with scratch_folder() as draft:
@@ -141,56 +136,6 @@ def write_split_bundle(
     return SplitBundle.open(folder)
 
 
-def declared_outputs(network: Network, classes: Classes) -> tuple[Output, ...]:
-    """The network's outputs as kinds: by dtype and shape, for a graph does not say what its numbers mean.
-
-    - integers of a picture's form: a label map;
-    - floats ``(n,)``: scores; ``(n, columns)``: boxes; ``(C, H, W)``: heat maps, or scores where both sides are 1.
-
-    Raises:
-        SplitError: an output is of no form that travels, or a label map without the names of its classes.
-    """
-    found: list[Output] = []
-    for place, name in enumerate(network.outputs):
-        tensor = network.tensors[name]
-        if not tensor.shape or tensor.shape[0] != 1:
-            raise SplitError(f"output {name} is {tensor.shape}: its first side is not the batch of 1")
-        named = classes.names if place == 0 else ()
-        found.append(_output(_plain(name, place, found), tensor.shape[1:], named, is_float=tensor.is_float))
-    return tuple(found)
-
-
-def _output(name: str, shape: tuple[int, ...], names: tuple[str, ...], *, is_float: bool) -> Output:
-    sides = tuple(side for side in shape if side > 1)
-    if not is_float:
-        if len(sides) != 2:
-            raise SplitError(f"output {name} is whole numbers of {shape}: neither a label map nor anything known")
-        if not names:
-            raise SplitError(f"output {name} is a label map: name its classes (--classes FILE)")
-        height, width = shape[-2:]
-        declared = labels_output(height, width, names)
-        return Output(name, declared.kind, declared.dtype, declared.shape, declared.packing, names)
-    if len(sides) <= 1 and len(shape) in {1, 3} and shape[1:] in {(), (1, 1)}:
-        return Output(name, SCORES, "float32", shape[:1], RAW, _if_fitting(names, shape[0]))
-    if len(shape) == 2:
-        return Output(name, BOXES, "float32", shape, PLANES_DEFLATE, _if_fitting(names, shape[1]))
-    if len(shape) == 3:
-        return Output(name, HEATMAPS, "float32", shape, PLANES_DEFLATE, _if_fitting(names, shape[0]))
-    raise SplitError(f"output {name} is {shape} floats: scores have one side, boxes two, heat maps three")
-
-
-def _if_fitting(names: tuple[str, ...], count: int) -> tuple[str, ...]:
-    return names if len(names) == count else ()
-
-
-def _plain(name: str, place: int, found: Sequence[Output]) -> str:
-    """A name as outputs have it, that none has yet and no tensor of the tail."""
-    plain = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")[:48]
-    taken = {output.name for output in found}
-    usable = plain and plain[0].isalpha() and plain not in taken and not plain.startswith("tensor_")
-    return plain if usable and plain != name else f"output_{place}"
-
-
 def _export(
     found: Profile,
     cut: Cut,
@@ -200,10 +145,14 @@ def _export(
     bits: Sequence[int],
     say: Say,
 ) -> _Exported:
-    _check(found.network, cut)
+    if cut.head:
+        _check(found.network, cut)
     say(f"{', '.join(cut.names)}: {len(pictures[::2])} pictures to fit on, {len(pictures[1::2])} to judge")
-    halves = take_apart(found.network, cut)
-    head = shipped_head(halves, feeding)
+    if cut.head:
+        halves = take_apart(found.network, cut)
+        head = shipped_head(halves, feeding)
+    else:
+        halves, head = whole_halves(found.network, cut, feeding)
     measured = _Calibrated.of(halves, head, feeding, pictures)
     levels, plans = zip(*(measured.level(each) for each in bits), strict=True)
     tail = shipped_tail(halves, outputs)

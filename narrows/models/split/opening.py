@@ -7,19 +7,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
-from onnx import inliner, numpy_helper, shape_inference
+from onnx import numpy_helper, shape_inference
 
 from narrows.contract.errors import (
     ControlFlow,
-    ExternalData,
-    NetworkTooLarge,
     OperatorUnknown,
     SeveralInputs,
     ShapeDynamic,
@@ -27,10 +23,9 @@ from narrows.contract.errors import (
 )
 from narrows.models.export.cost import node_macs
 from narrows.models.split.network import DTYPES, Network, Node, Shape, Tensor
+from narrows.models.split.reading import SERVE_WHOLE, check_inside, read_network
 from narrows.runtime.onnx_runtime import REFUSALS, InferenceSession, SessionOptions
 
-MOST_BYTES = 2**31 - 1
-"""Of a protobuf message; larger networks keep their weights outside."""
 _STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _FIRST_IR_WITH_PLAIN_INITIALISERS = 4
 _SHAPED_BY_DATA = frozenset({"NonZero", "NonMaxSuppression", "Unique", "Compress", "StringNormalizer", "StringSplit"})
@@ -51,10 +46,11 @@ def open_network(path: Path, input_shape: Sequence[int] | None = None) -> Networ
     Raises:
         SplitError: it cannot be read, or not be split; the class and the message say why.
     """
-    model, digest = _read(path)
+    model, digest = read_network(path)
+    check_inside(model, path)
     _check_nodes(model)
     _check_names(model)
-    _fix_input(model, input_shape)
+    fix_input(model, input_shape)
     live = _infer(model)
     tensors = _tensors(model, live)
     source = tensors[model.graph.input[0].name]
@@ -64,45 +60,21 @@ def open_network(path: Path, input_shape: Sequence[int] | None = None) -> Networ
     return Network(path.stem, digest, model, source, outputs, _nodes(model, live, tensors), tensors)
 
 
-def _read(path: Path) -> tuple[onnx.ModelProto, str]:
-    try:
-        size_bytes = path.stat().st_size
-        if size_bytes > MOST_BYTES:
-            raise NetworkTooLarge(f"{path} has {size_bytes:,} bytes; a network of one file has {MOST_BYTES:,} at most")
-        data = path.read_bytes()
-    except OSError as error:
-        raise SplitError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        model = onnx.load_model_from_string(data)
-    except (DecodeError, ValueError, TypeError):
-        raise SplitError(f"{path} is no ONNX file") from None
-    if not model.graph.node:
-        raise SplitError(f"{path} is no ONNX file, or its graph has no node")
-    for constant in model.graph.initializer:
-        if constant.data_location == onnx.TensorProto.EXTERNAL:
-            raise ExternalData(
-                f"{path} keeps {constant.name} in another file: join them first, onnx.save(onnx.load(PATH), ONE_FILE)"
-            )
-    if model.functions:
-        model = inliner.inline_local_functions(model)
-    return model, hashlib.sha256(data).hexdigest()
-
-
 def _check_nodes(model: onnx.ModelProto) -> None:
     versions = {entry.domain: entry.version for entry in model.opset_import}
     for number, node in enumerate(model.graph.node):
         called = f"node {node.name or number} ({node.op_type})"
         if any(each.type in {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS} for each in node.attribute):
-            raise ControlFlow(f"{called} holds a graph of its own, which may or may not run: serve the network whole")
+            raise ControlFlow(f"{called} holds a graph of its own, which may or may not run: {SERVE_WHOLE}")
         domain = "" if node.domain == "ai.onnx" else node.domain
         version = versions.get(domain, versions.get("ai.onnx", 1))
         if node.domain not in _STANDARD_DOMAINS or not onnx.defs.has(node.op_type, version, domain):
             raise OperatorUnknown(
                 f"{called} is no operator of ONNX, domain {node.domain or 'ai.onnx'!r}, version {version}: what shape "
-                "it gives is not known; serve the network whole"
+                f"it gives is not known; {SERVE_WHOLE}"
             )
         if node.op_type in _SHAPED_BY_DATA:
-            raise ShapeDynamic(f"{called} gives as many values as the picture has it give: serve the network whole")
+            raise ShapeDynamic(f"{called} gives as many values as the picture has it give: {SERVE_WHOLE}")
 
 
 def _check_names(model: onnx.ModelProto) -> None:
@@ -113,8 +85,12 @@ def _check_names(model: onnx.ModelProto) -> None:
         there.update(node.output)
 
 
-def _fix_input(model: onnx.ModelProto, wanted: Sequence[int] | None) -> None:
-    """Leave one input, of fixed shape; forget shapes that the file claims of what follows."""
+def fix_input(model: onnx.ModelProto, wanted: Sequence[int] | None) -> None:
+    """Leave one input, of fixed shape; forget shapes that the file claims of what follows.
+
+    Raises:
+        SeveralInputs, ShapeDynamic: see :func:`open_network`.
+    """
     graph = model.graph
     constants = {constant.name for constant in graph.initializer}
     given = [value for value in graph.input if value.name not in constants]
@@ -138,7 +114,8 @@ def _fix_input(model: onnx.ModelProto, wanted: Sequence[int] | None) -> None:
     graph.input.append(source)
     del graph.value_info[:]
     for value in graph.output:
-        value.type.tensor_type.ClearField("shape")
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
     model.ir_version = max(model.ir_version, _FIRST_IR_WITH_PLAIN_INITIALISERS)
 
 
@@ -179,8 +156,8 @@ def _check_shaping(model: onnx.ModelProto, live: frozenset[str]) -> None:
         first = _SHAPING_INPUTS.get(node.op_type)
         if first is not None and live.intersection(node.input[first:]) and live.intersection(node.output):
             raise ShapeDynamic(
-                f"{node.op_type} {node.name} makes {node.output[0]} of a size that depends on the picture: serve the "
-                "network whole"
+                f"{node.op_type} {node.name} makes {node.output[0]} of a size that depends on the picture: "
+                f"{SERVE_WHOLE}"
             )
 
 
@@ -198,7 +175,7 @@ def _observed(model: onnx.ModelProto, names: Sequence[str]) -> Mapping[str, onnx
     options = SessionOptions()
     options.log_severity_level = 4
     source = model.graph.input[0]
-    picture = np.zeros(_shape_of(source), dtype=_dtype_of(source))
+    picture = np.zeros(shape_of(source), dtype=dtype_of(source))
     try:
         session = InferenceSession(asked.SerializeToString(), options, providers=["CPUExecutionProvider"])
         values = session.run(list(names), {source.name: picture})
@@ -215,7 +192,7 @@ def _observed(model: onnx.ModelProto, names: Sequence[str]) -> Mapping[str, onnx
 def _fold_shapes(model: onnx.ModelProto, known: Mapping[str, onnx.ValueInfoProto]) -> None:
     """A node that asks for the shape of a live tensor becomes the answer, so that the tail does not need the tensor."""
     source = model.graph.input[0]
-    shapes = {name: _shape_of(value) for name, value in known.items()} | {source.name: _shape_of(source)}
+    shapes = {name: shape_of(value) for name, value in known.items()} | {source.name: shape_of(source)}
     for node in model.graph.node:
         if node.op_type not in {"Shape", "Size"} or node.input[0] not in shapes:
             continue
@@ -229,11 +206,17 @@ def _fold_shapes(model: onnx.ModelProto, known: Mapping[str, onnx.ValueInfoProto
         node.CopyFrom(folded)
 
 
-def _shape_of(value: onnx.ValueInfoProto) -> Shape:
+def shape_of(value: onnx.ValueInfoProto) -> Shape:
+    """As it is declared, 0 where it is open."""
     return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
 
 
-def _dtype_of(value: onnx.ValueInfoProto) -> str:
+def dtype_of(value: onnx.ValueInfoProto) -> str:
+    """As NumPy calls it.
+
+    Raises:
+        SplitError: it is none that split networks pass.
+    """
     kind = value.type.tensor_type.elem_type
     name = str(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind else "no tensor"
     if name not in DTYPES:
@@ -244,9 +227,7 @@ def _dtype_of(value: onnx.ValueInfoProto) -> str:
 def _tensors(model: onnx.ModelProto, live: frozenset[str]) -> Mapping[str, Tensor]:
     described = {value.name: value for value in (*model.graph.input, *model.graph.value_info, *model.graph.output)}
     order = [model.graph.input[0].name, *(name for node in model.graph.node for name in node.output)]
-    return {
-        name: Tensor(name, _shape_of(described[name]), _dtype_of(described[name])) for name in order if name in live
-    }
+    return {name: Tensor(name, shape_of(described[name]), dtype_of(described[name])) for name in order if name in live}
 
 
 def _nodes(model: onnx.ModelProto, live: frozenset[str], tensors: Mapping[str, Tensor]) -> tuple[Node, ...]:
@@ -267,7 +248,7 @@ def _constants(model: onnx.ModelProto, live: frozenset[str]) -> Mapping[str, Ten
     """Initialisers, and what constant nodes make, as far as ONNX infers its shape."""
     inferred = shape_inference.infer_shapes(model, data_prop=True).graph.value_info
     described = [value for value in inferred if value.name not in live and _fixed(value)]
-    made = {value.name: Tensor(value.name, _shape_of(value), _dtype_of(value)) for value in described}
+    made = {value.name: Tensor(value.name, shape_of(value), dtype_of(value)) for value in described}
     return made | {
         each.name: Tensor(each.name, tuple(each.dims), str(onnx.helper.tensor_dtype_to_np_dtype(each.data_type)))
         for each in model.graph.initializer

@@ -40,14 +40,9 @@ def shipped_head(halves: Halves, feeding: Feeding) -> onnx.ModelProto:
         SplitError: the network is of an opset that does not broadcast, or takes pictures as another type.
     """
     source = halves.network.input
-    if feeding.dtype not in _TYPES:
-        raise SplitError(f"input {source.name} is {feeding.dtype}; pictures are made {' or '.join(_TYPES)}")
-    versions = [entry.version for entry in halves.head.opset_import if entry.domain in {"", "ai.onnx"}]
-    if not versions or versions[0] < _FIRST_OPSET_THAT_BROADCASTS:
-        raise SplitError(f"a network of opset {versions}: convert it to {_FIRST_OPSET_THAT_BROADCASTS} or later")
     head = compose.add_prefix(halves.head, _NETWORK)  # no name of the network's is one of ours
     graph = head.graph
-    first = _picture_nodes(graph, feeding, _NETWORK + source.name)
+    first = picture_nodes(head, feeding, _NETWORK + source.name)
     last = [_identity(_NETWORK + name, tensor_name(place)) for place, name in enumerate(halves.cut.names)]
     _set_nodes(graph, first, last)
     picture = helper.make_tensor_value_info(PICTURE, TensorProto.UINT8, (1, feeding.height, feeding.width, 3))
@@ -103,9 +98,18 @@ def _alike(together: NDArray[np.generic], alone: Sequence[NDArray[np.generic]]) 
     return bool(np.allclose(together.astype(np.float64), wanted.astype(np.float64), atol=_CLOSE * span))
 
 
-def _picture_nodes(graph: onnx.GraphProto, feeding: Feeding, source: str) -> list[onnx.NodeProto]:
-    """As :meth:`Feeding.feed` computes it, to the bit."""
-    given, nodes, at = feeding.normalisation, [], PICTURE
+def picture_nodes(model: onnx.ModelProto, feeding: Feeding, source: str, begin: str = PICTURE) -> list[onnx.NodeProto]:
+    """From a picture, uint8 (1, H, W, 3), to the input ``source``, as :meth:`Feeding.feed` computes it, to the bit.
+
+    Raises:
+        SplitError: see :func:`shipped_head`.
+    """
+    if feeding.dtype not in _TYPES:
+        raise SplitError(f"input {source} is {feeding.dtype}; pictures are made {' or '.join(_TYPES)}")
+    versions = [entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}]
+    if not versions or versions[0] < _FIRST_OPSET_THAT_BROADCASTS:
+        raise SplitError(f"a network of opset {versions}: convert it to {_FIRST_OPSET_THAT_BROADCASTS} or later")
+    given, nodes, at = feeding.normalisation, [], begin
     steps: list[tuple[str, Mapping[str, Any], NDArray[np.generic] | None]] = []
     if feeding.dtype.startswith("float"):
         steps += [
@@ -122,7 +126,7 @@ def _picture_nodes(graph: onnx.GraphProto, feeding: Feeding, source: str) -> lis
         inputs = [at]
         if constant is not None:
             inputs.append(f"{_PREFIX}constant_{number}")
-            graph.initializer.append(numpy_helper.from_array(constant, inputs[1]))
+            model.graph.initializer.append(numpy_helper.from_array(constant, inputs[1]))
         at = source if number == len(steps) - 1 else f"{_PREFIX}picture_{number}"
         nodes.append(helper.make_node(operator, inputs, [at], name=f"{_PREFIX}step_{number}", **attributes))
     return nodes

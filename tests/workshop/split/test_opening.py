@@ -16,7 +16,8 @@ from narrows.contract.errors import (
     ShapeDynamic,
     SplitError,
 )
-from narrows.models.split.opening import MOST_BYTES, open_network
+from narrows.models.split.opening import open_network
+from narrows.models.split.reading import MOST_BYTES
 from tests.workshop.split.networks import LIGHT, RESIDUAL, opened, written
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>'

@@ -50,11 +50,13 @@ class Case:
     words: tuple[str, ...]
     several_cross: bool = False
     by_name: bool = False
+    whole: bool = False
 
 
 CASES = {
     "classifier": Case("scores", ("--mean", "127,127,127", "--deviation", "128,128,128")),
     "detector": Case("heatmaps", ("--bgr",), several_cross=True),
+    "detector, whole": Case("heatmaps", ("--bgr", "--whole"), whole=True),
     "text": Case("heatmaps", ("--mean", "127.5,127.5,127.5", "--deviation", "127.5,127.5,127.5", "--bgr")),
     "saliency": Case("heatmaps", ("--mean", "123.7,116.3,103.5", "--deviation", "58.4,57.1,57.4"), several_cross=True),
     "street": Case("labels", (), several_cross=True, by_name=True),
@@ -74,24 +76,25 @@ def cheapest(network: Network, case: Case) -> Cut:
 
 def exported(name: str, folder: Path) -> SplitBundle:
     """By the commands, as a user would."""
-    case, network = CASES[name], REAL[name].opened()
-    cut = cheapest(network, case)
-    words = list(case.words)
+    case, real = CASES[name], REAL[name.partition(",")[0]]
+    network = real.opened()
+    names = ("whole_picture",) if case.whole else cheapest(network, case).names
+    words = [*case.words, *([] if case.whole else ["--cut", ",".join(names)])]
     if case.by_name:
         (folder / "classes.txt").write_text("\n".join(STREET))
         words += ["--classes", str(folder / "classes.txt")]
-    if (shape := REAL[name].input_shape) is not None:
+    if (shape := real.input_shape) is not None:
         words += ["--input-shape", "x".join(map(str, shape))]
     for place, path in enumerate(SAMPLES):
         (folder / "pictures").mkdir(exist_ok=True)
         (folder / "pictures" / f"{place}{path.suffix}").write_bytes(path.read_bytes())
-    words += ["--pictures", str(folder / "pictures"), "--bits", "8,6", "--cut", ",".join(cut.names)]
+    words += ["--pictures", str(folder / "pictures"), "--bits", "8,6"]
     words += ["--out", str(folder / "bundle"), "--model-repository", str(folder / "models")]
-    result = CliRunner().invoke(split, ["export", str(REAL[name].path), *words], catch_exceptions=False)
+    result = CliRunner().invoke(split, ["export", str(real.path), *words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     bundle = SplitBundle.open(folder / "bundle")
     assert bundle.manifest.network_sha256 == network.digest
-    assert [tensor.name for tensor in bundle.manifest.cuts[0].tensors] == list(cut.names)
+    assert [tensor.name for tensor in bundle.manifest.cuts[0].tensors] == list(names)
     return bundle
 
 

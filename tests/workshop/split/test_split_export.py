@@ -16,7 +16,8 @@ from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import DatasetError, SplitError
 from narrows.models.export.labelling import Labelling
 from narrows.models.split.cuts import cut_at, find_cuts
-from narrows.models.split.export import Classes, declared_outputs, write_split_bundle
+from narrows.models.split.declared_outputs import declared_outputs
+from narrows.models.split.export import Classes, write_split_bundle
 from narrows.models.split.feeding import Feeding, Normalisation
 from narrows.models.split.halves import Runner
 from narrows.models.split.network import Network, Tensor
@@ -116,7 +117,7 @@ def test_a_label_map_is_published_as_one(tmp_path: Path) -> None:
 
 def test_a_label_map_without_names_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match="name its classes"):
-        declared_outputs(opened(LABELLED, tmp_path), Classes())
+        declared_outputs(opened(LABELLED, tmp_path), ())
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_a_label_map_without_names_is_refused(tmp_path: Path) -> None:
 def test_floats_are_what_their_shape_says(tmp_path: Path, shape: tuple[int, ...], kind: str) -> None:
     network = opened(RESIDUAL, tmp_path)
     shaped = replace(network, tensors={**network.tensors, "result": Tensor("result", shape, "float32")})
-    (output,) = declared_outputs(shaped, Classes())
+    (output,) = declared_outputs(shaped, ())
     assert output.kind == kind
 
 
@@ -133,7 +134,7 @@ def test_what_cannot_travel_is_refused_by_name(tmp_path: Path) -> None:
     network = opened(RESIDUAL, tmp_path)
     five = replace(network, tensors={**network.tensors, "result": Tensor("result", (1, 2, 3, 4, 5), "float32")})
     with pytest.raises(SplitError, match="heat maps three"):
-        declared_outputs(five, Classes())
+        declared_outputs(five, ())
     feeding = Feeding.of(network, NORMALISED)
     with pytest.raises(SplitError, match="serve it whole"):
         write_split_bundle(unmeasured(network), [], feeding, PICTURES, LABEL, Classes(), tmp_path, say=lambda _: None)
