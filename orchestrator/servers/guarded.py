@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -32,7 +32,7 @@ class Guarded:
 
     Attributes:
         pid: the child's process id, which is also its process group's.
-        log: the file that its standard output and error are appended to.
+        log: the file that its standard output and error are appended to; ``/dev/null`` where they are this process's.
         shm_prefix: how its shared memory objects begin; it finds it in the variable ``NARROWS_SHM_PREFIX``.
     """
 
@@ -48,7 +48,7 @@ class Guarded:
         cls,
         command: Sequence[str | Path],
         *,
-        log: Path,
+        log: Path | None,
         environment: Mapping[str, str] | None = None,
         grace_s: float = 5.0,
         shm_prefix: str | None = None,
@@ -58,7 +58,8 @@ class Guarded:
 
         Args:
             command: the program and its arguments.
-            log: its output is appended to this file, which is made with its folder.
+            log: its output is appended to this file, which is made with its folder; ``None``: it goes where this
+                process's goes.
             environment: variables for the child, besides those of this process.
             grace_s: seconds between SIGTERM and SIGKILL.
             shm_prefix: see the class; by default a new one, from :func:`new_shm_prefix`.
@@ -69,11 +70,9 @@ class Guarded:
         """
         prefix = shm_prefix or new_shm_prefix()
         variables = dict(environment or {}) | {SHM_PREFIX_VARIABLE: prefix}
-        log.parent.mkdir(parents=True, exist_ok=True)
-        _remember(log.with_suffix(_PREFIX_SUFFIX), prefix)
         report_fd, their_fd = os.pipe()
         try:
-            with log.open("ab") as output:
+            with _output(log, prefix) as output:
                 words = _guardian_command(command, variables, prefix, grace_s, their_fd)
                 process = _launch(words, output, their_fd, folder)
         finally:
@@ -82,8 +81,8 @@ class Guarded:
             kind, _, detail = report.readline().strip().partition(" ")
         if kind != "pid":
             _release(process)
-            raise ServiceError(f"{command[0]} cannot be started: {detail or 'its guardian died'} (its log is {log})")
-        return cls(process, int(detail), log, prefix)
+            raise ServiceError(f"{command[0]} cannot be started: {detail or 'its guardian died'}{_where(log)}")
+        return cls(process, int(detail), log or Path(os.devnull), prefix)
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +104,16 @@ class Guarded:
         except subprocess.TimeoutExpired:
             return None
 
+    def terminate(self) -> None:
+        """Have the child end: SIGTERM, and SIGKILL after the grace. Does not wait for it."""
+        self._let_go()
+
+    def kill(self) -> None:
+        """SIGKILL to the child and all that it started. Does not wait for their end."""
+        if self._guardian.poll() is None:  # while its guardian lives, its number is its own
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
     def stop(self) -> int:
         """End the child and all that it started; blocks at most the grace and a few seconds. May be repeated."""
         status = _release(self._guardian)
@@ -119,15 +128,16 @@ class Guarded:
             text = file.read().decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
+    def _let_go(self) -> None:
+        """Close our end of the guardian's pipe: where no other process has it, that is the order to end."""
+        if self._guardian.stdin is not None:
+            self._guardian.stdin.close()
+
     def _end_without_guardian(self) -> None:
         """Somebody killed the guardian itself: do its last duties here."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         guardian.unlink_shared_memory(self.shm_prefix)
-
-    def _forget(self) -> None:
-        if self._guardian.stdin is not None:
-            self._guardian.stdin.close()
 
 
 def new_shm_prefix() -> str:
@@ -161,13 +171,28 @@ def _guardian_command(
     return [*own, f"--shm-prefix={prefix}", *settings, "--", *map(str, command)]
 
 
-def _launch(command: list[str], output: IO[bytes], report_fd: int, folder: Path | None) -> subprocess.Popen[bytes]:
+def _output(log: Path | None, shm_prefix: str) -> AbstractContextManager[IO[bytes] | None]:
+    """Where a child's output goes; beside its log it is remembered how its shared memory is named."""
+    if log is None:
+        return nullcontext()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    _remember(log.with_suffix(_PREFIX_SUFFIX), shm_prefix)
+    return log.open("ab")
+
+
+def _where(log: Path | None) -> str:
+    return "" if log is None else f" (its log is {log})"
+
+
+def _launch(
+    command: list[str], output: IO[bytes] | None, report_fd: int, folder: Path | None
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=output,
-        stderr=subprocess.STDOUT,
+        stderr=None if output is None else subprocess.STDOUT,
         start_new_session=True,
         pass_fds=[report_fd],
         bufsize=0,
@@ -183,7 +208,7 @@ def _release(process: subprocess.Popen[bytes]) -> int:
 def _forget_in_fork() -> None:
     """A forked worker must not hold the pipes open: the guardians would not notice the owner's death."""
     for guarded in list(_living):
-        guarded._forget()  # noqa: SLF001
+        guarded._let_go()  # noqa: SLF001
 
 
 os.register_at_fork(after_in_child=_forget_in_fork)
