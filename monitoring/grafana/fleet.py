@@ -266,7 +266,12 @@ def _dispatchers(made: Dashboard) -> Dashboard:
             series(
                 "Frames ended by each dispatcher",
                 Place(0, 40, 8, 8),
-                [Query('sum by (instance) (rate(narrows_frames_total{instance=~"$dispatcher"}[1m]))', "{{instance}}")],
+                [
+                    Query(
+                        'sum by (instance, process) (rate(narrows_frames_total{instance=~"$dispatcher"}[1m]))',
+                        "{{instance}} {{process}}",
+                    )
+                ],
                 unit=FRAMES_PER_S,
                 about="None while its backlog is not empty: it is stuck.",
             )
@@ -276,8 +281,12 @@ def _dispatchers(made: Dashboard) -> Dashboard:
                 "Load of each dispatcher",
                 Place(8, 40, 8, 8),
                 [
-                    Query('narrows_dispatcher_saturation{instance=~"$dispatcher"}', "{{instance}}"),
-                    Query('narrows_shards_owned{instance=~"$dispatcher"}', "{{instance}}: shards", "count:shards"),
+                    Query('narrows_dispatcher_saturation{instance=~"$dispatcher"}', "{{instance}} {{process}}"),
+                    Query(
+                        'narrows_shards_owned{instance=~"$dispatcher"}',
+                        "{{instance}} {{process}}: shards",
+                        "count:shards",
+                    ),
                 ],
                 unit="percentunit",
                 about="Busy share of each event loop, near 1: start another. Its shards (on the right).",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -78,6 +79,18 @@ def orchestrate(
             show_default="open packets alone",
         ),
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=32,
+            envvar="NARROWS_PROCESSES",
+            help="Dispatcher processes on this machine: each owns a share of the shards, all answer at one --http.",
+        ),
+    ] = 1,
+    process: Annotated[
+        int | None, typer.Option(min=1, hidden=True, help="Which of --processes this is: they are started with it.")
+    ] = None,
     slots: Annotated[
         int | None,
         typer.Option(
@@ -101,7 +114,15 @@ def orchestrate(
     Example: narrows orchestrate --bundle bundles/demo --triton dns:tasks.triton:8001,redis:
 
     Example: narrows orchestrate --bundle bundles/demo --keys secrets/keyring --require-sealed
+
+    Example: narrows orchestrate --bundle bundles/demo --processes 4
     """
+    if processes > 1:
+        from orchestrator.processes.program import ProcessesOptions, run_processes
+
+        command = (sys.executable, "-m", "narrows.cli", *sys.argv[1:])
+        run_processes(ProcessesOptions(command, processes, http, http_token, log_level))
+        return
     from orchestrator.dispatch.program import ProgramOptions, run_dispatcher  # keeps `narrows --help` light
     from orchestrator.dispatch.unsealing import KeySettings
 
@@ -122,5 +143,6 @@ def orchestrate(
             stream_mib=stream_mib,
             log_level=log_level,
             keys=KeySettings(keys, require_sealed),
+            process=process,
         )
     )

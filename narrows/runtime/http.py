@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from narrows.contract.errors import ServiceError
 from narrows.runtime.connections import Connection, Connections
-from narrows.runtime.exposure import PATHS, UNAUTHORIZED_TEXT, Exposure
+from narrows.runtime.exposure import PATHS, UNAUTHORIZED_TEXT, Exposure, Reply
 from narrows.runtime.listening import Limits, limits, parse_address
 
 UNIX = "unix://"
@@ -27,8 +27,17 @@ Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 def make_app(exposure: Exposure) -> web.Application:
     """An application with what a program exposes."""
 
+    async def reply(path: str, authorization: str) -> Reply:
+        return exposure.reply(path, authorization)
+
+    return app_replying(reply)
+
+
+def app_replying(reply: Callable[[str, str], Awaitable[Reply]]) -> web.Application:
+    """An application whose answers to the three paths ``reply`` gives, by path and header ``Authorization``."""
+
     async def answer(request: web.Request) -> web.Response:
-        status, kind, body = exposure.reply(request.path, request.headers.get("Authorization", ""))
+        status, kind, body = await reply(request.path, request.headers.get("Authorization", ""))
         challenge = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
         return web.Response(status=status, body=body, headers={"Content-Type": kind, **challenge})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 
 import structlog
 from structlog.typing import Processor
@@ -13,18 +14,24 @@ from narrows.contract.errors import ServiceError
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure_logs(level: str = "info") -> None:
+def configure_logs(level: str = "info", fields: Mapping[str, object] | None = None) -> None:
     """One line an event on standard error: logfmt, or in colours where a person watches.
+
+    Args:
+        level: debug, info, warning or error.
+        fields: that every line has besides its own.
 
     Raises:
         ServiceError: there is no such level.
     """
     if level not in _LEVELS:
         raise ServiceError(f"--log-level {level!r}: it is one of {', '.join(_LEVELS)}")
+    everywhere = dict(fields or {})
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            lambda _logger, _method, event: {**everywhere, **event},
             *_rendering(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from types import FrameType
 from typing import Any
 
@@ -20,7 +20,11 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_program(
-    main: Callable[[asyncio.Event], Coroutine[Any, Any, None]], log_level: str, *, hurry: asyncio.Event | None = None
+    main: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+    log_level: str,
+    *,
+    hurry: asyncio.Event | None = None,
+    log_fields: Mapping[str, object] | None = None,
 ) -> None:
     """Set up the log and run a program on an event loop until it returns.
 
@@ -28,6 +32,7 @@ def run_program(
         main: the program; the event that it is given is set by the first signal.
         log_level: debug, info, warning or error.
         hurry: set by the second signal; without it the second one ends the process at once.
+        log_fields: that every line of the log has, besides its own.
 
     Raises:
         ServiceError: there is no such log level.
@@ -35,7 +40,7 @@ def run_program(
     """
     import uvloop  # noqa: PLC0415 -- a program without an event loop, such as the camera's, does not install it
 
-    configure_logs(log_level)
+    configure_logs(log_level, log_fields)
 
     async def until_stopped() -> None:
         stop = asyncio.Event()

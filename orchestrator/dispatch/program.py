@@ -45,7 +45,12 @@ _REDIS_START_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ProgramOptions:
-    """The options of ``narrows orchestrate``."""
+    """The options of ``narrows orchestrate``.
+
+    Attributes:
+        process: its number among the dispatcher processes that one supervisor has, which takes care of who may see its
+            ``http``, a socket of its own; ``None``: it stands alone.
+    """
 
     redis_url: str
     triton: tuple[str, ...]
@@ -62,6 +67,7 @@ class ProgramOptions:
     stream_mib: int
     log_level: str
     keys: KeySettings
+    process: int | None = None
 
 
 def run_dispatcher(options: ProgramOptions) -> None:
@@ -70,7 +76,8 @@ def run_dispatcher(options: ProgramOptions) -> None:
     Raises:
         BundleError, SecretError, ServiceError: it cannot begin; the message says why.
     """
-    run_program(lambda stop: _run(options, stop), options.log_level)
+    which = {} if options.process is None else {"process": options.process}
+    run_program(lambda stop: _run(options, stop), options.log_level, log_fields=which)
 
 
 def triton_connect(
@@ -134,7 +141,8 @@ async def _agree_patiently(store: Store, wanted: int | None) -> int:
 
 
 async def _run(options: ProgramOptions, stop: asyncio.Event) -> None:
-    check_exposure(options.http, options.http_token, HTTP_OPTION, TOKEN_OPTION)
+    if options.process is None:
+        check_exposure(options.http, options.http_token, HTTP_OPTION, TOKEN_OPTION)
     models = [model for folder in options.bundles for model in models_of(open_bundle(folder))]
     sources = parse_sources(options.triton)
     metrics = Metrics()

@@ -1,14 +1,17 @@
-"""One dispatcher's ``/metrics``, parsed: what the page shows of it."""
+"""What answers as a dispatcher, one process or several: its ``/metrics``, parsed for the page."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from narrows.contract.errors import ServiceError
+from orchestrator.processes.exposition import LABEL
 
 OBJECTIVE_S = 0.5
 """A realtime frame's mask is due so long after its Redis entry id."""
@@ -60,8 +63,19 @@ class DispatcherReading:
     not_ready: tuple[str, ...] = ()
 
 
-def parse_metrics(text: str, not_ready: tuple[str, ...] = ()) -> DispatcherReading:
-    """Read a dispatcher's exposition.
+class Exposed(NamedTuple):
+    """What one address exposes: a dispatcher under the name ``""``, or several processes of one by their numbers.
+
+    Attributes:
+        down: processes that did not answer.
+    """
+
+    readings: dict[str, DispatcherReading]
+    down: tuple[str, ...]
+
+
+def parse_metrics(text: str, not_ready: tuple[str, ...] = ()) -> Exposed:
+    """Read an exposition.
 
     Raises:
         ServiceError: it is no Prometheus text, or of another program.
@@ -70,9 +84,21 @@ def parse_metrics(text: str, not_ready: tuple[str, ...] = ()) -> DispatcherReadi
         samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
     except ValueError as error:
         raise ServiceError(f"/metrics cannot be read: {error}") from None
-    if not any(each.name == "narrows_active_streams" for each in samples):
+    by_process: dict[str, list[Sample]] = {}
+    for each in samples:
+        by_process.setdefault(each.labels.get(LABEL, ""), []).append(each)
+    found = {
+        process: _reading(of_one, not_ready)
+        for process, of_one in by_process.items()
+        if any(each.name == "narrows_active_streams" for each in of_one)
+    }
+    up = {each.labels[LABEL]: each.value for each in samples if each.name == "narrows_dispatcher_process_up"}
+    if not (found or up):
         raise ServiceError("/metrics is not that of a dispatcher: give the address of `narrows orchestrate --http`")
+    return Exposed(found, tuple(process for process, is_up in up.items() if not is_up))
 
+
+def _reading(samples: Sequence[Sample], not_ready: tuple[str, ...]) -> DispatcherReading:
     def total(name: str, **labels: str) -> float:
         chosen = (each for each in samples if each.name == name)
         return math.fsum(each.value for each in chosen if labels.items() <= each.labels.items())

@@ -11,7 +11,7 @@ from narrows.contract.errors import RecordError, ServiceError
 from narrows.contract.records.readiness import Readiness
 from narrows.runtime.http import bearer_headers
 from orchestrator.page.behind import Behind
-from orchestrator.page.reading import DispatcherReading, parse_metrics
+from orchestrator.page.reading import DispatcherReading, Exposed, parse_metrics
 
 _ANSWER_S = 0.9
 _MOST_BYTES = 4 << 20
@@ -27,14 +27,20 @@ class Scraper:
         self._dispatchers = dispatchers
 
     async def round(self) -> tuple[dict[str, DispatcherReading], dict[str, str]]:
-        """Readings by address, and for those without one what is wrong."""
+        """Readings by address, those of several processes by address and number, and what is wrong with the others."""
         urls, nameless = await self._dispatchers.urls()
         answers = await asyncio.gather(*(self._one(url) for url in urls))
-        found = dict(zip(urls, answers, strict=True))
-        readings = {url: answer for url, answer in found.items() if isinstance(answer, DispatcherReading)}
-        return readings, nameless | {url: answer for url, answer in found.items() if isinstance(answer, str)}
+        readings: dict[str, DispatcherReading] = {}
+        away = dict(nameless)
+        for url, answer in zip(urls, answers, strict=True):
+            if isinstance(answer, str):
+                away[url] = answer
+                continue
+            readings |= {_place(url, process): reading for process, reading in answer.readings.items()}
+            away |= {_place(url, process): "its process is down, or slow" for process in answer.down}
+        return readings, away
 
-    async def _one(self, url: str) -> DispatcherReading | str:
+    async def _one(self, url: str) -> Exposed | str:
         try:
             metrics, ready = await asyncio.gather(self._get(f"{url}/metrics"), self._get(f"{url}/readyz"))
             return parse_metrics(metrics.decode(errors="replace"), _reasons(ready))
@@ -57,6 +63,10 @@ class Scraper:
                 if len(data) > _MOST_BYTES:
                     raise ServiceError(f"it answers {url} with more than {_MOST_BYTES} bytes: is it a dispatcher?")
             return data
+
+
+def _place(url: str, process: str) -> str:
+    return f"{url}, process {process}" if process else url
 
 
 def _reasons(body: bytes) -> tuple[str, ...]:

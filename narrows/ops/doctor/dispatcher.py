@@ -17,12 +17,13 @@ from narrows.runtime.finding import Finding, fail, ok, warn
 from orchestrator.telemetry.health import LOAD, Severity
 
 ANSWER_S = 3.0
-_LOAD = re.compile(r'^narrows_decoder_load_ratio\{bundle="([0-9a-f]+)"\} (\S+)$', re.MULTILINE)
+_LOAD = re.compile(r'^narrows_decoder_load_ratio\{(?:[^}]*,)?bundle="([0-9a-f]+)"[^}]*\} (\S+)$', re.MULTILINE)
 _REMEDIES = (
     ("Redis", "look at the lines on Redis"),
     ("Triton", "look at the lines on Triton and its decoders"),
     ("owns", "wait 3 s; else another dispatcher holds the leases: look at the line on leases"),
     ("stopping", "it is about to end: start another"),
+    ("started again", "it is taken care of; the lines of its log with that process= say why it ended"),
 )
 
 
@@ -55,8 +56,16 @@ def gather(address: str, token: str | None = None) -> DispatcherFacts:
     allowed, metrics = _get(f"{base}/metrics", token)
     if allowed == HTTPStatus.UNAUTHORIZED:
         raise PermissionError("it says how it is to those who bring the token: give --http-token")
-    loads = {bundle: float(value) for bundle, value in _LOAD.findall(metrics.decode("utf-8", "replace"))}
-    return DispatcherFacts(base, readiness.reasons, loads)
+    return DispatcherFacts(base, readiness.reasons, loads_in(metrics.decode("utf-8", "replace")))
+
+
+def loads_in(metrics: str) -> dict[str, float]:
+    """The load by bundle: what several processes offer to one adds up; NaN where none knows what a batch costs."""
+    loads: dict[str, float] = {}
+    for bundle, text in _LOAD.findall(metrics):
+        before, value = loads.get(bundle, math.nan), float(text)
+        loads[bundle] = value if math.isnan(before) else before if math.isnan(value) else before + value
+    return loads
 
 
 def judge(facts: DispatcherFacts) -> Iterator[Finding]:

@@ -207,9 +207,11 @@ class Camera:
             await self.store.set_deliveries(self.keys.features, GROUP, consumer, entry, deliveries)
 
 
-async def until(there: Callable[[], Awaitable[bool]], state: Callable[[], Awaitable[Any]] | None = None) -> None:
+async def until(
+    there: Callable[[], Awaitable[bool]], state: Callable[[], Awaitable[Any]] | None = None, limit_s: float = 20.0
+) -> None:
     """Wait until something is true; fail with the state if it never is."""
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + limit_s
     while not await there():
         if time.monotonic() > give_up:
             pytest.fail(f"it never came true: {await state() if state else ''}")

@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +19,19 @@ import pytest
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import encode_symbols, symbol_digest
-from narrows.contract.wire import FeaturePacket, MaskPacket
+from narrows.contract.wire import FeaturePacket, MaskPacket, ShardKeys
+from narrows.contract.wire.keys import DISPATCHERS_KEY
 from narrows.runtime.direct import open_url
 from narrows.runtime.onnx_runtime import InferenceSession
 from narrows.runtime.triton_config import model_name
 from orchestrator.dispatch import Store
 from orchestrator.servers import LocalRedis, LocalTriton
 from orchestrator.servers.ports import free_ports
-from tests.integration.dispatch.rig import Camera, until
+from tests.integration.dispatch.rig import SHARDS, Camera, until
+from tests.integration.servers.processes import alive, eventually
 
 ROOT = Path(__file__).parents[3]
+STARTS_S = 120.0  # ends a test that fails: several programs start one after the other, on a machine that is busy
 
 
 @dataclass
@@ -82,12 +88,13 @@ def triton(
         yield running
 
 
-def start(server: LocalRedis, triton_address: str, *options: str) -> Program:
+def start(server: LocalRedis, triton_address: str, *options: str, log: Path | None = None) -> Program:
     address = f"127.0.0.1:{free_ports(1)[0]}"
     bundle = os.environ.get("NARROWS_BUNDLE", str(ROOT / "bundles" / "demo"))
     command = ["orchestrate", "--redis-url", server.url, "--triton", triton_address, "--bundle", bundle]
-    process = subprocess.Popen([sys.executable, "-m", "narrows.cli", *command, "--http", address, *options], cwd=ROOT)
-    return Program(process, address)
+    words = [sys.executable, "-m", "narrows.cli", *command, "--http", address, *options]
+    with nullcontext() if log is None else log.open("ab") as stderr:
+        return Program(subprocess.Popen(words, cwd=ROOT, stderr=stderr), address)
 
 
 @pytest.fixture
@@ -200,6 +207,99 @@ async def test_frames_survive_a_triton_that_is_killed_and_comes_back(
         finally:
             program.process.kill()
             program.process.wait()
+
+
+async def test_a_killed_process_of_two_is_started_again_and_every_frame_ends_once(
+    server: LocalRedis, store: Store, triton: LocalTriton, demo_bundle: Bundle, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    options = ("--shards", str(SHARDS), "--processes", "2")
+    program = start(server, triton.grpc_address, *options, log=log)
+    cameras = [RealCamera(store, demo_bundle, f"real-{n}", epoch=n + 1) for n in range(2 * SHARDS)]
+    sending = asyncio.create_task(_send(cameras, enough := asyncio.Event()))
+    try:
+        await until(lambda: program.answers("/readyz", 200), limit_s=STARTS_S)
+        for cam in cameras:
+            await until(partial(_masks, cam, 3), limit_s=STARTS_S)
+        victim = int(re.findall(r"event=dispatcher_process_started process=1 pid=(\d+)", log.read_text())[0])
+        os.kill(victim, signal.SIGKILL)
+        await until(lambda: _says(program, "/readyz", "process 1: ended with status 137; it is started again"))
+        before = [cam.sequence for cam in cameras]
+        await until(lambda: program.answers("/readyz", 200), limit_s=STARTS_S)
+        for cam, sent in zip(cameras, before, strict=True):
+            await until(partial(_masks, cam, sent), limit_s=STARTS_S)
+        enough.set()
+        await sending
+        for cam in cameras:
+            await cam.ended(mask=cam.sequence)
+            assert await cam.ledger() == {"mask": cam.sequence}
+            sequences = [outcome.identity.sequence for outcome in await cam.outcomes() if outcome.identity]
+            assert sorted(sequences) == list(range(cam.sequence))
+        owners = await store.many([("GET", ShardKeys(shard).lease) for shard in range(SHARDS)])
+        assert not [owner for owner in owners if f"-{victim}-".encode() in owner]
+        metrics = (await asyncio.to_thread(program.get, "/metrics"))[1].splitlines()
+        assert {
+            'narrows_dispatcher_process_restarts_total{process="1"} 1.0',
+            'narrows_dispatcher_process_restarts_total{process="2"} 0.0',
+            'narrows_dispatcher_process_up{process="1"} 1.0',
+            'narrows_dispatcher_process_up{process="2"} 1.0',
+        } <= set(metrics)
+        owned = [line for line in metrics if line.startswith('narrows_shards_owned{process="')]
+        assert sorted(owned) == ['narrows_shards_owned{process="1"} 2.0', 'narrows_shards_owned{process="2"} 2.0']
+    finally:
+        enough.set()
+        program.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(program.process.wait, STARTS_S) == 0
+    lines = log.read_text()
+    assert re.search(r"event=dispatcher_stopped process=1\n", lines)
+    assert re.search(r"event=dispatcher_stopped process=2\n", lines)
+    pids = [int(pid) for pid in re.findall(r"event=dispatcher_process_started process=\d pid=(\d+)", lines)]
+    assert len(pids) == 3
+    assert not [pid for pid in pids if alive(pid)]
+
+
+async def test_no_process_outlives_a_supervisor_that_is_killed(
+    server: LocalRedis, store: Store, triton: LocalTriton, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    program = start(server, triton.grpc_address, "--processes", "2", log=log)
+    try:
+        await until(lambda: program.answers("/readyz", 200), limit_s=STARTS_S)
+    finally:
+        program.process.kill()
+        program.process.wait()
+    pids = [int(pid) for pid in re.findall(r"event=dispatcher_process_started process=\d pid=(\d+)", log.read_text())]
+    assert len(pids) == 2
+    assert await asyncio.to_thread(eventually, lambda: not [pid for pid in pids if alive(pid)])
+    assert await store.call("ZCARD", DISPATCHERS_KEY) == 0  # they left in order
+
+
+def test_what_is_wrong_with_the_options_of_several_is_said_once(server: LocalRedis, tmp_path: Path) -> None:
+    asyncio.run(_install(server))
+    log = tmp_path / "log"
+    program = start(server, "127.0.0.1:1", "--shards", "9", "--processes", "3", log=log)
+    assert program.process.wait(STARTS_S) == 1
+    said = [line for line in log.read_text().splitlines() if line.startswith("narrows: ")]
+    assert said[0].startswith("narrows: --shards 9, but this install has 4")
+    assert said[1:] == ["narrows: dispatcher process 1 ended with status 1 before it answered: its log says why"]
+
+
+async def _send(cameras: Sequence[RealCamera], enough: asyncio.Event) -> None:
+    """Frames of every camera in turn, of the policy that decodes them all, until there are enough."""
+    for cam in cameras:
+        await cam.settings(b'{"policy": "complete"}')
+    while not enough.is_set():
+        for cam in cameras:
+            await cam.frames(1)
+        await asyncio.sleep(0.2)
+
+
+async def _masks(camera: RealCamera, least: int) -> bool:
+    return (await camera.ledger()).get("mask", 0) >= least
+
+
+async def _says(program: Program, path: str, what: str) -> bool:
+    return what in (await asyncio.to_thread(program.get, path))[1]
 
 
 async def test_it_waits_for_a_triton_that_is_not_there_and_says_so(

@@ -172,6 +172,25 @@ def test_a_wanted_decoder_must_be_there() -> None:
     assert replace(facts, probes={one: triton_server.Probe(1, 2, (), 0)}).served == {1}
 
 
+@pytest.mark.parametrize(
+    ("lines", "loads"),
+    [
+        (['{bundle="ab"} 0.5', '{bundle="cd"} 0.25'], {"ab": 0.5, "cd": 0.25}),
+        (['{process="1",bundle="ab"} 0.5', '{bundle="ab",process="2"} 0.75'], {"ab": 1.25}),
+        (
+            ['{process="1",bundle="ab"} NaN', '{process="2",bundle="ab"} 0.5', '{process="3",bundle="ab"} NaN'],
+            {"ab": 0.5},
+        ),
+        (['{process="1",bundle="ab"} +Inf', '{process="2",bundle="ab"} 0.5'], {"ab": float("inf")}),
+    ],
+)
+def test_the_load_of_a_bundle_is_what_all_processes_of_a_dispatcher_offer(
+    lines: list[str], loads: dict[str, float]
+) -> None:
+    text = "".join(f"narrows_decoder_load_ratio{line}\n" for line in lines)
+    assert dispatcher.loads_in(f"# TYPE narrows_decoder_load_ratio gauge\n{text}") == loads
+
+
 def test_a_dispatchers_own_reasons_are_passed_on() -> None:
     facts = dispatcher.DispatcherFacts("http://h:1", ("Redis does not answer",), {"ab": 1.2, "cd": 0.9, "ef": 0.89})
     assert troubles(list(dispatcher.judge(facts))) == [("fail", "dispatcher"), ("fail", "load"), ("warn", "load")]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.processes.metrics import ProcessMetrics
 from orchestrator.scaling.metrics import ScaleMetrics
 from orchestrator.telemetry.metrics import Metrics
 from tests.docs.blocks import blocks_of, shell_lines
@@ -18,7 +19,7 @@ IN_LINE = re.compile(r"`([^`]*\bnarrows (?!edge`)[a-z][^`]*)`")
 def test_rules_rest_on_metrics_that_are_exported_or_recorded() -> None:
     exported = {
         name
-        for registry in (Metrics().registry, ScaleMetrics().registry)
+        for registry in (Metrics().registry, ScaleMetrics().registry, ProcessMetrics("1").registry)
         for family in registry.collect()
         for name in (family.name, f"{family.name}_total", f"{family.name}_bucket")
     }

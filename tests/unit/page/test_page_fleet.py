@@ -8,6 +8,8 @@ from prometheus_client import generate_latest
 from narrows.contract.errors import ServiceError
 from orchestrator.page.fleet import FleetHistory
 from orchestrator.page.reading import Counted, DispatcherReading, parse_metrics
+from orchestrator.processes.exposition import merged
+from orchestrator.processes.metrics import ProcessMetrics
 from orchestrator.telemetry.metrics import Metrics
 
 
@@ -39,12 +41,36 @@ def test_the_dispatchers_own_metrics_are_read() -> None:
     metrics.load_ratio.labels("bb").set(float("nan"))
     metrics.instances.labels("aa").set(2)
     metrics.capacity.labels("aa").set(120)
-    reading = parse_metrics(exposition(metrics), ("starting",))
+    exposed = parse_metrics(exposition(metrics), ("starting",))
+    assert (set(exposed.readings), exposed.down) == ({""}, ())
+    reading = exposed.readings[""]
     assert reading.counted == Counted(masks=4, skipped=1, refused=2, payload_bytes=5000, timed=4, in_time=3)
     assert (reading.streams, reading.backlog_frames, reading.backlog_age_s) == (12, 3, 1.5)
     assert reading.load == {"aa": 0.4}  # a load that was not measured is none
     assert (reading.instances, reading.capacity) == ({"aa": 2}, {"aa": 120})
     assert reading.not_ready == ("starting",)
+
+
+def test_processes_at_one_address_are_read_each_for_itself() -> None:
+    """As one, ages would be added up and loads would be the last one's."""
+    texts, own = {}, ProcessMetrics("123")
+    for process, age_s in (("1", 2.0), ("2", 3.0)):
+        metrics = Metrics()
+        metrics.backlog_age.set(age_s)
+        metrics.load_ratio.labels("aa").set(age_s / 10)
+        texts[process] = exposition(metrics)
+        own.up.labels(process).set(1)
+    exposed = parse_metrics(merged(generate_latest(own.registry).decode(), texts))
+    assert {name: (each.backlog_age_s, each.load) for name, each in exposed.readings.items()} == {
+        "1": (2.0, {"aa": 0.2}),
+        "2": (3.0, {"aa": 0.3}),
+    }
+    assert exposed.down == ("3",)
+
+
+def test_processes_that_are_all_down_are_a_dispatchers_all_the_same() -> None:
+    exposed = parse_metrics(generate_latest(ProcessMetrics("12").registry).decode())
+    assert exposed == ({}, ("1", "2"))
 
 
 @pytest.mark.parametrize("text", ["<html>no metrics</html>", "up 1\n", ""])

@@ -1,0 +1,1 @@
+"""Several dispatcher processes of one machine under one supervisor: one address, one scrape, one readiness."""
