@@ -74,12 +74,15 @@ def shipped_tail(halves: Halves, outputs: Sequence[Output]) -> onnx.ModelProto:
 def batched(tail: onnx.ModelProto, samples: Sequence[Values]) -> onnx.ModelProto | None:
     """A tail of any batch, if it answers two pictures at once as it answers each alone; else ``None``.
 
+    A batch of 1 that is written into a Reshape becomes the batch that comes.
+
     ``samples`` are what crosses on two pictures, by the tail's names.
     """
     free = onnx.ModelProto()
     free.CopyFrom(tail)
     for value in (*free.graph.input, *free.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    _reshape_any_batch(free.graph)
     alone = [Runner(tail)(sample) for sample in samples]
     together = {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
     try:
@@ -88,6 +91,25 @@ def batched(tail: onnx.ModelProto, samples: Sequence[Values]) -> onnx.ModelProto
         return None
     names = [value.name for value in tail.graph.output]
     return free if all(_alike(answered[name], [each[name] for each in alone]) for name in names) else None
+
+
+def _reshape_any_batch(graph: onnx.GraphProto) -> None:
+    """Where a Reshape's constant shape begins with 1, let it begin with 0: as many as come in."""
+    reshaping = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
+    others = {n for node in graph.node for place, n in enumerate(node.input) if (node.op_type, place) != ("Reshape", 1)}
+    for constant in graph.initializer:
+        if constant.name in reshaping - others:
+            constant.CopyFrom(numpy_helper.from_array(_any_batch(numpy_helper.to_array(constant)), constant.name))
+    for node in graph.node:
+        if node.op_type == "Constant" and node.output[0] in reshaping - others:
+            (given,) = node.attribute
+            sides = numpy_helper.to_array(given.t) if given.name == "value" else np.array(given.ints, np.int64)
+            del node.attribute[:]
+            node.attribute.append(helper.make_attribute("value", numpy_helper.from_array(_any_batch(sides))))
+
+
+def _any_batch(sides: NDArray[Any]) -> NDArray[Any]:
+    return np.where((np.arange(sides.size) == 0) & (sides == 1), 0, sides).astype(np.int64)
 
 
 def _alike(together: NDArray[np.generic], alone: Sequence[NDArray[np.generic]]) -> bool:

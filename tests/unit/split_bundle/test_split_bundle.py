@@ -104,6 +104,13 @@ def test_an_altered_file_is_named(tmp_path: Path, name: str) -> None:
         SplitBundle.open(made.folder)
 
 
+def test_a_plan_of_another_cut_or_network_is_named(tmp_path: Path) -> None:
+    made = split_bundles.write(tmp_path)
+    (tmp_path / "plan0.bin").write_bytes((tmp_path / "plan1.bin").read_bytes())
+    with pytest.raises(BundleError, match=r"plan0\.bin is not the file"):
+        SplitBundle.open(made.folder)
+
+
 def test_a_plan_may_not_be_left_out(tmp_path: Path) -> None:
     made = split_bundles.write(tmp_path)
     (tmp_path / "plan1.bin").unlink()

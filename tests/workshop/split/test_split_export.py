@@ -31,10 +31,14 @@ FIXED = """<ir_version: 8, opset_import: ["" : 17]>
 g (float[1,3,8,8] picture) => (float[1,5] result) <float[4,3,3,3] w, float[64,5] u> {
   a = Conv <pads = [1,1,1,1], strides = [2,2]> (picture, w)
   b = Relu (a)
-  shape = Constant <value = int64[2] {1, 64}> ()
+  shape = Constant <value = int64[1] {64}> ()
   flat = Reshape (b, shape)
-  result = MatMul (flat, u)
+  product = MatMul (flat, u)
+  last = Constant <value_ints = [1, 5]> ()
+  result = Reshape (product, last)
 }"""
+WRITTEN_IN = FIXED.replace("int64[1] {64}", "int64[2] {1, 64}")
+"""Its batch of 1 is nothing but a side of what is reshaped."""
 LABELLED = """<ir_version: 8, opset_import: ["" : 17]>
 g (float[1,3,8,8] picture) => (int64[1,1,8,8] mask) <float[5,3,3,3] w> {
   a = Conv <pads = [1,1,1,1]> (picture, w)
@@ -98,6 +102,12 @@ def test_a_tail_takes_batches_unless_its_graph_has_a_batch_of_one_written_into_i
 ) -> None:
     batched = exported(opened(RESIDUAL, tmp_path), tmp_path / "batched", "b")
     fixed = exported(opened(FIXED, tmp_path), tmp_path / "fixed", "b")
+    written_in = exported(opened(WRITTEN_IN, tmp_path), tmp_path / "written_in", "b")
+    assert written_in.tails[0].batched
+    tail, crossed = Runner(onnx.load(written_in.tails[0].served_path)), np.ones((3, 4, 4, 4), np.float32)
+    made = tail({"tensor_0": crossed * np.arange(3, dtype=np.float32)[:, None, None, None]})
+    answer = made[written_in.outputs[0].name]
+    np.testing.assert_allclose(answer, answer[1:2] * np.arange(3)[:, None], rtol=1e-4)
     assert batched.tails[0].batched
     assert not fixed.tails[0].batched
     assert capfd.readouterr().err == "", "a refusal that is expected is none of the user's business"
