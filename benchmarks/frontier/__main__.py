@@ -50,7 +50,14 @@ def main() -> int:
         if options.quick:
             train_all(
                 argparse.Namespace(
-                    **vars(options), only=None, steps=None, pretrain_steps=None, seeds=None, teacher=None, list=False
+                    **vars(options),
+                    only=None,
+                    steps=None,
+                    pretrain_steps=None,
+                    seeds=None,
+                    teacher=None,
+                    shapes=None,
+                    list=False,
                 )
             )
         plan, folder = Plan.read(options.run), RunFolder(options.run)

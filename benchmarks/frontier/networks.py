@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from benchmarks.frontier.plan import PRICES, Cell, RunFolder
+from narrows.contract.errors import RecordError
+from narrows.contract.json_text import decode_object
 from narrows.models.export.fit_to_budget import camera_shape, cloud_shape
 from narrows.models.nn.cloud_decoder import CloudShape
 from narrows.models.nn.weak import WeakShape
@@ -27,11 +30,40 @@ def build(cell: Cell, folder: RunFolder, size: tuple[int, int], classes: int) ->
     if not path.is_file():
         camera = camera_shape_once(cell.design, cell.budget_gmac * 1e9, size, classes)
         cloud = cloud_shape_once(cell.cloud_gmac * 1e9, size, classes, camera.latent_channels)
-        path.write_text(json.dumps({"camera": asdict(camera), "cloud": asdict(cloud)}, indent=2) + "\n")
+        _keep(path, camera, cloud)
     kept = json.loads(path.read_text())
     torch.manual_seed(cell.seed)
     shape, decoder = _read(WeakShape, kept["camera"]), _read(CloudShape, kept["cloud"])
     return WeakNetwork(cell.design, shape, decoder, classes, len(PRICES))
+
+
+def take_found_shapes(found: Path, cells: Sequence[Cell], folder: RunFolder, size: tuple[int, int], many: int) -> None:
+    """For cells that were not begun: the best that `narrows search` found of their design within their budget.
+
+    What sees pictures at another resolution than theirs is not taken.
+
+    Raises:
+        RecordError: it is no front of a search.
+    """
+    record = decode_object(found.read_bytes(), what=str(found), most_bytes=1 << 22)
+    for cell in cells:
+        try:
+            fitting = [
+                (row["miou"] if row["miou"] is not None else row["proxy"], place, row["shape"])
+                for place, row in enumerate(record["rows"])
+                if (row["design"], row["resolution"]) == (cell.design.value, 1)
+                and row["camera_gmac"] <= cell.budget_gmac
+            ]
+        except (KeyError, TypeError) as error:
+            raise RecordError(f"{found} is no front of `narrows search`: {error!r}") from None
+        if fitting and not folder.shape(cell).is_file():
+            camera = _read(WeakShape, max(fitting)[-1])
+            cloud = cloud_shape_once(cell.cloud_gmac * 1e9, size, many, camera.latent_channels)
+            _keep(folder.shape(cell), camera, cloud)
+
+
+def _keep(path: Path, camera: WeakShape, cloud: CloudShape) -> None:
+    path.write_text(json.dumps({"camera": asdict(camera), "cloud": asdict(cloud)}, indent=2) + "\n")
 
 
 def _read(kind: Callable[..., S], raw: dict[str, Any]) -> S:

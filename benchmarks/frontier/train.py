@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.frontier.data import read_parts
 from benchmarks.frontier.lessons import FeatureStudent, feature_task, lesson_of
-from benchmarks.frontier.networks import build
+from benchmarks.frontier.networks import build, take_found_shapes
 from benchmarks.frontier.plan import RUNS, Cell, Plan, RunFolder
 from benchmarks.rate.progress import say
 from narrows.contract.errors import ConfigError, NarrowsError
@@ -53,6 +53,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--pretrain-steps", type=int, help="of each trunk")
     parser.add_argument("--seeds", type=int, nargs="*", help="where two designs are within 2 points: 1 2 3")
     parser.add_argument("--teacher", help="run folder of a `narrows train --leave-out` of the same drive")
+    parser.add_argument("--shapes", type=Path, help="cameras that `narrows search` found (its front.json)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a few steps of the smallest budget: does all of it run?")
     parser.add_argument("--list", action="store_true", help="say which networks there are, and which are done")
@@ -83,7 +84,10 @@ def train_all(options: argparse.Namespace) -> None:
         for cell in cells:
             print(f"{cell.name:<28} {'done' if folder.weights(cell).is_file() else 'to do'}")
         return
-    lesson = lesson_of(plan, read_parts(options.data, plan))
+    parts = read_parts(options.data, plan)
+    lesson = lesson_of(plan, parts)
+    if options.shapes is not None:
+        take_found_shapes(options.shapes, cells, folder, parts.size, len(parts.classes.names))
     for number, cell in enumerate(cells, 1):
         say(f"network {number} of {len(cells)}: {cell.name}")
         train(cell, plan, lesson, folder, options.pretrained)

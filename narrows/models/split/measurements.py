@@ -29,6 +29,8 @@ class DeviceMeasurement:
         rss_peak_bytes: the most that was resident; ``None`` where the system does not tell.
         energy_j: of a run, the whole machine; ``None`` where nothing counts.
         slowdown: the last ten seconds' median over the first's; ``None`` of less than two such.
+        processor_s: of a run; ``None`` in files that do not say it.
+        nodes_us: name and microseconds of each node, in the order of a run.
     """
 
     sha256: str
@@ -38,6 +40,29 @@ class DeviceMeasurement:
     rss_peak_bytes: int | None
     energy_j: float | None
     slowdown: float | None
+    processor_s: float | None = None
+    nodes_us: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def busy_ms(self) -> float:
+        """What a frame takes of the device's share of a processor, one after the other.
+
+        Processor time hardly depends on what else a machine does; where it is not known it is the median latency.
+        """
+        if self.processor_s is None:
+            return self.latency_ms["p50"]
+        return busy_ms({"processor_s": self.processor_s}, self.device)
+
+
+def busy_ms(record: Mapping[str, Any], device: str) -> float:
+    """As :attr:`DeviceMeasurement.busy_ms`, of what a probe printed."""
+    return 1e3 * float(record["processor_s"]) / _cores(device)
+
+
+def _cores(device: str) -> float:
+    """Of ``quota CORES``; else 1."""
+    kind, _, cores = device.replace(":", " ", 1).partition(" ")
+    return float(cores) if kind == "quota" else 1.0
 
 
 def write_measurements(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -71,6 +96,8 @@ def _parse(line: bytes, what: str) -> DeviceMeasurement:
             rss_peak_bytes=None if record["rss_peak_bytes"] is None else int(record["rss_peak_bytes"]),
             energy_j=None if record["energy_j"] is None else float(record["energy_j"]),
             slowdown=None if record["slowdown"] is None else float(record["slowdown"]),
+            processor_s=None if record.get("processor_s") is None else float(record["processor_s"]),
+            nodes_us=tuple((str(name), float(us)) for name, us in record.get("nodes", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{what} is no measurement of `narrows bench-device`: {error!r}") from None

@@ -18,8 +18,9 @@ EVERYTHING = "all"
 
 # Libraries that are heavy, or that make a package more than it says: who may import them.
 RESERVED = {
-    "torch": {"narrows.models"},
-    "onnx": {"narrows.models", "narrows.models.split"},
+    "torch": {"narrows.models", "narrows.models.search"},
+    "onnx": {"narrows.models", "narrows.models.search", "narrows.models.split"},
+    "optuna": {"narrows.models.search"},
     "networkx": {"narrows.models.split"},
     "onnxruntime": {"narrows.runtime", "narrows.models", "narrows.models.split", "orchestrator.servers"},
     "tritonclient": {"orchestrator.inference", "orchestrator.scaling", "narrows.ops", "narrows.runtime"},

@@ -17,11 +17,12 @@ from benchmarks.frontier.coding import PACKET_BYTES, SECTION_BYTES, LabelCoder, 
 from benchmarks.frontier.data import read_parts
 from benchmarks.frontier.lessons import lesson_of
 from benchmarks.frontier.margins import Contender, by_budget, margin, paired_interval
+from benchmarks.frontier.networks import build, take_found_shapes
 from benchmarks.frontier.plan import PRICES, Plan, RunFolder
 from benchmarks.frontier.plot import best_by_budget, draw
 from benchmarks.frontier.score import Scored, keep, miou_of, read, score
 from narrows.cli.root import app
-from narrows.contract.errors import ConfigError
+from narrows.contract.errors import ConfigError, RecordError
 from narrows.models.export.cost import count_convolutions
 from narrows.models.nn.cloud_decoder import CloudShape
 from narrows.models.nn.weak import WeakShape
@@ -31,6 +32,7 @@ from narrows.models.training.mask_lesson import mask_task
 from tests.docs.blocks import ROOT
 
 LABELS, CHANNELS, GRID = 3, 4, (6, 8)
+SEARCHED = WeakShape()
 LEVELS = [f"level {level}" for level in range(len(PRICES))]
 
 
@@ -264,6 +266,23 @@ def test_advise_reads_the_verdict_at_the_bundles_own_budget(tmp_path: Path) -> N
         assert done.exit_code == 0, done.output
         told[budget] = json.loads(done.stdout)["advice"]["reason"]
     assert told == {"0.85": "mask_unbeaten", "2.45": "features_ahead"}
+
+
+def test_a_cell_takes_the_best_shape_that_was_searched_within_its_budget(tmp_path: Path) -> None:
+    def row(gmac: float, width: int, miou: float, resolution: float = 1) -> dict[str, object]:
+        shape = {**vars(SEARCHED), "widths": [width, 16, 16]}
+        return {"design": "edge", "resolution": resolution, "camera_gmac": gmac, "miou": miou, "shape": shape}
+
+    rows = [row(0.04, 12, 0.3), row(0.05, 16, 0.4), row(0.03, 20, 0.9, 0.5), row(0.06, 24, 0.95)]
+    (tmp_path / "front.json").write_text(json.dumps({"rows": rows}))
+    folder, cells = RunFolder(tmp_path), Plan(budgets_gmac=(0.05,)).cells[:2]
+    folder.make()
+    take_found_shapes(tmp_path / "front.json", cells, folder, (64, 96), 2)
+    assert build(cells[0], folder, (64, 96), 2).shape.widths == (16, 16, 16)
+    assert not folder.shape(cells[1]).is_file(), "nothing of its design was searched"
+    (tmp_path / "front.json").write_text('{"rows": [{"design": "edge"}]}')
+    with pytest.raises(RecordError, match="no front"):
+        take_found_shapes(tmp_path / "front.json", cells, folder, (64, 96), 2)
 
 
 def test_files_of_a_network_are_named_after_it(tmp_path: Path) -> None:
