@@ -114,6 +114,9 @@ class Show:
             self._stack.allow_packet_format(FORMAT)
         self._say(f"live page: http://{self._stack.page_address}/")
         self._say(f"metrics: http://{self._stack.metrics_address}/metrics")
+        self._say(
+            f"in another terminal: narrows masks tail {self._options.stream_ids[0]} --redis-url {self._stack.redis.url}"
+        )
         self._say(f"overlays: {self._options.out}")
         with Follower(self._stack.redis.url, self._options.stream_ids) as follower, ExitStack() as cleanup:
             self._start_cameras(cleanup)

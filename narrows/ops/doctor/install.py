@@ -67,7 +67,12 @@ def judge_packet_format(install: Install, masks_of: str | None) -> Finding:
     if masks_of is not None and newest < FORMAT:
         detail = f"{masks_of} is told to send masks, and sends features: cameras may send packet format {newest} alone"
         return warn("packet format", detail, f"once all dispatchers read it: `narrows streams packet-format {FORMAT}`")
-    return ok("packet format", f"cameras may send {newest}")
+    more = (
+        ""
+        if newest >= FORMAT
+        else f"; `narrows streams packet-format {FORMAT}` permits short headers and cameras' masks"
+    )
+    return ok("packet format", f"cameras may send {newest}{more}")
 
 
 def judge(ownership: Ownership) -> Iterator[Finding]:

@@ -317,4 +317,6 @@ def test_a_camera_of_masks_is_named_while_the_install_allows_features_alone() ->
     assert "gate-3" in finding.detail
     assert "narrows streams packet-format 2" in (finding.remedy or "")
     assert install.judge_packet_format(Install(4, packet_format=2), "gate-3").level is Level.OK
-    assert install.judge_packet_format(Install(4), None).level is Level.OK
+    fresh = install.judge_packet_format(Install(4), None)
+    assert fresh.level is Level.OK
+    assert "narrows streams packet-format 2" in fresh.detail, "cameras that send masks say so at their end alone"

@@ -51,6 +51,12 @@ def test_a_folder_has_the_newest_mask_and_what_it_is_of(tmp_path: Path) -> None:
         assert picture.convert("RGB").getpixel((0, 0)) == BUNDLE.manifest.palette[LABELS[0, 0]]
 
 
+@pytest.mark.parametrize("place", ["", "unix:"])
+def test_a_place_without_a_path_is_refused_not_taken_for_the_folder_here(place: str) -> None:
+    with pytest.raises(StateError, match="names no path"):
+        open_local_masks(place, "gate-3", BUNDLE)
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"--local-masks .*file cannot be written"):
