@@ -1,13 +1,15 @@
-"""What became of every frame, one JSON line each, for whoever pairs masks with what was filmed."""
+"""What became of every frame, one JSON line each, for whoever pairs masks with what was filmed; and of its design."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Lock
 from typing import Self, TextIO
 
 import structlog
 
+from edge_client.planning.design_change import DesignChange
 from edge_client.stats import EdgeStats, Tally
 from edge_client.transport.outbox import FrameRecord
 from narrows.contract.errors import StateError
@@ -26,6 +28,7 @@ class EdgeJournal:
         """
         self._tally = tally
         self._file: TextIO | None = None
+        self._writing = Lock()
         if path is not None:
             try:
                 self._file = path.open("a", encoding="utf-8", buffering=1)
@@ -60,14 +63,19 @@ class EdgeJournal:
             }
         )
 
+    def design(self, change: DesignChange) -> None:
+        """Frames of a split network are coded otherwise from now on."""
+        self._append(change.line())
+
     def _append(self, line: dict[str, object]) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
-        except OSError as error:
-            _LOG.error("journal_ended", file=self._file.name, cause=error.strerror)
-            self._file = None
+        with self._writing:
+            if self._file is None:
+                return
+            try:
+                self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+            except OSError as error:
+                _LOG.error("journal_ended", file=self._file.name, cause=error.strerror)
+                self._file = None
 
 
 def _end_line(stats: EdgeStats) -> dict[str, object]:

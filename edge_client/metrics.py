@@ -31,6 +31,7 @@ class EdgeMetrics(Collector):
         yield from _labelled(reading.stats)
         yield _latency(reading.stats)
         yield from _gauges(reading)
+        yield from _planning(reading)
 
 
 def _counters(stats: EdgeStats) -> Iterator[Metric]:
@@ -74,6 +75,17 @@ def _latency(stats: EdgeStats) -> Metric:
         buckets.append((bound, total))
     family.add_metric([], buckets, stats.latency_s)
     return family
+
+
+def _planning(reading: Reading) -> Iterator[Metric]:
+    if not reading.design:
+        return
+    design = GaugeMetricFamily(
+        PREFIX + "design", "1 for the design of the split network in use and why.", labels=["design", "reason"]
+    )
+    design.add_metric([reading.design, reading.design_reason], 1)
+    yield design
+    yield _by("design_changes", "reason", reading.design_changes, "How often another design took over.")
 
 
 def _gauges(reading: Reading) -> Iterator[Metric]:

@@ -28,6 +28,7 @@ from edge_client.encode.open import Coder, Encoder
 from edge_client.encode.writing import PacketWriter
 from edge_client.frame_numbers import FrameNumbers
 from edge_client.masks.stage import NO_MASK, MaskStage
+from edge_client.planning.stage import PlanningStage
 from edge_client.prompts.stage import PromptStage, StagedObjects
 from edge_client.rate.governor import Governor
 from edge_client.stats import Tally
@@ -63,6 +64,7 @@ class Pipeline:
         masks: where this camera makes masks itself; ``None``: it sends features alone.
         prompts: where it outlines what is pointed at; ``None``: it is not asked.
         objects_alone: what is outlined is all that is sent; encoder and coder then are ``encode/objects_alone.py``'s.
+        planning: where it chooses among the designs of a split network; ``None``: there is one, or level is fixed.
     """
 
     capture: PacedCapture
@@ -76,6 +78,7 @@ class Pipeline:
     masks: MaskStage | None = None
     prompts: PromptStage | None = None
     objects_alone: bool = False
+    planning: PlanningStage | None = None
 
     def next_frame(self) -> Step:
         """Bring one frame from the source to the outbox: when it is due, and if the link keeps up.
@@ -85,6 +88,7 @@ class Pipeline:
         """
         if not self.capture.wait_until_due(self.governor.choose(self.sender.control).frames_per_s):
             return Step.ENDED
+        self._plan()
         if not self.sender.keeps_up(self.governor.patience_s) or self._waits_for_format():
             self.governor.held_back()
             self._show_on_site()
@@ -104,6 +108,14 @@ class Pipeline:
     def _waits_for_format(self) -> bool:
         """Whether there is nothing that may be sent: packet format 1 has no room for objects."""
         return self.objects_alone and self.writer.allowed_format < FORMAT
+
+    def _plan(self) -> None:
+        """Choose the design of the next frame, also while frames are held back: the link may be the reason."""
+        if self.planning is None:
+            return
+        reading, waits = self.governor.reading, self.sender.outbox.first_in_line
+        planned = self.planning.plan(reading, waits, self.sender.control, self.numbers.upcoming)
+        self.governor.plan(planned.cut, planned.level)
 
     def _show_on_site(self) -> None:
         """Make the mask of a frame that is not coded: those on site see it under the next coded frame's number.
@@ -145,6 +157,8 @@ class Pipeline:
         device_s = network_s + outlined.prompt_s + staged.mask_s + coder_s
         features = staged.sections is None and not self.objects_alone
         self.governor.coded(level, len(written.data), device_s, mask=not features)
+        if self.planning is not None:
+            self.planning.coded(level, network_s + coder_s, len(written.data))
         record = FrameRecord(
             sequence=identity.sequence,
             epoch=identity.epoch,

@@ -22,6 +22,7 @@ from edge_client.frame_numbers import FrameNumbers
 from edge_client.journal import EdgeJournal
 from edge_client.masks.open import check_masks, open_masks
 from edge_client.pipeline import Pipeline
+from edge_client.planning.stage import open_planning
 from edge_client.progress import Progress
 from edge_client.prompts.stage import open_prompts
 from edge_client.rate.governor import Governor
@@ -74,10 +75,11 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
 
         fate = keep_account(tally, journal, Alive(settings.alive))
         uplink_beat = watchdog.loop("uplink", BEAT_S)
-        prompts = open_prompts(settings.prompts)
-        sender = exits.enter_context(open_sender(settings, fate, governor, tally, uplink_beat, sending, prompts))
+        prompts, planning = open_prompts(settings.prompts), open_planning(bundle, encoder, settings, journal.design)
+        plan = None if planning is None else (lambda: planning.explanation)
+        sender = exits.enter_context(open_sender(settings, fate, governor, tally, uplink_beat, sending, prompts, plan))
         masks = exits.enter_context(open_masks(settings, bundle, governor, own.level))
-        _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks, prompts))
+        _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks, prompts, planning))
         pipeline = Pipeline(
             capture=capture,
             encoder=encoder,
@@ -90,6 +92,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             masks=masks,
             prompts=prompts,
             objects_alone=settings.prompts.alone,
+            planning=planning,
         )
         FrameLoop(pipeline, settings.frames, stop, beat, Progress(time.monotonic)).run()
     return tally.snapshot()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 from edge_client.masks.rule import Verdict
 from edge_client.masks.stage import MaskStage
+from edge_client.planning.stage import PlanningStage
 from edge_client.prompts.stage import PromptStage
 from edge_client.rate.governor import Governor
 from edge_client.stats import EdgeStats, Tally
@@ -26,6 +28,8 @@ class Reading:
         goodput_bytes_per_s, round_trip_s: the link, as it was seen last.
         verdict: what is sent, and why; ``None`` where no masks are made.
         prompts: what became of each.
+        design, design_reason: of a split network, what is used and why; empty where nothing is planned.
+        design_changes: how often another took over, by reason.
     """
 
     stats: EdgeStats
@@ -37,6 +41,9 @@ class Reading:
     round_trip_s: float = 0.0
     verdict: Verdict | None = None
     prompts: tuple[PromptAnswer, ...] = ()
+    design: str = ""
+    design_reason: str = ""
+    design_changes: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -46,11 +53,13 @@ class Reading:
         governor: Governor,
         masks: MaskStage | None = None,
         prompts: PromptStage | None = None,
+        planning: PlanningStage | None = None,
     ) -> Self:
         """What the parts of a running program say now."""
         frames, size_bytes = sender.outbox.on_disk
         questions = sender.questions
         link = governor.reading
+        plan = None if planning is None else planning.explanation
         return cls(
             stats=tally.snapshot(),
             trouble=sender.trouble,
@@ -61,4 +70,7 @@ class Reading:
             round_trip_s=link.base_s,
             verdict=None if masks is None else masks.verdict,
             prompts=() if prompts is None else prompts.answers().prompts,
+            design="" if plan is None else plan.chosen.design,
+            design_reason="" if plan is None else plan.reason,
+            design_changes={} if planning is None else planning.changes,
         )

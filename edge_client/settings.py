@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_client.masks.mode import MaskSettings
+from edge_client.planning.settings import PlanSettings
 from edge_client.prompts.settings import PromptSettings
 from edge_client.spool.keep import Keep
 
@@ -36,6 +37,7 @@ class EdgeSettings:
         packet_format: 1 or 2, whoever reads it; ``None``: the newest that all dispatchers read, by the install record.
         masks: what is sent, and how masks are made here.
         prompts: the network that outlines what is pointed at, and how much time it may take.
+        plan: what a camera with a split network strives for, where ``level`` is not fixed.
         key_file: what `narrows keys issue` wrote for this stream; ``None`` sends open packets.
     """
 
@@ -65,6 +67,7 @@ class EdgeSettings:
     metrics_file: Path | None = None
     masks: MaskSettings = field(default_factory=MaskSettings)
     prompts: PromptSettings = field(default_factory=PromptSettings)
+    plan: PlanSettings = field(default_factory=PlanSettings)
 
     @property
     def keeps_all(self) -> bool:

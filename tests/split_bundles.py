@@ -50,8 +50,12 @@ def early(of: Picture) -> NDArray[np.float32]:
     return np.ascontiguousarray(pooled.transpose(2, 0, 1))
 
 
-def write(folder: Path, *, name: str = "pools", work: int = 0) -> SplitBundle:
-    """The bundle, opened; another ``name`` is another one. ``work``, even: nodes that cost the tails time alone."""
+def write(folder: Path, *, name: str = "pools", work: int = 0, unlike: bool = False) -> SplitBundle:
+    """The bundle, opened; another ``name`` is another one. ``work``, even: nodes that cost the tails time alone.
+
+    ``unlike``: its manifest says that cut 1 crosses in a fifth of cut 0's bytes, takes twice its time at the camera and
+    a hundred times its time in the cloud, and that level 1 of either loses half of the agreement.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     planes = [np.stack([early(picture(seed)) for seed in range(8)])]
     planes.append(planes[0].mean(axis=(2, 3), keepdims=True))
@@ -63,14 +67,23 @@ def write(folder: Path, *, name: str = "pools", work: int = 0) -> SplitBundle:
     )
     (folder / "tail1.onnx").write_bytes(_tail(["Flatten", *["Neg"] * work], "tensor_1", 1, 2))
     shapes = [CutTensor("early", EARLY, "float32"), CutTensor("mean", (3, 1, 1), "float32")]
-    levels = tuple(CutLevel(bits, "range", 60.0 * bits, 1.0) for bits in BITS)
+    agreements = (1.0, 0.5 if unlike else 1.0)
+    measured = ((60.0, 1.0, 0.5), (12.5, 2.0, 50.0)) if unlike else ((60.0, 1.0, 0.5),) * 2
     cuts = tuple(
         SplitCut(
-            name=called, tensors=tuple(shapes[:count]), levels=levels, head_ms=1.0, tail_ms=0.5, head_macs=1000,
-            tail_macs=500, head_memory_bytes=4096, head_energy_mj=3.0, batched=count == 1,
+            name=called,
+            tensors=tuple(shapes[:count]),
+            levels=tuple(CutLevel(bits, "range", size * bits, agreements[place]) for place, bits in enumerate(BITS)),
+            head_ms=head_ms,
+            tail_ms=tail_ms,
+            head_macs=1000,
+            tail_macs=500,
+            head_memory_bytes=4096,
+            head_energy_mj=3.0,
+            batched=count == 1,
         )
-        for count, called in ((1, "early"), (2, "early+mean"))
-    )  # fmt: skip
+        for (count, called), (size, head_ms, tail_ms) in zip(((1, "early"), (2, "early+mean")), measured, strict=True)
+    )
     manifest = SplitManifest(
         name=name,
         version="1",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Self
 
 from narrows.contract.bundle import Manifest, SplitManifest
 
@@ -17,14 +19,22 @@ class PacketSizes:
     A scene that is costly is costly at every level: what is seen at one scales those that were not used yet.
     """
 
-    def __init__(self, manifest: Manifest | SplitManifest) -> None:
-        pixels = manifest.input.width * manifest.input.height
-        self._expected = [max(1.0, level.bits_per_pixel * pixels / 8) for level in manifest.levels]
+    def __init__(self, expected_bytes: Iterable[float]) -> None:
+        """``expected_bytes``: of a packet at each level, the finest first."""
+        self._expected = [max(1.0, each) for each in expected_bytes]
         self._learned: dict[int, float] = {}
         self._scale = 1.0
         self._mask: float | None = None
         self.masks = False
         """Whether masks are sent now."""
+
+    @classmethod
+    def by_cut(cls, manifest: Manifest | SplitManifest) -> tuple[Self, ...]:
+        """Those of each cut of a split network; else of the one cut that there is."""
+        if isinstance(manifest, SplitManifest):
+            return tuple(cls(level.bytes for level in cut.levels) for cut in manifest.cuts)
+        pixels = manifest.input.width * manifest.input.height
+        return (cls(level.bits_per_pixel * pixels / 8 for level in manifest.levels),)
 
     def __len__(self) -> int:
         return len(self._expected)

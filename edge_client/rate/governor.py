@@ -6,7 +6,8 @@
     coded packets ────► sizes by level ───────────────────────────────┼─► fit ─► ladder ─► level, frames a second
     control record, own limits, encoder's time, heat ─► limits ───────┘
 
-With a level of its own (``--level``) a camera sends all frames at that level: nothing is decided here.
+With a level of its own (``--level``) a camera sends all frames at that level: nothing is decided here. Where a planner
+chooses cut and level (:mod:`edge_client.planning`), how many frames a second remains.
 """
 
 from __future__ import annotations
@@ -35,10 +36,14 @@ _MISS_GAIN, _MISSED_MUCH, _MISSED_LITTLE = 1 / 16, 0.15, 0.05
 
 @dataclass(frozen=True, slots=True)
 class LinkReading:
-    """The link: bytes a second that may be sent and that arrive, seconds of bare round trip and of delay beyond it."""
+    """The link: bytes a second that may be sent, that arrive, and that it takes while it takes some.
+
+    ``base_s``, ``delay_s``: seconds of bare round trip, and of delay beyond it.
+    """
 
     rate_bytes_per_s: float
     goodput_bytes_per_s: float
+    service_bytes_per_s: float
     base_s: float
     delay_s: float
 
@@ -67,11 +72,13 @@ class Governor:
     ) -> None:
         self._own, self._adaptive, self._monotonic_s = own, adaptive, monotonic_s
         self._thermometer = thermometer or Thermometer(monotonic_s)
-        self._sizes = PacketSizes(manifest)
+        self._sizes_by_cut = PacketSizes.by_cut(manifest)
+        self._sizes = self._sizes_by_cut[0]
         self._meter = LinkMeter()
         self._control = RateControl()
         self._ladder = Ladder(len(self._sizes) - 1)
         self._slow_start = SlowStart(len(self._sizes) - 1, active=adaptive)
+        self._planned: Choice | None = None
         self._coded_level = own.level
         self._encode_s = 0.0
         self._missed = 0.0
@@ -81,12 +88,24 @@ class Governor:
 
     def choose(self, control: Control | None) -> Choice:
         """How to code the next frame, and how many of them a second."""
-        asked = steer(self._own, control, len(self._sizes))
+        own = self._planned or self._own
+        asked = steer(own, control, len(self._sizes))
+        if self._planned is not None:
+            asked = Choice(max(asked.level, own.level), asked.frames_per_s)
         if not self._adaptive:
             return asked
         with self._lock:
             self._limits = self._limited(asked)
             return self._within(self._limits)
+
+    def plan(self, cut: int, level: int) -> None:
+        """A planner chose: from the next frame on this is coded, or coarser if the cloud asks for it."""
+        sizes = self._sizes_by_cut[cut]
+        with self._lock:
+            if sizes is not self._sizes:
+                self._sizes, self._encode_s = sizes, 0.0
+            self._planned = Choice(level, self._own.frames_per_s)
+            self._slow_start.active = False
 
     def coded(self, level: int, size_bytes: int, encode_s: float, *, mask: bool = False) -> None:
         """A frame was encoded into so many bytes, in so long; ``mask``: as the camera's own mask."""
@@ -123,8 +142,8 @@ class Governor:
         with self._lock:
             self._meter.deliver(delivery)
             self._count_held_back(delivery.acked_s)
-            packet = self._sizes.on_link(self._ladder.level)
-            floor = LEAST_FRAMES_PER_S * self._sizes.on_link(len(self._sizes) - 1)
+            packet = self._sizes.on_link(self._level)
+            floor = LEAST_FRAMES_PER_S * self._sizes.on_link(self._coarsest)
             cap = _CLIMB_MARGIN * self._limits.frames_per_s * self._sizes.on_link(self._limits.level)
             self._control.update(self._meter, packet, floor, cap, delivery.acked_s)
             if self._slow_start.active:
@@ -140,7 +159,13 @@ class Governor:
         """The link, as it was seen last."""
         with self._lock:
             meter = self._meter
-            return LinkReading(self._control.rate, meter.goodput_bytes_per_s, meter.base_s, meter.delay_s)
+            return LinkReading(
+                self._control.rate,
+                meter.goodput_bytes_per_s,
+                meter.service_bytes_per_s,
+                meter.base_s,
+                meter.delay_s,
+            )
 
     @property
     def patience_s(self) -> float | None:
@@ -151,7 +176,7 @@ class Governor:
         if not self._adaptive:
             return None
         with self._lock:
-            own_s = self._sizes.on_link(self._ladder.level) / self._meter.service_bytes_per_s
+            own_s = self._sizes.on_link(self._level) / self._meter.service_bytes_per_s
             return 2 * self._meter.base_s + max(DELAY_MOST_S, min(own_s, 1.0))
 
     @property
@@ -168,6 +193,16 @@ class Governor:
             if self._slow_start.probes:
                 return packet
             return service * self._meter.base_s + packet
+
+    @property
+    def _level(self) -> int:
+        """The level that is coded now."""
+        return self._ladder.level if self._planned is None else self._limits.level
+
+    @property
+    def _coarsest(self) -> int:
+        """The coarsest level that the link may force."""
+        return len(self._sizes) - 1 if self._planned is None else self._limits.level
 
     def _start(self, now_s: float) -> None:
         limits, speed = self._limits, self._meter.latest_bytes_per_s
@@ -191,9 +226,11 @@ class Governor:
 
     def _within(self, limits: Choice) -> Choice:
         def fitting(bytes_per_s: float) -> Choice:
-            return fit(bytes_per_s, self._sizes.on_link, limits, len(self._sizes), LEAST_FRAMES_PER_S)
+            return fit(bytes_per_s, self._sizes.on_link, limits, self._coarsest + 1, LEAST_FRAMES_PER_S)
 
         rate = self._control.rate
+        if self._planned is not None:
+            return fitting(rate + self._spare)
         if self._slow_start.active:
             return Choice(max(self._slow_start.level, limits.level), limits.frames_per_s)
         now = fitting(rate)

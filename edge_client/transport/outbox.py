@@ -110,6 +110,7 @@ class Outbox:
         self._flight: deque[Outgoing] = deque()
         self._sent = 0
         self._broken = False
+        self._first_since_s = 0.0
 
     @property
     def waiting(self) -> int:
@@ -120,6 +121,16 @@ class Outbox:
     def flying(self) -> int:
         """Packets that are in flight."""
         return len(self._flight)
+
+    @property
+    def first_in_line(self) -> tuple[int, float]:
+        """Bytes on the link of the oldest unacknowledged packet, and seconds since it is that; zeros where none is.
+
+        The seconds begin where the packet was put, if it was the first; a connection that breaks does not end them.
+        """
+        with self._changed:
+            oldest = next(iter(self._flight or self._waiting), None)
+            return (0, 0.0) if oldest is None else (oldest.size_on_link, self._monotonic_s() - self._first_since_s)
 
     @property
     def on_disk(self) -> tuple[int, int]:
@@ -144,7 +155,10 @@ class Outbox:
             if self._broken:
                 self._fate(outgoing.record, REFERENCE_DROPPED)
                 return
-            self._waiting.append(replace(outgoing, coded_s=self._monotonic_s()))
+            now_s = self._monotonic_s()
+            if not self._flight and not self._waiting:
+                self._first_since_s = now_s
+            self._waiting.append(replace(outgoing, coded_s=now_s))
             self._shed()
             self._changed.notify_all()
 
@@ -178,6 +192,7 @@ class Outbox:
     def settle(self, latency: Estimate | None = None) -> None:
         """The oldest packet in flight has been acknowledged."""
         with self._changed:
+            self._first_since_s = self._monotonic_s()
             if self._flight:
                 self._sent += 1
                 self._fate(replace(self._flight.popleft().record, latency=latency), None)

@@ -18,6 +18,7 @@ from edge_client.transport.link import name_failure
 from edge_client.transport.server_clock import ServerClockEstimate
 from narrows.contract.errors import RecordError, ServiceError
 from narrows.contract.records.prompts import PromptAnswers, PromptList
+from narrows.contract.schedule import Explanation
 from narrows.contract.wire import Control, Install, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
 from narrows.runtime.redis.replies import Remedy, remedy_of, words_of
@@ -40,6 +41,8 @@ class Question(Enum):
     PROMPTS = "prompts"
     ANSWER = "answer"
     """No question: what the camera says of its prompts."""
+    PLAN = "plan"
+    """No question either: which design the camera uses, and why."""
 
 
 class Answers(Protocol):
@@ -53,6 +56,10 @@ class Answers(Protocol):
     def answers(self) -> PromptAnswers:
         """What to say now."""
         ...
+
+
+Plan = Callable[[], Explanation | None]
+"""The newest explanation of the design in use; ``None`` before the first plan."""
 
 
 class Questions:
@@ -77,11 +84,12 @@ class Questions:
         install: Install | None = None,
         learned: Callable[[Install], None] = lambda _: None,
         answers: Answers | None = None,
+        plan: Plan | None = None,
     ) -> None:
         """``install``: the record that shards and packet format are of; ``None``: they are the operator's.
 
         ``learned`` is told of each record that is read after it. ``answers``: what is said of prompts; ``None``: nobody
-        asks for any.
+        asks for any. ``plan``: what is said of the design in use; ``None``: none is planned.
         """
         self.prompts = PromptList()
         self.control: Control | None = None
@@ -97,6 +105,9 @@ class Questions:
         self._told: PromptAnswers | None = None
         self._answer_due_s = math.inf if answers is None else monotonic_s()
         self._answer_soonest_s = monotonic_s()
+        self._plan = plan
+        self._plan_told: Explanation | None = None
+        self._plan_soonest_s = math.inf if plan is None else monotonic_s()
         self._install_due_s = monotonic_s() + _INSTALL_PERIOD_S if install is not None else math.inf
 
     def due(self) -> Question | None:  # noqa: PLR0911 -- a line a question
@@ -116,6 +127,9 @@ class Questions:
         if self._answer_is_due(now_s):
             self._answer_due_s, self._answer_soonest_s = now_s + _ANSWER_PERIOD_S, now_s + _CONTROL_PERIOD_S
             return Question.ANSWER
+        if self._plan_is_due(now_s):
+            self._plan_soonest_s = now_s + _CONTROL_PERIOD_S
+            return Question.PLAN
         if self.room is not None and self.room.due(now_s):
             return Question.LENGTH
         return None
@@ -125,7 +139,7 @@ class Questions:
         offset = self.clock.local_offset()
         return own_ms if offset is None else own_ms - offset.value_s * 1000
 
-    def command(self, question: Question) -> tuple[str | bytes | int, ...]:
+    def command(self, question: Question) -> tuple[str | bytes | int, ...]:  # noqa: PLR0911 -- a line a question
         """As Redis takes it."""
         match question:
             case Question.CONTROL:
@@ -141,6 +155,10 @@ class Questions:
             case Question.ANSWER:
                 self._told = PromptAnswers() if self._answers is None else self._answers.answers()
                 return "XADD", self._keys.prompt_state, "MAXLEN", 1, "*", PACKET_FIELD, self._told.to_json()
+            case Question.PLAN:
+                self._plan_told = None if self._plan is None else self._plan()
+                said = b"" if self._plan_told is None else self._plan_told.to_json()
+                return "XADD", self._keys.plan, "MAXLEN", 1, "*", PACKET_FIELD, said
 
     def answered(self, question: Question, answered: CommandReply[Any]) -> None:
         """Redis answered. What this user may not ask is told of once, and done without.
@@ -156,6 +174,7 @@ class Questions:
             Question.INSTALL: self._read_install,
             Question.PROMPTS: self._read_prompts,
             Question.ANSWER: self._answer_taken,
+            Question.PLAN: self._plan_taken,
         }
         read[question](answered)
 
@@ -206,6 +225,20 @@ class Questions:
             self.prompts = PromptList()
             self._tally.control_malformed()
             _LOG.warning("prompts_ignored", key=self._keys.prompts, cause=str(error))
+
+    def _plan_is_due(self, now_s: float) -> bool:
+        """Whether there is another explanation than the one that was told last, and none was told just now."""
+        return self._plan is not None and now_s >= self._plan_soonest_s and self._plan() is not self._plan_told
+
+    def _plan_taken(self, answered: CommandReply[Any]) -> None:
+        if answered.refusal is None:
+            return
+        if remedy_of(answered.refusal) is Remedy.RECONNECT:
+            raise answered.refusal
+        self._plan_soonest_s = math.inf  # frames matter more: it is not explained until a new start
+        reason, remedy = name_failure(answered.refusal)
+        self._tally.link_failed(f"plan_{reason}")
+        _LOG.warning("plan_not_told", key=self._keys.plan, reason=reason, remedy=remedy)
 
     def _answer_taken(self, answered: CommandReply[Any]) -> None:
         if answered.refusal is not None:

@@ -21,7 +21,7 @@ from edge_client.transport.install import RememberedInstall, wait_for_install
 from edge_client.transport.line import Line
 from edge_client.transport.link import ANSWER_S, AWAY_S, connect
 from edge_client.transport.outbox import Fate, Outbox, Outgoing
-from edge_client.transport.questions import Answers, Questions
+from edge_client.transport.questions import Answers, Plan, Questions
 from edge_client.transport.server_clock import ServerClockEstimate
 from edge_client.transport.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.transport.uplink import About, FeatureStream, Uplink
@@ -134,6 +134,7 @@ def open_sender(
     beat: Callable[[], None],
     found: Callable[[StreamKeys], None] = lambda _: None,
     answers: Answers | None = None,
+    plan: Plan | None = None,
 ) -> Iterator[Sender]:
     """The transport of the settings; nothing is asked or sent before :meth:`Sender.start`.
 
@@ -148,6 +149,7 @@ def open_sender(
         beat: called once a round of the thread.
         found: told where the stream lies.
         answers: what is said of prompts.
+        plan: what is said of the design in use.
 
     Raises:
         ServiceError: the address of Redis cannot be read.
@@ -179,6 +181,7 @@ def open_sender(
                 install=install,
                 learned=remembered.remember,
                 answers=answers,
+                plan=plan,
             )
             client = connect(settings.redis_url, away_s=None if settings.keeps_all else AWAY_S, key=keys.features)
             line = Line[About](client, ANSWER_S, time.monotonic)

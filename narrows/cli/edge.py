@@ -44,6 +44,15 @@ class CameraSend(StrEnum):
     OBJECTS = "objects"
 
 
+class PlanFor(StrEnum):
+    """What is made best where the designs of a split network are chosen among."""
+
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
+    DEVICE_ENERGY = "device-energy"
+    SERVER_COST = "server-cost"
+
+
 class MaskScale(StrEnum):
     """What the sides of a camera's masks are divided by."""
 
@@ -201,6 +210,18 @@ def edge(
             min=0.0, max=1.0, help="Of a frame's period, for all prompts together; one a frame is looked at anyway."
         ),
     ] = 0.25,
+    objective: Annotated[
+        PlanFor,
+        typer.Option(help="With a split network of several designs: what is made best of cut and level while it runs."),
+    ] = PlanFor.LATENCY,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE, what a design must keep: least_accuracy, most_memory_bytes, most_latency_s, "
+            "least_frames_per_s, most_device_energy_j, most_server_s; repeatable.",
+            show_default="least_accuracy: a hundredth below the best design's",
+        ),
+    ] = None,
     max_age_s: Annotated[
         float, typer.Option(min=0.0, help="Packets that waited longer are given up; 0 keeps what --queue holds.")
     ] = 0.6,
@@ -226,6 +247,9 @@ def edge(
     Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
     --bundle bundles/demo --send auto --mask-scale 2 --audit-share 100
 
+    Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
+    --bundle bundles/classifier --objective throughput --constraint most_latency_s=0.5
+
     Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis.url
     --bundle bundles/demo --key-file /etc/narrows/camera.key
     """
@@ -238,11 +262,13 @@ def edge(
         print(write_preview(source, preview, bundle))
         return
     from edge_client.masks.mode import MaskSettings, SendMode
+    from edge_client.planning.settings import PlanSettings, constraints_of
     from edge_client.program import run
     from edge_client.prompts.settings import PromptSettings
     from edge_client.settings import EdgeSettings
     from edge_client.spool import Keep
     from edge_client.state import default_folder
+    from narrows.contract.schedule import Objective
     from narrows.runtime.run_program import stop_on_signals
 
     settings = EdgeSettings(
@@ -272,6 +298,7 @@ def edge(
         spool_keep=Keep(spool_keep.value),
         masks=MaskSettings(SendMode(send.value), int(mask_scale.value), audit_share, local_masks),
         prompts=PromptSettings(prompts, prompt_share, alone=send is CameraSend.OBJECTS),
+        plan=PlanSettings(Objective(objective.replace("-", " ")), constraints_of(constraint or ())),
     )
     if once:
         raise typer.Exit(_test_once(settings))

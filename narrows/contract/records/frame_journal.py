@@ -1,4 +1,7 @@
-"""A camera's journal: a line of JSON a frame, written by ``narrows edge --journal``; the last line sums up."""
+"""A camera's journal: a line of JSON a frame, written by ``narrows edge --journal``; the last line sums up.
+
+Between them a camera that plans says from which frame on it uses which design, and why.
+"""
 
 from __future__ import annotations
 
@@ -57,10 +60,11 @@ class JournalLine(FilmedFrame, frozen=True):
         return self.kind != FEATURES
 
 
-def sums_up(line: bytes) -> bool:
-    """Whether a line is the last, of no frame.
+def is_of_a_frame(line: bytes) -> bool:
+    """Whether a line says what became of a frame: not the last, which sums up, nor a change of design.
 
     Raises:
         RecordError: it is no line of a journal.
     """
-    return decode_object(line, what=_WHAT, most_bytes=_MOST_BYTES).get("end") is True
+    found = decode_object(line, what=_WHAT, most_bytes=_MOST_BYTES)
+    return found.get("end") is not True and "design" not in found

@@ -49,6 +49,7 @@ class Conditions:
         cloud_load: share of the servers' time that is taken, by the control record.
         cloud_wait_s: how long a frame waits there for its turn.
         most_on_their_way: frames that may be on their way at a time; ``None`` is no limit.
+        size_ratio: bytes of the latest packets over what the table expects: a costly scene is costly at every design.
     """
 
     goodput_bytes_per_s: float = math.inf
@@ -58,6 +59,7 @@ class Conditions:
     cloud_load: float = 0.0
     cloud_wait_s: float = 0.0
     most_on_their_way: int | None = None
+    size_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def estimate(design: Design, device_s: float, energy_j: float, seen: Conditions)
     at_device_s = device_s / (1 - min(max(seen.device_load, 0.0), _FULLEST))
     known = seen.goodput_bytes_per_s < math.inf
     goodput = max(seen.goodput_bytes_per_s, _SLOWEST_BYTES_PER_S) if known else PRIOR_BYTES_PER_S
-    link_s = design.link_bytes / goodput
+    link_s = design.link_bytes * seen.size_ratio / goodput
     server_s = design.server_s / (1 - min(max(seen.cloud_load, 0.0), _FULLEST))
     wait_s = seen.cloud_wait_s if design.server_s else 0.0
     latency_s = at_device_s + link_s + seen.round_trip_s / 2 + wait_s + server_s

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -18,10 +18,10 @@ from msgspec import Meta, Struct
 from narrows.contract.schedule.conditions import PRIOR_BYTES_PER_S, Conditions
 from narrows.contract.schedule.objective import Objective
 from narrows.contract.schedule.planner import Considered, Decision, Planner
-from narrows.contract.schedule.table import DesignName
+from narrows.contract.schedule.table import Design, DesignName
 from narrows.contract.wire.record import Ratio, Record, Seconds, UnixMs
 
-_WIDEST, _HALVINGS, _STEPS = 64.0, 20, 24
+_WIDEST, _HALVINGS, _STEPS = 64.0, 12, 24
 _Bytes = Annotated[float, Meta(ge=0, le=1e12)]
 
 
@@ -59,6 +59,7 @@ class Explanation(Record, frozen=True, tag_field="v", tag=1):
         at_ms: when it was written, by the camera's clock.
         for_s: how long the design has been in use.
         goodput_bytes_per_s, round_trip_s, device_load, temperature_c, cloud_load: what was measured.
+        size_ratio: bytes of the latest packets over what the table expects.
         device_factor: how many times as long as by the table heads take; ``None`` before the first was run.
         broken: constraints that it breaks because no design keeps them all, or since a moment only.
         designs: all that may be pinned.
@@ -82,6 +83,7 @@ class Explanation(Record, frozen=True, tag_field="v", tag=1):
     broken: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     designs: tuple[DesignName, ...] = ()
+    size_ratio: Annotated[float, Meta(ge=0)] = 1.0
 
 
 def explain(planner: Planner, decision: Decision, now_s: float, at_ms: int) -> Explanation:
@@ -103,6 +105,7 @@ def explain(planner: Planner, decision: Decision, now_s: float, at_ms: int) -> E
         broken=decision.broken,
         changes=tuple(changes(planner, seen)),
         designs=tuple(design.name for design in planner.table.designs),
+        size_ratio=seen.size_ratio,
     )
 
 
@@ -110,6 +113,7 @@ def changes(planner: Planner, seen: Conditions) -> Iterator[Change]:
     """The nearest value of each measurement, either way, at which another design is best."""
     goodput = seen.goodput_bytes_per_s if seen.goodput_bytes_per_s < math.inf else PRIOR_BYTES_PER_S
     goodput = max(goodput, 1.0)
+    contenders = _contenders(planner, seen)
 
     def of_goodput(share: float) -> Conditions:
         return replace(seen, goodput_bytes_per_s=goodput * _WIDEST**share)
@@ -123,10 +127,10 @@ def changes(planner: Planner, seen: Conditions) -> Iterator[Change]:
     ways: tuple[tuple[str, Callable[[float], Conditions]], ...] = (
         ("goodput_bytes_per_s", of_goodput), ("cloud_load", of_cloud), ("device_load", of_device),
     )  # fmt: skip
-    now = _best(planner, seen)
+    now = _best(planner, contenders, seen)
     for what, conditions in ways:
         for side, sign in (("below", -1.0), ("above", 1.0)):
-            found = _nearest(planner, now, lambda share, of=conditions, by=sign: of(by * share))  # type: ignore[misc]
+            found = _nearest(planner, contenders, now, lambda share, of=conditions, by=sign: of(by * share))  # type: ignore[misc]
             if found is not None:
                 share, design = found
                 yield Change(what, side, float(getattr(conditions(sign * share), what)), design)
@@ -137,22 +141,32 @@ def _towards(value: float, share: float) -> float:
     return value + share * ((0.99 - value) if share > 0 else value)
 
 
-def _nearest(planner: Planner, now: str, of: Callable[[float], Conditions]) -> tuple[float, str] | None:
+def _contenders(planner: Planner, seen: Conditions) -> list[Design]:
+    """Those that can be best: accuracy and memory come before all that is measured, and do not depend on it."""
+    considered = planner.consider(seen)
+    least = min(each.rank[0] for each in considered)
+    return [each.design for each in considered if each.rank[0] == least]
+
+
+def _nearest(
+    planner: Planner, contenders: Sequence[Design], now: str, of: Callable[[float], Conditions]
+) -> tuple[float, str] | None:
     """The least share, by steps and then by halving, at which another design is best."""
     last = 0.0
     for step in range(1, _STEPS + 1):
         share = step / _STEPS
-        if _best(planner, of(share)) != now:
+        if _best(planner, contenders, of(share)) != now:
             for _ in range(_HALVINGS):
                 middle = (last + share) / 2
-                last, share = (middle, share) if _best(planner, of(middle)) == now else (last, middle)
-            return share, _best(planner, of(share))
+                still = _best(planner, contenders, of(middle)) == now
+                last, share = (middle, share) if still else (last, middle)
+            return share, _best(planner, contenders, of(share))
         last = share
     return None
 
 
-def _best(planner: Planner, seen: Conditions) -> str:
-    return min(planner.consider(seen), key=lambda each: each.rank).design.name
+def _best(planner: Planner, contenders: Sequence[Design], seen: Conditions) -> str:
+    return min(planner.consider(seen, among=contenders), key=lambda each: each.rank).design.name
 
 
 def _numbers(considered: Considered) -> Numbers:

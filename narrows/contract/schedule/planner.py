@@ -37,6 +37,7 @@ class Reason(StrEnum):
     CONSTRAINT = "the one before broke a constraint"
     PINNED = "pinned by the operator"
     UNPINNED = "no longer pinned"
+    WITHDRAWN = "the one before cannot be used any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,18 @@ class Planner:
     _since_s: float = 0.0
     _begun_s: float | None = None
     _pinned: int | None = None
+    _reason_anew: Reason = Reason.FIRST
+
+    def choose_among(self, table: PlanTable) -> None:
+        """From the next plan on, other designs of the same network.
+
+        The one in use stays if it is among them; what was learned of the device stays; a pin is let go.
+        """
+        current = None if self._current is None else self.table.designs[self._current]
+        self.table, self.hysteresis, self._pinned = table, Hysteresis(self.hysteresis.settings), None
+        self._current = next((number for number, each in enumerate(table.designs) if each == current), None)
+        if current is not None and self._current is None:
+            self._reason_anew = Reason.WITHDRAWN
 
     def pin(self, name: str | None) -> None:
         """Hold on to a design, whatever is measured, from the next plan on; ``None`` lets go.
@@ -136,9 +149,14 @@ class Planner:
             device_measured=self.speed.measured,
         )
 
-    def consider(self, seen: Conditions, caution: float = 1.0) -> list[Considered]:
-        """Every design of the table under given conditions, in its order; ``caution``: so much slower a device."""
-        return [self._consider(design, seen, caution) for design in self.table.designs]
+    def consider(
+        self, seen: Conditions, caution: float = 1.0, among: Sequence[Design] | None = None
+    ) -> list[Considered]:
+        """Designs under given conditions, in their order: all of the table, or those of ``among``.
+
+        ``caution``: so much slower a device.
+        """
+        return [self._consider(design, seen, caution) for design in (self.table.designs if among is None else among)]
 
     def _consider(self, design: Design, seen: Conditions, caution: float) -> Considered:
         device_s = self.speed.seconds(design) * caution
@@ -151,7 +169,7 @@ class Planner:
             self._reason = Reason.PINNED
             return self._pinned
         if self._current is None:
-            self._reason = Reason.FIRST
+            self._reason = self._reason_anew
             return best
         if self._reason is Reason.PINNED:
             self._reason = Reason.UNPINNED

@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Self
 from msgspec import Meta, Struct
 
 from narrows.contract.errors import RecordError
+from narrows.contract.wire.control import MAX_DESIGN_CHARACTERS
 from narrows.contract.wire.record import Count, Ratio, Record, Seconds
 
 MOST_DESIGNS = 512
-_MOST_CHARACTERS = 128
-DesignName = Annotated[str, Meta(min_length=1, max_length=_MOST_CHARACTERS)]
+DesignName = Annotated[str, Meta(min_length=1, max_length=MAX_DESIGN_CHARACTERS)]
 _Joules = Annotated[float, Meta(ge=0, le=1e9)]
 
 

@@ -7,9 +7,12 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from narrows.contract.wire.record import Record
+from narrows.contract.wire.record import Ratio, Record
 
 MAX_CONTROL_BYTES = 1024
+MAX_DESIGN_CHARACTERS = 128
+MOST_SERVED_CUTS = 64
+"""So that a record stays below its limit; a bundle of more has no list, and every cut is taken to be served."""
 _Byte = Annotated[int, Meta(ge=0, le=255)]
 
 
@@ -31,6 +34,9 @@ class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
         cut: where to split the network.
         key_request: counts up whenever a K packet is wanted; a camera sends one when it sees a new value.
         send: what an automatic camera (`narrows edge --send auto`) sends, if its device can.
+        design: the design of a split network that a camera which plans is held to, by name: an operator pinned it.
+        cloud_load: share of the servers' time that is taken; a camera that plans counts with it.
+        cuts: of a split network, those whose tails are served here, where some are not.
     """
 
     what: ClassVar[str] = "a control record"
@@ -41,3 +47,6 @@ class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
     cut: _Byte | None = None
     key_request: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] = 0
     send: Sends | None = None
+    design: Annotated[str, Meta(min_length=1, max_length=MAX_DESIGN_CHARACTERS)] | None = None
+    cloud_load: Ratio | None = None
+    cuts: Annotated[tuple[_Byte, ...], Meta(max_length=MOST_SERVED_CUTS)] | None = None

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from narrows.contract.errors import RecordError
+from narrows.contract.wire.control import MAX_DESIGN_CHARACTERS
 from narrows.contract.wire.record import Record
 
 MAX_SETTINGS_BYTES = 4096
@@ -48,6 +49,8 @@ class StreamSettings(Record, frozen=True, forbid_unknown_fields=True):
         refuse_future_clock: refuse frames captured ahead of the server's clock, instead of counting them.
         masks: how masks are packed, ``fast`` or ``small``. Left out: fast, so that dispatchers of releases that do not
             know it can read the rest.
+        design: the design of a split network that its camera is held to, by name (`narrows split pin`). Left out: the
+            camera plans.
     """
 
     what: ClassVar[str] = "stream settings"
@@ -60,6 +63,12 @@ class StreamSettings(Record, frozen=True, forbid_unknown_fields=True):
     stale_ms: Annotated[int, Meta(gt=0, le=MAX_STALE_MS)] = 500
     refuse_future_clock: bool = False
     masks: MaskPacking | UnsetType = UNSET
+    design: Annotated[str, Meta(min_length=1, max_length=MAX_DESIGN_CHARACTERS)] | UnsetType = UNSET
+
+    @property
+    def pinned(self) -> str | None:
+        """The design that the camera is held to."""
+        return None if self.design is UNSET else self.design
 
     @property
     def mask_packing(self) -> MaskPacking:
@@ -76,4 +85,6 @@ class StreamSettings(Record, frozen=True, forbid_unknown_fields=True):
         found = super().parse(data)
         if not found.group.isprintable():
             raise RecordError(f"{cls.what}: group is {found.group!r}: use printable characters")
+        if found.pinned is not None and not found.pinned.isprintable():
+            raise RecordError(f"{cls.what}: design is {found.pinned!r}: use printable characters")
         return replace(found, bundle=None if found.bundle is None else found.bundle.lower())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from narrows.contract.records.frame_journal import JournalLine, sums_up
+from narrows.contract.records.frame_journal import JournalLine, is_of_a_frame
 
 
 @dataclass
@@ -33,9 +33,9 @@ class JournalReader:
 
 
 def parse_line(line: bytes) -> JournalLine | None:
-    """One line; ``None`` for the last one, which sums up.
+    """One line; ``None`` for one of no frame.
 
     Raises:
         RecordError: it is not of the journal's form.
     """
-    return None if sums_up(line) else JournalLine.parse(line)
+    return JournalLine.parse(line) if is_of_a_frame(line) else None

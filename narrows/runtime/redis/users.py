@@ -93,7 +93,8 @@ def camera_user(stream: str, shards: int) -> User:
     """
     keys = StreamKeys.of(stream, shards)
     read = (keys.control, keys.prompts, INSTALL_KEY)
-    allowed = (f"%W~{keys.features}", f"%W~{keys.prompt_state}", *(f"%R~{key}" for key in read))
+    added = (keys.features, keys.prompt_state, keys.plan)
+    allowed = (*(f"%W~{key}" for key in added), *(f"%R~{key}" for key in read))
     return User(f"{CAMERA}{stream}", allowed, f"ping time get xadd xlen {_CLUSTER}")
 
 

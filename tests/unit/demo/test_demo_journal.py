@@ -45,6 +45,10 @@ def test_a_frame_that_was_given_up_has_its_reason() -> None:
     assert parsed.reason == "queue_full"
 
 
+def test_a_change_of_design_is_no_frame() -> None:
+    assert parse_line(b'{"design":"cut 1, level 0","epoch":7,"from_sequence":3,"reason":"first plan"}') is None
+
+
 def test_the_line_that_sums_up_is_no_frame() -> None:
     assert parse_line(b'{"end":true,"frames_sent":3}') is None
 

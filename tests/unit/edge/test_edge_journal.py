@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from edge_client.journal import EdgeJournal
+from edge_client.planning.design_change import DesignChange
 from edge_client.progress import summarise
 from edge_client.stats import EdgeStats, Tally
 from edge_client.transport.outbox import FrameRecord
 from edge_client.transport.server_clock import Estimate
 from narrows.contract.errors import StateError
+from narrows.contract.schedule import Conditions
+from narrows.contract.wire import FrameIdentity
 
 RECORD = FrameRecord(7, 99, "street", 1_790_000_000_000, 4321, 2, 12.3456, 0.5)
 
@@ -45,6 +48,29 @@ def test_a_line_a_frame_and_one_at_the_end(tmp_path: Path) -> None:
     assert (dropped["sent"], dropped["reason"], dropped["latency_ms"]) == (False, "queue_full", None)
     assert (end["end"], end["frames_taken"], end["frames_sent"]) == (True, 2, 1)
     assert end["frames_dropped"] == {"queue_full": 1}
+
+
+def test_a_change_of_design_is_a_line_of_its_own(tmp_path: Path) -> None:
+    seen = Conditions(2000.0, 0.01)
+    change = DesignChange("cut 1, level 0", "cut 0, level 0", "better by the objective", FrameIdentity(9, 4), 0.2, seen)
+    with EdgeJournal(tmp_path / "j.jsonl", Tally()) as journal:
+        journal.design(change)
+        journal.frame(RECORD, None)
+    first, *_ = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text().splitlines()]
+    assert first == {
+        "design": "cut 1, level 0",
+        "before": "cut 0, level 0",
+        "reason": "better by the objective",
+        "epoch": 9,
+        "from_sequence": 4,
+        "expected_latency_ms": 200.0,
+        "goodput_bytes_per_s": 2000,
+        "round_trip_ms": 10.0,
+        "device_load": 0.0,
+        "temperature_c": None,
+        "cloud_load": 0.0,
+        "size_ratio": 1.0,
+    }
 
 
 def test_the_end_line_is_written_after_an_error_too(tmp_path: Path) -> None:

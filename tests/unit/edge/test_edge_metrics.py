@@ -77,6 +77,16 @@ def test_prometheus_reads_what_the_counters_say() -> None:
     assert found["narrows_edge_latency_seconds_count", ""] == 2
 
 
+def test_what_is_planned_is_shown_where_there_is_a_plan() -> None:
+    reading = Reading(Tally().snapshot(), design="cut 1, level 0", design_reason="first plan", design_changes={"x": 2})
+    with served(shown(EdgeMetrics(lambda: reading)), "127.0.0.1:0") as address:
+        found = samples(get(address))
+    assert found["narrows_edge_design", "cut 1, level 0"] == 1
+    assert found["narrows_edge_design_changes_total", "x"] == 2
+    with served(shown(busy()), "127.0.0.1:0") as address:
+        assert "narrows_edge_design" not in get(address)
+
+
 def test_an_unknown_clock_is_not_shown_as_a_right_one() -> None:
     metrics = EdgeMetrics(lambda: Reading(Tally().snapshot()))
     with served(shown(metrics), "localhost:0") as address:

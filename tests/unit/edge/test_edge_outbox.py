@@ -240,3 +240,23 @@ def test_more_is_coded_only_while_the_oldest_unacknowledged_packet_is_young() ->
     assert not outbox.wait_younger(0.4, 0.0)
     outbox.settle()
     assert outbox.wait_younger(0.4, 0.0)
+
+
+def test_how_long_a_packet_is_first_in_line_begins_when_the_one_before_was_acknowledged() -> None:
+    clock = Clock()
+    outbox = Outbox(LIMIT, Fates(), monotonic_s=clock)
+    assert outbox.first_in_line == (0, 0.0)
+    clock.now_s += 5.0
+    for sequence in range(3):
+        outbox.put(outgoing(sequence))
+        clock.now_s += 1.0
+    size = outgoing(0).size_on_link
+    assert outbox.first_in_line == (size, 3.0)
+    outbox.take(2, 0.0)
+    assert outbox.first_in_line == (size, 3.0)
+    outbox.settle()
+    clock.now_s += 0.5
+    assert outbox.first_in_line == (size, 0.5)
+    outbox.give_back(uncertain=True)
+    clock.now_s += 2.0
+    assert outbox.first_in_line == (size, 2.5), "a connection that breaks is no news of a link that is away"

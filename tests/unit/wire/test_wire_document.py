@@ -18,6 +18,7 @@ from narrows.contract.codec import LabelTables
 from narrows.contract.errors import FrameRefused
 from narrows.contract.outputs.labels.small import pack_small
 from narrows.contract.records.prompts import PromptAnswers, PromptList, PromptState, Unable
+from narrows.contract.schedule import Explanation
 from narrows.contract.wire import (
     Control,
     FeaturePacket,
@@ -157,7 +158,7 @@ def test_every_key_is_in_the_table() -> None:
     documented = set(re.findall(r"^\| `(narrows:[^`]+)` \|", PAGE, re.MULTILINE))
     stream, shard = StreamKeys("STREAM", 7), ShardKeys(7)
     own = [stream.features, stream.outcomes, stream.control, stream.seen, stream.chain, stream.contexts, stream.ledger]
-    own += [stream.prompts, stream.prompt_state, shard.streams, shard.lease, shard.fence, shard.dead]
+    own += [stream.prompts, stream.prompt_state, stream.plan, shard.streams, shard.lease, shard.fence, shard.dead]
     scaling = {key for name, key in vars(ScaleKeys).items() if name.isupper()}
     assert scaling
     assert documented == {INSTALL_KEY, DISPATCHERS_KEY, UNREADY_KEY, AUDIT_KEY, LABEL_TABLES_KEY, *scaling} | {
@@ -175,6 +176,14 @@ def test_the_records_of_prompts_are_written_and_read_as_the_page_says() -> None:
     states = re.findall(r"^\| `(\w+)` \| (prompt|camera)\b", section, re.MULTILINE)
     assert {state for state, of in states if of == "prompt"} == set(PromptState)
     assert {state for state, of in states if of == "camera"} == set(Unable)
+
+
+def test_what_a_camera_that_plans_is_told_and_says_is_as_on_the_page() -> None:
+    asked = Control(design="cut 1, level 0", cloud_load=0.25, cuts=(0, 1))
+    assert (Control.parse(raw_vector("control-split")), asked.to_json()) == (asked, raw_vector("control-split"))
+    said = Explanation.parse(raw_vector("plan"))
+    assert (said.chosen.design, said.changes[0].value) == ("cut 1, level 0", 8192.0)
+    assert said.to_json() == raw_vector("plan")
 
 
 def test_the_example_shards_are_right() -> None:

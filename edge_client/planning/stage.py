@@ -1,0 +1,236 @@
+"""The stage where a running camera plans: before each frame it says at which cut and level the frame is coded.
+
+::
+
+    link, what waits, load, heat ─► conditions ─► planner ─► design ─┬─► head of its cut ─► level, for the governor
+    control record: pin, cuts, cloud's load ──┘      ▲               └─► what changed: journal, log; explanation: Redis
+                                                     └── what each head took, and the size of its packet
+
+A frame is a K whatever its design, so a change costs none: the frame that was due is coded at the new one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+from msgspec.structs import replace as with_fields
+
+from edge_client.clock import unix_ms
+from edge_client.encode.open import Encoder
+from edge_client.encode.packet_sizes import FRAMING_BYTES
+from edge_client.encode.split import SplitHead
+from edge_client.planning.design_change import DesignChange
+from edge_client.planning.device_load import DeviceLoad
+from edge_client.planning.settings import PlanSettings, least_accuracy
+from edge_client.rate.governor import LinkReading
+from edge_client.rate.heat import Thermometer
+from edge_client.settings import EdgeSettings
+from narrows.contract.bundle import AnyBundle, SplitBundle
+from narrows.contract.bundle.split_table import plan_table
+from narrows.contract.errors import DesignUnknown, EncoderError
+from narrows.contract.schedule import (
+    Conditions,
+    Constraints,
+    Decision,
+    Design,
+    Explanation,
+    Planner,
+    PlanTable,
+    explain,
+)
+from narrows.contract.schedule.conditions import goodput_while_waiting
+from narrows.contract.wire import Control, FrameIdentity
+
+_LOG = structlog.get_logger("edge.planning")
+EXPLAIN_PERIOD_S = 10.0
+"""An explanation that nothing changed is made anew so often: it takes tens of milliseconds."""
+_SIZE_GAIN = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the next frame is coded at."""
+
+    cut: int
+    level: int
+
+
+class PlanningStage:
+    """One camera's planning. The thread that encodes plans; any may read ``explanation`` and ``changes``.
+
+    Attributes:
+        explanation: of the newest plan; ``None`` before the first.
+        changes: how often another design took over, by reason.
+    """
+
+    def __init__(
+        self,
+        bundle: SplitBundle,
+        head: SplitHead,
+        settings: PlanSettings,
+        monotonic_s: Callable[[], float],
+        tell: Callable[[DesignChange], None] = lambda _: None,
+        device_load: Callable[[], float] | None = None,
+        celsius: Callable[[], float | None] | None = None,
+    ) -> None:
+        """``tell`` hears of each change of design.
+
+        Raises:
+            EncoderError: the folder has no head.
+        """
+        self._head, self._monotonic_s, self._tell = head, monotonic_s, tell
+        self._device_load = device_load or DeviceLoad().read
+        self._celsius = celsius or Thermometer(monotonic_s).read_c
+        self._all = _on_link(plan_table(bundle.manifest))
+        self._usable = frozenset(cut for cut in range(len(bundle.manifest.cuts)) if bundle.head_path(cut).is_file())
+        if not self._usable:
+            raise EncoderError(f"{bundle.folder} has no head: copy head0.onnx and its like to this machine")
+        self._levels = len(bundle.manifest.levels)
+        self._objective = settings.objective
+        self._constraints = _with_accuracy(settings.constraints, self._all)
+        self._planner = Planner(self._all, self._objective, self._constraints)
+        self._served: frozenset[int] | None = None
+        self._pinned: str | None = None
+        self._decision: Decision | None = None
+        self._load = 0.0
+        self._size_ratio: float | None = None
+        self._explain_due_s = 0.0
+        self.explanation: Explanation | None = None
+        self.changes: dict[str, int] = {}
+        self._restrict()
+
+    @property
+    def design(self) -> Design | None:
+        """What is in use; ``None`` before the first plan."""
+        return None if self._decision is None else self._decision.chosen.design
+
+    def plan(
+        self, link: LinkReading, first_in_line: tuple[int, float], control: Control | None, upcoming: FrameIdentity
+    ) -> Planned:
+        """What the next frame is coded at.
+
+        Args:
+            link: as it was seen last.
+            first_in_line: bytes of the oldest packet that is not acknowledged, and seconds since it is the oldest.
+            control: the newest control record.
+            upcoming: the frame's identity, for the journal.
+
+        Raises:
+            EncoderError: no head that is left can be used.
+        """
+        self._heed(control)
+        seen = self._seen(link, first_in_line, control)
+        while True:
+            now_s = self._monotonic_s()
+            decision = self._planner.plan(seen, now_s)
+            design = decision.chosen.design
+            cut = design.cut or 0
+            try:
+                self._head.use(cut)
+            except EncoderError as error:
+                self._do_without(cut, error)
+                continue
+            break
+        before, self._decision = self._decision, decision
+        if before is None or design != before.chosen.design:
+            self._changed(decision, before, upcoming)
+        news = before is None or (design, decision.reason) != (before.chosen.design, before.reason)
+        if news or now_s >= self._explain_due_s:
+            self.explanation = explain(self._planner, decision, now_s, unix_ms())
+            self._explain_due_s = now_s + EXPLAIN_PERIOD_S
+        return Planned(cut, self._all.designs.index(design) % self._levels)
+
+    def coded(self, level: int, device_s: float, size_bytes: int) -> None:
+        """A frame was coded at the planned cut, head and coder, in so long, into a packet of so many bytes."""
+        design = self._all.designs[self._head.cut * self._levels + level]
+        self._load = self._device_load()
+        self._planner.took(design.name, device_s, self._load, self._monotonic_s())
+        ratio = (size_bytes + FRAMING_BYTES) / design.link_bytes
+        before = ratio if self._size_ratio is None else self._size_ratio
+        self._size_ratio = before + _SIZE_GAIN * (ratio - before)
+
+    def _seen(self, link: LinkReading, first_in_line: tuple[int, float], control: Control | None) -> Conditions:
+        size_bytes, waited_s = first_in_line
+        goodput = goodput_while_waiting(link.service_bytes_per_s, size_bytes, max(0.0, waited_s - link.base_s))
+        return Conditions(
+            goodput_bytes_per_s=goodput,
+            round_trip_s=link.base_s,
+            device_load=self._load,
+            temperature_c=self._celsius(),
+            cloud_load=0.0 if control is None or control.cloud_load is None else control.cloud_load,
+            size_ratio=1.0 if self._size_ratio is None else self._size_ratio,
+        )
+
+    def _heed(self, control: Control | None) -> None:
+        """Take up what the cloud serves, and what an operator pinned.
+
+        Without a record the camera decides alone, among the cuts that were served when there was one.
+        """
+        if control is not None:
+            cuts = None if control.cuts is None else frozenset(control.cuts)
+            if cuts != self._served:
+                self._served = cuts
+                self._restrict()
+        pinned = None if control is None else control.design
+        if pinned != self._pinned:
+            self._pinned = pinned
+            self._pin()
+
+    def _pin(self) -> None:
+        try:
+            self._planner.pin(self._pinned)
+        except DesignUnknown as error:
+            self._planner.pin(None)
+            _LOG.warning("pin_ignored", design=self._pinned, cause=str(error))
+
+    def _do_without(self, cut: int, error: EncoderError) -> None:
+        _LOG.error("head_unusable", cut=cut, cause=str(error))
+        self._usable -= {cut}
+        if not self._usable:
+            raise error
+        self._restrict()
+
+    def _restrict(self) -> None:
+        """Choose among the designs whose head is here and whose tail is served; if there is none, among all heads."""
+        here = [design for design in self._all.designs if design.cut in self._usable]
+        both = [design for design in here if self._served is None or design.cut in self._served]
+        if not both:
+            _LOG.warning("no_common_cut", heads=sorted(self._usable), tails=sorted(self._served or ()))
+        self._planner.choose_among(with_fields(self._all, designs=tuple(both or here)))
+        self._pin()
+
+    def _changed(self, decision: Decision, before: Decision | None, upcoming: FrameIdentity) -> None:
+        reason = decision.reason.value
+        if before is not None:
+            self.changes = {**self.changes, reason: self.changes.get(reason, 0) + 1}
+        change = DesignChange.of(decision, None if before is None else before.chosen.design, upcoming)
+        _LOG.info("design_chosen", design=change.design, before=change.before, reason=reason)
+        self._tell(change)
+
+
+def open_planning(
+    bundle: AnyBundle, encoder: Encoder, settings: EdgeSettings, tell: Callable[[DesignChange], None]
+) -> PlanningStage | None:
+    """The stage of a split network of several designs; ``None``: there is one, or the level is the operator's.
+
+    Raises:
+        EncoderError: the folder has no head.
+    """
+    if not (isinstance(bundle, SplitBundle) and isinstance(encoder, SplitHead)) or settings.level is not None:
+        return None
+    return PlanningStage(bundle, encoder, settings.plan, time.monotonic, tell)
+
+
+def _on_link(table: PlanTable) -> PlanTable:
+    """With what the link adds to each packet."""
+    designs = (with_fields(each, link_bytes=each.link_bytes + FRAMING_BYTES) for each in table.designs)
+    return with_fields(table, designs=tuple(designs))
+
+
+def _with_accuracy(constraints: Constraints, table: PlanTable) -> Constraints:
+    if constraints.least_accuracy is not None:
+        return constraints
+    return replace(constraints, least_accuracy=least_accuracy(table))
