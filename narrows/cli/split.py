@@ -12,6 +12,7 @@ import typer
 
 from narrows.cli.group import command_group
 from narrows.cli.split_export import export
+from narrows.cli.split_plan import explain, pin, unpin
 from narrows.contract.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ def frontier(
         print(f"  {cells[0]:>12} {cells[1]:>10} {cells[2]:>10} {cells[3]:>10} {cells[4]:>10}  {name}")
 
 
-split.command()(export)
+for _command in (export, pin, unpin, explain):
+    split.command()(_command)
 
 
 def three(option: str, text: str) -> tuple[float, float, float]:

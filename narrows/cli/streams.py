@@ -72,7 +72,7 @@ def list_streams(
     from narrows.client.registry import overviews
     from narrows.client.registry.rates import by_rate, top_streams
 
-    with _registry(redis_url) as registry:
+    with open_registry(redis_url) as registry:
         if sort is Sort.NAME:
             rates: dict[str, StreamRates] = {}
             found = overviews(registry)
@@ -126,7 +126,7 @@ def set_stream(
         changes["masks"] = UNSET if masks is MaskPacking.FAST else masks
     if bundle is not None:
         changes["bundle"] = None if bundle == "any" else bundle
-    with _registry(redis_url) as registry:
+    with open_registry(redis_url) as registry:
         current = registry.get_if_readable(stream) or StreamSettings()
         stored = registry.set(stream, replace(current, **changes), who=by or caller())
     print(f"{stream}: {_in_words(stored)}")
@@ -138,7 +138,7 @@ def remove_stream(stream: Stream, *, by: By = None, redis_url: RedisUrl = DEFAUL
 
     Example: narrows streams remove gate-3
     """
-    with _registry(redis_url) as registry:
+    with open_registry(redis_url) as registry:
         removed = registry.remove(stream, who=by or caller())
     print(f"{stream}: removed" if removed else f"{stream}: was not registered")
 
@@ -158,7 +158,7 @@ def canary_streams(
     """
     from narrows.client.registry import canaries, overviews
 
-    with _registry(redis_url) as registry:
+    with open_registry(redis_url) as registry:
         for stream in canaries((overview.stream for overview in overviews(registry)), share):
             print(stream)
 
@@ -183,7 +183,7 @@ def packet_format(
     """
     from narrows.client.registry.packet_format import let_cameras_send, newest_read
 
-    with _registry(redis_url) as registry:
+    with open_registry(redis_url) as registry:
         install = registry.install
         if packet_format is not None:
             install = let_cameras_send(registry.client, packet_format, who=by or caller())
@@ -206,7 +206,7 @@ def backup_streams(
     """
     from narrows.client.registry.backup import write_backup
 
-    with _registry(redis_url) as registry:
+    with open_registry(redis_url) as registry:
         lines = list(write_backup(registry))
     text = "".join(f"{line}\n" for line in lines)
     if str(file) == "-":
@@ -248,7 +248,8 @@ def restore_streams(
     print(f"{counted(len(found), 'stream')} restored; the install has {counted(here.shards, 'shard')}")
 
 
-def _registry(redis_url: str) -> AbstractContextManager[StreamRegistry]:
+def open_registry(redis_url: str) -> AbstractContextManager[StreamRegistry]:
+    """The registry of the install that lies there; errors of Redis are named."""
     from contextlib import closing, contextmanager
 
     from narrows.client.registry import StreamRegistry
@@ -267,6 +268,7 @@ def _in_words(settings: StreamSettings) -> str:
     return (
         f"policy {settings.policy}, weight {settings.weight:g}, group {settings.group}, bundle {bundle}, "
         f"stale after {settings.stale_ms} ms, masks {settings.mask_packing}"
+        + (f", design {settings.pinned}" if settings.pinned else "")
     )
 
 

@@ -42,15 +42,21 @@ class ControlRecords:
     async def ask(self, asked: Mapping[Stream, Mapping[str, Any]], ttl_ms: int) -> None:
         """Ask cameras, each by fields of its record (``frames_per_s``, ``send``); ``None`` asks for nothing any more.
 
+        A record with a pin outlives the change of its stream's owner: nobody wants a camera to plan in between.
+
         Raises:
             ServiceError: Redis is away.
         """
         async with self._changing:
             found = await self._store.many([("GET", stream.keys.control) for stream in asked])
+            records = {
+                stream: replace(_parse(stream, data), **fields)
+                for (stream, fields), data in zip(asked.items(), found, strict=True)
+            }
             await self._store.many(
                 [
-                    ("SET", stream.keys.control, replace(_parse(stream, data), **fields).to_json(), "PX", ttl_ms)
-                    for (stream, fields), data in zip(asked.items(), found, strict=True)
+                    ("SET", stream.keys.control, record.to_json(), "PX", MAX_TTL_MS if record.design else ttl_ms)
+                    for stream, record in records.items()
                 ]
             )
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from narrows.contract.bundle import AnyBundle, Bundle, bundle_of
+from narrows.contract.bundle import AnyBundle, Bundle, SplitBundle, bundle_of
 from narrows.contract.errors import EntryIdForged, FramePoison, SectionsUnsupported
 from narrows.contract.wire.feature import FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import FramePacket
@@ -122,6 +122,7 @@ class FrameDecoder:
         if frame.deliveries > self._settings.deliveries:
             raise FramePoison(f"taken up {frame.deliveries - 1} times without an end; see the dispatchers' logs")
         bundle = choose_bundle(packet, settings, self.served)
+        frame.stream.split = bundle if isinstance(bundle, SplitBundle) else None  # told even if its cut is refused
         contents = contents_of(packet, bundle)
         self._learn(frame, packet, bundle, contents)
         if clock_ahead(packet.head, taken.arrived_ms, settings, self._settings.future_ms):

@@ -1,4 +1,4 @@
-"""What cameras say of their prompts: the newest entry counts, and a camera may add as many as it likes.
+"""What cameras say of prompts and plans: the newest entry counts, and a camera may add as many as it likes.
 
 It may do so without ever sending a frame, so the keys are looked for by name, not by the streams that there are.
 """
@@ -13,8 +13,8 @@ import structlog
 from narrows.runtime.redis.store import ReplyRefused, Store
 
 _log = structlog.get_logger(__name__)
-_PATTERN = "narrows:{*}:prompt_state:*"
-_KEY = re.compile(rb"narrows:\{(\d{1,4})\}:prompt_state:")
+_PATTERNS = ("narrows:{*}:prompt_state:*", "narrows:{*}:plan:*")
+_KEY = re.compile(rb"narrows:\{(\d{1,4})\}:(?:prompt_state|plan):")
 
 
 async def trim_prompt_answers(store: Store, owned: Collection[int]) -> None:
@@ -23,7 +23,8 @@ async def trim_prompt_answers(store: Store, owned: Collection[int]) -> None:
     Raises:
         ServiceError: Redis is away.
     """
-    keys = [key for key in await store.scan_streams(_PATTERN) if _shard(key) in owned]
+    found = [key for pattern in _PATTERNS for key in await store.scan_streams(pattern)]
+    keys = [key for key in found if _shard(key) in owned]
     trimmed = await store.many([("XTRIM", key, "MAXLEN", 1) for key in keys])
     for key, entries in zip(keys, trimmed, strict=True):
         if not isinstance(entries, ReplyRefused) and int(entries) > 0:

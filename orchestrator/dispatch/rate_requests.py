@@ -1,5 +1,7 @@
 """Asking cameras for masks of their own, then for fewer frames, while more is offered than can be decoded.
 
+Cameras with a split network are told what they plan by (:mod:`orchestrator.dispatch.plan_requests`).
+
 What to ask is decided in :mod:`orchestrator.dispatch.mask_requests` and :mod:`orchestrator.dispatch.throttle`; here it
 is measured and written, through control records, once a second.
 """
@@ -25,6 +27,7 @@ from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.mask_requests import Candidate, MaskRequests
 from orchestrator.dispatch.objective import Objective
+from orchestrator.dispatch.plan_requests import plan_fields
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.throttle import Offered, Pressure, Throttle
@@ -88,6 +91,11 @@ class RateRequests:
         await self._ask(
             {stream: caps[stream.id] for stream in rates if stream.id in caps},
             {stream: sends[stream.id] for stream in active if stream.id in sends},
+            {
+                stream: plan_fields(stream.split, stream.settings, pressure.load_ratio)
+                for stream in active
+                if stream.split is not None
+            },
         )
 
     def _measure(self, now_s: float) -> dict[Stream, float]:
@@ -138,7 +146,9 @@ class RateRequests:
         self._metrics.throttled_streams.set(throttled)
         self._metrics.withheld.set(wanted - sent)
 
-    async def _ask(self, caps: Mapping[Stream, float], sends: Mapping[Stream, Sends]) -> None:
+    async def _ask(
+        self, caps: Mapping[Stream, float], sends: Mapping[Stream, Sends], plans: Mapping[Stream, Mapping[str, Any]]
+    ) -> None:
         if not self._capped and caps:
             _log.info("frame_rates_capped", streams=len(caps), least=round(min(caps.values()), 2))
         elif self._capped and not caps:
@@ -148,6 +158,8 @@ class RateRequests:
             asked.setdefault(stream, {})["frames_per_s"] = caps.get(stream)
         for stream in self._sends.keys() | sends.keys():
             asked.setdefault(stream, {})["send"] = sends.get(stream)
+        for stream, fields in plans.items():
+            asked.setdefault(stream, {}).update(fields)
         self._note_sends(sends)
         self._capped, self._sends = dict(caps), dict(sends)
         if asked:

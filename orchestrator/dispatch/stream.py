@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from narrows.contract.bundle import SplitBundle
 from narrows.contract.wire.feature import FrameIdentity
 from narrows.contract.wire.keys import ShardKeys, StreamKeys
 from narrows.contract.wire.streams import StreamSettings
@@ -48,6 +49,7 @@ class Stream:
         able: it makes masks if it is asked; said with each packet that begins a context.
         asked_for_masks: it is asked to.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
+        split: the bundle that its latest frame named, if that is a split network's.
         rests_until_s: it is not read before, monotonic: Redis refused to end its frames.
     """
 
@@ -76,6 +78,7 @@ class Stream:
     audited_s: float = -math.inf
     able: bool = False
     asked_for_masks: bool = False
+    split: SplitBundle | None = None
     rests_until_s: float = -math.inf
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     chain_read: bool = False

@@ -28,10 +28,11 @@ async def test_answers_of_a_camera_that_sends_no_frames_are_trimmed_to_the_newes
 
 async def test_only_the_shards_that_are_owned_are_trimmed_and_odd_keys_are_left_alone(store: Store) -> None:
     keys = ["narrows:{2}:prompt_state:a", "narrows:{3}:prompt_state:a", "narrows:{odd}:prompt_state:a"]
+    keys += ["narrows:{2}:plan:a", "narrows:{3}:plan:a"]
     for key in keys:
         for _ in range(3):
             await store.call("XADD", key, "*", "p", b"x")
     await store.call("SET", "narrows:{2}:prompt_state:b", "no stream")
     await trim_prompt_answers(store, {2})
-    assert [await store.call("XLEN", key) for key in keys] == [1, 3, 3]
+    assert [await store.call("XLEN", key) for key in keys] == [1, 3, 3, 1, 3]
     assert await store.call("GET", "narrows:{2}:prompt_state:b") == b"no stream"

@@ -1,15 +1,25 @@
-"""A TCP link to a server that can be cut and mended: bytes pass as they come, or no connection lives."""
+"""A TCP link to a server that can be cut, mended and made thin: bytes pass as they come, or no connection lives."""
 
 from __future__ import annotations
 
+import math
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
+_THIN_BYTES = 128
+
 
 class Link:
-    """Forwards connections of a loopback port to another."""
+    """Forwards connections of a loopback port to another.
+
+    Attributes:
+        bytes_per_s: what passes towards the server; answers pass as they come.
+    """
+
+    bytes_per_s: float = math.inf
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
@@ -53,7 +63,9 @@ class Link:
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
-            while data := source.recv(1 << 16):
+            while data := source.recv(1 << 16 if math.isinf(self.bytes_per_s) else _THIN_BYTES):
+                if sink.getpeername() == self._target:
+                    time.sleep(len(data) / self.bytes_per_s)
                 sink.sendall(data)
         for each in (source, sink):
             self._open.discard(each)

@@ -42,6 +42,15 @@ def test_set_changes_what_is_asked_for_and_leaves_the_rest(server: LocalRedis, c
     assert "@" in read_audit(client)[1].who
 
 
+def test_a_pin_is_shown_among_the_settings_and_stays_when_another_is_changed(
+    server: LocalRedis, client: redis.Redis
+) -> None:
+    registry = StreamRegistry(client, Install(4))
+    registry.set("cam-1", StreamSettings(design="cut 1, level 0"), who="a test")
+    assert "design cut 1, level 0" in streams(server, "set", "cam-1", "--weight", "2").stdout
+    assert registry.get("cam-1") == StreamSettings(weight=2.0, design="cut 1, level 0")
+
+
 def test_a_bundle_is_lifted_with_any(server: LocalRedis, client: redis.Redis) -> None:
     registry = StreamRegistry(client, Install(4))
     registry.set("cam-1", StreamSettings(bundle="0123456789abcdef"), who="a test")

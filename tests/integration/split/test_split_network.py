@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,76 +24,16 @@ from edge_client.encode.writing import written_alone
 from edge_client.program import run
 from edge_client.settings import EdgeSettings
 from narrows.cli.evaluate import Via, evaluate
-from narrows.client.registry import StreamRegistry
-from narrows.contract.bundle import SplitBundle, models_of
-from narrows.contract.wire import FrameIdentity, Policy, Refusal, ResultPacket, StreamKeys, StreamSettings
+from narrows.contract.bundle import SplitBundle
+from narrows.contract.wire import FrameIdentity, Refusal, ResultPacket, StreamKeys
 from narrows.contract.wire.frame_packet import Tensor
-from narrows.runtime.redis import read_install
-from narrows.runtime.triton_config import fill_repository, model_name
-from orchestrator.discovery.service_discovery import ServiceDiscovery
-from orchestrator.discovery.sources import parse_sources
-from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
-from orchestrator.dispatch.program import triton_connect
 from orchestrator.inference import TritonDecoder
 from orchestrator.servers import LocalRedis, LocalTriton
 from tests import split_bundles
 from tests.integration.dispatch.rig import until
+from tests.integration.split.rig import SHARDS, dispatching, patient
 
-SHARDS = 4
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> SplitBundle:
-    return split_bundles.write(tmp_path_factory.mktemp("bundle"))
-
-
-@pytest.fixture(scope="module")
-def newer(tmp_path_factory: pytest.TempPathFactory) -> SplitBundle:
-    return split_bundles.write(tmp_path_factory.mktemp("newer"), name="pools, trained anew")
-
-
-@pytest.fixture(scope="module")
-def triton(bundle: SplitBundle, newer: SplitBundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTriton]:
-    repository, tails = tmp_path_factory.mktemp("models"), (*bundle.tails, *newer.tails)
-    for tail in tails:
-        fill_repository(tail, repository, max_batch=4)
-    names = [model_name(tail.id) for tail in tails]
-    with LocalTriton.start(repository, tmp_path_factory.mktemp("run"), names) as running:
-        yield running
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[LocalRedis]:
-    with LocalRedis.start(tmp_path / "redis") as running:
-        yield running
-
-
-@asynccontextmanager
-async def dispatching(server: LocalRedis, triton: LocalTriton, *bundles: SplitBundle) -> AsyncIterator[Dispatcher]:
-    """As `narrows orchestrate` does it, with a pool for each tail."""
-    store, stop = Store.connect(server.url), asyncio.Event()
-    servers = ServiceDiscovery(parse_sources((triton.grpc_address,)), store)
-    tails = [tail for bundle in bundles for tail in models_of(bundle)]
-    served = {tail.id: (tail, triton_connect(servers, tail, max_batch=4, slots=2)) for tail in tails}
-    try:
-        dispatcher = await Dispatcher.create(store, served, DispatchSettings(drain_s=1.0), shards=SHARDS)
-        looking, running = asyncio.create_task(servers.run()), asyncio.create_task(dispatcher.run(stop))
-        try:
-            yield dispatcher
-        finally:
-            stop.set()
-            await running
-            looking.cancel()
-    finally:
-        await store.close()
-
-
-def patient(client: redis.Redis, stream: str, held_to: SplitBundle | None = None) -> None:
-    """Every frame is wanted, however busy the machine is; of one bundle alone, if one is named."""
-    registry = StreamRegistry(client, read_install(client))
-    named = None if held_to is None else held_to.hex_id
-    registry.set(stream, StreamSettings(policy=Policy.COMPLETE, bundle=named), who="a test")
 
 
 async def outcomes(server: LocalRedis, stream: str, count: int) -> list[Any]:

@@ -1,0 +1,40 @@
+"""What ``narrows split explain`` prints of a camera's explanation."""
+
+from __future__ import annotations
+
+from narrows.cli.split_plan import lines
+from narrows.client.registry.plans import PlanSeen
+from narrows.contract.schedule import Conditions, Constraints, Objective, explain
+from tests.unit.schedule.scenes import SLOW, planner
+
+
+def told(
+    pinned: str | None, age_s: float, seen: Conditions = SLOW, constraints: Constraints | None = None
+) -> list[str]:
+    found = planner(Objective.LATENCY, constraints)
+    said = explain(found, found.plan(seen, 0.0), 2.0, 1_767_225_600_000)
+    return list(lines("gate-3", PlanSeen(pinned, said, age_s), said))
+
+
+def test_the_design_the_reason_what_was_measured_and_what_would_change_it_are_said() -> None:
+    text = "\n".join(told(None, 3.0))
+    assert text.startswith("gate-3 uses late, for 5 s: first plan (objective: latency)")
+    assert "measured   link 20,000 bytes/s, round trip 40 ms, device load 0%, cloud load 0%" in text
+    assert "device not measured yet" in text
+    assert "next best  early: latency 3500 ms" in text
+    assert "another    early, with the link above 300,006 bytes/s" in text
+    assert "designs    device; early; late; picture" in text
+    assert text.endswith("said       3 s ago")
+
+
+def test_a_camera_that_does_not_follow_its_pin_or_is_silent_is_named() -> None:
+    text = "\n".join(told("early", 60.0))
+    assert "operator   pinned to early\n             which it does not use" in text
+    assert "60 s ago: it sleeps" in text
+    assert "which it does not use" not in "\n".join(told("late", 1.0))
+
+
+def test_what_has_no_end_and_what_no_design_keeps_is_said() -> None:
+    text = "\n".join(told(None, 1.0, Conditions(), Constraints(most_latency_s=1e-6)))
+    assert "link not measured yet" in text
+    assert "broken     latency" in text
