@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -34,6 +35,8 @@ from orchestrator.telemetry.metrics import Metrics
 _log = structlog.get_logger(__name__)
 _PAUSES_S = (0.05, 0.3)
 _WAIT_GAIN = 0.1
+_PAUSE_TO_LOOK = 19.0
+"""Looking for stale frames takes a twentieth of the time."""
 
 
 class Meter(Protocol):
@@ -170,6 +173,7 @@ class Batcher:
         self._service = ServiceTime()
         self._changed = asyncio.Event()
         self._backoff = Backoff(*_PAUSES_S)
+        self._look_again_s = -math.inf
         self._batches: set[asyncio.Task[None]] = set()
         self._trouble: ServiceError | None = None
 
@@ -272,8 +276,9 @@ class Batcher:
     async def _begin_batch(self, decoder: Decoder) -> None:
         async with AsyncExitStack() as lent:
             slot = await lent.enter_async_context(decoder.slot())
-            self.drop_stale()
-            batch = self._picker.pick(min(self._settings.max_batch, *map(len, slot.inputs.values())))
+            if self._monotonic() >= self._look_again_s:
+                self.drop_stale()
+            batch = self._picker.pick(min(self._settings.max_batch, *map(len, slot.inputs.values())), self._drop)
             if batch:
                 task = asyncio.create_task(self._one_batch(lent.pop_all(), slot, batch))
                 self._batches.add(task)
@@ -317,10 +322,22 @@ class Batcher:
         self.drop_stale()
 
     def drop_stale(self) -> None:
-        """Answer those that cannot be done in time, and forget those whose shard is no longer ours."""
+        """Answer those that cannot be done in time, and forget those whose shard is no longer ours.
+
+        With thousands of streams that wait this is paced by what it takes; what is picked is looked at in any case.
+        """
         now_s, needed_s = self._monotonic(), self._service.expected_s
         for waiting in self._picker.take_out(lambda waiting: _unwanted(waiting, now_s, needed_s)):
             waiting.answer(None)
+        ended_s = self._monotonic()
+        self._look_again_s = ended_s + _PAUSE_TO_LOOK * (ended_s - now_s)
+
+    def _drop(self, waiting: Waiting) -> bool:
+        """Answer a frame that cannot be done in time; whether it was one."""
+        if not _unwanted(waiting, self._monotonic(), self._service.expected_s):
+            return False
+        waiting.answer(None)
+        return True
 
     def _rest(self, length_s: float) -> None:
         """Half of what others leave is enough for who gets a fraction of its frames through in any case."""

@@ -15,17 +15,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 _SILENT_ROUNDS = 16
 _LONGER = 0.25
+_SPARE = 64
+
+
+def _keep(_: object) -> bool:
+    return False
 
 
 @dataclass(slots=True)
 class _Line(Generic[T]):
     weight: float
     virtual: float
+    turn: int = 0
     last_push: int = 0
     in_flight: int = 0
     waiting: deque[T] = field(default_factory=deque)
@@ -45,6 +52,8 @@ class FairPicker(Generic[T]):
         self.resting = False
         self._lines: dict[str, _Line[T]] = {}
         self._waiting: dict[str, _Line[T]] = {}
+        self._order: list[tuple[float, int, str]] = []
+        self._turns = 0
         self._virtual = 0.0
         self._in_flight = 0
         self._pushes = 0
@@ -69,33 +78,44 @@ class FairPicker(Generic[T]):
         line = self._lines.get(stream)
         if line is None:
             line = self._lines[stream] = _Line(weight, self._virtual)
-        if not line.waiting:
-            line.virtual = max(line.virtual, self._virtual)
         self._pushes += 1
         line.weight, line.last_push = weight, self._pushes
+        if not line.waiting:
+            line.virtual = max(line.virtual, self._virtual)
+            self._begin_to_wait(stream, line)
         line.waiting.append(item)
-        self._waiting[stream] = line
 
     def put_back(self, picked: Iterable[tuple[str, T]]) -> None:
         """Return what a batch could not do, before everything else of its streams."""
         for stream, item in reversed(list(picked)):
             line = self._lines.setdefault(stream, _Line(1.0, self._virtual))
+            if not line.waiting:
+                self._begin_to_wait(stream, line)
             line.waiting.appendleft(item)
-            self._waiting[stream] = line
 
-    def pick(self, most: int) -> list[tuple[str, T]]:
-        """Take up to ``most`` frames, fairly."""
+    def pick(self, most: int, drop: Callable[[T], bool] = _keep) -> list[tuple[str, T]]:
+        """Take up to ``most`` frames, fairly.
+
+        Args:
+            most: as many.
+            drop: whether a frame shall not be decoded after all, and was answered for that.
+        """
         picked: list[tuple[str, T]] = []
         while self._waiting and len(picked) < most:
-            name, line = min(self._waiting.items(), key=_virtual_of)
+            name, line = self._next_line()
             if self._lone_full(line):
                 break
-            self._virtual = max(self._virtual, line.virtual)
-            line.virtual += 1.0 / line.weight
-            line.in_flight += 1
-            self._in_flight += 1
-            picked.append((name, line.waiting.popleft()))
-            if not line.waiting:
+            heappop(self._order)
+            item = line.waiting.popleft()
+            if not drop(item):
+                self._virtual = max(self._virtual, line.virtual)
+                line.virtual += 1.0 / line.weight
+                line.in_flight += 1
+                self._in_flight += 1
+                picked.append((name, item))
+            if line.waiting:
+                heappush(self._order, (line.virtual, line.turn, name))
+            else:
                 del self._waiting[name]
         return picked
 
@@ -105,6 +125,27 @@ class FairPicker(Generic[T]):
             if name in self._lines:
                 self._lines[name].in_flight -= 1
             self._in_flight -= 1
+
+    def _begin_to_wait(self, stream: str, line: _Line[T]) -> None:
+        self._turns += 1
+        line.turn = self._turns
+        self._waiting[stream] = line
+        heappush(self._order, (line.virtual, line.turn, stream))
+        if len(self._order) > 2 * len(self._waiting) + _SPARE:
+            self._order = [(each.virtual, each.turn, name) for name, each in self._waiting.items()]
+            heapify(self._order)
+
+    def _next_line(self) -> tuple[str, _Line[T]]:
+        """The line with the smallest virtual time, the one that waits the longest among equals. One waits.
+
+        Places of lines that waited once and were emptied since lie in the heap until they come to its top.
+        """
+        while True:
+            virtual, turn, name = self._order[0]
+            line = self._waiting.get(name)
+            if line is not None and (line.virtual, line.turn) == (virtual, turn):
+                return name, line
+            heappop(self._order)
 
     def take_out(self, unwanted: Callable[[T], bool]) -> list[T]:
         """Take out what shall not be decoded after all; streams that fell silent are forgotten.
@@ -144,7 +185,3 @@ def lone_frames(base_s: float, per_frame_s: float) -> int:
     if not (base_s >= 0 and per_frame_s > 0):
         return 1
     return 1 + int(_LONGER * (base_s + per_frame_s) / per_frame_s)
-
-
-def _virtual_of(item: tuple[str, _Line[T]]) -> float:
-    return item[1].virtual

@@ -1,6 +1,8 @@
 """The batch picker: shares by weight, order within a stream, room for whoever comes next."""
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,3 +137,63 @@ def test_all_frames_are_served_once_and_each_stream_in_order(streams: dict[str, 
     assert len(picker) == 0
     for name, (_, count) in streams.items():
         assert [item for served_name, item in served if served_name == name] == list(range(count))
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("push"), st.sampled_from("abcd"), st.sampled_from([0.5, 1.0, 3.0])),
+    st.tuples(st.just("pick"), st.integers(1, 5), st.just(0)),
+    st.tuples(st.just("take out"), st.integers(2, 5), st.just(0)),
+    st.tuples(st.just("put back"), st.just(0), st.just(0)),
+)
+
+
+def _multiple_of(number: int) -> Callable[[int], bool]:
+    return lambda item: item % number == 0
+
+
+@given(st.lists(STEPS, max_size=120))
+def test_the_line_with_the_smallest_virtual_time_is_served_whatever_came_between(steps: list[tuple[Any, ...]]) -> None:
+    """Held to a search through all lines; the longest waiting of equals goes first."""
+    picker: FairPicker[int] = FairPicker()
+    picker.lone = 1000
+    served: list[tuple[str, int]] = []
+    for number, (step, first, second) in enumerate(steps):
+        if step == "push":
+            picker.push(first, second, number)
+            continue
+        if step == "take out":
+            picker.take_out(_multiple_of(first))
+            continue
+        if step == "put back":
+            picker.put_back(served)
+        picker.done(name for name, _ in served)
+        served = []
+        for _ in range(first):
+            waiting = {name: line for name, line in picker._lines.items() if line.waiting}
+            due = min(waiting, key=lambda name: (waiting[name].virtual, waiting[name].turn), default=None)
+            got = picker.pick(1)
+            assert [name for name, _ in got] == ([] if due is None else [due])
+            served += got
+
+
+def test_what_is_dropped_as_it_is_picked_is_charged_to_nobody() -> None:
+    picker = _filled(a=(1, 4), b=(1, 2))
+    picker.lone, dropped = 8, list[int]()
+
+    def drop(item: int) -> bool:
+        dropped.extend([item] if item < 2 else [])
+        return item < 2
+
+    assert picker.pick(2, drop) == [("a", 2), ("a", 3)]
+    assert sorted(dropped) == [0, 0, 1, 1]
+    picker.done(["a", "a"])
+    assert len(picker) == 0
+
+
+def test_lines_that_come_and_are_taken_out_leave_nothing_behind() -> None:
+    """A decoder may be away for hours, and frames become stale meanwhile."""
+    picker: FairPicker[int] = FairPicker()
+    for number in range(10_000):
+        picker.push(f"s{number % 3}", 1.0, number)
+        picker.take_out(lambda _: True)
+    assert len(picker._order) < 100
