@@ -20,6 +20,7 @@ from narrows.runtime.redis.server_clock import ServerClock
 from narrows.runtime.redis.store import PackedRead, Pending, RawEntry, ReplyRefused, ReplyTooLarge, Store, pack_read
 from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, beyond_a_packet
 from orchestrator.dispatch.control_records import MAX_TTL_MS
+from orchestrator.dispatch.gathering import GATHER_S, gathers, worth_a_read
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.scripts import FORGET_CONSUMERS, LAST_IDS
@@ -138,7 +139,12 @@ class Shard:
             if unsettled:
                 await self._recover(unsettled[:_RECOVER_AT_ONCE])
             settled = [stream for stream in roomy if stream.recover_idle_ms is None]
-            await self._read_new(settled, waiting=len(settled) < len(together))
+            if not worth_a_read([len(stream.held) for stream in settled], len(together), self._settings.room):
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            brought = await self._read_new(settled, waiting=len(settled) < len(together))
+            if gathers(brought, self.held, self._settings.read_count):
+                await asyncio.sleep(GATHER_S)
 
     async def read_isolated(self) -> None:
         """Trim and read the streams that sent too much, one by one: what they cost, their neighbours do not wait for.
@@ -189,18 +195,16 @@ class Shard:
     def _under_way(self) -> list[asyncio.Task[None]]:
         return [task for stream in self.streams.values() for task in stream.tasks]
 
-    async def _read_new(self, streams: list[Stream], *, waiting: bool) -> None:
-        """Read these together; ``waiting``: others have no room, and are looked at again soon."""
-        if not streams:
-            await asyncio.sleep(_PAUSE_S)
-            return
+    async def _read_new(self, streams: list[Stream], *, waiting: bool) -> int:
+        """Read these together, and say how many entries came; ``waiting``: for others have no room now."""
         if streams != self._read.streams:
             block_ms = _BLOCK_WHILE_FULL_MS if waiting else _BLOCK_MS
             self._read = self._pack(streams, block_ms)
         self._being_read = streams
         try:
-            with suppress(ReplyTooLarge):  # who made it so shows as entries are claimed
-                await self._take_in_new(self._read, self._settings.read_bytes)
+            return await self._take_in_new(self._read, self._settings.read_bytes)
+        except ReplyTooLarge:  # who made it so shows as entries are claimed
+            return 0
         finally:
             self._being_read = []
 
@@ -209,8 +213,8 @@ class Shard:
         packed = pack_read(GROUP, self._consumer, keys, count=count, block_ms=block_ms)
         return _Read(streams, packed, {stream.keys.features.encode(): stream for stream in streams})
 
-    async def _take_in_new(self, read: _Read, most_bytes: int) -> None:
-        """Take in what is new.
+    async def _take_in_new(self, read: _Read, most_bytes: int) -> int:
+        """Take in what is new, and say how many entries came.
 
         Raises:
             ReplyTooLarge: it is more than may be read; it was delivered, and is claimed entry by entry from now on.
@@ -220,7 +224,7 @@ class Shard:
             found = await self._store.read_new(read.packed, most_bytes)
         except ReplyRefused as refused:
             await self._heal(refused)
-            return
+            return 0
         except ReplyTooLarge:
             for stream in read.streams:
                 stream.recover_idle_ms = 0
@@ -236,6 +240,7 @@ class Shard:
         for stream in read.streams:
             if stream not in behind:
                 stream.drained_s, stream.drained_ms = begun_s, begun_ms
+        return sum(len(entries) for _, entries in brought)
 
     async def _read_alone(self, stream: Stream) -> None:
         if stream in self._being_read:  # from before it was isolated; what this brings is not known yet
