@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,13 @@ class Plan:
     growth: Sequence[int]
     growth_s: float
     growth_frames_per_s: float
+    growth_frames: int
 
 
-FULL = Plan(3, 5.0, 8.0, (10, 100, 1000, 5000), 6.0, 100.0)
-QUICK = Plan(1, 1.5, 1.5, (10,), 1.5, 40.0)
+FULL = Plan(3, 5.0, 8.0, (10, 100, 1000, 5000), 10.0, 100.0, 20_000)
+QUICK = Plan(1, 1.5, 1.5, (10, 100), 1.5, 40.0, 1_800)
+_PREDICTED = 8
+"""P packets behind each K of the streams that grow in number: as many references as a dispatcher keeps of a stream."""
 
 
 def main() -> None:
@@ -53,12 +57,15 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, default=Path("samples"), help="folder of pictures, searched through")
     parser.add_argument("--quick", action="store_true", help="one short round; writes nothing")
     parser.add_argument("--only", choices=["model", "free", "growth", "against"], help="one part; writes nothing")
+    parser.add_argument("--streams", type=int, nargs="+", metavar="N", help="numbers of streams that growth measures")
     parser.add_argument(
         "--against", metavar="REV", help="measure this commit's path beside, in turn; with --quick that alone"
     )
     parser.add_argument("--run-folder", type=Path, default=Path("build/bench-pipeline"))
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
+    if options.streams:
+        plan = replace(plan, growth=options.streams)
     only = "against" if options.quick and options.against else options.only
     if only == "against" and options.against is None:
         parser.error("--only against needs --against REV")
@@ -94,7 +101,9 @@ async def measure(plan: Plan, bundle: Bundle, frames: Path, folder: Path, only: 
             async with connected(stack, packets) as sides:
                 figures["near_free_model"] = await _compare(plan, sides, latency=False)
     if only in (None, "growth"):
-        figures["growth"] = [await _grow(plan, bundle, packets, folder, labels, count) for count in plan.growth]
+        chains = Packets.chains(bundle, frames, packets.level, _PREDICTED)
+        rows = [await _grow(plan, chains, folder, labels, count) for count in plan.growth]
+        figures |= {"growth": rows, **growth_ratios(rows)}
     return figures
 
 
@@ -147,24 +156,39 @@ def _summary(rounds: list[dict[str, Any]], *, latency: bool) -> dict[str, Any]:
     return summary
 
 
-async def _grow(
-    plan: Plan, bundle: Bundle, packets: Packets, folder: Path, labels: NDArray[np.uint8], streams: int
-) -> dict[str, Any]:
-    """One dispatcher with so many streams, at a rate that is always the same."""
-    with running(bundle, folder, labels=labels) as stack:
+async def _grow(plan: Plan, packets: Packets, folder: Path, labels: NDArray[np.uint8], streams: int) -> dict[str, Any]:
+    """One dispatcher with so many streams: each sent a whole chain, so that all references that are kept are there."""
+    round_frames = packets.chain * streams
+    with running(packets.bundle, folder, labels=labels) as stack:
         async with connected(stack, packets, streams) as sides:
+            await sides.path_throughput(round_frames)
+            resident_mb = stack.dispatcher_resident_bytes() / 1e6
             idle_from = stack.processor_time()
             await asyncio.sleep(plan.growth_s / 4)
             idle = stack.processor_time().since(idle_from)
             arrivals = poisson_arrivals(plan.growth_frames_per_s, plan.growth_s, streams, _SEED)
             at_load = await sides.path_latency(arrivals)
-            full = await sides.path_throughput(whole_batches(plan.growth_frames_per_s * plan.growth_s))
+            full = await sides.path_throughput(round_frames * math.ceil(plan.growth_frames / round_frames))
     return {
         "streams": streams,
+        "predicted_after_each_key": packets.chain - 1,
         "offered_frames_per_s": plan.growth_frames_per_s,
+        "resident_mb": resident_mb,
         "idle_cpu_ms_per_s": 1000 * idle.outside_triton_s / (plan.growth_s / 4),
         "at_load": at_load,
         "full": full,
+    }
+
+
+def growth_ratios(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """What a frame of the most streams costs over one of the fewest; empty for one number of streams."""
+    fewest, most = (choose(rows, key=lambda row: row["streams"]) for choose in (min, max))
+    if fewest is most:
+        return {}
+    figure = "cpu_ms_outside_triton"
+    return {
+        "growth_cpu_ratio": most["full"][figure] / fewest["full"][figure],
+        "growth_cpu_ratio_at_load": most["at_load"][figure] / fewest["at_load"][figure],
     }
 
 

@@ -70,10 +70,17 @@ def _growth(rows: list[dict[str, Any]]) -> str:
     def line(row: dict[str, Any]) -> Row:
         at_load, full = row["at_load"], row["full"]
         numbers = [at_load["p50_ms"], at_load["cpu_ms_outside_triton"], full["whole_frames_per_s"]]
-        return [f"{row['streams']:,}", *(f"{n:,.1f}" for n in numbers), f"{full['cpu_ms_outside_triton']:.2f}"]
+        resident = [f"{row['resident_mb']:,.0f}"] if "resident_mb" in row else []
+        return [
+            f"{row['streams']:,}",
+            *(f"{n:,.1f}" for n in numbers),
+            f"{full['cpu_ms_outside_triton']:.2f}",
+            *resident,
+        ]
 
     offered = f"at {rows[0]['offered_frames_per_s']:.0f} frames/s: p50, ms"
     head = ["streams in one dispatcher", offered, "CPU ms a frame", "saturated: frames/s", "CPU ms a frame"]
+    head += ["resident MB"] if "resident_mb" in rows[0] else []
     return table(head, [line(row) for row in rows])
 
 

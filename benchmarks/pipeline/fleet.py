@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Fleet:
 
     async def preload(self, frames: int) -> float:
         """Put ``frames`` frames into the streams in turn, at once; answers the wall clock when it began."""
-        bodies = [self.packets.body(self.epoch, i // len(self.keys), i) for i in range(frames)]
+        bodies = [self.packets.body(self.epoch, *divmod(i, len(self.keys))) for i in range(frames)]
         began_s = time.time()
         for first in range(0, frames, _PIPELINE):
             part = range(first, min(first + _PIPELINE, frames))
@@ -90,10 +91,12 @@ class Fleet:
         """Wait until every frame has ended.
 
         Raises:
-            ServiceError: they do not.
+            ServiceError: none ends any more.
         """
-        give_up_s = time.monotonic() + _GIVE_UP_S
-        while any(await self._all("XLEN", lambda k: k.features)):
+        left, give_up_s = math.inf, 0.0
+        while waiting := sum(await self._all("XLEN", lambda k: k.features)):
+            if waiting < left:
+                left, give_up_s = waiting, time.monotonic() + _GIVE_UP_S
             if time.monotonic() > give_up_s:
                 raise ServiceError("frames do not end; is the dispatcher alive?")
             await asyncio.sleep(0.1)

@@ -19,6 +19,9 @@ def show(figures: dict[str, Any]) -> None:
         console.print(_pairs("one frame, each piece alone", "ms", figures["floor_ms"]))
     if "growth" in figures:
         console.print(_growth(figures["growth"]))
+    for name in ("growth_cpu_ratio", "growth_cpu_ratio_at_load"):
+        if name in figures:
+            console.print(f"{name} {figures[name]:.2f}")
     if "against" in figures:
         _show_against(console, figures)
     print(f"load average {figures['load_average_before']:.2f} before, {figures['load_average_after']:.2f} after")
@@ -51,13 +54,21 @@ def _split(name: str, found: dict[str, Any]) -> Table:
 
 def _growth(rows: list[dict[str, Any]]) -> Table:
     table = Table(
-        "streams", "offered /s", "p50 ms", "p99 ms", "CPU ms/frame", "idle CPU ms/s", "full, frames/s", "full, CPU ms"
+        "streams",
+        "offered /s",
+        "p50 ms",
+        "p99 ms",
+        "CPU ms/frame",
+        "idle CPU ms/s",
+        "full, frames/s",
+        "full, CPU ms",
+        "resident MB",
     )
     for row in rows:
         at_load, full = row["at_load"], row["full"]
         numbers = (at_load["p50_ms"], at_load["p99_ms"], at_load["cpu_ms_outside_triton"], row["idle_cpu_ms_per_s"],
-                   full["whole_frames_per_s"], full["cpu_ms_outside_triton"])  # fmt: skip
-        table.add_row(f"{row['streams']:,}", f"{row['offered_frames_per_s']:.0f}", *(f"{n:.1f}" for n in numbers))
+                   full["whole_frames_per_s"], full["cpu_ms_outside_triton"], row["resident_mb"])  # fmt: skip
+        table.add_row(f"{row['streams']:,}", f"{row['offered_frames_per_s']:.0f}", *(f"{n:.2f}" for n in numbers))
     return table
 
 

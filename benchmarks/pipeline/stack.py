@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import sys
 import time
@@ -45,6 +46,11 @@ class Stack:
     def processor_time(self) -> ProcessorTime:
         """What the parts have used so far."""
         return ProcessorTime.read(self.dispatcher.pid, self.redis.pid, self.triton.pid)
+
+    def dispatcher_resident_bytes(self) -> int:
+        """Memory of the dispatcher's process that is in use now."""
+        pages = Path(f"/proc/{self.dispatcher.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def metrics(self) -> dict[Sample, float]:
         """The dispatcher's metrics now, by name and labels."""

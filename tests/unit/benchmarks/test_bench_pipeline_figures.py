@@ -1,18 +1,25 @@
 """The pure parts of bench-pipeline and bench-fairness: schedules, percentiles, rates, shares."""
 
 import math
+import shutil
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.fairness.shares import fair_shares, worst_deviation
+from benchmarks.pipeline.__main__ import growth_ratios
+from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.processor_time import ProcessorTime
 from benchmarks.pipeline.schedule import even_arrivals, number_arrivals, poisson_arrivals
 from benchmarks.pipeline.stack import mean_batch, stage_means_ms
 from benchmarks.pipeline.statistics_of import median_of, percentile_ms, steady_rate
+from narrows.contract.bundle import Bundle
+from narrows.contract.wire.feature import FeaturePacket, PacketKind
 
 
 def test_the_same_seed_gives_both_sides_the_same_arrivals() -> None:
@@ -104,3 +111,29 @@ def test_shares_use_all_capacity_and_give_nobody_more_than_wanted(
 def test_the_worst_deviation_is_relative_to_what_is_due() -> None:
     assert worst_deviation([50, 50], [1, 1]) == 0
     assert worst_deviation([60, 40], [1, 1]) == pytest.approx(0.2)
+
+
+def grown(streams: int, full_ms: float, at_load_ms: float) -> dict[str, Any]:
+    return {
+        "streams": streams,
+        "full": {"cpu_ms_outside_triton": full_ms},
+        "at_load": {"cpu_ms_outside_triton": at_load_ms},
+    }
+
+
+def test_growth_is_the_most_streams_by_the_fewest() -> None:
+    rows = [grown(10, 0.5, 2.0), grown(5000, 0.6, 3.0), grown(100, 9.0, 9.0)]
+    assert growth_ratios(rows) == {"growth_cpu_ratio": 1.2, "growth_cpu_ratio_at_load": 1.5}
+    assert growth_ratios(rows[:1]) == {}
+
+
+def test_each_stream_gets_whole_chains_from_their_keys_on(tmp_path: Path) -> None:
+    """A P packet is dealt out behind the very packet that it was coded against."""
+    for picture in sorted(Path("samples").rglob("*.jpg"))[:2]:
+        shutil.copy(picture, tmp_path)
+    made = Packets.chains(Bundle.open(Path("bundles/demo")), tmp_path, 2, predicted=2)
+    for salt in range(3):
+        bodies = [FeaturePacket.parse(made.body(1, sequence, salt)) for sequence in range(7)]
+        assert [body.kind is PacketKind.KEY for body in bodies] == [sequence % 3 == 0 for sequence in range(7)]
+        for before, body in pairwise(bodies):
+            assert body.kind is PacketKind.KEY or body.reference_digest == before.own_digest
