@@ -205,6 +205,10 @@ bench-decoder: setup-train ## The joint decoder on a processor beside what it re
 bench-pipeline: setup ## The path beside a plain loop straight at the same Triton; ARGS="--quick", ARGS="--against REV"
 	@$(RUN) -m benchmarks.pipeline $(ARGS)
 
+.PHONY: bench-scale-out
+bench-scale-out: setup-dev ## 1, 2 and 4 dispatcher processes before a sharded Redis, and what larger fleets take; ARGS="--quick"
+	@$(RUN) -m benchmarks.scale_out $(ARGS)
+
 .PHONY: bench-fairness
 bench-fairness: setup ## A flood, weights and overload on real processes; ARGS="--quick"
 	@$(RUN) -m benchmarks.fairness $(ARGS)

@@ -28,9 +28,9 @@ class ProcessorTime:
     @classmethod
     def read(cls, dispatcher: int | None, redis: int, triton: int) -> ProcessorTime:
         """Read it by process id; ``None`` for no dispatcher."""
-        whole_s = 0.0 if dispatcher is None else _group_seconds(dispatcher)
+        whole_s = 0.0 if dispatcher is None else tree_seconds(dispatcher)
         loop_s = 0.0 if dispatcher is None else _seconds(Path(f"/proc/{dispatcher}/task/{dispatcher}/stat"))
-        return cls(loop_s, whole_s - loop_s, _seconds(Path(f"/proc/{redis}/stat")), _group_seconds(triton))
+        return cls(loop_s, whole_s - loop_s, seconds(redis), _group_seconds(triton))
 
     @property
     def outside_triton_s(self) -> float:
@@ -52,6 +52,30 @@ class ProcessorTime:
         return {name: 1000 * seconds / frames for name, seconds in parts.items()}
 
 
+def seconds(pid: int) -> float:
+    """One process, its threads included."""
+    return _seconds(Path(f"/proc/{pid}/stat"))
+
+
+def tree_seconds(root: int) -> float:
+    """A process and all that it started, and they, and so on: those of `--processes` are in sessions of their own."""
+    used_s: dict[int, float] = {}
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, parent = int(stat.parent.name), int(_fields(stat)[1])
+            used_s[pid] = _seconds(stat)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended between the listing and the reading
+        children.setdefault(parent, []).append(pid)
+    total_s, left = 0.0, [root]
+    while left:
+        pid = left.pop()
+        total_s += used_s.get(pid, 0.0)
+        left += children.get(pid, [])
+    return total_s
+
+
 def _fields(stat: Path) -> list[str]:
     """The fields of a stat file after the program's name, which may hold spaces; the first is the state."""
     return stat.read_text().rpartition(")")[2].split()
@@ -63,7 +87,7 @@ def _seconds(stat: Path) -> float:
 
 
 def _group_seconds(group: int) -> float:
-    """All processes of a process group: a server and its stubs, a dispatcher and its children."""
+    """All processes of a process group: a server and its stubs."""
     total_s = 0.0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

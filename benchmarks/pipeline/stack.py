@@ -9,10 +9,11 @@ import shutil
 import sys
 import time
 import urllib.error
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,16 +125,31 @@ def model_for_nothing_path() -> Path:
     return Path(__file__).with_name("model_for_nothing.py")
 
 
+class Addressed(Protocol):
+    """A Redis: one server, or a cluster."""
+
+    @property
+    def url(self) -> str:
+        """As ``--redis-url``."""
+        ...
+
+
 @contextmanager
 def dispatching(
-    bundle: Bundle, redis: LocalRedis, triton: LocalTriton, folder: Path, shards: int = 4, tree: Path = ROOT
+    bundle: Bundle,
+    redis: Addressed,
+    triton: LocalTriton,
+    folder: Path,
+    shards: int = 4,
+    tree: Path = ROOT,
+    options: Sequence[str] = (),
 ) -> Iterator[tuple[Guarded, str]]:
-    """``narrows orchestrate`` of a tree, once it is ready, and where it serves HTTP."""
+    """``narrows orchestrate`` of a tree with these options too, once it is ready, and where it serves HTTP."""
     http = f"{LOOPBACK}:{free_ports(1)[0]}"
     command = [
         *(sys.executable, "-m", "narrows.cli", "orchestrate", "--redis-url", redis.url, "--shards", str(shards)),
         *("--triton", triton.grpc_address, "--bundle", str(bundle.folder.absolute()), "--http", http),
-        *("--retention", "100000", "--log-level", "warning"),
+        *("--retention", "100000", "--log-level", "warning", *options),
     ]
     log = folder.absolute() / "orchestrate.log"
     with Guarded.start(command, log=log, grace_s=10.0, environment=environment(tree), folder=tree) as dispatcher:
