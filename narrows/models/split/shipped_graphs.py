@@ -96,12 +96,11 @@ def batched(tail: onnx.ModelProto, samples: Sequence[Values]) -> onnx.ModelProto
 def _reshape_any_batch(graph: onnx.GraphProto) -> None:
     """Where a Reshape's constant shape begins with 1, let it begin with 0: as many as come in."""
     reshaping = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
-    others = {n for node in graph.node for place, n in enumerate(node.input) if (node.op_type, place) != ("Reshape", 1)}
     for constant in graph.initializer:
-        if constant.name in reshaping - others:
+        if constant.name in reshaping:
             constant.CopyFrom(numpy_helper.from_array(_any_batch(numpy_helper.to_array(constant)), constant.name))
     for node in graph.node:
-        if node.op_type == "Constant" and node.output[0] in reshaping - others:
+        if node.op_type == "Constant" and node.output[0] in reshaping:
             (given,) = node.attribute
             sides = numpy_helper.to_array(given.t) if given.name == "value" else np.array(given.ints, np.int64)
             del node.attribute[:]

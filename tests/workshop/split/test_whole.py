@@ -35,16 +35,21 @@ from narrows.models.split.whole import open_whole
 from narrows.ops.camera_packets import split_camera
 from tests.workshop.split.networks import RESIDUAL, written
 
-SIDE = 16
-PICTURES = [np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), np.uint8) // (1 + seed) for seed in range(6)]
+HEIGHT, WIDTH = 12, 16
+SHARES = np.array([1.0, 0.6, 0.3])
+"""Of red, green and blue, so that none is taken for another."""
+PICTURES = [
+    (np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3)) * SHARES // (1 + seed)).astype(np.uint8)
+    for seed in range(6)
+]
 
 
 def branching(path: Path) -> Path:
-    """Says what is greatest of a bright picture, and what is least of a dark one."""
+    """Says what is greatest in each row of a bright picture, and what is least in those of a dark one."""
 
     def branch(operator: str) -> onnx.GraphProto:
-        made = helper.make_tensor_value_info(operator, TensorProto.FLOAT, [1, 3])
-        node = helper.make_node(operator, ["picture"], [operator], axes=[2, 3], keepdims=0)
+        made = helper.make_tensor_value_info(operator, TensorProto.FLOAT, [1, 3, HEIGHT])
+        node = helper.make_node(operator, ["picture"], [operator], axes=[3], keepdims=0)
         return helper.make_graph([node], operator, [], [made])
 
     nodes = [
@@ -53,10 +58,10 @@ def branching(path: Path) -> Path:
         helper.make_node("If", ["bright"], ["y"], then_branch=branch("ReduceMax"), else_branch=branch("ReduceMin")),
     ]
     values = [
-        helper.make_tensor_value_info("picture", 1, [1, 3, SIDE, SIDE]),
-        helper.make_tensor_value_info("y", 1, [1, 3]),
+        helper.make_tensor_value_info("picture", 1, [1, 3, HEIGHT, WIDTH]),
+        helper.make_tensor_value_info("y", 1, [1, 3, HEIGHT]),
     ]
-    dark = numpy_helper.from_array(np.array(0.3, np.float32), "dark")
+    dark = numpy_helper.from_array(np.array(0.2, np.float32), "dark")
     graph = helper.make_graph(nodes, "g", values[:1], values[1:], [dark])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
     return path
@@ -99,7 +104,7 @@ def test_a_network_that_branches_answers_as_it_does_unsplit(tmp_path: Path, bgr:
 
 
 def test_weights_in_another_file_are_brought_in(tmp_path: Path) -> None:
-    path = written(RESIDUAL.replace("8,8] picture", f"{SIDE},{SIDE}] picture"), tmp_path / "inside.onnx")
+    path = written(RESIDUAL.replace("8,8] picture", f"{HEIGHT},{WIDTH}] picture"), tmp_path / "inside.onnx")
     outside = tmp_path / "outside.onnx"
     onnx.save(onnx.load(path), outside, save_as_external_data=True, location="weights", size_threshold=0)
     with pytest.raises(ExternalData, match="--whole"):
