@@ -41,12 +41,15 @@ def photographs(data: Path, kind: str) -> list[Path]:
     return [*coco, *sorted((data / "regions/images/val").glob("*.jpg")), *kept, *cars[1::2]]
 
 
-def objects(data: Path) -> Sequence[Sample]:
-    """The segments of COCO's panoptic pictures that are large enough, each cut out with a tenth around it."""
+def objects(data: Path, kind: str) -> Sequence[Sample]:
+    """The segments of COCO's panoptic pictures that are large enough, each cut out with a tenth around it.
+
+    Those of every second picture are for calibration (``train``).
+    """
     listed = json.loads((data / "coco_panoptic/annotations/panoptic_train2017.json").read_text())["annotations"]
     files = {path.stem: path for path in (data / "coco_panoptic/images").rglob("*.jpg")}
     found = []
-    for each in listed:
+    for each in listed[kind == "train" :: 2]:
         picture = read_picture(files[Path(each["file_name"]).stem])
         for x, y, width, height in (segment["bbox"] for segment in each["segments_info"]):
             if min(width, height) >= _LEAST_SIDE:

@@ -52,7 +52,7 @@ class Bench:
     def opened(cls, subject: Subject, data: Path, share: float) -> Bench:
         """Of ``share`` of the pictures."""
         network = open_network(subject.path, subject.input_shape)
-        fitted = subject.calibration(data, max(8, int((90 if network.macs < _LARGE_MACS else 45) * share)))
+        fitted = subject.calibration(data, max(8, int(subject.calibrated * share)))
         held_out = subject.held_out(data, max(8, int(subject.pictures * share)))
         return cls(subject, network, fitted[::3], [s for i, s in enumerate(fitted) if i % 3], held_out)
 
@@ -70,7 +70,10 @@ class Bench:
         return values[self.network.outputs[0]]
 
     def candidates(self) -> list[Cut]:
-        """From each band the cut of fewest bytes, and that of rectified tensors alone, where the coder takes them."""
+        """From each band the cut of fewest bytes, and that of rectified tensors alone, where the coder takes them.
+
+        A nested U-net has none in any band: then the one of fewest bytes anywhere.
+        """
         found = []
         usable = [cut for cut in find_cuts(self.network) if all(map(self._codable, cut.tensors))]
         for low, high in _BANDS:
@@ -78,7 +81,8 @@ class Bench:
             sparse = [cut for cut in within if self._rectified(cut) == len(cut.tensors)]
             if low >= FIFTH or self.network.macs < _LARGE_MACS:
                 found += [min(some, key=self._expected) for some in (within, sparse) if some]
-        return list(dict.fromkeys(found))
+        worked = [cut for cut in usable if cut.head_macs and cut.tail_macs]
+        return list(dict.fromkeys(found or sorted(worked, key=self._expected)[:1]))
 
     def _codable(self, tensor: Tensor) -> bool:
         """Floats, and what a network in int8 has made of them."""
@@ -244,10 +248,9 @@ def _described(bench: Bench, cut_bench: CutBench, tried: Sequence[Tried]) -> dic
 def _best(
     bench: Bench, rows: Sequence[tuple[CutBench, Sequence[Tried]]], say: Say, known: dict[str, Any] | None = None
 ) -> dict[str, Any] | None:
-    """Of the designs that hold one point at calibration the one of the best ratio, if it holds on held-out pictures."""
+    """Of the designs that hold one point at calibration the one of the best ratio that holds on held-out pictures."""
     holding = [(row, each) for row, tried in rows for each in tried if each.lost_points <= _HELD_BACK]
     holding.sort(key=lambda pair: pair[1].ideal_bytes / _float_bytes(pair[0].cut))
-    judged: list[dict[str, Any]] = []
     for cut_bench, each in holding[:_TRIES]:
         names = list(cut_bench.cut.names)
         asked = {"tensors": names, "bits": each.rounding.bits, "steps": each.rounding.steps}
@@ -255,10 +258,9 @@ def _best(
         found = known if known is not None and same else {"tensors": names} | cut_bench.judged(each.rounding)
         found["head_macs_share"] = cut_bench.cut.head_macs / bench.network.macs
         say(f"  held out: {found}")
-        judged.append(found)
         if found["holds"]:
             return found
-    return max(judged, key=lambda one: -one["lost_points"], default=None)
+    return None
 
 
 def picture_codecs(bench: Bench, codecs: Mapping[str, Callable[[Any], tuple[Any, int]]]) -> dict[str, Any]:

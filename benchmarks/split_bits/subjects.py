@@ -26,6 +26,7 @@ class Subject:
         path: where it lies: `make fetch-networks` brings it.
         feed: a picture as the network takes it.
         calibration, held_out: so many samples to fit on, and to judge on.
+        pictures, calibrated: how many there are of these; a third of the latter is fitted on, the others choose.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Subject:
     held_out: Callable[[Path, int], Sequence[Sample]]
     judge: judges.Judge
     pictures: int
+    calibrated: int = 90
 
 
 def _scaled(side: int, mean: Sequence[float], deviation: Sequence[float], *, bgr: bool) -> Callable[[Picture], Feed]:
@@ -53,11 +55,16 @@ def _photographs(kind: str) -> Callable[[Path, int], Sequence[Sample]]:
     return lambda data, count: [pictures.plain(p) for p in pictures.spread(pictures.photographs(data, kind), count)]
 
 
-def _classified(data: Path, count: int) -> Sequence[Sample]:
-    """Photographs, and the objects on some of them: only those count of which the network is sure."""
-    photographs = [pictures.plain(path) for path in pictures.photographs(data, "val")]
-    every = [*photographs, *pictures.objects(data)]
-    return [every[i] for i in np.linspace(0, len(every) - 1, min(count, len(every))).astype(int)]
+def _classified(kind: str) -> Callable[[Path, int], Sequence[Sample]]:
+    """Photographs, and of COCO's the objects on them: only those count of which the network is sure."""
+
+    def samples(data: Path, count: int) -> Sequence[Sample]:
+        paths = [path for path in pictures.photographs(data, kind) if "coco_panoptic" not in path.parts]
+        photographs = [pictures.plain(path) for path in paths]
+        every = [*photographs, *pictures.objects(data, kind)]
+        return [every[i] for i in np.linspace(0, len(every) - 1, min(count, len(every))).astype(int)]
+
+    return samples
 
 
 def _lettered(kind: str) -> Callable[[Path, int], Sequence[Sample]]:
@@ -87,8 +94,8 @@ def subjects(data: Path) -> tuple[Subject, ...]:
     return (
         Subject(
             "classifier (EfficientNet-Lite0)", _NETWORKS / "efficientnet-lite0.onnx", None,
-            _scaled(224, [127.0] * 3, [128.0] * 3, bgr=False), _photographs("train"), _classified,
-            judges.TopOne(), 1200,
+            _scaled(224, [127.0] * 3, [128.0] * 3, bgr=False), _classified("train"), _classified("val"),
+            judges.TopOne(), 1200, 360,
         ),
         Subject(
             "detector (FastestDet)", data / "networks/FastestDet.onnx", None,
@@ -105,6 +112,6 @@ def subjects(data: Path) -> tuple[Subject, ...]:
         ),
         Subject(
             "saliency (u2netp)", _NETWORKS / "u2netp.onnx", None, _scaled(320, *rgb, bgr=False),
-            _photographs("train"), _photographs("val"), judges.MapIou(), 500,
+            _photographs("train"), _photographs("val"), judges.MapIou(), 500, 45,
         ),
     )  # fmt: skip
