@@ -248,10 +248,17 @@ def _described(bench: Bench, cut_bench: CutBench, tried: Sequence[Tried]) -> dic
 def _best(
     bench: Bench, rows: Sequence[tuple[CutBench, Sequence[Tried]]], say: Say, known: dict[str, Any] | None = None
 ) -> dict[str, Any] | None:
-    """Of the designs that hold one point at calibration the one of the best ratio that holds on held-out pictures."""
+    """Of the designs that hold one point at calibration the one of the best ratio that holds on held-out pictures.
+
+    Where one does not hold, calibration was too kind to so few bits: the next is finer.
+    """
     holding = [(row, each) for row, tried in rows for each in tried if each.lost_points <= _HELD_BACK]
     holding.sort(key=lambda pair: pair[1].ideal_bytes / _float_bytes(pair[0].cut))
-    for cut_bench, each in holding[:_TRIES]:
+    tries, coarsest_bits = 0, 0
+    for cut_bench, each in holding:
+        if each.rounding.bits <= coarsest_bits or tries == _TRIES:
+            continue
+        tries += 1
         names = list(cut_bench.cut.names)
         asked = {"tensors": names, "bits": each.rounding.bits, "steps": each.rounding.steps}
         same = known is not None and asked.items() <= known.items()
@@ -260,6 +267,7 @@ def _best(
         say(f"  held out: {found}")
         if found["holds"]:
             return found
+        coarsest_bits = each.rounding.bits
     return None
 
 
