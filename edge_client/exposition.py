@@ -11,36 +11,29 @@ from threading import Event, Thread
 import structlog
 from prometheus_client import CollectorRegistry, write_to_textfile
 
-from edge_client.metrics_server import MetricsServer
-from narrows.contract.errors import ServiceError, StateError
+from edge_client import http_server
+from edge_client.http_server import LIMITS
+from narrows.contract.errors import StateError
 from narrows.runtime.exposure import Exposure
-from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, Limits, check_exposure, parse_address
+from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, Limits, check_exposure
 from narrows.runtime.loop_guard import LoopGuard
 
 _LOG = structlog.get_logger("edge.metrics")
 _FILE_PERIOD_S = 15.0
-_LIMITS = Limits(connections=16)  # a camera is asked by few, and each has a thread
 
 
 @contextmanager
-def served(exposure: Exposure, address: str, granted: Limits = _LIMITS) -> Iterator[str]:
+def served(exposure: Exposure, address: str, granted: Limits = LIMITS) -> Iterator[str]:
     """Serve what is exposed while the context lasts; yields the address that was bound (port 0 takes a free one).
 
     Raises:
         ServiceError: the address is wrong or taken, or is not loopback's and there is no token that cannot be guessed.
     """
     check_exposure(address, exposure.token, HTTP_OPTION, TOKEN_OPTION)
-    host, port = parse_address(address, HTTP_OPTION)
-    try:
-        server = MetricsServer((host, port), exposure, granted)
-    except OSError as error:
-        raise ServiceError(f"cannot listen on --http {address}: {error.strerror}; choose another") from None
-    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    try:
-        yield f"{host}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with http_server.served(
+        lambda asked: exposure.reply(asked.path, asked.header("Authorization")), address, HTTP_OPTION, granted=granted
+    ) as bound:
+        yield bound
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from edge_client.masks.stage import NO_MASK, MaskStage
 from edge_client.planning.stage import PlanningStage
 from edge_client.prompts.stage import PromptStage, StagedObjects
 from edge_client.rate.governor import Governor
+from edge_client.site.open import Site
 from edge_client.stats import Tally
 from edge_client.transport.outbox import FrameRecord, Outgoing
 from edge_client.transport.sender import Sender
@@ -63,6 +64,7 @@ class Pipeline:
         tally: hears of each frame that was encoded.
         masks: where this camera makes masks itself; ``None``: it sends features alone.
         prompts: where it outlines what is pointed at; ``None``: it is not asked.
+        site: who on site is shown the picture and what is outlined, and may point at things; ``None``: nobody.
         objects_alone: what is outlined is all that is sent; encoder and coder then are ``encode/objects_alone.py``'s.
         planning: where it chooses among the designs of a split network; ``None``: there is one, or level is fixed.
     """
@@ -77,6 +79,7 @@ class Pipeline:
     tally: Tally
     masks: MaskStage | None = None
     prompts: PromptStage | None = None
+    site: Site | None = None
     objects_alone: bool = False
     planning: PlanningStage | None = None
 
@@ -122,13 +125,17 @@ class Pipeline:
 
         A folder or a file waits for the link instead.
         """
-        if self.masks is None or not self.masks.shows_on_site or not self.capture.live:
+        masked = self.masks is not None and self.masks.shows_on_site
+        if not (masked or (self.site is not None and self.site.view.watched)) or not self.capture.live:
             return
         frame = self.capture.read()
-        if frame is not None:
-            self.tally.only_shown()
+        if frame is None:
+            return
+        self.tally.only_shown()
+        if self.masks is not None and masked:
             latent = self.encoder.latent(self.encoder.fit(frame.picture))
             self.masks.show_on_site(latent, self.numbers.upcoming, frame.capture_ms)
+        self._outlined(frame)
 
     def _encoded(self, frame: CameraFrame, level: int) -> Outgoing:
         """From a picture to a packet, with what the journal says of it."""
@@ -180,4 +187,9 @@ class Pipeline:
             return StagedObjects()
         period_s = 1 / self.governor.choose(self.sender.control).frames_per_s
         asked, now_ms = self.sender.prompts, self.sender.server_ms(unix_ms())
-        return self.prompts.frame(frame.picture, self.writer.allowed_format, asked, now_ms, period_s)
+        if self.site is not None:
+            asked = self.site.asked(asked)
+        staged = self.prompts.frame(frame.picture, self.writer.allowed_format, asked, now_ms, period_s)
+        if self.site is not None:
+            self.site.show(frame.picture, staged.newest, frame.capture_ms)
+        return staged

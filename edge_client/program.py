@@ -29,6 +29,7 @@ from edge_client.rate.governor import Governor
 from edge_client.rate.steering import Choice
 from edge_client.reading import Reading
 from edge_client.settings import EdgeSettings
+from edge_client.site.open import open_site, serving
 from edge_client.state import StateFolder
 from edge_client.stats import EdgeStats, Tally
 from edge_client.transport.sender import Sender, open_sender
@@ -60,6 +61,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
     own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
     governor = Governor(bundle.manifest, own, adaptive=settings.level is None, monotonic_s=time.monotonic)
     check_masks(settings)
+    settings.site.check(prompts=settings.prompts.network is not None)
     encoder, coder = _networks(settings, bundle)
     tally, watchdog = Tally(), systemd_watchdog(time.monotonic)
     beat = watchdog.loop("main", MAIN_BEAT_S)
@@ -77,7 +79,10 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
         uplink_beat = watchdog.loop("uplink", BEAT_S)
         prompts, planning = open_prompts(settings.prompts), open_planning(bundle, encoder, settings, journal.design)
         plan = None if planning is None else (lambda: planning.explanation)
-        sender = exits.enter_context(open_sender(settings, fate, governor, tally, uplink_beat, sending, prompts, plan))
+        site = open_site(settings.site, settings.state_folder, prompts)
+        answers = prompts if site is None else site
+        sender = exits.enter_context(open_sender(settings, fate, governor, tally, uplink_beat, sending, answers, plan))
+        exits.enter_context(serving(settings.site, settings.stream, site, lambda: sender.server_ms(unix_ms())))
         masks = exits.enter_context(open_masks(settings, bundle, governor, own.level))
         _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks, prompts, planning))
         pipeline = Pipeline(
@@ -91,6 +96,7 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
             tally=tally,
             masks=masks,
             prompts=prompts,
+            site=site,
             objects_alone=settings.prompts.alone,
             planning=planning,
         )

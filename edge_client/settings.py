@@ -8,6 +8,7 @@ from pathlib import Path
 from edge_client.masks.mode import MaskSettings
 from edge_client.planning.settings import PlanSettings
 from edge_client.prompts.settings import PromptSettings
+from edge_client.site.settings import SiteSettings
 from edge_client.spool.keep import Keep
 
 
@@ -38,6 +39,7 @@ class EdgeSettings:
         masks: what is sent, and how masks are made here.
         prompts: the network that outlines what is pointed at, and how much time it may take.
         plan: what a camera with a split network strives for, where ``level`` is not fixed.
+        site: whether this camera shows its picture on its own site, and to whom.
         key_file: what `narrows keys issue` wrote for this stream; ``None`` sends open packets.
     """
 
@@ -68,6 +70,7 @@ class EdgeSettings:
     masks: MaskSettings = field(default_factory=MaskSettings)
     prompts: PromptSettings = field(default_factory=PromptSettings)
     plan: PlanSettings = field(default_factory=PlanSettings)
+    site: SiteSettings = field(default_factory=SiteSettings)
 
     @property
     def keeps_all(self) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_client.prompts.settings import PromptSettings
+from narrows.contract.outputs.objects import Objects
 from narrows.contract.records.prompts import PromptAnswers, PromptList, Unable
 from narrows.contract.wire.frame_packet import Section, SectionLayout
 
@@ -23,10 +24,16 @@ class ObjectsSection:
 
 @dataclass(frozen=True, slots=True)
 class StagedObjects:
-    """What became of a frame here; ``objects`` is ``None`` where nobody points at anything that can be outlined."""
+    """What became of a frame here.
+
+    Attributes:
+        objects: what is sent; ``None`` where nobody points at anything that can be outlined.
+        newest: of each thing that is not lost the mask that was made last, of this frame or of one before.
+    """
 
     objects: ObjectsSection | None = None
     prompt_s: float = 0.0
+    newest: Objects | None = None
 
 
 class PromptStage(Protocol):
@@ -89,4 +96,4 @@ def open_prompts(settings: PromptSettings) -> PromptStage:
         return NoPrompts()
     from edge_client.prompts.tracker import PromptTracker  # noqa: PLC0415 -- Pillow, which few cameras need
 
-    return PromptTracker.open(settings.network, settings.share, alone=settings.alone)
+    return PromptTracker.open(settings.network, settings.share, alone=settings.alone, on_site=settings.on_site)

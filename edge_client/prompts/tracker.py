@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -50,6 +50,7 @@ class _Track:
     prompt: Prompt
     state: PromptState = PromptState.WAITING
     seen: Seen | None = None
+    newest: ObjectMask | None = None
     looks_s: deque[float] = field(default_factory=lambda: deque(maxlen=_RATE_LOOKS))
 
     def rate(self, now_s: float) -> float:
@@ -72,17 +73,20 @@ class PromptTracker:
         monotonic_s: Callable[[], float] = time.monotonic,
         *,
         alone: bool = False,
+        on_site: bool = False,
     ) -> None:
         """``network``: the id of its file; ``share``: of a frame's period, for all prompts together.
 
-        ``alone``: nothing else is sent, so a frame in which nothing is looked at has objects too: none.
+        ``alone``: nothing else is sent, so a frame in which nothing is looked at has objects too: none. ``on_site``:
+        somebody on site looks on, also while no objects may be sent.
 
         Raises:
             WeightsMismatch: the network's crop is larger than a packet's masks.
         """
         if segmenter.size > MAX_MASK_SIDE:
             raise WeightsMismatch(f"a network of {segmenter.size} pixels: an object's mask has at most {MAX_MASK_SIDE}")
-        self._segmenter, self._share, self._monotonic_s, self._alone = segmenter, share, monotonic_s, alone
+        self._segmenter, self._share, self._monotonic_s = segmenter, share, monotonic_s
+        self._alone, self._on_site = alone, on_site
         self._layout = SectionLayout(Objects(network))
         self._tracks: dict[tuple[int, int], _Track] = {}
         self._turn: deque[tuple[int, int]] = deque()
@@ -90,7 +94,7 @@ class PromptTracker:
         self._answers = PromptAnswers()
 
     @classmethod
-    def open(cls, network: Path, share: float, *, alone: bool = False) -> Self:
+    def open(cls, network: Path, share: float, *, alone: bool = False, on_site: bool = False) -> Self:
         """Of a network's file.
 
         Raises:
@@ -98,7 +102,7 @@ class PromptTracker:
         """
         segmenter = PromptSegmenter.open(network)
         digest = hashlib.sha256(network.read_bytes()).digest()
-        return cls(segmenter, int.from_bytes(digest[:8], "big"), share, alone=alone)
+        return cls(segmenter, int.from_bytes(digest[:8], "big"), share, alone=alone, on_site=on_site)
 
     def answers(self) -> PromptAnswers:
         """What became of each prompt."""
@@ -112,14 +116,21 @@ class PromptTracker:
         height, width = picture.shape[:2]
         unable = _unable(packet_format, width, height)
         self._take_up(asked.at(now_ms), width, height)
-        objects = None
-        if not unable and (self._turn or self._alone):
-            masks = self._look_in_turn(picture, begun_s, self._share * period_s)
-            outlined = Outlined(width, height, self._segmenter.size, tuple(masks))
-            digest = outlined.digest() & ((1 << DIGEST_BITS) - 1)
-            objects = ObjectsSection(self._layout, Section(digest, outlined.to_bytes()))
+        looks = not unable or (self._on_site and unable == Unable.PACKET_FORMAT)
+        masks = self._look_in_turn(picture, begun_s, self._share * period_s) if looks else []
+        objects = self._coded(masks, width, height) if not unable and (masks or self._alone) else None
         self._tell(unable, width, height, asked.version)
-        return StagedObjects(objects, self._monotonic_s() - begun_s)
+        return StagedObjects(objects, self._monotonic_s() - begun_s, self._newest(width, height) if looks else None)
+
+    def _coded(self, masks: Sequence[ObjectMask], width: int, height: int) -> ObjectsSection:
+        outlined = Outlined(width, height, self._segmenter.size, tuple(masks))
+        digest = outlined.digest() & ((1 << DIGEST_BITS) - 1)
+        return ObjectsSection(self._layout, Section(digest, outlined.to_bytes()))
+
+    def _newest(self, width: int, height: int) -> Outlined:
+        masks = (self._tracks[key].newest for key in self._turn)
+        found = tuple(mask for mask in masks if mask is not None and mask.mask is not None)
+        return Outlined(width, height, self._segmenter.size, found)
 
     def _take_up(self, prompts: tuple[SourcePrompt, ...], width: int, height: int) -> None:
         """Follow what is new, and leave what is no longer asked for."""
@@ -157,9 +168,10 @@ class PromptTracker:
         track.state = PromptState.LOST if outline.mask is None else PromptState.TRACKING
         track.looks_s.append(self._monotonic_s())
         window = outline.window
-        return ObjectMask(
+        track.newest = ObjectMask(
             track.record.id, track.record.version, int(window.x), int(window.y), int(window.side), outline.mask
         )
+        return track.newest
 
     def _tell(self, unable: str, width: int, height: int, version: int) -> None:
         now_s = self._monotonic_s()

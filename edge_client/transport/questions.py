@@ -292,4 +292,5 @@ def _states(answers: PromptAnswers | None) -> object:
     if answers is None:
         return None
     prompts = tuple((each.id, each.version, each.state) for each in answers.prompts)
-    return answers.unable, answers.width, answers.height, answers.version, prompts
+    site = tuple((each.id, each.version) for each in answers.site)
+    return answers.unable, answers.width, answers.height, answers.version, prompts, site, answers.removed

@@ -222,6 +222,18 @@ def edge(
             show_default="least_accuracy: a hundredth below the best design's",
         ),
     ] = None,
+    site_page: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve a page here, as 192.0.2.7:8095, that shows the picture and what --prompts outlines to people "
+            "on site, who may point at things, with the link up or down.",
+            show_default="nowhere",
+        ),
+    ] = None,
+    site_token: Annotated[
+        str | None,
+        typer.Option(help="What whoever opens --site-page must know; file:PATH reads it.", show_default="no page"),
+    ] = None,
     max_age_s: Annotated[
         float, typer.Option(min=0.0, help="Packets that waited longer are given up; 0 keeps what --queue holds.")
     ] = 0.6,
@@ -252,6 +264,9 @@ def edge(
 
     Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url file:/etc/narrows/redis.url
     --bundle bundles/demo --key-file /etc/narrows/camera.key
+
+    Example: narrows edge --source /dev/video0 --stream-id gate-3 --redis-url redis://cloud:6379/0
+    --bundle bundles/demo --prompts sensor.int8.onnx --site-page 192.0.2.7:8095 --site-token file:/etc/narrows/site
     """
     from narrows.runtime.logs import configure_logs
 
@@ -266,6 +281,7 @@ def edge(
     from edge_client.program import run
     from edge_client.prompts.settings import PromptSettings
     from edge_client.settings import EdgeSettings
+    from edge_client.site.settings import SiteSettings
     from edge_client.spool import Keep
     from edge_client.state import default_folder
     from narrows.contract.schedule import Objective
@@ -297,7 +313,8 @@ def edge(
         spool_mb=spool_mb,
         spool_keep=Keep(spool_keep.value),
         masks=MaskSettings(SendMode(send.value), int(mask_scale.value), audit_share, local_masks),
-        prompts=PromptSettings(prompts, prompt_share, alone=send is CameraSend.OBJECTS),
+        prompts=PromptSettings(prompts, prompt_share, alone=send is CameraSend.OBJECTS, on_site=site_page is not None),
+        site=SiteSettings(site_page, site_token),
         plan=PlanSettings(Objective(objective.replace("-", " ")), constraints_of(constraint or ())),
     )
     if once:

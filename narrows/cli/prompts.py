@@ -172,5 +172,7 @@ def _in_words(state: str) -> str:
         "source_too_large": "the camera cannot: its picture is too large",
         "source_changed": "the picture has another size by now: point again",
         "invalid": "points at nothing in the camera's picture",
+        "removed_on_site": "taken away on the camera's site",
+        "no_room": "the camera has 16 others",
     }
     return words.get(state, state.replace("_", " "))

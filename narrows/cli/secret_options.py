@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-SECRETS = frozenset({"redis_url", "prompts_redis_url", "token", "operator_token", "http_token", "docker_token"})
+SECRETS = frozenset(
+    {"redis_url", "prompts_redis_url", "token", "operator_token", "http_token", "docker_token", "site_token"}
+)
 """Parameters whose value is a secret, or has one in it."""
 _FROM_FILE = "file:"
 _ADDRESSES = frozenset({"redis_url", "prompts_redis_url"})

@@ -43,6 +43,7 @@ class Reply(NamedTuple):
     status: HTTPStatus
     content_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,16 @@ class Exposure:
                 status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
                 return _json(status, {"ready": not reasons, "reasons": reasons if known else []})
             case _ if not known:
-                return Reply(HTTPStatus.UNAUTHORIZED, "text/plain", f"{UNAUTHORIZED_TEXT}.\n".encode())
+                return unauthorized()
             case "/metrics":
                 return Reply(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self.registry))
         return Reply(HTTPStatus.NOT_FOUND, "text/plain", f"{', '.join(PATHS)} are all there is\n".encode())
+
+
+def unauthorized(also: str = "") -> Reply:
+    """The answer to who did not bring the token."""
+    text, challenge = f"{UNAUTHORIZED_TEXT}{also}.\n", (("WWW-Authenticate", "Bearer"),)
+    return Reply(HTTPStatus.UNAUTHORIZED, "text/plain", text.encode(), challenge)
 
 
 def _json(status: HTTPStatus, value: object) -> Reply:

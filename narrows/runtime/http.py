@@ -7,7 +7,6 @@ import codecs
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import web
@@ -37,9 +36,9 @@ def app_replying(reply: Callable[[str, str], Awaitable[Reply]]) -> web.Applicati
     """An application whose answers to the three paths ``reply`` gives, by path and header ``Authorization``."""
 
     async def answer(request: web.Request) -> web.Response:
-        status, kind, body = await reply(request.path, request.headers.get("Authorization", ""))
-        challenge = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
-        return web.Response(status=status, body=body, headers={"Content-Type": kind, **challenge})
+        found = await reply(request.path, request.headers.get("Authorization", ""))
+        headers = {"Content-Type": found.content_type, **dict(found.headers)}
+        return web.Response(status=found.status, body=found.body, headers=headers)
 
     app = web.Application()
     app.add_routes([web.get(path, answer) for path in PATHS])

@@ -14,21 +14,45 @@ from narrows.runtime.redis.store import ReplyRefused, Store
 
 _log = structlog.get_logger(__name__)
 _PATTERNS = ("narrows:{*}:prompt_state:*", "narrows:{*}:plan:*")
+ROUNDS = 10
+"""Of housekeeping, about a second each: names of all keys are asked for."""
 _KEY = re.compile(rb"narrows:\{(\d{1,4})\}:(?:prompt_state|plan):")
 
 
-async def trim_prompt_answers(store: Store, owned: Collection[int]) -> None:
-    """Leave the newest answer of each camera of the owned shards; a key that cannot be trimmed is left alone.
+class PromptAnswerTrimmer:
+    """Leaves the newest answer of each camera; a key that cannot be trimmed is left alone.
 
-    Raises:
-        ServiceError: Redis is away.
+    Every camera's is looked at each :data:`ROUNDS` rounds, and those that held more then in every round until they do
+    no longer: what such a camera may fill is what it sends within a second.
     """
-    found = [key for pattern in _PATTERNS for key in await store.scan_streams(pattern)]
-    keys = [key for key in found if _shard(key) in owned]
-    trimmed = await store.many([("XTRIM", key, "MAXLEN", 1) for key in keys])
-    for key, entries in zip(keys, trimmed, strict=True):
-        if not isinstance(entries, ReplyRefused) and int(entries) > 0:
-            _log.warning("prompt_answers_trimmed", key=key[:120], entries=int(entries))
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._rounds = store, 0
+        self._watched: list[bytes] = []
+
+    async def trim(self, owned: Collection[int]) -> None:
+        """One round, of the owned shards.
+
+        Raises:
+            ServiceError: Redis is away.
+        """
+        every, self._rounds = self._rounds % ROUNDS == 0, self._rounds + 1
+        found = await self._all() if every else self._watched
+        keys = [key for key in found if _shard(key) in owned]
+        trimmed = await self._store.many([("XTRIM", key, "MAXLEN", 1) for key in keys])
+        more = [
+            (key, int(entries))
+            for key, entries in zip(keys, trimmed, strict=True)
+            if not isinstance(entries, ReplyRefused) and int(entries) > 0
+        ]
+        for key, entries in more:
+            if key not in self._watched:
+                _log.warning("prompt_answers_trimmed", key=key[:120], entries=entries)
+        # one that was quiet for a round stays watched until all are looked at: it may add in bursts
+        self._watched = [key for key, _ in more] if every else self._watched
+
+    async def _all(self) -> list[bytes]:
+        return [key for pattern in _PATTERNS for key in await self._store.scan_streams(pattern)]
 
 
 def _shard(key: bytes) -> int | None:

@@ -21,7 +21,7 @@ from narrows.runtime.redis.store import ReplyRefused, Store, pairs
 from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.camera_masks import camera_masks_of
 from orchestrator.dispatch.gaps import GapWatch
-from orchestrator.dispatch.prompt_answers import trim_prompt_answers
+from orchestrator.dispatch.prompt_answers import PromptAnswerTrimmer
 from orchestrator.dispatch.scripts import CLOSE_GAPS
 from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
@@ -42,7 +42,6 @@ _log = structlog.get_logger(__name__)
 _ACTIVE_WITHIN_S = 10.0
 _LATELY_S = 3.0
 _SET_BACK_ROUNDS = 10
-_ANSWERS_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Sweep:
         self._records: dict[Stream, bytes | None] = {}
         self._held: set[Stream] = set()
         self._first: dict[Stream, tuple[bytes, float]] = {}
-        self._rounds = 0
+        self._rounds, self._prompt_answers = 0, PromptAnswerTrimmer(store)
         self.seen = BacklogReading()
         self.top = TopStreams()
         self.camera_masks = CameraMasks()
@@ -95,8 +94,7 @@ class Sweep:
                 await self._read_settings(shard)
         await self._close_gaps(streams)
         await self._set_back(shards.values())
-        if self._rounds % _ANSWERS_ROUNDS == 1:
-            await trim_prompt_answers(self._store, shards)
+        await self._prompt_answers.trim(shards)
         frames, ages_s = await self._measure_backlog(shards.values())
         now_s = time.monotonic()
         active = {stream for stream in streams if now_s - stream.active_s < _ACTIVE_WITHIN_S}

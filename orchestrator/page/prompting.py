@@ -2,57 +2,85 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from narrows.client.registry import PromptRegistry, PromptsSeen
-from narrows.contract.errors import PromptInvalid
-from narrows.contract.records.prompts import SourcePrompt
-from narrows.runtime.prompting import Box, Point, Prompt
+from narrows.contract.errors import PromptInvalid, ServiceError
+from narrows.runtime.page.prompts import prompt_json, prompt_of, whole_number
 from narrows.runtime.redis import connect, named_errors, read_install
 
 WHO = "page operator"
 """In the audit: the token is one for all operators, so the page cannot tell them apart."""
+_THREADS, _MOST_WAITING = 4, 64
+"""Of visits and of changes: a browser asks every two seconds while a stream's prompts are on its screen."""
 
 
 class Prompting:
-    """The page's prompt registry, over a connection of its own: its user writes prompts, the page's may not. Blocks."""
+    """The page's prompt registry, over connections of its own: its user writes prompts, the page's may not.
+
+    Its threads are its own, too: masks and figures go on while this Redis is slow.
+    """
 
     def __init__(self, url: str) -> None:
-        self._url, self._lock = url, threading.Lock()
+        self._url, self._waiting = url, 0
         self._client = connect(url)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prompts")
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
+    async def run(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do what blocks in a thread, if not too many wait for one.
+
+        Raises:
+            ServiceError: too many do: Redis is slow.
+        """
+        if self._waiting >= _MOST_WAITING:
+            raise ServiceError(f"{self._waiting} visitors wait for prompts: Redis is slow, try again later")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
     def look(self, stream: str) -> dict[str, Any]:
-        """A stream's prompts.
+        """A stream's prompts. Blocks, as the two below.
 
         Raises:
             ServiceError: Redis is away or refuses.
             RecordError: what is stored cannot be read.
         """
-        with self._lock, named_errors(self._url):
+        with named_errors(self._url):
             return _seen_json(self._registry().look(stream))
 
     def add(self, stream: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """A prompt of ``box`` (left, top, width, height) or ``points`` (x, y), in shares of the picture's sides.
+        """A prompt in shares of the picture's sides; in the place of ``replaces``, if that is given.
 
         Raises:
             PromptInvalid: it is none, or the camera has not said how large its pictures are.
             PromptConflict: the list is another than ``if_version``.
             ServiceError, RecordError: as :meth:`look`.
         """
-        with self._lock, named_errors(self._url):
+        with named_errors(self._url):
             registry = self._registry()
             source = registry.look(stream).source
             if source is None:
                 raise PromptInvalid(f"{stream} has not said how large its pictures are: is its camera started?")
-            version = _whole(asked.get("if_version"))
-            registry.add(stream, _prompt(asked, *source), who=WHO, source=source, if_version=version)
-            return _seen_json(registry.look(stream))
+            version, replaced = whole_number(asked.get("if_version"), "if_version"), asked.get("replaces")
+            made = registry.add(
+                stream,
+                prompt_of(asked, *source),
+                who=WHO,
+                source=source,
+                replaced=None if replaced is None else whole_number(replaced, "replaces"),
+                if_version=version,
+            )
+            return _seen_json(registry.look(stream)) | {"made": made.id}
 
     def remove(self, stream: str, number: int, if_version: str | None) -> dict[str, Any]:
         """Take a prompt away.
@@ -61,8 +89,8 @@ class Prompting:
             PromptConflict: it is not there, or the list is another than ``if_version``.
             ServiceError, RecordError: as :meth:`look`.
         """
-        version = None if if_version is None else _whole(if_version)
-        with self._lock, named_errors(self._url):
+        version = None if if_version is None else whole_number(if_version, "if_version")
+        with named_errors(self._url):
             registry = self._registry()
             registry.remove(stream, number, who=WHO, if_version=version)
             return _seen_json(registry.look(stream))
@@ -71,36 +99,11 @@ class Prompting:
         return PromptRegistry(self._client, read_install(self._client))
 
 
-def _prompt(asked: Mapping[str, Any], width: int, height: int) -> Prompt:
-    try:
-        if "box" in asked:
-            x, y, wide, high = map(float, asked["box"])
-            return Prompt(Box(x * width, y * height, wide * width, high * height))
-        return Prompt(points=tuple(Point(float(x) * width, float(y) * height) for x, y in asked["points"]))
-    except (KeyError, TypeError, ValueError):
-        raise PromptInvalid("a prompt is a box of four shares of the picture's sides, or points of two") from None
-
-
-def _whole(given: object) -> int:
-    try:
-        return int(str(given))
-    except ValueError:
-        raise PromptInvalid("if_version is the version of the list that was seen") from None
-
-
 def _seen_json(seen: PromptsSeen) -> dict[str, Any]:
     return {
         "version": seen.version,
         "source": seen.source,
-        "prompts": [_prompt_json(prompt, seen) for prompt in seen.prompts],
-    }
-
-
-def _prompt_json(prompt: SourcePrompt, seen: PromptsSeen) -> dict[str, Any]:
-    return {
-        "id": prompt.id,
-        "state": seen.state_of(prompt),
-        "frames_per_s": seen.rate_of(prompt),
-        "who": prompt.who,
-        "expires_s": max(0, (prompt.expires_ms - seen.now_ms) // 1000),
+        "prompts": [
+            prompt_json(prompt, seen.state_of(prompt), seen.rate_of(prompt), seen.now_ms) for prompt in seen.prompts
+        ],
     }

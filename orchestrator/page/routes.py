@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -15,16 +13,15 @@ from aiohttp.typedefs import Handler
 
 from narrows.contract.errors import ServiceError, StreamIdInvalid
 from narrows.contract.wire.keys import check_stream_id
-from orchestrator.page.guard import COOKIE, ENTER, Guard
+from narrows.runtime.page import COOKIE, COOKIE_AGE_S, ENTER, StaticFile, shared_files, static_files
+from orchestrator.page.guard import Guard
 from orchestrator.page.prompt_routes import add_prompt_routes
 from orchestrator.page.prompting import Prompting
 from orchestrator.page.rows import Order, Query
 from orchestrator.page.states import StreamState
 from orchestrator.page.watch import Watch
 
-_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FORM = "application/x-www-form-urlencoded"
-_YEAR_S = 31_536_000
 _MOST_WORDS = 200
 _ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}")
 T = TypeVar("T")
@@ -33,9 +30,10 @@ T = TypeVar("T")
 def make_page(watch: Watch, guard: Guard, prompting: Prompting) -> web.Application:
     """The application."""
     app = web.Application(middlewares=[guard.middleware()], client_max_size=4096)
-    app.add_routes([web.get("/", _file("index.html")), web.get("/healthz", _healthz)])
-    app.add_routes([web.get(f"/static/{name}", _file(name)) for name in _names() if name != "index.html"])
-    app.add_routes([web.get(ENTER, _file("enter.html")), web.post(ENTER, _enter(guard))])
+    own = shared_files() | static_files(files(__package__).joinpath("static"))
+    app.add_routes([web.get("/", _file(own["index.html"])), web.get("/healthz", _healthz)])
+    app.add_routes([web.get(f"/static/{name}", _file(each)) for name, each in own.items() if name != "index.html"])
+    app.add_routes([web.get(ENTER, _file(own["enter.html"])), web.post(ENTER, _enter(guard))])
     app.add_routes([web.get("/api/view", _view(watch, guard)), web.get("/api/legends", _legends(watch))])
     app.add_routes([web.get("/api/streams/{stream}/mask.png", _mask(watch))])
     app.add_routes([web.get("/api/streams/{stream}/objects.png", _objects(watch))])
@@ -44,17 +42,9 @@ def make_page(watch: Watch, guard: Guard, prompting: Prompting) -> web.Applicati
     return app
 
 
-def _names() -> list[str]:
-    folder = files(__package__).joinpath("static")
-    return sorted(each.name for each in folder.iterdir() if PurePosixPath(each.name).suffix in _KINDS)
-
-
-def _file(name: str) -> Handler:
-    body = files(__package__).joinpath("static", name).read_bytes()
-    tag, kind = hashlib.sha256(body).hexdigest()[:16], _KINDS[PurePosixPath(name).suffix]
-
+def _file(file: StaticFile) -> Handler:
     async def answer(request: web.Request) -> web.Response:
-        return _tagged(request, tag, lambda: (body, kind), charset="utf-8")
+        return _tagged(request, file.tag, lambda: (file.body, file.kind), charset="utf-8")
 
     return answer
 
@@ -73,7 +63,9 @@ def _enter(guard: Guard) -> Handler:
             await asyncio.sleep(0.5)  # a guesser waits
             raise web.HTTPSeeOther(f"{ENTER}#wrong")
         response = web.Response(status=303, headers={"Location": "/"})
-        response.set_cookie(COOKIE, cookie, max_age=_YEAR_S, httponly=True, samesite="Strict", secure=request.secure)
+        response.set_cookie(
+            COOKIE, cookie, max_age=COOKIE_AGE_S, httponly=True, samesite="Strict", secure=request.secure
+        )
         return response
 
     return answer

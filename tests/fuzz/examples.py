@@ -20,6 +20,7 @@ from narrows.contract.records.prompts import (
     PromptAnswer,
     PromptAnswers,
     PromptList,
+    PromptRef,
     SourceBox,
     SourcePoint,
     SourcePrompt,
@@ -176,9 +177,15 @@ PROMPTS = PromptList(
             points=(SourcePoint(40.0, 30.0), SourcePoint(9.0, 8.0, positive=False)),
         ),
     ),
+    (PromptRef(17, 1767225500),),
 )
 PROMPT_ANSWERS = PromptAnswers(
-    width=1920, height=1080, version=1767225600, prompts=(PromptAnswer(1, 1767225598, "tracking", 2.5),)
+    width=1920,
+    height=1080,
+    version=1767225600,
+    prompts=(PromptAnswer(1, 1767225598, "tracking", 2.5),),
+    site=(SourcePrompt(18, 1767225600, 1920, 1080, 1767254400456, points=(SourcePoint(40.0, 30.0),)),),
+    removed=(PromptRef(3, 1767225600),),
 )
 
 

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from msgspec import structs
 
 from narrows.client.registry.audit import PromptEvent, write_prompt_audit
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
 from narrows.contract.outputs.objects import MAX_SOURCE_SIDE, MOST_PROMPTS
 from narrows.contract.records.prompts import (
+    FIRST_SITE_ID,
     MAX_VERSION,
     MAX_WHO_CHARACTERS,
+    NO_ROOM,
+    REMOVED_ON_SITE,
     PromptAnswers,
     PromptList,
+    PromptRef,
     PromptState,
     SourcePrompt,
 )
@@ -26,7 +31,7 @@ from narrows.runtime.prompting import Prompt
 
 ASLEEP_MS = 45_000
 """A camera that runs prompts answers every few seconds."""
-NOT_ANSWERED, ASLEEP = "not_answered", "asleep"
+NOT_ANSWERED, ASLEEP, ON_SITE = "not_answered", "asleep", "on site"
 DEFAULT_LIFETIME_S = 8 * 3600.0
 LONGEST_LIFETIME_S = 30 * 86_400.0
 Size = tuple[int, int]
@@ -38,7 +43,7 @@ class PromptsSeen:
 
     Attributes:
         version: of the list; name it to change this list and no other.
-        prompts: that have not expired.
+        prompts: that have not expired: of the list, then those that were made on the camera's site.
         answers: the camera's; ``None``: it never answered.
         answered_ms: when that was, by the Redis server's clock.
         now_ms: by the same clock.
@@ -69,7 +74,10 @@ class PromptsSeen:
             return ASLEEP
         if self.answers.unable:
             return self.answers.unable
-        return next((each.state for each in self._answers_to(prompt)), PromptState.WAITING.value)
+        if PromptRef(prompt.id, prompt.version) in self.answers.removed:
+            return REMOVED_ON_SITE
+        unanswered = NO_ROOM if prompt.id >= FIRST_SITE_ID else PromptState.WAITING.value
+        return next((each.state for each in self._answers_to(prompt)), unanswered)
 
     def rate_of(self, prompt: SourcePrompt) -> float:
         """How often it is looked at, frames a second."""
@@ -105,7 +113,8 @@ class PromptRegistry:
             with suppress(RecordError):  # what a camera writes costs its operators nothing
                 answers = PromptAnswers.parse(fields.get(PACKET_FIELD, b""))
                 answered_ms = int(entry.partition(b"-")[0])
-        return PromptsSeen(found.version, found.at(now_ms), answers, answered_ms, now_ms)
+        prompts = (*found.at(now_ms), *_of_site(answers, found, now_ms))
+        return PromptsSeen(found.version, prompts, answers, answered_ms, now_ms)
 
     def add(
         self,
@@ -156,22 +165,28 @@ class PromptRegistry:
             expires_ms = now_ms + round(lifetime_s * 1000)
             made = SourcePrompt(number, version, width, height, expires_ms, who[:MAX_WHO_CHARACTERS], box, points)
             after = sorted((*left, made), key=lambda each: each.id)
-            return PromptList.parse(PromptList(version, tuple(after)).to_json()), made
+            return PromptList.parse(PromptList(version, tuple(after), before.removed).to_json()), made
 
+        if replaced is not None and replaced >= FIRST_SITE_ID:
+            raise PromptConflict(f"prompt {replaced} was made on the site of {camera}: remove it, and point anew")
         return self._change(camera, changed, "prompt-add", who, if_version)
 
     def remove(self, camera: str, prompt_id: int, *, who: str, if_version: int | None = None) -> SourcePrompt:
-        """Have a camera leave a thing alone; answers the prompt that was.
+        """Have a camera leave a thing alone, also one that was pointed at on its site; answers the prompt that was.
 
         Raises:
             PromptConflict: it is not there, or another operator changed the list meanwhile.
             StreamIdInvalid, RecordError: the id, or what is stored.
         """
+        of_site = self.look(camera).answers if prompt_id >= FIRST_SITE_ID else None
 
         def changed(before: PromptList, version: int, now_ms: int) -> tuple[PromptList, SourcePrompt]:
-            left = before.at(now_ms)
-            gone = _only(camera, left, prompt_id)
-            return PromptList(version, tuple(each for each in left if each is not gone)), gone
+            left, there = before.at(now_ms), _of_site(of_site, before, now_ms)
+            gone = _only(camera, (*left, *there), prompt_id)
+            if gone in there:
+                known = tuple(each for each in before.removed if each in _refs(of_site))
+                return PromptList(version, left, (*known, PromptRef(gone.id, gone.version))[-MOST_PROMPTS:]), gone
+            return PromptList(version, tuple(each for each in left if each is not gone), before.removed), gone
 
         return self._change(camera, changed, "prompt-remove", who, if_version)
 
@@ -199,10 +214,10 @@ class PromptRegistry:
             after, prompt = changed(before, version, now_ms)
             write_prompt_audit(self.client, PromptEvent(who, action, camera, prompt))
             pipe.multi()
-            last_ms = max(
-                (each.expires_ms for each in after.prompts), default=now_ms + round(DEFAULT_LIFETIME_S * 1000)
-            )
-            pipe.set(key, after.to_json(), pxat=last_ms)
+            ends_ms = [each.expires_ms for each in after.prompts]
+            if after.removed or not ends_ms:  # a site's prompts live as long, and some may not know yet
+                ends_ms.append(now_ms + round(DEFAULT_LIFETIME_S * 1000))
+            pipe.set(key, after.to_json(), pxat=max(ends_ms))
             done.append(prompt)
 
         self.client.transaction(attempt, key)
@@ -224,6 +239,22 @@ def _only(camera: str, prompts: tuple[SourcePrompt, ...], prompt_id: int) -> Sou
         if each.id == prompt_id:
             return each
     raise PromptConflict(f"{camera} has no prompt {prompt_id}: it has {[each.id for each in prompts] or 'none'}")
+
+
+def _of_site(answers: PromptAnswers | None, known: PromptList, now_ms: int) -> tuple[SourcePrompt, ...]:
+    """What a camera says was pointed at on its site. Who did it is for the site to know; ids are those of sites."""
+    found = () if answers is None else answers.site
+    return tuple(
+        structs.replace(each, who=ON_SITE)
+        for each in found
+        if each.id >= FIRST_SITE_ID
+        and now_ms < each.expires_ms
+        and PromptRef(each.id, each.version) not in known.removed
+    )
+
+
+def _refs(answers: PromptAnswers | None) -> set[PromptRef]:
+    return {PromptRef(each.id, each.version) for each in (() if answers is None else answers.site)}
 
 
 def _parsed(stored: Any) -> PromptList:  # noqa: ANN401 - as redis types its answers

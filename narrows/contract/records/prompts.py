@@ -6,6 +6,14 @@
     operator ◄── narrows:{S}:prompt_state:STREAM ── camera      one entry: what became of each prompt
 
 Coordinates are pixels of the source picture, as the camera filmed it before it was fitted to its network.
+
+Things are pointed at on the camera's own site as well (``narrows edge --site-page``), also while the link is away. Such
+prompts are the camera's: its answer tells of them, no list holds them. So neither side ever overwrites the other, and
+both see the same in the end, in whichever order they hear of each other:
+
+- both sides' prompts are looked for; the ids of one are never the other's;
+- a prompt that either side took away is gone: each names those of the other that it took away, by id and version;
+- where both have more than 16 together, the list's have their places, then the camera's, oldest first.
 """
 
 from __future__ import annotations
@@ -28,6 +36,17 @@ _Side = Annotated[int, Meta(ge=1, le=MAX_SOURCE_SIDE)]
 _Version = Annotated[int, Meta(ge=0, le=MAX_VERSION)]
 _Name = Annotated[str, Meta(pattern=r"^[a-z_]{0,32}\Z")]
 PromptId = Annotated[int, Meta(ge=1, le=0xFFFF)]
+
+
+FIRST_SITE_ID = MOST_PROMPTS + 1
+"""Prompts of the list have the ids below, those that were made on the camera's site this one and those behind it."""
+
+
+class PromptRef(Struct, frozen=True, array_like=True):
+    """Which prompt, and which of those that had its id."""
+
+    id: PromptId
+    version: _Version
 
 
 class SourceBox(Struct, frozen=True, array_like=True):
@@ -72,7 +91,8 @@ class SourcePrompt(Struct, frozen=True, omit_defaults=True):
 class PromptList(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
     """All prompts of a camera, each with an id of its own.
 
-    ``version`` grows with each change, also over a list that was gone meanwhile.
+    ``version`` grows with each change, also over a list that was gone meanwhile. ``removed``: of those that were made
+    on the camera's site, the ones that are not wanted.
     """
 
     what: ClassVar[str] = "a list of prompts"
@@ -80,6 +100,7 @@ class PromptList(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
 
     version: _Version = 0
     prompts: Annotated[tuple[SourcePrompt, ...], Meta(max_length=MOST_PROMPTS)] = ()
+    removed: Annotated[tuple[PromptRef, ...], Meta(max_length=MOST_PROMPTS)] = ()
 
     def __post_init__(self) -> None:
         """Refuse an id that is there twice, which the objects of a frame cannot have.
@@ -109,6 +130,11 @@ class PromptState(StrEnum):
     """The camera's picture has another size than the one that the prompt was made for."""
     INVALID = "invalid"
     """It points at nothing in the camera's picture."""
+
+
+REMOVED_ON_SITE, NO_ROOM = "removed_on_site", "no_room"
+"""What readers conclude: somebody on the camera's site took a prompt of the list away; a prompt that was made there has
+no place, for there are 16 with those of the list."""
 
 
 class Unable(StrEnum):
@@ -143,6 +169,8 @@ class PromptAnswers(Record, frozen=True, omit_defaults=True, tag_field="v", tag=
         unable: why it runs none, an :class:`Unable`; empty: it runs them.
         width, height: of its source picture; 0: it has seen none.
         version: of the list that it answers.
+        site: prompts that were made on its site.
+        removed: prompts of the list that were taken away there.
     """
 
     what: ClassVar[str] = "a camera's answer to its prompts"
@@ -153,3 +181,5 @@ class PromptAnswers(Record, frozen=True, omit_defaults=True, tag_field="v", tag=
     height: Annotated[int, Meta(ge=0, le=1 << 20)] = 0
     version: _Version = 0
     prompts: Annotated[tuple[PromptAnswer, ...], Meta(max_length=MOST_PROMPTS)] = ()
+    site: Annotated[tuple[SourcePrompt, ...], Meta(max_length=MOST_PROMPTS)] = ()
+    removed: Annotated[tuple[PromptRef, ...], Meta(max_length=MOST_PROMPTS)] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from narrows.contract.wire import StreamKeys
 from orchestrator.dispatch import Store
-from orchestrator.dispatch.prompt_answers import trim_prompt_answers
+from orchestrator.dispatch.prompt_answers import ROUNDS, PromptAnswerTrimmer
 from tests.integration.dispatch.rig import SHARDS, MakeCamera, Start, until
 
 
@@ -33,6 +33,30 @@ async def test_only_the_shards_that_are_owned_are_trimmed_and_odd_keys_are_left_
         for _ in range(3):
             await store.call("XADD", key, "*", "p", b"x")
     await store.call("SET", "narrows:{2}:prompt_state:b", "no stream")
-    await trim_prompt_answers(store, {2})
+    await PromptAnswerTrimmer(store).trim({2})
     assert [await store.call("XLEN", key) for key in keys] == [1, 3, 3, 1, 3]
     assert await store.call("GET", "narrows:{2}:prompt_state:b") == b"no stream"
+
+
+async def test_a_camera_that_said_too_much_is_looked_at_in_every_round_and_others_every_ten(store: Store) -> None:
+    """Looked at every ten seconds alone, it had ten seconds to fill Redis, again and again."""
+    loud, quiet = "narrows:{2}:prompt_state:loud", "narrows:{2}:prompt_state:quiet"
+    trimmer = PromptAnswerTrimmer(store)
+
+    async def said(key: str, entries: int = 3) -> None:
+        for _ in range(entries):
+            await store.call("XADD", key, "*", "p", b"x")
+
+    async def kept() -> list[object]:
+        return [await store.call("XLEN", key) for key in (loud, quiet)]
+
+    await said(loud)
+    await said(quiet, 1)
+    await trimmer.trim({2})
+    for _ in range(ROUNDS - 1):
+        await said(loud)
+        await said(quiet, 1)
+        await trimmer.trim({2})
+    assert await kept() == [1, ROUNDS]
+    await trimmer.trim({2})
+    assert await kept() == [1, 1]

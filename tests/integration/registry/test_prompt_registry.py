@@ -14,7 +14,15 @@ import redis
 from narrows.client.registry import PromptRegistry, read_audit, read_prompt_audit
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
 from narrows.contract.outputs.objects import MOST_PROMPTS
-from narrows.contract.records.prompts import PromptAnswer, PromptAnswers, PromptList, SourceBox, SourcePrompt
+from narrows.contract.records.prompts import (
+    PromptAnswer,
+    PromptAnswers,
+    PromptList,
+    PromptRef,
+    SourceBox,
+    SourcePoint,
+    SourcePrompt,
+)
 from narrows.contract.wire import Install, StreamKeys
 from narrows.runtime.prompting import Box, Point, Prompt
 from orchestrator.servers import LocalRedis
@@ -226,3 +234,56 @@ def test_the_commands_add_list_and_remove(server: LocalRedis, registry: PromptRe
     assert "changed meanwhile" in refused.stderr
     assert prompts("remove", "cam-1", "1").stdout == "cam-1: prompt 1 removed\n"
     assert registry.look("cam-1").prompts == ()
+
+
+ON_SITE = SourcePrompt(17, 500, *SOURCE, 10**13, "\x1b[31mroot", points=(SourcePoint(9.0, 8.0),))
+
+
+def test_what_was_pointed_at_on_site_is_listed_and_can_be_taken_away_with_an_audit(
+    registry: PromptRegistry, client: redis.Redis
+) -> None:
+    own = registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    told = PromptAnswers("", *SOURCE, own.version, (PromptAnswer(17, 500, "tracking", 3.0),), site=(ON_SITE,))
+    answer(client, told)
+    listed = registry.look("cam-1")
+    assert [each.id for each in listed.prompts] == [own.id, 17]
+    assert (listed.prompts[1].who, listed.state_of(listed.prompts[1])) == ("on site", "tracking")  # no terminal's codes
+    registry.remove("cam-1", 17, who="ada")
+    assert [each.id for each in registry.look("cam-1").prompts] == [own.id]
+    stored = PromptList.parse(client.get(KEYS.prompts))  # type: ignore[arg-type]
+    assert (stored.prompts, stored.removed) == ((own,), (PromptRef(17, 500),))
+    assert next((each.action, each.prompt.id) for each in read_prompt_audit(client)) == ("prompt-remove", 17)
+    another = registry.add("cam-1", POINTS, who="ada", source=SOURCE)
+    assert another.id == 2
+    assert PromptList.parse(client.get(KEYS.prompts)).removed == (PromptRef(17, 500),)  # type: ignore[arg-type]
+    with pytest.raises(PromptConflict, match="no prompt 17"):
+        registry.remove("cam-1", 17, who="ada")
+
+
+def test_the_list_outlives_what_it_removed_on_site(registry: PromptRegistry, client: redis.Redis) -> None:
+    """Gone sooner, a camera that had no link meanwhile would go on with it."""
+    answer(client, PromptAnswers("", *SOURCE, 1, site=(ON_SITE,)))
+    registry.remove("cam-1", 17, who="ada")
+    registry.add("cam-1", BOX, who="ada", source=SOURCE, lifetime_s=60)
+    left_ms: Any = client.pttl(KEYS.prompts)
+    assert 7 * 3_600_000 < left_ms <= 8 * 3_600_000
+
+
+def test_a_removal_on_site_is_shown_and_one_without_room_too(registry: PromptRegistry, client: redis.Redis) -> None:
+    own = registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    gone = (PromptRef(own.id, own.version),)
+    answer(client, PromptAnswers("", *SOURCE, own.version, site=(ON_SITE,), removed=gone))
+    seen = registry.look("cam-1")
+    assert [seen.state_of(each) for each in seen.prompts] == ["removed_on_site", "no_room"]
+    registry.remove("cam-1", own.id, who="ada")
+    assert [each.id for each in registry.look("cam-1").prompts] == [17]
+
+
+def test_what_a_camera_says_of_its_site_takes_no_id_of_the_list(registry: PromptRegistry, client: redis.Redis) -> None:
+    own = registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    forged = SourcePrompt(own.id, own.version, *SOURCE, 10**13, points=(SourcePoint(1.0, 1.0),))
+    late = SourcePrompt(18, 1, *SOURCE, 5, points=(SourcePoint(1.0, 1.0),))
+    answer(client, PromptAnswers("", *SOURCE, 1, site=(forged, late)))
+    assert registry.look("cam-1").prompts == (own,)
+    with pytest.raises(PromptConflict, match="made on the site"):
+        registry.add("cam-1", BOX, who="ada", source=SOURCE, replaced=17)

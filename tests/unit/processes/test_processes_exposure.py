@@ -45,8 +45,8 @@ class Rig:
     third: DispatcherProcess
 
     async def get(self, path: str, authorization: str = BEARER) -> tuple[int, str]:
-        status, _, body = await self.exposure.reply(path, authorization)
-        return int(status), body.decode()
+        found = await self.exposure.reply(path, authorization)
+        return int(found.status), found.body.decode()
 
     async def readiness(self) -> tuple[int, object]:
         status, body = await self.get("/readyz")

@@ -1,4 +1,6 @@
-// Pointing at things: a tap or a drag on a mask is a prompt, for operators alone; and each stream's prompts with their state.
+// Pointing at things: a tap or a drag on a picture is a prompt, for operators alone; each stream's prompts with their state.
+//
+// A tap with "Not this" pressed, or with Shift, is a point beside the thing of the prompt that was made last, and takes its place with it.
 
 const TAP = 0.02; // of the picture's sides: a shorter drag is a tap
 const EVERY_MS = 2000;
@@ -6,23 +8,25 @@ const known = new WeakMap();
 
 export function listen(element, id) {
   const box = element.querySelector(".picture");
+  const beside = element.querySelector("button.beside");
   let begun = null;
   box.addEventListener("pointerdown", (event) => {
-    if (!("operator" in element.dataset) || event.button !== 0 || !box.querySelector("img.mask")) return;
+    if (!("operator" in element.dataset) || event.button !== 0 || !box.querySelector("img")) return;
     begun = place(box, event);
     box.setPointerCapture(event.pointerId);
   });
   box.addEventListener("pointerup", (event) => {
-    if (begun) point(element, id, begun, place(box, event));
+    if (begun) point(element, id, begun, place(box, event), event.shiftKey || beside.ariaPressed === "true");
     begun = null;
   });
   box.addEventListener("pointercancel", () => (begun = null));
+  beside.addEventListener("click", () => (beside.ariaPressed = String(beside.ariaPressed !== "true")));
 }
 
 export function showPrompts(element, id, operator) {
   element.toggleAttribute("data-operator", operator);
   const state = known.get(element);
-  const open = element.querySelector("details").open || state?.prompts.length > 0 || operator;
+  const open = element.querySelector("details")?.open || state?.prompts.length > 0 || operator;
   if (open && !(performance.now() - (state?.askedAt ?? -Infinity) < EVERY_MS)) ask(element, id, "GET", "");
 }
 
@@ -32,11 +36,16 @@ function place(box, event) {
   return [within((event.clientX - left) / width), within((event.clientY - top) / height)];
 }
 
-function point(element, id, [x, y], [endX, endY]) {
+function point(element, id, [x, y], [endX, endY], beside) {
+  const { version = 0, last } = known.get(element) ?? {};
   const [width, height] = [Math.abs(endX - x), Math.abs(endY - y)];
   const box = [Math.min(x, endX), Math.min(y, endY), width, height];
-  const asked = width > TAP && height > TAP ? { box } : { points: [[x, y]] };
-  ask(element, id, "POST", "", { ...asked, if_version: known.get(element)?.version ?? 0 });
+  const asked = width > TAP && height > TAP ? { box } : { points: [[x, y, true]] };
+  if (!beside) return ask(element, id, "POST", "", { ...asked, if_version: version });
+  const prompt = known.get(element)?.prompts.find((each) => each.id === last);
+  if (!prompt || !asked.points) return tell(element, "First point at the thing, then tap beside it.");
+  const points = [...prompt.points, [x, y, false]];
+  return ask(element, id, "POST", "", { box: prompt.box, points, replaces: prompt.id, if_version: version });
 }
 
 async function ask(element, id, method, path, body) {
@@ -52,7 +61,8 @@ async function ask(element, id, method, path, body) {
       return;
     }
     const found = await response.json();
-    known.set(element, { ...found, askedAt: performance.now() });
+    const last = method === "POST" ? (found.made ?? before?.last) : before?.last;
+    known.set(element, { ...found, last, askedAt: performance.now() });
     if (method !== "GET") tell(element, "");
     list(element, id, found);
   } catch (error) {
@@ -68,6 +78,7 @@ function tell(element, words) {
 function list(element, id, { prompts, version, csrf }) {
   const section = element.querySelector(".prompts");
   section.hidden = prompts.length === 0 && !section.querySelector(".told").textContent;
+  section.querySelector("button.beside").hidden = !csrf;
   const items = prompts.map((prompt) => {
     const item = document.createElement("li");
     item.dataset.prompt = prompt.id;

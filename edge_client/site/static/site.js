@@ -1,0 +1,61 @@
+// A camera's own page: its newest picture, what is outlined in it, and pointing at things.
+
+import { listen, showPrompts } from "./prompts.js";
+
+const EVERY_MS = 500;
+const LATE_MS = 4000;
+const tile = document.getElementById("camera");
+const freshness = document.getElementById("freshness");
+let stream = "";
+let shown = 0;
+let changedAt = performance.now();
+
+async function look() {
+  try {
+    const response = await fetch("/api/site", { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(LATE_MS) });
+    if (response.status === 401) location.assign("/enter");
+    if (!response.ok) throw new Error(`/api/site: ${response.status}`);
+    await show(await response.json());
+  } catch (error) {
+    if (error.name !== "TimeoutError") console.warn(error);
+  }
+  const late = performance.now() - changedAt > LATE_MS;
+  freshness.toggleAttribute("data-late", late);
+  freshness.textContent = late ? "no new picture" : "live";
+  if (!document.hidden) setTimeout(look, EVERY_MS);
+}
+
+async function show({ stream: id, picture }) {
+  if (!stream) {
+    stream = id;
+    tile.dataset.stream = id;
+    tile.querySelector("h3").textContent = id;
+    listen(tile, id);
+  }
+  showPrompts(tile, stream, true);
+  if (!picture || picture.number === shown) return;
+  // picture and outlines change together, once both are here
+  const wanted = [image(`/api/site/picture?at=${picture.number}`, "frame", `What ${id} sees`)];
+  const { objects } = picture;
+  if (objects.length) wanted.push(image(`/api/site/outlines?at=${picture.number}`, "objects", `Outlines of prompts ${objects.join(", ")} of ${id}`));
+  await Promise.all(wanted.map((each) => each.decode()));
+  const box = tile.querySelector(".picture");
+  box.style.aspectRatio = `${picture.width} / ${picture.height}`;
+  box.replaceChildren(...wanted);
+  shown = picture.number;
+  changedAt = performance.now();
+}
+
+function image(source, kind, alt) {
+  const made = new Image();
+  made.className = kind;
+  made.alt = alt;
+  made.draggable = false;
+  made.src = source;
+  return made;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) look();
+});
+look();
