@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.heads import RECORD
 from narrows.contract.records.report import FRESH_MS, DispatcherReport, ServerReport
 from narrows.contract.wire.keys import ScaleKeys
 from narrows.runtime.triton_config import model_name
@@ -21,6 +22,7 @@ from orchestrator.servers.cpu_quota import QuotaUnavailable, find_hierarchy
 from orchestrator.servers.host_record import HostState
 from tests.integration.servers.host import WAIT_S, Host, server_pid, supervising
 from tests.integration.servers.processes import eventually, members
+from tests.unit.runtime.test_head_watch import listed
 
 
 @pytest.fixture
@@ -271,3 +273,20 @@ def test_who_lives_removes_what_a_lost_host_left(host: Host, client: redis.Redis
     assert eventually(lambda: "lost/0" not in host.servers(), WAIT_S)
     assert host.has(ready=1)
     assert eventually(lambda: not host.draining() and not client.hexists(ScaleKeys.SUPERVISORS, "lost"))
+
+
+def test_its_own_model_repository_follows_the_heads_of_a_bundle(
+    client: redis.Redis,
+    server: LocalRedis,
+    demo_bundle: Bundle,
+    tmp_path: Path,
+) -> None:
+    folder = Path(shutil.copytree(demo_bundle.folder, tmp_path / "bundle"))
+    record = listed(folder)
+    with supervising(server.url, tmp_path, "--bundle", str(folder), "--initial", "0") as host:
+        assert eventually(lambda: host.state() is not None, WAIT_S)
+        configs = [path.read_text() for path in tmp_path.rglob("cpu.pbtxt")]
+        assert len(configs) == 1
+        assert "head_scene" not in configs[0]
+        (folder / RECORD).write_bytes(record)
+        assert eventually(lambda: "head_scene" in next(tmp_path.rglob("cpu.pbtxt")).read_text(), WAIT_S), host.told()
