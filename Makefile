@@ -189,6 +189,14 @@ train-frontier: setup-train ## Train the networks of bench-frontier, resumable o
 bench-frontier: setup-train ## Masks made at weak cameras, features, or both, at equal work; ARGS="--quick"
 	@$(WORKSHOP)/python -m benchmarks.frontier $(ARGS)
 
+.PHONY: bench-search
+bench-search: setup-train ## Which proxy orders weak networks, and what a search finds beside scaling; ARGS="--quick"
+	@$(WORKSHOP)/python -m benchmarks.search $(ARGS)
+
+.PHONY: bench-compress
+bench-compress: setup-train ## A bundle pruned, quantised, distilled, each alone and combined; ARGS="--quick"
+	@$(WORKSHOP)/python -m benchmarks.compress $(ARGS)
+
 .PHONY: bench-outputs
 bench-outputs: setup-train ## Bits and cloud MACs for 1 to 8 outputs, features beside masks; ARGS="--data DIR --teacher DIR"
 	@$(WORKSHOP)/python -m benchmarks.outputs $(ARGS)

@@ -51,6 +51,7 @@ COMMANDS = (
     Command("config", "Show what the configuration file and the environment say."),
     Command("train", "Train a model on a labelled folder."),
     Command("search", "Search a weak camera's network for a device: latency measured there, memory, accuracy."),
+    Command("compress", "Make a bundle smaller: prune it, train it as int8, taught by what it was."),
     Command("pseudo-label", "Label pictures with a trained network, where it is sure."),
     Command("export", "Turn a checkpoint into a bundle and a model repository."),
     Command("evaluate", "Measure a bundle: mIoU and bits per pixel, through the real coder."),

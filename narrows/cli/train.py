@@ -17,6 +17,7 @@ BadShare = Annotated[
     float,
     typer.Option(min=0, max=1, help="Share of views that are bad pictures: noise, blur, dark, glare, rain, JPEG."),
 ]
+QuantisationAware = Annotated[bool, typer.Option(help="Round the encoder as export will: it learns to be int8.")]
 FrozenNorms = Annotated[bool, typer.Option(help="Keep batch norms' statistics: for short runs from a bundle.")]
 LearningRate = Annotated[float, typer.Option(min=0, help="Its peak; half of the default goes on from a bundle.")]
 FullEpochs = Annotated[int, typer.Option(min=0, help="Epochs at full size that follow: thin things are learned here.")]
@@ -40,12 +41,13 @@ def train(
     pretrained: Annotated[Path | None, typer.Option(help="EfficientNet-Lite0 ImageNet weights (.pth).")] = None,
     begin_from: Annotated[Path | None, typer.Option(help="Bundle whose network to go on training.")] = None,
     frozen_norms: FrozenNorms = False,
+    quantisation_aware: QuantisationAware = False,
     epochs: Epochs = 45,
     full_epochs: FullEpochs = 45,
     learning_rate: LearningRate = 1.2e-3,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 8,
     latent_channels: Annotated[int, typer.Option(min=1, help="Channels of the bottleneck.")] = 48,
-    teacher: Annotated[Path | None, typer.Option(help="Run folder of a trained network to learn from as well.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Run folder or bundle of a network to learn from too.")] = None,
     teacher_share: Annotated[float, typer.Option(min=0, help="How much its logits count beside the labels.")] = 1.0,
     feature_share: Annotated[float, typer.Option(min=0, help="How much its features count.")] = 0.0,
     device: Annotated[Device, typer.Option(help="What to train on.")] = Device.CPU,
@@ -72,6 +74,7 @@ def train(
         bad_share=bad_share,
         learning_rate=learning_rate,
         frozen_norms=frozen_norms,
+        quantisation_aware=quantisation_aware,
         pretrained=pretrained,
         begin_from=begin_from,
         phases=phases_for((width, height), epochs, full_epochs),

@@ -11,6 +11,7 @@
     ├── BundleError           a bundle folder that is incomplete, altered or of another schema
     │   └── HeadError         a head that cannot be added to a bundle, or taken out of it
     ├── DatasetError, WeightsMismatch                      the workshop's inputs
+    ├── PrecisionRefused      a precision that the runtime here does not execute
     ├── PromptInvalid         a box or points that mean nothing in their picture
     │   └── PromptsFull           one more than a camera may have
     ├── PromptConflict        another operator changed the prompts meanwhile, or took the one that is meant away
@@ -336,6 +337,10 @@ class HeadGraphRefused(HeadError):
 
 class OutputIsTheDecoders(HeadError):
     """What is to be removed is no head: the decoder's own output, which every bundle has."""
+
+
+class PrecisionRefused(NarrowsError):
+    """The runtime here stores numbers of this precision, but does not compute with them."""
 
 
 class WeightsMismatch(NarrowsError):

@@ -7,6 +7,7 @@ stride is exchanged for dilation, as DeepLab does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,9 +113,9 @@ def conv_bn(
 class InvertedResidual(nn.Module):
     """Expand 1x1, filter depthwise, project 1x1; added to the input where the shapes allow."""
 
-    def __init__(self, inputs: int, stage: Stage, stride: int) -> None:
+    def __init__(self, inputs: int, stage: Stage, stride: int, hidden: int | None = None) -> None:
         super().__init__()
-        hidden = inputs * stage.expansion
+        hidden = inputs * stage.expansion if hidden is None else hidden
         expand = [*conv_bn(inputs, hidden), nn.ReLU6()] if stage.expansion != 1 else []
         self.body = nn.Sequential(
             *expand,
@@ -135,15 +136,18 @@ class EfficientNetLite0(nn.Module):
     Odd sizes round up. Pictures are normalised with mean 127 and deviation 128, as the weights expect.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expanded: Sequence[int] | None = None) -> None:
+        """``expanded`` are the hidden channels of each block that expands, where they are not as published."""
         super().__init__()
+        hidden = None if expanded is None else iter(expanded)
         self.stem = nn.Sequential(*conv_bn(3, STEM_CHANNELS, 3, stride=2), nn.ReLU6())
         stages, inputs = [], STEM_CHANNELS
         for stage in STAGES:
             strides = [stage.stride] + [1] * (stage.blocks - 1)
             blocks = []
             for stride in strides:
-                blocks.append(InvertedResidual(inputs, stage, stride))
+                inner = next(hidden) if hidden is not None and stage.expansion != 1 else None
+                blocks.append(InvertedResidual(inputs, stage, stride, inner))
                 inputs = stage.channels
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)

@@ -14,6 +14,8 @@ Compression and Semantic Segmentation / JD", ECCV 2024.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,9 +41,9 @@ class SpaceToDepth(nn.Module):
 class Encoder(nn.Module):
     """Normalised pictures ``(N, 3, H, W)`` to the latent ``(N, C, ceil(H/16), ceil(W/16))``, before any gain."""
 
-    def __init__(self, latent_channels: int) -> None:
+    def __init__(self, latent_channels: int, expanded: Sequence[int] | None = None) -> None:
         super().__init__()
-        self.trunk = EfficientNetLite0()
+        self.trunk = EfficientNetLite0(expanded)
         self.side4 = nn.Sequential(SpaceToDepth(4), *conv_bn(24 * 16, SIDE_CHANNELS), nn.ReLU6())
         self.side8 = nn.Sequential(SpaceToDepth(2), *conv_bn(40 * 4, SIDE_CHANNELS), nn.ReLU6())
         self.bottleneck = nn.Conv2d(320 + 2 * SIDE_CHANNELS, latent_channels, 1)

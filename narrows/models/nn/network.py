@@ -15,11 +15,16 @@ from narrows.models.nn.rate import Gains, RateModel, add_noise, round_straight_t
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """What fixes the tensors of a network."""
+    """What fixes the tensors of a network.
+
+    Attributes:
+        expanded: hidden channels of each of the trunk's blocks that expands, where it was pruned.
+    """
 
     classes: int
     latent_channels: int = 48
     levels: int = 5
+    expanded: tuple[int, ...] | None = None
 
 
 class NetworkOutput(NamedTuple):
@@ -39,7 +44,7 @@ class JointNetwork(nn.Module):
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
         self.shape = shape
-        self.encoder = Encoder(shape.latent_channels)
+        self.encoder = Encoder(shape.latent_channels, shape.expanded)
         self.gains = Gains(shape.levels, shape.latent_channels)
         self.rate = RateModel(shape.levels, shape.latent_channels)
         self.decoder = JointDecoder(shape.latent_channels, shape.classes)

@@ -189,27 +189,38 @@ class Search:
 
     def verified(self, found: Found) -> Found | None:
         """Counted and measured whole; ``None`` where the whole breaks a limit that the sum of its parts did not."""
-        whole = self.folder / "weights" / f"{found.candidate.name}.camera"
-        graph, int8 = whole.with_suffix(".onnx"), whole.with_suffix(".int8.onnx")
-        seen = found.candidate.sees(self.config.size)
-        network = self.network(found.candidate)
-        if self.config.trained:
-            state = torch.load(self.folder / "weights" / f"{found.candidate.name}.pt", weights_only=True)
-            network.load_state_dict(state)
-        counted = write_and_count(network.whole.camera, [torch.zeros(1, 3, *seen)], graph)
-        operators = operators_of(onnx.load(graph))
-        cost = CameraCost(counted.macs, counted.parameters, counted.peak_bytes, operators, found.cost.latency_ms)
-        measured_ms = None
-        if self._device is not None:
-            quantise_throughout(graph, ({"input0": each} for each in self._calibration(network)), int8)
-            measured = self._device.measure(int8.read_bytes(), _WHOLE_EFFORT)
-            measured_ms = busy_ms(measured.record, self.config.device)
-            cost = replace(cost, latency_ms=measured_ms)
-        broken = self.config.limits.excess(cost)
+        name = found.candidate.name
+        weights = self.folder / "weights" / f"{name}.pt" if self.config.trained else None
+        cost = self.measured_whole(found.candidate, weights, self.folder / "weights" / f"{name}.camera")
+        broken = self.config.limits.excess(replace(cost, latency_ms=cost.latency_ms or found.cost.latency_ms))
         if broken:
-            self._say(f"left out: {found.candidate.name} as a whole is over {', '.join(broken)}")
+            self._say(f"left out: {name} as a whole is over {', '.join(broken)}")
             return None
-        return replace(found, cost=replace(cost, latency_ms=found.cost.latency_ms), measured_ms=measured_ms)
+        return replace(found, cost=replace(cost, latency_ms=found.cost.latency_ms), measured_ms=cost.latency_ms)
+
+    def measured_whole(self, candidate: Candidate, weights: Path | None, graph: Path) -> CameraCost:
+        """Of the whole network as it is exported; latency is ``None`` where there is no device to ask.
+
+        Args:
+            candidate: what is measured.
+            weights: what :func:`~narrows.models.search.training.train_briefly` wrote of it; else it is untrained.
+            graph: where its graphs go, with ``.onnx`` and ``.int8.onnx`` behind.
+
+        Raises:
+            ProfilingFailed: the device cannot run it.
+        """
+        exact, int8 = graph.with_name(f"{graph.name}.onnx"), graph.with_name(f"{graph.name}.int8.onnx")
+        network = self.network(candidate)
+        if weights is not None:
+            network.load_state_dict(torch.load(weights, weights_only=True))
+        picture = torch.zeros(1, 3, *candidate.sees(self.config.size))
+        counted = write_and_count(network.whole.camera, [picture], exact)
+        cost = CameraCost(counted.macs, counted.parameters, counted.peak_bytes, operators_of(onnx.load(exact)))
+        if self._device is None:
+            return cost
+        quantise_throughout(exact, ({"input0": each} for each in self._calibration(network)), int8)
+        measured = self._device.measure(int8.read_bytes(), _WHOLE_EFFORT)
+        return replace(cost, latency_ms=busy_ms(measured.record, self.config.device))
 
     def _calibration(self, network: AtResolution) -> list[Any]:
         some = self.lesson.train[:: max(1, len(self.lesson.train) // _CALIBRATION_PICTURES)]

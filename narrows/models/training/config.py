@@ -39,6 +39,8 @@ class TrainingConfig:
         frozen_norms: batch norms keep the statistics that they began with. For a run that goes on from a bundle: the
             statistics of a small batch, half of it bad pictures, are far from those that the weights were made for.
         level_shares: how often each rate level is drawn; all alike without.
+        quantisation_aware: the encoder is rounded as `narrows export` will round it.
+        teacher: run folder of a trained network, or a bundle's.
         bad_share: share of the views that are bad pictures: noise, blur, darkness, glare, rain, JPEG.
     """
 
@@ -63,6 +65,7 @@ class TrainingConfig:
     latent_channels: int = 48
     prices: tuple[float, ...] = (0.12, 0.5, 2.2, 9.5, 40.0)
     frozen_norms: bool = False
+    quantisation_aware: bool = False
     level_shares: tuple[float, ...] | None = None
     overlap_share: float = 1.0
     average_decay: float = 0.995

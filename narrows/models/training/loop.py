@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.manifest import MANIFEST
 from narrows.contract.errors import DeviceMissing
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork, NetworkShape
@@ -28,10 +29,11 @@ from narrows.models.training.check import check, split_off, worsened
 from narrows.models.training.config import TrainingConfig
 from narrows.models.training.loss import TrainingObjective, class_weights
 from narrows.models.training.progress import Record, append_record, phase_of, read_records, seconds_left
+from narrows.models.training.quantisation import forward_rounded, round_activations
 from narrows.models.training.run import CHECKPOINT, Run, averaged_share, load_checkpoint, take_step
 from narrows.models.training.run_page import write_run_page
 from narrows.models.training.teacher import Teacher
-from narrows.models.training.warm_start import begin_from
+from narrows.models.training.warm_start import begin_from, network_of
 
 SETTLING_PICTURES = 24
 PAGE_EVERY_S = 10.0
@@ -61,8 +63,22 @@ class _Lesson:
         return bool(self.checked) and (epoch % every == 0 or epoch == self.config.epochs)
 
 
-def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
+def train(
+    config: TrainingConfig,
+    run_folder: Path,
+    say: Say = print,
+    *,
+    start: JointNetwork | None = None,
+    dataset: FolderDataset | None = None,
+) -> Path:
     """Train to the end of the last phase and return the checkpoint's path.
+
+    Args:
+        config: how.
+        run_folder: where; a run that was stopped goes on.
+        say: told of each epoch.
+        start: a network to go on from, in place of a fresh one.
+        dataset: in place of the split that the configuration names, some of it say.
 
     Raises:
         DatasetError: the data are not in the documented layout.
@@ -73,16 +89,18 @@ def train(config: TrainingConfig, run_folder: Path, say: Say = print) -> Path:
         torch.set_num_threads(config.threads)
     run_folder.mkdir(parents=True, exist_ok=True)
     config.write(run_folder / "config.json")
-    dataset = FolderDataset.open(config.data, config.split)
+    dataset = dataset or FolderDataset.open(config.data, config.split)
     if config.leave_out is not None:
         dataset = dataset.without(config.leave_out)
     lesson = _prepare(config, dataset)
     checkpoint = run_folder / CHECKPOINT
     goes_on = checkpoint.is_file()
-    network = _network(config, len(dataset.classes.names))
-    if not goes_on:
+    network = start or _network(config, len(dataset.classes.names))
+    if start is None and not goes_on:
         _begin(network, config, lesson.samples)
     run = Run.begin(network.to(lesson.device), config)
+    if config.quantisation_aware:
+        round_activations(run.network)
     if goes_on:
         run.load(checkpoint)
         say(f"resuming {run_folder} after epoch {run.epoch}")
@@ -115,8 +133,7 @@ def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Lesson:
     )
     teacher = None
     if config.teacher is not None:
-        network = load_checkpoint(config.teacher / CHECKPOINT).to(device)
-        teacher = Teacher(network, config.teacher_share, config.feature_share)
+        teacher = Teacher(_teacher(config.teacher, samples).to(device), config.teacher_share, config.feature_share)
     return _Lesson(config, dataset.classes, samples, checked, objective, teacher, device)
 
 
@@ -133,13 +150,23 @@ def _network(config: TrainingConfig, classes: int) -> JointNetwork:
     return network
 
 
+def _teacher(folder: Path, samples: list[LabelledPicture]) -> JointNetwork:
+    if (folder / MANIFEST).is_file():
+        return network_of(Bundle.open(folder), _settling(samples))
+    return load_checkpoint(folder / CHECKPOINT)
+
+
+def _settling(samples: list[LabelledPicture]) -> Tensor:
+    shown = samples[:: max(1, len(samples) // SETTLING_PICTURES)]
+    pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in shown]))
+    return pictures.to(memory_format=torch.channels_last)
+
+
 def _begin(network: JointNetwork, config: TrainingConfig, samples: list[LabelledPicture]) -> None:
     if config.pretrained:
         network.encoder.trunk.load_imagenet(config.pretrained)
     if config.begin_from:
-        shown = samples[:: max(1, len(samples) // SETTLING_PICTURES)]
-        pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in shown]))
-        begin_from(network, Bundle.open(config.begin_from), pictures.to(memory_format=torch.channels_last))
+        begin_from(network, Bundle.open(config.begin_from), _settling(samples))
 
 
 def _checked(run: Run, lesson: _Lesson) -> Record:
@@ -171,7 +198,8 @@ def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
         level = _levels(config, len(seen))
         pictures, labels, at = seen.to(device), truth.to(device), level.to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
-            outcome = run.network(pictures, at, rounded_rate=rounded)
+            forward = partial(forward_rounded, run.network) if config.quantisation_aware else run.network
+            outcome = forward(pictures, at, rounded_rate=rounded)
             taught = lesson.teacher.loss(outcome, pictures) if lesson.teacher else None
         parts = lesson.objective.loss(outcome, labels, at)
         whole = parts.whole if taught is None else parts.whole + taught

@@ -52,7 +52,7 @@ class Run:
             WeightsMismatch: the checkpoint is of a network of another shape.
         """
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["shape"] != vars(self.network.shape):
+        if NetworkShape(**state["shape"]) != self.network.shape:
             raise WeightsMismatch(f"{path} holds {state['shape']}, this run wants {vars(self.network.shape)}")
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])

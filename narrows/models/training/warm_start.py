@@ -32,12 +32,24 @@ from narrows.contract.bundle import Bundle
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.export.channels_last import SORTED, unsorted
 from narrows.models.nn.decoder import UPSCALE
-from narrows.models.nn.network import JointNetwork
+from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.nn.reparametrised import Reparametrised
 
 RATE_STEPS, RATE_LEARNING_RATE = 200, 0.05
 """Some seconds on a couple of dozen pictures; training goes on from there."""
 Weights = dict[str, NDArray[np.float32]]
+
+
+def network_of(bundle: Bundle, pictures: Tensor) -> JointNetwork:
+    """A bundle's network, in evaluation mode; ``pictures`` as in :func:`begin_from`.
+
+    Raises:
+        WeightsMismatch: the bundle's encoder is of another family.
+    """
+    manifest = bundle.manifest
+    network = JointNetwork(NetworkShape(len(manifest.classes), manifest.latent.channels, len(manifest.levels)))
+    begin_from(network, bundle, pictures)
+    return network.eval()
 
 
 @torch.no_grad()

@@ -1,0 +1,1 @@
+"""What pruning, quantisation and distillation make of a bundle, each alone and combined."""

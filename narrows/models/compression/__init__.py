@@ -1,0 +1,1 @@
+"""Bundles made smaller: pruned, trained as int8, taught by what they were."""
