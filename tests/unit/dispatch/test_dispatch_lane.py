@@ -1,7 +1,8 @@
 """Batching and staleness of a batcher, with clocks that the test turns."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -114,6 +115,33 @@ async def test_a_frame_that_became_stale_while_it_waited_is_not_decoded() -> Non
         clock.present_s = 1.501
         assert await waiting is None
     assert decoder.batches == []
+
+
+async def test_a_stale_frame_gets_into_no_batch_though_it_was_not_looked_for() -> None:
+    """With thousands of lines stale frames are looked for now and then."""
+    decoder, clock = Echo(), TurnedClock()
+    async with _batcher(decoder, clock) as batcher:
+        batcher._look_again_s = math.inf
+        stale = asyncio.ensure_future(batcher.infer(_stream("a"), inputs_of(PLANE, 0), stale_at_s=1.5))
+        fresh = asyncio.ensure_future(batcher.infer(_stream("b"), inputs_of(PLANE, 0), stale_at_s=None))
+        clock.present_s = 1.501
+        assert await stale is None
+        assert await fresh is not None
+    assert decoder.batches == [1]
+
+
+async def test_a_look_for_stale_frames_is_followed_by_the_next_after_nineteen_times_as_long() -> None:
+    decoder, clock = Echo(), TurnedClock()
+    async with _batcher(decoder, clock) as batcher:
+        take_out = batcher._picker.take_out
+
+        def slow(unwanted: Callable[[Waiting], bool]) -> list[Waiting]:
+            clock.present_s += 0.01
+            return take_out(unwanted)
+
+        batcher._picker.take_out = slow  # type: ignore[method-assign]
+        batcher.drop_stale()
+        assert batcher._look_again_s == pytest.approx(clock.present_s + 0.19)
 
 
 async def test_a_frame_that_never_becomes_stale_is_decoded_however_late() -> None:
