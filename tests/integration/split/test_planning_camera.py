@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -34,7 +35,8 @@ from tests.integration.split.rig import SHARDS, dispatching, patient
 
 LARGE, SMALL = "cut 0, level 0", "cut 1, level 0"
 THIN_BYTES_PER_S = 1_500.0
-pytestmark = pytest.mark.timeout(180)
+PATIENCE_S = 90.0
+pytestmark = pytest.mark.timeout(300)
 
 
 class Watched:
@@ -52,13 +54,15 @@ class Watched:
         return [line for line in self.lines() if "design" in line]
 
     async def until(self, design: str, reason: str) -> dict[str, Any]:
-        """The line of the change to a design for a reason, once it is the last; without a limit but the test's."""
+        """The line of the change to a design for a reason, once it is the last."""
         await until(lambda: [(each["design"], each["reason"]) for each in self.changes()][-1:] == [(design, reason)])
         return self.changes()[-1]
 
 
 async def until(claim: Callable[[], object]) -> None:
-    while not claim():  # noqa: ASYNC110 -- neither a file nor a server tells of a change
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not claim():
+        assert time.monotonic() < give_up_s, "it never came to hold"
         await asyncio.sleep(0.05)
 
 
