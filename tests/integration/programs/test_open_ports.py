@@ -20,11 +20,11 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", [*PROGRAMS, "orchestrate --processes 2"])
 def test_an_open_port_without_a_token_is_refused_in_the_same_words(program: str, tmp_path: Path) -> None:
     state = {"NARROWS_EDGE_STATE_DIR": str(tmp_path)}
     ended = subprocess.run(
-        [sys.executable, "-m", "narrows.cli", program, *PROGRAMS[program]],
+        [sys.executable, "-m", "narrows.cli", *program.split(), *PROGRAMS[program.split(maxsplit=1)[0]]],
         env=os.environ | state,
         cwd=ROOT,
         capture_output=True,

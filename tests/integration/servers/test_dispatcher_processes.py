@@ -85,8 +85,11 @@ async def kept(folder: Path, *words: str, patience: Patience = EAGER) -> AsyncIt
         yield found
     finally:
         found.stop.set()
-        async with asyncio.timeout(LIMIT_S):
-            await running
+        ended, _ = await asyncio.wait([running], timeout=LIMIT_S)
+        for pid in found.pids if not ended else ():
+            os.kill(pid, signal.SIGKILL)
+        await running
+    assert ended, "it did not end when it was told to"
     assert not [pid for pid in found.pids if alive(pid)]
 
 
