@@ -15,7 +15,14 @@ from narrows.contract.bundle import Bundle
 from narrows.contract.codec import decode_symbols, encode_symbols, quantise
 from narrows.contract.errors import PrecisionRefused
 from narrows.models.compression.compress import Compression, compress
-from narrows.models.compression.pruning import LEAST_HIDDEN, LEAST_LATENT, choose, expanding_blocks, pruned
+from narrows.models.compression.pruning import (
+    LEAST_HIDDEN,
+    LEAST_LATENT,
+    Kept,
+    choose,
+    expanding_blocks,
+    pruned,
+)
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
 from narrows.models.export.fit_to_budget import convolution_macs
@@ -46,6 +53,7 @@ def network() -> JointNetwork:
         for _ in range(10):
             network(torch.rand(2, 3, 64, 96) * 2 - 1, torch.tensor([0, 1]))
         network.encoder.bottleneck.weight *= 8
+        network.gains.log_gain.add_(0.3 * torch.randn_like(network.gains.log_gain))  # each channel has its own
     return network.eval()
 
 
@@ -58,7 +66,7 @@ def pictures() -> torch.Tensor:
 def test_a_pruned_network_answers_as_if_what_went_had_been_silent(
     network: JointNetwork, pictures: torch.Tensor
 ) -> None:
-    kept = choose(network, pictures, 0.4)
+    kept = Kept(choose(network, pictures, 0.4).hidden, torch.tensor([0, 2, 3, 5]))
     smaller = pruned(network, kept)
     silent = JointNetwork(network.shape).eval()
     silent.load_state_dict(network.state_dict())

@@ -28,7 +28,7 @@ SPACE = Space(
     kernel8=(3,), kernel16=(3, 5), expansion8=(2,), expansion16=(2,), head=(8,), resolution=(0.5, 1.0),
     latent_channels=(4,),
 )  # fmt: skip
-LIMITS = CameraLimits(latency_ms=0.4, peak_bytes=16_000)
+LIMITS = CameraLimits(latency_ms=0.55, peak_bytes=22_000)
 CONFIG = SearchConfig(
     Design.EDGE, SIZE[::-1], 2, limits=LIMITS, space=SPACE, trials=14, proxy="macs", population=4, trained=2, steps=2,
     batch=2,
@@ -67,12 +67,12 @@ def test_nothing_over_a_limit_is_ever_reported_and_the_front_is_one(tmp_path: Pa
     front = search.run()
     looked_at = [trial.user_attrs["seen"] for trial in search.trials]
     assert len(looked_at) == CONFIG.trials
-    assert any(seen["broken"] for seen in looked_at), "else the limits are not tried"
+    assert {"latency_ms", "peak_bytes"} <= {name for seen in looked_at for name in seen["broken"]}, "both are tried"
     within = search.within_limits()
     for found in [*within, *front]:
         placed = blocks_of(found.candidate, Design.EDGE, CONFIG.size, 2)
-        assert static_cost(placed).peak_bytes <= 16_000
-        assert latency_ms(placed, ByOutputs()) <= 0.4
+        assert static_cost(placed).peak_bytes <= 22_000
+        assert latency_ms(placed, ByOutputs()) <= 0.55
     points = [each.point for each in front]
     assert points == sorted(points)
     assert [accuracy for _, accuracy in points] == sorted((accuracy for _, accuracy in points), reverse=True)
