@@ -175,10 +175,13 @@ def test_either_way_to_scale_wants_one_replica_a_wanted_server(helm: Helm) -> No
         assert rendered["spec"]["scaleTargetRef"]["name"] == "cams-triton"
 
 
-def test_an_upgrade_leaves_the_number_of_servers_to_who_scales(helm: Helm) -> None:
-    first, later = helm.render(), helm.render("--is-upgrade")
-    assert "replicas" in first.one("Deployment", "cams-triton")["spec"]
-    assert "replicas" not in later.one("Deployment", "cams-triton")["spec"]
+@pytest.mark.parametrize("by", ["narrows", "keda", "hpa", "none"])
+def test_the_number_of_servers_is_left_to_who_scales(helm: Helm, by: str) -> None:
+    """A number that the install says and the upgrade does not, Helm's and kubectl's merges set back to one."""
+    for options in ((), ("--is-upgrade",)):
+        rendered = helm.render("--set", f"scaling.by={by},triton.replicas=3", *options)
+        said = rendered.one("Deployment", "cams-triton")["spec"].get("replicas")
+        assert said == (3 if by == "none" else None)
 
 
 def gpus(helm: Helm, name: str) -> dict[str, Any]:
