@@ -91,6 +91,12 @@ def test_a_service_has_the_networks_and_limits_of_compose(name: str) -> None:
     assert swarm["deploy"].get("resources", {}).get("limits") == limits
 
 
+def test_shared_memory_keeps_its_mode_whoever_starts_beside_whom() -> None:
+    """Without `nocopy` a container that is made while it is empty has Docker take the image's mode, root's alone."""
+    for name in ("triton", "dispatcher"):
+        assert "shared-memory:/dev/shm:nocopy" in SERVICES[name]["volumes"]
+
+
 def test_networks_are_closed_as_in_compose_and_encrypted_between_nodes() -> None:
     compose = read("docker-compose.yml")["networks"]
     assert STACK["networks"].keys() == compose.keys()
