@@ -149,6 +149,14 @@ mutants: setup-dev ## Plant known faults one at a time in a copy of the tree; ea
 e2e: setup ## The compose stack in real containers: load, kills, an outage, a canary; as root, installs Docker if need be
 	@$(RUN) -m benchmarks.e2e $(ARGS)
 
+.PHONY: e2e-swarm
+e2e-swarm: setup ## Swarm's stack on two real engines: load, a node cut off, updates and rollbacks, a canary; as root
+	@$(RUN) -m benchmarks.e2e_swarm $(ARGS)
+
+.PHONY: e2e-kubernetes
+e2e-kubernetes: setup ## Chart and engine against a real API server, which is built once (an hour); as root
+	@$(RUN) -m benchmarks.e2e_kubernetes $(ARGS)
+
 .PHONY: bench-time
 bench-time: setup ## What predicted frames save beside keys alone, clip by clip; ARGS="--videos DIR --data DIR --bundle DIR"
 	@$(RUN) -m benchmarks.time $(ARGS)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Docker Engine and Compose v2 on a bare Debian, as root: what is there is used, what is missing is installed.
 # Debian 12 has Compose 1 only; that of Debian 13 runs on it, so its package is taken apart for the plugins alone.
+# With --programs nothing is started: the caller runs engines of its own.
 set -euo pipefail
 PLUGINS=/usr/local/lib/docker/cli-plugins
 LOG=/var/log/narrows-dockerd.log
@@ -44,5 +45,5 @@ install_plugins() {
 }
 
 install_packages
-start_engine
+[ "${1-}" = --programs ] || start_engine
 install_plugins

@@ -128,7 +128,7 @@ def a_bundle_is_upgraded_and_rolled_back(stack: Stack) -> Figures:
     But for frames predicted from one whose symbols the former dispatcher took with it: a key frame follows them.
     """
     folder = Path(stack.settings["BUNDLES_FOLDER"])
-    new = _another_bundle(folder / "demo", folder / "next")
+    new = another_bundle(folder / "demo", folder / "next")
     refused = _refused(stack)
     stack.settings["BUNDLES"] = f"{_OLD}:{_NEW}"
     stack.compose("run", "--rm", "models")
@@ -168,7 +168,7 @@ def bundles_in(folder: Path, source: Path) -> None:
     subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
 
 
-def _another_bundle(source: Path, target: Path) -> str:
+def another_bundle(source: Path, target: Path) -> str:
     """The same networks under another version, so another id; answers it."""
     shutil.copytree(source, target)
     manifest = Bundle.open(source).manifest

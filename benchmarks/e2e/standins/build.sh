@@ -18,7 +18,7 @@ stand_in() { # NAME IMAGE: from the Dockerfile in folder NAME
   local context
   context=$(mktemp -d)
   cp -t "$context" "$1"/* "$ROOT"/constraints-triton.txt "$ROOT"/orchestrator/servers/backends/onnxruntime/model.py
-  docker build --quiet --label narrows.stand-in=yes --tag "$2" --build-arg "BASE=$BASE" "$context" >/dev/null
+  docker build --quiet --network host --label narrows.stand-in=yes --tag "$2" --build-arg "BASE=$BASE" "$context" >/dev/null
   rm -r "$context"
 }
 

@@ -19,5 +19,5 @@ tar -C "$rootfs" --exclude='./proc/*' --exclude='./sys/*' --exclude='./dev/*' --
 rm -rf --one-file-system "$rootfs"
 # `docker import` of older engines takes every image for one of its own architecture; a build does not.
 printf '%s\n' 'FROM scratch' 'ADD root.tar /' 'ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt' 'CMD ["python3"]' |
-  DOCKER_BUILDKIT=1 docker build --quiet --platform "linux/$ARCHITECTURE" --tag "$IMAGE" --file - "$context" >/dev/null
+  DOCKER_BUILDKIT=1 docker build --quiet --network host --platform "linux/$ARCHITECTURE" --tag "$IMAGE" --file - "$context" >/dev/null
 rm -r "$context"

@@ -1,0 +1,1 @@
+"""The Helm chart and the Kubernetes engine against a real API server."""

@@ -1,0 +1,1 @@
+"""Docker Swarm's stack on real engines."""
