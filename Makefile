@@ -154,7 +154,7 @@ e2e-swarm: setup ## Swarm's stack on two real engines: load, a node cut off, upd
 	@$(RUN) -m benchmarks.e2e_swarm $(ARGS)
 
 .PHONY: e2e-kubernetes
-e2e-kubernetes: setup ## Chart and engine against a real API server, which is built once (an hour); as root
+e2e-kubernetes: setup ## Chart and engine against a real API server, which is built once (an hour or two); as root
 	@$(RUN) -m benchmarks.e2e_kubernetes $(ARGS)
 
 .PHONY: bench-time

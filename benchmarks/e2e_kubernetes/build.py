@@ -17,6 +17,8 @@ from rich.console import Console
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "e2e-kubernetes"
+VERSION = "v1.20.2"
+"""Of Debian 12's source; the programs themselves were not told theirs, as Kubernetes' own scripts do."""
 _PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _FLAGS = ("-p=1", "-trimpath", "-tags=providerless", "-gcflags=all=-N -l -dwarf=false", "-ldflags=-s -w")
 _SOURCE_SH = Path(__file__).with_name("source.sh")

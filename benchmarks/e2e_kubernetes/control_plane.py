@@ -49,8 +49,8 @@ class ControlPlane:
     programs: Path
     _tokens: dict[str, str] = field(default_factory=lambda: {user: secrets.token_hex(16) for user in _USERS})
 
-    def start(self) -> str:
-        """Start it and wait until it answers; says its version.
+    def start(self) -> None:
+        """Start it and wait until it answers.
 
         Raises:
             ClusterError: it does not; the message has the end of a log.
@@ -66,7 +66,6 @@ class ControlPlane:
                   "--root-ca-file", self.authority, "--leader-elect=false", "--port=0")  # fmt: skip
         self._run("kube-scheduler", "--kubeconfig", self.kubeconfig("system:kube-scheduler"), "--leader-elect=false",
                   "--port=0")  # fmt: skip
-        return str(client.VersionApi(self.client()).get_code().git_version)
 
     @property
     def authority(self) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from kubernetes.client.exceptions import ApiException
 from rich.console import Console
 
-from benchmarks.e2e_kubernetes.build import CACHE
+from benchmarks.e2e_kubernetes.build import CACHE, VERSION
 from benchmarks.e2e_kubernetes.chart import Chart
 from benchmarks.e2e_kubernetes.cluster import Stage, served
 from benchmarks.e2e_kubernetes.control_plane import NAMESPACE, ClusterError, ControlPlane
@@ -47,13 +47,13 @@ def _stage(folder: Path) -> Stage:
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder / "etcd"], check=True)  # nothing has to outlive a crash
     tools = CACHE / "tools"
     plane = ControlPlane(folder, CACHE / "bin")
-    version = plane.start()
+    plane.start()
     plane.post("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     kubelets = Kubelets(plane.client())
     kubelets.start(_NODES)
     chart = Chart(tools / "helm", NAMESPACE, served(plane))
     redis = LocalRedis.start(folder)
-    return Stage(plane, chart, tools / "kubectl", redis.url, version, kubelets)
+    return Stage(plane, chart, tools / "kubectl", redis.url, VERSION, kubelets)
 
 
 def _play(stage: Stage, scene: Callable[[Stage], Figures], console: Console) -> Figures:
