@@ -33,7 +33,7 @@ from narrows.models.export.resources import count_resources
 from narrows.models.split.device import Effort, Local
 from narrows.ops.camera_packets import camera
 
-PRUNED = 0.3
+PRUNED = 0.15
 LEVEL = 1
 
 

@@ -19,7 +19,7 @@ def compress(
     prune: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the cost to remove by whole channels.")] = 0.0,
     bits_weight: Annotated[
         float, typer.Option(min=0, max=1, help="Of the bits at the bottleneck in that cost; work has the rest.")
-    ] = 0.5,
+    ] = 0.0,
     epochs: Annotated[int, typer.Option(min=0, help="Of training after it; 0 quantises alone (PTQ).")] = 0,
     quantisation_aware: Annotated[bool, typer.Option(help="Train as the int8 network that it will be (QAT).")] = True,
     distil: Annotated[bool, typer.Option(help="Learn from the bundle as it was, beside the labels.")] = True,
@@ -36,7 +36,7 @@ def compress(
     Without epochs, `--prune 0` is PTQ alone: what export does. RUN/training.html shows a training. The result is a
     bundle of its own id: `narrows evaluate --bundle OUT` judges it, cameras and cloud take it as any other.
 
-    Example: narrows compress --data data/camvid --out bundles/small --prune 0.3 --epochs 8
+    Example: narrows compress --data data/camvid --out bundles/small --prune 0.15 --epochs 8
 
     Example: narrows compress --data data/camvid --out bundles/qat --epochs 4 --no-distil
     """

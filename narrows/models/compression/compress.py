@@ -48,7 +48,7 @@ class Compression:
     """
 
     prune: float = 0.0
-    bits_weight: float = 0.5
+    bits_weight: float = 0.0
     quantisation_aware: bool = False
     distil: bool = False
     epochs: int = 0

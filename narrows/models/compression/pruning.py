@@ -57,7 +57,7 @@ def expanding_blocks(network: JointNetwork) -> list[InvertedResidual]:
 
 
 @torch.no_grad()
-def choose(network: JointNetwork, pictures: Tensor, share: float, bits_weight: float = 0.5) -> Kept:
+def choose(network: JointNetwork, pictures: Tensor, share: float, bits_weight: float = 0.0) -> Kept:
     """Leave out channels until ``share`` of the cost is gone.
 
     Args:

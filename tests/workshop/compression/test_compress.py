@@ -94,7 +94,7 @@ def test_the_cost_that_goes_is_the_one_that_was_weighed(network: JointNetwork, p
     after = convolution_macs(pruned(network, work).encoder, [pictures[:1]])
     expanding = 0.9 * before  # nearly all hangs on hidden channels
     assert 0.5 * before < after < before - 0.3 * expanding
-    most = choose(network, pictures, 0.999)
+    most = choose(network, pictures, 0.999, bits_weight=0.5)
     assert min(len(each) for each in most.hidden) == LEAST_HIDDEN
     assert len(most.latent) == LEAST_LATENT
     with pytest.raises(ValueError, match="both are shares"):
@@ -152,7 +152,7 @@ def test_convolutions_of_four_bits_are_refused_by_name_where_they_run_in_float(t
 def test_a_compressed_bundle_codes_bit_by_bit_and_is_evaluated(network: JointNetwork, tmp_path: Path) -> None:
     data = made_up(tmp_path / "data", 3, CLASSES)
     big = write_bundle(network, data, Labelling("big", "1", "none", "random"), tmp_path / "big", lambda _: None)
-    how = Compression(prune=0.3, quantisation_aware=True, distil=True, epochs=1, batch=3)
+    how = Compression(prune=0.3, bits_weight=0.5, quantisation_aware=True, distil=True, epochs=1, batch=3)
     assert how.name == "prune 0.3 + distil + QAT"
     small = compress(big, data, how, tmp_path / "run", tmp_path / "small", lambda _: None)
     assert small.id != big.id
