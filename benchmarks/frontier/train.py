@@ -17,14 +17,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.frontier.data import read_parts
-from benchmarks.frontier.lessons import FeatureStudent, feature_task, lesson_of
 from benchmarks.frontier.networks import build, take_found_shapes
 from benchmarks.frontier.plan import RUNS, Cell, Plan, RunFolder
+from benchmarks.frontier.tasks import FeatureStudent, feature_task, setup_of
 from benchmarks.rate.progress import say
 from narrows.contract.errors import ConfigError, NarrowsError
 from narrows.models.nn.weak_designs import WeakNetwork
 from narrows.models.training.fitting import Recipe, fit, groups_of
-from narrows.models.training.mask_lesson import MaskLesson, mask_task
+from narrows.models.training.mask_setup import MaskSetup, mask_task
 
 DATA = Path("../shared/data/camvid")
 PRETRAINED = Path("../shared/data/weights/efficientnet-lite0-57934424.pth")
@@ -85,12 +85,12 @@ def train_all(options: argparse.Namespace) -> None:
             print(f"{cell.name:<28} {'done' if folder.weights(cell).is_file() else 'to do'}")
         return
     parts = read_parts(options.data, plan)
-    lesson = lesson_of(plan, parts)
+    setup = setup_of(plan, parts)
     if options.shapes is not None:
         take_found_shapes(options.shapes, cells, folder, parts.size, len(parts.classes.names))
     for number, cell in enumerate(cells, 1):
         say(f"network {number} of {len(cells)}: {cell.name}")
-        train(cell, plan, lesson, folder, options.pretrained)
+        train(cell, plan, setup, folder, options.pretrained)
 
 
 def chosen(plan: Plan, only: list[str] | None) -> list[Cell]:
@@ -105,20 +105,20 @@ def chosen(plan: Plan, only: list[str] | None) -> list[Cell]:
     return [by_name[name] for name in only] if only else list(plan.cells)
 
 
-def train(cell: Cell, plan: Plan, lesson: MaskLesson, folder: RunFolder, pretrained: Path) -> WeakNetwork:
+def train(cell: Cell, plan: Plan, setup: MaskSetup, folder: RunFolder, pretrained: Path) -> WeakNetwork:
     """A finished network in evaluation mode; what is done already is loaded."""
-    width, height = lesson.classes.size
-    network = build(cell, folder, (height, width), len(lesson.classes.names))
+    width, height = setup.classes.size
+    network = build(cell, folder, (height, width), len(setup.classes.names))
     if plan.pretrain_steps and not folder.weights(cell).is_file():
         student = FeatureStudent(network.camera.trunk, network.shape.widths[1:])
         path = folder.trunk(_trunk_name(network, cell.seed))
         recipe = Recipe(plan.pretrain_steps, plan.learning_rate)
-        task = feature_task(lesson, plan.pretrain_steps, pretrained, cell.seed)
+        task = feature_task(setup, plan.pretrain_steps, pretrained, cell.seed)
         taught = fit(student, groups_of(student), recipe, task, path, say)
         assert isinstance(taught, FeatureStudent)
         network.camera.trunk.load_state_dict(taught.trunk.state_dict())
     recipe = Recipe(plan.steps, plan.learning_rate)
-    done = fit(network, groups_of(network), recipe, mask_task(lesson, plan.steps, cell.seed), folder.weights(cell), say)
+    done = fit(network, groups_of(network), recipe, mask_task(setup, plan.steps, cell.seed), folder.weights(cell), say)
     assert isinstance(done, WeakNetwork)
     return done
 

@@ -27,7 +27,7 @@ _MOST = 127.0
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Setup:
     """What all heads are taught from: views, gains ``(levels, C)``, class weights and what the labels mean."""
 
     train: Views
@@ -42,57 +42,57 @@ def recipe_of(plan: Plan, share: float = 1.0) -> Recipe:
     return Recipe(max(1, round(share * plan.head_steps)), LEARNING_RATE)
 
 
-def head_task(contender: Contender, lesson: Lesson, plan: Plan, seed: int) -> Task:
+def head_task(contender: Contender, setup: Setup, plan: Plan, seed: int) -> Task:
     """Cross-entropy at a random level a sample; where features are rebuilt, their error too."""
 
     def loss(head: nn.Module, step: int) -> Tensor:
         chance = np.random.default_rng((seed, step))
         torch.manual_seed(seed * 1_000_003 + step)
-        rows = np.sort(chance.choice(len(lesson.train), plan.batch, replace=False))
-        level = torch.from_numpy(chance.integers(len(lesson.gains), size=plan.batch))
-        latent = dequantised(lesson.train.latent[rows], lesson.gains[level])
-        labels = torch.from_numpy(lesson.train.labels[rows])
+        rows = np.sort(chance.choice(len(setup.train), plan.batch, replace=False))
+        level = torch.from_numpy(chance.integers(len(setup.gains), size=plan.batch))
+        latent = dequantised(setup.train.latent[rows], setup.gains[level])
+        labels = torch.from_numpy(setup.train.labels[rows])
         with torch.autocast("cpu", dtype=torch.bfloat16):
             if not contender.rebuilds:
                 logits = head(latent, labels.shape[1:])
-                return cross_entropy(logits, labels, lesson, step)
+                return cross_entropy(logits, labels, setup, step)
             separate = cast("Separate", head)
             rebuilt = separate.rebuild(latent)
-            logits = separate.head(_cut(rebuilt, lesson.train), labels.shape[1:])
-        true = [_features(lesson.train, stride)[rows] for stride in separate.head.strides]
+            logits = separate.head(_cut(rebuilt, setup.train), labels.shape[1:])
+        true = [_features(setup.train, stride)[rows] for stride in separate.head.strides]
         error = rebuilding_loss(rebuilt, [torch.from_numpy(t.astype(np.float32)) for t in true])
-        return cross_entropy(logits, labels, lesson, step) + REBUILDING_PRICE * error
+        return cross_entropy(logits, labels, setup, step) + REBUILDING_PRICE * error
 
-    return Task(loss, lambda head: _mean_miou(head, lesson))
+    return Task(loss, lambda head: _mean_miou(head, setup))
 
 
-def clean_head_task(lesson: Lesson, plan: Plan) -> Task:
+def clean_head_task(setup: Setup, plan: Plan) -> Task:
     """DeepLabv3 on the trunk's own features: where the networks for pictures start."""
 
     def loss(head: nn.Module, step: int) -> Tensor:
-        rows = np.sort(np.random.default_rng((0, step)).choice(len(lesson.train), plan.batch, replace=False))
-        labels = torch.from_numpy(lesson.train.labels[rows])
-        features = torch.from_numpy(lesson.train.at16[rows].astype(np.float32))
+        rows = np.sort(np.random.default_rng((0, step)).choice(len(setup.train), plan.batch, replace=False))
+        labels = torch.from_numpy(setup.train.labels[rows])
+        features = torch.from_numpy(setup.train.at16[rows].astype(np.float32))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = head((features,), labels.shape[1:])
-        return cross_entropy(logits, labels, lesson, step)
+        return cross_entropy(logits, labels, setup, step)
 
     def score(head: nn.Module) -> float:
-        matrix = ConfusionMatrix(len(lesson.classes.names), lesson.classes.ignore_index)
+        matrix = ConfusionMatrix(len(setup.classes.names), setup.classes.ignore_index)
         with torch.no_grad():
-            for start in range(0, len(lesson.held), _AT_ONCE):
-                labels = lesson.held.labels[start : start + _AT_ONCE]
-                features = torch.from_numpy(lesson.held.at16[start : start + _AT_ONCE].astype(np.float32))
+            for start in range(0, len(setup.held), _AT_ONCE):
+                labels = setup.held.labels[start : start + _AT_ONCE]
+                features = torch.from_numpy(setup.held.at16[start : start + _AT_ONCE].astype(np.float32))
                 update(matrix, labels, head((features,), labels.shape[1:]))
         return matrix.miou
 
     return Task(loss, score)
 
 
-def new_clean_head(lesson: Lesson) -> DeepLabV3Head:
+def new_clean_head(setup: Setup) -> DeepLabV3Head:
     """A fresh DeepLabv3 head."""
     torch.manual_seed(0)
-    return DeepLabV3Head(len(lesson.classes.names))
+    return DeepLabV3Head(len(setup.classes.names))
 
 
 def dequantised(latent: NDArray[np.float32], gain: Tensor) -> Tensor:
@@ -102,12 +102,12 @@ def dequantised(latent: NDArray[np.float32], gain: Tensor) -> Tensor:
     return (symbols / scale).contiguous(memory_format=torch.channels_last)
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, lesson: Lesson, step: int) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, setup: Setup, step: int) -> Tensor:
     """Weighted, on every fourth pixel: a grid whose offset changes with the step, so that all pixels count."""
     rows, columns = slice(step % 2, None, 2), slice(step // 2 % 2, None, 2)
     some = labels[:, rows, columns].long()
     return functional.cross_entropy(
-        logits[:, :, rows, columns].float(), some, lesson.weights, ignore_index=lesson.classes.ignore_index
+        logits[:, :, rows, columns].float(), some, setup.weights, ignore_index=setup.classes.ignore_index
     )
 
 
@@ -118,13 +118,13 @@ def update(matrix: ConfusionMatrix, labels: NDArray[np.uint8], logits: Tensor) -
 
 
 @torch.no_grad()
-def _mean_miou(head: nn.Module, lesson: Lesson) -> float:
+def _mean_miou(head: nn.Module, setup: Setup) -> float:
     scores = []
-    for gain in lesson.gains:
-        matrix = ConfusionMatrix(len(lesson.classes.names), lesson.classes.ignore_index)
-        for start in range(0, len(lesson.held), _AT_ONCE):
-            labels = lesson.held.labels[start : start + _AT_ONCE]
-            latent = dequantised(lesson.held.latent[start : start + _AT_ONCE], gain.expand(len(labels), -1))
+    for gain in setup.gains:
+        matrix = ConfusionMatrix(len(setup.classes.names), setup.classes.ignore_index)
+        for start in range(0, len(setup.held), _AT_ONCE):
+            labels = setup.held.labels[start : start + _AT_ONCE]
+            latent = dequantised(setup.held.latent[start : start + _AT_ONCE], gain.expand(len(labels), -1))
             update(matrix, labels, head(latent, labels.shape[1:]))
         scores.append(matrix.miou)
     return float(np.mean(scores))

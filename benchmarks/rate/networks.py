@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.rate.codecs import Picture, PictureCodec
-from benchmarks.rate.heads import Lesson, cross_entropy, update
+from benchmarks.rate.heads import Setup, cross_entropy, update
 from benchmarks.rate.plan import Plan
 from benchmarks.rate.video import SETTINGS, code_video
 from benchmarks.rate.views import Parts
@@ -50,10 +50,10 @@ def groups_of(network: PictureNetwork) -> list[dict[str, object]]:
     ]
 
 
-def picture_task(parts: Parts, lesson: Lesson, plan: Plan, degrade: Degrade) -> Task:
+def picture_task(parts: Parts, setup: Setup, plan: Plan, degrade: Degrade) -> Task:
     """Cross-entropy on random views of pictures that went through ``degrade``; scored on such ones too."""
     held = [degrade(sample, random.Random(index)) for index, sample in enumerate(parts.held)]
-    size = lesson.classes.size
+    size = setup.classes.size
 
     def loss(network: nn.Module, step: int) -> Tensor:
         chance = random.Random(step)
@@ -63,9 +63,9 @@ def picture_task(parts: Parts, lesson: Lesson, plan: Plan, degrade: Degrade) -> 
         pictures = torch.from_numpy(np.stack([v[0] for v in views])).to(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = network(pictures)
-        return cross_entropy(logits, torch.from_numpy(np.stack([v[1] for v in views])), lesson, step)
+        return cross_entropy(logits, torch.from_numpy(np.stack([v[1] for v in views])), setup, step)
 
-    return Task(loss, lambda network: _miou(network, held, lesson))
+    return Task(loss, lambda network: _miou(network, held, setup))
 
 
 def untouched(sample: LabelledPicture, _chance: random.Random) -> LabelledPicture:
@@ -105,8 +105,8 @@ def _clips(samples: Sequence[LabelledPicture], length: int = 15) -> list[Sequenc
 
 
 @torch.no_grad()
-def _miou(network: nn.Module, held: Sequence[LabelledPicture], lesson: Lesson) -> float:
-    matrix = ConfusionMatrix(len(lesson.classes.names), lesson.classes.ignore_index)
+def _miou(network: nn.Module, held: Sequence[LabelledPicture], setup: Setup) -> float:
+    matrix = ConfusionMatrix(len(setup.classes.names), setup.classes.ignore_index)
     for start in range(0, len(held), _AT_ONCE):
         some = held[start : start + _AT_ONCE]
         pictures = torch.from_numpy(np.stack([normalise(s.picture) for s in some]))

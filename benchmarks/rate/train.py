@@ -47,8 +47,8 @@ def main() -> None:
     data = FolderDataset.open(options.data, "train")
     parts = split_train(data, plan)
     make_views(network, parts, data.classes.size, plan, folder.views, options.checkpoint, say)
-    lesson = _lesson(network, parts, folder, data.classes)
-    training = ComparisonTraining(network, parts, lesson, plan, folder)
+    setup = _setup(network, parts, folder, data.classes)
+    training = ComparisonTraining(network, parts, setup, plan, folder)
     if options.part != "pictures":
         training.export_what_is_given()
     jobs = [
@@ -93,11 +93,11 @@ def _plan(options: argparse.Namespace) -> Plan:
     )
 
 
-def _lesson(network: JointNetwork, parts: Parts, folder: RunFolder, classes: ClassList) -> heads.Lesson:
+def _setup(network: JointNetwork, parts: Parts, folder: RunFolder, classes: ClassList) -> heads.Setup:
     counts = np.zeros(len(classes.names), dtype=np.int64)
     for sample in parts.train:
         counts += np.bincount(sample.labels[sample.labels < len(counts)], minlength=len(counts))
-    return heads.Lesson(
+    return heads.Setup(
         Views.open(folder.views, "train"),
         Views.open(folder.views, "held"),
         network.gains.log_gain.detach().exp(),
@@ -119,14 +119,14 @@ class ComparisonTraining:
 
     network: JointNetwork
     parts: Parts
-    lesson: heads.Lesson
+    setup: heads.Setup
     plan: Plan
     folder: RunFolder
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of pictures and masks."""
-        width, height = self.lesson.classes.size
+        width, height = self.setup.classes.size
         return height, width
 
     def export_what_is_given(self) -> None:
@@ -138,8 +138,8 @@ class ComparisonTraining:
             write_resnet_graphs(self.network.shape, self.size, self.folder)
         if not self.folder.tables.is_file():
             say("counting tables")
-            plain = self.lesson.train.latent[: 2 * len(self.parts.train)]
-            tables = count_tables([symbols_at(plain, gain.numpy()) for gain in self.lesson.gains])
+            plain = self.setup.train.latent[: 2 * len(self.parts.train)]
+            tables = count_tables([symbols_at(plain, gain.numpy()) for gain in self.setup.gains])
             self.folder.tables.write_bytes(tables.to_bytes())
 
     def head_jobs(self) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -167,7 +167,7 @@ class ComparisonTraining:
         width = equal_cost_width(self.network, self.size, self.folder)
         torch.manual_seed(seed)
         head = contender.build(self.network.shape, width)
-        task = heads.head_task(contender, self.lesson, self.plan, seed)
+        task = heads.head_task(contender, self.setup, self.plan, seed)
         best = fit(
             head,
             groups_of(head),
@@ -180,8 +180,8 @@ class ComparisonTraining:
 
     def train_clean_head(self) -> None:
         """What the networks for pictures start from."""
-        head = heads.new_clean_head(self.lesson)
-        task = heads.clean_head_task(self.lesson, self.plan)
+        head = heads.new_clean_head(self.setup)
+        task = heads.clean_head_task(self.setup, self.plan)
         fit(
             head,
             groups_of(head),
@@ -193,7 +193,7 @@ class ComparisonTraining:
 
     def train_full(self) -> None:
         """Trunk and DeepLabv3 on uncompressed pictures."""
-        head = heads.new_clean_head(self.lesson)
+        head = heads.new_clean_head(self.setup)
         head.load_state_dict(torch.load(self.folder.weights("clean_head"), weights_only=True))
         started = networks.start_network(self.network, head)
         self._fit_pictures(FULL, started, self.plan.full_steps, networks.untouched)
@@ -207,7 +207,7 @@ class ComparisonTraining:
         self._fit_pictures(name, started, self.plan.codec_steps, degrade)
 
     def _fit_pictures(self, name: str, started: PictureNetwork, steps: int, degrade: networks.Degrade) -> None:
-        task = networks.picture_task(self.parts, self.lesson, self.plan, degrade)
+        task = networks.picture_task(self.parts, self.setup, self.plan, degrade)
         groups = networks.groups_of(started)
         best = fit(started, groups, networks.recipe_of(steps), task, self.folder.weights(name), say)
         assert isinstance(best, PictureNetwork)

@@ -40,7 +40,7 @@ from narrows.models.search.search import TABLE, Search
 from narrows.models.search.space import Candidate, Space, candidate_of
 from narrows.models.search.training import Judgement, judge, train_briefly
 from narrows.models.split.device import Device
-from narrows.models.training.mask_lesson import MaskLesson, mask_task
+from narrows.models.training.mask_setup import MaskSetup, mask_task
 
 LEAST_NETWORKS = 12
 _BUDGET_GMAC = 0.1
@@ -110,15 +110,15 @@ class Bench:
             trials=scale.trials, trained=1, steps=scale.steps, batch=scale.batch,
         )  # fmt: skip
         small = 1.0 if scale.limit else self.config.small_share
-        self.lesson = MaskLesson.of(
+        self.setup = MaskSetup.of(
             parts.classes, parts.train, parts.held, self.config.prices, batch=scale.batch, small_share=small
         )
-        self.judged = replace(self.lesson, held=parts.judged)
+        self.judged = replace(self.setup, held=parts.judged)
         self.table = LatencyTable(folder / TABLE, device, device_name)
         self.searching = self._search(self.config, folder / "drawn")
 
     def _search(self, config: SearchConfig, folder: Path) -> Search:
-        return Search(config, folder, self.lesson, self.table, self.device, say)
+        return Search(config, folder, self.setup, self.table, self.device, say)
 
     def run(self) -> dict[str, Any]:
         """Rows, taus, and the find beside what it must beat."""
@@ -153,8 +153,8 @@ class Bench:
         if not path.is_file():
             say(f"network {place} of {self.scale.networks}: {candidate.name}")
             cost, config = self.searching.cost(candidate), self.config
-            pictures, _ = self.lesson.views(config.seed, 0, 1)
-            task = mask_task(self.lesson, config.steps, config.seed)
+            pictures, _ = self.setup.views(config.seed, 0, 1)
+            task = mask_task(self.setup, config.steps, config.seed)
             subject = Subject(self.searching.network(candidate), cost, pictures, task)
             said = {name: proxy(subject) for name, proxy in PROXIES.items()}
             row = {**candidate.record, "macs": cost.macs, "latency_ms": cost.latency_ms, "proxies": said}
@@ -167,7 +167,7 @@ class Bench:
         """Briefly, by the recipe and from the seed of all, and judged on the drive that none has seen."""
         config, fresh = self.config, self.searching.network(candidate)
         weights = self.folder / f"{candidate.name}.pt"
-        done = train_briefly(fresh, self.lesson, config.steps, config.learning_rate, config.seed, weights, say)
+        done = train_briefly(fresh, self.setup, config.steps, config.learning_rate, config.seed, weights, say)
         return judge(done, self.judged, np.inf)
 
     def find(self, proxy: str) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def search(
     from narrows.models.search.search import TABLE, Search
     from narrows.models.search.training import use_threads
     from narrows.models.training.check import split_off
-    from narrows.models.training.mask_lesson import MaskLesson
+    from narrows.models.training.mask_setup import MaskSetup
 
     use_threads(threads)
     dataset = FolderDataset.open(data, split)
@@ -116,14 +116,14 @@ def search(
         _write_blocks(write_blocks, config.design, config.size, config.classes)
         return
     learnt, held = split_off(dataset, check_share)
-    lesson = MaskLesson.of(
+    setup = MaskSetup.of(
         dataset.classes, learnt, held, config.prices, batch=config.batch, small_share=config.small_share
     )
     run.mkdir(parents=True, exist_ok=True)
     with device_named(device) as there:
         asked = there if latency_table is None else None
         table = LatencyTable(latency_table or run / TABLE, asked, device)
-        front = Search(config, run, lesson, table, asked, typer.echo).run()
+        front = Search(config, run, setup, table, asked, typer.echo).run()
     print(f"{'network':<12} {'ms':>7} {'MMAC':>6} {'weights, kB':>11} {'peak, kB':>8} {'bpp':>7} {'mIoU':>7}")
     for each in front:
         bits = "" if each.bits_per_pixel is None else f"{each.bits_per_pixel:.4f}"

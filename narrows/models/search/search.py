@@ -48,7 +48,7 @@ from narrows.models.search.training import AtResolution, built, judge, train_bri
 from narrows.models.split.device import Device, Effort
 from narrows.models.split.measurements import busy_ms
 from narrows.models.training.augment import normalise
-from narrows.models.training.mask_lesson import MaskLesson, mask_task
+from narrows.models.training.mask_setup import MaskSetup, mask_task
 from narrows.models.training.rounds import Say, rounds
 
 STUDY, TABLE, FRONT = "study.log", "latency.jsonl", "front.json"
@@ -64,7 +64,7 @@ class Search:
         self,
         config: SearchConfig,
         folder: Path,
-        lesson: MaskLesson,
+        setup: MaskSetup,
         latencies: Latencies,
         device: Device | None,
         say: Say,
@@ -72,7 +72,7 @@ class Search:
         config.keep(folder)
         for name in ("weights", "scores"):
             (folder / name).mkdir(exist_ok=True)
-        self.config, self.folder, self.lesson, self._say = config, folder, lesson, say
+        self.config, self.folder, self.setup, self._say = config, folder, setup, say
         self._latencies, self._device = latencies, device
         self._seen: dict[str, Mapping[str, Any]] = {}
         self._drawn_s = -math.inf
@@ -129,8 +129,8 @@ class Search:
     def proxy(self, candidate: Candidate, cost: CameraCost) -> float:
         """What the chosen proxy says of a network that was never trained."""
         config = self.config
-        pictures, _ = self.lesson.views(config.seed, 0, 1)
-        subject = Subject(self.network(candidate), cost, pictures, mask_task(self.lesson, config.steps, config.seed))
+        pictures, _ = self.setup.views(config.seed, 0, 1)
+        subject = Subject(self.network(candidate), cost, pictures, mask_task(self.setup, config.steps, config.seed))
         return PROXIES[config.proxy](subject)
 
     def network(self, candidate: Candidate) -> AtResolution:
@@ -179,9 +179,9 @@ class Search:
             weights = self.folder / "weights" / f"{name}.pt"
             fresh = self.network(found.candidate)
             network = train_briefly(
-                fresh, self.lesson, config.steps, config.learning_rate, config.seed, weights, self._say
+                fresh, self.setup, config.steps, config.learning_rate, config.seed, weights, self._say
             )
-            judged = judge(network, self.lesson, config.most_bits_per_pixel)
+            judged = judge(network, self.setup, config.most_bits_per_pixel)
             _write(scores, json.dumps({"miou": judged.miou, "bits_per_pixel": judged.bits_per_pixel}))
         said = json.loads(scores.read_text())
         self._draw()
@@ -223,7 +223,7 @@ class Search:
         return replace(cost, latency_ms=busy_ms(measured.record, self.config.device))
 
     def _calibration(self, network: AtResolution) -> list[Any]:
-        some = self.lesson.train[:: max(1, len(self.lesson.train) // _CALIBRATION_PICTURES)]
+        some = self.setup.train[:: max(1, len(self.setup.train) // _CALIBRATION_PICTURES)]
         return [network.seen(torch.from_numpy(normalise(each.picture))[None]).numpy() for each in some]
 
     def _write_front(self, front: Sequence[Found]) -> None:

@@ -19,7 +19,7 @@ from narrows.models.nn.weak_designs import Design, DesignOutput, WeakNetwork
 from narrows.models.search.space import Candidate, seen_side
 from narrows.models.training.augment import normalise
 from narrows.models.training.fitting import Recipe, fit, groups_of
-from narrows.models.training.mask_lesson import MaskLesson, mask_task
+from narrows.models.training.mask_setup import MaskSetup, mask_task
 from narrows.models.training.rounds import Say
 
 
@@ -70,11 +70,11 @@ def built(
 
 
 def train_briefly(
-    network: AtResolution, lesson: MaskLesson, steps: int, learning_rate: float, seed: int, path: Path, say: Say
+    network: AtResolution, setup: MaskSetup, steps: int, learning_rate: float, seed: int, path: Path, say: Say
 ) -> AtResolution:
     """Train, or read what ``path`` holds; one that was killed goes on from its last save."""
     recipe = Recipe(steps, learning_rate)
-    done = fit(network, groups_of(network), recipe, mask_task(lesson, steps, seed), path, say)
+    done = fit(network, groups_of(network), recipe, mask_task(setup, steps, seed), path, say)
     assert isinstance(done, AtResolution)  # noqa: S101 -- what went in
     return done
 
@@ -89,32 +89,32 @@ class Judgement:
     counts: NDArray[np.int64]
 
 
-def judge(network: AtResolution, lesson: MaskLesson, most_bits_per_pixel: float) -> Judgement:
+def judge(network: AtResolution, setup: MaskSetup, most_bits_per_pixel: float) -> Judgement:
     """The best level within the bits; where none is within, the one of fewest.
 
     Symbols are counted by the rate model, labels by the label-map coder with its general tables.
     """
     sends_symbols = network.whole.design.sends_symbols
-    levels = range(len(lesson.objective.price) if sends_symbols else 1)
-    found = [_judged_at(network.eval(), lesson, level) for level in levels]
+    levels = range(len(setup.objective.price) if sends_symbols else 1)
+    found = [_judged_at(network.eval(), setup, level) for level in levels]
     within = [each for each in found if each.bits_per_pixel <= most_bits_per_pixel]
     return max(within, key=lambda each: each.miou) if within else min(found, key=lambda each: each.bits_per_pixel)
 
 
 @torch.no_grad()
-def _judged_at(network: AtResolution, lesson: MaskLesson, level: int) -> Judgement:
-    names, bits, counts = lesson.classes.names, 0.0, []
-    for sample in lesson.held:
+def _judged_at(network: AtResolution, setup: MaskSetup, level: int) -> Judgement:
+    names, bits, counts = setup.classes.names, 0.0, []
+    for sample in setup.held:
         picture = torch.from_numpy(normalise(sample.picture))[None]
         outcome = network(picture, torch.tensor([level]), rounded_rate=True)
         bits += float(outcome.bits.sum())
         if network.whole.design.sends_labels:
             sent = one_hot_labels(network.camera(picture)[0])[0].argmax(0).to(torch.uint8).numpy()
             bits += 8 * len(encode_labels(np.ascontiguousarray(sent), len(names), general_label_tables()))
-        matrix = ConfusionMatrix(len(names), lesson.classes.ignore_index)
+        matrix = ConfusionMatrix(len(names), setup.classes.ignore_index)
         matrix.update(sample.labels, outcome.logits[0].argmax(0).to(torch.uint8).numpy())
         counts.append(matrix.counts)
-    whole = ConfusionMatrix(len(names), lesson.classes.ignore_index)
+    whole = ConfusionMatrix(len(names), setup.classes.ignore_index)
     whole.counts = np.sum(counts, axis=0)
-    pixels = sum(sample.labels.size for sample in lesson.held)
+    pixels = sum(sample.labels.size for sample in setup.held)
     return Judgement(whole.miou, bits / pixels, level, np.stack(counts))

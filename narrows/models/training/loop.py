@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class _Lesson:
+class _Setup:
     """What stays the same from epoch to epoch."""
 
     config: TrainingConfig
@@ -92,13 +92,13 @@ def train(
     dataset = dataset or FolderDataset.open(config.data, config.split)
     if config.leave_out is not None:
         dataset = dataset.without(config.leave_out)
-    lesson = _prepare(config, dataset)
+    setup = _prepare(config, dataset)
     checkpoint = run_folder / CHECKPOINT
     goes_on = checkpoint.is_file()
     network = start or _network(config, len(dataset.classes.names))
     if start is None and not goes_on:
-        _begin(network, config, lesson.samples)
-    run = Run.begin(network.to(lesson.device), config)
+        _begin(network, config, setup.samples)
+    run = Run.begin(network.to(setup.device), config)
     if config.quantisation_aware:
         round_activations(run.network)
     if goes_on:
@@ -107,11 +107,11 @@ def train(
     drawn_s = -PAGE_EVERY_S
     while run.epoch < config.epochs:
         began = time.monotonic()
-        record: Record = _epoch(run, lesson)
+        record: Record = _epoch(run, setup)
         run.epoch += 1
         run.save(checkpoint)
-        if lesson.checks_after(run.epoch):
-            record |= _checked(run, lesson)
+        if setup.checks_after(run.epoch):
+            record |= _checked(run, setup)
         append_record(run_folder, record | {"epoch": run.epoch, "seconds": round(time.monotonic() - began, 1)})
         if run.epoch == config.epochs or time.monotonic() - drawn_s >= PAGE_EVERY_S:
             write_run_page(run_folder, config.epochs, partial(seconds_left, config), asdict(config))
@@ -122,7 +122,7 @@ def train(
     return checkpoint
 
 
-def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Lesson:
+def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Setup:
     device = _device(config.device)
     samples, checked = split_off(dataset, config.check_share)
     objective = TrainingObjective(
@@ -134,7 +134,7 @@ def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Lesson:
     teacher = None
     if config.teacher is not None:
         teacher = Teacher(_teacher(config.teacher, samples).to(device), config.teacher_share, config.feature_share)
-    return _Lesson(config, dataset.classes, samples, checked, objective, teacher, device)
+    return _Setup(config, dataset.classes, samples, checked, objective, teacher, device)
 
 
 def _device(name: str) -> torch.device:
@@ -169,11 +169,11 @@ def _begin(network: JointNetwork, config: TrainingConfig, samples: list[Labelled
         begin_from(network, Bundle.open(config.begin_from), _settling(samples))
 
 
-def _checked(run: Run, lesson: _Lesson) -> Record:
+def _checked(run: Run, setup: _Setup) -> Record:
     """MIoU and bits at the finest, the middle and the coarsest level; of bad pictures at the middle one."""
-    finest, middle, coarsest = 0, len(lesson.config.prices) // 2, len(lesson.config.prices) - 1
-    good = check(run.average, lesson.checked, lesson.classes, sorted({finest, middle, coarsest}))
-    bad = check(run.average, [worsened(sample) for sample in lesson.checked], lesson.classes, [middle])
+    finest, middle, coarsest = 0, len(setup.config.prices) // 2, len(setup.config.prices) - 1
+    good = check(run.average, setup.checked, setup.classes, sorted({finest, middle, coarsest}))
+    bad = check(run.average, [worsened(sample) for sample in setup.checked], setup.classes, [middle])
     return {
         f"{prefix}{figure}{level}": round(value, 4)
         for prefix, scores in (("", good), ("bad_", bad))
@@ -182,26 +182,26 @@ def _checked(run: Run, lesson: _Lesson) -> Record:
     }
 
 
-def _epoch(run: Run, lesson: _Lesson) -> dict[str, float]:
-    config, device = lesson.config, lesson.device
+def _epoch(run: Run, setup: _Setup) -> dict[str, float]:
+    config, device = setup.config, setup.device
     chance = random.Random(config.seed * 1000 + run.epoch)
     torch.manual_seed(config.seed * 1000 + run.epoch)
-    rounded = run.epoch >= lesson.config.epochs * (1 - config.rounded_tail)
+    rounded = run.epoch >= setup.config.epochs * (1 - config.rounded_tail)
     losses, tasks = [], []
     rates = torch.zeros(len(config.prices), 2)
     run.network.train()
     if config.frozen_norms:
         _freeze_norms(run.network)
-    for step, (seen, truth) in enumerate(_batches(lesson.samples, config.batch, _views(config, run.epoch), chance)):
-        done = run.epoch * lesson.steps + step
-        set_learning_rate(run.optimiser, done, lesson.config.epochs * lesson.steps, config.warmup_steps)
+    for step, (seen, truth) in enumerate(_batches(setup.samples, config.batch, _views(config, run.epoch), chance)):
+        done = run.epoch * setup.steps + step
+        set_learning_rate(run.optimiser, done, setup.config.epochs * setup.steps, config.warmup_steps)
         level = _levels(config, len(seen))
         pictures, labels, at = seen.to(device), truth.to(device), level.to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
             forward = partial(forward_rounded, run.network) if config.quantisation_aware else run.network
             outcome = forward(pictures, at, rounded_rate=rounded)
-            taught = lesson.teacher.loss(outcome, pictures) if lesson.teacher else None
-        parts = lesson.objective.loss(outcome, labels, at)
+            taught = setup.teacher.loss(outcome, pictures) if setup.teacher else None
+        parts = setup.objective.loss(outcome, labels, at)
         whole = parts.whole if taught is None else parts.whole + taught
         take_step(run.network, run.optimiser, whole)
         run.follow(averaged_share(config.average_decay, done))

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 from benchmarks.frontier.coding import PACKET_BYTES, SECTION_BYTES, LabelCoder, SymbolCoder, mean_by_label
 from benchmarks.frontier.data import read_parts
-from benchmarks.frontier.lessons import lesson_of
 from benchmarks.frontier.margins import Contender, by_budget, margin, paired_interval
 from benchmarks.frontier.networks import build, take_found_shapes
 from benchmarks.frontier.plan import PRICES, Plan, RunFolder
 from benchmarks.frontier.plot import best_by_budget, draw
 from benchmarks.frontier.score import Scored, keep, miou_of, read, score
+from benchmarks.frontier.tasks import setup_of
 from narrows.cli.root import app
 from narrows.contract.errors import ConfigError, RecordError
 from narrows.models.export.cost import count_convolutions
@@ -28,7 +28,7 @@ from narrows.models.nn.cloud_decoder import CloudShape
 from narrows.models.nn.weak import WeakShape
 from narrows.models.nn.weak_designs import Design, WeakNetwork
 from narrows.models.training import fitting
-from narrows.models.training.mask_lesson import mask_task
+from narrows.models.training.mask_setup import mask_task
 from tests.docs.blocks import ROOT
 
 LABELS, CHANNELS, GRID = 3, 4, (6, 8)
@@ -196,7 +196,7 @@ def test_each_design_learns_and_is_judged_by_whole_packets(design: Design, data:
     torch.manual_seed(3)
     shape = WeakShape(widths=(8, 8, 8), head=8, latent_channels=4)
     network = WeakNetwork(design, shape, CloudShape(16, 1, 16, 16), 2, len(PRICES))
-    task = mask_task(lesson_of(PLAN, parts), PLAN.steps, 1)
+    task = mask_task(setup_of(PLAN, parts), PLAN.steps, 1)
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-2)
     losses = []
     for step in (0, 1, 2, 3) * 4:
@@ -217,11 +217,11 @@ def test_each_design_learns_and_is_judged_by_whole_packets(design: Design, data:
 
 def test_views_hang_on_seed_and_step_alone(data: Path) -> None:
     parts = read_parts(data, PLAN)
-    lesson = lesson_of(PLAN, parts)
-    one, other = lesson.views(1, 7, 10), lesson.views(1, 7, 10)
+    setup = setup_of(PLAN, parts)
+    one, other = setup.views(1, 7, 10), setup.views(1, 7, 10)
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    assert not torch.equal(one[0], lesson.views(2, 7, 10)[0])
-    assert lesson.views(1, 0, 10)[0].shape[-1] < lesson.views(1, 9, 10)[0].shape[-1] == parts.size[1]
+    assert not torch.equal(one[0], setup.views(2, 7, 10)[0])
+    assert setup.views(1, 0, 10)[0].shape[-1] < setup.views(1, 9, 10)[0].shape[-1] == parts.size[1]
 
 
 def test_a_training_that_is_killed_goes_on_from_its_last_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

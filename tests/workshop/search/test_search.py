@@ -19,7 +19,7 @@ from narrows.models.search.proxies import PROXIES, Subject
 from narrows.models.search.search import FRONT, Search
 from narrows.models.search.space import Candidate, Space
 from narrows.models.search.training import AtResolution, built
-from narrows.models.training.mask_lesson import MaskLesson, mask_task
+from narrows.models.training.mask_setup import MaskSetup, mask_task
 from narrows.ops.advise import read_frontier
 from tests.workshop.export.small_data import SIZE, made_up
 
@@ -49,21 +49,19 @@ class ByOutputs:
 
 
 @pytest.fixture(scope="module")
-def lesson(tmp_path_factory: pytest.TempPathFactory) -> MaskLesson:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> MaskSetup:
     classes = {"classes": ["a", "b", "void"], "ignore_index": 2, "palette": [[0, 0, 0]] * 3}
     samples = list(made_up(tmp_path_factory.mktemp("data"), 3, classes))
     data = made_up(tmp_path_factory.mktemp("again"), 3, classes)
-    return MaskLesson.of(data.classes, samples[:4], samples[4:], CONFIG.prices, batch=2, small_share=0.5)
+    return MaskSetup.of(data.classes, samples[:4], samples[4:], CONFIG.prices, batch=2, small_share=0.5)
 
 
-def searching(
-    folder: Path, lesson: MaskLesson, config: SearchConfig = CONFIG, device: ByOutputs | None = None
-) -> Search:
-    return Search(config, folder, lesson, device or ByOutputs(), None, lambda _: None)
+def searching(folder: Path, setup: MaskSetup, config: SearchConfig = CONFIG, device: ByOutputs | None = None) -> Search:
+    return Search(config, folder, setup, device or ByOutputs(), None, lambda _: None)
 
 
-def test_nothing_over_a_limit_is_ever_reported_and_the_front_is_one(tmp_path: Path, lesson: MaskLesson) -> None:
-    search = searching(tmp_path, lesson)
+def test_nothing_over_a_limit_is_ever_reported_and_the_front_is_one(tmp_path: Path, setup: MaskSetup) -> None:
+    search = searching(tmp_path, setup)
     front = search.run()
     looked_at = [trial.user_attrs["seen"] for trial in search.trials]
     assert len(looked_at) == CONFIG.trials
@@ -87,65 +85,65 @@ def test_nothing_over_a_limit_is_ever_reported_and_the_front_is_one(tmp_path: Pa
     assert "finished" in (tmp_path / "search.html").read_text()
 
 
-def test_where_the_limits_admit_nothing_there_is_no_front(tmp_path: Path, lesson: MaskLesson) -> None:
+def test_where_the_limits_admit_nothing_there_is_no_front(tmp_path: Path, setup: MaskSetup) -> None:
     config = replace(CONFIG, limits=CameraLimits(operators=frozenset({"Conv"})), trials=3)
     device = ByOutputs()
-    assert searching(tmp_path, lesson, config, device).run() == []
+    assert searching(tmp_path, setup, config, device).run() == []
     assert device.asked == 0, "what cannot run there is not measured there"
     assert json.loads((tmp_path / FRONT).read_text())["rows"] == []
 
 
-def test_a_search_that_is_killed_goes_on_and_looks_at_as_many(tmp_path: Path, lesson: MaskLesson) -> None:
+def test_a_search_that_is_killed_goes_on_and_looks_at_as_many(tmp_path: Path, setup: MaskSetup) -> None:
     config = replace(CONFIG, trained=0, trials=8)
     with pytest.raises(KeyboardInterrupt):
-        searching(tmp_path, lesson, config, ByOutputs(killed_after=17)).run()
-    before = searching(tmp_path, lesson, config).trials
+        searching(tmp_path, setup, config, ByOutputs(killed_after=17)).run()
+    before = searching(tmp_path, setup, config).trials
     assert 0 < len(before) < 8
     device = ByOutputs()
-    search = searching(tmp_path, lesson, config, device)
+    search = searching(tmp_path, setup, config, device)
     search.run()
     assert len(search.trials) == 8
     assert [trial.number for trial in search.trials[: len(before)]] == [trial.number for trial in before]
     asked = device.asked
-    searching(tmp_path, lesson, config, device).run()
+    searching(tmp_path, setup, config, device).run()
     assert device.asked == asked, "all of it was done"
-    searching(tmp_path, lesson, replace(config, trials=9), device).run()
+    searching(tmp_path, setup, replace(config, trials=9), device).run()
     assert len(search.trials) == 9
 
 
-def test_a_run_folder_holds_one_search(tmp_path: Path, lesson: MaskLesson) -> None:
-    searching(tmp_path, lesson)
-    searching(tmp_path, lesson, replace(CONFIG, trials=99, trained=3))
+def test_a_run_folder_holds_one_search(tmp_path: Path, setup: MaskSetup) -> None:
+    searching(tmp_path, setup)
+    searching(tmp_path, setup, replace(CONFIG, trials=99, trained=3))
     with pytest.raises(ConfigError, match="was begun with proxy 'macs', now it is 'zico'"):
-        searching(tmp_path, lesson, replace(CONFIG, proxy="zico"))
+        searching(tmp_path, setup, replace(CONFIG, proxy="zico"))
 
 
-def test_the_present_encoder_is_looked_at_first(tmp_path: Path, lesson: MaskLesson) -> None:
-    search = searching(tmp_path, lesson, replace(CONFIG, space=Space(), limits=CameraLimits(), trials=1, trained=0))
+def test_the_present_encoder_is_looked_at_first(tmp_path: Path, setup: MaskSetup) -> None:
+    search = searching(tmp_path, setup, replace(CONFIG, space=Space(), limits=CameraLimits(), trials=1, trained=0))
     search.look()
     (trial,) = search.trials
     assert Candidate.of_record(trial.user_attrs["seen"]["candidate"]).shape == WeakShape()
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
-def test_a_proxy_says_the_same_of_the_same_network_and_leaves_it_alone(proxy: str, lesson: MaskLesson) -> None:
+def test_a_proxy_says_the_same_of_the_same_network_and_leaves_it_alone(proxy: str, setup: MaskSetup) -> None:
     shape = WeakShape(widths=(8, 8, 12), head=8, latent_channels=4)
     network = built(Candidate(shape, 0.5), Design.LAYERED, CloudShape(16, 1, 16, 16), 2, 3, seed=4)
     cost = static_cost(blocks_of(Candidate(shape, 0.5), Design.LAYERED, SIZE[::-1], 2))
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    subject = Subject(network, cost, lesson.views(1, 0, 1)[0], mask_task(lesson, 4, 1))
+    subject = Subject(network, cost, setup.views(1, 0, 1)[0], mask_task(setup, 4, 1))
     said = [PROXIES[proxy](subject) for _ in range(2)]
     assert said[0] == said[1]
     assert math.isfinite(said[0])
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_synflow_grows_with_the_network(lesson: MaskLesson) -> None:
+def test_synflow_grows_with_the_network(setup: MaskSetup) -> None:
     def flow(width: int) -> float:
         shape = WeakShape(widths=(width, width, width), head=8)
         network = built(Candidate(shape), Design.EDGE, CloudShape(), 2, 3, seed=4)
         cost = static_cost(blocks_of(Candidate(shape), Design.EDGE, SIZE[::-1], 2))
-        return PROXIES["synflow"](Subject(network, cost, lesson.views(1, 0, 1)[0], mask_task(lesson, 4, 1)))
+        return PROXIES["synflow"](Subject(network, cost, setup.views(1, 0, 1)[0], mask_task(setup, 4, 1)))
 
     assert flow(8) < flow(16) < flow(32)
 

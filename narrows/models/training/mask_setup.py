@@ -37,7 +37,7 @@ class MaskNetwork(Protocol):
 
 
 @dataclass(frozen=True)
-class MaskLesson:
+class MaskSetup:
     """What stays the same from network to network.
 
     Attributes:
@@ -66,7 +66,7 @@ class MaskLesson:
         batch: int,
         small_share: float,
         teacher: Teacher | None = None,
-    ) -> MaskLesson:
+    ) -> MaskSetup:
         """Count class weights; ``prices`` are the loss that a bit per pixel is worth, a level."""
         weights = class_weights((sample.labels for sample in train), len(classes.names))
         objective = TrainingObjective(weights, torch.tensor(prices), classes.ignore_index, overlap_share=1.0)
@@ -84,25 +84,25 @@ class MaskLesson:
         return pictures.to(memory_format=torch.channels_last), torch.from_numpy(np.stack([view[1] for view in views]))
 
 
-def mask_task(lesson: MaskLesson, steps: int, seed: int) -> Task:
+def mask_task(setup: MaskSetup, steps: int, seed: int) -> Task:
     """Masks, and the price of bits; judged at the finest level on the pictures that are held out."""
 
     def loss(network: nn.Module, step: int) -> Tensor:
-        pictures, labels = lesson.views(seed, step, steps)
+        pictures, labels = setup.views(seed, step, steps)
         torch.manual_seed(1_000_003 * seed + step)
-        level = torch.randint(len(lesson.objective.price), (len(pictures),))
+        level = torch.randint(len(setup.objective.price), (len(pictures),))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outcome = cast("MaskNetwork", network)(pictures, level, rounded_rate=step >= 0.9 * steps)
-        whole = lesson.objective.loss(outcome, labels, level).whole
+        whole = setup.objective.loss(outcome, labels, level).whole
         if outcome.camera_logits is not None:
-            whole = whole + lesson.objective.task(outcome.camera_logits, labels)
-        if lesson.teacher is not None:
-            _, told = lesson.teacher.look(pictures)
+            whole = whole + setup.objective.task(outcome.camera_logits, labels)
+        if setup.teacher is not None:
+            _, told = setup.teacher.look(pictures)
             masks = [each for each in (outcome.logits, outcome.camera_logits) if each is not None]
             whole = whole + sum(divergence(told, mask) for mask in masks)
         return whole
 
-    return Task(loss, lambda network: miou_on(network, lesson.held, lesson.classes))
+    return Task(loss, lambda network: miou_on(network, setup.held, setup.classes))
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """What networks learn: the features of a pretrained trunk first, then masks at the price of bits.
 
 Both are the same for every design, and so are views, steps and the teacher, if there is one. A design whose camera
-makes a mask learns both masks at once (:mod:`narrows.models.training.mask_lesson`).
+makes a mask learns both masks at once (:mod:`narrows.models.training.mask_setup`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from narrows.models.nn.efficientnet_lite import STAGES, EfficientNetLite0
 from narrows.models.nn.weak import WeakTrunk
 from narrows.models.training.augment import normalise
 from narrows.models.training.fitting import Task
-from narrows.models.training.mask_lesson import MaskLesson
+from narrows.models.training.mask_setup import MaskSetup
 from narrows.models.training.run import load_checkpoint
 from narrows.models.training.teacher import Teacher, direction_distance
 
@@ -29,14 +29,14 @@ _LOOKED_AT = 4
 """Pictures that say how well features are imitated."""
 
 
-def lesson_of(plan: Plan, parts: Parts) -> MaskLesson:
-    """The lesson of a plan.
+def setup_of(plan: Plan, parts: Parts) -> MaskSetup:
+    """The setup of a plan.
 
     Raises:
         WeightsMismatch: the teacher's run folder holds no checkpoint.
     """
     teacher = Teacher(load_checkpoint(Path(plan.teacher) / "checkpoint.pt")) if plan.teacher else None
-    return MaskLesson.of(
+    return MaskSetup.of(
         parts.classes,
         parts.train,
         parts.held,
@@ -61,11 +61,11 @@ class FeatureStudent(nn.Module):
         return [project(each) for project, each in zip(self.project, self.trunk(pictures), strict=True)]
 
 
-def feature_task(lesson: MaskLesson, steps: int, pretrained: Path, seed: int) -> Task:
+def feature_task(setup: MaskSetup, steps: int, pretrained: Path, seed: int) -> Task:
     """Directions of the features that ImageNet weights make, at 1/8 and 1/16, of small views."""
     told = EfficientNetLite0().eval().requires_grad_(requires_grad=False)
     told.load_imagenet(pretrained)
-    held = [normalise(sample.picture) for sample in lesson.held[:: max(1, len(lesson.held) // _LOOKED_AT)]]
+    held = [normalise(sample.picture) for sample in setup.held[:: max(1, len(setup.held) // _LOOKED_AT)]]
 
     def distance(network: nn.Module, pictures: Tensor) -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -77,7 +77,7 @@ def feature_task(lesson: MaskLesson, steps: int, pretrained: Path, seed: int) ->
         return -float(np.mean([distance(network, torch.from_numpy(picture)[None]).item() for picture in held]))
 
     def loss(network: nn.Module, step: int) -> Tensor:
-        return distance(network, lesson.views(-seed, step, 1 + round(steps / max(lesson.small_share, 1e-9)))[0])
+        return distance(network, setup.views(-seed, step, 1 + round(steps / max(setup.small_share, 1e-9)))[0])
 
     return Task(loss, score)
 
