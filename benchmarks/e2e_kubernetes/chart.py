@@ -36,7 +36,8 @@ def install_tools(folder: Path) -> None:
             target.symlink_to(found)
             continue
         if not _LAYER.is_file():
-            subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=_TOOLS, check=True)
+            options = ("--silent", "--no-audit", "--no-fund", "--no-package-lock")
+            subprocess.run(["npm", "install", *options], cwd=_TOOLS, check=True)
         with zipfile.ZipFile(_LAYER) as layer, layer.open(f"{name}/{name}") as program, target.open("wb") as out:
             shutil.copyfileobj(program, out)
         target.chmod(target.stat().st_mode | stat.S_IXUSR)

@@ -23,7 +23,7 @@ Manifest = dict[str, Any]
 
 
 def find_helm(scratch: Path) -> Path | None:
-    """Helm on the PATH, or out of the package that ``npm install`` in tools/helm brings; ``None`` where neither is."""
+    """Helm on the PATH, or out of the package that ``make test-helm`` brings; ``None`` where neither is."""
     if found := shutil.which("helm"):
         return Path(found)
     if not _LAYER.is_file():
