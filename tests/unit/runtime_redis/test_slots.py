@@ -1,7 +1,11 @@
 """A command's key is found wherever it stands, and its slot is the one that the specification says."""
 
+from functools import cached_property
+
 import pytest
 
+from narrows.contract.wire import ShardKeys, StreamKeys
+from narrows.contract.wire.keys import ScaleKeys
 from narrows.runtime.redis.address import Endpoint
 from narrows.runtime.redis.slots import SlotMap, key_of, slot_of
 
@@ -37,6 +41,18 @@ def test_the_slot_is_of_the_hash_tag_alone() -> None:
     assert slot_of("123456789") == 0x31C3
     assert slot_of("narrows:{3}:in:cam-1") == slot_of("narrows:{3}:lease") == slot_of(b"3")
     assert slot_of(None) == slot_of("narrows:install")
+
+
+def _names_of(keys: object) -> list[str]:
+    return [getattr(keys, name) for name, kind in vars(type(keys)).items() if isinstance(kind, cached_property)]
+
+
+def test_every_key_that_a_script_may_touch_together_with_another_is_in_the_same_slot() -> None:
+    of_a_shard = [*_names_of(ShardKeys(3)), *_names_of(StreamKeys("cam-1", 3)), *_names_of(StreamKeys("b", 3))]
+    of_scaling = [key for name, key in vars(ScaleKeys).items() if name.isupper()]
+    assert min(len(of_a_shard), len(of_scaling)) >= 10
+    assert {slot_of(key) for key in of_a_shard} == {slot_of("narrows:{3}:lease")}
+    assert {slot_of(key) for key in of_scaling} == {slot_of("narrows:{scale}:leader")}
 
 
 def test_a_map_says_who_serves_a_slot_and_a_node_without_a_name_is_whom_was_asked() -> None:
