@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks.fleet.connect_cost import connect_ms
 from benchmarks.fleet.costs import Costs
-from benchmarks.fleet.figures import ROWS_OF_PLAN, ROWS_OF_ZONE
+from benchmarks.fleet.figures import ROWS_OF_ZONE, rows_of
 from benchmarks.fleet.links import ReconnectRules
 from benchmarks.fleet.picture import draw
 from benchmarks.fleet.sizing import Assumptions, Plan, hottest, plan
@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("--gib-h", type=float, help="price of a GiB of memory for an hour")
     parser.add_argument("--zone-gb", type=float, help="price of a GB between zones")
     parser.add_argument("--gpu-h", type=float, help="price of a GPU with its machine")
+    parser.add_argument("--gpu-fps", type=float, help="frames/s that one GPU decodes (make gpu-kit measures it)")
     options = vars(parser.parse_args())
     quick = options.pop("quick")
     console = Console(width=None if sys.stdout.isatty() else 120)
@@ -52,7 +53,8 @@ def main() -> int:
         console.print(f"[red]{error}[/]")
         return 1
     plans = [plan(cameras, costs, chosen) for cameras in _SIZES]
-    _print("What a fleet needs", ROWS_OF_PLAN, [asdict(each) for each in plans], console)
+    needs = [asdict(each) for each in plans]
+    _print("What a fleet needs", rows_of(needs), needs, console)
     results = {}
     for name, losses in scenarios(costs, chosen, [1_000] if quick else [1_000, _SIMULATED, _LARGE]).items():
         results[name] = run_all(losses)

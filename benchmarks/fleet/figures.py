@@ -26,6 +26,10 @@ ROWS_OF_PLAN: Rows = (
     ("dollars a month", "dollars_a_month", ",.0f"),
     ("dollars a camera and month", "dollars_a_camera", ",.2f"),
 )
+ROWS_OF_GPUS: Rows = (
+    ("GPUs in the place of decoders' cores", "gpus", ",d"),
+    ("dollars a camera and month with them", "dollars_a_camera_with_gpus", ",.2f"),
+)
 ROWS_OF_ZONE: Rows = (
     ("case", "name", ""),
     ("reconnects/s before, peak", "calm_reconnects_per_s", ",.0f"),
@@ -43,10 +47,15 @@ ROWS_OF_ZONE: Rows = (
 )
 
 
+def rows_of(plans: Sequence[dict[str, Any]]) -> Rows:
+    """The rows of plans: those of GPUs where it was said what one does."""
+    return (*ROWS_OF_PLAN, *ROWS_OF_GPUS) if plans[0].get("gpus") else ROWS_OF_PLAN
+
+
 def render(result: dict[str, Any]) -> str:
     """What a fleet needs, a column a size; what it costs; a zone's loss, a line a case; how evenly shards lie."""
     chosen, costs = result["assumptions"], result["costs"]
-    plans = _columns(ROWS_OF_PLAN, result["plans"])
+    plans = _columns(rows_of(result["plans"]), result["plans"])
     prices = _prices(chosen, result["plans"][0]["gpu_break_even"])
     priced = f"{_assumed(chosen)} {_measured(costs)} {prices}"
     zone = table(
@@ -86,5 +95,9 @@ def _prices(chosen: dict[str, Any], break_even: float) -> str:
     return (
         f"Assumed prices: {chosen['core_h']:g} dollars a core and hour, {chosen['gib_h']:g} a GiB and hour, "
         f"{chosen['zone_gb']:g} a GB between zones. A GPU at {chosen['gpu_h']:g} dollars an hour is cheaper than cores "
-        f"from {break_even:,.0f} frames/s on; how many it does was not measured."
+        f"from {break_even:,.0f} frames/s on; {_said_of_gpus(chosen.get('gpu_fps'))}."
     )
+
+
+def _said_of_gpus(gpu_fps: float | None) -> str:
+    return f"it is said to do {gpu_fps:,.0f}" if gpu_fps else "how many it does was not measured"

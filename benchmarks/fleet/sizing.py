@@ -38,6 +38,7 @@ class Assumptions:
             prices, not quotations: put yours.
         zone_gb: price of a GB between zones, both directions together.
         gpu_h: price of a small GPU with its machine, for what it must do to be cheaper than cores.
+        gpu_fps: frames/s that one GPU decodes (``make gpu-kit`` measures it); ``None`` where nobody knows.
     """
 
     fps: float = 5.0
@@ -54,6 +55,7 @@ class Assumptions:
     gib_h: float = 0.005
     zone_gb: float = 0.02
     gpu_h: float = 0.60
+    gpu_fps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Plan:
         prometheus: servers that scrape, below the one that federates.
         dollars_a_month, dollars_a_camera: decoders on cores.
         gpu_break_even: frames/s that a GPU at ``gpu_h`` must decode to cost what the cores do.
+        gpus, dollars_a_camera_with_gpus: in the place of ``decoder_cores``; ``None`` without ``gpu_fps``.
     """
 
     cameras: int
@@ -90,6 +93,8 @@ class Plan:
     dollars_a_month: float
     dollars_a_camera: float
     gpu_break_even: float
+    gpus: int | None = None
+    dollars_a_camera_with_gpus: float | None = None
 
 
 _MOST_SERIES = 1_000_000
@@ -117,6 +122,7 @@ def plan(cameras: int, costs: Costs, chosen: Assumptions) -> Plan:
     cores = decoder_cores + installs * (dispatchers + 2 * masters)
     dollars = HOURS_A_MONTH * (cores * chosen.core_h + gib * chosen.gib_h)
     dollars += zone_bytes * HOURS_A_MONTH * 3600 / 1e9 * chosen.zone_gb
+    gpus = installs * _cores(here, 1000 / chosen.gpu_fps, chosen) if chosen.gpu_fps else None
     return Plan(
         cameras=cameras,
         installs=installs,
@@ -134,7 +140,13 @@ def plan(cameras: int, costs: Costs, chosen: Assumptions) -> Plan:
         dollars_a_month=dollars,
         dollars_a_camera=dollars / cameras,
         gpu_break_even=chosen.gpu_h / chosen.core_h * 1000 * chosen.load / costs.decoder_frame_ms,
+        gpus=gpus,
+        dollars_a_camera_with_gpus=_with_gpus(dollars, decoder_cores, gpus, chosen) / cameras if gpus else None,
     )
+
+
+def _with_gpus(dollars: float, decoder_cores: int, gpus: int, chosen: Assumptions) -> float:
+    return dollars + HOURS_A_MONTH * (gpus * chosen.gpu_h - decoder_cores * chosen.core_h)
 
 
 def shards_for(cameras: int, masters: int, dispatchers: int, chosen: Assumptions) -> int:
@@ -161,7 +173,7 @@ def _masters(cameras: int, costs: Costs, chosen: Assumptions) -> int:
 
 
 def _cores(cameras: int, frame_ms: float, chosen: Assumptions) -> int:
-    """At least two, and so many that what is left when a zone is gone does all the work, fully loaded."""
+    """Cores or GPUs: two at least, and so many that what is left without a zone does all the work, fully loaded."""
     busy = cameras * chosen.fps * frame_ms / 1000
     spared = chosen.zones / (chosen.zones - 1)
     return max(2, math.ceil(max(busy / chosen.load, busy * spared)))

@@ -1,11 +1,12 @@
 """What a fleet needs follows from measured costs by the rules that docs/scale.md states."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from benchmarks.fleet.costs import Costs
-from benchmarks.fleet.sizing import Assumptions, hottest, plan, shards_for
+from benchmarks.fleet.figures import rows_of
+from benchmarks.fleet.sizing import HOURS_A_MONTH, Assumptions, hottest, plan, shards_for
 from narrows.contract.wire.install import MAX_SHARDS
 
 COSTS = Costs(
@@ -28,6 +29,21 @@ def test_a_thousand_cameras_need_what_their_frames_cost() -> None:
     assert (found.masters, found.installs, found.shards) == (6, 1, 64)
     assert found.uplink_mbit_s == pytest.approx(20.0)
     assert found.dollars_a_camera == pytest.approx(found.dollars_a_month / 1000)
+
+
+def test_gpus_are_counted_where_it_is_said_what_one_does() -> None:
+    found = plan(1000, COSTS, replace(CHOSEN, gpu_fps=2500.0))  # 2 busy ones, 3 so that a zone may be lost
+    assert found.gpus == 3
+    saved = (30 * CHOSEN.core_h - 3 * CHOSEN.gpu_h) * HOURS_A_MONTH / 1000
+    assert found.dollars_a_camera_with_gpus == pytest.approx(found.dollars_a_camera - saved)
+    assert plan(1000, COSTS, CHOSEN).gpus is None
+
+
+@pytest.mark.parametrize(
+    ("gpu_fps", "last"), [(None, "dollars a camera and month"), (2500.0, "dollars a camera and month with them")]
+)
+def test_rows_of_gpus_are_there_with_their_figures_alone(gpu_fps: float | None, last: str) -> None:
+    assert rows_of([asdict(plan(1000, COSTS, replace(CHOSEN, gpu_fps=gpu_fps)))])[-1][0] == last
 
 
 def test_cores_that_are_to_be_less_busy_are_more() -> None:
