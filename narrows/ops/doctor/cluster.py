@@ -163,13 +163,24 @@ def parse_nodes(lines: Sequence[str], asked: Endpoint) -> list[Node]:
 def _asked(address: Address, node: Node) -> Node:
     """A node, with what it says of itself at the address that it announces."""
     with suppress(redis.RedisError), closing(connect(address.of_server(node.at))) as client:
-        ask: Any = client.execute_command
-        own = _text(ask("CLUSTER", "MYID"))
-        info: Any = client.info()
-        version = f"{info.get('server_name', 'redis')} {info.get('valkey_version', info.get('redis_version', '?'))}"
-        link_up = not node.master or info.get("master_link_status", "up") == "up"
-        return replace(node, version=version, link_up=link_up, answers_as=own)
+        return as_it_says(node, client)
     return node
+
+
+def as_it_says(node: Node, client: redis.Redis) -> Node:
+    """A node, with what the server that answers at its address says of itself: by commands that every role may use."""
+    ask: Any = client.execute_command
+    own = _own_name(_text(ask("CLUSTER", "NODES")).splitlines())
+    info: Any = client.info()
+    version = f"{info.get('server_name', 'redis')} {info.get('valkey_version', info.get('redis_version', '?'))}"
+    link_up = not node.master or info.get("master_link_status", "up") == "up"
+    return replace(node, version=version, link_up=link_up, answers_as=own)
+
+
+def _own_name(lines: Sequence[str]) -> str:
+    """CLUSTER MYID says it too, which the roles of ``narrows keys acl`` may not ask."""
+    own = (name for name, _, flags, *_ in (line.split(" ") for line in lines) if "myself" in flags.split(","))
+    return next(own, "")
 
 
 def _full_coverage(client: redis.Redis) -> bool:

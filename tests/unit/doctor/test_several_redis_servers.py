@@ -1,14 +1,18 @@
 """What is amiss between several servers of Redis is named, with the server and what to do."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
+import redis
+from redis.exceptions import NoPermissionError
 
 from narrows.ops.doctor import cluster, sentinels
 from narrows.ops.doctor.cluster import ClusterFacts, Node, parse_nodes
 from narrows.ops.doctor.sentinels import SentinelView
 from narrows.runtime.finding import Finding, Level
 from narrows.runtime.redis.address import Endpoint
+from narrows.runtime.redis.users import ROLES, User
 
 A, B, C, R = (Endpoint("10.0.0.1", port) for port in (1, 2, 3, 9))
 MASTERS = [Node(name, at, "", True, False, "valkey 9.1.2", True, name) for name, at in (("a", A), ("b", B), ("c", C))]
@@ -84,6 +88,33 @@ def test_the_lines_of_cluster_nodes_are_read() -> None:
         Node("bb", Endpoint("10.0.0.2", 7001), "aa", False, True),
         Node("cc", Endpoint("h", 7003), "", False, False),
     ]
+
+
+class AsRole:
+    """A node that lets a role ask what its line in the ACL file has, and nothing else."""
+
+    def __init__(self, role: User) -> None:
+        self._may = role.commands.split()
+
+    def execute_command(self, *words: str) -> bytes:
+        self._check("|".join(words).lower())
+        return b"aa 10.0.0.2:1@1 master - 0 0 1 connected 0-9\nbb 10.0.0.1:9@9 myself,slave aa 0 0 1 connected"
+
+    def info(self) -> dict[str, str]:
+        self._check("info")
+        return {"redis_version": "7.0.15", "master_link_status": "down"}
+
+    def _check(self, command: str) -> None:
+        if command not in self._may:
+            raise NoPermissionError(f"User has no permissions to run the '{command}' command")
+
+
+@pytest.mark.parametrize("name", ["dispatcher", "operator", "maintainer"])
+def test_a_node_says_who_it_is_to_each_role_that_people_have(name: str) -> None:
+    (role,) = (each for each in ROLES if each.name == name)
+    asked = Node("bb", R, "aa", False, False)
+    found = cluster.as_it_says(asked, cast("redis.Redis", AsRole(role)))
+    assert found == replace(asked, answers_as="bb", version="redis 7.0.15", link_up=False)
 
 
 def test_sentinels_that_are_well_are_one_line() -> None:
