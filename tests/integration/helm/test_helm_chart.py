@@ -40,8 +40,9 @@ def test_a_field_that_kubernetes_does_not_know_would_be_noticed(helm: Helm) -> N
         kubernetes_validate.validate(deployment, NEWEST_KUBERNETES, strict=True)
 
 
-def test_helm_finds_no_fault(helm: Helm) -> None:
-    done = helm.run("lint", "--strict", str(CHART))
+@pytest.mark.parametrize("name", VALUE_SETS)
+def test_helm_finds_no_fault(helm: Helm, name: str) -> None:
+    done = helm.run("lint", "--strict", str(CHART), "--values", str(VALUES / f"{name}.yaml"))
     assert done.returncode == 0, done.stdout
 
 
