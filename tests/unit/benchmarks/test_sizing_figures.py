@@ -8,7 +8,7 @@ from benchmarks.sizing.figures import VIEWS, redis_memory, streams_per_core, upl
 
 def test_every_view_has_a_place_on_the_page() -> None:
     page = (ROOT / "docs" / "sizing.md").read_text()
-    assert set(re.findall(r"<!-- figures:(\w+) -->", page)) == set(VIEWS)
+    assert set(re.findall(r"<!-- figures:(\w+) -->", page)) >= set(VIEWS)
 
 
 def test_an_uplink_is_bytes_times_eight_times_the_rate() -> None:

@@ -107,7 +107,7 @@ def test_the_camera_needs_no_triton_client() -> None:
 
 
 def test_ctrl_c_ends_a_command_with_130_and_no_traceback() -> None:
-    interrupt = "import narrows.cli.streams as s\ndef stop(_): raise KeyboardInterrupt\ns._registry = stop"
+    interrupt = "import narrows.cli.streams as s\ndef stop(_): raise KeyboardInterrupt\ns.open_registry = stop"
     shown = narrows("streams", "list", before=interrupt)
     assert (shown.returncode, shown.stderr) == (130, "")
 
