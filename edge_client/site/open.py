@@ -11,9 +11,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from edge_client.http_server import served
 from edge_client.prompts.stage import PromptStage
-from edge_client.site.page import SitePage
 from edge_client.site.prompts import SitePrompts
 from edge_client.site.settings import PAGE_OPTION, SiteSettings
 from edge_client.site.view import SiteView
@@ -64,6 +62,9 @@ def serving(settings: SiteSettings, stream: str, site: Site | None, now_ms: Call
     if site is None or settings.page is None or settings.token is None:
         yield
         return
+    from edge_client.http_server import served  # noqa: PLC0415 -- megabytes that few cameras need
+    from edge_client.site.page import SitePage  # noqa: PLC0415
+
     site.prompts.now_ms = now_ms
     page = SitePage(stream, settings.token, site.prompts, site.view, site.stage.answers)
     with served(page.answer, settings.page, PAGE_OPTION, changes=True) as address:

@@ -89,6 +89,17 @@ async def connected(server: LocalRedis) -> AsyncIterator[Store]:
         yield store
 
 
+async def set_back(clock: SetClock, store: Store) -> None:
+    """Set the clock right, and wait until the server tells the time by it: it looks at the clock now and then alone."""
+    ahead_ms = await store.time_ms()
+    clock.ahead(0)
+
+    async def told() -> bool:
+        return await store.time_ms() < ahead_ms
+
+    await until(told)
+
+
 @asynccontextmanager
 async def a_dispatcher(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder) -> AsyncIterator[Dispatcher]:
     async def connect() -> Connected:
@@ -117,7 +128,7 @@ async def test_while_ids_stand_still_ages_count_from_reading_and_what_waits_beco
         await cam.ended(mask=1)
         await held.ended(mask=1)
         decoder.gate.clear()
-        clock.ahead(0)
+        await set_back(clock, store)
         (entry,) = await held.send(held.packet())
         assert entry_ms(entry) > await store.time_ms() + AN_HOUR_MS / 2
         await held.frames(1)
@@ -142,7 +153,7 @@ async def test_a_stream_that_is_empty_after_the_clock_was_set_back_gets_ids_of_t
         cam = Camera(store, bundle, "cam")
         await cam.frames(2)
         await cam.ended(mask=2)
-        clock.ahead(0)
+        await set_back(clock, store)
 
         async def is_right() -> bool:
             info = pairs(await store.call("XINFO", "STREAM", cam.keys.features))
@@ -165,7 +176,7 @@ async def test_who_takes_over_after_it_was_set_back_takes_what_waits_for_no_forg
             await cam.frames(2)
             await cam.ended(mask=2)
         await cam.frames(2)
-        clock.ahead(0)
+        await set_back(clock, store)
         await cam.frames(2)
         async with a_dispatcher(server, bundle, decoder):
             await cam.ended(mask=6)
