@@ -9,10 +9,10 @@ from typing import Any
 
 import redis
 
+from narrows.ops.doctor.no_answer import NoAnswer
 from narrows.runtime.finding import Finding, fail, ok, warn
 from narrows.runtime.redis import connect
 from narrows.runtime.redis.address import Address, Endpoint
-from narrows.runtime.redis.replies import words_of
 
 LEAST_MASTERS = 3
 """A failover needs the votes of most masters: with two, none is left to vote when one is away."""
@@ -32,7 +32,8 @@ class Node:
         failed: whether the others hold it to be away.
         version: what it runs; empty where it does not answer.
         link_up: whether a replica has its master's data.
-        answers_as: the id of who answers at that address; empty where nobody does.
+        answers_as: the id of who answers at that address; empty where nobody does, or who is there does not say.
+        no_answer: why; ``None`` where it answers, or was not asked.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Node:
     version: str = ""
     link_up: bool = True
     answers_as: str = ""
+    no_answer: NoAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class ClusterFacts:
     """
 
     nodes: tuple[Node, ...] = ()
-    silent: dict[str, str] = field(default_factory=dict)
+    silent: dict[str, NoAnswer] = field(default_factory=dict)
     state: str = ""
     uncovered: int = 0
     full_coverage: bool = False
@@ -83,9 +85,9 @@ def judge(facts: ClusterFacts) -> Iterator[Finding]:
 
 def _silent(facts: ClusterFacts) -> Iterator[Finding]:
     for server, why in facts.silent.items():
-        alone = "cluster support disabled" in why
-        remedy = "begin --redis-url with redis://, or start it with --cluster-enabled yes" if alone else "start it"
-        yield (fail if alone or not facts.nodes else warn)(_SUBJECT, f"{server}: {why}", remedy)
+        alone = "cluster support disabled" in why.why
+        remedy = "begin --redis-url with redis://, or start it with --cluster-enabled yes" if alone else why.remedy
+        yield (fail if alone or not facts.nodes else warn)(_SUBJECT, f"{server} {why}", remedy)
 
 
 def _about_slots(facts: ClusterFacts) -> Iterator[Finding]:
@@ -104,8 +106,11 @@ def _about_slots(facts: ClusterFacts) -> Iterator[Finding]:
 def _about_node(node: Node) -> Iterator[Finding]:
     if node.failed:
         yield warn(_SUBJECT, f"the node {node.at} is away, by the others' word", "start it, or CLUSTER FORGET it")
+    elif node.no_answer is not None and node.no_answer.refused:
+        yield fail(_SUBJECT, f"the node {node.at} {node.no_answer}", node.no_answer.remedy)
     elif node.answers_as != node.name:
-        who = f"node {node.answers_as[:8]} answers" if node.answers_as else "no node answers from here"
+        cause = f": {node.no_answer.why}" if node.no_answer else ""
+        who = f"node {node.answers_as[:8]} answers" if node.answers_as else f"no node answers from here{cause}"
         remedy = "set cluster-announce-ip, -hostname and -port to what cameras and programs reach"
         yield fail(_SUBJECT, f"node {node.name[:8]} announces {node.at}, where {who}", remedy)
     elif not node.link_up:
@@ -125,7 +130,7 @@ def _about_all(facts: ClusterFacts) -> Iterator[Finding]:
 
 def gather(address: Address) -> ClusterFacts:
     """Ask every server of the address for its cluster, and every node that it names for itself."""
-    silent: dict[str, str] = {}
+    silent: dict[str, NoAnswer] = {}
     facts = ClusterFacts()
     for server in address.servers:
         try:
@@ -135,7 +140,7 @@ def gather(address: Address) -> ClusterFacts:
                 info = _pairs(_text(ask("CLUSTER", "INFO")))
                 full = _full_coverage(client)
         except redis.RedisError as error:
-            silent[str(server)] = words_of(error)
+            silent[str(server)] = NoAnswer.of(error)
             continue
         if not facts.nodes:
             nodes = tuple(_asked(address, node) for node in parse_nodes(lines, server))
@@ -162,9 +167,11 @@ def parse_nodes(lines: Sequence[str], asked: Endpoint) -> list[Node]:
 
 def _asked(address: Address, node: Node) -> Node:
     """A node, with what it says of itself at the address that it announces."""
-    with suppress(redis.RedisError), closing(connect(address.of_server(node.at))) as client:
-        return as_it_says(node, client)
-    return node
+    try:
+        with closing(connect(address.of_server(node.at))) as client:
+            return as_it_says(node, client)
+    except redis.RedisError as error:
+        return replace(node, no_answer=NoAnswer.of(error))
 
 
 def as_it_says(node: Node, client: redis.Redis) -> Node:

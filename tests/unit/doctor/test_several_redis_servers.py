@@ -5,10 +5,11 @@ from typing import cast
 
 import pytest
 import redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from narrows.ops.doctor import cluster, sentinels
 from narrows.ops.doctor.cluster import ClusterFacts, Node, parse_nodes
+from narrows.ops.doctor.no_answer import NoAnswer
 from narrows.ops.doctor.sentinels import SentinelView
 from narrows.runtime.finding import Finding, Level
 from narrows.runtime.redis.address import Endpoint
@@ -40,9 +41,9 @@ def test_a_cluster_that_is_well_is_one_line() -> None:
         (replace(WELL, nodes=(*NODES[:2], *NODES[3:5])), Level.FAIL, "2 serve slots: too few masters"),
         (replace(WELL, state="fail", uncovered=7), Level.FAIL, "nobody serves 7 slots"),
         (replace(WELL, full_coverage=True), Level.WARN, "all shards stop"),
-        (replace(WELL, silent={"10.0.0.1:5": "refused"}), Level.WARN, "10.0.0.1:5: refused"),
+        (replace(WELL, silent={"10.0.0.1:5": NoAnswer("refused")}), Level.WARN, "10.0.0.1:5 does not answer: refused"),
         (
-            ClusterFacts(silent={"h:1": "ERR This instance has cluster support disabled"}),
+            ClusterFacts(silent={"h:1": NoAnswer("ERR This instance has cluster support disabled")}),
             Level.FAIL,
             "cluster support disabled",
         ),
@@ -126,7 +127,7 @@ def test_sentinels_that_are_well_are_one_line() -> None:
 @pytest.mark.parametrize(
     ("views", "level", "said"),
     [
-        ([VIEW, SentinelView(B, silent="refused")], Level.WARN, "10.0.0.1:2 does not answer: refused"),
+        ([VIEW, SentinelView(B, silent=NoAnswer("refused"))], Level.WARN, "10.0.0.1:2 does not answer: refused"),
         ([SentinelView(R)], Level.FAIL, "10.0.0.1:9 knows no master 'fleet'"),
         ([VIEW, replace(VIEW, sentinel=B, master=C)], Level.FAIL, "10.0.0.1:9 says 10.0.0.1:1; 10.0.0.1:2 says"),
         ([replace(VIEW, master=B)], Level.FAIL, "10.0.0.1:9 names a dead master, 10.0.0.1:2: it is a slave"),
@@ -139,6 +140,74 @@ def test_sentinels_that_are_well_are_one_line() -> None:
 def test_what_is_amiss_with_sentinels_is_one_line_with_a_remedy(
     views: list[SentinelView], level: Level, said: str
 ) -> None:
-    (line,) = sentinels.judge("fleet", views, {B: "it is a slave"})
+    (line,) = sentinels.judge("fleet", views, {B: NoAnswer("it is a slave")})
     assert (line.level, bool(line.remedy)) == (level, True)
     assert said in line.detail
+
+
+DENIED = NoPermissionError("User has no permissions to run the 'sentinel|master' command")
+TLS = redis.ConnectionError("Error 1 connecting to h:1. [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "remedy"),
+    [
+        (DENIED, "refuses: NOPERM", "narrows keys acl"),
+        (AuthenticationError("invalid username-password pair"), "refuses: WRONGPASS", "password in --redis-url"),
+        (ResponseError("unknown command 'SENTINEL'"), "refuses: unknown command", "Sentinels listen at 26379"),
+        (TLS, "refuses: Error 1", "rediss"),
+        (redis.TimeoutError("Timeout reading from socket"), "does not answer: Timeout", "start it"),
+        (redis.ConnectionError("Error 111 connecting"), "does not answer: Error 111", "start it"),
+    ],
+)
+def test_one_that_refuses_is_told_from_one_that_is_away(error: redis.RedisError, said: str, remedy: str) -> None:
+    why = NoAnswer.of(error)
+    (of_cluster,) = troubles(replace(WELL, silent={"10.0.0.1:5": why}))
+    (of_sentinels,) = sentinels.judge("fleet", [VIEW, SentinelView(B, silent=why)], {})
+    for line in (of_cluster, of_sentinels):
+        assert said in line.detail
+        assert remedy in line.remedy
+
+
+def test_a_node_that_refuses_is_not_one_that_announces_a_wrong_address() -> None:
+    node = replace(NODES[0], answers_as="", no_answer=NoAnswer.of(DENIED))
+    (line,) = troubles(replace(WELL, nodes=(node, *NODES[1:])))
+    assert line.detail.startswith("the node 10.0.0.1:1 refuses: NOPERM")
+    assert "announce" not in line.detail + line.remedy
+
+
+def test_a_master_that_refuses_is_not_dead() -> None:
+    (line,) = sentinels.judge("fleet", [VIEW], {A: NoAnswer.of(DENIED)})
+    assert line.detail.startswith("the master 10.0.0.1:1, named by 10.0.0.1:9, refuses: NOPERM")
+    assert "failover" not in line.remedy
+
+
+class AsSentinel:
+    """A Sentinel that answers some commands with an error."""
+
+    def __init__(self, **errors: ResponseError) -> None:
+        self._errors = errors
+
+    def execute_command(self, _: str, command: str, __: str) -> list[bytes]:
+        if command in self._errors:
+            raise self._errors[command]
+        return [b"ip", b"10.0.0.1", b"port", b"1", b"num-other-sentinels", b"2"] if command == "MASTER" else []
+
+
+def seen(**errors: ResponseError) -> SentinelView:
+    return sentinels.view_of(cast("redis.Redis", AsSentinel(**errors)), R, "fleet")
+
+
+def test_a_name_that_a_sentinel_does_not_know_is_told_from_a_command_that_it_refuses() -> None:
+    assert seen(MASTER=ResponseError("No such master with that name")) == SentinelView(R)
+    with pytest.raises(NoPermissionError):
+        seen(MASTER=DENIED)
+
+
+def test_a_quorum_that_is_not_told_is_not_one_that_is_missing() -> None:
+    assert seen(CKQUORUM=ResponseError("NOQUORUM 1 usable Sentinels")).quorum == "NOQUORUM 1 usable Sentinels"
+    view = seen(CKQUORUM=DENIED)
+    assert (view.master, view.quorum) == (A, "")
+    (line,) = sentinels.judge("fleet", [replace(view, replicas=1)], {})
+    assert line.level is Level.WARN
+    assert "does not say whether a failover could be agreed upon: NOPERM" in line.detail
