@@ -7,7 +7,7 @@ A password may have any character if it is percent-encoded (RFC 3986, section 2.
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from narrows.contract.errors import ServiceError
 from narrows.runtime.redact import keep_url
@@ -25,7 +25,17 @@ _PATHS = {
     "sentinel": (re.compile(r"/[A-Za-z0-9._-]+(/\d*)?"), "the name of a master and a number of a database"),
     "cluster": (re.compile(r"/?0?"), "nothing, for a cluster has one database"),
 }
-_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+_OPTIONS = (
+    *("db", "username", "password", "client_name", "protocol", "max_connections"),
+    *("socket_timeout", "socket_connect_timeout", "socket_read_size", "health_check_interval", "retry_on_timeout"),
+)
+"""Of redis-py's options those that text can say; with others it makes clients that fail at their first command."""
+_TLS_OPTIONS = (
+    *("ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_certfile", "ssl_keyfile", "ssl_password"),
+    *("ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"),
+)
+_SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:@]*)(:\d{0,5})?")
 _PORT_ALONE = re.compile(r"[^@]*:\d+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -44,8 +54,6 @@ def check_url(url: str) -> str:
     if "://" not in url or scheme not in _SCHEMES:
         raise ServiceError(f"--redis-url is no address of Redis: write {_FORMS['redis']}")
     parts = check_encoding(url, "--redis-url")
-    if scheme == "unix":
-        return url
     topology = scheme.partition("+")[2] or "redis"
     form, (path, what) = _FORMS[topology], _PATHS[topology]
     for each in hosts_of(parts):
@@ -55,6 +63,7 @@ def check_url(url: str) -> str:
     )
     if cut_short or parts.fragment or not path.fullmatch(parts.path):
         raise ServiceError(f"--redis-url has other things behind its host than {what}: write {form}; {ENCODE}")
+    _check_options(parts)
     return url
 
 
@@ -62,6 +71,16 @@ def hosts_of(parts: SplitResult) -> list[str]:
     """``HOST:PORT`` of each server; one, unless the address is that of several."""
     hosts = parts.netloc.rpartition("@")[2]
     return hosts.split(",") if "+" in parts.scheme else [hosts]
+
+
+def _check_options(parts: SplitResult) -> None:
+    """Of what is not known the name is not said either: it may be a part of a password."""
+    names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if not parts.scheme.startswith("rediss") and not names.isdisjoint(_TLS_OPTIONS):
+        raise ServiceError("--redis-url has options of TLS (ssl_…): begin it with rediss, or leave them out")
+    known = (*_OPTIONS, *_TLS_OPTIONS, *(_SENTINEL_OPTIONS if parts.scheme.endswith("+sentinel") else ()))
+    if not names <= set(known):
+        raise ServiceError(f"--redis-url has an option that is not known: behind ? there may be {', '.join(known)}")
 
 
 def _check_host(text: str, form: str) -> None:

@@ -152,10 +152,9 @@ def test_what_is_no_address_of_redis_is_an_error_that_says_what_one_is(url: str,
         "redis://h",
         "redis://h:6379",
         "rediss://u:p@h:6379/0?ssl_ca_certs=/etc/x@y/ca.pem",
-        "redis://h/0?ssl_ca_certs=/etc/x@y/ca.pem",
+        "rediss://h/0?ssl_ca_certs=/etc/x@y/ca.pem",
         "redis://[::1]:6379/0",
         "redis://u:a:b@c@h:6379/2",
-        "unix:///run/redis.sock?db=1",
     ],
 )
 def test_an_address_of_redis_stays_as_it_is(url: str) -> None:

@@ -29,7 +29,7 @@ def test_an_address_of_a_cluster_names_members_and_keeps_user_and_options_for_ea
     assert address.of_server(Endpoint("::2", 1)) == "rediss://u:p@[::2]:1/0?ssl_ca_certs=/etc/ca.pem"
 
 
-@pytest.mark.parametrize("url", ["redis://h:6379/3", "rediss://u:p@h", "unix:///run/redis.sock"])
+@pytest.mark.parametrize("url", ["redis://h:6379/3", "rediss://u:p@h", "redis://h?db=3&client_name=a"])
 def test_an_address_of_one_server_stays_as_it_is(url: str) -> None:
     address = Address.parse(url)
     assert (address.topology, address.url, address.servers) == (Topology.SINGLE, url, ())
@@ -55,6 +55,14 @@ def test_what_is_written_is_read_again(servers: list[Endpoint], scheme: str) -> 
         ("redis+cluster://h:70000", "port beyond"),
         ("redis+cluster://h:0", "port 0"),
         ("redis+cluster://u:12/hunter@h:1", "percent-encode"),
+        ("unix:///run/redis.sock", r"no address of Redis.*redis://"),
+        ("redis://h?ssl_ca_certs=/ca.pem", "begin it with rediss"),
+        ("redis+cluster://h?ssl_cert_reqs=none", "begin it with rediss"),
+        ("rediss://h?ssl_ca_cert=/hunter.pem", "not known: behind .* ssl_ca_certs, "),
+        ("redis://h?hunter=1", "not known: behind .* socket_timeout, "),
+        ("redis://h?decode_responses=1", "not known"),
+        ("redis://h?sentinel_password=hunter2222", "not known"),
+        ("redis+sentinel://h/m?service_name=hunter", "not known: behind .* sentinel_password"),
         ("redis://h:1,h2:2/0", r"HOST:PORT.*redis\+cluster"),
     ],
 )
