@@ -30,7 +30,7 @@ from narrows.runtime.redis.server import (
     StoreAway,
     pack,
 )
-from narrows.runtime.redis.slots import SlotMap, key_of, slot_of
+from narrows.runtime.redis.slots import SlotMap, host_said, key_of, slot_of
 
 _TRIES = 3
 """A command is sent once by an old map, and by the map after MOVED; once more if the slot moved on meanwhile."""
@@ -178,6 +178,9 @@ class Cluster:
             raise
         if any(isinstance(reply, ReplyRefused) and reply.code in ("CLUSTERDOWN", "READONLY") for reply in found):
             self._stale = True
+        for reply in found:
+            if isinstance(reply, ReplyRefused) and isinstance(reply.error, AskError):  # a MOVED is one as well
+                reply.error.host = host_said(reply.error.host, node)
         return found
 
     def _moved(self, reply: Reply) -> bool:

@@ -17,7 +17,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyErr
 
 from narrows.runtime.redis.address import Address, Endpoint
 from narrows.runtime.redis.replies import words_of
-from narrows.runtime.redis.slots import SlotMap, key_of, slot_of
+from narrows.runtime.redis.slots import SlotMap, host_said, key_of, slot_of
 
 _TRIES = 3
 QUICK_CONNECT_S = 1.0
@@ -183,10 +183,16 @@ class ClusterClient(redis.Redis):
 
     def _ask(self, key: bytes | None, args: Sequence[Any], options: Mapping[str, Any]) -> Any:  # noqa: ANN401
         try:
-            return self.of_key(key).execute_command(*args, **options)  # type: ignore[no-untyped-call]
-        except MovedError:
+            node = self._slots().node(slot_of(key), _text(key))
+        except ClusterDownError:
+            self._map = None
             raise
-        except AskError as error:
+        try:
+            return self._client(node).execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except AskError as error:  # a MOVED is one as well
+            error.host = host_said(error.host, node)
+            if isinstance(error, MovedError):
+                raise
             with self._client(Endpoint(error.host, int(error.port))).pipeline(transaction=False) as pipe:
                 pipe.execute_command("ASKING")  # type: ignore[no-untyped-call]
                 pipe.execute_command(*args, **options)  # type: ignore[no-untyped-call]

@@ -102,4 +102,9 @@ def _nodes(nodes: list[Endpoint]) -> tuple[Endpoint, tuple[Endpoint, ...]]:
 
 def _endpoint(node: Sequence[Any], asked: Endpoint) -> Endpoint:
     host = node[0].decode() if isinstance(node[0], bytes) else node[0] or ""
-    return Endpoint(asked.host if host in ("", "?") else host, int(node[1]))
+    return Endpoint(host_said(host, asked), int(node[1]))
+
+
+def host_said(host: str, asked: Endpoint) -> str:
+    """Where a node is: where it does not know its host, in a map, a MOVED or an ASK, at that of who was ``asked``."""
+    return asked.host if host in ("", "?") else host
