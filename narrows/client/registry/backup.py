@@ -82,8 +82,10 @@ def write_backup(registry: StreamRegistry) -> Iterator[str]:
     Raises:
         RedisError: the server is away, or refuses.
     """
-    yield json.dumps({"narrows_backup": _FORMAT, "install": registry.install.to_json().decode()})
-    for stream in sorted(_streams(registry)):
+    streams = sorted(_streams(registry))
+    head = {"narrows_backup": _FORMAT, "install": registry.install.to_json().decode(), "streams": len(streams)}
+    yield json.dumps(head)
+    for stream in streams:
         yield _read(registry, stream).to_line()
 
 
@@ -91,7 +93,7 @@ def read_backup(lines: Iterable[bytes]) -> tuple[Install, list[StreamBackup]]:
     """All of it, checked before anything is changed.
 
     Raises:
-        RecordError: it is no backup, or a line is amiss.
+        RecordError: it is no backup, or a line is amiss, or there are not as many as its first line says.
     """
     numbered = iter(enumerate(lines, 1))
     first = next(numbered, (1, b""))[1]
@@ -99,7 +101,11 @@ def read_backup(lines: Iterable[bytes]) -> tuple[Install, list[StreamBackup]]:
     if head.get("narrows_backup") != _FORMAT:
         raise RecordError(f"this is no backup of format {_FORMAT}: `narrows streams backup` writes one")
     install = Install.parse(str(head.get("install", "")).encode())
-    return install, [StreamBackup.parse(line, number) for number, line in numbered if line.strip()]
+    streams = [StreamBackup.parse(line, number) for number, line in numbered if line.strip()]
+    said = head.get("streams", len(streams))  # which earlier releases did not write
+    if said != len(streams):
+        raise RecordError(f"the backup has {len(streams)} streams of {said}: it was cut off; take another copy of it")
+    return install, streams
 
 
 def restore(
