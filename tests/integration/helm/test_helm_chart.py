@@ -23,6 +23,7 @@ OLDEST_KUBERNETES, NEWEST_KUBERNETES = "1.29", "1.35"
 CUSTOM = {"PodMonitor", "PrometheusRule", "ScaledObject"}
 STILL = ("--set", "monitoring.rules=false,monitoring.dashboards=false")
 """Rules and dashboards change by themselves: snapshots leave them out."""
+NAMES = {"app.kubernetes.io/instance", "secretName", "claimName", "namespace", "kubernetes.io/metadata.name", "image"}
 
 
 @pytest.mark.parametrize("version", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
@@ -258,3 +259,49 @@ def test_what_is_rendered_is_what_was_reviewed(helm: Helm, name: str) -> None:
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(text)
     assert text == kept.read_text()
+
+
+@pytest.mark.parametrize(
+    ("without", "told"),
+    [
+        ("image.orchestrator=null", "orchestrator"),
+        ("bundles.serve=null", "serve"),
+        ("secrets.page=null", "page"),
+        ("secrets.dispatcher=", "/secrets/dispatcher"),
+        ("image.pullSecrets[0]=", "/image/pullSecrets/0"),
+        ("monitoring.namespace=", "/monitoring/namespace"),
+        ("dispatcher.replicas=null", "replicas"),
+        ("triton.gpu.resource=null", "resource"),
+        ("scaling.by=null", "by"),
+        ("bundles.image=", "bundles.image and bundles.existingClaim are both empty"),
+        ("scaling.minServers=9", "scaling.minServers 9, scaling.maxServers 8: 0 <= min <= max"),
+    ],
+)
+def test_what_the_chart_cannot_do_without_is_asked_for_by_name(helm: Helm, without: str, told: str) -> None:
+    done = helm.run("template", "cams", str(CHART), "--set", without)
+    assert done.returncode != 0
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize("release", ["1a", "123", "a.b"])
+def test_a_release_after_which_no_service_may_be_named_is_refused(helm: Helm, release: str) -> None:
+    done = helm.run("template", release, str(CHART))
+    assert done.returncode != 0
+    assert "services are named after it" in done.stderr
+
+
+def test_a_name_that_yaml_would_take_for_another_thing_stays_text(helm: Helm) -> None:
+    names = ("secrets.dispatcher=123", "secrets.keyring=1e5", "bundles.existingClaim=007", "monitoring.namespace=no")
+    done = helm.run("template", "true", str(CHART), "--namespace", "123", "--set-string", ",".join(names), *STILL)
+    assert done.returncode == 0, done.stderr
+
+    def words(value: Any, under: str = "") -> list[Any]:
+        if isinstance(value, dict):
+            return [word for key, each in value.items() for word in words(each, key)]
+        if isinstance(value, list):
+            return [word for each in value for word in words(each, under)]
+        return [value] if under in NAMES else []
+
+    found = [word for each in yaml.load_all(done.stdout, yaml.CSafeLoader) if each for word in words(each)]
+    assert {"true", "123", "1e5", "007", "no"} <= set(found)
+    assert {type(word) for word in found} == {str}

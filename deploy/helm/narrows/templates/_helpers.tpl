@@ -5,7 +5,7 @@
 {{/* Labels that never change: selectors. Called with (dict "root" $ "part" "triton"). */}}
 {{- define "narrows.selector" -}}
 app.kubernetes.io/name: narrows
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .part }}
 {{- end -}}
 
@@ -50,7 +50,7 @@ into memory, for the owner alone. After a rotation: kubectl rollout restart. Cal
 */}}
 {{- define "narrows.secretsInit" -}}
 - name: secrets
-  image: {{ .root.Values.image.orchestrator }}
+  image: {{ .root.Values.image.orchestrator | quote }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
   command:
     - sh
@@ -74,10 +74,10 @@ into memory, for the owner alone. After a rotation: kubectl rollout restart. Cal
 
 {{- define "narrows.secretsVolumes" -}}
 - name: secret
-  secret: {secretName: {{ .secret }}, defaultMode: 0440}
+  secret: {secretName: {{ .secret | quote }}, defaultMode: 0440}
 {{- if .keyring }}
 - name: keyring
-  secret: {secretName: {{ .keyring }}, defaultMode: 0440}
+  secret: {secretName: {{ .keyring | quote }}, defaultMode: 0440}
 {{- end }}
 - name: run-secrets
   emptyDir: {medium: Memory, sizeLimit: 8Mi}
@@ -87,7 +87,7 @@ into memory, for the owner alone. After a rotation: kubectl rollout restart. Cal
 {{- define "narrows.bundlesInit" -}}
 {{- if not .Values.bundles.existingClaim }}
 - name: bundles
-  image: {{ .Values.bundles.image }}
+  image: {{ .Values.bundles.image | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   command: [sh, -euc, cp -r /bundles/. /copied/]
   securityContext: {{- include "narrows.containerSecurity" . | nindent 4 }}
@@ -100,7 +100,7 @@ into memory, for the owner alone. After a rotation: kubectl rollout restart. Cal
 {{- define "narrows.bundlesVolume" -}}
 - name: bundles
   {{- if .Values.bundles.existingClaim }}
-  persistentVolumeClaim: {claimName: {{ .Values.bundles.existingClaim }}, readOnly: true}
+  persistentVolumeClaim: {claimName: {{ .Values.bundles.existingClaim | quote }}, readOnly: true}
   {{- else }}
   emptyDir: {sizeLimit: 1Gi}
   {{- end }}
@@ -128,6 +128,6 @@ livenessProbe:
 
 {{- define "narrows.pullSecrets" -}}
 {{- range .Values.image.pullSecrets }}
-- name: {{ . }}
+- name: {{ . | quote }}
 {{- end }}
 {{- end -}}
