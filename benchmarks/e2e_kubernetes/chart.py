@@ -38,9 +38,11 @@ def install_tools(folder: Path) -> None:
         if not _LAYER.is_file():
             options = ("--silent", "--no-audit", "--no-fund", "--no-package-lock")
             subprocess.run(["npm", "install", *options], cwd=_TOOLS, check=True)
-        with zipfile.ZipFile(_LAYER) as layer, layer.open(f"{name}/{name}") as program, target.open("wb") as out:
+        draft = folder / f"{name}.part"  # one that was stopped half way would be taken the next time
+        with zipfile.ZipFile(_LAYER) as layer, layer.open(f"{name}/{name}") as program, draft.open("wb") as out:
             shutil.copyfileobj(program, out)
-        target.chmod(target.stat().st_mode | stat.S_IXUSR)
+        draft.chmod(draft.stat().st_mode | stat.S_IXUSR)
+        draft.replace(target)
 
 
 @dataclass(frozen=True)
