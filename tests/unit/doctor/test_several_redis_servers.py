@@ -1,7 +1,7 @@
 """What is amiss between several servers of Redis is named, with the server and what to do."""
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import redis
@@ -40,6 +40,7 @@ def test_a_cluster_that_is_well_is_one_line() -> None:
     [
         (replace(WELL, nodes=(*NODES[:2], *NODES[3:5])), Level.FAIL, "2 serve slots: too few masters"),
         (replace(WELL, state="fail", uncovered=7), Level.FAIL, "nobody serves 7 slots"),
+        (replace(WELL, uncovered=7), Level.FAIL, "nobody serves 7 slots"),
         (replace(WELL, full_coverage=True), Level.WARN, "all shards stop"),
         (replace(WELL, silent={"10.0.0.1:5": NoAnswer("refused")}), Level.WARN, "10.0.0.1:5 does not answer: refused"),
         (
@@ -182,15 +183,24 @@ def test_a_master_that_refuses_is_not_dead() -> None:
     assert "failover" not in line.remedy
 
 
+REPLICAS_SAID = ((b"slave", b"ok"), (b"slave,s_down", b"ok"), (b"slave", b"err"))
+
+
+def replica(port: int, flags: bytes, link: bytes) -> list[bytes]:
+    return [b"ip", b"10.0.0.1", b"port", b"%d" % port, b"flags", flags, b"master-link-status", link]
+
+
 class AsSentinel:
     """A Sentinel that answers some commands with an error."""
 
     def __init__(self, **errors: ResponseError) -> None:
         self._errors = errors
 
-    def execute_command(self, _: str, command: str, __: str) -> list[bytes]:
+    def execute_command(self, _: str, command: str, __: str) -> list[Any]:
         if command in self._errors:
             raise self._errors[command]
+        if command == "REPLICAS":
+            return [replica(port, *said) for port, said in enumerate(REPLICAS_SAID, 1)]
         return [b"ip", b"10.0.0.1", b"port", b"1", b"num-other-sentinels", b"2"] if command == "MASTER" else []
 
 
@@ -208,6 +218,11 @@ def test_a_quorum_that_is_not_told_is_not_one_that_is_missing() -> None:
     assert seen(CKQUORUM=ResponseError("NOQUORUM 1 usable Sentinels")).quorum == "NOQUORUM 1 usable Sentinels"
     view = seen(CKQUORUM=DENIED)
     assert (view.master, view.quorum) == (A, "")
-    (line,) = sentinels.judge("fleet", [replace(view, replicas=1)], {})
+    (line,) = sentinels.judge("fleet", [replace(view, behind=())], {})
     assert line.level is Level.WARN
     assert "does not say whether a failover could be agreed upon: NOPERM" in line.detail
+
+
+def test_a_replica_that_is_down_or_has_no_link_is_behind() -> None:
+    view = seen()
+    assert (view.replicas, view.behind) == (3, ("10.0.0.1:2", "10.0.0.1:3"))

@@ -40,3 +40,10 @@ def test_half_a_letter_is_refused_where_it_is_read(lines: list[bytes]) -> None:
 def test_a_letter_of_two_halves_is_one() -> None:
     line = rb'{"stream":"a","settings":"","ledger":{"\ud83d\ude00":1},"seen":{}}'
     assert read_backup([head(), line])[1][0].ledger == {"\U0001f600": 1}
+
+
+@pytest.mark.parametrize("count", ["-1", "1000000000000000", "1.0", "true"])
+def test_what_dispatchers_would_not_count_on_from_is_refused(count: str) -> None:
+    line = f'{{"stream":"a","settings":"","ledger":{{"mask":{count}}},"seen":{{}}}}'
+    with pytest.raises(RecordError, match=r"line 2 .*'mask' of the ledger is no count"):
+        read_backup([head(), line.encode()])

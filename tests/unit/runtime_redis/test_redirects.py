@@ -35,7 +35,9 @@ class AsServer:
         assert limit_s is None or limit_s > 0
         if b"SLOTS" in packed:
             return [slots_at(Endpoint("h", self._port))]
-        return [ReplyRefused(self._refusal)] * replies if self._port == OLD.port else [b"here"] * replies
+        if self._port == OLD.port:
+            return [ReplyRefused(self._refusal)] * replies
+        return [*[b"OK"] * (replies - 1), b"here"]  # what it answers to ASKING comes first
 
 
 @BOTH
