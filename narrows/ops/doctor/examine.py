@@ -29,6 +29,7 @@ from narrows.ops.doctor import (
     streams,
     triton_server,
 )
+from narrows.ops.doctor.no_answer import NoAnswer
 from narrows.runtime.config import Configuration
 from narrows.runtime.finding import Finding, fail, ok, warn
 from narrows.runtime.redact import redact
@@ -93,7 +94,7 @@ def _redis(patient: Patient, served: AbstractSet[int] | None) -> Iterator[Findin
         try:
             facts = [redis_server.gather(each, of_cluster=each is not client) for each in nodes_of(client)]
         except redis.RedisError as error:
-            yield _silent("Redis", redact(url), error, "--redis-url", given=patient.redis_url is not None)
+            yield no_redis(redact(url), NoAnswer.of(error), given=patient.redis_url is not None)
             return
         try:
             if patient.redis_url is None and not client.exists(INSTALL_KEY):
@@ -158,6 +159,14 @@ def _dispatcher(patient: Patient, address: str) -> Iterator[Finding]:
         yield fail("dispatcher", f"what answers at {address} is no dispatcher: {error}", remedy)
         return
     yield from dispatcher.judge(facts)
+
+
+def no_redis(address: str, why: NoAnswer, *, given: bool) -> Finding:
+    """A server of Redis that says nothing of itself; ``given``: somebody named it."""
+    if given:
+        return fail("Redis", f"{address} {why}", why.remedy)
+    found = f"{address} {why}" if why.refused else f"nothing at {address}"
+    return ok("Redis", f"{found}, and --redis-url was not given: not looked at")
 
 
 def _silent(subject: str, address: str, error: Exception, option: str, *, given: bool) -> Finding:

@@ -9,6 +9,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 
 from narrows.ops.doctor import cluster, sentinels
 from narrows.ops.doctor.cluster import ClusterFacts, Node, parse_nodes
+from narrows.ops.doctor.examine import no_redis
 from narrows.ops.doctor.no_answer import NoAnswer
 from narrows.ops.doctor.sentinels import SentinelView
 from narrows.runtime.finding import Finding, Level
@@ -226,3 +227,14 @@ def test_a_quorum_that_is_not_told_is_not_one_that_is_missing() -> None:
 def test_a_replica_that_is_down_or_has_no_link_is_behind() -> None:
     view = seen()
     assert (view.replicas, view.behind) == (3, ("10.0.0.1:2", "10.0.0.1:3"))
+
+
+def test_one_server_that_refuses_is_not_to_be_started() -> None:
+    line = no_redis("redis://h:1", NoAnswer.of(DENIED), given=True)
+    assert (line.level, line.detail.startswith("redis://h:1 refuses: NOPERM")) == (Level.FAIL, True)
+    assert "narrows keys acl" in line.remedy
+    unasked = no_redis("redis://h:1", NoAnswer.of(DENIED), given=False)
+    assert (unasked.level, "h:1 refuses: NOPERM" in unasked.detail) == (Level.OK, True)
+    away = no_redis("redis://h:1", NoAnswer("Error 111"), given=True)
+    assert (away.detail, away.remedy) == ("redis://h:1 does not answer: Error 111", "start it, or correct --redis-url")
+    assert "nothing at redis://h:1" in no_redis("redis://h:1", NoAnswer("Error 111"), given=False).detail
