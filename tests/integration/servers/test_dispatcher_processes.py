@@ -26,7 +26,8 @@ folder = pathlib.Path(sys.argv[1])
 path = sys.argv[sys.argv.index("--http") + 1].removeprefix("unix://")
 async def answer(reader, writer):
     await reader.readuntil(b"\\r\\n\\r\\n")
-    writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{}")
+    status = b"503 Sick" if (folder / "sick").exists() else b"200 OK"
+    writer.write(b"HTTP/1.1 " + status + b"\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{}")
     await writer.drain()
     writer.close()
 async def main():
@@ -108,6 +109,16 @@ async def test_one_that_is_killed_is_started_again_and_counted_and_says_so_meanw
 async def test_one_that_is_silent_is_killed_and_started_again(tmp_path: Path) -> None:
     async with kept(tmp_path) as it:
         os.kill(await it.lives(1), signal.SIGSTOP)
+        await it.lives(2)
+        assert it.restarts == 1
+
+
+async def test_one_that_says_it_is_not_well_is_killed_and_started_again(tmp_path: Path) -> None:
+    async with kept(tmp_path) as it:
+        await it.lives(1)
+        (tmp_path / "sick").touch()
+        await until(lambda: holds(lambda: len(it.pids) == 2), limit_s=LIMIT_S)
+        (tmp_path / "sick").unlink()
         await it.lives(2)
         assert it.restarts == 1
 
