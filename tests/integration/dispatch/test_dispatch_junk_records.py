@@ -176,7 +176,7 @@ async def test_an_error_that_nobody_foresaw_ends_no_loop(
             (dispatcher._rate_requests, "look"),
             (batcher, "_begin_batch"),
             (batcher, "_run"),
-            *((shard, "_read_new") for shard in list(dispatcher.shards.values())[:1]),
+            (dispatcher.shards[cam.keys.shard], "_read_new"),
         ):
             crash_once(owner, method)
         await cam.frames(4)
