@@ -14,7 +14,8 @@ from rich.table import Table
 
 from benchmarks.e2e.frame_accounting import Line, balance, journal, ledgers
 from benchmarks.e2e.scenes import SCENES, Figures, bundles_in
-from benchmarks.e2e.stack import PROJECT, ROOT, Stack, StackError, until
+from benchmarks.e2e.stack import PROJECT, ROOT, Stack
+from benchmarks.e2e.waiting import StackError, until
 from benchmarks.record import write_result
 from narrows.contract.errors import NarrowsError
 

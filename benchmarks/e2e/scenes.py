@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import redis
 
 from benchmarks.e2e.frame_accounting import UNSEALED, journal, ledgers, mask_score
-from benchmarks.e2e.stack import Stack, StackError, firing, until
+from benchmarks.e2e.stack import Stack, firing
+from benchmarks.e2e.waiting import StackError, until
 from narrows.contract.bundle import Bundle
 
 Figures = dict[str, object]

@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.e2e.waiting import StackError
 from narrows.cli.secret_options import resolved
 from narrows.runtime.direct import open_url
 
@@ -32,10 +32,6 @@ _SETTINGS = {
     "CAMERAS": "2",
     "CAMERA_FPS": "4",
 }
-
-
-class StackError(Exception):
-    """The stack did not do what it was asked to."""
 
 
 class Stack:
@@ -97,20 +93,6 @@ class Stack:
         found = self.containers(service)
         states = [each["State"].get("Health", {}).get("Status", "healthy") for each in found]
         return len(states) == number and set(states) <= {"healthy"}
-
-
-def until(holds: Callable[[], bool], what: str, most_s: float) -> float:
-    """Wait until it holds; answers how long it took, in seconds.
-
-    Raises:
-        StackError: it does not in time.
-    """
-    begun_s = time.monotonic()
-    while not holds():
-        if time.monotonic() - begun_s > most_s:
-            raise StackError(f"{what}: not within {most_s:.0f} s")
-        time.sleep(1.0)
-    return time.monotonic() - begun_s
 
 
 def firing() -> set[str]:

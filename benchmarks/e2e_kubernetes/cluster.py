@@ -10,8 +10,9 @@ from typing import Any
 
 from kubernetes import client
 
+from benchmarks.e2e.waiting import until
 from benchmarks.e2e_kubernetes.chart import RELEASE, Chart, Manifest, as_json
-from benchmarks.e2e_kubernetes.control_plane import NAMESPACE, ControlPlane, until
+from benchmarks.e2e_kubernetes.control_plane import NAMESPACE, ControlPlane
 from benchmarks.e2e_kubernetes.kubelet import Kubelets
 
 TRITON, DISPATCHER, AUTOSCALER = (f"{RELEASE}-{part}" for part in ("triton", "dispatcher", "autoscaler"))

@@ -6,8 +6,6 @@ import json
 import secrets
 import ssl
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
+from benchmarks.e2e.waiting import until
+
 NAMESPACE = "video"
 _SERVER, _ETCD = "https://127.0.0.1:6443", "http://127.0.0.1:2379"
 _ISSUER = "https://kubernetes.default.svc"
@@ -27,13 +27,9 @@ _USERS = {
     "system:kube-controller-manager": "system:masters",  # for all its controllers at once
     "system:kube-scheduler": "",
 }
-_READY_S, _LOOK_S = 180.0, 0.5
+_READY_S = 180.0
 # Nodes here are played, and nobody has to notice when one is gone.
 _CONTROLLERS = "*,-nodelifecycle,-nodeipam,-cloud-node-lifecycle,-route,-service,-attachdetach,-persistentvolume-binder"
-
-
-class ClusterError(Exception):
-    """The cluster did not do what it was asked to."""
 
 
 @dataclass
@@ -53,7 +49,7 @@ class ControlPlane:
         """Start it and wait until it answers.
 
         Raises:
-            ClusterError: it does not; the message has the end of a log.
+            StackError: it does not; the message has the end of a log.
         """
         self._write_keys()
         self._run("etcd", "--data-dir", self.folder / "etcd", "--listen-client-urls", _ETCD,
@@ -163,17 +159,3 @@ class ControlPlane:
 
     def _log(self, program: str) -> str:
         return (self.folder / f"{program}.log").read_text(errors="replace")[-2000:]
-
-
-def until(holds: Callable[[], bool], what: str | Callable[[], str], most_s: float) -> float:
-    """Wait until it holds; answers how long it took, in seconds.
-
-    Raises:
-        ClusterError: it does not in time.
-    """
-    begun_s = time.monotonic()
-    while not holds():
-        if time.monotonic() - begun_s > most_s:
-            raise ClusterError(f"not within {most_s:.0f} s: {what if isinstance(what, str) else what()}")
-        time.sleep(_LOOK_S)
-    return time.monotonic() - begun_s

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from benchmarks.e2e.waiting import StackError
 from benchmarks.e2e_kubernetes.cluster import AUTOSCALER, TRITON, Stage
-from benchmarks.e2e_kubernetes.control_plane import NAMESPACE, ClusterError
+from benchmarks.e2e_kubernetes.control_plane import NAMESPACE
 from narrows.contract.wire.keys import ScaleKeys
 from narrows.runtime.redis.store import Store
 from orchestrator.scaling.engines.kubernetes import KubernetesScale
@@ -41,7 +42,7 @@ class Engine:
         """Lead from now on; answers the fencing token."""
         token = await self.store.call("INCR", ScaleKeys.FENCE)
         if not isinstance(token, int):
-            raise ClusterError(f"Redis answers INCR by {token!r}")
+            raise StackError(f"Redis answers INCR by {token!r}")
         return token
 
     async def scale(self, target: int, token: int) -> None:
@@ -58,11 +59,11 @@ class Engine:
         """Wait until what is seen is so.
 
         Raises:
-            ClusterError: it is not in time.
+            StackError: it is not in time.
         """
         try:
             async with asyncio.timeout(_WAIT_S):
                 while not holds(await self.scaling.observe()):  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(_LOOK_S)
         except TimeoutError:
-            raise ClusterError(f"{what}: not within {_WAIT_S:.0f} s") from None
+            raise StackError(f"{what}: not within {_WAIT_S:.0f} s") from None

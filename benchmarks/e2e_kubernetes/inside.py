@@ -12,10 +12,11 @@ from pathlib import Path
 from kubernetes.client.exceptions import ApiException
 from rich.console import Console
 
+from benchmarks.e2e.waiting import StackError
 from benchmarks.e2e_kubernetes.build import CACHE, VERSION
 from benchmarks.e2e_kubernetes.chart import Chart
 from benchmarks.e2e_kubernetes.cluster import Stage, served
-from benchmarks.e2e_kubernetes.control_plane import NAMESPACE, ClusterError, ControlPlane
+from benchmarks.e2e_kubernetes.control_plane import NAMESPACE, ControlPlane
 from benchmarks.e2e_kubernetes.kubelet import Kubelets
 from benchmarks.e2e_kubernetes.scenes import SCENES, Figures
 from narrows.contract.errors import NarrowsError
@@ -23,7 +24,7 @@ from orchestrator.servers import LocalRedis
 
 _NODES = 3
 _TYPICAL_S = 30.0
-_FAILURES = (ClusterError, NarrowsError, ApiException, subprocess.SubprocessError, OSError)
+_FAILURES = (StackError, NarrowsError, ApiException, subprocess.SubprocessError, OSError)
 
 
 def main() -> int:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
+from benchmarks.e2e.waiting import StackError, counted, until
 from benchmarks.e2e_kubernetes.calls import evict, forbidden, needed, status_of, write_under
 from benchmarks.e2e_kubernetes.chart import Manifest, unknown_fields
 from benchmarks.e2e_kubernetes.cluster import AUTOSCALER, DELETION_COST, DISPATCHER, TRITON, Stage
-from benchmarks.e2e_kubernetes.control_plane import NAMESPACE, ClusterError, until
+from benchmarks.e2e_kubernetes.control_plane import NAMESPACE
 from benchmarks.e2e_kubernetes.engine import Engine
 from benchmarks.e2e_kubernetes.kubelet import BROKEN
 from orchestrator.scaling.replicas import StaleLeader
@@ -77,7 +76,7 @@ def stale_writers_are_refused(stage: Stage) -> Figures:
     refused = asyncio.run(_stale(stage))
     _back_to_one(stage)
     if answers.count(200) != 1 or answers.count(409) != _WRITERS - 1 or not refused:
-        raise ClusterError(f"writers under one version were answered {answers}; ours: {refused or 'not refused'}")
+        raise StackError(f"writers under one version were answered {answers}; ours: {refused or 'not refused'}")
     return {"writers": _WRITERS, "conflicts": answers.count(409), "engine": refused}
 
 
@@ -105,7 +104,7 @@ def cheapest_pod_goes_or_not(stage: Stage) -> Figures:
     _back_to_one(stage)
     honoured = gone == before[0]
     if not honoured and _number(stage.version) >= _HONOURED_FROM:
-        raise ClusterError(f"{stage.version} let {gone} go, and {before[0]} was marked")
+        raise StackError(f"{stage.version} let {gone} go, and {before[0]} was marked")
     return {"honoured": honoured, "gone": f"number {before.index(gone) + 1} of 3 by age"}
 
 
@@ -131,7 +130,7 @@ async def _followed(stage: Stage) -> Figures:
         await second.scale(1, latter)
         await second.until(lambda seen: (seen.wanted, seen.ready, seen.draining) == (1, 1, 0), "one decoder")
     if untouched != 3 or not refused:
-        raise ClusterError(f"the former leader made it {untouched} after another had come ({refused or 'not refused'})")
+        raise StackError(f"the former leader made it {untouched} after another had come ({refused or 'not refused'})")
     return {"refused": refused}
 
 
@@ -144,7 +143,7 @@ def rights_are_no_more_than_needed(stage: Stage) -> Figures:
     refused = {name: status_of(call) for name, call in forbidden(account, pod).items()}
     refused |= {f"default account: {name}": status_of(call) for name, call in needed(nobody, pod).items()}
     if set(allowed.values()) != {200} or set(refused.values()) != {403}:
-        raise ClusterError(f"of what is needed {allowed}; of what is not {refused}")
+        raise StackError(f"of what is needed {allowed}; of what is not {refused}")
     return {"allowed": len(allowed), "refused": len(refused)}
 
 
@@ -152,7 +151,7 @@ def release_is_rolled_out_and_undone(stage: Stage) -> Figures:
     """A new image and back, with as many decoders as there were; one that cannot be pulled takes no pod away."""
     stage.write_scale(TRITON, 2)
     stage.settled(TRITON, 2)
-    with _fewest_ready(stage, TRITON) as fewest:
+    with counted(lambda: len(stage.ready(TRITON)), look_s=0.3) as fewest:
         rollout_s = _upgraded(stage, "image.orchestrator=narrows/orchestrator:0.2.0")
         undo_s = _undone(stage)
         stage.apply(stage.chart.render("--set", f"image.triton=narrows/{BROKEN}:1"))
@@ -160,7 +159,7 @@ def release_is_rolled_out_and_undone(stage: Stage) -> Figures:
         _undone(stage)
     _back_to_one(stage)
     if min(fewest) < 2:
-        raise ClusterError(f"for a moment {min(fewest)} of 2 decoders were ready")
+        raise StackError(f"for a moment {min(fewest)} of 2 decoders were ready")
     return {"rollout_s": round(rollout_s, 1), "undo_s": round(undo_s, 1), "fewest_of_2_ready": min(fewest)}
 
 
@@ -178,7 +177,7 @@ def evictions_are_one_at_a_time(stage: Stage) -> Figures:
     stage.settled(TRITON, 3)
     _back_to_one(stage)
     if answers != [200, 429, 200]:
-        raise ClusterError(f"evictions were answered {answers}, not 200, 429, 200")
+        raise StackError(f"evictions were answered {answers}, not 200, 429, 200")
     return {"answers": answers}
 
 
@@ -218,21 +217,3 @@ def _undone(stage: Stage) -> float:
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.removeprefix("v").split(".")[:2])
-
-
-@contextmanager
-def _fewest_ready(stage: Stage, deployment: str) -> Iterator[list[int]]:
-    """How many of its pods were ready, looked at all the while."""
-    counts, over = [len(stage.ready(deployment))], threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.3):
-            counts.append(len(stage.ready(deployment)))
-
-    watching = threading.Thread(target=look)
-    watching.start()
-    try:
-        yield counts
-    finally:
-        over.set()
-        watching.join()

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.e2e.frame_accounting import UNSEALED, Line
+from benchmarks.e2e.waiting import StackError, until
 from benchmarks.e2e_swarm.images import ROOT
-from benchmarks.e2e_swarm.stack import StackError, until
 from narrows.cli.secret_options import resolved
 from narrows.client.registry import StreamOverview, StreamRegistry, overviews
 from narrows.client.subscription import subscribe

@@ -14,11 +14,12 @@ from rich.console import Console
 
 from benchmarks.e2e.scenes import bundles_in
 from benchmarks.e2e.stack import ROOT
+from benchmarks.e2e.waiting import StackError
 from benchmarks.e2e_swarm.cameras import Cameras
 from benchmarks.e2e_swarm.images import EngineError
 from benchmarks.e2e_swarm.nodes import encrypts, open_switch, start_node
 from benchmarks.e2e_swarm.scenes import SCENES, Scene, Stage
-from benchmarks.e2e_swarm.stack import Stack, StackError
+from benchmarks.e2e_swarm.stack import Stack
 from narrows.contract.errors import NarrowsError
 
 _NODES = 2

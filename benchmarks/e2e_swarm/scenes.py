@@ -5,16 +5,15 @@ Cameras send on streams of the scene's own from before it begins until after it 
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.e2e.scenes import Figures, another_bundle
+from benchmarks.e2e.waiting import StackError, counted, until
 from benchmarks.e2e_swarm.cameras import Cameras
 from benchmarks.e2e_swarm.images import BROKEN, NEXT, NOW
-from benchmarks.e2e_swarm.stack import Stack, StackError, ours, until
+from benchmarks.e2e_swarm.stack import Stack, ours
 from narrows.contract.bundle import Bundle
 
 _WELL_S, _SCALE_S, _NODE_S, _UPDATE_S = 400.0, 500.0, 120.0, 600.0
@@ -108,7 +107,7 @@ def orchestrator_is_updated_and_rolled_back(stage: Stage, streams: Sequence[str]
     """To another image and back, and back by itself from one that does not start; dispatchers are never all away."""
     _masks_come(stage, streams)
     stack = stage.stack
-    with _fewest_running(stack, "dispatcher") as fewest:
+    with counted(lambda: len(stack.running("dispatcher"))) as fewest:
         stack.settings["NARROWS_VERSION"] = NEXT
         update_s = _update(stack, stack.deploy, "completed", NEXT)
         until(stack.well, "every service runs", _WELL_S)
@@ -183,21 +182,3 @@ def _update(
     if service != "triton" and images != {ours(tag)}:
         raise StackError(f"{service} runs {images} after {state}")
     return seconds
-
-
-@contextmanager
-def _fewest_running(stack: Stack, service: str) -> Iterator[list[int]]:
-    """How many of its tasks ran, looked at all the while."""
-    counts, over = [len(stack.running(service))], threading.Event()
-
-    def look() -> None:
-        while not over.wait(1.0):
-            counts.append(len(stack.running(service)))
-
-    watching = threading.Thread(target=look)
-    watching.start()
-    try:
-        yield counts
-    finally:
-        over.set()
-        watching.join()

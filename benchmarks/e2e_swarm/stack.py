@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.e2e.waiting import until
 from benchmarks.e2e_swarm.images import NOW, OURS, ROOT
 from benchmarks.e2e_swarm.nodes import Node
 from benchmarks.e2e_swarm.stack_files import write_stack
@@ -18,11 +18,6 @@ SERVICES = ("redis", "triton", "dispatcher", "autoscaler", "engine-proxy", "page
 _LABELS = {"node-1": ("redis", "front", "models", "decoders"), "node-2": ("models", "decoders")}
 _UNDER_WAY = {"updating", "rollback_started"}
 _TASK = "{{.Node}}|{{.DesiredState}}|{{.CurrentState}}|{{.Image}}"
-_LOOK_S = 1.0
-
-
-class StackError(Exception):
-    """The stack did not do what it was asked to."""
 
 
 @dataclass(frozen=True)
@@ -169,17 +164,3 @@ def task_of(line: str) -> Task:
 def ours(tag: str) -> str:
     """Our image under a tag."""
     return f"{OURS}:{tag}"
-
-
-def until(holds: Callable[[], bool], what: str, most_s: float) -> float:
-    """Wait until it holds; answers how long it took, in seconds.
-
-    Raises:
-        StackError: it does not in time.
-    """
-    begun_s = time.monotonic()
-    while not holds():
-        if time.monotonic() - begun_s > most_s:
-            raise StackError(f"{what}: not within {most_s:.0f} s")
-        time.sleep(_LOOK_S)
-    return time.monotonic() - begun_s
