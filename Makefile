@@ -57,7 +57,7 @@ test: setup-train lint ## Lint, types, import contracts and the whole suite
 .PHONY: test-lowest
 test-lowest: setup-dev ## The unit tests with the lowest version of every dependency that pyproject.toml admits
 	@$(PYTHON) -m tools.setup_environment $(KEEP) --lowest
-	@.venv-lowest/bin/python -m pytest -p no:cacheprovider -n auto $(BY_FILE) tests/unit $(ARGS)
+	@$(TRIED) tried .venv-lowest/bin/python -m pytest -o cache_dir=.venv-lowest/pytest -n auto $(BY_FILE) tests/unit $(ARGS)
 
 .PHONY: test-docker
 test-docker: setup-dev ## The tests against the Docker engine that is there (Swarm's too after `docker swarm init`)
