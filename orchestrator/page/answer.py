@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from narrows.client.painting import Legend
+from narrows.contract.wire import MaskPacket
 from orchestrator.page.fleet import FleetView
 from orchestrator.page.latest_masks import LatestMask
 from orchestrator.page.rows import Row
@@ -45,7 +46,7 @@ def fleet_json(fleet: FleetView) -> dict[str, Any]:
 
 def row_json(row: Row, latest_mask: LatestMask, now_ms: float, *, filmed: bool) -> dict[str, Any]:
     """One stream."""
-    mask, error, alive = latest_mask.mask, row.error, row.state is not StreamState.DEAD
+    error, alive, seen = row.error, row.state is not StreamState.DEAD, _seen(latest_mask)
     return {
         "id": row.stream,
         "state": row.state,
@@ -75,19 +76,31 @@ def row_json(row: Row, latest_mask: LatestMask, now_ms: float, *, filmed: bool) 
             "detail": error.detail[:_ERROR_CHARACTERS],
             "ago_s": max(0, round((now_ms - error.at_ms) / 1000)),
         },
-        "mask": mask
-        and {
-            "entry": latest_mask.entry,
-            "bundle": f"{mask.bundle_id:016x}",
-            "epoch": str(mask.identity.epoch),
-            "sequence": mask.identity.sequence,
-            "width": mask.labels.shape[1],
-            "height": mask.labels.shape[0],
-            "largest": _largest(mask.areas.tolist()),
-            "objects": [each.prompt for each in mask.objects.masks] if mask.objects else [],
-            "outputs": [{"name": each.output.name, "kind": each.output.kind} for each in mask.outputs],
-        },
-        "filmed": filmed and mask is not None,
+        "mask": seen,
+        "filmed": filmed and seen is not None,
+    }
+
+
+def _seen(latest_mask: LatestMask) -> dict[str, Any] | None:
+    """What of the newest frame can be shown; of a camera that sends objects alone, ``largest`` is null."""
+    mask = latest_mask.mask
+    objects = None if mask is None else mask.objects
+    if isinstance(mask, MaskPacket):
+        (height, width), largest = mask.labels.shape, _largest(mask.areas.tolist())
+    elif mask is not None and objects is not None:
+        height, width, largest = objects.height, objects.width, None
+    else:
+        return None
+    return {
+        "entry": latest_mask.entry,
+        "bundle": f"{mask.bundle_id:016x}",
+        "epoch": str(mask.identity.epoch),
+        "sequence": mask.identity.sequence,
+        "width": width,
+        "height": height,
+        "largest": largest,
+        "objects": [each.prompt for each in objects.masks] if objects else [],
+        "outputs": [{"name": each.output.name, "kind": each.output.kind} for each in mask.outputs],
     }
 
 

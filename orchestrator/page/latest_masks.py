@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from narrows.client.painting import Legend, paint, paint_outlines
-from narrows.contract.wire import MaskPacket
+from narrows.contract.wire import MaskPacket, ResultPacket
 from orchestrator.page.redis_view import RedisView
 
 KEPT = 256
@@ -24,17 +24,17 @@ class LatestMask:
 
     Attributes:
         entry: the mask's entry id in Redis; '' before the first.
-        mask: the packet.
+        mask: the packet; one without a label map where a camera sends what it outlines alone.
     """
 
     entry: str = ""
-    mask: MaskPacket | None = None
+    mask: MaskPacket | ResultPacket | None = None
     _looked_s: float = float("-inf")
     _sizes: deque[int] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
     _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
     _png: bytes = b""
 
-    def take(self, entry: str, mask: MaskPacket) -> None:
+    def take(self, entry: str, mask: MaskPacket | ResultPacket) -> None:
         """A newer mask."""
         self.entry, self.mask, self._png = entry, mask, b""
         self._sizes.append(mask.feature_bytes)
@@ -57,8 +57,8 @@ class LatestMask:
         return median(self._latencies_ms) if self._latencies_ms else None
 
     def png(self, legend: Legend) -> bytes:
-        """The mask as a palette PNG; empty before the first."""
-        if not self._png and self.mask is not None:
+        """The mask as a palette PNG; empty before the first, and where there is no label map."""
+        if not self._png and isinstance(self.mask, MaskPacket):
             self._png = paint(self.mask.outputs, legend, quick=True)
         return self._png
 
@@ -102,7 +102,7 @@ class LatestMasks:
             with self._lock:
                 return latest_mask.entry, latest_mask.png(self._legend_of(latest_mask.mask))
         past = self._view.mask_at(stream, entry)  # another visitor's look has moved on meanwhile
-        if past is None:
+        if not isinstance(past, MaskPacket):
             return "", b""
         return entry, paint(past.outputs, self._legend_of(past), quick=True)
 
@@ -126,7 +126,7 @@ class LatestMasks:
             latest_mask = self.look([stream])[stream]
         return latest_mask
 
-    def _legend_of(self, mask: MaskPacket | None) -> Legend:
+    def _legend_of(self, mask: MaskPacket | ResultPacket | None) -> Legend:
         return self._legends.get(mask.bundle_id, Legend()) if mask else Legend()
 
     def _of(self, stream: str) -> LatestMask:
@@ -137,7 +137,7 @@ class LatestMasks:
         return latest_mask
 
 
-def latency_ms(mask: MaskPacket) -> float:
+def latency_ms(mask: MaskPacket | ResultPacket) -> float:
     """From the frame's entry into Redis to its packed mask."""
     spans = mask.timings
     return (spans.redis_us + spans.decode_us + spans.batch_us + spans.infer_us + spans.pack_us) / 1000

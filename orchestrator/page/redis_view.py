@@ -12,9 +12,10 @@ from narrows.client.registry.camera_masks import FleetCameraMasks, read_camera_m
 from narrows.client.subscription.label_tables import LabelTableCache
 from narrows.contract.errors import RecordError, StreamIdInvalid
 from narrows.contract.outputs.objects import KIND as OBJECTS
-from narrows.contract.wire import Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings
+from narrows.contract.wire import Install, MaskPacket, ResultPacket, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import PACKET_FIELD, check_stream_id, parse_feature_key, shard_of
 from narrows.contract.wire.output_packet import OUTPUT_FIELD, OutputPacket
+from narrows.contract.wire.result import is_result
 from narrows.runtime.redis import connect, named_errors, read_install
 
 _STREAMS_A_CALL = 250
@@ -117,9 +118,12 @@ class RedisView:
                 found += (_letter(entry, fields) for entry, fields in reversed(entries))
         return found
 
-    def newest_masks(self, known: Mapping[str, str]) -> dict[str, tuple[str, MaskPacket]]:
-        """The newest mask of each stream with its entry id, where that is another than the known one ('' for none)."""
-        found: dict[str, tuple[str, MaskPacket]] = {}
+    def newest_masks(self, known: Mapping[str, str]) -> dict[str, tuple[str, MaskPacket | ResultPacket]]:
+        """The newest mask of each stream with its entry id, where that is another than the known one ('' for none).
+
+        A frame without a label map has a result: of a camera that sends what it outlines alone, its objects.
+        """
+        found: dict[str, tuple[str, MaskPacket | ResultPacket]] = {}
         with named_errors(self._url):
             for some in self._by_shard(known):
                 answers: Any = self._newest([each.outcomes for each in some], [known[each.stream] for each in some])
@@ -128,7 +132,7 @@ class RedisView:
                         found[each.stream] = answer[0].decode(), mask
         return found
 
-    def mask_at(self, stream: str, entry: str) -> MaskPacket | None:
+    def mask_at(self, stream: str, entry: str) -> MaskPacket | ResultPacket | None:
         """The mask of one entry; ``None`` if it is gone."""
         with named_errors(self._url):
             key = StreamKeys.of(stream, self._shards()).outcomes
@@ -136,10 +140,10 @@ class RedisView:
             fields = entries[0][1] if entries else {}
             return self._mask(fields.get(PACKET_FIELD, b""), *filter(None, [fields.get(_OBJECTS)])) if fields else None
 
-    def _mask(self, data: bytes, *objects: bytes) -> MaskPacket | None:
+    def _mask(self, data: bytes, *objects: bytes) -> MaskPacket | ResultPacket | None:
         self._tables.learn([data])
         try:
-            mask = MaskPacket.parse(data, self._tables)
+            mask = ResultPacket.parse(data) if is_result(data) else MaskPacket.parse(data, self._tables)
             return replace(mask, further=tuple(OutputPacket.parse(_OBJECTS, each) for each in objects))
         except RecordError:
             return None

@@ -109,12 +109,13 @@ async function paint(tile, row) {
   tile.busy = true;
   const { entry, epoch, sequence, width, height } = row.mask;
   const base = `/api/streams/${encodeURIComponent(row.id)}`;
-  const wanted = [picture(`${base}/mask.png?at=${entry}`, "mask", altOf(row))];
+  const wanted = row.mask.largest ? [picture(`${base}/mask.png?at=${entry}`, "mask", altOf(row))] : [];
   if (row.filmed) wanted.unshift(picture(`${base}/frame?epoch=${epoch}&sequence=${sequence}`, "frame", ""));
-  if (row.mask.objects.length) wanted.push(picture(`${base}/objects.png?at=${entry}`, "objects", outlinesOf(row)));
+  if (row.mask.objects.length || !row.mask.largest) wanted.push(picture(`${base}/objects.png?at=${entry}`, "objects", outlinesOf(row)));
   const loaded = await Promise.allSettled(wanted.map((image) => image.decode()));
   const here = wanted.filter((_, place) => loaded[place].status === "fulfilled");
-  if (here.some((image) => image.className === "mask")) {
+  const first = row.mask.largest ? "mask" : "objects";
+  if (here.some((image) => image.className === first)) {
     const box = tile.element.querySelector(".picture");
     box.style.aspectRatio = `${width} / ${height}`;
     box.replaceChildren(...here);
@@ -133,7 +134,8 @@ function picture(source, kind, alt) {
 }
 
 function outlinesOf(row) {
-  return `Outlines of prompts ${row.mask.objects.join(", ")} of ${row.id}`;
+  const prompts = row.mask.objects.length ? `prompts ${row.mask.objects.join(", ")}` : "no prompt";
+  return `Outlines of ${prompts} of ${row.id}`;
 }
 
 function altOf(row) {

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 from PIL import Image, ImageDraw
@@ -16,6 +17,9 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from narrows.client.registry import PromptRegistry, read_prompt_audit
 from narrows.client.registry.packet_format import let_cameras_send
+from narrows.contract.outputs.objects import ObjectMask, Objects, objects_value
+from narrows.contract.wire import FrameIdentity, ResultPacket, ShardKeys, StreamKeys, StreamSettings
+from narrows.contract.wire.output_packet import OutputPacket
 from narrows.ops.demo.stack import Stack
 from narrows.runtime.prompting import Box, Point, Prompt
 from narrows.runtime.redis import read_install
@@ -178,12 +182,27 @@ def test_a_viewer_who_taps_points_at_nothing(page: Page, registry: PromptRegistr
     assert registry.look("cam-1").version == before.version
 
 
-def _yellow(page: Page, area: tuple[int, int, int, int]) -> int:
+def test_what_a_camera_sends_alone_is_outlined_on_its_tile_without_a_mask(page: Page, registry: PromptRegistry) -> None:
+    outlined = Objects(WIDTH, HEIGHT, 12, (ObjectMask(3, 7, 200, 20, 80, np.ones((12, 12), bool)),))
+    objects = OutputPacket(objects_value(outlined.to_bytes()), "00000000000000ab")
+    packet = ResultPacket(0xFEED, FrameIdentity(7, 1), 0, 0, 0, 50).to_bytes()
+    keys = StreamKeys.of("sensor-1", read_install(registry.client).shards)
+    registry.client.hset(ShardKeys(keys.shard).streams, "sensor-1", StreamSettings().to_json())
+    registry.client.xadd(keys.outcomes, {"k": b"mask", "p": packet, objects.field: objects.to_bytes()})
+    sensor = page.locator('[data-stream="sensor-1"]')
+    outlines = sensor.locator("img.objects")
+    expect(outlines).to_have_attribute("alt", "Outlines of prompts 3 of sensor-1", timeout=SOON_MS)
+    expect(sensor.locator("img.mask")).to_have_count(0)
+    assert _yellow(page, (190, 10, 290, 110), "sensor-1") > 100
+    assert _yellow(page, (10, 120, 180, 230), "sensor-1") == 0
+
+
+def _yellow(page: Page, area: tuple[int, int, int, int], stream: str = "cam-1") -> int:
     """Pixels of outlines in an area (left, top, right, bottom) of the source."""
     return int(
         page.evaluate(
-            """([width, left, top, right, bottom]) => {
-              const image = document.querySelector(`[data-stream='cam-1'] img.objects`);
+            """([stream, width, left, top, right, bottom]) => {
+              const image = document.querySelector(`[data-stream='${stream}'] img.objects`);
               const canvas = document.createElement("canvas");
               [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
               const pen = canvas.getContext("2d");
@@ -195,6 +214,6 @@ def _yellow(page: Page, area: tuple[int, int, int, int]) -> int:
               for (let i = 0; i < data.length; i += 4) if (data[i] > 200 && data[i + 1] > 150 && data[i + 3]) count++;
               return count;
             }""",
-            [WIDTH, *area],
+            [stream, WIDTH, *area],
         )
     )

@@ -10,11 +10,22 @@ import numpy as np
 import pytest
 import redis
 
-from narrows.client.painting import Legend
+from narrows.client.painting import Legend, paint_outlines
 from narrows.contract.errors import ServiceError
+from narrows.contract.outputs.objects import ObjectMask, Objects, objects_value
 from narrows.contract.records.report import CameraMasks, DispatcherReport
-from narrows.contract.wire import FrameIdentity, Install, MaskPacket, ShardKeys, StreamKeys, StreamSettings, Timings
+from narrows.contract.wire import (
+    FrameIdentity,
+    Install,
+    MaskPacket,
+    ResultPacket,
+    ShardKeys,
+    StreamKeys,
+    StreamSettings,
+    Timings,
+)
 from narrows.contract.wire.keys import INSTALL_KEY, ScaleKeys
+from narrows.contract.wire.output_packet import OutputPacket
 from orchestrator.page.directory import Directory
 from orchestrator.page.latest_masks import LatestMasks
 from orchestrator.page.redis_view import RedisView
@@ -149,6 +160,24 @@ def test_outcomes_are_looked_at_one_by_one_and_no_further_than_the_mask(
     admin.config_resetstat()
     assert bool(view.newest_masks({"cam-1": ""})) is found
     assert admin.info("commandstats")["cmdstat_xrevrange"]["calls"] == looks
+
+
+def test_what_a_camera_outlined_and_sent_alone_is_drawn_and_has_no_mask(admin: Any, view: RedisView) -> None:
+    outlined = Objects(64, 48, 12, (ObjectMask(3, 7, 0, 0, 24, np.ones((12, 12), bool)),))
+    objects = OutputPacket(objects_value(outlined.to_bytes()), "00000000000000ab")
+    packet = ResultPacket(0xFEED, FrameIdentity(7, 1), 0, 0, 0, 50)
+    fields = {"k": b"mask", "p": packet.to_bytes(), objects.field: objects.to_bytes()}
+    entry = admin.xadd(keys("cam-1").outcomes, fields).decode()
+    latest_masks = LatestMasks(view, [Legend()])
+    found = latest_masks.look(["cam-1"])["cam-1"]
+    assert found.mask is not None
+    assert (found.entry, found.mask.objects and found.mask.objects.to_bytes()) == (entry, outlined.to_bytes())
+    assert latest_masks.png("cam-1", entry) == (entry, b"")
+    assert latest_masks.objects("cam-1", entry) == (entry, paint_outlines(outlined))
+    publish(admin, "cam-1", mask(2))
+    moved_on = LatestMasks(view, [Legend()])
+    assert moved_on.objects("cam-1", entry) == (entry, paint_outlines(outlined))
+    assert moved_on.png("cam-1", entry) == ("", b"")
 
 
 def test_a_mask_that_cannot_be_read_is_no_mask(admin: Any, view: RedisView) -> None:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from narrows.client.registry.camera_masks import Sent
-from narrows.contract.wire import FrameIdentity, MaskPacket, StreamSettings
+from narrows.contract.outputs.objects import ObjectMask, Objects, objects_value
+from narrows.contract.wire import FrameIdentity, MaskPacket, ResultPacket, StreamSettings
+from narrows.contract.wire.output_packet import OutputPacket
 from orchestrator.page.answer import row_json
 from orchestrator.page.latest_masks import LatestMask
 from orchestrator.page.redis_view import Pulse
@@ -38,6 +40,33 @@ def test_a_mask_is_told_with_its_size_and_its_outputs() -> None:
     assert (told["width"], told["height"], told["entry"]) == (3, 1, "5-0")
     assert told["largest"] == [[1, 0.667], [0, 0.333]]
     assert told["outputs"] == [{"name": "labels", "kind": "labels"}]
+
+
+def test_of_objects_alone_the_size_of_their_picture_is_told_and_no_share_of_a_class() -> None:
+    outlined = Objects(640, 480, 12, (ObjectMask(3, 7, 0, 0, 24, None),))
+    further = (OutputPacket(objects_value(outlined.to_bytes()), "00000000000000ab"),)
+    latest = LatestMask()
+    latest.take("5-0", ResultPacket(255, FrameIdentity(1, 2), 1000, 0, 0, 50, further=further))
+    told = row_json(ROW, latest, 0.0, filmed=False)
+    assert told["mask"] | {"outputs": []} == {
+        "entry": "5-0",
+        "bundle": "00000000000000ff",
+        "epoch": "1",
+        "sequence": 2,
+        "width": 640,
+        "height": 480,
+        "largest": None,
+        "objects": [3],
+        "outputs": [],
+    }
+    assert told["kbit_per_s"] == 2.0  # 50 bytes, 5 a second
+
+
+def test_a_result_that_the_page_cannot_draw_is_no_mask() -> None:
+    latest = LatestMask()
+    latest.take("5-0", ResultPacket(255, FrameIdentity(1, 2), 1000, 0, 0, 50))
+    told = row_json(ROW, latest, 0.0, filmed=True)
+    assert (told["mask"], told["filmed"]) == (None, False)
 
 
 def test_what_a_stream_sends_is_told_and_null_where_nobody_knows() -> None:
