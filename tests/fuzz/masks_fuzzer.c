@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint32_t height = 1 + data[0] % 40, width = 1 + data[1] + (data[3] & 3) * 256, classes = 1 + data[2], shape = data[3];
     const size_t count = (size_t)height * width, room = 2 * count + 512;
     uint8_t *labels = malloc(count), *out = malloc(room), *again = malloc(count);
-    uint16_t *tokens = malloc(2 * count);
+    uint16_t *tokens = malloc(2 * (count + 1));
     uint32_t *areas = malloc(classes * sizeof *areas), counted[256] = {0}, most = 0;
     for (size_t i = 0, at = 4; i < count;) { /* runs as the input says, and the row above where it says that */
         const uint8_t label = data[at % size], n = data[(at + 1) % size];

@@ -20,13 +20,22 @@ enum { NO_ROOM = -6, NO_CLASS = -9 };
 #define WORD 8
 #define WORDS 4
 
+#define WRITTEN 8              /* bytes that are written at once, however few of them count */
+
 typedef struct {
     uint8_t bits[SYMBOLS];
     uint16_t code[SYMBOLS];    /* reversed, as deflate writes codes */
 } Code;
 
+/* How a token's symbol is written. */
 typedef struct {
-    uint16_t *at;              /* literals 0-255, matches 256 + length; two bytes a token */
+    uint16_t code;
+    uint8_t bits;
+    uint8_t all;               /* the extra bits and the distance of a match counted too */
+} Put;
+
+typedef struct {
+    uint16_t *at;              /* a symbol, and above EXTRA_AT the extra bits of a match's length; two bytes a token */
     uint32_t counts[SYMBOLS];
     uint32_t run;              /* of `value`, not written yet */
     uint8_t value;
@@ -38,41 +47,43 @@ typedef struct {
     uint32_t count;
 } Bits;
 
-static inline uint32_t log2_of(uint32_t value)
-{
-    uint32_t found = 0;
-    while (value >>= 1) found++;
-    return found;
-}
+#define EXTRA_AT 9
+#define SYMBOL_MASK ((1u << EXTRA_AT) - 1)
 
-/* The symbol of a match's length, how many extra bits follow, and these (RFC 1951, section 3.2.5). */
-static inline uint32_t symbol_of(uint32_t length, uint32_t *extra_bits, uint32_t *extra)
+/* The token of a match: its length's symbol and extra bits (RFC 1951, section 3.2.5). */
+static inline uint32_t match_of(uint32_t length)
 {
     const uint32_t beyond = length - SHORTEST_MATCH;
-    *extra_bits = *extra = 0;
     if (length == LONGEST_MATCH) return SYMBOLS - 1;
     if (beyond < 8) return END + 1 + beyond;
-    *extra_bits = log2_of(beyond) - 2;
-    *extra = beyond & ((1u << *extra_bits) - 1);
-    return END + 1 + 4 * *extra_bits + (beyond >> *extra_bits);
+    const uint32_t extra_bits = 29 - (uint32_t)__builtin_clz(beyond);
+    return (END + 1 + 4 * extra_bits + (beyond >> extra_bits)) | (beyond & ((1u << extra_bits) - 1)) << EXTRA_AT;
 }
 
-static void end_run(Tokens *tokens)
+/* How many bits follow a symbol: the rest of a match's length, and its distance of one bit. */
+static inline uint32_t bits_behind(uint32_t symbol)
 {
-    uint32_t left = tokens->run, extra_bits, extra;
+    if (symbol <= END) return 0;
+    return symbol < END + 9 || symbol == SYMBOLS - 1 ? 1 : (symbol - END - 5) / 4 + 1;
+}
+
+static inline void add(Tokens *tokens, uint32_t token)
+{
+    *tokens->at++ = (uint16_t)token;
+    tokens->counts[token & SYMBOL_MASK]++;
+}
+
+static inline void end_run(Tokens *tokens)
+{
+    uint32_t left = tokens->run;
     if (!left) return;
-    *tokens->at++ = tokens->value;
-    tokens->counts[tokens->value]++;
-    for (left--; left >= SHORTEST_MATCH;) {
-        const uint32_t length = left < LONGEST_MATCH ? left : LONGEST_MATCH;
-        *tokens->at++ = (uint16_t)(LITERALS + length);
-        tokens->counts[symbol_of(length, &extra_bits, &extra)]++;
-        left -= length;
+    add(tokens, tokens->value);
+    for (left--; left >= LONGEST_MATCH; left -= LONGEST_MATCH) add(tokens, SYMBOLS - 1);
+    if (left >= SHORTEST_MATCH) {
+        add(tokens, match_of(left));
+        left = 0;
     }
-    for (; left; left--) {
-        *tokens->at++ = tokens->value;
-        tokens->counts[tokens->value]++;
-    }
+    for (; left; left--) add(tokens, tokens->value);
     tokens->run = 0;
 }
 
@@ -140,15 +151,15 @@ static void number(Code *code, uint32_t symbols)
     }
 }
 
+/* Writes at most 32 bits; WRITTEN bytes must have room. */
 static inline void put_bits(Bits *bits, uint32_t value, uint32_t count)
 {
     bits->held |= (uint64_t)value << bits->count;
     bits->count += count;
-    while (bits->count >= 8) {
-        *bits->at++ = (uint8_t)bits->held;
-        bits->held >>= 8;
-        bits->count -= 8;
-    }
+    for (uint32_t i = 0; i < WRITTEN; i++) bits->at[i] = (uint8_t)(bits->held >> (8 * i)); /* one store, as compilers see it */
+    bits->at += bits->count / 8;
+    bits->held >>= bits->count & ~7u;
+    bits->count &= 7;
 }
 
 /* Lengths of codes as runs: symbols 0-15 as they are, 16 the last one 3-6 times more, 17 and 18 zeros. Extra bits lie above bit 8. */
@@ -204,27 +215,26 @@ static void put_head(Bits *out, const Code *code, uint32_t symbols)
 static int64_t deflate(Tokens *tokens, const uint16_t *begin, uint8_t *out, uint64_t room)
 {
     Code code;
-    uint32_t symbols = SYMBOLS, extra_bits, extra;
+    Put puts[SYMBOLS];
+    uint32_t symbols = SYMBOLS;
     uint64_t size_bits = 8 * 400; /* more than any head has */
     tokens->counts[END] = 1;
     lengths_of(tokens->counts, SYMBOLS, CODE_BITS, code.bits);
     number(&code, SYMBOLS);
     while (!code.bits[symbols - 1]) symbols--; /* the end is always there */
-    for (uint32_t i = 0; i < SYMBOLS; i++) size_bits += (uint64_t)tokens->counts[i] * (code.bits[i] + (i > END ? 6u : 0u));
-    if (size_bits / 8 > room) return NO_ROOM;
+    for (uint32_t i = 0; i < symbols; i++) {
+        puts[i] = (Put){code.code[i], code.bits[i], (uint8_t)(code.bits[i] + bits_behind(i))};
+        size_bits += (uint64_t)tokens->counts[i] * puts[i].all;
+    }
+    if (size_bits / 8 + WRITTEN > room) return NO_ROOM;
     Bits bits = {out, 0, 0};
     put_head(&bits, &code, symbols);
-    for (const uint16_t *token = begin; token < tokens->at; token++) {
-        if (*token < LITERALS) {
-            put_bits(&bits, code.code[*token], code.bits[*token]);
-            continue;
-        }
-        const uint32_t symbol = symbol_of(*token - LITERALS, &extra_bits, &extra);
-        put_bits(&bits, code.code[symbol] | extra << code.bits[symbol], code.bits[symbol] + extra_bits + 1); /* distance: a 0 */
+    *tokens->at = END; /* in the place of a token that the map has no pixel for */
+    for (const uint16_t *token = begin; token <= tokens->at; token++) {
+        const Put put = puts[*token & SYMBOL_MASK];
+        put_bits(&bits, put.code | (uint32_t)*token >> EXTRA_AT << put.bits, put.all); /* distance: a 0 */
     }
-    put_bits(&bits, code.code[END], code.bits[END]);
-    put_bits(&bits, 0, 7); /* up to the next byte */
-    return bits.at - out;
+    return bits.at + (bits.count > 0) - out;
 }
 
 static inline uint32_t same(const uint8_t *row, const uint8_t *above, uint32_t words)
@@ -239,41 +249,55 @@ static inline uint32_t same(const uint8_t *row, const uint8_t *above, uint32_t w
     return !differs;
 }
 
+/* How many bytes of a word lie before the first that is not zero; it is not all zeros. */
+static inline uint32_t zeros_before(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return (uint32_t)__builtin_clzll(word) / 8;
+#else
+    return (uint32_t)__builtin_ctzll(word) / 8;
+#endif
+}
+
 /* The first pixel from `at` on, or `end`, that differs from the one above. */
 static inline const uint8_t *first_change(const uint8_t *at, const uint8_t *end, uint32_t width)
 {
     while (end - at >= WORDS * WORD && same(at, at - width, WORDS)) at += WORDS * WORD;
-    while (end - at >= WORD && same(at, at - width, 1)) at += WORD;
+    for (; end - at >= WORD; at += WORD) {
+        uint64_t a, b;
+        memcpy(&a, at, WORD);
+        memcpy(&b, at - width, WORD);
+        if (a != b) return at + zeros_before(a ^ b);
+    }
     while (at < end && *at == *(at - width)) at++;
     return at;
 }
 
 /* Packs labels (height, width), each below `classes` (at most 256), and counts them into `areas` (classes).
  *
- * `tokens` has room for height * width of them. Answers the bytes written; NO_CLASS if a label is none, NO_ROOM if `room` is too
- * small, which 2 * height * width + 512 never is.
+ * `tokens` has room for height * width + 1 of them. Answers the bytes written; NO_CLASS if a label is none, NO_ROOM if `room` is
+ * too small, which 2 * height * width + 512 never is.
  */
 __attribute__((visibility("default")))
 int64_t narrows_mask_pack(const uint8_t *labels, uint32_t height, uint32_t width, uint32_t classes, uint32_t *areas, uint16_t *tokens, uint8_t *out, uint64_t room)
 {
     uint32_t counted[256] = {0};
     Tokens made = {.at = tokens};
-    const uint8_t *at = labels;
+    const uint8_t *at = labels, *const end = labels + (size_t)height * width;
+    size_t row_end = 2 * (size_t)width;
     for (; at < labels + width; at++) {
         feed(&made, *at, 1);
         counted[*at] += height;
     }
-    for (uint32_t below = height - 1; below; below--) {
-        const uint8_t *const end = at + width;
-        while (at < end) {
-            const uint8_t *const from = at;
-            at = first_change(at, end, width);
-            if (at > from) feed(&made, 0, (uint32_t)(at - from));
-            for (; at < end && *at != *(at - width); at++) {
-                feed(&made, *at ^ *(at - width), 1);
-                counted[*at] += below;
-                counted[*(at - width)] -= below;
-            }
+    for (uint32_t below = height - 1; at < end;) { /* the rows lie one behind the other, and what is equal goes on from one to the next */
+        const uint8_t *const from = at;
+        at = first_change(at, end, width);
+        if (at > from) feed(&made, 0, (uint32_t)(at - from));
+        for (; at < end && *at != *(at - width); at++) {
+            for (; (size_t)(at - labels) >= row_end; row_end += width) below--;
+            feed(&made, *at ^ *(at - width), 1);
+            counted[*at] += below;
+            counted[*(at - width)] -= below;
         }
     }
     end_run(&made);

@@ -30,7 +30,7 @@ class _Scratch(threading.local):
     def of(self, pixels: int) -> tuple[int, int, int]:
         """Where tokens go, where the packed bytes go, and how many of these fit."""
         if pixels > self._pixels:
-            self._tokens = np.empty(pixels, np.uint16)
+            self._tokens = np.empty(pixels + 1, np.uint16)
             self._out = np.empty(2 * pixels + _ROOM_BYTES, np.uint8)
             self._places = self._tokens.ctypes.data, self._out.ctypes.data, self._out.size
             self._pixels = pixels
