@@ -81,6 +81,7 @@ def _describe_mask(mask: MaskPacket, names: Sequence[str], received_ms: float) -
         "epoch": mask.identity.epoch,
         "sequence": mask.identity.sequence,
         "bundle": format_id(mask.bundle_id),
+        "made_by": "camera" if mask.timings.made_at_camera else "cloud",
         "level": mask.level,
         "size": [width, height],
         "feature_bytes": mask.feature_bytes,

@@ -57,6 +57,11 @@ class Timings:
     infer_us: int = 0
     pack_us: int = 0
 
+    @property
+    def made_at_camera(self) -> bool:
+        """Whether the frame waited for no batch and no inference in the cloud: the camera made the mask."""
+        return self.batch_us == self.infer_us == 0
+
 
 @dataclass(frozen=True, slots=True)
 class MaskPacket:

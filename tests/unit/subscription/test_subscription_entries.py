@@ -47,6 +47,18 @@ def test_a_mask_is_described_by_the_names_of_its_classes() -> None:
     assert json.loads(json.dumps(record)) == record
 
 
+@pytest.mark.parametrize(
+    ("timings", "made_by"),
+    [
+        (Timings(batch_us=0, infer_us=0, redis_us=1, decode_us=2, pack_us=5), "camera"),
+        (Timings(batch_us=0, infer_us=4), "cloud"),
+        (Timings(batch_us=3, infer_us=0), "cloud"),
+    ],
+)
+def test_a_mask_that_waited_for_no_inference_is_described_as_the_cameras(timings: Timings, made_by: str) -> None:
+    assert describe(replace(MASK, timings=timings), (), received_ms=0.0)["made_by"] == made_by
+
+
 def test_a_mask_names_its_outputs_and_holds_their_values() -> None:
     (value,) = MASK.outputs
     assert (value.output.name, value.output.kind, value.output.shape) == ("labels", "labels", (2, 2))
