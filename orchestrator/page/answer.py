@@ -78,6 +78,7 @@ def row_json(row: Row, latest_mask: LatestMask, now_ms: float, *, filmed: bool) 
         },
         "mask": seen,
         "filmed": filmed and seen is not None,
+        "design": _design_json(row, latest_mask, now_ms),
     }
 
 
@@ -101,6 +102,23 @@ def _seen(latest_mask: LatestMask) -> dict[str, Any] | None:
         "largest": largest,
         "objects": [each.prompt for each in objects.masks] if objects else [],
         "outputs": [{"name": each.output.name, "kind": each.output.kind} for each in mask.outputs],
+    }
+
+
+def _design_json(row: Row, latest: LatestMask, now_ms: float) -> dict[str, Any] | None:
+    """Which design of a split network its camera uses, and why; ``None`` where it says nothing of any."""
+    said = latest.plan
+    if said is None or row.state is StreamState.DEAD:
+        return None
+    said_ago_s = max(0.0, (now_ms - int(latest.plan_entry.partition("-")[0])) / 1000)
+    return {
+        "name": said.chosen.design,
+        "reason": said.reason,
+        "objective": said.objective,
+        "for_s": _rounded(said.for_s + said_ago_s, 1),
+        "broken": list(said.broken),
+        "next_best": said.next_best and said.next_best.design,
+        "pinned": row.settings.pinned,
     }
 
 

@@ -1,4 +1,4 @@
-"""The newest mask of the streams on somebody's screen, and of no others."""
+"""The newest mask of the streams on somebody's screen, and the design in use, and of no others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from narrows.client.painting import Legend, paint, paint_outlines
+from narrows.contract.schedule import Explanation
 from narrows.contract.wire import MaskPacket, ResultPacket
 from orchestrator.page.redis_view import RedisView
 
@@ -25,10 +26,13 @@ class LatestMask:
     Attributes:
         entry: the mask's entry id in Redis; '' before the first.
         mask: the packet; one without a label map where a camera sends what it outlines alone.
+        plan_entry, plan: of what its camera said last of the design of its split network; '' and ``None`` otherwise.
     """
 
     entry: str = ""
     mask: MaskPacket | ResultPacket | None = None
+    plan_entry: str = ""
+    plan: Explanation | None = None
     _looked_s: float = float("-inf")
     _sizes: deque[int] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
     _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
@@ -82,9 +86,13 @@ class LatestMasks:
         with self._lock:
             found = {stream: self._of(stream) for stream in streams}
             now_s = self._clock()
-            known = {stream: latest_mask.entry for stream, latest_mask in found.items() if latest_mask.due(now_s)}
-            for stream, (entry, mask) in self._view.newest_masks(known).items():
-                found[stream].take(entry, mask)
+            due = {stream: latest_mask for stream, latest_mask in found.items() if latest_mask.due(now_s)}
+            masks = self._view.newest_masks({stream: each.entry for stream, each in due.items()})
+            for stream, (entry, mask) in masks.items():
+                due[stream].take(entry, mask)
+            plans = self._view.newest_plans({stream: each.plan_entry for stream, each in due.items()})
+            for stream, (entry, plan) in plans.items():
+                due[stream].plan_entry, due[stream].plan = entry, plan
             return found
 
     def kept(self, streams: Iterable[str]) -> dict[str, LatestMask]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
@@ -12,6 +13,7 @@ from narrows.client.registry.camera_masks import FleetCameraMasks, read_camera_m
 from narrows.client.subscription.label_tables import LabelTableCache
 from narrows.contract.errors import RecordError, StreamIdInvalid
 from narrows.contract.outputs.objects import KIND as OBJECTS
+from narrows.contract.schedule import Explanation
 from narrows.contract.wire import Install, MaskPacket, ResultPacket, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import PACKET_FIELD, check_stream_id, parse_feature_key, shard_of
 from narrows.contract.wire.output_packet import OUTPUT_FIELD, OutputPacket
@@ -64,6 +66,7 @@ class RedisView:
         self._install: Install | None = None
         self._pulse = self._client.register_script(_script("pulse.lua"))
         self._newest = self._client.register_script(_script("newest.lua"))
+        self._plans = self._client.register_script(_script("plans.lua"))
         self._letters_after: dict[int, str] = {}
         self._tables = LabelTableCache(self._client)
 
@@ -130,6 +133,18 @@ class RedisView:
                 for each, answer in zip(some, answers, strict=True):
                     if answer and (mask := self._mask(*answer[1:])) is not None:
                         found[each.stream] = answer[0].decode(), mask
+        return found
+
+    def newest_plans(self, known: Mapping[str, str]) -> dict[str, tuple[str, Explanation]]:
+        """What each camera with a split network said last of its design, with the entry id; as :meth:`newest_masks`."""
+        found: dict[str, tuple[str, Explanation]] = {}
+        with named_errors(self._url):
+            for some in self._by_shard(known):
+                answers: Any = self._plans([each.plan for each in some], [known[each.stream] for each in some])
+                for each, answer in zip(some, answers, strict=True):
+                    with suppress(RecordError):  # what a camera writes costs its neighbours nothing
+                        if answer:
+                            found[each.stream] = answer[0].decode(), Explanation.parse(answer[1])
         return found
 
     def mask_at(self, stream: str, entry: str) -> MaskPacket | ResultPacket | None:

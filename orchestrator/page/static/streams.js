@@ -97,11 +97,21 @@ function fill(tile, row) {
     lost: number(row.ledger.lost),
   };
   for (const [name, value] of Object.entries(values)) say(element.querySelector(`[data-value="${name}"]`), value);
+  const design = element.querySelector(".design");
+  design.hidden = row.design === null;
+  say(design, row.design ? designOf(row.design) : "");
   const error = element.querySelector(".error");
   error.toggleAttribute("data-any", row.error !== null && row.error.ago_s < 3600);
   say(error, row.error ? `refused: ${row.error.reason}, ${span(row.error.ago_s)} ago` : "no refused frame");
   say(element.querySelector(".detail"), row.error ? row.error.detail : "");
   if (row.mask && row.mask.entry !== tile.entry && !tile.busy && onScreen.has(element)) paint(tile, row);
+}
+
+// Why comes first for who is responsible: a pin that the camera does not follow, then what a design breaks.
+function designOf(design) {
+  const said = `design ${design.name}, for ${span(design.for_s)}: ${design.reason} (${design.objective})`;
+  if (design.pinned !== null && design.pinned !== design.name) return `${said}; pinned to ${design.pinned}, not followed yet`;
+  return design.broken.length ? `${said}; breaks ${design.broken.join(", ")}` : said;
 }
 
 // Picture and mask change together, once both are here: what is seen is always one frame.

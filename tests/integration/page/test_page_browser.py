@@ -16,9 +16,11 @@ import redis
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from narrows.contract.schedule import Objective, Planner, explain
 from narrows.contract.wire import MaskPacket, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import DEFAULT_SHARDS
 from narrows.ops.demo.stack import Camera, Stack
+from tests.unit.schedule.scenes import FAST, table
 
 pytestmark = pytest.mark.timeout(300)
 REGISTERED = 2000
@@ -187,6 +189,25 @@ def test_a_refused_frame_shows_as_its_streams_last_error(page: Page, stack: Stac
     expect(tile(page, "broken").locator(".error")).to_contain_text("refused: truncated", timeout=SOON_MS)
     tile(page, "broken").locator("summary").click()
     expect(tile(page, "broken").locator(".detail")).to_contain_text("bytes")
+
+
+def test_a_camera_with_a_split_network_shows_its_design_and_why_and_others_show_none(
+    page: Page, stack: Stack, cameras: dict[str, Camera]
+) -> None:
+    planner = Planner(table(), Objective.LATENCY)
+    said = explain(planner, planner.plan(FAST, 0.0), 4.0, 0)
+    keys = StreamKeys.of("gate-3", DEFAULT_SHARDS)
+    with redis.Redis.from_url(stack.redis.url) as client:
+        client.xadd(keys.plan, {"p": said.to_json()})
+        shown = tile(page, "gate-3").locator(".design")
+        words = rf"design {said.chosen.design}, for \d.*: first plan \(latency\)"
+        expect(shown).to_have_text(re.compile(f"^{words}$"), timeout=SOON_MS)
+        expect(tile(page, "gate-1").locator(".design")).to_be_hidden()
+        record = StreamSettings(design="device").to_json().decode()
+        client.hset(ShardKeys(keys.shard).streams, "gate-3", record)
+        expect(shown).to_have_text(re.compile(f"^{words}; pinned to device, not followed yet$"), timeout=SOON_MS)
+        client.hdel(ShardKeys(keys.shard).streams, "gate-3")
+        client.delete(keys.plan)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -14,6 +14,7 @@ from narrows.client.painting import Legend, paint_outlines
 from narrows.contract.errors import ServiceError
 from narrows.contract.outputs.objects import ObjectMask, Objects, objects_value
 from narrows.contract.records.report import CameraMasks, DispatcherReport
+from narrows.contract.schedule import Objective, Planner, explain
 from narrows.contract.wire import (
     FrameIdentity,
     Install,
@@ -32,6 +33,7 @@ from orchestrator.page.redis_view import RedisView
 from orchestrator.page.rows import Row
 from orchestrator.page.states import StreamState
 from orchestrator.servers import LocalRedis
+from tests.unit.schedule.scenes import FAST, table
 
 SHARDS = 4
 
@@ -178,6 +180,21 @@ def test_what_a_camera_outlined_and_sent_alone_is_drawn_and_has_no_mask(admin: A
     moved_on = LatestMasks(view, [Legend()])
     assert moved_on.objects("cam-1", entry) == (entry, paint_outlines(outlined))
     assert moved_on.png("cam-1", entry) == ("", b"")
+
+
+def test_what_a_camera_said_last_of_its_design_is_read_once_and_nonsense_costs_itself_alone(
+    admin: Any, view: RedisView
+) -> None:
+    planner = Planner(table(), Objective.LATENCY)
+    said = explain(planner, planner.plan(FAST, 0.0), 0.0, 0)
+    entry = admin.xadd(keys("cam-1").plan, {"p": said.to_json()}, maxlen=1, approximate=False).decode()
+    admin.xadd(keys("cam-2").plan, {"p": b"nonsense"})
+    admin.set(keys("cam-3").plan, b"no stream")
+    latest = LatestMasks(view, [Legend()]).look([f"cam-{number}" for number in range(1, 5)])
+    assert {stream: (each.plan_entry, each.plan) for stream, each in latest.items()} == {
+        "cam-1": (entry, said), "cam-2": ("", None), "cam-3": ("", None), "cam-4": ("", None)
+    }  # fmt: skip
+    assert view.newest_plans({"cam-1": entry}) == {}
 
 
 def test_a_mask_that_cannot_be_read_is_no_mask(admin: Any, view: RedisView) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from narrows.client.registry.camera_masks import Sent
 from narrows.contract.outputs.objects import ObjectMask, Objects, objects_value
+from narrows.contract.schedule import Objective, Planner, explain
 from narrows.contract.wire import FrameIdentity, MaskPacket, ResultPacket, StreamSettings
 from narrows.contract.wire.output_packet import OutputPacket
 from orchestrator.page.answer import row_json
@@ -15,6 +16,7 @@ from orchestrator.page.latest_masks import LatestMask
 from orchestrator.page.redis_view import Pulse
 from orchestrator.page.rows import Row
 from orchestrator.page.states import StreamState
+from tests.unit.schedule.scenes import FAST, table
 
 LABELS = np.array([[0, 1, 1]], np.uint8)
 MASK = MaskPacket(255, FrameIdentity(1, 2), 1000, 1, 5, LABELS, np.array([1, 2], np.uint32))
@@ -74,3 +76,22 @@ def test_what_a_stream_sends_is_told_and_null_where_nobody_knows() -> None:
     assert (masks["sends"], masks["asked_for_masks"]) == ("audited", True)
     unknown = row_json(ROW, LatestMask(), 0.0, filmed=False)
     assert (unknown["sends"], unknown["asked_for_masks"]) == (None, False)
+
+
+def test_the_design_in_use_is_told_with_its_reason_and_for_how_long_by_now() -> None:
+    planner = Planner(table(), Objective.LATENCY)
+    decision = planner.plan(FAST, 10.0)
+    latest = LatestMask(plan_entry="50000-0", plan=explain(planner, decision, 12.5, 0))
+    pinned = replace(ROW, settings=StreamSettings(design="device"))
+    told = row_json(pinned, latest, 53_000.0, filmed=False)["design"]
+    assert told["name"] == decision.chosen.design.name
+    assert (told["reason"], told["objective"], told["pinned"]) == ("first plan", "latency", "device")
+    assert told["for_s"] == 2.5 + 3.0
+    assert told["broken"] == []
+
+
+def test_no_design_is_told_of_a_camera_that_says_none_or_is_dead() -> None:
+    planner = Planner(table(), Objective.LATENCY)
+    latest = LatestMask(plan_entry="1-0", plan=explain(planner, planner.plan(FAST, 0.0), 0.0, 0))
+    assert row_json(ROW, LatestMask(), 0.0, filmed=False)["design"] is None
+    assert row_json(replace(ROW, state=StreamState.DEAD), latest, 0.0, filmed=False)["design"] is None
