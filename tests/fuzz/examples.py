@@ -230,7 +230,7 @@ def label_tables() -> tuple[bytes, ...]:
 def records() -> tuple[bytes, ...]:
     refusal = Refusal("crc_mismatch", "words", FrameIdentity(1, 2))
     written = (
-        Control(1, 2.5, 0, 3, Sends.MASKS, "device only", 0.25, (0, 1)).to_json(),
+        Control(1, 2.5, 3, Sends.MASKS, "device only", 0.25, (0, 1)).to_json(),
         Install(4, 2).to_json(),
         StreamSettings(Policy.COMPLETE, 2.0, "gates", "0123456789abcdef", 300, design="device only").to_json(),
         outcome_bytes(refusal),

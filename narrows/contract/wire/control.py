@@ -29,9 +29,8 @@ class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
     """What a camera is asked to do; ``None`` leaves a choice to the camera.
 
     Attributes:
-        level: rate level to code at.
+        level: rate level to code at; of a split network the finest that a plan may use.
         frames_per_s: frame rate not to exceed, above 0 and at most 240.
-        cut: where to split the network.
         key_request: counts up whenever a K packet is wanted; a camera sends one when it sees a new value.
         send: what an automatic camera (`narrows edge --send auto`) sends, if its device can.
         design: the design of a split network that a camera which plans is held to, by name: an operator pinned it.
@@ -44,7 +43,6 @@ class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
 
     level: _Byte | None = None
     frames_per_s: Annotated[float, Meta(gt=0, le=240)] | None = None
-    cut: _Byte | None = None
     key_request: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] = 0
     send: Sends | None = None
     design: Annotated[str, Meta(min_length=1, max_length=MAX_DESIGN_CHARACTERS)] | None = None
