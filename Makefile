@@ -123,8 +123,8 @@ bench-split-designs: fetch-networks ## Measure the designs of real networks that
 	@$(WORKSHOP)/python -m benchmarks.split.measure $(ARGS)
 
 .PHONY: bench-split
-bench-split: setup-dev ## Where a network is split while link and cloud change, beside rivals; ARGS="--simulate --only text"
-	@$(RUN) -m benchmarks.split $(ARGS)
+bench-split: fetch-networks ## Where a network is split while link and cloud change, beside rivals, on the real stack (root); ARGS="--quick" or "--simulate"
+	@$(WORKSHOP)/python -m benchmarks.split $(ARGS)
 
 .PHONY: bench-seal
 bench-seal: setup ## What a seal costs a packet

@@ -22,7 +22,7 @@ from edge_client.frame_numbers import FrameNumbers
 from edge_client.journal import EdgeJournal
 from edge_client.masks.open import check_masks, open_masks
 from edge_client.pipeline import Pipeline
-from edge_client.planning.stage import open_planning
+from edge_client.planning.stage import MakePlanner, open_planning
 from edge_client.progress import Progress
 from edge_client.prompts.stage import open_prompts
 from edge_client.rate.governor import Governor
@@ -37,6 +37,7 @@ from edge_client.transport.uplink_thread import BEAT_S
 from edge_client.watchdog import systemd_watchdog
 from narrows.contract.bundle import AnyBundle, SplitBundle, open_bundle
 from narrows.contract.errors import BundleError, ConfigError
+from narrows.contract.schedule import Planner
 from narrows.contract.wire import StreamKeys
 from narrows.contract.wire.frame_packet import FORMAT
 from narrows.contract.wire.keys import check_stream_id
@@ -45,8 +46,10 @@ from narrows.runtime.listening import HTTP_OPTION, TOKEN_OPTION, check_exposure
 _LOG = structlog.get_logger("edge")
 
 
-def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
+def run(settings: EdgeSettings, stop: Event, make_planner: MakePlanner = Planner) -> EdgeStats:
     """Play a source to its end, to ``settings.frames`` sent frames, or until ``stop``; then flush and report.
+
+    ``make_planner``: of a split network, who chooses among its designs.
 
     Raises:
         StreamIdInvalid, BundleError, EncoderError, StateError, SecretError, SourceError, WeightsMismatch,
@@ -77,7 +80,8 @@ def run(settings: EdgeSettings, stop: Event) -> EdgeStats:
 
         fate = keep_account(tally, journal, Alive(settings.alive))
         uplink_beat = watchdog.loop("uplink", BEAT_S)
-        prompts, planning = open_prompts(settings.prompts), open_planning(bundle, encoder, settings, journal.design)
+        prompts = open_prompts(settings.prompts)
+        planning = open_planning(bundle, encoder, settings, journal.design, make_planner)
         plan = None if planning is None else (lambda: planning.explanation)
         site = open_site(settings.site, settings.state_folder, prompts)
         answers = prompts if site is None else site

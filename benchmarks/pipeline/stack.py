@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.pipeline.processor_time import ProcessorTime
 from benchmarks.revision import ROOT, environment
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import AnyBundle, Bundle
 from narrows.contract.errors import ServiceError
 from narrows.runtime.direct import open_url
 from narrows.runtime.triton_config import fill_repository, model_name
@@ -136,7 +136,7 @@ class Addressed(Protocol):
 
 @contextmanager
 def dispatching(
-    bundle: Bundle,
+    bundle: AnyBundle,
     redis: Addressed,
     triton: LocalTriton,
     folder: Path,

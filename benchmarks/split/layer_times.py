@@ -1,12 +1,24 @@
-"""Neurosurgeon's prediction of layer times: one regression for each kind of layer, over its configuration."""
+"""Layer times as schedulers know them: as measured, and as Neurosurgeon predicts them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from narrows.models.split.network import Network
+from narrows.models.split.profile import WATTS_A_CORE, Profile
+
+
+def by_processor_time(found: Profile) -> Profile:
+    """Scaled to the processor seconds of a run, one thread: other programs on this machine slow no design down."""
+    if not found.device.energy_source.startswith("estimate"):
+        return found
+    whole_ms = found.device.energy_mj / WATTS_A_CORE
+    scaled = tuple(ms * whole_ms / found.device.whole_ms for ms in found.device.ms)
+    times = replace(found.device, ms=scaled)
+    return replace(found, device=times, server=times)
 
 
 def predicted_ms(network: Network, measured_ms: Sequence[float]) -> list[float]:

@@ -11,7 +11,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.record import RESULTS, write_result
-from benchmarks.split.field import MEASURED
-from benchmarks.split.layer_times import predicted_ms
+from benchmarks.split.design_tables import MEASURED
+from benchmarks.split.layer_times import by_processor_time, predicted_ms
 from benchmarks.split.minimum_cuts import min_cuts
+from benchmarks.split.packing import packings
 from benchmarks.split_bits.pictures import Picture, Sample
 from benchmarks.split_bits.search import Bench
 from benchmarks.split_bits.subjects import subjects
-from narrows.contract.codec.tensor_quantiser import Symbols
 from narrows.models.split.cuts import Cut
 from narrows.models.split.design import Rounding, fit_coders, fit_rounding
 from narrows.models.split.device import Effort, Local
@@ -35,7 +35,7 @@ from narrows.models.split.frontier import worthwhile
 from narrows.models.split.halves import Runner, Values, take_apart
 from narrows.models.split.memory import head_memory_bytes
 from narrows.models.split.network import Network
-from narrows.models.split.profile import WATTS_A_CORE, Profile, profile
+from narrows.models.split.profile import Profile, profile
 from narrows.models.split.sensitivity import measure_sensitivity
 
 _PRECISIONS_BITS = (8, 6, 4, 3)
@@ -74,7 +74,7 @@ class Subject:
 
 def measured(bench: Bench, say: Say) -> dict[str, Any]:
     """All that the simulator and the rivals ask for of a network."""
-    found = _by_processor_time(profile(bench.network, Local(), None, Effort(runs=20, seconds=2.0)))
+    found = by_processor_time(profile(bench.network, Local(), None, Effort(runs=20, seconds=2.0)))
     judged = bench.held_out[: _JUDGED_OF_LARGE if bench.network.macs > _LARGE_MACS else _JUDGED]
     results = [bench.result(bench.whole(bench.feed(sample))) for sample in judged]
     subject = Subject(bench, found, bench.calibration[:_FITTED], judged, results)
@@ -89,16 +89,6 @@ def measured(bench: Bench, say: Say) -> dict[str, Any]:
         "predicted_ms": sum(predicted_ms(bench.network, found.device.ms)), "energy_source": found.device.energy_source,
         "designs": kept, "cuts": list(_cuts(found)),
     }  # fmt: skip
-
-
-def _by_processor_time(found: Profile) -> Profile:
-    """Scaled to the processor seconds of a run, one thread: other programs on this machine slow no design down."""
-    if not found.device.energy_source.startswith("estimate"):
-        return found
-    whole_ms = found.device.energy_mj / WATTS_A_CORE
-    scaled = tuple(ms * whole_ms / found.device.whole_ms for ms in found.device.ms)
-    times = replace(found.device, ms=scaled)
-    return replace(found, device=times, server=times)
 
 
 def _cuts(found: Profile) -> Iterator[dict[str, Any]]:
@@ -207,7 +197,7 @@ def _coded(
         for name, payload in payloads.items():
             coders[name].decode(payload, symbols[name].shape)
         decoded_s = time.process_time()
-        packed = [len(lz4.frame.compress(each, store_size=False)) for each in _packed(rounding, symbols)]
+        packed = [len(lz4.frame.compress(each, store_size=False)) for each in packings(rounding, symbols)]
         lz4_s += (time.process_time() - decoded_s) / len(packed)
         quantise_s += quantised_s - began_s
         encode_s += encoded_s - quantised_s
@@ -219,17 +209,6 @@ def _coded(
         "rANS": (float(np.mean(ours)), (quantise_s + encode_s) / count, decode_s / count),
         "LZ4": (float(np.mean(theirs)), (quantise_s + lz4_s) / count, lz4_s / count),
     }
-
-
-def _packed(rounding: Rounding, symbols: Mapping[str, Symbols]) -> tuple[bytes, bytes]:
-    """The bits of one significance side by side, as DynO's data packing has them before LZ4; and a symbol a byte."""
-    planes, loose = [], []
-    for name, quantiser in rounding.quantisers.items():
-        unsigned = (symbols[name] - quantiser.least[:, None, None]).astype(np.uint32).ravel()
-        width = int(unsigned.max(initial=1)).bit_length()
-        planes += [np.packbits(((unsigned >> bit) & 1).astype(np.uint8)).tobytes() for bit in range(width)]
-        loose.append(unsigned.astype(np.uint8).tobytes())
-    return b"".join(planes), b"".join(loose)
 
 
 def _design(

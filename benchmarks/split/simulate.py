@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from benchmarks.split.scheduler import Scheduler, Seen
-from benchmarks.split.world import World
+from benchmarks.split.simulated_system import SimulatedSystem
 from edge_client.rate.goodput import Delivery, LinkMeter
 from narrows.contract.schedule import Design, Kind
 
@@ -76,8 +76,8 @@ class _Packet:
 
 
 class _Play:
-    def __init__(self, world: World, scheduler: Scheduler) -> None:
-        self.world, self.scheduler = world, scheduler
+    def __init__(self, system: SimulatedSystem, scheduler: Scheduler) -> None:
+        self.system, self.scheduler = system, scheduler
         self.meter = LinkMeter()
         self.on_their_way: list[float] = []
         self.packets: deque[_Packet] = deque()
@@ -88,7 +88,7 @@ class _Play:
 
     def _probe_before(self) -> None:
         """A probe crossed before the play began, so that nobody chooses blindly."""
-        round_trip_s, rate = 2 * self.world.one_way_s, self.world.link.at(0.0)
+        round_trip_s, rate = 2 * self.system.one_way_s, self.system.link.at(0.0)
         self.meter.probe(round_trip_s, 0.0)
         if rate:
             sent_s = -round_trip_s - _PROBE_BYTES / rate
@@ -96,9 +96,9 @@ class _Play:
             self.goodput = self.meter.latest_bytes_per_s
 
     def run(self) -> Played:
-        played, now_s, before = Played(self.world.length_s), 0.0, None
-        setting = self.world.setting
-        while now_s < self.world.length_s:
+        played, now_s, before = Played(self.system.length_s), 0.0, None
+        settings = self.system.settings
+        while now_s < self.system.length_s:
             design = self._look(now_s)
             if not self._admits(design):
                 now_s = min(now_s + _LOOK_S, *self.on_their_way)
@@ -109,7 +109,7 @@ class _Play:
             played.frames.append(frame)
             played.switches += before is not None and frame.design.name != before
             before = frame.design.name
-            now_s = max(free_s, now_s + 1 / setting.frames_per_s)
+            now_s = max(free_s, now_s + 1 / settings.frames_per_s)
         return played
 
     def _look(self, now_s: float) -> Design:
@@ -118,33 +118,33 @@ class _Play:
         return self.scheduler.choose(self._seen(now_s))
 
     def _admits(self, design: Design) -> bool:
-        return design.kind is Kind.DEVICE_ONLY or len(self.on_their_way) < self.world.setting.in_flight
+        return design.kind is Kind.DEVICE_ONLY or len(self.on_their_way) < self.system.settings.in_flight
 
     def _frame(self, design: Design, now_s: float) -> tuple[Frame, float]:
-        began_s, took_s = now_s, self.world.head_s(design.device_s or 0.0)
+        began_s, took_s = now_s, self.system.head_s(design.device_s or 0.0)
         looked_s = began_s + _LOOK_S
         while self.scheduler.begins_anew and looked_s < began_s + took_s:
             other = self._look(looked_s)
             if other.name != design.name and self._admits(other):
-                design, began_s, took_s = other, looked_s, self.world.head_s(other.device_s or 0.0)
+                design, began_s, took_s = other, looked_s, self.system.head_s(other.device_s or 0.0)
             looked_s += _LOOK_S
         coded_s = began_s + took_s
         self.scheduler.head_took(design, took_s, coded_s)
         arrived_s = self._send(design.link_bytes, coded_s)
         done_s = arrived_s
         if design.server_s:
-            done_s = self.world.cloud.finish_s(max(arrived_s, self.cloud_free_s), design.server_s)
+            done_s = self.system.cloud.finish_s(max(arrived_s, self.cloud_free_s), design.server_s)
             self.cloud_free_s = done_s
             self.in_cloud.append((arrived_s, done_s, design.server_s))
         return Frame(now_s, done_s, design), coded_s
 
     def _send(self, size_bytes: float, now_s: float) -> float:
-        if now_s > self.link_free_s and self.world.link.at(now_s):
-            self.meter.probe(2 * self.world.one_way_s, now_s)  # it stood idle: a small question went to and fro
-        through_s = self.world.link.finish_s(max(now_s, self.link_free_s), size_bytes)
+        if now_s > self.link_free_s and self.system.link.at(now_s):
+            self.meter.probe(2 * self.system.one_way_s, now_s)  # it stood idle: a small question went to and fro
+        through_s = self.system.link.finish_s(max(now_s, self.link_free_s), size_bytes)
         self.link_free_s, self.used_s = through_s, through_s
-        arrived_s = through_s + self.world.one_way_s
-        self.packets.append(_Packet(now_s, arrived_s + self.world.one_way_s, size_bytes))
+        arrived_s = through_s + self.system.one_way_s
+        self.packets.append(_Packet(now_s, arrived_s + self.system.one_way_s, size_bytes))
         return arrived_s
 
     def _learn(self, now_s: float) -> None:
@@ -166,13 +166,13 @@ class _Play:
         sent = next((packet for packet in self.packets if packet.sent_s <= now_s), None)
         if sent is not None:
             size_bytes = sent.size_bytes
-            waiting_s = max(0.0, now_s - max(sent.sent_s, self.acked_s) - 2 * self.world.one_way_s)
+            waiting_s = max(0.0, now_s - max(sent.sent_s, self.acked_s) - 2 * self.system.one_way_s)
         return Seen(
             now_s=now_s,
             goodput_bytes_per_s=self.goodput,
             latest_bytes_per_s=self.meter.latest_bytes_per_s,
             round_trip_s=self.meter.base_s,
-            cloud_load=self.world.cloud_load(now_s),
+            cloud_load=self.system.cloud_load(now_s),
             cloud_wait_s=self._cloud_wait_s(now_s - _TOLD_S),
             waiting_bytes=size_bytes,
             waiting_s=waiting_s,
@@ -182,9 +182,9 @@ class _Play:
         """What waited there then takes, at the speed of then."""
         self.in_cloud = [each for each in self.in_cloud if each[1] > at_s]
         work_s = sum(server_s for arrived_s, _, server_s in self.in_cloud if arrived_s <= at_s)
-        return work_s / self.world.cloud.at(at_s)
+        return work_s / self.system.cloud.at(at_s)
 
 
-def play(world: World, scheduler: Scheduler) -> Played:
+def play(system: SimulatedSystem, scheduler: Scheduler) -> Played:
     """Play a trace through; both are fresh, for they have memories."""
-    return _Play(world, scheduler).run()
+    return _Play(system, scheduler).run()

@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--run-folder", type=Path, default=Path("build/bench-uplink"))
     options = parser.parse_args()
     try:
-        enter_network()
+        enter_network("benchmarks.uplink")
         figures = measure(options)
     except NarrowsError as error:
         print(f"bench-uplink: {error}", file=sys.stderr)

@@ -32,8 +32,8 @@ _LEAST_QUEUE_BYTES, _QUEUE_S = 6000, 1.0
 _CONGESTION_CONTROL = "reno"  # every kernel has it, and few segments at a time meet the same in cubic, the usual one
 
 
-def enter_network() -> None:
-    """Go on in a network namespace of our own, by running this program anew in one.
+def enter_network(module: str) -> None:
+    """Go on in a network namespace of our own, by running this program, a Python module, anew in one.
 
     Raises:
         ServiceError: not root, or a tool or the TUN driver is missing; the message names it.
@@ -46,9 +46,8 @@ def enter_network() -> None:
     if not _TUN.exists():
         raise ServiceError(f"{_TUN} is missing: this kernel has no TUN driver (modprobe tun)")
     if _ENTERED not in os.environ:
-        module = ["-m", "benchmarks.uplink", *sys.argv[1:]]
         os.environ[_ENTERED] = "1"
-        os.execvp("unshare", ["unshare", "--net", sys.executable, *module])  # noqa: S606
+        os.execvp("unshare", ["unshare", "--net", sys.executable, "-m", module, *sys.argv[1:]])  # noqa: S606
     _run("ip", "link", "set", "lo", "up")
 
 

@@ -37,6 +37,7 @@ from narrows.contract.schedule import (
     Decision,
     Design,
     Explanation,
+    Objective,
     Planner,
     PlanTable,
     explain,
@@ -48,6 +49,8 @@ _LOG = structlog.get_logger("edge.planning")
 EXPLAIN_PERIOD_S = 10.0
 """An explanation that nothing changed is made anew so often: it takes tens of milliseconds."""
 _SIZE_GAIN = 0.1
+MakePlanner = Callable[[PlanTable, Objective, Constraints], Planner]
+"""The product's is :class:`Planner`; benchmarks have others chosen in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class PlanningStage:
         tell: Callable[[DesignChange], None] = lambda _: None,
         device_load: Callable[[], float] | None = None,
         celsius: Callable[[], float | None] | None = None,
+        make_planner: MakePlanner = Planner,
     ) -> None:
         """``tell`` hears of each change of design.
 
@@ -89,9 +93,8 @@ class PlanningStage:
         if not self._usable:
             raise EncoderError(f"{bundle.folder} has no head: copy head0.onnx and its like to this machine")
         self._levels = len(bundle.manifest.levels)
-        self._objective = settings.objective
-        self._constraints = _with_accuracy(settings.constraints, self._all)
-        self._planner = Planner(self._all, self._objective, self._constraints)
+        constraints = _with_accuracy(settings.constraints, self._all)
+        self._planner = make_planner(self._all, settings.objective, constraints)
         self._served: frozenset[int] | None = None
         self._pinned: str | None = None
         self._decision: Decision | None = None
@@ -212,7 +215,11 @@ class PlanningStage:
 
 
 def open_planning(
-    bundle: AnyBundle, encoder: Encoder, settings: EdgeSettings, tell: Callable[[DesignChange], None]
+    bundle: AnyBundle,
+    encoder: Encoder,
+    settings: EdgeSettings,
+    tell: Callable[[DesignChange], None],
+    make_planner: MakePlanner = Planner,
 ) -> PlanningStage | None:
     """The stage of a split network of several designs; ``None``: there is one, or the level is the operator's.
 
@@ -221,7 +228,7 @@ def open_planning(
     """
     if not (isinstance(bundle, SplitBundle) and isinstance(encoder, SplitHead)) or settings.level is not None:
         return None
-    return PlanningStage(bundle, encoder, settings.plan, time.monotonic, tell)
+    return PlanningStage(bundle, encoder, settings.plan, time.monotonic, tell, make_planner=make_planner)
 
 
 def _on_link(table: PlanTable) -> PlanTable:

@@ -15,24 +15,24 @@ from benchmarks.split.rivals.neurosurgeon import Neurosurgeon, Option
 from benchmarks.split.rivals.static import Static
 from benchmarks.split.scheduler import Scheduler, Seen
 from benchmarks.split.simulate import Played, play
+from benchmarks.split.simulated_system import SimulatedSystem, SimulationSettings, Timeline
 from benchmarks.split.traces import SplitTrace, traces
 from benchmarks.split.verdict import verdict
-from benchmarks.split.world import Setting, Timeline, World
 from benchmarks.uplink.traces import Trace
 from narrows.contract.schedule import Constraints, Kind, Objective
 from tests.unit.schedule.scenes import DEVICE, EARLY, LATE, PICTURE, design, table
 
-SETTING = Setting(quota=0.5)
+SETTINGS = SimulationSettings(quota=0.5)
 SEEN = Seen(1.0, 100_000.0, 100_000.0, 0.04, 0.2, 0.0, 0.0, 0.0)
 STEADY = SplitTrace(Trace("steady", (2000.0,) * 10), (0.0,) * 10)
 
 
 def ours(objective: Objective = Objective.THROUGHPUT) -> Ours:
-    return Ours(table(), objective, Constraints(), SETTING.in_flight)
+    return Ours(table(), objective, Constraints(), SETTINGS.in_flight)
 
 
-def played(trace: SplitTrace, scheduler: Scheduler, setting: Setting = SETTING) -> Played:
-    return play(World(trace, setting), scheduler)
+def played(trace: SplitTrace, scheduler: Scheduler, settings: SimulationSettings = SETTINGS) -> Played:
+    return play(SimulatedSystem(trace, settings), scheduler)
 
 
 def test_work_is_done_at_the_speed_of_each_second() -> None:
@@ -47,13 +47,13 @@ def test_what_nothing_does_any_more_never_ends() -> None:
 
 
 def test_a_steady_link_carries_what_it_carries() -> None:
-    setting = Setting(quota=1.0, frames_per_s=100.0, in_flight=8)
-    found = played(STEADY, Static(design("x", 0.001, 24_000, 0.001)), setting)
+    settings = SimulationSettings(quota=1.0, frames_per_s=100.0, in_flight=8)
+    found = played(STEADY, Static(design("x", 0.001, 24_000, 0.001)), settings)
     assert found.results_per_s == pytest.approx(240_000 / 24_000, rel=0.03)
 
 
 def test_a_device_with_a_tenth_of_a_core_takes_ten_times_as_long() -> None:
-    found = played(STEADY, Static(DEVICE), Setting(quota=0.1, repeats=20))
+    found = played(STEADY, Static(DEVICE), SimulationSettings(quota=0.1, repeats=20))
     assert found.results_per_s == pytest.approx(1 / 5, rel=0.1)
 
 
@@ -66,8 +66,8 @@ def test_a_cloud_in_demand_holds_results_up() -> None:
 
 
 def test_losses_leave_what_tcp_makes_of_them() -> None:
-    lossy = World(traces()[5], SETTING).link.at(0)
-    assert 70_000 < lossy < 100_000 < World(traces()[1], SETTING).link.at(0)
+    lossy = SimulatedSystem(traces()[5], SETTINGS).link.at(0)
+    assert 70_000 < lossy < 100_000 < SimulatedSystem(traces()[1], SETTINGS).link.at(0)
 
 
 @pytest.mark.parametrize("trace", traces(), ids=lambda trace: trace.name)
@@ -79,7 +79,7 @@ def test_no_frame_is_lost_and_all_is_the_same_again(trace: SplitTrace) -> None:
 
 
 def test_another_seed_is_another_run() -> None:
-    assert played(STEADY, ours()) != played(STEADY, ours(), replace(SETTING, seed=1))
+    assert played(STEADY, ours()) != played(STEADY, ours(), replace(SETTINGS, seed=1))
 
 
 def test_ours_keeps_near_the_best_static_design_where_nothing_changes() -> None:
@@ -90,7 +90,7 @@ def test_ours_keeps_near_the_best_static_design_where_nothing_changes() -> None:
 
 def test_ours_does_the_network_on_the_device_while_the_link_is_away() -> None:
     away = SplitTrace(Trace("away", (2000.0,) * 5 + (0.0,) * 15 + (2000.0,) * 5), (0.0,) * 25)
-    found = played(away, ours(), replace(SETTING, repeats=1))
+    found = played(away, ours(), replace(SETTINGS, repeats=1))
     during = [frame for frame in found.frames if 8 < frame.captured_s < 19]
     assert {frame.design.name for frame in during} == {"device"}
     assert any(frame.design.kind is not Kind.DEVICE_ONLY for frame in found.frames if frame.captured_s > 21)
@@ -99,7 +99,7 @@ def test_ours_does_the_network_on_the_device_while_the_link_is_away() -> None:
 def test_a_head_that_runs_is_left_for_another_design_and_its_frame_is_not_lost() -> None:
     """The link is back while a head of seconds runs on the device."""
     away = SplitTrace(Trace("away", (2000.0,) * 3 + (0.0,) * 9 + (2000.0,) * 13), (0.0,) * 25)
-    slow = replace(SETTING, quota=0.05, repeats=1)
+    slow = replace(SETTINGS, quota=0.05, repeats=1)
     found = played(away, ours(), slow)
     alone_s = (DEVICE.device_s or 0) / slow.quota
     left = [frame for frame in found.frames if frame.captured_s < 12 < frame.captured_s + alone_s]
@@ -148,19 +148,36 @@ def scores(ours: float, static: float, dads: float, dyno: float) -> dict[str, di
     return {name: {"median": value} for name, value in values.items()}
 
 
-def two_traces() -> dict[str, Any]:
-    rows = [
+def two_traces_rows() -> list[dict[str, Any]]:
+    return [
         {"trace": "a", "changes": False, "frames_lost": 0, "scores": scores(3.0, 4.0, 2.0, 1.0)},
         {"trace": "b", "changes": True, "frames_lost": 1, "scores": scores(6.0, 4.0, 2.0, 5.0)},
     ]
-    return verdict([{"network": "n", "objective": "throughput", "traces": rows}])
+
+
+def two_traces() -> dict[str, Any]:
+    return verdict([{"network": "n", "objective": "throughput", "traces": two_traces_rows()}])
 
 
 def test_the_figures_say_which_aims_are_missed() -> None:
-    lines = render(two_traces()).splitlines()
-    assert [line.split("|")[-2].strip() for line in lines[2:9]] == [
+    lines = render({"simulated": two_traces()}).splitlines()
+    assert [line.split("|")[-2].strip() for line in lines[4:11]] == [
         "**missed**", "met", "met", "met", "met", "met", "**missed**"
     ]  # fmt: skip
+
+
+def test_a_miss_that_a_single_run_met_is_said_to_be_within_the_scatter_and_the_real_part_leads() -> None:
+    found = two_traces() | {"intervals": {"worst_against_best_static": [0.6, 0.96], "frames_lost": [1, 2]}}
+    rows = [{**row, "best_static_design": "static: x", "switches": 2} for row in two_traces_rows()]
+    runs = [{"network": "n", "objective": "throughput", "traces": rows}]
+    lines = render(
+        {**found, "runs": runs, "runs_of_each": [1, 3], "at_once": 2, "simulated": two_traces()}
+    ).splitlines()
+    assert lines[0] == "**The real stack**, 1 to 3 runs of each, medians; 2 cameras at a time:"
+    assert "0.6 to 0.96" in lines[4]
+    assert lines[4].split("|")[-2].strip() == "missed, within the scatter of single runs"
+    assert lines[10].split("|")[-2].strip() == "**missed**"
+    assert lines.index("**Simulated**:") > 10
 
 
 def test_the_verdict_is_by_the_worst_and_the_mean() -> None:

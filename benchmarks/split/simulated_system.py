@@ -22,7 +22,7 @@ _SCATTER = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SimulationSettings:
     """Beside the trace.
 
     Attributes:
@@ -68,21 +68,21 @@ class Timeline:
         return now_s
 
 
-class World:
-    """One play of a trace."""
+class SimulatedSystem:
+    """A device, a link and a cloud during one play of a trace."""
 
-    def __init__(self, trace: SplitTrace, setting: Setting) -> None:
+    def __init__(self, trace: SplitTrace, settings: SimulationSettings) -> None:
         link = trace.link
         most = math.inf
         if link.loss:
             round_trip_s = 2 * link.one_way_s
             most = _MSS_BYTES / round_trip_s * math.sqrt(1.5 / link.loss)
         rates = [min(kbit_s * 125 * _HEADERS, most) for kbit_s in link.kbit_s]
-        self.link = Timeline(rates, setting.repeats)
-        self.cloud = Timeline([1 - load for load in trace.cloud_load], setting.repeats)
+        self.link = Timeline(rates, settings.repeats)
+        self.cloud = Timeline([1 - load for load in trace.cloud_load], settings.repeats)
         self.one_way_s = link.one_way_s
-        self.setting = setting
-        self._chance = random.Random(f"{trace.name} {setting.seed}")
+        self.settings = settings
+        self._chance = random.Random(f"{trace.name} {settings.seed}")
 
     @property
     def length_s(self) -> float:
@@ -91,7 +91,7 @@ class World:
 
     def head_s(self, device_s: float) -> float:
         """What a head takes that takes so long on the machine that was profiled."""
-        return device_s / self.setting.quota * math.exp(self._chance.gauss(0.0, _SCATTER))
+        return device_s / self.settings.quota * math.exp(self._chance.gauss(0.0, _SCATTER))
 
     def cloud_load(self, now_s: float) -> float:
         """What the control record says: the last whole second's."""

@@ -1,4 +1,4 @@
-"""Who plays: our planner and its rivals on the designs of a measured network."""
+"""The designs of a measured network, by who may use them, and the schedulers that choose among them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.split.rivals.dyno import Dyno
 from benchmarks.split.rivals.neurosurgeon import Neurosurgeon, Option
 from benchmarks.split.rivals.static import Static
 from benchmarks.split.scheduler import Scheduler
-from benchmarks.split.world import Setting
+from benchmarks.split.simulated_system import SimulationSettings
 from narrows.contract.schedule import Constraints, Design, Kind, Objective, PlanTable
 
 LEAST_ACCURACY = 0.99
@@ -25,7 +25,7 @@ _HEADER_BYTES = 48
 
 
 @dataclass(frozen=True)
-class Field:
+class DesignTables:
     """A network's designs, by who may use them.
 
     Attributes:
@@ -44,7 +44,7 @@ class Field:
     server_only: Design
 
     @classmethod
-    def of(cls, network: Mapping[str, Any]) -> Field:
+    def of(cls, network: Mapping[str, Any]) -> DesignTables:
         """From what `benchmarks.split.measure` stored."""
         found = [(_design(each), each) for each in network["designs"] if each["accuracy"] >= LEAST_ACCURACY]
         alone = [design for design, _ in found if design.kind is Kind.DEVICE_ONLY]
@@ -71,17 +71,17 @@ class Field:
         """The network on the device."""
         return next(design for design in self.table.designs if design.kind is Kind.DEVICE_ONLY)
 
-    def schedulers(self, objective: Objective, setting: Setting) -> Mapping[str, Callable[[], Scheduler]]:
+    def schedulers(self, objective: Objective, settings: SimulationSettings) -> Mapping[str, Callable[[], Scheduler]]:
         """By name, each made fresh."""
         constraints = Constraints(least_accuracy=LEAST_ACCURACY)
         return {
-            OURS: lambda: Ours(self.table, objective, constraints, setting.in_flight),
+            OURS: lambda: Ours(self.table, objective, constraints, settings.in_flight),
             DEVICE_ONLY: lambda: Static(self.device_only),
             SERVER_ONLY: lambda: Static(self.server_only),
-            "Neurosurgeon": lambda: Neurosurgeon(self.tensors, setting.quota),
-            "DADS": lambda: Dads(self.cuts, setting.quota, setting.frames_per_s),
-            "DynO": lambda: Dyno(self.packed, objective, setting.quota),
-            "DynO, our coder": lambda: Dyno(self.table.designs, objective, setting.quota),
+            "Neurosurgeon": lambda: Neurosurgeon(self.tensors, settings.quota),
+            "DADS": lambda: Dads(self.cuts, settings.quota, settings.frames_per_s),
+            "DynO": lambda: Dyno(self.packed, objective, settings.quota),
+            "DynO, our coder": lambda: Dyno(self.table.designs, objective, settings.quota),
         }
 
 
