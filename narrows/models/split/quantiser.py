@@ -1,4 +1,7 @@
-"""Quantisers from calibration pictures: each channel's range and steps."""
+"""Quantisers from calibration pictures: each channel's range and steps.
+
+A channel of whole numbers (of a network in int8) has no step below 1: where the bits suffice it crosses as it is.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,18 @@ def by_range(planes: Planes, bits: int) -> Quantiser:
         bits: 1 to 16.
     """
     low, high = _ranges(planes)
+    least_step = _least_step(planes)
     sample = _sampled(planes)
     best_error = np.full(len(low), np.inf)
     best = np.ones(len(low), dtype=np.float32)
     for part in _SHRUNK:
-        step = _step(low * part, high * part, bits)
+        step = np.maximum(_step(low * part, high * part, bits), least_step)
         tried = np.clip(np.rint(sample / step), np.rint(low * part / step), np.rint(high * part / step)) * step
         error = ((tried - sample) ** 2).sum(axis=0)
         best = np.where(error < best_error, part, best).astype(np.float32)
         best_error = np.minimum(error, best_error)
-    return _quantiser(planes, bits, _step(low * best, high * best, bits), low * best, high * best)
+    step = np.maximum(_step(low * best, high * best, bits), least_step)
+    return _quantiser(planes, bits, step, low * best, high * best)
 
 
 def by_sensitivity(planes: Planes, bits: int, sensitivity: NDArray[np.float64]) -> Quantiser:
@@ -47,7 +52,8 @@ def by_sensitivity(planes: Planes, bits: int, sensitivity: NDArray[np.float64]) 
     low, high = _ranges(planes)
     weight = np.maximum(sensitivity, _LEAST_SENSITIVITY * np.median(sensitivity) + 1e-12)
     unit = ((high - low) * weight).max() / (2**bits - 1)
-    return _quantiser(planes, bits, (unit / weight).astype(np.float32), low, high)
+    step = np.maximum((unit / weight).astype(np.float32), _least_step(planes))
+    return _quantiser(planes, bits, step, low, high)
 
 
 def _quantiser(planes: Planes, bits: int, step: NDArray[np.float32], low: Planes, high: Planes) -> Quantiser:
@@ -66,6 +72,12 @@ def _ranges(planes: Planes) -> tuple[Planes, Planes]:
     """Of each channel, zero within."""
     axes = (0, 2, 3)
     return np.minimum(planes.min(axis=axes), 0), np.maximum(planes.max(axis=axes), 0)
+
+
+def _least_step(planes: Planes) -> NDArray[np.float32]:
+    """Of each channel: 1 where it has whole numbers alone, else 0."""
+    whole: NDArray[np.bool_] = (planes == np.rint(planes)).all(axis=(0, 2, 3))
+    return whole.astype(np.float32)
 
 
 def _step(low: Planes, high: Planes, bits: int) -> NDArray[np.float32]:

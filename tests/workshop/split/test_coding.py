@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from narrows.contract.codec.tensor_coder import fit_coder
 from narrows.contract.codec.tensor_quantiser import plane_shape
@@ -198,3 +199,14 @@ def test_what_a_network_in_int8_passes_stays_int8() -> None:
     passed = rounding.rounded(crossed[0])["x"]
     assert passed.dtype == np.int8
     assert np.abs(passed.astype(int) - crossed[0]["x"]).max() <= 0.51 * rounding.quantisers["x"].step.max() + 0.5
+
+
+@pytest.mark.parametrize("sensitivity", [None, np.array([1.0, 2.0])], ids=["by range", "by sensitivity"])
+def test_whole_numbers_cross_as_they_are_where_the_bits_suffice(sensitivity: NDArray[np.float64] | None) -> None:
+    planes = np.random.default_rng(4).integers(-7, 9, (3, 2, 6, 5)).astype(np.float32)
+    for bits in (4, 8, 16):
+        quantiser = by_range(planes, bits) if sensitivity is None else by_sensitivity(planes, bits, sensitivity)
+        if bits > 4:
+            assert (quantiser.step == 1).all()
+            assert (quantiser.values(quantiser.symbols(planes)) == planes).all()
+        assert (quantiser.step >= 1).all()
