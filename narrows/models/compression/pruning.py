@@ -42,8 +42,8 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class _Group:
-    """Channels of one layer: how much each matters, as shares of the layer, and what each costs of the whole."""
+class Group:
+    """Channels that go together: how much each matters, as shares of the group, and what each costs of the whole."""
 
     matters: Tensor
     cost: float | Tensor
@@ -71,7 +71,12 @@ def choose(network: JointNetwork, pictures: Tensor, share: float, bits_weight: f
     """
     if not (0 <= share < 1 and 0 <= bits_weight <= 1):
         raise ValueError(f"share {share} and weight {bits_weight} of bits: both are shares")
-    groups = _groups(network, pictures, bits_weight)
+    stay = keep_most_worth(_groups(network, pictures, bits_weight), share)
+    return Kept(tuple(stay[:-1]), stay[-1])
+
+
+def keep_most_worth(groups: Sequence[Group], share: float) -> list[Tensor]:
+    """Of each group the places that stay, ascending, once ``share`` of the cost is gone: least worth goes first."""
     by_worth = sorted(
         (float(group.matters[place] / (_cost(group, place) + 1e-12)), index, place)
         for index, group in enumerate(groups)
@@ -87,18 +92,17 @@ def choose(network: JointNetwork, pictures: Tensor, share: float, bits_weight: f
         if frees and len(group.matters) - len(gone[index]) > group.least:
             gone[index].add(place)
             left -= _cost(group, place)
-    stay = [
+    return [
         torch.tensor([place for place in range(len(group.matters)) if place not in out])
         for group, out in zip(groups, gone, strict=True)
     ]
-    return Kept(tuple(stay[:-1]), stay[-1])
 
 
-def _cost(group: _Group, place: int) -> float:
+def _cost(group: Group, place: int) -> float:
     return float(group.cost[place]) if isinstance(group.cost, Tensor) else group.cost
 
 
-def _groups(network: JointNetwork, pictures: Tensor, bits_weight: float) -> list[_Group]:
+def _groups(network: JointNetwork, pictures: Tensor, bits_weight: float) -> list[Group]:
     blocks = expanding_blocks(network)
     read: dict[nn.Module, Tensor] = {}
     grids: dict[nn.Module, tuple[int, int]] = {}
@@ -117,19 +121,20 @@ def _groups(network: JointNetwork, pictures: Tensor, bits_weight: float) -> list
         each = expand.in_channels * grids[expand][0]
         each += (filters.kernel_size[0] ** 2 + project.out_channels) * grids[project][0]
         macs.append(each)
-        matters.append(_shares(project.weight.flatten(1).norm(dim=0) * read[project]))
+        matters.append(shares(project.weight.flatten(1).norm(dim=0) * read[project]))
     total = sum(each * len(some) for each, some in zip(macs, matters, strict=True))
     found = [
-        _Group(some, (1 - bits_weight) * each / total, LEAST_HIDDEN) for some, each in zip(matters, macs, strict=True)
+        Group(some, (1 - bits_weight) * each / total, LEAST_HIDDEN) for some, each in zip(matters, macs, strict=True)
     ]
     bits = _bits_of_channels(network, latent)
     columns = _enter(network).wide[0][0].weight  # type: ignore[index]  # conv_bn made it
     reads = columns.flatten(1).norm(dim=0) * latent.float().std(dim=(0, 2, 3))
-    found.append(_Group(_shares(reads), bits_weight * bits / bits.sum(), LEAST_LATENT))
+    found.append(Group(shares(reads), bits_weight * bits / bits.sum(), LEAST_LATENT))
     return found
 
 
-def _shares(values: Tensor) -> Tensor:
+def shares(values: Tensor) -> Tensor:
+    """Of their sum."""
     return values / values.sum().clamp_min(1e-12)
 
 

@@ -75,8 +75,13 @@ def take_step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor
     """Go down the loss once; a gradient that is too long is shortened."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), LONGEST_GRADIENT)
+    shorten_gradient(network)
     optimiser.step()
+
+
+def shorten_gradient(network: nn.Module) -> None:
+    """To the longest that a step may follow."""
+    torch.nn.utils.clip_grad_norm_(network.parameters(), LONGEST_GRADIENT)
 
 
 def averaged_share(decay: float, done: int) -> float:
