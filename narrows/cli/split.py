@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from narrows.cli.group import command_group
+from narrows.cli.split_compress import compress
 from narrows.cli.split_export import export
 from narrows.cli.split_plan import explain, pin, unpin
 from narrows.contract.errors import ConfigError, DatasetError
@@ -129,7 +130,7 @@ def frontier(
         print(f"  {cells[0]:>12} {cells[1]:>10} {cells[2]:>10} {cells[3]:>10} {cells[4]:>10}  {name}")
 
 
-for _command in (export, pin, unpin, explain):
+for _command in (compress, export, pin, unpin, explain):
     split.command()(_command)
 
 

@@ -94,7 +94,7 @@ def export(
         feeding,
         pictures_of(pictures, most),
         Labelling(name or network.name, version or f"{datetime.now(UTC):%Y-%m-%d}", licence, f"{model.name}, split"),
-        Classes(_names(classes)),
+        Classes(class_names(classes)),
         out,
         bits=precisions,
         say=typer.echo,
@@ -108,7 +108,12 @@ def export(
             print(f"filled {fill_repository(tail, model_repository)}")
 
 
-def _names(path: Path | None) -> tuple[str, ...]:
+def class_names(path: Path | None) -> tuple[str, ...]:
+    """Of a file with a name a line; none without a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     if path is None:
         return ()
     try:

@@ -439,6 +439,10 @@ class CutUnknown(SplitError):
     """Tensors that do not cut the network in two, or a cut that it does not have."""
 
 
+class NotTrainable(SplitError):
+    """A network, or an operator of it, through which nothing is learned here."""
+
+
 class ProfilingFailed(SplitError):
     """The device did not measure the network: not reached, or ONNX Runtime is missing or refuses there."""
 

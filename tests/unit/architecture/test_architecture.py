@@ -18,8 +18,8 @@ EVERYTHING = "all"
 
 # Libraries that are heavy, or that make a package more than it says: who may import them.
 RESERVED = {
-    "torch": {"narrows.models", "narrows.models.search"},
-    "onnx": {"narrows.models", "narrows.models.search", "narrows.models.split"},
+    "torch": {"narrows.models", "narrows.models.bottleneck", "narrows.models.search"},
+    "onnx": {"narrows.models", "narrows.models.bottleneck", "narrows.models.search", "narrows.models.split"},
     "optuna": {"narrows.models.search"},
     "networkx": {"narrows.models.split"},
     "onnxruntime": {"narrows.runtime", "narrows.models", "narrows.models.split", "orchestrator.servers"},

@@ -1,0 +1,153 @@
+"""A network made narrow at a cut, in a run folder that can be gone on with.
+
+A run folder holds ``config.json`` (what was asked for), ``begun.onnx`` and ``begun.json`` (the graph before training,
+with float weights), ``checkpoint.pt`` and ``progress.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import torch
+
+from narrows.contract.errors import ConfigError, NotTrainable
+from narrows.models.bottleneck.objective import target_of
+from narrows.models.bottleneck.pair import Pair, insert_pairs
+from narrows.models.bottleneck.pruning import prune, with_outputs
+from narrows.models.bottleneck.samples import Samples, open_samples
+from narrows.models.bottleneck.settings import NETWORK, Compressed, Request, Settings
+from narrows.models.bottleneck.trainable import check_trainable
+from narrows.models.bottleneck.training import Begun, Training
+from narrows.models.bottleneck.weights import with_float_weights, with_whole_weights
+from narrows.models.split.agreement import agreement
+from narrows.models.split.cuts import cut_at
+from narrows.models.split.design import fit_coders, fit_rounding
+from narrows.models.split.feeding import Feeding
+from narrows.models.split.halves import Runner, Values
+from narrows.models.split.network import Network
+from narrows.models.split.opening import open_network
+from narrows.runtime.pictures import read_picture
+
+_CALIBRATION = 12
+"""Pictures on which ranges, principal components and tables are found."""
+_PRUNED_ON = 4
+_CROSSING_BITS = 8
+Say = Callable[[str], None]
+
+
+def compress(request: Request, settings: Settings, say: Say) -> Compressed:
+    """Write the compressed network to ``request.out``; a run that was stopped goes on.
+
+    Raises:
+        CutUnknown: the tensors do not part the network.
+        NotTrainable: an operator, or the output, is none through which is learned here.
+        DatasetError: too few pictures, or no labels where they are asked for.
+        ConfigError: the run folder holds another compression, or nothing is asked for.
+    """
+    if not settings.prune and not settings.channels:
+        raise ConfigError("nothing to do: --prune is 0 and --channels is 0")
+    torch.set_num_threads(request.threads)
+    original = open_network(request.network, request.input_shape)
+    cut_at(original, settings.cut)
+    feeding, target = Feeding.of(original, request.normalisation), target_of(original)
+    labelled = settings.learn_from != NETWORK
+    if labelled and not target.decides:
+        raise NotTrainable(f"{target.tensor} decides among no classes: --learn-from network is for it")
+    count = original.tensors[target.tensor].shape[1] if target.decides else 0
+    samples = open_samples(request.data, request.split, request.classes, count, labelled=labelled)
+    check_trainable(original, [target.tensor])
+    floats, rounded = with_float_weights(original.model)
+    _claim(request.run, settings, original)
+    begun = _begin(original, floats, settings, feeding, samples, request.run)
+    training = Training(original, begun, target, rounded, settings, feeding, samples, request.run)
+    trained = training.to_the_end(say)
+    request.out.parent.mkdir(parents=True, exist_ok=True)
+    network = _opened(with_whole_weights(trained.written(), rounded), request.out)
+    return _judged(original, network, settings, begun.narrow, feeding, samples)
+
+
+def _claim(run: Path, settings: Settings, network: Network) -> None:
+    """Make the run folder this compression's, or see that it is."""
+    run.mkdir(parents=True, exist_ok=True)
+    wanted = json.loads(json.dumps(asdict(settings) | {"network": network.digest}))
+    path = run / "config.json"
+    if not path.is_file():
+        path.write_text(json.dumps(wanted, indent=1) + "\n")
+        return
+    held = msgspec.json.decode(path.read_bytes())
+    if other := [name for name in wanted if held.get(name) != wanted[name]]:
+        was, now = ({name: each.get(name) for name in other} for each in (held, wanted))
+        raise ConfigError(f"{run} holds another compression ({was}, not {now}): name another --run, or remove it")
+
+
+def _begin(
+    original: Network, floats: onnx.ModelProto, settings: Settings, feeding: Feeding, samples: Samples, run: Path
+) -> Begun:
+    graph, names = run / "begun.onnx", run / "begun.json"
+    if not names.is_file():
+        chosen = samples.trained[:: max(1, len(samples.trained) // _CALIBRATION)][:_CALIBRATION]
+        feeds = [{original.input.name: feeding.feed(read_picture(each.path))} for each in chosen]
+        network = _opened(floats, graph)
+        if settings.prune:
+            cut = cut_at(network, settings.cut)
+            network = _opened(prune(network, cut, feeds[:_PRUNED_ON], settings.prune, settings.bits_weight), graph)
+        found: dict[str, object] = {"narrow": settings.cut, "narrow_floats": [], "decoded": {}}
+        if settings.channels:
+            pair = Pair(settings.channels, settings.stride)
+            inserted = insert_pairs(network, cut_at(network, settings.cut), pair, feeds, settings.seed)
+            _opened(inserted.model, graph)
+            found = {name: getattr(inserted, name) for name in found}
+        names.write_text(json.dumps(found) + "\n")
+    held = msgspec.json.decode(names.read_bytes())
+    return Begun(open_network(graph), tuple(held["narrow"]), tuple(held["narrow_floats"]), held["decoded"])
+
+
+def _opened(model: onnx.ModelProto, path: Path) -> Network:
+    partial = path.with_suffix(".partial")
+    onnx.save(model, partial)
+    partial.replace(path)
+    return open_network(path)
+
+
+def _judged(
+    original: Network,
+    network: Network,
+    settings: Settings,
+    narrow: tuple[str, ...],
+    feeding: Feeding,
+    samples: Samples,
+) -> Compressed:
+    chosen = samples.trained[:: max(1, len(samples.trained) // _CALIBRATION)][:_CALIBRATION]
+    fitted, judged = ([feeding.feed(read_picture(each.path)) for each in some] for some in (chosen, samples.held_out))
+    sizes, runners = [], []
+    for each, names in ((original, settings.cut), (network, narrow)):
+        runner = Runner(with_outputs(each.model, list(dict.fromkeys([each.outputs[0], *names]))))
+        runners.append(runner)
+        crossed = [_only(runner({each.input.name: feed}), names) for feed in (*fitted, *judged)]
+        rounding = fit_rounding(crossed[: len(fitted)], names, _CROSSING_BITS, None)
+        coders = fit_coders(rounding, crossed[: len(fitted)])
+        symbols = [rounding.symbols(values) for values in crossed[len(fitted) :]]
+        sizes.append(np.mean([sum(len(coders[n].encode(s)) for n, s in some.items()) for some in symbols]))
+    name = original.outputs[0]
+    shares = [
+        agreement(*(runner({original.input.name: feed})[name] for runner in reversed(runners))) for feed in judged
+    ]
+    return Compressed(
+        cut=narrow,
+        head_macs=cut_at(network, narrow).head_macs,
+        head_macs_before=cut_at(original, settings.cut).head_macs,
+        agreement=float(np.mean(shares)),
+        bytes=float(sizes[1]),
+        bytes_before=float(sizes[0]),
+        pictures=len(judged),
+    )
+
+
+def _only(values: Values, names: Sequence[str]) -> Values:
+    return {name: values[name] for name in names}
