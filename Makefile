@@ -118,6 +118,10 @@ label-tables: setup-dev ## Count anew the label tables for bundles that have non
 bench-split-bits: fetch-networks ## What crosses at the cuts of real networks: bytes against accuracy; ARGS="--only text --quick"
 	@$(WORKSHOP)/python -m benchmarks.split_bits $(ARGS)
 
+.PHONY: bench-split-compress
+bench-split-compress: fetch-networks ## Networks pruned and narrowed for the link, beside themselves; hours; ARGS="--only street --quick"
+	@$(WORKSHOP)/python -W ignore -m benchmarks.split_compress $(ARGS)
+
 .PHONY: bench-split-designs
 bench-split-designs: fetch-networks ## Measure the designs of real networks that bench-split plans with; ARGS="--only street"
 	@$(WORKSHOP)/python -m benchmarks.split.measure $(ARGS)

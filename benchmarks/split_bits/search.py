@@ -40,13 +40,18 @@ _RECTIFIED = {"Relu", "Clip", "HardSigmoid"}
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """A network with its pictures."""
+    """A network with its pictures.
+
+    Attributes:
+        unmodified: what its results are held against, where it is not the network itself.
+    """
 
     subject: Subject
     network: Network
     calibration: Sequence[Sample]
     tuning: Sequence[Sample]
     held_out: Sequence[Sample]
+    unmodified: Network | None = None
 
     @classmethod
     def opened(cls, subject: Subject, data: Path, share: float) -> Bench:
@@ -59,7 +64,7 @@ class Bench:
     @cached_property
     def whole(self) -> Runner:
         """The unmodified network."""
-        return Runner(self.network.model)
+        return Runner((self.unmodified or self.network).model)
 
     def feed(self, sample: Sample) -> Values:
         """A picture as the network takes it."""
@@ -128,16 +133,16 @@ class CutBench:
         values = self.head(self.bench.feed(sample))
         return {name: values[name] for name in self.cut.names}
 
-    def tried(self) -> list[Tried]:
-        """Every precision, steps by range and by sensitivity, cheapest first."""
+    def tried(self, sensitive: int | None = None) -> list[Tried]:
+        """Every precision, steps by range and by sensitivity, cheapest first; that measured on so many pictures."""
         sensitivity = measure_sensitivity(
             self.tail,
-            self.fitted[: 1 if self.bench.network.macs > _LARGE_MACS else 4],
+            self.fitted[: sensitive or (1 if self.bench.network.macs > _LARGE_MACS else 4)],
             self.cut.names,
             self.bench.network.outputs[:1],
         )
         tuning = [(sample, self._crossed(sample)) for sample in self.bench.tuning]
-        exact = [self.bench.result(self.tail(crossed)) for _, crossed in tuning]
+        exact = [self.bench.result(self.bench.whole(self.bench.feed(sample))) for sample, _ in tuning]
         whole = [self._counts(sample, result, result) for (sample, _), result in zip(tuning, exact, strict=True)]
         found = []
         for steps in (None, sensitivity):

@@ -1,0 +1,71 @@
+"""Which networks are compressed, where they are cut, and how long each design is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.split_bits.subjects import Subject, subjects
+from narrows.models.bottleneck.settings import Settings
+from narrows.models.split.feeding import Normalisation
+
+PRUNED = 0.2
+UNMODIFIED, PRUNED_ONLY, PAIR_ONLY, BOTH = "unmodified", "pruned", "encoder pair", "both"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network of the benchmark.
+
+    Attributes:
+        subject: the network, its pictures and its judge, as ``bench-split-bits`` has them.
+        settings: of the design that is pruned and narrowed; the others leave out a part of it.
+        labelled: a folder of labels below the data; else pictures are written for the training.
+        share: of the pictures that are judged on.
+    """
+
+    subject: Subject
+    settings: Settings
+    normalisation: Normalisation
+    labelled: str | None
+    share: float
+
+    def designs(self) -> dict[str, Settings]:
+        """By name, those that are trained."""
+        return {
+            PRUNED_ONLY: replace(self.settings, channels=0),
+            PAIR_ONLY: replace(self.settings, prune=0.0),
+            BOTH: self.settings,
+        }
+
+
+def plans(data: Path) -> tuple[Plan, ...]:
+    """The classifier behind 64 % of its work, the street network at the cut whose figures stand in the documents."""
+    known = {each.name.split(" ")[0]: each for each in subjects(data)}
+    street_cut = tuple(f"{name}_QuantizeLinear_Output" for name in ("hardtanh_32", "hardtanh_33", "add_6"))
+    return (
+        Plan(
+            known["classifier"],
+            Settings(("add_5",), PRUNED, channels=48, stride=2, steps=60, batch=4),
+            Normalisation((127.0,) * 3, (128.0,) * 3), None, 0.2,
+        ),
+        Plan(
+            known["street"],
+            Settings(street_cut, PRUNED, channels=32, learn_from="both", steps=16, batch=2),
+            Normalisation(), "camvid", 0.2,
+        ),
+    )  # fmt: skip
+
+
+def written_pictures(plan: Plan, data: Path, folder: Path, count: int) -> Path:
+    """A folder of those pictures of ``split_bits`` that calibrate: none of them is judged on."""
+    if plan.labelled is not None:
+        return data / plan.labelled
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, sample in enumerate(plan.subject.calibration(data, count)):
+        path = folder / f"{number:04}.jpg"
+        if not path.is_file():
+            Image.fromarray(sample.picture).save(path, quality=95)
+    return folder
