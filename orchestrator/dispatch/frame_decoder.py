@@ -156,6 +156,8 @@ class FrameDecoder:
         packet, bundle, contents = admitted.packet, admitted.bundle, admitted.contents
         if contents.level is not None:
             self._batchers[admitted.model_id].observe_offered(contents.level)
+        if contents.tensors is not None:
+            frame.stream.wanted[contents.tensors.tail.hex_id] += 1
         too_old_s = stale_at_s(frame.taken.arrived_s, frame.stream.settings)
         stale = too_old_s is not None and time.monotonic() > too_old_s
         if stale or await self._has_ended(frame.stream, packet.identity):

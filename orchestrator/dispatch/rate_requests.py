@@ -27,7 +27,7 @@ from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.mask_requests import Candidate, MaskRequests
 from orchestrator.dispatch.objective import Objective
-from orchestrator.dispatch.plan_requests import plan_fields
+from orchestrator.dispatch.plan_requests import OwnDemand, plan_fields
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.throttle import Offered, Pressure, Throttle
@@ -59,6 +59,7 @@ class RateRequests:
         self._objective, self._metrics, self._monotonic = objective, metrics, monotonic
         self._throttle, self._mask_requests = Throttle(), MaskRequests()
         self._rates: dict[Stream, tuple[Rate, int]] = {}
+        self._own: dict[Stream, OwnDemand] = {}
         self._capped: dict[Stream, float] = {}
         self._sends: dict[Stream, Sends] = {}
         self._counted = (0, 0)
@@ -91,11 +92,7 @@ class RateRequests:
         await self._ask(
             {stream: caps[stream.id] for stream in rates if stream.id in caps},
             {stream: sends[stream.id] for stream in active if stream.id in sends},
-            {
-                stream: plan_fields(stream.split, stream.settings, pressure.load_ratio)
-                for stream in active
-                if stream.split is not None
-            },
+            self._plans(active, pressure.load_ratio),
         )
 
     def _measure(self, now_s: float) -> dict[Stream, float]:
@@ -110,14 +107,28 @@ class RateRequests:
             rate.take(elapsed_s)
             measured[stream] = rate, stream.taken_in
         self._rates = measured
+        self._own = {each: self._own.get(each, OwnDemand(_HALF_LIFE_S)) for each in active if each.split is not None}
+        for stream, own in self._own.items():
+            own.take(stream.wanted, elapsed_s)
         return {stream: rate.per_s for stream, (rate, _) in measured.items()}
 
+    def _plans(self, active: Iterable[Stream], load_ratio: float) -> dict[Stream, dict[str, Any]]:
+        """What cameras with a split network are told."""
+        readings = self._readings()
+        return {
+            stream: plan_fields(stream.split, stream.settings, load_ratio, self._own[stream].load_ratio(readings))
+            for stream in active
+            if stream.split is not None
+        }
+
+    def _readings(self) -> dict[str, LoadReading | None]:
+        return {batcher.model.hex_id: batcher.reading for batcher in self._batchers}
+
     async def _pressure(self, rates: Mapping[Stream, float]) -> Pressure:
-        readings = {batcher.model.hex_id: batcher.reading for batcher in self._batchers}
         everywhere = await self._demand_everywhere()
         own = sum(max(rate, self._throttle.demand(stream.id)) for stream, rate in rates.items())
         share = own / max(own, sum(everywhere.values())) if own > 0 else 1.0
-        load, capacity = load_of(everywhere, readings)
+        load, capacity = load_of(everywhere, self._readings())
         return Pressure(
             capacity * share, load, max((batcher.wait_s for batcher in self._batchers), default=0.0), self._late()
         )

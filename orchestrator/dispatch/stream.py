@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,6 +50,7 @@ class Stream:
         asked_for_masks: it is asked to.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
         split: the bundle that its latest frame named, if that is a split network's.
+        wanted: frames of split networks that wanted each tail so far, by the tail's hexadecimal id.
         rests_until_s: it is not read before, monotonic: Redis refused to end its frames.
     """
 
@@ -79,6 +80,7 @@ class Stream:
     able: bool = False
     asked_for_masks: bool = False
     split: SplitBundle | None = None
+    wanted: Counter[str] = field(default_factory=Counter)
     rests_until_s: float = -math.inf
     decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     chain_read: bool = False

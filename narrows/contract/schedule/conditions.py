@@ -46,7 +46,7 @@ class Conditions:
         round_trip_s: of a small question.
         device_load: share of the device's processor that other programs take.
         temperature_c: of its board; ``None`` where nothing tells.
-        cloud_load: share of the servers' time that is taken, by the control record.
+        cloud_load: share of the servers' time that others take, by the control record.
         cloud_wait_s: how long a frame waits there for its turn.
         most_on_their_way: frames that may be on their way at a time; ``None`` is no limit.
         size_ratio: bytes of the latest packets over what the table expects: a costly scene is costly at every design.

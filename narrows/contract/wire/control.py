@@ -34,7 +34,7 @@ class Control(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
         key_request: counts up whenever a K packet is wanted; a camera sends one when it sees a new value.
         send: what an automatic camera (`narrows edge --send auto`) sends, if its device can.
         design: the design of a split network that a camera which plans is held to, by name: an operator pinned it.
-        cloud_load: share of the servers' time that is taken; a camera that plans counts with it.
+        cloud_load: share of the servers' time that other cameras take; a camera that plans counts with it.
         cuts: of a split network, those whose tails are served here, where some are not.
     """
 
