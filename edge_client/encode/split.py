@@ -70,6 +70,17 @@ class SplitHead:
             self._sessions[cut] = self._opened(cut)
         self.cut = cut
 
+    def load(self, cut: int) -> None:
+        """Load a head beside the one in use and run it once: its first frame then takes no longer than others.
+
+        Raises:
+            EncoderError: as on making it.
+        """
+        in_use, size = self.cut, self._bundle.manifest.input
+        self.use(cut)
+        self.latent(np.zeros((size.height, size.width, 3), np.uint8))
+        self.cut = in_use
+
     def latent(self, picture: NDArray[np.uint8]) -> Crossing:
         """What crosses for a picture ``(H, W, 3)`` uint8 RGB of the bundle's size."""
         names = [tensor_name(place) for place in range(len(self._bundle.manifest.cuts[self.cut].tensors))]

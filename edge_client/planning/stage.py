@@ -83,7 +83,7 @@ class PlanningStage:
         """``tell`` hears of each change of design.
 
         Raises:
-            EncoderError: the folder has no head.
+            EncoderError: the folder has no head, or none that can be used.
         """
         self._head, self._monotonic_s, self._tell = head, monotonic_s, tell
         self._device_load = device_load or DeviceLoad().read
@@ -104,6 +104,7 @@ class PlanningStage:
         self.explanation: Explanation | None = None
         self.changes: dict[str, int] = {}
         self._restrict()
+        self._load_heads()
 
     @property
     def design(self) -> Design | None:
@@ -120,23 +121,13 @@ class PlanningStage:
             first_in_line: bytes of the oldest packet that is not acknowledged, and seconds since it is the oldest.
             control: the newest control record.
             upcoming: the frame's identity, for the journal.
-
-        Raises:
-            EncoderError: no head that is left can be used.
         """
         self._heed(control)
-        seen = self._seen(link, first_in_line, control)
-        while True:
-            now_s = self._monotonic_s()
-            decision = self._planner.plan(seen, now_s)
-            design = decision.chosen.design
-            cut = design.cut or 0
-            try:
-                self._head.use(cut)
-            except EncoderError as error:
-                self._do_without(cut, error)
-                continue
-            break
+        now_s = self._monotonic_s()
+        decision = self._planner.plan(self._seen(link, first_in_line, control), now_s)
+        design = decision.chosen.design
+        cut = design.cut or 0
+        self._head.use(cut)
         before, self._decision = self._decision, decision
         if before is None or design != before.chosen.design:
             self._changed(decision, before, upcoming)
@@ -188,6 +179,14 @@ class PlanningStage:
         except DesignUnknown as error:
             self._planner.pin(None)
             _LOG.warning("pin_ignored", design=self._pinned, cause=str(error))
+
+    def _load_heads(self) -> None:
+        """All of them before the first frame: on a tenth of a core a head takes a second and a half to load."""
+        for cut in sorted(self._usable):
+            try:
+                self._head.load(cut)
+            except EncoderError as error:
+                self._do_without(cut, error)
 
     def _do_without(self, cut: int, error: EncoderError) -> None:
         _LOG.error("head_unusable", cut=cut, cause=str(error))

@@ -178,6 +178,15 @@ def test_a_pin_to_a_cut_that_is_not_served_holds_once_it_is(bundle: SplitBundle)
     assert camera.plan() == Planned(1, 0)
 
 
+def test_heads_are_loaded_before_the_first_frame_so_that_a_change_costs_none(tmp_path: Path) -> None:
+    made = split_bundles.write(tmp_path, unlike=True)
+    camera = Camera(made)
+    (tmp_path / "head1.onnx").unlink()
+    camera.goodput = THIN
+    assert camera.play(3)[-1] == 1
+    assert camera.head.latent(split_bundles.picture(0)).cut == 1
+
+
 def test_a_head_that_cannot_be_used_costs_its_cut_and_no_frame(tmp_path: Path) -> None:
     made = split_bundles.write(tmp_path, unlike=True)
     (tmp_path / "head1.onnx").write_bytes((tmp_path / "head0.onnx").read_bytes())
