@@ -11,7 +11,7 @@ from benchmarks.split_bits.subjects import Subject, subjects
 from narrows.models.bottleneck.settings import Settings
 from narrows.models.split.feeding import Normalisation
 
-PRUNED = 0.2
+PRUNED = 0.1
 UNMODIFIED, PRUNED_ONLY, PAIR_ONLY, BOTH = "unmodified", "pruned", "encoder pair", "both"
 
 
@@ -33,11 +33,11 @@ class Plan:
     share: float
 
     def designs(self) -> dict[str, Settings]:
-        """By name, those that are trained."""
+        """By name, those that are trained; behind a pruned cut's pair the cut's own bits cross no more."""
         return {
             PRUNED_ONLY: replace(self.settings, channels=0),
             PAIR_ONLY: replace(self.settings, prune=0.0),
-            BOTH: self.settings,
+            BOTH: replace(self.settings, bits_weight=0.0),
         }
 
 
@@ -48,12 +48,12 @@ def plans(data: Path) -> tuple[Plan, ...]:
     return (
         Plan(
             known["classifier"],
-            Settings(("add_5",), PRUNED, channels=48, stride=2, steps=60, batch=4),
+            Settings(("add_5",), PRUNED, channels=128, stride=2, steps=24, batch=4),
             Normalisation((127.0,) * 3, (128.0,) * 3), None, 0.2,
         ),
         Plan(
             known["street"],
-            Settings(street_cut, PRUNED, channels=32, learn_from="both", steps=16, batch=2),
+            Settings(street_cut, PRUNED, channels=32, learn_from="both", steps=8, batch=2),
             Normalisation(), "camvid", 0.2,
         ),
     )  # fmt: skip

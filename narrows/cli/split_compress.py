@@ -55,7 +55,7 @@ def compress(
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 4,
     learning_rate: Annotated[
         float, typer.Option(min=0, help="Of the pair; the network's weights have a tenth.")
-    ] = 1e-3,
+    ] = 3e-4,
     split: Annotated[str, typer.Option(help="Of a labelled folder.")] = "train",
     classes: Annotated[Path | None, typer.Option(help="File with a name a line: what folders are called.")] = None,
     input_shape: Annotated[str | None, typer.Option(help="Of the input, where the file leaves it open.")] = None,

@@ -14,7 +14,7 @@ stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -74,7 +74,7 @@ def prunable_spaces(network: Network, cut: Cut) -> list[Space]:
     ]
 
 
-def without_channels(network: Network, kept: Mapping[int, np.ndarray], spaces: list[Space]) -> onnx.ModelProto:
+def without_channels(network: Network, kept: Mapping[int, np.ndarray], spaces: Sequence[Space]) -> onnx.ModelProto:
     """The graph with the channels of each space that are kept, by the space's place in ``spaces``."""
     model = onnx.ModelProto()
     model.CopyFrom(network.model)

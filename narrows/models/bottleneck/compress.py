@@ -7,7 +7,7 @@ with float weights), ``checkpoint.pt`` and ``progress.jsonl``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,14 +17,14 @@ import onnx
 import torch
 
 from narrows.contract.errors import ConfigError, NotTrainable
-from narrows.models.bottleneck.objective import target_of
+from narrows.models.bottleneck.objective import Target, target_of
 from narrows.models.bottleneck.pair import Pair, insert_pairs
-from narrows.models.bottleneck.pruning import prune, with_outputs
-from narrows.models.bottleneck.samples import Samples, open_samples
+from narrows.models.bottleneck.pruning import Pruning, prune, with_outputs
+from narrows.models.bottleneck.samples import Sample, Samples, open_samples
 from narrows.models.bottleneck.settings import NETWORK, Compressed, Request, Settings
 from narrows.models.bottleneck.trainable import check_trainable
 from narrows.models.bottleneck.training import Begun, Training
-from narrows.models.bottleneck.weights import with_float_weights, with_whole_weights
+from narrows.models.bottleneck.weights import Rounded, with_float_weights, with_whole_weights
 from narrows.models.split.agreement import agreement
 from narrows.models.split.cuts import cut_at
 from narrows.models.split.design import fit_coders, fit_rounding
@@ -34,9 +34,10 @@ from narrows.models.split.network import Network
 from narrows.models.split.opening import open_network
 from narrows.runtime.pictures import read_picture
 
-_CALIBRATION = 12
-"""Pictures on which ranges, principal components and tables are found."""
-_PRUNED_ON = 4
+_CALIBRATION = 64
+"""Pictures on which principal components are found: of fewer than a few dozen they are those of the pictures."""
+_TABLES_FROM = 12
+_PRUNED_ON = 8
 _CROSSING_BITS = 8
 Say = Callable[[str], None]
 
@@ -64,7 +65,10 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
     check_trainable(original, [target.tensor])
     floats, rounded = with_float_weights(original.model)
     _claim(request.run, settings, original)
-    begun = _begin(original, floats, settings, feeding, samples, request.run)
+    feeds = [
+        {original.input.name: feeding.feed(read_picture(each.path))} for each in _spread(samples.trained, _CALIBRATION)
+    ]
+    begun = _begin(floats, settings, feeds, target, rounded, request.run)
     training = Training(original, begun, target, rounded, settings, feeding, samples, request.run)
     trained = training.to_the_end(say)
     request.out.parent.mkdir(parents=True, exist_ok=True)
@@ -87,25 +91,36 @@ def _claim(run: Path, settings: Settings, network: Network) -> None:
 
 
 def _begin(
-    original: Network, floats: onnx.ModelProto, settings: Settings, feeding: Feeding, samples: Samples, run: Path
+    floats: onnx.ModelProto,
+    settings: Settings,
+    feeds: Sequence[Values],
+    target: Target,
+    rounded: Mapping[str, Rounded],
+    run: Path,
 ) -> Begun:
+    """The graph before training, made unless a run has it."""
     graph, names = run / "begun.onnx", run / "begun.json"
     if not names.is_file():
-        chosen = samples.trained[:: max(1, len(samples.trained) // _CALIBRATION)][:_CALIBRATION]
-        feeds = [{original.input.name: feeding.feed(read_picture(each.path))} for each in chosen]
         network = _opened(floats, graph)
         if settings.prune:
+            how = Pruning(settings.prune, settings.bits_weight)
             cut = cut_at(network, settings.cut)
-            network = _opened(prune(network, cut, feeds[:_PRUNED_ON], settings.prune, settings.bits_weight), graph)
+            network = _opened(prune(network, cut, feeds[:_PRUNED_ON], how, target, rounded), graph)
         found: dict[str, object] = {"narrow": settings.cut, "narrow_floats": [], "decoded": {}}
         if settings.channels:
             pair = Pair(settings.channels, settings.stride)
             inserted = insert_pairs(network, cut_at(network, settings.cut), pair, feeds, settings.seed)
             _opened(inserted.model, graph)
             found = {name: getattr(inserted, name) for name in found}
-        names.write_text(json.dumps(found) + "\n")
+        partial = names.with_suffix(".partial")
+        partial.write_text(json.dumps(found) + "\n")
+        partial.replace(names)
     held = msgspec.json.decode(names.read_bytes())
     return Begun(open_network(graph), tuple(held["narrow"]), tuple(held["narrow_floats"]), held["decoded"])
+
+
+def _spread(samples: Sequence[Sample], count: int) -> Sequence[Sample]:
+    return samples[:: max(1, len(samples) // count)][:count]
 
 
 def _opened(model: onnx.ModelProto, path: Path) -> Network:
@@ -123,7 +138,7 @@ def _judged(
     feeding: Feeding,
     samples: Samples,
 ) -> Compressed:
-    chosen = samples.trained[:: max(1, len(samples.trained) // _CALIBRATION)][:_CALIBRATION]
+    chosen = _spread(samples.trained, _TABLES_FROM)
     fitted, judged = ([feeding.feed(read_picture(each.path)) for each in some] for some in (chosen, samples.held_out))
     sizes, runners = [], []
     for each, names in ((original, settings.cut), (network, narrow)):

@@ -35,7 +35,7 @@ class Settings:
     price: float = 0.3
     steps: int = 400
     batch: int = 2
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     seed: int = 1
 
 

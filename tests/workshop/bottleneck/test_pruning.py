@@ -9,7 +9,8 @@ import onnx
 from onnx import numpy_helper
 
 from narrows.models.bottleneck.channels import prunable_spaces, without_channels
-from narrows.models.bottleneck.pruning import prune
+from narrows.models.bottleneck.objective import target_of
+from narrows.models.bottleneck.pruning import Pruning, cut_out, prune
 from narrows.models.split.cuts import cut_at
 from narrows.models.split.halves import Runner, Values
 from narrows.models.split.network import Network
@@ -42,6 +43,11 @@ FEEDS: list[Values] = [
 
 def shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     return {each.name: tuple(each.dims) for each in model.graph.initializer}
+
+
+def pruned(network: Network, share: float, bits_weight: float) -> onnx.ModelProto:
+    cut, how = cut_at(network, ["k"]), Pruning(share, bits_weight)
+    return prune(network, cut, FEEDS, how, target_of(network), {})
 
 
 def silenced(network: Network, weights: dict[str, tuple[int, ...]]) -> Network:
@@ -96,7 +102,7 @@ def test_silent_channels_go_first(tmp_path: Path) -> None:
     network = silenced(opened(SUMMED, tmp_path), {"e": (2, 9), "d": (2, 9), "db": (2, 9)})
     cut = cut_at(network, ["k"])
     a_channel = prunable_spaces(network, cut)[1].macs(network, cut) / cut.head_macs
-    smaller = prune(network, cut, FEEDS, 1.9 * a_channel, 0.0)
+    smaller = pruned(network, 1.9 * a_channel, 0.0)
     assert shapes(smaller)["d"] == (22, 1, 3, 3)
     for feed in FEEDS:
         wanted, made = (Runner(model)(feed)["result"] for model in (network.model, smaller))
@@ -105,7 +111,7 @@ def test_silent_channels_go_first(tmp_path: Path) -> None:
 
 def test_where_bits_alone_cost_the_cuts_channels_go_and_no_others(tmp_path: Path) -> None:
     network = opened(SUMMED, tmp_path)
-    smaller = shapes(prune(network, cut_at(network, ["k"]), FEEDS, 0.4, 1.0))
+    smaller = shapes(pruned(network, 0.4, 1.0))
     assert smaller["last"][1] < 16
     assert smaller["scale"] == (1, smaller["last"][1], 1, 1)
     assert smaller["d"] == (24, 1, 3, 3)
@@ -114,7 +120,7 @@ def test_where_bits_alone_cost_the_cuts_channels_go_and_no_others(tmp_path: Path
 def test_where_work_alone_costs_as_much_of_it_goes_as_was_asked_for(tmp_path: Path) -> None:
     network = opened(SUMMED, tmp_path)
     cut = cut_at(network, ["k"])
-    onnx.save(prune(network, cut, FEEDS, 0.2, 0.0), tmp_path / "smaller.onnx")
+    onnx.save(pruned(network, 0.2, 0.0), tmp_path / "smaller.onnx")
     smaller = open_network(tmp_path / "smaller.onnx")
     assert 0.7 < cut_at(smaller, ["k"]).head_macs / cut.head_macs < 0.85
     assert smaller.tensors["result"].shape == (1, 6, 4, 4)
@@ -122,5 +128,22 @@ def test_where_work_alone_costs_as_much_of_it_goes_as_was_asked_for(tmp_path: Pa
 
 def test_a_layer_keeps_its_last_channels(tmp_path: Path) -> None:
     network = opened(SUMMED, tmp_path)
-    smaller = shapes(prune(network, cut_at(network, ["k"]), FEEDS, 0.99, 0.3))
+    smaller = shapes(pruned(network, 0.99, 0.3))
     assert (smaller["d"][0], smaller["w"][0]) == (8, 8)
+
+
+def test_what_a_channel_passes_on_with_every_picture_stays(tmp_path: Path) -> None:
+    """Of channels that do not vary nothing is lost: their readers' biases have what they gave."""
+    text = SUMMED.replace("i = Conv (h, p)", "i = Conv (h, p, pb)").replace("p,\n", "p, float[16] pb,\n")
+    network = silenced(opened(text, tmp_path), {"e": (2, 9), "d": (2, 9)})
+    for each in network.model.graph.initializer:
+        if each.name == "db":
+            values = numpy_helper.to_array(each).copy()
+            values[[2, 9]] = 3
+            each.CopyFrom(numpy_helper.from_array(values, "db"))
+    spaces = prunable_spaces(network, cut_at(network, ["k"]))
+    smaller = cut_out(network, spaces, {1: np.setdiff1d(np.arange(24), [2, 9])}, FEEDS)
+    assert shapes(smaller)["d"] == (22, 1, 3, 3)
+    for feed in FEEDS:
+        wanted, made = (Runner(model)(feed)["result"] for model in (network.model, smaller))
+        np.testing.assert_allclose(made, wanted, rtol=1e-4, atol=1e-4)
