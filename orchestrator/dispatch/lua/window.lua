@@ -13,7 +13,8 @@ local function fresh_window()
   return {high = -1, candidate = NONE, bits = bits}
 end
 
-local function load_window(key, epoch)
+-- A window as it is kept, and its two numbers; nothing where there is none.
+local function kept_window(key, epoch)
   local packed = redis.call('HGET', key, epoch)
   if not packed then return nil end
   local high, candidate = string.match(packed, '^(%d%d%d%d%d%d%d%d%d%d)(%d%d%d%d%d%d%d%d%d%d)')
@@ -22,7 +23,15 @@ local function load_window(key, epoch)
   end
   high = tonumber(high)
   if high == NONE then high = -1 end
-  return {high = high, candidate = tonumber(candidate), bits = {string.byte(packed, 21, 20 + SPAN / 8)}}
+  return packed, high, tonumber(candidate)
+end
+
+local function unpacked(packed, high, candidate)
+  return packed and {high = high, candidate = candidate, bits = {string.byte(packed, 21, 20 + SPAN / 8)}}
+end
+
+local function load_window(key, epoch)
+  return unpacked(kept_window(key, epoch))
 end
 
 local function save_window(key, epoch, window)
@@ -78,12 +87,23 @@ local function resynchronise(window, sequence)
   window.candidate = NONE
 end
 
+-- Mark the identity behind the highest, as most are: one byte of its window changes. Answers how many were lost by it.
+local function place_next(key, epoch, packed, sequence)
+  local byte, mask = place_of(sequence)
+  local before = string.byte(packed, 20 + byte)
+  redis.call('HSET', key, epoch, string.format('%010.0f', sequence) .. string.sub(packed, 11, 19 + byte) ..
+    string.char(bit.bor(before, mask)) .. string.sub(packed, 21 + byte))
+  return (sequence >= SPAN and bit.band(before, mask) == 0) and 1 or 0
+end
+
 -- Mark one identity as ended. Answers a verdict and how many identities were lost by it:
 -- placed, duplicate, stale (an epoch older than those kept), jump (too far ahead; a second sequence shortly
 -- after the first that jumped is believed, as RFC 3550 A.1 believes two consecutive RTP packets).
 local function place(key, epoch, sequence)
   local lost, evicted = 0, nil
-  local window = load_window(key, epoch)
+  local packed, high, candidate = kept_window(key, epoch)
+  if packed and high >= 0 and sequence == high + 1 then return 'placed', place_next(key, epoch, packed, sequence) end
+  local window = unpacked(packed, high, candidate)
   if not window then
     local kept = {}
     for _, each in ipairs(redis.call('HKEYS', key)) do
