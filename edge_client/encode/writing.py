@@ -9,8 +9,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from edge_client.encode.sealing import Sealing
 from edge_client.encode.sections import SectionedFrame
@@ -109,7 +112,7 @@ class PacketWriter:
     def _begun_by(self, fresh: PacketContext, *, begin: bool) -> PacketContext:
         """The context of a K: the one that is known, if it does, or the one that would begin with it."""
         if self._objects is not None:
-            fresh = replace(fresh, sections=(*fresh.sections, self._objects.layout))
+            fresh = dataclasses.replace(fresh, sections=(*fresh.sections, self._objects.layout))
         known = self._context
         late = known is not None and fresh.capture_ms - known.capture_ms >= RENEW_MS
         if known is None or begin or late or not _alike(known, fresh):
@@ -125,7 +128,7 @@ def _objects_layout(context: PacketContext) -> SectionLayout | None:
 
 def _alike(known: PacketContext, fresh: PacketContext) -> bool:
     """Whether they differ only in the frame that they begin with."""
-    return replace(fresh, sequence=known.sequence, capture_ms=known.capture_ms) == known
+    return dataclasses.replace(fresh, sequence=known.sequence, capture_ms=known.capture_ms) == known
 
 
 def written_alone(coded: FeaturePacket | SectionedFrame) -> bytes:

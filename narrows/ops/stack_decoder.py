@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import redis
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from narrows.client.registry import StreamRegistry
@@ -83,7 +84,7 @@ def _of_epoch(data: bytes, epoch: int) -> FeaturePacket | FramePacket:
         return replace(FeaturePacket.parse(data), epoch=epoch)
     envelope = Envelope.parse(data)
     packet = FramePacket.of_open(envelope.head(None), envelope.rest)
-    context = replace(packet.head.context, epoch=epoch)
+    context = dataclasses.replace(packet.head.context, epoch=epoch)
     return replace(packet, head=replace(packet.head, context=context))
 
 

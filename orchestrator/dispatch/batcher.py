@@ -12,6 +12,7 @@ from typing import Protocol, Self
 
 import numpy as np
 import structlog
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from narrows.contract.bundle import ServedModel
@@ -72,8 +73,7 @@ class Connected:
 Connect = Callable[[], Awaitable[Connected]]
 
 
-@dataclass(frozen=True, slots=True)
-class Inferred:
+class Inferred(Struct, frozen=True):
     """A frame's outputs, and how long it waited for a batch and took in it.
 
     Attributes:
@@ -92,7 +92,7 @@ class Inferred:
             replace(each, value=replace(each.value, values=each.value.values.copy())) for each in self.further
         )
         labels = None if self.labels is None else self.labels.copy()
-        return replace(self, labels=labels, further=further)
+        return structs.replace(self, labels=labels, further=further)
 
 
 Answer = Inferred | Exception | None

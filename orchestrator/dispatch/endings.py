@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from narrows.contract.errors import FrameRefused
 from narrows.contract.wire.feature import FrameIdentity
@@ -12,8 +12,7 @@ OutputFields = tuple[tuple[bytes, bytes], ...]
 """Further fields of an outcome's entry, and their values."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a frame ends: its outcome's kind and body, the reason unless it is a mask, its identity if it has a place.
 
     ``outputs`` are the frame's outputs after the first; ``alone``: the body is of use without them.

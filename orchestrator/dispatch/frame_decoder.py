@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from narrows.contract.bundle import AnyBundle, Bundle, SplitBundle, bundle_of
 from narrows.contract.errors import EntryIdForged, FramePoison, SectionsUnsupported
@@ -47,8 +48,7 @@ from orchestrator.telemetry.metrics import Metrics
 _HEAD_BYTES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True):
     """A frame that is believed, with what its bundle decodes of it."""
 
     packet: FramePacket
@@ -61,8 +61,7 @@ class Admitted:
         return self.contents.model_id(self.bundle)
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """A frame with its symbols, the camera's mask, or what crosses at a cut, and how long they took.
 
     Attributes:

@@ -20,10 +20,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from functools import partial
 
 import structlog
+from msgspec.structs import replace
 
 from narrows.contract.errors import ContextLost, EpochStale, FrameRefused, ReferenceLost, SequenceJump, ServiceError
 from narrows.contract.wire.outcome import MASK, REFUSED, SKIPPED

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from narrows.contract.bundle import AnyBundle
@@ -24,8 +24,7 @@ _PIXELS_A_FLOAT = 40
 """Four bytes that hardly repeat: half a million take 41 ms to deflate, as many pixels of a label map one."""
 
 
-@dataclass(frozen=True, slots=True)
-class MaskToPack:
+class MaskToPack(Struct, frozen=True):
     """A frame's label map ``(H, W)`` uint8, what made it, and where its time went so far, seconds.
 
     Attributes:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from narrows.contract.bundle import AnyBundle, Bundle, SplitBundle
 from narrows.contract.codec import LabelTables, general_label_tables
 from narrows.contract.errors import (
@@ -57,8 +59,7 @@ class CodedObjects:
     section: Section
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """What a packet holds.
 
     Attributes:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from msgspec import Struct
+
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.wire.feature import FrameIdentity
 from narrows.contract.wire.keys import ShardKeys, StreamKeys
@@ -160,8 +162,7 @@ class Stream:
         task.add_done_callback(self.tasks.discard)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """When an entry came, as far as its id can be believed: with one ahead of the clock, when it was read.
 
     Attributes:

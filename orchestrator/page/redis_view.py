@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
+
+from msgspec.structs import replace
 
 from narrows.client.registry.camera_masks import FleetCameraMasks, read_camera_masks
 from narrows.client.subscription.label_tables import LabelTableCache

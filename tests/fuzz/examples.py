@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from narrows.contract.bundle.heads import Head, Heads
 from narrows.contract.bundle.int8_decoder import Int8Decoder
@@ -145,13 +147,13 @@ DECLARING = replace(
 PLAIN = FeaturePacket(0x0123456789ABCDEF, 1767225600123, 7, 1767225600456, 2, LatentShape(2, 2, 2), 5, b"\xa1\xb2\xc3")
 OPENED = (
     PLAIN,
-    replace(
+    structs.replace(
         PLAIN, sequence=9, kind=PacketKind.PREDICTED, reference_distance=2, reference_digest=5, payload=b"\x42" * 40
     ),
 )
 
 _ONE = PacketContext(1, 1767225600123, 7, 1767225600456, (SectionLayout(Latent(LatentShape(2, 2, 2)), level=2),))
-_THREE = replace(
+_THREE = dataclasses.replace(
     _ONE,
     sections=(
         *_ONE.sections,
@@ -161,7 +163,7 @@ _THREE = replace(
     source_width=1920,
     source_height=1080,
 )
-_MOST = replace(_ONE, sections=tuple(replace(_ONE.sections[0], id=index) for index in range(32)))
+_MOST = dataclasses.replace(_ONE, sections=tuple(structs.replace(_ONE.sections[0], id=index) for index in range(32)))
 
 
 PROMPTS = PromptList(
@@ -197,7 +199,7 @@ def _frames(of: PacketContext) -> tuple[FramePacket, ...]:
 
 
 FRAMES = tuple(frame for of in (_ONE, _THREE, _MOST) for frame in _frames(of))
-SEALED_FRAMES = tuple(frame for of in (_ONE, _THREE) for frame in _frames(replace(of, cipher=1, key_id=1)))
+SEALED_FRAMES = tuple(frame for of in (_ONE, _THREE) for frame in _frames(dataclasses.replace(of, cipher=1, key_id=1)))
 CONTEXTS = {frame.head.context.id: frame.head.context for frame in FRAMES + SEALED_FRAMES}
 
 

@@ -19,12 +19,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 import redis
 import structlog
+from msgspec.structs import replace
 
 from narrows.client.subscription.label_tables import LabelTableCache
 from narrows.contract.errors import RecordError, ServiceError

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import hmac
 import struct
-from dataclasses import replace
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from msgspec.structs import replace
 
 from narrows.contract.errors import FieldInvalid, SealBroken, SealUnsupported
 from narrows.contract.seal.camera_key import CameraKey

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 from narrows.contract.errors import (
     FieldInvalid,
@@ -48,8 +49,7 @@ class PacketKind(IntEnum):
     PREDICTED = 1
 
 
-@dataclass(frozen=True, slots=True)
-class LatentShape:
+class LatentShape(Struct, frozen=True, gc=False):
     """The symbol plane's shape: at most 1024 channels and 2048 x 2048 positions."""
 
     channels: int
@@ -66,16 +66,14 @@ class LatentShape:
         return self.channels, self.height, self.width
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class FrameIdentity:
+class FrameIdentity(Struct, frozen=True, order=True, gc=False):
     """What makes a frame that frame, whatever the number of its deliveries; unique within a stream."""
 
     epoch: int
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class FeaturePacket:
+class FeaturePacket(Struct, frozen=True):
     """One frame's entropy-coded symbols and all that is needed to decode them.
 
     Attributes:

@@ -24,9 +24,9 @@ from __future__ import annotations
 import struct
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from narrows.contract.errors import RecordError
@@ -47,8 +47,7 @@ DEFLATE, SMALL = 1, 2
 _MANY_CLASSES = 32  # below, a pass over the bytes for each class is faster than one over them as integers
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(Struct, frozen=True, gc=False):
     """Where a frame's time went in the cloud, microseconds, each capped at 2³² − 1."""
 
     redis_us: int = 0
@@ -63,8 +62,7 @@ class Timings:
         return self.batch_us == self.infer_us == 0
 
 
-@dataclass(frozen=True, slots=True)
-class MaskPacket:
+class MaskPacket(Struct, frozen=True):
     """A label map ``(H, W)`` uint8 with per-class areas ``(classes,)`` uint32 and what made it.
 
     ``further`` are the frame's other outputs. They are no part of these bytes: each has a field of its own beside them.

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from narrows.contract.errors import RecordError
 from narrows.contract.outputs import OutputValue
@@ -35,8 +36,7 @@ _HEAD = struct.Struct("<BBBBQQIIHHI5I")
 _CRC = struct.Struct("<I")
 
 
-@dataclass(frozen=True, slots=True)
-class ResultPacket:
+class ResultPacket(Struct, frozen=True):
     """What made a frame's outputs, none of which is a label map, and where its time went.
 
     ``further`` are the outputs. They are no part of these bytes: each has a field of its own beside them.
@@ -48,7 +48,7 @@ class ResultPacket:
     level: int
     cut: int
     feature_bytes: int
-    timings: Timings = Timings()  # noqa: RUF009 - frozen
+    timings: Timings = Timings()
     further: tuple[OutputPacket, ...] = ()
 
     @classmethod

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from msgspec import Struct
+
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.script import Script
 from narrows.runtime.redis.server import (
@@ -31,8 +33,7 @@ def concerns_all(error: Exception) -> bool:
     return isinstance(error, StoreAway) or (isinstance(error, ReplyRefused) and error.remedy is not Remedy.NONE)
 
 
-@dataclass(frozen=True, slots=True)
-class RawEntry:
+class RawEntry(Struct, frozen=True):
     """A stream entry as it was read: its id and its fields, names and values in turn.
 
     Attributes:

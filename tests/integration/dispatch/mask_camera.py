@@ -1,10 +1,12 @@
 """A camera that makes masks itself, and audits some: what the tests of label maps share."""
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from narrows.contract.codec import LabelTables, encode_labels, general_label_tables, label_digest
@@ -43,7 +45,9 @@ class MaskCamera(Camera):
     def with_objects(self, packet: FramePacket, objects: Objects, network: int) -> FramePacket:
         """A packet with what the camera outlined behind its sections."""
         layouts = (*packet.head.context.sections, SectionLayout(ObjectsSection(network)))
-        first = replace(packet.head.context, sequence=packet.head.sequence, capture_ms=packet.head.capture_ms)
+        first = dataclasses.replace(
+            packet.head.context, sequence=packet.head.sequence, capture_ms=packet.head.capture_ms
+        )
         context = self._context(f"objects, {len(layouts)}", first, layouts)
         section = Section(objects.digest() & 0xFFFFFF, objects.to_bytes())
         return FramePacket(replace(packet.head, context=context), (*packet.sections, section))

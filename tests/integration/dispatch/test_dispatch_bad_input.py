@@ -4,9 +4,9 @@ import struct
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from narrows.contract.codec import encode_symbols
 from narrows.contract.wire import FrameIdentity, LatentShape, MaskPacket, Refusal, ShardKeys, shard_of

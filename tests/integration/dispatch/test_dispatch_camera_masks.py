@@ -1,11 +1,13 @@
 """Masks that cameras made themselves through a real server: they end as any frame does, and no server is asked."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.outputs.objects import ObjectMask, Objects
@@ -127,7 +129,7 @@ async def test_objects_alone_that_are_none_are_refused_and_cost_the_next_nothing
     cam = masker()
     good = cam.objects_alone(Objects(64, 48, 12, ()), 1)
     broken = cam.objects_alone(Objects(64, 48, 12, ()), 1)
-    broken = replace(broken, sections=(replace(broken.sections[0], payload=b"none"),))
+    broken = structs.replace(broken, sections=(structs.replace(broken.sections[0], payload=b"none"),))
     async with dispatching(serving=masking):
         await cam.send(*as_bytes(good, broken, cam.objects_alone(Objects(64, 48, 12, ()), 1)))
         await cam.ended(mask=2, refused=1)
@@ -216,19 +218,19 @@ async def test_a_stale_mask_is_skipped_as_any_frame_of_a_realtime_stream(
 
 def _spoiled(packet: FramePacket, **changes: Any) -> FramePacket:
     """With another label map section."""
-    return replace(packet, sections=(*packet.sections[:-1], replace(packet.sections[-1], **changes)))
+    return structs.replace(packet, sections=(*packet.sections[:-1], structs.replace(packet.sections[-1], **changes)))
 
 
 def _laid_out(packet: FramePacket, *layouts: SectionLayout) -> FramePacket:
     """In a context of its own, of these sections."""
     head = packet.head
     context = PacketContext(head.context.bundle_id, head.identity.epoch, head.sequence, head.capture_ms, layouts)
-    return FramePacket(replace(head, context=context), packet.sections[: len(layouts)])
+    return FramePacket(structs.replace(head, context=context), packet.sections[: len(layouts)])
 
 
 def _predicted(cam: MaskCamera) -> FramePacket:
     packet = cam.mask()
-    return replace(packet, head=replace(packet.head, kind=PacketKind.PREDICTED, reference_distance=1))
+    return structs.replace(packet, head=structs.replace(packet.head, kind=PacketKind.PREDICTED, reference_distance=1))
 
 
 def _tensor(cam: MaskCamera) -> FramePacket:
@@ -237,19 +239,19 @@ def _tensor(cam: MaskCamera) -> FramePacket:
 
 def _second_output(cam: MaskCamera) -> FramePacket:
     packet = cam.mask()
-    return _laid_out(packet, replace(packet.head.context.sections[0], id=1))
+    return _laid_out(packet, structs.replace(packet.head.context.sections[0], id=1))
 
 
 def _two_maps(cam: MaskCamera) -> FramePacket:
     packet = cam.mask()
     layout = packet.head.context.sections[0]
-    return _laid_out(replace(packet, sections=packet.sections * 2), layout, replace(layout, id=1))
+    return _laid_out(structs.replace(packet, sections=packet.sections * 2), layout, structs.replace(layout, id=1))
 
 
 def _dependent(cam: MaskCamera) -> FramePacket:
     packet = cam.audited()
     latent, mask = packet.head.context.sections
-    return _laid_out(packet, latent, replace(mask, depends_on=frozenset({0})))
+    return _laid_out(packet, latent, structs.replace(mask, depends_on=frozenset({0})))
 
 
 BAD: dict[str, tuple[str, Callable[[MaskCamera], FramePacket]]] = {
@@ -264,7 +266,9 @@ BAD: dict[str, tuple[str, Callable[[MaskCamera], FramePacket]]] = {
     "other labels than were coded": ("digest_mismatch", lambda cam: _spoiled(cam.mask(), digest=5)),
     "an audited latent that is spoiled": (
         "digest_mismatch",
-        lambda cam: replace(packet := cam.audited(), sections=(_other_digest(packet.sections[0]), packet.sections[1])),
+        lambda cam: structs.replace(
+            packet := cam.audited(), sections=(_other_digest(packet.sections[0]), packet.sections[1])
+        ),
     ),
     "P": ("predicted_label_map", _predicted),
     "a tensor": ("sections", _tensor),
@@ -283,7 +287,7 @@ def _long(packet: FramePacket) -> bytes:
 
 
 def _other_digest(section: Section) -> Section:
-    return replace(section, digest=section.digest ^ 1)
+    return structs.replace(section, digest=section.digest ^ 1)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -306,13 +310,13 @@ async def test_a_spoiled_mask_ends_by_name_in_its_place_and_costs_no_neighbour(
 
 
 def _dependent_on_a_later_one() -> bytes:
-    data = bytearray(replace(CONTEXT, sections=(LATENT, replace(LATENT, id=1))).encoded)
+    data = bytearray(dataclasses.replace(CONTEXT, sections=(LATENT, structs.replace(LATENT, id=1))).encoded)
     data[39:43] = (1 << 1).to_bytes(4, "little")
     return bytes(data)
 
 
 def _overlapping() -> bytes:
-    data = bytearray(replace(CONTEXT, sections=(LATENT, replace(LATENT, id=1))).encoded)
+    data = bytearray(dataclasses.replace(CONTEXT, sections=(LATENT, structs.replace(LATENT, id=1))).encoded)
     data[-10:-8] = b"\0\0"
     return bytes(data)
 

@@ -1,11 +1,12 @@
 """Packets of format 2 through a real server: the same masks, and contexts that outlive who took them."""
 
+import dataclasses
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edge_client.encode.writing import PacketWriter
 from narrows.contract.seal import Keyring, seal_frame
@@ -138,7 +139,9 @@ async def test_a_packet_of_other_sections_has_a_place_and_is_refused_by_name(
 ) -> None:
     cam = camera()
     first = short([cam.packet()])[0]
-    context = replace(first.head.context, sections=(*first.head.context.sections, SectionLayout(Tensor((4, 4), 2))))
+    context = dataclasses.replace(
+        first.head.context, sections=(*first.head.context.sections, SectionLayout(Tensor((4, 4), 2)))
+    )
     both = FramePacket(replace(first.head, context=context), (*first.sections, Section(0, b"values")))
     async with dispatching():
         await cam.send(both.to_bytes(), cam.packet())

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal
@@ -107,7 +108,7 @@ async def play(cam: Camera) -> None:
         whole = before in cam.planes and not (lost(before) or spoiled(before) or spoiled(n) or lost(n))
         packet = cam.predicted() if whole and n % 3 else cam.packet()
         if not lost(n):
-            await cam.send(replace(packet, own_digest=packet.own_digest ^ 1) if spoiled(n) else packet)
+            await cam.send(structs.replace(packet, own_digest=packet.own_digest ^ 1) if spoiled(n) else packet)
 
 
 async def hold_one_by_one(cam: Camera, epochs: dict[int, Camera]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -210,7 +211,7 @@ def masked(packet: FeaturePacket, labels: NDArray[np.uint8], *, audited: bool) -
     layout = SectionLayout(LabelMap(height, width, 11))
     section = Section(label_digest(labels) & 0xFFFFFF, encode_labels(labels, 11, general_label_tables()))
     latent = as_frame(packet, context).sections if audited else ()
-    context = replace(context, sections=(*(context.sections if audited else ()), layout))
+    context = dataclasses.replace(context, sections=(*(context.sections if audited else ()), layout))
     return FramePacket(FrameHead(context, packet.sequence, packet.capture_ms), (*latent, section))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import redis
+from msgspec import structs
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -95,7 +96,7 @@ async def test_a_camera_goes_over_to_another_cut_and_bad_frames_cost_themselves_
     bundle: SplitBundle, triton: LocalTriton, server: LocalRedis, tmp_path: Path
 ) -> None:
     good = list(frames(bundle, [0, 1, 0, 1, 1, 0]))
-    claimed = replace(good[2].layouts[0], content=Tensor(split_bundles.EARLY, 6))
+    claimed = structs.replace(good[2].layouts[0], content=Tensor(split_bundles.EARLY, 6))
     good[2] = replace(good[2], layouts=(claimed,))
     stranger = split_bundles.write(tmp_path / "other", name="another network")
     good[3] = replace(good[3], bundle_id=stranger.id)

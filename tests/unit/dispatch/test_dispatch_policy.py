@@ -1,12 +1,12 @@
 """The pure decisions of dispatch: shares, gaps, admission, staleness, references, the install record."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from narrows.contract.codec import Memory, remember
 from narrows.contract.errors import (

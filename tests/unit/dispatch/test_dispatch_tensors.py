@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from edge_client.encode.sections import SectionedFrame
 from edge_client.encode.split import SplitCoder, SplitHead
@@ -84,7 +85,7 @@ def test_contents_name_the_model_that_is_asked(bundle: SplitBundle) -> None:
 def _layout(place: int, **changes: object) -> Change:
     def change(coded: SectionedFrame) -> SectionedFrame:
         layouts = list(coded.layouts)
-        layouts[place] = replace(layouts[place], **changes)  # type: ignore[arg-type]
+        layouts[place] = structs.replace(layouts[place], **changes)
         return replace(coded, layouts=tuple(layouts))
 
     return change
@@ -129,7 +130,9 @@ def test_levels_beyond_the_plan_are_refused_by_name(bundle: SplitBundle) -> None
 
 def test_tensors_in_a_predicted_packet_are_refused(bundle: SplitBundle) -> None:
     packet = packet_of(frame(bundle))
-    predicted = replace(packet, head=replace(packet.head, kind=PacketKind.PREDICTED, reference_distance=1))
+    predicted = structs.replace(
+        packet, head=structs.replace(packet.head, kind=PacketKind.PREDICTED, reference_distance=1)
+    )
     with pytest.raises(TensorsPredicted, match="send them as K"):
         contents_of(predicted, bundle)
 

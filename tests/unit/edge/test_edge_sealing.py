@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from edge_client.encode.sealing import Sealing
 from edge_client.state import StateFolder
@@ -38,7 +39,7 @@ def test_a_packet_opens_with_the_key_that_the_cloud_derives(file: Path) -> None:
     assert open_packet(sealed, RING.derive("cam-1", 1)) == PACKET
 
 
-@pytest.mark.parametrize("later", [PACKET, replace(PACKET, epoch=4, sequence=9)])
+@pytest.mark.parametrize("later", [PACKET, structs.replace(PACKET, epoch=4, sequence=9)])
 def test_no_identity_is_sealed_twice(file: Path, later: FeaturePacket) -> None:
     sealing = Sealing(file, "cam-1", Clock())
     sealing.sealed(PACKET)
@@ -52,7 +53,7 @@ def test_a_new_key_file_is_taken_up_within_a_second(file: Path) -> None:
     write_secret(file, RING.derive("cam-1", 2).to_json())
     assert sealing.sealed(PACKET).key_id == 1
     clock.now_s = 1.0
-    assert sealing.sealed(replace(PACKET, sequence=1)).key_id == 2
+    assert sealing.sealed(structs.replace(PACKET, sequence=1)).key_id == 2
 
 
 def test_a_new_key_file_that_cannot_be_used_changes_nothing(file: Path) -> None:
@@ -61,10 +62,10 @@ def test_a_new_key_file_that_cannot_be_used_changes_nothing(file: Path) -> None:
     for sequence, spoil in enumerate((b"{}", RING.derive("cam-2", 2).to_json()), start=1):
         write_secret(file, spoil)
         clock.now_s += 1.0
-        assert sealing.sealed(replace(PACKET, sequence=sequence)).key_id == 1
+        assert sealing.sealed(structs.replace(PACKET, sequence=sequence)).key_id == 1
     file.unlink()
     clock.now_s += 1.0
-    assert sealing.sealed(replace(PACKET, sequence=9)).key_id == 1
+    assert sealing.sealed(structs.replace(PACKET, sequence=9)).key_id == 1
 
 
 def test_another_cameras_key_a_lax_mode_and_no_file_are_refused_at_the_start(file: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from edge_client.encode.split import SplitCoder, SplitHead
@@ -45,7 +46,7 @@ def test_a_section_of_other_symbols_is_refused(bundle: SplitBundle) -> None:
     head, coder = SplitHead(bundle), SplitCoder(bundle)
     frame = coder.packet(head.latent(split_bundles.picture(3)), 0, FrameIdentity(1, 0), 0)
     (section,) = frame.sections
-    data = written_alone(replace(frame, sections=(replace(section, digest=section.digest ^ 1),)))
+    data = written_alone(replace(frame, sections=(structs.replace(section, digest=section.digest ^ 1),)))
     with pytest.raises(DigestMismatch, match="tensor early"):
         SplitDecoder(bundle, 0).tensors(data)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from narrows.contract.errors import FieldInvalid, FrameRefused, PacketError, PacketTooLarge, SealBroken, SealUnsupported
 from narrows.contract.seal import CameraKey, open_frame, seal_frame
@@ -20,11 +21,11 @@ from tests.unit.wire.test_wire_frame_document import KEY as OPEN_KEY
 from tests.unit.wire.test_wire_frame_document import ONE
 from tests.unit.wire.test_wire_frame_document import PREDICTED as OPEN_PREDICTED
 
-CONTEXT = replace(ONE, cipher=1, key_id=9)
+CONTEXT = dataclasses.replace(ONE, cipher=1, key_id=9)
 
 
 def of_the_key(frame: FramePacket) -> FramePacket:
-    return replace(frame, head=replace(frame.head, context=replace(frame.head.context, cipher=1, key_id=9)))
+    return replace(frame, head=replace(frame.head, context=dataclasses.replace(frame.head.context, cipher=1, key_id=9)))
 
 
 def opened(data: bytes, kept: PacketContext | None, key: CameraKey = KEY) -> FramePacket:
@@ -51,7 +52,9 @@ def test_an_implementation_from_the_page_alone_makes_the_same_bytes(frame: Frame
 @given(frame=sealed_frames())
 def test_what_was_sealed_opens_to_itself_and_the_tag_takes_the_crc_s_place(frame: FramePacket) -> None:
     data = seal_frame(frame, KEY)
-    unsealed = replace(frame, head=replace(frame.head, context=replace(frame.head.context, cipher=0, key_id=0)))
+    unsealed = replace(
+        frame, head=replace(frame.head, context=dataclasses.replace(frame.head.context, cipher=0, key_id=0))
+    )
     assert len(data) == len(unsealed.to_bytes()) - 4 + 16
     assert opened(data, frame.head.context) == frame
 
@@ -83,7 +86,7 @@ def test_nothing_of_the_context_that_does_not_travel_can_be_changed(changes: dic
     """Even where another context stood under the same id: the tag covers it, and the nonce is the whole identity."""
     envelope = Envelope.parse(vector("seal-of-frame-predicted"))
     head = envelope.head(CONTEXT)
-    other = replace(CONTEXT, **changes)
+    other = dataclasses.replace(CONTEXT, **changes)
     object.__setattr__(other, "id", CONTEXT.id)
     with pytest.raises(SealBroken):
         open_frame(replace(head, context=other), envelope.rest, KEY)
@@ -102,7 +105,7 @@ def test_less_than_a_tag_is_broken(size: int) -> None:
 
 @pytest.mark.parametrize("cipher", [0, 2, 15])
 def test_another_suite_is_refused_by_name(cipher: int) -> None:
-    context = replace(ONE, cipher=cipher, key_id=9 if cipher else 0)
+    context = dataclasses.replace(ONE, cipher=cipher, key_id=9 if cipher else 0)
     with pytest.raises(SealUnsupported):
         open_frame(FrameHead(context, 7, ONE.capture_ms), bytes(40), KEY)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from narrows.contract.errors import PacketError, SealBroken, SealUnsupported
 from narrows.contract.seal import CameraKey, Keyring, Root, open_packet, seal_packet
@@ -31,7 +32,7 @@ def vector(name: str) -> bytes:
 
 
 def open_packets() -> st.SearchStrategy[FeaturePacket]:
-    return packets().map(lambda packet: replace(packet, cipher=0, key_id=0))
+    return packets().map(lambda packet: structs.replace(packet, cipher=0, key_id=0))
 
 
 def test_the_key_on_the_page_is_derived_so() -> None:
@@ -90,18 +91,18 @@ def test_another_key_opens_nothing(other: CameraKey) -> None:
 def test_a_payload_of_a_tag_alone_is_refused() -> None:
     sealed = seal_packet(FeaturePacket.parse(vector("key")), KEY)
     with pytest.raises(SealBroken):
-        open_packet(replace(sealed, payload=sealed.payload[-16:]), KEY)
+        open_packet(structs.replace(sealed, payload=sealed.payload[-16:]), KEY)
 
 
 def test_a_suite_that_is_not_assigned_is_refused_by_name() -> None:
     sealed = seal_packet(FeaturePacket.parse(vector("key")), KEY)
     with pytest.raises(SealUnsupported, match="suite 2"):
-        open_packet(replace(sealed, cipher=2), KEY)
+        open_packet(structs.replace(sealed, cipher=2), KEY)
 
 
 def test_equal_frames_have_different_headers_and_a_reference_still_matches() -> None:
     first = FeaturePacket.parse(vector("key"))
-    second = replace(first, sequence=8)
+    second = structs.replace(first, sequence=8)
     predicted = FeaturePacket.parse(vector("predicted"))
     sealed = [seal_packet(packet, KEY) for packet in (first, second, predicted)]
     assert sealed[0].own_digest != sealed[1].own_digest

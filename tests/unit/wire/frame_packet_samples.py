@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
-from dataclasses import replace
 
 from narrows.contract.wire import LatentShape, PacketKind
 from narrows.contract.wire.frame_packet import (
@@ -21,7 +21,7 @@ from narrows.contract.wire.frame_packet import (
 LATENT = SectionLayout(Latent(LatentShape(8, 23, 30)))
 MAP = SectionLayout(LabelMap(60, 80, 11), depends_on=frozenset({0}))
 CONTEXT = PacketContext(1, 2, 300, 4000, (LATENT,))
-TWO = replace(CONTEXT, sections=(LATENT, MAP))
+TWO = dataclasses.replace(CONTEXT, sections=(LATENT, MAP))
 KEY = FramePacket(FrameHead(CONTEXT, 300, 4000), (Section(5, b"symbols"),))
 PREDICTED = FramePacket(FrameHead(CONTEXT, 301, 4033, PacketKind.PREDICTED, 1), (Section(6, b"sym"),))
 BOTH = FramePacket(FrameHead(TWO, 301, 4033), (Section(6, b"symbols"), Section(7, b"labels")))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 import tracemalloc
 import zlib
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from narrows.contract.errors import (
     FieldInvalid,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import tracemalloc
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from narrows.contract.errors import (
     ContextLost,
@@ -65,7 +66,7 @@ def test_a_packet_of_a_known_context_spends_16_bytes_beside_its_payload() -> Non
 def test_a_context_comes_back_from_its_bytes_and_is_named_by_them(context: PacketContext) -> None:
     found = PacketContext.parse(context.encoded)
     assert (found, found.id) == (context, context.id)
-    assert replace(context, cut=context.cut ^ 1).id != context.id
+    assert dataclasses.replace(context, cut=context.cut ^ 1).id != context.id
 
 
 @given(heads())
@@ -94,7 +95,7 @@ def test_what_16_bits_do_not_count_needs_another_context(frames_on: int, later_m
 
 
 def test_a_sequence_beyond_32_bits_is_refused_by_both_ends() -> None:
-    last = replace(CONTEXT, sequence=0xFFFFFFFF)
+    last = dataclasses.replace(CONTEXT, sequence=0xFFFFFFFF)
     with pytest.raises(FieldInvalid, match="beyond"):
         FrameHead(last, 0x100000000, 4000).short()
     data = bytes([2]) + last.id.to_bytes(4, "little") + b"\1\0\0\0" + bytes(20)
@@ -103,7 +104,7 @@ def test_a_sequence_beyond_32_bits_is_refused_by_both_ends() -> None:
 
 
 def test_a_capture_time_beyond_48_bits_is_refused_by_both_ends() -> None:
-    last = replace(CONTEXT, capture_ms=(1 << 48) - 1)
+    last = dataclasses.replace(CONTEXT, capture_ms=(1 << 48) - 1)
     with pytest.raises(FieldInvalid, match="48 bits"):
         FrameHead(last, 301, 1 << 48).short()
     data = bytes([2]) + last.id.to_bytes(4, "little") + b"\1\0\1\0" + bytes(20)
@@ -192,7 +193,7 @@ def test_changed_bytes_are_corrupt() -> None:
 
 def test_the_crc_covers_the_context_that_does_not_travel() -> None:
     """Were another context kept under the same id, its packets would not be taken for this one's."""
-    other = replace(CONTEXT, epoch=3)
+    other = dataclasses.replace(CONTEXT, epoch=3)
     object.__setattr__(other, "id", CONTEXT.id)
     with pytest.raises(PacketCorrupt):
         parsed(PREDICTED.to_bytes(), other)
@@ -268,7 +269,7 @@ def test_a_received_reference_before_the_context_is_refused() -> None:
 )
 def test_a_context_with_a_field_out_of_its_range_cannot_be_sent(changes: dict[str, Any]) -> None:
     with pytest.raises(FieldInvalid):
-        _ = replace(CONTEXT, **changes).encoded
+        _ = dataclasses.replace(CONTEXT, **changes).encoded
 
 
 @pytest.mark.parametrize(("at", "value"), [(27, 16), (27, 1), (28, 1), (29, 1), (33, 0), (33, 9)])
@@ -285,7 +286,7 @@ def test_bytes_behind_a_kept_context_are_refused() -> None:
 
 
 def test_a_sealed_context_has_no_open_packets() -> None:
-    sealed = replace(CONTEXT, cipher=1, key_id=1)
+    sealed = dataclasses.replace(CONTEXT, cipher=1, key_id=1)
     frame = replace(KEY, head=FrameHead(sealed, 300, 4000))
     with pytest.raises(FieldInvalid, match="no open one"):
         frame.to_bytes()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from narrows.contract.errors import (
     FieldInvalid,
@@ -51,28 +52,30 @@ def sections_of(count: int) -> tuple[SectionLayout, ...]:
 
 
 def test_32_sections_pass_and_33_are_refused_by_both_ends() -> None:
-    most = replace(CONTEXT, sections=sections_of(MAX_SECTIONS))
+    most = dataclasses.replace(CONTEXT, sections=sections_of(MAX_SECTIONS))
     frame = FramePacket(FrameHead(most, 300, 4000), tuple(Section(i, b"x" * (i + 1)) for i in range(MAX_SECTIONS)))
     assert parsed(frame.to_bytes()) == frame
     with pytest.raises(SectionCount, match="33"):
-        _ = replace(CONTEXT, sections=sections_of(33)).encoded
+        _ = dataclasses.replace(CONTEXT, sections=sections_of(33)).encoded
     with pytest.raises(SectionCount, match="33"):
         Envelope.parse(with_context(most.encoded[:34] + b"\x21" + most.encoded[35:] + bytes(12)))
 
 
 def test_a_packet_without_sections_is_refused_by_both_ends() -> None:
     with pytest.raises(SectionCount):
-        _ = replace(CONTEXT, sections=()).encoded
+        _ = dataclasses.replace(CONTEXT, sections=()).encoded
     with pytest.raises(SectionCount):
         Envelope.parse(with_context(CONTEXT.encoded[:34] + b"\0"))
 
 
 @pytest.mark.parametrize("other", [0, 1, 31], ids=["itself", "the next", "the last there may be"])
 def test_a_section_that_depends_on_itself_or_a_later_one_is_refused_by_both_ends(other: int) -> None:
-    context = replace(CONTEXT, sections=(replace(LATENT, depends_on=frozenset({other})), replace(LATENT, id=1)))
+    context = dataclasses.replace(
+        CONTEXT, sections=(replace(LATENT, depends_on=frozenset({other})), replace(LATENT, id=1))
+    )
     with pytest.raises(SectionOrder, match="only earlier"):
         _ = context.encoded
-    data = bytearray(replace(context, sections=(LATENT, replace(LATENT, id=1))).encoded)
+    data = bytearray(dataclasses.replace(context, sections=(LATENT, replace(LATENT, id=1))).encoded)
     data[39 : 39 + 4] = struct.pack("<I", 1 << other)
     with pytest.raises(SectionOrder, match="only earlier"):
         Envelope.parse(with_context(bytes(data)))
@@ -81,14 +84,14 @@ def test_a_section_that_depends_on_itself_or_a_later_one_is_refused_by_both_ends
 def test_a_section_may_depend_on_every_earlier_one() -> None:
     first = sections_of(MAX_SECTIONS - 1)
     last = replace(LATENT, id=40, depends_on=frozenset(range(MAX_SECTIONS - 1)))
-    context = replace(CONTEXT, sections=(*first, last))
+    context = dataclasses.replace(CONTEXT, sections=(*first, last))
     assert PacketContext.parse(context.encoded).sections[-1].depends_on == frozenset(range(31))
 
 
 def test_the_same_output_twice_is_refused_by_both_ends() -> None:
     with pytest.raises(SectionOverlap, match="once"):
-        _ = replace(CONTEXT, sections=(LATENT, LATENT)).encoded
-    data = bytearray(replace(CONTEXT, sections=(LATENT, replace(LATENT, id=1))).encoded)
+        _ = dataclasses.replace(CONTEXT, sections=(LATENT, LATENT)).encoded
+    data = bytearray(dataclasses.replace(CONTEXT, sections=(LATENT, replace(LATENT, id=1))).encoded)
     data[-10:-8] = b"\0\0"
     with pytest.raises(SectionOverlap, match="once"):
         Envelope.parse(with_context(bytes(data)))
@@ -128,7 +131,7 @@ def test_an_unknown_kind_is_refused_by_name(kind: int) -> None:
 )
 def test_a_shape_that_no_receiver_decodes_cannot_be_sent(content: Content, refusal: type[PacketError]) -> None:
     with pytest.raises(refusal):
-        _ = replace(CONTEXT, sections=(SectionLayout(content),)).encoded
+        _ = dataclasses.replace(CONTEXT, sections=(SectionLayout(content),)).encoded
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_a_shape_that_no_receiver_decodes_cannot_be_sent(content: Content, refus
 def test_a_shape_that_no_receiver_decodes_is_refused(
     content: Content, at: int, value: bytes, refusal: type[PacketError]
 ) -> None:
-    data = bytearray(replace(CONTEXT, sections=(SectionLayout(content),)).encoded)
+    data = bytearray(dataclasses.replace(CONTEXT, sections=(SectionLayout(content),)).encoded)
     data[43 + at : 43 + at + len(value)] = value
     with pytest.raises(refusal):
         Envelope.parse(with_context(bytes(data)))
@@ -154,9 +157,9 @@ def test_a_shape_that_no_receiver_decodes_is_refused(
 def test_sections_that_are_too_much_together_are_beyond_the_limits() -> None:
     large = Latent(LatentShape(1, 2048, 2048))
     four = tuple(SectionLayout(large, id=index) for index in range(4))
-    assert replace(CONTEXT, sections=four).id
+    assert dataclasses.replace(CONTEXT, sections=four).id
     with pytest.raises(ShapeBeyondLimits, match="together"):
-        _ = replace(CONTEXT, sections=(*four, replace(LATENT, id=5))).encoded
+        _ = dataclasses.replace(CONTEXT, sections=(*four, replace(LATENT, id=5))).encoded
 
 
 def test_a_length_beyond_the_packet_is_refused() -> None:

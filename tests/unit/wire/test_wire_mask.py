@@ -6,12 +6,12 @@ import itertools
 import struct
 import tracemalloc
 import zlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from narrows.contract.codec import general_label_tables
 from narrows.contract.errors import LabelTablesMissing, RecordError

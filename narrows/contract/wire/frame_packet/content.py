@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, Self
 
+from msgspec import Struct
+
 from narrows.contract.errors import FieldInvalid, ShapeBeyondLimits
 from narrows.contract.outputs.labels.packing import MAX_PIXELS, MAX_SIDE
 from narrows.contract.outputs.objects import MAX_MASK_SIDE, MOST_PROMPTS
@@ -20,8 +22,7 @@ from narrows.contract.wire.feature import MAX_SYMBOLS, LatentShape
 _U16 = 0xFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Latent:
+class Latent(Struct, frozen=True):
     """Kind 1: symbols ``(channels, height, width)`` int8 of a latent, as ``docs/symbol-coding.md`` codes them."""
 
     kind: ClassVar[int] = 1

@@ -18,7 +18,8 @@ packet has one identity, or none here (:class:`ContextLost`). A camera begins a 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from narrows.contract.errors import ContextLost, FieldInvalid, PacketTooLarge, PacketTruncated, SchemaUnknown
 from narrows.contract.wire.feature import MAX_PACKET_BYTES, FrameIdentity, PacketKind
@@ -40,8 +41,7 @@ def is_frame_packet(data: bytes) -> bool:
     return bool(data) and data[0] & _VERSION == FORMAT
 
 
-@dataclass(frozen=True, slots=True)
-class FrameHead:
+class FrameHead(Struct, frozen=True):
     """A packet's header, in full.
 
     Attributes:
@@ -129,8 +129,7 @@ class FrameHead:
         return flags
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """What can be read of a packet before its context is at hand; none of it is to be believed yet.
 
     Attributes:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from narrows.contract.errors import FieldInvalid, PacketCorrupt, PacketTooLarge, PacketTruncated
 from narrows.contract.wire.feature import MAX_PACKET_BYTES, FrameIdentity
@@ -20,8 +21,7 @@ from narrows.contract.wire.frame_packet.section import Section, read_body, write
 _CRC = struct.Struct("<I")
 
 
-@dataclass(frozen=True, slots=True)
-class FramePacket:
+class FramePacket(Struct, frozen=True):
     """A header in full, and the sections that its context lays out."""
 
     head: FrameHead

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from narrows.contract.errors import (
     FieldInvalid,
@@ -37,8 +38,7 @@ _LENGTH_BYTES = 3  # 21 bits: more than a packet has
 _COMMON = struct.Struct("<BBHI")
 
 
-@dataclass(frozen=True, slots=True)
-class SectionLayout:
+class SectionLayout(Struct, frozen=True):
     """What a section is, the same in every packet of a context.
 
     Attributes:
@@ -67,8 +67,7 @@ class SectionLayout:
         return common + self.content.pack()
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A section of one frame.
 
     Attributes:
