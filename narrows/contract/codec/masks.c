@@ -19,6 +19,7 @@ enum { NO_ROOM = -6, NO_CLASS = -9 };
 #define LENGTH_CODE_BITS 7
 #define WORD 8
 #define WORDS 4
+#define BLOCK (WORDS * WORD)
 
 #define WRITTEN 8              /* bytes that are written at once, however few of them count */
 
@@ -237,40 +238,42 @@ static int64_t deflate(Tokens *tokens, const uint16_t *begin, uint8_t *out, uint
     return bits.at + (bits.count > 0) - out;
 }
 
-static inline uint32_t same(const uint8_t *row, const uint8_t *above, uint32_t words)
+/* Which bytes of two words differ, a bit each, the first byte's the lowest. */
+static inline uint32_t differing(const uint8_t *at, const uint8_t *above)
+{
+    const uint64_t low = UINT64_C(0x7F7F7F7F7F7F7F7F);
+    uint64_t a, b;
+    memcpy(&a, at, WORD);
+    memcpy(&b, above, WORD);
+    a ^= b;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    a = __builtin_bswap64(a);
+#endif
+    a = (((a & low) + low) | a) & ~low; /* the highest bit of each that differs */
+    return (uint32_t)(a * UINT64_C(0x0002040810204081) >> 56);
+}
+
+static inline int same(const uint8_t *at, const uint8_t *above)
 {
     uint64_t differs = 0;
-    for (uint32_t i = 0; i < words; i++) {
+    for (uint32_t i = 0; i < WORDS; i++) {
         uint64_t a, b;
-        memcpy(&a, row + WORD * i, WORD);
+        memcpy(&a, at + WORD * i, WORD);
         memcpy(&b, above + WORD * i, WORD);
         differs |= a ^ b;
     }
     return !differs;
 }
 
-/* How many bytes of a word lie before the first that is not zero; it is not all zeros. */
-static inline uint32_t zeros_before(uint64_t word)
+/* Which of the next pixels, BLOCK at the most, differ from those above, a bit each. */
+static inline uint32_t changes(const uint8_t *at, const uint8_t *end, uint32_t width)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return (uint32_t)__builtin_clzll(word) / 8;
-#else
-    return (uint32_t)__builtin_ctzll(word) / 8;
-#endif
-}
-
-/* The first pixel from `at` on, or `end`, that differs from the one above. */
-static inline const uint8_t *first_change(const uint8_t *at, const uint8_t *end, uint32_t width)
-{
-    while (end - at >= WORDS * WORD && same(at, at - width, WORDS)) at += WORDS * WORD;
-    for (; end - at >= WORD; at += WORD) {
-        uint64_t a, b;
-        memcpy(&a, at, WORD);
-        memcpy(&b, at - width, WORD);
-        if (a != b) return at + zeros_before(a ^ b);
-    }
-    while (at < end && *at == *(at - width)) at++;
-    return at;
+    uint32_t found = 0, i = 0;
+    if (end - at >= BLOCK)
+        for (; i < BLOCK; i += WORD) found |= differing(at + i, at + i - width) << i;
+    else
+        for (; at + i < end; i++) found |= (uint32_t)(at[i] != *(at + i - width)) << i;
+    return found;
 }
 
 /* Packs labels (height, width), each below `classes` (at most 256), and counts them into `areas` (classes).
@@ -289,17 +292,21 @@ int64_t narrows_mask_pack(const uint8_t *labels, uint32_t height, uint32_t width
         feed(&made, *at, 1);
         counted[*at] += height;
     }
-    for (uint32_t below = height - 1; at < end;) { /* the rows lie one behind the other, and what is equal goes on from one to the next */
-        const uint8_t *const from = at;
-        at = first_change(at, end, width);
-        if (at > from) feed(&made, 0, (uint32_t)(at - from));
-        for (; at < end && *at != *(at - width); at++) {
-            for (; (size_t)(at - labels) >= row_end; row_end += width) below--;
-            feed(&made, *at ^ *(at - width), 1);
-            counted[*at] += below;
-            counted[*(at - width)] -= below;
+    const uint8_t *from = at; /* the rows lie one behind the other, and what is equal goes on from one to the next */
+    for (uint32_t below = height - 1; at < end; at += BLOCK) {
+        while (end - at >= BLOCK && same(at, at - width)) at += BLOCK;
+        for (uint32_t left = changes(at, end, width); left; left &= left - 1) {
+            const uint8_t *const changed = at + __builtin_ctz(left);
+            for (; (size_t)(changed - labels) >= row_end; row_end += width) below--;
+            if (changed > from) feed(&made, 0, (uint32_t)(changed - from));
+            feed(&made, *changed ^ *(changed - width), 1);
+            counted[*changed] += below;
+            counted[*(changed - width)] -= below;
+            from = changed + 1;
         }
+        if (end - at <= BLOCK) break;
     }
+    if (end > from) feed(&made, 0, (uint32_t)(end - from));
     end_run(&made);
     for (uint32_t label = classes; label < 256; label++)
         if (counted[label]) return NO_CLASS;
