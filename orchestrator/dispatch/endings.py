@@ -29,7 +29,7 @@ class Ending(Struct, frozen=True):
     @property
     def size_bytes(self) -> int:
         """Of all that the server is to keep."""
-        return len(self.body) + sum(len(value) for _, value in self.outputs)
+        return len(self.body) + (sum(len(value) for _, value in self.outputs) if self.outputs else 0)
 
     @classmethod
     def mask(cls, body: bytes, identity: FrameIdentity, outputs: OutputFields = (), *, alone: bool = True) -> Ending:
