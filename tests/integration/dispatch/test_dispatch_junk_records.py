@@ -149,7 +149,7 @@ async def test_an_error_that_nobody_foresaw_ends_no_loop(
     """Each loop is made to crash once; afterwards all goes on as before."""
     monkeypatch.setattr("narrows.runtime.loop_guard._FIRST_S", 0.01)
     cam = camera()
-    async with dispatching() as dispatcher:
+    async with dispatching(replace(QUICK, gap_s=60.0)) as dispatcher:
         await cam.frames(1)
         await cam.ended(mask=1)
         crashed = set[str]()
