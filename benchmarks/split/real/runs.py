@@ -188,12 +188,15 @@ class _Camera:
         self.program.stop()
 
     def result(self, began_ms: float, length_s: int) -> Result:
-        """Once every frame that was sent ended, or after a minute."""
-        lines, give_up_s = self.journal(), time.monotonic() + _DRAIN_S
-        sent = [line for line in lines if line.get("sent")]
-        while self._ended() < len(sent) and time.monotonic() < give_up_s:
+        """Once every frame that was sent ended, or none ended for a minute: a cloud in demand leaves a backlog."""
+        lines = self.journal()
+        sent = sum(1 for line in lines if line.get("sent"))
+        ended, changed_s = self._ended(), time.monotonic()
+        while ended < sent and time.monotonic() < changed_s + _DRAIN_S:
             time.sleep(_LOOK_S)
-        return Play(began_ms, length_s, lines, self._done_ms()).result(lost=len(sent) - self._ended())
+            before, ended = ended, self._ended()
+            changed_s = changed_s if ended == before else time.monotonic()
+        return Play(began_ms, length_s, lines, self._done_ms(), self._ended_otherwise()).result()
 
     def journal(self) -> list[dict[str, Any]]:
         """Its lines so far."""
@@ -208,9 +211,16 @@ class _Camera:
 
     def _ended(self) -> int:
         """Frames with an end, by the ledger."""
+        return self._counted("mask") + self._ended_otherwise()
+
+    def _ended_otherwise(self) -> int:
+        """Those that ended in no result."""
+        return self._counted("skipped") + self._counted("refused")
+
+    def _counted(self, outcome: str) -> int:
         with redis.Redis.from_url(self.cloud.redis.url) as client:
-            counted: Any = client.hgetall(self.keys.ledger)
-        return sum(int(count) for name, count in counted.items() if name in {b"mask", b"skipped", b"refused"})
+            count: Any = client.hget(self.keys.ledger, outcome)
+        return int(count or 0)
 
     def _done_ms(self) -> dict[tuple[int, int], int]:
         """When each result was there, by epoch and sequence: the server's clock, which is the camera's here."""

@@ -17,7 +17,7 @@ class Result:
         results_per_s: that were there before the trace ended.
         mean_latency_s: of the frame that was begun last, averaged over time; without any frame the trace's length.
         switches: changes of the design during the trace.
-        lost: frames that were sent and have no end.
+        lost: frames that were acknowledged and have no end.
         designs: seconds for which each was in use.
     """
 
@@ -40,14 +40,16 @@ class Play:
         began_ms: when the trace began, Unix time.
         journal: lines of the camera's journal.
         done_ms: when results were there, by epoch and sequence.
+        ended_otherwise: frames that ended in no result, by the ledger.
     """
 
     began_ms: float
     length_s: int
     journal: Sequence[Mapping[str, Any]]
     done_ms: Mapping[tuple[int, int], int]
+    ended_otherwise: int = 0
 
-    def result(self, lost: int) -> Result:
+    def result(self) -> Result:
         """Its numbers."""
         done = [self._second(each) for each in self.done_ms.values()]
         changes = self._changes()
@@ -55,9 +57,14 @@ class Play:
             results_per_s=sum(0 <= each <= self.length_s for each in done) / self.length_s,
             mean_latency_s=self._mean_latency_s(),
             switches=sum(0 <= at_s <= self.length_s for at_s, _ in changes[1:]),
-            lost=lost,
+            lost=max(0, self._without_result() - self.ended_otherwise),
             designs=self._designs(changes),
         )
+
+    def _without_result(self) -> int:
+        """By identity: what was not acknowledged before the camera ended may have arrived all the same."""
+        sent = {(line["epoch"], line["sequence"]) for line in self.journal if line.get("sent")}
+        return len(sent - self.done_ms.keys())
 
     def _second(self, unix_ms: float) -> float:
         return (unix_ms - self.began_ms) / 1e3

@@ -37,15 +37,22 @@ DONE_MS = {(1, 0): 10_500, (1, 1): 13_000, (1, 2): 21_000}
 
 
 def test_results_are_counted_within_the_trace_and_latency_is_that_of_the_newest_frame_at_each_moment() -> None:
-    found = Play(10_000.0, 10, JOURNAL, DONE_MS).result(lost=0)
+    found = Play(10_000.0, 10, JOURNAL, DONE_MS).result()
     assert found.results_per_s == pytest.approx(2 / 10)
     assert found.mean_latency_s == pytest.approx((2 * 1.5 + 2 * 1.0 + 6 * 7.0) / 10)
     assert (found.switches, found.designs) == (1, {"a": 4.0, "b": 6.0})
 
 
 def test_a_frame_without_a_result_is_late_for_ever_and_a_trace_without_frames_has_its_own_length() -> None:
-    assert Play(10_000.0, 10, JOURNAL, {}).result(lost=3).mean_latency_s == math.inf
-    assert Play(10_000.0, 10, [], {}).result(lost=0).mean_latency_s == 10.0
+    assert Play(10_000.0, 10, JOURNAL, {}).result().mean_latency_s == math.inf
+    assert Play(10_000.0, 10, [], {}).result().mean_latency_s == 10.0
+
+
+def test_a_frame_is_lost_that_was_acknowledged_and_has_no_end_whatever_else_arrived() -> None:
+    arrived = {(1, 0): 10_500, (1, 3): 17_000, (1, 4): 18_000}
+    assert Play(10_000.0, 10, JOURNAL, arrived).result().lost == 2
+    assert Play(10_000.0, 10, JOURNAL, arrived, ended_otherwise=2).result().lost == 0
+    assert Play(10_000.0, 10, JOURNAL, DONE_MS).result().lost == 0
 
 
 def table() -> PlanTable:
