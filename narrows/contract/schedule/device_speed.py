@@ -6,9 +6,10 @@ prior speed where the table has none. Every head that is run corrects this:
 - **The device's factor** is the weighted median of measured over expected times of the latest heads, each weighted by
   its expected time: the Theil-Sen line through the origin for y = f x with x as weights. A head that was held up
   (paging, another program) moves it by nothing until half of the weight is such.
-- **A design that was run of late** (twenty seconds) is known by the median of its own last five heads. One that was run
-  longer ago is taken to be as much slower or faster than the device's factor as it was then: that much MACs, or
-  another machine's profile, say wrongly of its cut.
+- **A head that was run of late** (twenty seconds) is known by the median of its own last five. All levels of a cut
+  have the same head: one that was not run looks no faster than the one that was. A head that was run longer ago is
+  taken to be as much slower or faster than the device's factor as it was then: that much MACs, or another machine's
+  profile, say wrongly of its cut.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _Head:
 
 @dataclass
 class _Own:
-    """A design's latest heads; ``beside``: their median over the device's factor when the last was run."""
+    """A head's latest times; ``beside``: their median over the device's factor when the last was run."""
 
     heads: deque[_Head] = field(default_factory=lambda: deque(maxlen=OWN_HEADS))
     beside: float = 1.0
@@ -54,7 +55,7 @@ class DeviceSpeed:
 
     prior_macs_per_s: float = PRIOR_MACS_PER_S
     _heads: deque[_Head] = field(default_factory=lambda: deque(maxlen=MOST_HEADS))
-    _own: dict[str, _Own] = field(default_factory=dict)
+    _own: dict[str | int, _Own] = field(default_factory=dict)
     _factor: float = 1.0
 
     @property
@@ -75,12 +76,12 @@ class DeviceSpeed:
 
     def seconds(self, design: Design) -> float:
         """What its head takes on this device."""
-        return self.expected_s(design) * self._ratio(design.name)
+        return self.expected_s(design) * self._ratio(_head_of(design))
 
     def energy_j(self, design: Design) -> float:
         """Joules of its head: the table's, scaled as its time is; where it has none, by its time and a prior power."""
         if design.device_energy_j:
-            return design.device_energy_j * self._ratio(design.name)
+            return design.device_energy_j * self._ratio(_head_of(design))
         return PRIOR_WATTS * self.seconds(design)
 
     def took(self, design: Design, seconds: float, device_load: float, now_s: float) -> None:
@@ -94,18 +95,23 @@ class DeviceSpeed:
         while self._heads[0].at_s < now_s - MEMORY_S:
             self._heads.popleft()
         self._factor = _weighted_median(self._heads)
-        own = self._own.setdefault(design.name, _Own())
+        own = self._own.setdefault(_head_of(design), _Own())
         if own.heads and own.heads[-1].at_s < now_s - MEMORY_S:
             own.heads.clear()
         own.heads.append(head)
         own.beside = own.ratio / self._factor
 
-    def _ratio(self, name: str) -> float:
-        own = self._own.get(name)
+    def _ratio(self, head: str | int) -> float:
+        own = self._own.get(head)
         if own is None:
             return self._factor
         recent = self._heads[-1].at_s - own.heads[-1].at_s <= MEMORY_S
         return own.ratio if recent else self._factor * own.beside
+
+
+def _head_of(design: Design) -> str | int:
+    """Its cut, or where nothing is cut its name."""
+    return design.name if design.cut is None else design.cut
 
 
 def _weighted_median(heads: Sequence[_Head]) -> float:

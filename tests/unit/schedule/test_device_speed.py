@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from narrows.contract.schedule import Conditions, DeviceSpeed, Objective
 from tests.unit.schedule.scenes import GMAC, design, planner
@@ -52,6 +53,18 @@ def test_a_design_that_macs_say_wrongly_of_comes_to_its_own_time() -> None:
         speed.took(HALF if n % 3 else odd, 1.0 if n % 3 else 3.0, 0.0, n / 10)
     assert speed.seconds(odd) == pytest.approx(3.0, rel=0.1)
     assert speed.seconds(HALF) == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_level_that_was_not_run_looks_no_faster_than_that_of_its_cut_that_was() -> None:
+    """Heads at one cut are held up, by its coder, say; the device's factor is that of all."""
+    speed, other = DeviceSpeed(), replace(design("other", 1.0), cut=0)
+    used, finer, elsewhere = (replace(design(name, 0.1), cut=cut) for name, cut in (("a", 1), ("b", 1), ("c", 2)))
+    for second in range(5):
+        speed.took(other, 10.0, 0.0, float(second))
+        speed.took(used, 1.3, 0.0, second + 0.5)
+    assert speed.seconds(used) == pytest.approx(1.3)
+    assert speed.seconds(finer) == pytest.approx(1.3)
+    assert speed.seconds(elsewhere) == pytest.approx(1.0)
 
 
 def test_a_device_that_becomes_slower_is_followed() -> None:
