@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -97,6 +99,29 @@ def test_whoever_changes_the_list_between_look_and_write_is_not_overwritten(
         with pytest.raises(PromptConflict, match="changed meanwhile"):
             registry.add("cam-1", BOX, who="ada", source=SOURCE)
         assert list(registry.look("cam-1").prompts) == told
+
+
+def test_of_operators_who_point_all_at_once_each_is_told_or_has_their_prompt_and_none_takes_anothers(
+    server: LocalRedis, registry: PromptRegistry
+) -> None:
+    operators, at_once = 8, threading.Barrier(8)
+
+    def point(n: int) -> SourcePrompt:
+        with redis.Redis.from_url(server.url) as own:
+            mine = PromptRegistry(own, Install(4))
+            at_once.wait()
+            while True:
+                try:
+                    return mine.add("cam-1", Prompt(Box(10 * n, 10, 40, 40)), who=f"operator {n}", source=SOURCE)
+                except PromptConflict:
+                    continue
+
+    with ThreadPoolExecutor(operators) as threads:
+        made = list(threads.map(point, range(operators)))
+    kept = registry.look("cam-1").prompts
+    assert sorted(kept, key=lambda each: each.who) == made
+    assert len({each.version for each in kept}) == operators
+    assert {each.id for each in kept} == set(range(1, operators + 1))
 
 
 def test_a_box_beyond_the_picture_is_kept_as_what_of_it_lies_there(registry: PromptRegistry) -> None:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from msgspec import structs
 from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
 
 from edge_client.stats import Tally
@@ -83,9 +84,13 @@ def test_what_its_user_may_not_do_is_told_once_and_done_without(refused: Questio
     assert camera.questions.prompts == PromptList()
 
 
-def test_a_list_that_cannot_be_read_is_none_and_is_counted() -> None:
+HUNDREDS = PromptList(5, tuple(structs.replace(ASKED.prompts[0], id=1 + n) for n in range(300)))
+
+
+@pytest.mark.parametrize("listed", [b"{}", HUNDREDS.to_json()], ids=["no list", "hundreds of prompts"])
+def test_a_list_that_cannot_be_read_is_none_and_is_counted(listed: bytes) -> None:
     camera = Camera()
-    camera.asks(0.5, {Question.PROMPTS: b"{}"})
+    camera.asks(0.5, {Question.PROMPTS: listed})
     assert camera.questions.prompts == PromptList()
     assert camera.tally.snapshot().control_malformed == 1
 
