@@ -3,11 +3,12 @@
 ::
 
     box ────► one window, one pass
-    points ─► three windows, small to large ─► the steadiest mask ─► its box and the points, one pass more
+    points ─► four windows, small to large ─► the best of the masks ─► its box and the points, one pass more
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ UNSEEN_FOLD = "narrows.unseen_fold"
 """A graph's metadata: the fold of every data set that its network never saw."""
 STEADY = 1.0
 """A mask is steady where a threshold of this logit above 0 or below makes little difference (SAM's stability score)."""
+LARGER = 0.03
+"""What a window that is e times as large may lack in steadiness: a point on a car means the car, and no door of it."""
 BEYOND = -30.0
 """The logit outside the window: nothing was looked at there."""
 
@@ -112,7 +115,7 @@ class PromptSegmenter:
         if whole_pixels:
             windows = tuple(window.rounded() for window in windows)
         looks = [(window, self._run(picture, prompt, window)) for window in windows]
-        window, logits = max(looks, key=lambda look: steadiness(look[1]))
+        window, logits = max(looks, key=lambda look: preference(*look))
         passes = len(looks)
         again = None if prompt.box is not None else _box_in_source(logits, window)
         if again is not None:
@@ -137,6 +140,11 @@ def open_session(path: Path) -> InferenceSession:
         return InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except REFUSALS as error:
         raise WeightsMismatch(f"{path} cannot be opened as a graph: {error}") from None
+
+
+def preference(window: Window, logits: NDArray[np.float32]) -> float:
+    """What windows of points are chosen by: steadiness, and of masks that are about as steady the larger window's."""
+    return steadiness(logits) + LARGER * math.log(window.side)
 
 
 def steadiness(logits: NDArray[np.float32]) -> float:

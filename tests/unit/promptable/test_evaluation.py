@@ -22,8 +22,8 @@ from narrows.models.promptable.evaluation.measures import (
 )
 from narrows.models.promptable.evaluation.scores import ThingScore, by_size, interval_by_picture, mean_of
 from narrows.models.promptable.prompts import PromptKind
-from narrows.runtime.prompting import Box, Prompt, Window
-from narrows.runtime.prompting.segmenter import PromptedMask, PromptSegmenter, steadiness
+from narrows.runtime.prompting import Box, Point, Prompt, Window
+from narrows.runtime.prompting.segmenter import PromptedMask, PromptSegmenter, preference, steadiness
 from tests.unit.promptable.things import HEIGHT, WIDTH, disc, picture_of, rectangle, write_coco_panoptic
 
 COCO = Path(__file__).parents[4] / "shared/data/coco_panoptic"
@@ -114,6 +114,27 @@ def test_a_mask_cut_off_by_the_window_is_less_steady_than_one_within_it() -> Non
     assert steadiness(inside) == 1
     assert steadiness(across) < 0.95
     assert steadiness(np.full((96, 96), -5, np.float32)) == 0
+
+
+def test_of_masks_about_as_steady_that_of_the_larger_window_is_preferred_and_a_steadier_one_to_both() -> None:
+    firm, hesitant, unsure = (np.full((96, 96), -5, np.float32) for _ in range(3))
+    for logits, margin in ((firm, 0), (hesitant, 1), (unsure, 5)):
+        logits[30 - margin : 60 + margin, 30:60] = 0.5
+        logits[30:60, 30:60] = 5
+    small, large = Window(0, 0, 40), Window(0, 0, 400)
+    assert steadiness(firm) > steadiness(hesitant) > steadiness(unsure)
+    assert preference(large, hesitant) > preference(small, firm) > preference(large, unsure)
+
+
+def test_a_point_that_every_window_outlines_alike_means_the_whole() -> None:
+    def middle(_: NDArray[np.uint8]) -> NDArray[np.float32]:
+        logits = np.full((96, 96), -5, np.float32)
+        logits[30:66, 30:66] = 5
+        return logits
+
+    found = PromptSegmenter(middle, 96).look(np.zeros((480, 640, 3), np.uint8), Prompt(points=(Point(320, 240),)))
+    assert found.passes == 5
+    assert found.window.side == pytest.approx(0.68 * 640 * 36 / 96 * 1.3)
 
 
 def test_an_unsure_mask_is_less_steady() -> None:

@@ -93,10 +93,10 @@ def test_the_tensor_is_colours_then_maps() -> None:
     assert [int(plane[5, 5]) for plane in tensor] == [10, 20, 30, 255, 0, 0]
 
 
-def test_a_box_has_one_window_and_a_point_three_from_small_to_large() -> None:
+def test_a_box_has_one_window_and_a_point_four_from_small_to_large() -> None:
     assert windows_of(Prompt(Box(10, 20, 40, 20)), 640, 480) == (Window(4, 4, 52),)
     sides = [window.side for window in windows_of(Prompt(points=(Point(320, 240),)), 640, 480)]
-    assert sides == pytest.approx([76.8, 192, 480])
+    assert sides == pytest.approx([38.4, 86.4, 192, 435.2])
 
 
 def test_points_far_apart_have_windows_that_hold_them_all() -> None:
