@@ -128,7 +128,7 @@ class Bundle:
         """The float encoder; may be absent."""
         return self.folder / ENCODER_FLOAT
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[Output, ...]:
         """What Triton answers with: the decoder's outputs, the published label map first, then the heads'."""
         return (*self.manifest.outputs, *self.heads.outputs)
