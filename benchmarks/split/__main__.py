@@ -11,6 +11,7 @@ import argparse
 import math
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ from benchmarks.split.verdict import NUMBERS, intervals, verdict
 from narrows.contract.errors import NarrowsError
 from narrows.contract.schedule import Objective
 
-_RUNS = 5
+_RUNS, _AT_ONCE = 5, 2
 _QUICK_LENGTH_S, _QUICK_TRACES = 10, ("step 4 to 0.3 Mbit/s", "2 Mbit/s, two rushes")
 _SIMULATED = "simulated"
 _PICTURES, _NETWORK = Path("samples/images/val"), Path(".cache/networks/street.onnx")
@@ -43,7 +44,9 @@ def main() -> int:
     parser.add_argument("--only", default="", help="with --simulate: networks whose names begin so; else: such traces")
     parser.add_argument("--runs", type=int, default=_RUNS, help="of every contender on every trace")
     parser.add_argument("--objective", type=Objective, choices=["throughput", "latency"], help="one of them alone")
-    parser.add_argument("--at-once", type=int, default=2, help="cameras that this machine bears beside the stack")
+    parser.add_argument(
+        "--at-once", type=int, default=_AT_ONCE, help="cameras that this machine bears beside the stack"
+    )
     parser.add_argument("--most-minutes", type=float, default=math.inf, help="stop then; the next call goes on")
     parser.add_argument("--fresh", action="store_true", help="forget what was played before")
     parser.add_argument("--quick", action="store_true", help="two short traces, one run; writes nothing")
@@ -59,8 +62,21 @@ def main() -> int:
         return 1
     show(found)
     if not options.quick and not options.only:
-        print(write_result("split", "make bench-split", _joined(found, options)))
+        print(write_result("split", _command(options), _joined(found, options)))
     return 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    """What brings the real part; the simulated one has ``--simulate``."""
+    given = {
+        "runs": (options.runs, _RUNS),
+        "at-once": (options.at_once, _AT_ONCE),
+        "objective": (options.objective, None),
+    }
+    said = " ".join(f"--{name} {value}" for name, (value, usual) in given.items() if value != usual)
+    if options.simulate and (RESULTS / "split.json").is_file():
+        return str(read_result("split")["command"])
+    return f'make bench-split ARGS="{said}"' if said else "make bench-split"
 
 
 def _joined(found: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
@@ -83,6 +99,7 @@ def _real(options: argparse.Namespace) -> dict[str, Any] | None:
     folder = (options.run_folder / ("quick" if options.quick else "full")).absolute()
     bundle = _bundle(options.run_folder)
     enter_network("benchmarks.split")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # control groups and servers go with the contexts
     began_s, before = time.monotonic(), os.getloadavg()[0]
     folder.mkdir(parents=True, exist_ok=True)
     if options.fresh or options.quick:
