@@ -1,7 +1,8 @@
 """What a camera with a split network is told, for its planning: pin, the servers' load, and which cuts are served.
 
 The load is that of the others. What a camera offers goes with the design that it uses: were it told its own part, too,
-it would leave a tail because it uses it, and come back once it had left.
+it would leave a tail because it uses it, and come back once it had left. An overload is told whole, for it is as much
+the camera's making as the others': who offers what cannot be done has to find another design.
 """
 
 from __future__ import annotations
@@ -59,6 +60,6 @@ def plan_fields(
     all_served = len(served) == len(bundle.manifest.cuts) or len(served) > MOST_SERVED_CUTS
     return {
         "design": settings.pinned,
-        "cloud_load": round(max(0.0, load_ratio - own_load_ratio), 2),
+        "cloud_load": round(load_ratio if load_ratio >= 1 else max(0.0, load_ratio - own_load_ratio), 2),
         "cuts": None if all_served else served,
     }

@@ -25,9 +25,15 @@ def test_a_camera_is_told_its_pin_the_load_and_what_is_served_if_something_is_no
     assert plan_fields(bundle, pinned, 0.254, 0.0) == {"design": "cut 1, level 0", "cloud_load": 0.25, "cuts": None}
     shutil.copytree(tmp_path / "whole", tmp_path / "half")
     (tmp_path / "half" / "tail0.onnx").unlink()
-    half = plan_fields(SplitBundle.open(tmp_path / "half"), StreamSettings(), 1.75, 0.25)
-    assert half == {"design": None, "cloud_load": 1.5, "cuts": (1,)}
-    assert Control.parse(Control(**half).to_json()) == Control(cloud_load=1.5, cuts=(1,))
+    half = plan_fields(SplitBundle.open(tmp_path / "half"), StreamSettings(), 0.75, 0.25)
+    assert half == {"design": None, "cloud_load": 0.5, "cuts": (1,)}
+    assert Control.parse(Control(**half).to_json()) == Control(cloud_load=0.5, cuts=(1,))
+
+
+def test_an_overload_is_told_whole_to_whoever_is_part_of_it(tmp_path: Path) -> None:
+    bundle = split_bundles.write(tmp_path)
+    told = [plan_fields(bundle, StreamSettings(), load, 0.9)["cloud_load"] for load in (0.95, 1.0, 1.5)]
+    assert told == [0.05, 1.0, 1.5]
 
 
 def reading(capacity_per_s: float) -> LoadReading:
