@@ -118,7 +118,7 @@ def _real(options: argparse.Namespace) -> dict[str, Any] | None:
         "network": "street", "quota_cores": options.quota, "at_once": options.at_once,
         "runs_of_each": [min(played), max(played)], "bundle": bundle.hex_id,
         "load_average_before": before, "load_average_after": os.getloadavg()[0],
-        **verdict(runs), "intervals": intervals(runs), "runs": runs,
+        **verdict(runs), "intervals": intervals(runs) if min(played) > 1 else {}, "runs": runs,
     }  # fmt: skip
 
 

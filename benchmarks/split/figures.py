@@ -26,9 +26,9 @@ def render(result: dict[str, Any]) -> str:
     parts = []
     if "by_run" in result:
         least, most = result["runs_of_each"]
-        runs = f"{least} runs" if least == most else f"{least} to {most} runs"
+        runs = "one run" if most == 1 else f"{least} runs" if least == most else f"{least} to {most} runs"
         parts += [
-            f"**The real stack**, {runs} of each, medians; {result['at_once']} cameras at a time:",
+            f"**The real stack**, medians of {runs} of each, {result['at_once']} cameras at a time:",
             _aims(result, "real stack"),
             *(_traces(run) for run in result["runs"]),
             _by_run(result),

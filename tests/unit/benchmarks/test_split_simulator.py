@@ -173,7 +173,7 @@ def test_a_miss_that_a_single_run_met_is_said_to_be_within_the_scatter_and_the_r
     lines = render(
         {**found, "runs": runs, "runs_of_each": [1, 3], "at_once": 2, "simulated": two_traces()}
     ).splitlines()
-    assert lines[0] == "**The real stack**, 1 to 3 runs of each, medians; 2 cameras at a time:"
+    assert lines[0] == "**The real stack**, medians of 1 to 3 runs of each, 2 cameras at a time:"
     assert "0.6 to 0.96" in lines[4]
     assert lines[4].split("|")[-2].strip() == "missed, within the scatter of single runs"
     assert lines[10].split("|")[-2].strip() == "**missed**"
