@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.prompt.folds import COCO, DATA, PRETRAINED, RUNS, run_of, sources
+from benchmarks.prompt.windows import Overlaps, judge_windows, window_rows
 from benchmarks.record import write_result
 from narrows.models.export.cost import count_cost
 from narrows.models.promptable.config import PromptableConfig
@@ -63,6 +64,7 @@ def main() -> None:
     dataset = open_instances(options.data / COCO[0], Layout.COCO_PANOPTIC, COCO[1])
     folds = [_fold(number, dataset.names, options) for number in range(1 if options.quick else FOLDS)]
     scores: dict[str, dict[str, list[ThingScore]]] = defaultdict(lambda: defaultdict(list))
+    by_window: dict[str, list[Overlaps]] = defaultdict(list)
     for fold in folds:
         pictures = list(read_all(dataset, fold.names))
         for kind in PromptKind:
@@ -73,10 +75,13 @@ def main() -> None:
                 for name, file in NETWORKS.items():
                     segment = PromptSegmenter.open(fold.sensor / file).segment
                     scores[kind.value][name].extend(evaluate_prompts(pictures, kind, segment))
+        if fold.sensor is not None and fold.judged:
+            for name, overlaps in judge_windows(pictures, PromptSegmenter.open(fold.sensor / FLOAT)).items():
+                by_window[name].extend(overlaps)
         told = f"a network of {fold.epochs} epochs" if fold.sensor else "no network"
         print(f"fold {fold.number}: {len(fold.names)} pictures, {told}", flush=True)
     rows = [_row(kind, name, things) for kind, each in scores.items() for name, things in each.items()]
-    for row in rows:
+    for row in (*rows, *window_rows(by_window)):
         print(row)
     judged = [fold for fold in folds if fold.judged]
     exported = [fold.sensor for fold in folds if fold.sensor]
@@ -85,6 +90,7 @@ def main() -> None:
         "epochs": [fold.epochs for fold in judged],
         "rows": rows,
         "by_size": {name: by_size(things) for name, things in scores[PromptKind.BOX.value].items()},
+        "windows": window_rows(by_window),
         "network": _network(exported[0], dataset.read(folds[0].names[0])) if exported else None,
     }
     print(figures["network"] if options.quick else write_result("prompt", "make bench-prompt", figures))

@@ -16,7 +16,7 @@ _PROMPTS = {
 
 
 def render(result: dict[str, Any]) -> str:
-    """Floors on all things, networks on the folds that have one, then what a network costs."""
+    """Floors on all things, networks on the folds that have one, one point by window, then what a network costs."""
     head = ["prompt", "by", "things", "IoU, source", "95 %", "IoU, crop", "boundary F", "filled", "ellipse", "GrabCut"]
     parts = [table(head, [_row(row) for row in result["rows"]])]
     if result["folds_judged"]:
@@ -26,6 +26,10 @@ def render(result: dict[str, Any]) -> str:
         parts.append(f"Networks of folds {judged}; rows of networks count the things of those folds, floors all.")
     else:
         parts.append("No fold has a trained network yet (`make train-prompt`): floors and GrabCut alone.")
+    if result["windows"]:
+        parts.append("One point, looked at once, by float networks:")
+        head = ["window's side", "things", "IoU, source", "IoU, crop"]
+        parts.append(table(head, [_window(row) for row in result["windows"]]))
     if result["network"] is not None:
         parts.append(table(["of the network", ""], _costs(result["network"])))
     return "\n\n".join(parts)
@@ -44,6 +48,10 @@ def _row(row: dict[str, Any]) -> list[str]:
     ]
 
 
+def _window(row: dict[str, Any]) -> list[str]:
+    return [row["window"], str(row["instances"]), _share(row["iou"]), _share(row["iou_crop"])]
+
+
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
@@ -58,5 +66,5 @@ def _costs(network: dict[str, Any]) -> list[list[str]]:
         ["arena of a simple allocator", f"{network['arena_bytes']:,} bytes"],
         ["operators", ", ".join(f"{count} {name}" for name, count in network["operators"].items())],
         ["processor time a box, float / int8", f"{network['float_box_ms']} / {network['int8_box_ms']} ms"],
-        ["processor time a point, 4 passes", f"{network['float_point_ms']} / {network['int8_point_ms']} ms"],
+        ["processor time a point, 5 passes", f"{network['float_point_ms']} / {network['int8_point_ms']} ms"],
     ]
