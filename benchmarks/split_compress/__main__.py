@@ -144,10 +144,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="pictures and weights")
     parser.add_argument("--only", default="", help="networks whose names begin so")
     parser.add_argument("--runs", type=Path, default=RUNS, help="where trainings and rows are kept")
+    parser.add_argument("--effort", type=float, default=1.0, help="of the planned steps of training")
     parser.add_argument("--quick", action="store_true", help="two steps and a few pictures; nothing is stored")
     arguments = parser.parse_args()
     runs = arguments.runs / "quick" if arguments.quick else arguments.runs
-    for plan in plans(arguments.data):
+    for plan in plans(arguments.data, arguments.effort):
         if not plan.subject.name.startswith(arguments.only):
             continue
         if not plan.subject.path.is_file():

@@ -41,19 +41,22 @@ class Plan:
         }
 
 
-def plans(data: Path) -> tuple[Plan, ...]:
-    """The classifier behind 64 % of its work, the street network at the cut whose figures stand in the documents."""
+def plans(data: Path, effort: float = 1.0) -> tuple[Plan, ...]:
+    """The classifier behind 64 % of its work, the street network at the cut whose figures stand in the documents.
+
+    ``effort`` is a share of the steps that are planned.
+    """
     known = {each.name.split(" ")[0]: each for each in subjects(data)}
     street_cut = tuple(f"{name}_QuantizeLinear_Output" for name in ("hardtanh_32", "hardtanh_33", "add_6"))
     return (
         Plan(
             known["classifier"],
-            Settings(("add_5",), PRUNED, channels=128, stride=2, steps=24, batch=4),
+            Settings(("add_5",), PRUNED, channels=128, stride=2, steps=round(2400 * effort), batch=4),
             Normalisation((127.0,) * 3, (128.0,) * 3), None, 0.2,
         ),
         Plan(
             known["street"],
-            Settings(street_cut, PRUNED, channels=32, learn_from="both", steps=8, batch=2),
+            Settings(street_cut, PRUNED, channels=128, learn_from="both", steps=round(800 * effort), batch=2),
             Normalisation(), "camvid", 0.2,
         ),
     )  # fmt: skip

@@ -41,8 +41,9 @@ def compress(
         typer.Option(min=0, max=1, help="Of the bits at the cut in that cost; multiply-accumulates have the rest."),
     ] = 0.3,
     channels: Annotated[
-        int, typer.Option(min=0, max=512, help="Of the narrow tensor that crosses instead; 0 for no encoder pair.")
-    ] = 32,
+        int,
+        typer.Option(min=0, max=512, help="Of the narrow tensor that crosses instead, at most; 0 for no encoder pair."),
+    ] = 128,
     stride: Annotated[int, typer.Option(min=1, max=8, help="By which it has fewer rows and columns.")] = 1,
     learn_from: Annotated[
         LearnFrom,
@@ -74,7 +75,7 @@ def compress(
     Example: narrows split compress detector.onnx --cut relu_9 --data photographs --out small.onnx
 
     Example: narrows split compress street.onnx --cut add_6 --data data/camvid --learn-from both --prune 0.3
-    --channels 24 --stride 2 --out small.onnx
+    --stride 2 --out small.onnx
 
     Example: narrows split compress classifier.onnx --cut add_5 --data photographs --channels 0 --out pruned.onnx
     --mean 127,127,127 --deviation 128,128,128

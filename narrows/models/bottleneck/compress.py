@@ -17,6 +17,7 @@ import onnx
 import torch
 
 from narrows.contract.errors import ConfigError, NotTrainable
+from narrows.models.bottleneck.gradients import gradients_at
 from narrows.models.bottleneck.objective import Target, target_of
 from narrows.models.bottleneck.pair import Pair, insert_pairs
 from narrows.models.bottleneck.pruning import Pruning, prune, with_outputs
@@ -37,7 +38,8 @@ from narrows.runtime.pictures import read_picture
 _CALIBRATION = 64
 """Pictures on which principal components are found: of fewer than a few dozen they are those of the pictures."""
 _TABLES_FROM = 12
-_PRUNED_ON = 8
+_ASKED_ON = 8
+"""Pictures on which it is asked what the answer hangs on."""
 _CROSSING_BITS = 8
 Say = Callable[[str], None]
 
@@ -64,7 +66,7 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
     samples = open_samples(request.data, request.split, request.classes, count, labelled=labelled)
     check_trainable(original, [target.tensor])
     floats, rounded = with_float_weights(original.model)
-    _claim(request.run, settings, original)
+    _claim(request, settings, original)
     feeds = [
         {original.input.name: feeding.feed(read_picture(each.path))} for each in _spread(samples.trained, _CALIBRATION)
     ]
@@ -76,10 +78,12 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
     return _judged(original, network, settings, begun.narrow, feeding, samples)
 
 
-def _claim(run: Path, settings: Settings, network: Network) -> None:
+def _claim(request: Request, settings: Settings, network: Network) -> None:
     """Make the run folder this compression's, or see that it is."""
+    run = request.run
     run.mkdir(parents=True, exist_ok=True)
-    wanted = json.loads(json.dumps(asdict(settings) | {"network": network.digest}))
+    asked = asdict(settings) | {"network": network.digest, "normalisation": asdict(request.normalisation)}
+    wanted = json.loads(json.dumps(asked | {"data": str(request.data), "split": request.split}))
     path = run / "config.json"
     if not path.is_file():
         path.write_text(json.dumps(wanted, indent=1) + "\n")
@@ -105,11 +109,13 @@ def _begin(
         if settings.prune:
             how = Pruning(settings.prune, settings.bits_weight)
             cut = cut_at(network, settings.cut)
-            network = _opened(prune(network, cut, feeds[:_PRUNED_ON], how, target, rounded), graph)
+            network = _opened(prune(network, cut, feeds[:_ASKED_ON], how, target, rounded), graph)
         found: dict[str, object] = {"narrow": settings.cut, "narrow_floats": [], "decoded": {}}
         if settings.channels:
             pair = Pair(settings.channels, settings.stride)
-            inserted = insert_pairs(network, cut_at(network, settings.cut), pair, feeds, settings.seed)
+            cut = cut_at(network, settings.cut)
+            gradients = gradients_at(network, cut, feeds[:_ASKED_ON], target, rounded)
+            inserted = insert_pairs(network, cut, pair, feeds, settings.seed, gradients)
             _opened(inserted.model, graph)
             found = {name: getattr(inserted, name) for name in found}
         partial = names.with_suffix(".partial")

@@ -5,14 +5,15 @@
     cut's tensors ─► joined ─► Conv, stride s ─► whole numbers ═══ narrow_0 ═══► Conv ─► + ─► apart ─► the tail
     (of one size)              to few channels   of 8 bits, coded                Conv ─► Relu ─► Conv ─┘
 
-Encoder and decoder begin as the principal components of what crosses (s × s neighbours of all channels at once), which
-is the best that a linear pair can do, and are trained from there. The step of the whole numbers is in the encoder's
+Encoder and decoder begin as the principal components of what crosses (s × s neighbours of all channels at once), where
+distance is weighed by the gradients of the answer: what it hangs on is kept before what merely varies. They are trained
+from there. The step of the whole numbers is in the encoder's
 weights: the rate teaches it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from narrows.contract.errors import NotTrainable
+from narrows.models.bottleneck.components import Metric, components, root_of_moments
 from narrows.models.bottleneck.pruning import with_outputs
 from narrows.models.split.cuts import Cut
 from narrows.models.split.halves import Runner, Values
@@ -29,8 +31,6 @@ from narrows.models.split.network import Network, Tensor
 
 NARROW = "narrow_{}"
 _PREFIX = "narrows/pair{}/"
-_NOISE = 0.05
-"""Of the variance of what crosses: what rounding may add to begin with. Training finds its own."""
 _BEGUN = 0.2
 """Of the usual deviation of weights that begin at random: the whole numbers that they read are about 5."""
 _REFINED = 64
@@ -69,7 +69,14 @@ class Inserted:
     decoded: dict[str, str]
 
 
-def insert_pairs(network: Network, cut: Cut, pair: Pair, feeds: Sequence[Values], seed: int) -> Inserted:
+def insert_pairs(
+    network: Network,
+    cut: Cut,
+    pair: Pair,
+    feeds: Sequence[Values],
+    seed: int,
+    gradients: Mapping[str, Floats] | None = None,
+) -> Inserted:
     """Put a pair at a cut: one for the tensors of each size.
 
     Args:
@@ -78,6 +85,7 @@ def insert_pairs(network: Network, cut: Cut, pair: Pair, feeds: Sequence[Values]
         pair: its size.
         feeds: pictures to find principal components on.
         seed: of the weights that begin at random.
+        gradients: of the answer at each of the cut's tensors, ``(N, C, H, W)``; without them all matters alike.
 
     Raises:
         NotTrainable: a tensor of the cut has no channels and sides, or the graph is of an opset without what is put in.
@@ -96,7 +104,7 @@ def insert_pairs(network: Network, cut: Cut, pair: Pair, feeds: Sequence[Values]
         sizes.setdefault(tensor.shape[2:], []).append(tensor)
     model = onnx.ModelProto()
     model.CopyFrom(network.model)
-    runner = Runner(with_outputs(network.model, cut.names))
+    runner = Runner(with_outputs(network.model, cut.names), optimised=False)  # see pruning.seen_on
     seen = [runner(feed) for feed in feeds]
     parts = [
         _Part(network, model.graph, number, tuple(tensors), pair, np.random.default_rng(seed + number))
@@ -106,7 +114,7 @@ def insert_pairs(network: Network, cut: Cut, pair: Pair, feeds: Sequence[Values]
     decoded: dict[str, str] = {}
     for part in parts:
         planes = np.concatenate([part.joined(values) for values in seen])
-        head, tail = part.nodes(planes)
+        head, tail = part.nodes(planes, part.metric(gradients))
         heads += head
         tails += tail
         decoded |= part.decoded
@@ -173,18 +181,32 @@ class _Part:
             floats = (floats - zero) * scale
         return floats
 
-    def nodes(self, planes: Floats) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
+    def metric(self, gradients: Mapping[str, Floats] | None) -> Metric:
+        """How distance between what crosses and what arrives is weighed."""
+        if gradients is None:
+            return np.eye(self.channels)
+        scaled = []
+        for tensor in self.tensors:
+            given = gradients[tensor.name].astype(np.float64)
+            if tensor.name in self.quantised:
+                given = given / self.constants[self.quantised[tensor.name][0]]
+            scaled.append(given.transpose(1, 0, 2, 3).reshape(tensor.shape[1], -1))
+        return root_of_moments(np.concatenate(scaled))
+
+    def nodes(self, planes: Floats, metric: Metric) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
         """Those of the encoder and of the decoder; their weights are put into the graph."""
         step = self.pair.stride
-        basis, mean, unit = _components(planes, self.pair)
+        basis, mean, unit = components(np.einsum("dc,nchw->ndhw", metric, planes), self.pair.channels, step)
         count = len(basis)
+        square = basis.reshape(count, self.channels, step, step)
+        back = np.linalg.inv(metric)
         wide = self.channels * step**2
         hidden = max(_REFINED, count)
         spread = np.sqrt(2 / (9 * count)) * _BEGUN
-        self._put("encoder/weight", (basis / unit).reshape(count, self.channels, step, step))
+        self._put("encoder/weight", np.einsum("kdij,dc->kcij", square, metric) / unit)
         self._put("encoder/bias", -(basis @ mean) / unit)
-        self._put("decoder/weight", (basis.T * unit)[:, :, None, None])
-        self._put("decoder/bias", mean)
+        self._put("decoder/weight", np.einsum("cd,kdij->cijk", back, square).reshape(wide, count, 1, 1) * unit)
+        self._put("decoder/bias", (back @ mean.reshape(self.channels, -1)).ravel())
         first = self.random.standard_normal((hidden, count, 3, 3)) * spread
         self._put("decoder/first/weight", first)
         self._put("decoder/first/bias", np.zeros(hidden))
@@ -284,18 +306,3 @@ def _scale_of(network: Network, tensor: Tensor) -> tuple[str, str]:
         )
     _, scale, zero = network.model.graph.node[network.nodes[place].index].input
     return scale, zero
-
-
-def _components(planes: Floats, pair: Pair) -> tuple[Floats, Floats, float]:
-    """Rows of the basis ``(k, C·s·s)``, the mean, and the step of the whole numbers."""
-    step = pair.stride
-    n, c, h, w = planes.shape
-    patches = (
-        planes.reshape(n, c, h // step, step, w // step, step).transpose(0, 2, 4, 1, 3, 5).reshape(-1, c * step**2)
-    )
-    mean = patches.mean(axis=0)
-    _, values, basis = np.linalg.svd(np.cov(patches - mean, rowvar=False).reshape(c * step**2, -1), hermitian=True)
-    count = min(pair.channels, len(basis))
-    kept = values[:count].sum()
-    unit = float(np.sqrt(12 * _NOISE * max(kept, 1e-12) / count))
-    return basis[:count].astype(np.float32), mean.astype(np.float32), unit

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor
-from torch.nn import functional
 
 from narrows.models.bottleneck.channels import Space, prunable_spaces, without_channels
+from narrows.models.bottleneck.gradients import own_loss
 from narrows.models.bottleneck.objective import Target
 from narrows.models.bottleneck.trainable import Trainable
 from narrows.models.bottleneck.weights import Rounded
@@ -68,7 +68,7 @@ def prune(
         rounded: weights that are shipped as whole numbers.
     """
     spaces = prunable_spaces(network, cut)
-    seen = _seen(network, cut.names, feeds)
+    seen = seen_on(network, cut.names, feeds)
     bits = {name: _bits_of_channels(seen[name]) for name in cut.names}
     all_bits = sum(float(each.sum()) for each in bits.values())
     matters = _matters(network, spaces, feeds, target, rounded)
@@ -86,7 +86,7 @@ def prune(
 def cut_out(network: Network, spaces: Sequence[Space], kept: Kept, feeds: Sequence[Values]) -> onnx.ModelProto:
     """The graph with the channels that are kept; biases have what the others passed on in the mean."""
     read = {network.nodes[place].inputs[0] for space in spaces for place in space.readers}
-    seen = _seen(network, sorted(read), feeds)
+    seen = seen_on(network, sorted(read), feeds)
     model = onnx.ModelProto()
     model.CopyFrom(network.model)
     constants = {each.name: each for each in model.graph.initializer}
@@ -112,9 +112,12 @@ def with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProt
     return copy
 
 
-def _seen(network: Network, names: Sequence[str], feeds: Sequence[Values]) -> Mapping[str, NDArray[Any]]:
-    """Each tensor on all pictures, ``(N, C, H, W)``."""
-    runner = Runner(with_outputs(network.model, names))
+def seen_on(network: Network, names: Sequence[str], feeds: Sequence[Values]) -> Mapping[str, NDArray[Any]]:
+    """Each tensor on all pictures, ``(N, C, H, W)``.
+
+    As the graph stands: where int8 activations meet float weights, ONNX Runtime's optimisation leaves roundings out.
+    """
+    runner = Runner(with_outputs(network.model, names), optimised=False)
     made = [runner(feed) for feed in feeds]
     return {name: np.concatenate([values[name] for values in made]) for name in names}
 
@@ -132,19 +135,12 @@ def _matters(
     torch.manual_seed(0)
     for feed in feeds:
         trainable.zero_grad()
-        _own_loss(target, trainable(torch.from_numpy(feed[network.input.name]))[target.tensor]).backward()  # type: ignore[no-untyped-call]
+        own_loss(target, trainable(torch.from_numpy(feed[network.input.name]))[target.tensor]).backward()  # type: ignore[no-untyped-call]
         for space, sum_of_squares in zip(spaces, found, strict=True):
             rows = [name for name, axis in space.slices if axis == 0 and name in weights]
             change = sum((_weight_times_gradient(weights[name]) for name in rows), torch.zeros(space.channels))
             sum_of_squares.add_(change**2)
     return found
-
-
-def _own_loss(target: Target, made: Tensor) -> Tensor:
-    """Whose gradient says what the answer hangs on: of the decision that was made, or of a random sum of the values."""
-    if target.decides:
-        return functional.cross_entropy(made, made.argmax(dim=1))
-    return (made * torch.randn_like(made)).mean()
 
 
 def _weight_times_gradient(weight: torch.nn.Parameter) -> Tensor:

@@ -10,6 +10,7 @@ import pytest
 
 from narrows.contract.errors import NotTrainable
 from narrows.models.bottleneck.pair import Pair, insert_pairs
+from narrows.models.bottleneck.pruning import with_outputs
 from narrows.models.split.cuts import cut_at
 from narrows.models.split.halves import Runner, Values
 from narrows.models.split.network import Network
@@ -107,3 +108,16 @@ def test_a_graph_of_an_old_opset_is_refused_by_name(tmp_path: Path) -> None:
     network = opened(RESIDUAL.replace('"" : 17', '"" : 11'), tmp_path)
     with pytest.raises(NotTrainable, match=r"a network of opset \[11\]: convert it to 13"):
         insert_pairs(network, cut_at(network, ["b"]), Pair(2), feeds(network, 2), 1)
+
+
+def test_what_the_answer_hangs_on_is_kept_before_what_merely_varies(tmp_path: Path) -> None:
+    network = opened(ODD, tmp_path)
+    gradients = {"a": np.full((1, 6, 7, 5), 1e-3, np.float32), "b": np.full((1, 4, 7, 5), 1e-3, np.float32)}
+    gradients["b"][:, 1] = 1
+    cut, errors = cut_at(network, ["a", "b"]), []
+    for given in (None, gradients):
+        inserted = insert_pairs(network, cut, Pair(1), feeds(network), 1, given)
+        runner = Runner(with_outputs(inserted.model, ["b", inserted.decoded["b"]]))
+        made = [runner(feed) for feed in feeds(network, 10)]
+        errors.append(np.mean([(each["b"] - each[inserted.decoded["b"]])[:, 1] ** 2 for each in made]))
+    assert errors[1] < 0.3 * errors[0]
