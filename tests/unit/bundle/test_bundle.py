@@ -41,7 +41,7 @@ def packet_for(bundle: Bundle, **changes: Any) -> FeaturePacket:
         own_digest=0,
         payload=b"x",
     )
-    return dataclasses.replace(packet, **changes)
+    return replace(packet, **changes)
 
 
 def test_the_demo_bundle_is_whole_small_and_has_at_least_three_levels(demo: Bundle) -> None:
