@@ -177,6 +177,12 @@ class Batcher:
         self._batches: set[asyncio.Task[None]] = set()
         self._trouble: ServiceError | None = None
 
+    @property
+    def longest_wait_s(self) -> float:
+        """How long the frame has waited for a batch that waits longest now; 0 where none waits."""
+        since_s = min((waiting.since_s for waiting in self._picker.first_in_line()), default=math.inf)
+        return max(0.0, self._monotonic() - since_s)
+
     def put(self, waiting: Waiting) -> None:
         """Have a frame wait for a batch, behind those of its stream."""
         waiting.since_s = self._monotonic()

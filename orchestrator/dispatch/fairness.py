@@ -13,7 +13,7 @@ floods may be made to rest between its batches.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
@@ -67,6 +67,10 @@ class FairPicker(Generic[T]):
     def ready(self) -> bool:
         """Whether a frame could be picked now."""
         return len(self._waiting) > 1 or any(not self._lone_full(line) for line in self._waiting.values())
+
+    def first_in_line(self) -> Iterator[T]:
+        """The frame of each stream that waits longest."""
+        return (line.waiting[0] for line in self._waiting.values() if line.waiting)
 
     @property
     def streams_known(self) -> int:

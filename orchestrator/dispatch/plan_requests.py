@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from narrows.contract.bundle import SplitBundle
@@ -17,6 +17,11 @@ from narrows.contract.wire.control import MOST_SERVED_CUTS
 from narrows.contract.wire.streams import StreamSettings
 from orchestrator.inference.load import LoadReading
 from orchestrator.inference.rate import Rate
+
+_LEAST_PER_S = 0.1
+OVERLOADED_WAIT_S = 0.5
+"""Frames that wait longer for a batch miss the objective: what the tail can do, by costs learned over a minute, is more
+than it does."""
 
 
 class OwnDemand:
@@ -34,6 +39,10 @@ class OwnDemand:
             rate.observe(wanted[model] - self._counted[model])
             rate.take(elapsed_s)
         self._counted = Counter(wanted)
+
+    def wants_any(self, models: Collection[str]) -> bool:
+        """Whether it offers frames to one of these."""
+        return any(model in models and rate.per_s >= _LEAST_PER_S for model, rate in self._rates.items())
 
     def load_ratio(self, readings: Mapping[str, LoadReading | None]) -> float:
         """Of all servers; models of unknown capacity count as none, as they do in the load of all cameras."""

@@ -27,7 +27,7 @@ from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.mask_requests import Candidate, MaskRequests
 from orchestrator.dispatch.objective import Objective
-from orchestrator.dispatch.plan_requests import OwnDemand, plan_fields
+from orchestrator.dispatch.plan_requests import OVERLOADED_WAIT_S, OwnDemand, plan_fields
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.throttle import Offered, Pressure, Throttle
@@ -115,11 +115,14 @@ class RateRequests:
     def _plans(self, active: Iterable[Stream], load_ratio: float) -> dict[Stream, dict[str, Any]]:
         """What cameras with a split network are told."""
         readings = self._readings()
-        return {
-            stream: plan_fields(stream.split, stream.settings, load_ratio, self._own[stream].load_ratio(readings))
-            for stream in active
-            if stream.split is not None
-        }
+        late = {each.model.hex_id for each in self._batchers if each.longest_wait_s > OVERLOADED_WAIT_S}
+        plans = {}
+        for stream in active:
+            if stream.split is not None:
+                own = self._own[stream]
+                load = max(load_ratio, 1.0) if own.wants_any(late) else load_ratio
+                plans[stream] = plan_fields(stream.split, stream.settings, load, own.load_ratio(readings))
+        return plans
 
     def _readings(self) -> dict[str, LoadReading | None]:
         return {batcher.model.hex_id: batcher.reading for batcher in self._batchers}

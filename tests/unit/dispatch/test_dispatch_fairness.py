@@ -32,6 +32,15 @@ def test_under_overload_streams_are_served_by_their_weights() -> None:
     assert served == {"a": 40, "b": 80, "c": 160}
 
 
+def test_the_first_in_line_are_those_of_each_stream_that_came_first_and_nobody_once_all_are_taken() -> None:
+    picker = _filled(a=(1, 3), b=(2, 2))
+    assert sorted(picker.first_in_line()) == [0, 0]
+    _serve(picker, 1, 3)
+    assert max(picker.first_in_line()) >= 1
+    _serve(picker, 5, 3)
+    assert list(picker.first_in_line()) == []
+
+
 def test_a_full_stream_cannot_keep_the_others_out() -> None:
     picked = _filled(flood=(1, 1000), quiet=(1, 1)).pick(4)
     assert ("quiet", 0) in picked

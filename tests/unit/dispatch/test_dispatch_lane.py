@@ -117,6 +117,28 @@ async def test_a_frame_that_became_stale_while_it_waited_is_not_decoded() -> Non
     assert decoder.batches == []
 
 
+async def test_the_longest_wait_is_that_of_the_frame_that_came_first_and_nothing_once_none_waits() -> None:
+    clock = TurnedClock()
+
+    async def connect() -> Connected:
+        return Connected(Echo())
+
+    batcher = Batcher(cast("Bundle", _NamedBundle()), connect, Metrics(), DispatchSettings(max_batch=4), clock)
+    assert batcher.longest_wait_s == 0.0
+    began_s = clock()
+    asked = [asyncio.ensure_future(batcher.infer(_stream("a"), inputs_of(PLANE, 0), stale_at_s=None))]
+    await asyncio.sleep(0)
+    clock.present_s = began_s + 1.0
+    asked.append(asyncio.ensure_future(batcher.infer(_stream("b"), inputs_of(PLANE, 0), stale_at_s=None)))
+    await asyncio.sleep(0)
+    clock.present_s = began_s + 1.5
+    assert batcher.longest_wait_s == 1.5
+    running = asyncio.create_task(batcher.run())
+    await asyncio.gather(*asked)
+    assert batcher.longest_wait_s == 0.0
+    running.cancel()
+
+
 async def test_a_stale_frame_gets_into_no_batch_though_it_was_not_looked_for() -> None:
     """With thousands of lines stale frames are looked for now and then."""
     decoder, clock = Echo(), TurnedClock()

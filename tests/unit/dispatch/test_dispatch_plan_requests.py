@@ -84,15 +84,33 @@ class Busy:
         self.wanted[self.model] += frames
 
 
+def asking(*waits_s: float, streams: tuple[Busy, ...]) -> RateRequests:
+    """Tails a and b, of 20 frames a second each, at which frames wait so long."""
+    shards: Any = {0: SimpleNamespace(streams=dict(enumerate(streams)))}
+    batchers: Any = [
+        SimpleNamespace(model=SimpleNamespace(hex_id=name), reading=reading(20.0), longest_wait_s=wait_s)
+        for name, wait_s in zip("ab", waits_s, strict=True)
+    ]
+    nothing: Any = None
+    return RateRequests(nothing, nothing, shards, batchers, nothing, nothing, lambda: 0.0)
+
+
+def told_to(requests: RateRequests, load_ratio: float) -> dict[str, float]:
+    plans: Any = requests._plans(requests._measure(1.0), load_ratio)
+    return {stream.model: fields["cloud_load"] for stream, fields in plans.items()}
+
+
 def test_each_camera_is_told_the_load_of_the_others(tmp_path: Path) -> None:
     bundle = split_bundles.write(tmp_path)
     one, two = Busy(bundle, "a"), Busy(bundle, "b")
-    shards: Any = {0: SimpleNamespace(streams={1: one, 2: two})}
-    batchers: Any = [SimpleNamespace(model=SimpleNamespace(hex_id=name), reading=reading(20.0)) for name in "ab"]
-    nothing: Any = None
-    requests = RateRequests(nothing, nothing, shards, batchers, SimpleNamespace(), nothing, lambda: 0.0)  # type: ignore[arg-type]
     one.send(4, 1.0)
     two.send(12, 1.0)
-    active = requests._measure(1.0)
-    told = requests._plans(active, 16 / 20)
-    assert {stream.model: fields["cloud_load"] for stream, fields in told.items()} == {"a": 0.6, "b": 0.2}  # type: ignore[attr-defined]
+    assert told_to(asking(0.0, 0.4, streams=(one, two)), 16 / 20) == {"a": 0.6, "b": 0.2}
+
+
+def test_a_camera_whose_tail_lets_frames_wait_is_told_an_overload_whatever_was_learned_of_costs(tmp_path: Path) -> None:
+    bundle = split_bundles.write(tmp_path)
+    one, two = Busy(bundle, "a"), Busy(bundle, "b")
+    one.send(4, 1.0)
+    two.send(12, 1.0)
+    assert told_to(asking(0.0, 0.6, streams=(one, two)), 16 / 20) == {"a": 0.6, "b": 1.0}
