@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.record import RESULTS, write_result
 from benchmarks.split_bits.pictures import Sample
 from benchmarks.split_bits.search import Bench, CutBench, Tried
-from benchmarks.split_compress.plans import UNMODIFIED, Plan, plans, written_pictures
+from benchmarks.split_compress.plans import DESIGNS, UNMODIFIED, Plan, plans, written_pictures
 from narrows.models.bottleneck.compress import compress
 from narrows.models.bottleneck.settings import Request, Settings
 from narrows.models.split.cuts import cut_at
@@ -86,8 +86,8 @@ def narrow_names(network: Network, settings: Settings) -> list[str]:
     return [name for name in network.tensors if name.startswith("narrow_")] or list(settings.cut)
 
 
-def measured(plan: Plan, data: Path, runs: Path, say: Say, *, quick: bool) -> dict[str, Any]:
-    """Every design of a network; those that were trained or judged before are taken from ``runs``."""
+def measured(plan: Plan, data: Path, runs: Path, wanted: Sequence[str], say: Say, *, quick: bool) -> dict[str, Any]:
+    """The wanted designs of a network; those that were trained or judged before are taken from ``runs``."""
     original = open_network(plan.subject.path)
     share = 0.02 if quick else plan.share
     fitted: Sequence[Sample] = plan.subject.calibration(data, 12 if quick else _FITTED)
@@ -95,6 +95,8 @@ def measured(plan: Plan, data: Path, runs: Path, say: Say, *, quick: bool) -> di
     rows, halves = [], []
     designs: dict[str, Settings | None] = {UNMODIFIED: None, **plan.designs()}
     for name, settings in designs.items():
+        if name not in wanted:
+            continue
         network, names = original, list(plan.settings.cut)
         if settings is not None:
             asked = replace(settings, steps=2, batch=1) if quick else settings
@@ -144,6 +146,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="pictures and weights")
     parser.add_argument("--only", default="", help="networks whose names begin so")
     parser.add_argument("--runs", type=Path, default=RUNS, help="where trainings and rows are kept")
+    parser.add_argument("--designs", default=",".join(DESIGNS), help="those to compare, with commas")
     parser.add_argument("--effort", type=float, default=1.0, help="of the planned steps of training")
     parser.add_argument("--quick", action="store_true", help="two steps and a few pictures; nothing is stored")
     arguments = parser.parse_args()
@@ -155,7 +158,9 @@ def main() -> None:
             print(f"{plan.subject.name}: skipped, {plan.subject.path} is not here (make fetch-networks)")
             continue
         print(plan.subject.name, flush=True)
-        found = measured(plan, arguments.data, runs, lambda text: print(text, flush=True), quick=arguments.quick)
+        wanted = arguments.designs.split(",")
+        quick = arguments.quick
+        found = measured(plan, arguments.data, runs, wanted, lambda text: print(text, flush=True), quick=quick)
         if not arguments.quick:
             store(found)
 

@@ -13,6 +13,7 @@ from narrows.models.split.feeding import Normalisation
 
 PRUNED = 0.1
 UNMODIFIED, PRUNED_ONLY, PAIR_ONLY, BOTH = "unmodified", "pruned", "encoder pair", "both"
+DESIGNS = (UNMODIFIED, PRUNED_ONLY, PAIR_ONLY, BOTH)
 
 
 @dataclass(frozen=True)
