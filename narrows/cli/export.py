@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from narrows.contract.bundle import Bundle
+    from narrows.models.evaluation.score import Evaluation
 
 
 def export(
@@ -25,19 +29,17 @@ def export(
         bool, typer.Option(help="Add what cameras make masks with, where accuracy holds; a bundle of schema 2.")
     ] = True,
 ) -> None:
-    """Write encoder and decoder (float, and int8 where accuracy holds), tables, manifest; fill the model repository.
+    """Write encoder and decoder (float, int8 where accuracy holds), tables, manifest, model card; fill the repository.
 
     Example: narrows export --run runs/camvid --data data/camvid --out bundles/camvid --check-split val
     """
-    from narrows.cli.evaluate import show_progress
     from narrows.contract.errors import BundleError
     from narrows.models.dataset import FolderDataset
-    from narrows.models.evaluation.evaluate import evaluate_bundle
     from narrows.models.export.camera_masks import add_camera_masks
     from narrows.models.export.labelling import Labelling
     from narrows.models.export.write import write_bundle
+    from narrows.models.training.model_card import MODEL_CARD, write_bundle_card
     from narrows.models.training.run import CHECKPOINT, load_checkpoint
-    from narrows.ops.camera_packets import camera
     from narrows.runtime.triton_config import fill_repository
 
     network = load_checkpoint(run / CHECKPOINT)
@@ -55,30 +57,32 @@ def export(
     typer.echo(f"bundle {bundle.hex_id} in {out}; Triton model in {model_repository}")
     for index, level in enumerate(bundle.manifest.levels):
         typer.echo(f"  level {index}: {level.bits_per_pixel:.4f} bits per pixel on {split}")
-    if check_split is not None:
-        chosen = bundle.manifest.finest_level_within(0.1)
-        checked = FolderDataset.open(data, check_split)
-        scores = {
-            kind: evaluate_bundle(
-                bundle,
-                checked,
-                chosen,
-                encode=camera(bundle, chosen, path),
-                decoder=bundle.decoder_path,
-                progress=show_progress,
-            )
-            for kind, path in (("float", bundle.float_encoder_path), ("int8", bundle.encoder_path))
-        }
-        for kind, score in scores.items():
-            typer.echo(f"  {kind}: {score.miou:.2%} mIoU at {score.bits_per_pixel:.4f} bits per pixel on {check_split}")
-        typer.echo(f"  int8 costs {100 * (scores['float'].miou - scores['int8'].miou):.2f} points of mIoU")
-        if bundle.int8_decoder is not None:
-            rough = evaluate_bundle(
-                bundle,
-                checked,
-                chosen,
-                encode=camera(bundle, chosen, bundle.encoder_path),
-                decoder=bundle.int8_decoder_path,
-                progress=show_progress,
-            )
-            typer.echo(f"  the int8 decoder for engines costs {100 * (scores['int8'].miou - rough.miou):.2f} more")
+    judged = [] if check_split is None else _judge(bundle, data, check_split)
+    write_bundle_card(bundle, run, label, judged)
+    typer.echo(f"model card: {out / MODEL_CARD}")
+
+
+def _judge(bundle: Bundle, data: Path, split: str) -> list[tuple[str, Evaluation]]:
+    """Judge float and int8 at the finest level of at most a tenth of a bit per pixel, and print what int8 costs."""
+    from narrows.cli.evaluate import show_progress
+    from narrows.models.dataset import FolderDataset
+    from narrows.models.evaluation.evaluate import evaluate_bundle
+    from narrows.ops.camera_packets import camera
+
+    level = bundle.manifest.finest_level_within(0.1)
+    checked = FolderDataset.open(data, split)
+
+    def judged(encoder: Path, decoder: Path) -> Evaluation:
+        encode = camera(bundle, level, encoder)
+        return evaluate_bundle(bundle, checked, level, encode=encode, decoder=decoder, progress=show_progress)
+
+    scores = {
+        "float encoder": judged(bundle.float_encoder_path, bundle.decoder_path),
+        "int8 encoder": judged(bundle.encoder_path, bundle.decoder_path),
+    }
+    if bundle.int8_decoder is not None:
+        scores["int8 encoder, int8 decoder for engines"] = judged(bundle.encoder_path, bundle.int8_decoder_path)
+    for kind, score in scores.items():
+        typer.echo(f"  {kind}: {score.miou:.2%} mIoU at {score.bits_per_pixel:.4f} bits per pixel on {split}")
+    typer.echo(f"  int8 costs {100 * (scores['float encoder'].miou - scores['int8 encoder'].miou):.2f} points of mIoU")
+    return [(f"split `{split}`, level {level}, {kind}", score) for kind, score in scores.items()]

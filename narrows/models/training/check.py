@@ -31,11 +31,18 @@ def block_names(names: Sequence[str], share: float) -> tuple[str, ...]:
     return tuple(name for drive in _drives(names) for name in _middle(drive, share))
 
 
-def _drives(names: Sequence[str]) -> Iterator[list[str]]:
-    def drive_of(name: str) -> str:
-        drive, separator, _ = name.partition("_")
-        return drive if separator else ""
+def drive_of(name: str) -> str:
+    """A sample's drive, by its name; of a name without ``_`` it is empty.
 
+    Example:
+        >>> drive_of("0006R0_f00930")
+        '0006R0'
+    """
+    drive, separator, _ = name.partition("_")
+    return drive if separator else ""
+
+
+def _drives(names: Sequence[str]) -> Iterator[list[str]]:
     return (list(drive) for _, drive in groupby(sorted(names, key=lambda n: (drive_of(n), n)), key=drive_of))
 
 

@@ -1,7 +1,8 @@
 """The training itself: resumable, seeded, with progress, and a run folder that tells what happened.
 
-A run folder holds ``config.json``, ``progress.jsonl`` (a line an epoch), ``training.html`` (its curves, to look at
-while it runs) and ``checkpoint.pt``. Starting the same run again goes on after the last finished epoch.
+A run folder holds ``config.json``, ``origin.json``, ``progress.jsonl`` (a line an epoch), ``training.html`` (its
+curves, to look at while it runs), ``checkpoint.pt`` and, in the end, ``MODEL_CARD.md``. Starting the same run again
+goes on after the last finished epoch.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from narrows.models.training.augment import Augmentation, augment, normalise
 from narrows.models.training.check import check, split_off, worsened
 from narrows.models.training.config import TrainingConfig
 from narrows.models.training.loss import TrainingObjective, class_weights
+from narrows.models.training.model_card import write_run_card
+from narrows.models.training.origin import keep_origin
 from narrows.models.training.progress import Record, append_record, phase_of, read_records, seconds_left
 from narrows.models.training.quantisation import forward_rounded, round_activations
 from narrows.models.training.run import CHECKPOINT, Run, averaged_share, load_checkpoint, take_step
@@ -92,6 +95,7 @@ def train(
     dataset = dataset or FolderDataset.open(config.data, config.split)
     if config.leave_out is not None:
         dataset = dataset.without(config.leave_out)
+    keep_origin(run_folder, config.begin_from)
     setup = _prepare(config, dataset)
     checkpoint = run_folder / CHECKPOINT
     goes_on = checkpoint.is_file()
@@ -119,6 +123,7 @@ def train(
         records = read_records(run_folder)
         left = seconds_left(config, records) / 60
         say(f"epoch {run.epoch}/{config.epochs}  {json.dumps(records[-1])}  about {left:.0f} min left")
+    write_run_card(run_folder, config, dataset)
     return checkpoint
 
 

@@ -11,7 +11,11 @@ from PIL import Image
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Four pictures whose left half is bright and labelled 1."""
-    root = tmp_path / "data"
+    return four_pictures(tmp_path / "data")
+
+
+def four_pictures(root: Path) -> Path:
+    """Written below ``root``."""
     for kind in ("images", "labels"):
         (root / kind / "train").mkdir(parents=True)
     chance = np.random.default_rng(0)

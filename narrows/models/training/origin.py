@@ -1,0 +1,59 @@
+"""What a run came from, kept beside its checkpoint: the code that trained it, and the bundle that it began from."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import narrows
+from narrows.contract.bundle import Bundle
+
+ORIGIN = "origin.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run comes from.
+
+    Attributes:
+        code: versions of the code that trained parts of it, in their order.
+        begun_from: name, version and id of a bundle; ``None`` where the run began from none.
+    """
+
+    code: tuple[str, ...] = ()
+    begun_from: str | None = None
+
+    @classmethod
+    def read(cls, run_folder: Path) -> Origin:
+        """What is kept; of runs that kept nothing, nothing."""
+        path = run_folder / ORIGIN
+        if not path.is_file():
+            return cls()
+        raw = json.loads(path.read_text())
+        return cls(tuple(raw["code"]), raw["begun_from"])
+
+
+def keep_origin(run_folder: Path, begin_from: Path | None) -> None:
+    """Note that this code goes on with a run; at first the bundle too, whose folder may hold another later."""
+    kept = Origin.read(run_folder)
+    begun_from = kept.begun_from
+    if not kept.code and begin_from is not None:
+        bundle = Bundle.open(begin_from)
+        begun_from = f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.hex_id})"
+    code = code_version()
+    codes = kept.code if code in kept.code else (*kept.code, code)
+    (run_folder / ORIGIN).write_text(json.dumps(asdict(Origin(codes, begun_from)), indent=2) + "\n")
+
+
+def code_version() -> str:
+    """The package's version and, in a checkout, its commit; ``+`` where files differ from it."""
+    release = f"narrows {version('narrows')}"
+    git = ["git", "-C", str(Path(narrows.__file__).parent), "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return release
+    return f"{release}, commit {commit}"
