@@ -33,7 +33,6 @@ controls = st.builds(
     Control,
     level=st.none() | st.integers(0, 255),
     frames_per_s=st.none() | st.floats(0.01, 240.0),
-    cut=st.none() | st.integers(0, 255),
     key_request=st.integers(0, 0xFFFFFFFF),
 )
 
