@@ -46,7 +46,7 @@ class Judge:
     def camera_masks(self, pictures: Sequence[Picture]) -> Answer:
         """The mask made at the camera from the finest level, coded without loss by the label-map coder."""
         masks = self.features(pictures, FINEST).masks
-        many, tables = len(self.bundle.manifest.classes), general_label_tables()
+        many, tables = len(self.bundle.manifest.classes), self.bundle.label_tables or general_label_tables()
         return Answer(masks, sum(bits_of(len(encode_labels(mask, many, tables))) for mask in masks))
 
     def pictures(self, pictures: Sequence[Picture], least_bits: int) -> list[Answer]:
