@@ -1,4 +1,4 @@
-"""What a bundle predicts on a labelled split, and the same at smaller sizes."""
+"""The masks that a camera makes with a bundle on a labelled split, and the same at smaller sizes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from benchmarks.rate.labelmaps import Labels
 from edge_client.encode.encoder import OnnxEncoder
+from edge_client.masks.camera_decoder import OnnxCameraDecoder
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import quantise
 from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.models.dataset import FolderDataset
-from narrows.runtime.onnx_runtime import InferenceSession
 
 FACTORS = (1, 2, 4, 8)
 """Full size, and sides of a half, a quarter and an eighth."""
@@ -30,15 +30,16 @@ class Prediction(NamedTuple):
 
 
 def predictions(bundle: Bundle, data: Path, split: str, level: int) -> Iterator[Prediction]:
-    """Every frame of a split at a rate level, in order."""
-    encoder = OnnxEncoder(bundle)
-    session = InferenceSession(bundle.decoder_path, providers=["CPUExecutionProvider"])
-    feed_level = np.array([[level]], dtype=np.int32)
+    """Every frame of a split at a rate level, in order.
+
+    Raises:
+        BundleError: the bundle has no decoder for cameras.
+    """
+    encoder, decoder = OnnxEncoder(bundle), OnnxCameraDecoder(bundle)
     for sample in FolderDataset.open(data, split):
         latent = encoder.latent(encoder.fit(sample.picture))
         symbols = bundle.tables.silence(quantise(latent, bundle.gains[level]), level)
-        mask = session.run(None, {"symbols": symbols[None], "level": feed_level})[0][0]
-        yield Prediction(symbols, mask, sample.labels)
+        yield Prediction(symbols, decoder.labels(symbols, level, 1), sample.labels)
 
 
 def scaled(masks: Sequence[Labels], classes: int) -> Mapping[int, list[Labels]]:

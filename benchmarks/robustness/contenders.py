@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.accuracy.camera_masks import BESIDE_BYTES
 from benchmarks.rate.codecs import AVIF, Coded, Setting, bits_of
+from edge_client.encode.encoder import OnnxEncoder
+from edge_client.masks.camera_decoder import OnnxCameraDecoder
+from edge_client.masks.coding import MaskCoder
 from narrows.contract.bundle import Bundle
-from narrows.contract.codec import encode_labels, general_label_tables
 from narrows.models.evaluation.in_process import InProcessDecoder
 from narrows.ops.camera_packets import camera
 
@@ -34,6 +37,8 @@ class Judge:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._decode = InProcessDecoder(bundle)
+        self._encoder = OnnxEncoder(bundle)
+        self._masks = MaskCoder(bundle, OnnxCameraDecoder(bundle), FINEST, scale=1)
         exact = bundle.float_encoder_path
         self._cloud_encoder = exact if exact.is_file() else bundle.encoder_path
 
@@ -44,10 +49,9 @@ class Judge:
         return Answer(list(self._decode(packets)), sum(8 * len(packet) for packet in packets))
 
     def camera_masks(self, pictures: Sequence[Picture]) -> Answer:
-        """The mask made at the camera from the finest level, coded without loss by the label-map coder."""
-        masks = self.features(pictures, FINEST).masks
-        many, tables = len(self.bundle.manifest.classes), self.bundle.label_tables or general_label_tables()
-        return Answer(masks, sum(bits_of(len(encode_labels(mask, many, tables))) for mask in masks))
+        """The mask that a camera makes from the finest level, as it codes it."""
+        made = [self._masks.make(self._encoder.latent(self._encoder.fit(picture))) for picture in pictures]
+        return Answer([mask.labels for mask in made], sum(8 * (len(mask.payload) + BESIDE_BYTES) for mask in made))
 
     def pictures(self, pictures: Sequence[Picture], least_bits: int) -> list[Answer]:
         """AVIF at some scales, each at its first quality of at least so many bits; the product's network."""
