@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -126,10 +127,12 @@ def _load(command: Command) -> typer.Typer:
             _fail(f"`narrows {command.name}` is not part of this build")
         _explain_missing(error)
     loaded = found if isinstance(found, typer.Typer) else _single(command, found)
-    for info in loaded.registered_commands:
+    guarded = copy(loaded)  # who imports the group itself gets errors as they are
+    guarded.registered_commands = [copy(info) for info in loaded.registered_commands]
+    for info in guarded.registered_commands:
         if info.callback is not None:
             info.callback = _guarded(info.callback)
-    return loaded
+    return guarded
 
 
 def _single(command: Command, function: Callable[..., None]) -> typer.Typer:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from narrows.cli.keys import keys
 from narrows.cli.root import app
+from narrows.contract.errors import NarrowsError
 from narrows.contract.seal import CameraKey
 from narrows.contract.seal.key_folder import KeyFolder
 
@@ -85,3 +87,10 @@ def test_a_secret_option_may_name_a_file(tmp_path: Path) -> None:
     address.write_text("\n")
     empty = CliRunner().invoke(app, ["streams", "list", "--redis-url", f"file:{address}"])
     assert (empty.exit_code, "is empty" in empty.output) == (1, True)
+
+
+def test_a_command_that_was_called_by_its_name_still_raises_where_its_group_is_called(folder: Path) -> None:
+    words = ["issue", "no name", "--keys", str(folder)]
+    assert call(*words).exit_code == 1
+    with pytest.raises(NarrowsError):
+        CliRunner().invoke(keys, words, catch_exceptions=False)
