@@ -141,22 +141,25 @@ class LocalTriton:
         self._process.stop()
 
     def _gets_ready(self, models: Sequence[str], ready_s: float) -> bool:
-        wanted = ["/health/ready", *(f"/models/{model}/ready" for model in models)]
+        api = f"http://{self.http_address}/v2"
+        wanted = [f"{api}/health/ready", *(f"{api}/models/{model}/ready" for model in models)]
+        wanted.append(f"http://{self.metrics_address}/metrics")  # the last that it begins to serve
         name = f'"name":"{self.shm_prefix}"'.encode()
         give_up = time.monotonic() + ready_s
         while time.monotonic() < give_up and self.running() and not self._given_up.is_set():
-            if name in (self._get("") or b"") and all(self._get(path) is not None for path in wanted):
+            if name in (_get(api) or b"") and all(_get(url) is not None for url in wanted):
                 return True
             time.sleep(0.05)
         return False
 
-    def _get(self, path: str) -> bytes | None:
-        """The body of a GET of the server's API, ``None`` unless its status is 200."""
-        try:
-            with open_url(f"http://{self.http_address}/v2{path}", 1.0) as response:
-                return bytes(response.read())
-        except OSError:
-            return None
+
+def _get(url: str) -> bytes | None:
+    """The body of a GET; ``None`` unless its status is 200."""
+    try:
+        with open_url(url, 1.0) as response:
+            return bytes(response.read())
+    except OSError:
+        return None
 
 
 def _three_ports() -> tuple[int, int, int]:
