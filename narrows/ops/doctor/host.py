@@ -6,6 +6,7 @@ import resource
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from narrows.ops.doctor.machine import HostMachine, dotted, problems
@@ -19,13 +20,45 @@ PORTS = {6379: "Redis", 8001: "Triton", 9464: "the dispatcher"}
 _SHM = Path("/dev/shm")  # noqa: S108
 
 
-def look() -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What was found on this machine.
+
+    Attributes:
+        folder: where the disk was looked at.
+        free_disk_bytes: room left on that disk.
+        free_shm_bytes: room left in shared memory; ``None`` if there is none.
+        most_files: how many files and connections one process may have open; negative for any number.
+        listening: for each usual port, whether something listens there.
+    """
+
+    machine: HostMachine
+    folder: Path
+    free_disk_bytes: int
+    free_shm_bytes: int | None
+    most_files: int
+    listening: Mapping[int, bool]
+
+
+def gather() -> HostFacts:
+    """Look at the machine that runs this."""
+    return HostFacts(
+        machine=HostMachine.look(),
+        folder=Path.cwd(),
+        free_disk_bytes=shutil.disk_usage(Path.cwd()).free,
+        free_shm_bytes=shutil.disk_usage(_SHM).free if _SHM.is_dir() else None,
+        most_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        listening={port: _listens(port) for port in PORTS},
+    )
+
+
+def judge(facts: HostFacts) -> Iterator[Finding]:
     """Everything of this machine that is not Narrows itself."""
-    yield from judge_machine(HostMachine.look())
-    yield judge_disk(Path.cwd(), shutil.disk_usage(Path.cwd()).free)
-    yield judge_shm(shutil.disk_usage(_SHM).free if _SHM.is_dir() else None)
-    yield judge_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    yield judge_ports({port: _listens(port) for port in PORTS})
+    yield from judge_machine(facts.machine)
+    yield judge_disk(facts.folder, facts.free_disk_bytes)
+    yield judge_shm(facts.free_shm_bytes)
+    yield judge_files(facts.most_files)
+    yield judge_ports(facts.listening)
 
 
 def judge_machine(machine: HostMachine) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ from narrows.runtime.triton_config import model_name
 from orchestrator.discovery.record import ServerRecord
 from orchestrator.servers import LocalRedis
 from orchestrator.servers.ports import free_ports
+from tests.healthy_host import HEALTHY_HOST
 
 ROOT = Path(__file__).parents[3]
 
@@ -49,6 +50,7 @@ def client(stack: Stack) -> Iterator[redis.Redis]:
 def patient(**told: Any) -> Patient:
     nothing: dict[str, Any] = {"redis_url": None, "triton": None, "orchestrators": (), "bundles": ()}
     nothing |= {"configuration": Configuration(), "environment": {}, "variables": frozenset()}
+    nothing |= {"look_at_host": lambda: HEALTHY_HOST}
     return Patient(**nothing | told)
 
 

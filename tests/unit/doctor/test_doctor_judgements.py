@@ -1,5 +1,8 @@
 """What the doctor makes of facts."""
 
+import resource
+import shutil
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +13,10 @@ from narrows.contract.errors import ConfigError
 from narrows.contract.records.report import StreamRates
 from narrows.contract.wire import Install
 from narrows.ops.doctor import checkout, dispatcher, host, install, redis_server, settings, streams, triton_server
-from narrows.ops.doctor.machine import HostMachine
 from narrows.runtime.config import Configuration, read
 from narrows.runtime.finding import Finding, Level, ok
 from narrows.runtime.redis.server_options import look
+from tests.healthy_host import HEALTHY_HOST, HEALTHY_MACHINE
 
 GIB, MIB = 1 << 30, 1 << 20
 GOOD_VALUES = {
@@ -36,7 +39,6 @@ GOOD = redis_server.RedisFacts(
     clock_ahead_s=0.01,
     answer_s=0.001,
 )
-MACHINE = HostMachine((3, 11), "Linux", "x86_64", (2, 36), (), Path("libpython3.11.so.1.0"), "/usr/bin/cc")
 
 
 def troubles(findings: list[Finding]) -> list[tuple[str, str]]:
@@ -221,9 +223,26 @@ def test_limits_of_the_machine(finding: Finding, level: Level) -> None:
 
 
 def test_a_good_machine_has_no_troubles_and_a_bad_one_names_all() -> None:
-    assert troubles(list(host.judge_machine(MACHINE))) == []
-    bad = replace(MACHINE, libpython=None, architecture="riscv64", compiler=None)
+    assert troubles(list(host.judge_machine(HEALTHY_MACHINE))) == []
+    bad = replace(HEALTHY_MACHINE, libpython=None, architecture="riscv64", compiler=None)
     assert troubles(list(host.judge_machine(bad))) == [("fail", "libpython"), ("fail", "system")]
+
+
+def test_all_of_a_machine_is_judged_by_its_facts_alone() -> None:
+    assert troubles(list(host.judge(HEALTHY_HOST))) == []
+    tight = replace(HEALTHY_HOST, free_disk_bytes=2 * GIB, free_shm_bytes=None, most_files=256)
+    assert troubles(list(host.judge(tight))) == [("warn", "disk"), ("fail", "shared memory"), ("warn", "open files")]
+
+
+def test_the_facts_are_those_of_the_machine_that_runs_this(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setattr(host, "PORTS", {port: "a test"})
+        facts = host.gather()
+    assert (facts.folder, facts.listening) == (tmp_path, {port: True})
+    assert facts.most_files == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert 0 < facts.free_disk_bytes < shutil.disk_usage(tmp_path).total
 
 
 def test_a_bundle_that_is_not_whole_is_named(tmp_path: Path) -> None:
