@@ -55,6 +55,7 @@ def _labelled(stats: EdgeStats) -> Iterator[Metric]:
     yield _by("frames_sent_as", "kind", stats.frames_sent_as, "Of the frames sent, those that carried this.")
     yield _by("frames_dropped", "reason", stats.frames_dropped, "Frames that were given up.")
     yield _by("link_failures", "reason", stats.link_failures, "Failed tries to reach Redis or to write to it.")
+    yield _by("stills", "outcome", stats.stills, "Still pictures that the cloud asked for, by what became of each.")
     yield _by("camera_events", "event", stats.camera_events, "States the camera entered, breaks, pictures skipped.")
 
 

@@ -32,6 +32,7 @@ from edge_client.planning.stage import PlanningStage
 from edge_client.prompts.stage import PromptStage, StagedObjects
 from edge_client.rate.governor import Governor
 from edge_client.site.open import Site
+from edge_client.site.stills import SiteStills
 from edge_client.stats import Tally
 from edge_client.transport.outbox import FrameRecord, Outgoing
 from edge_client.transport.sender import Sender
@@ -65,6 +66,7 @@ class Pipeline:
         masks: where this camera makes masks itself; ``None``: it sends features alone.
         prompts: where it outlines what is pointed at; ``None``: it is not asked.
         site: who on site is shown the picture and what is outlined, and may point at things; ``None``: nobody.
+        stills: what is shown a frame where a still picture was asked for, and may leave the site; ``None``: none may.
         objects_alone: what is outlined is all that is sent; encoder and coder then are ``encode/objects_alone.py``'s.
         planning: where it chooses among the designs of a split network; ``None``: there is one, or level is fixed.
     """
@@ -80,6 +82,7 @@ class Pipeline:
     masks: MaskStage | None = None
     prompts: PromptStage | None = None
     site: Site | None = None
+    stills: SiteStills | None = None
     objects_alone: bool = False
     planning: PlanningStage | None = None
 
@@ -126,7 +129,7 @@ class Pipeline:
         A folder or a file waits for the link instead.
         """
         masked = self.masks is not None and self.masks.shows_on_site
-        if not (masked or (self.site is not None and self.site.view.watched)) or not self.capture.live:
+        if not (masked or self._is_watched()) or not self.capture.live:
             return
         frame = self.capture.read()
         if frame is None:
@@ -136,6 +139,10 @@ class Pipeline:
             latent = self.encoder.latent(self.encoder.fit(frame.picture))
             self.masks.show_on_site(latent, self.numbers.upcoming, frame.capture_ms)
         self._outlined(frame)
+
+    def _is_watched(self) -> bool:
+        """Whether somebody waits for a picture: on site, or for a still."""
+        return (self.site is not None and self.site.view.watched) or (self.stills is not None and self.stills.wanted)
 
     def _encoded(self, frame: CameraFrame, level: int) -> Outgoing:
         """From a picture to a packet, with what the journal says of it."""
@@ -190,6 +197,8 @@ class Pipeline:
         if self.site is not None:
             asked = self.site.asked(asked)
         staged = self.prompts.frame(frame.picture, self.writer.allowed_format, asked, now_ms, period_s)
+        if self.stills is not None:
+            self.stills.show(frame.picture, frame.capture_ms)
         if self.site is not None:
             self.site.show(frame.picture, staged.newest, frame.capture_ms)
         return staged

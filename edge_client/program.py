@@ -29,7 +29,7 @@ from edge_client.rate.governor import Governor
 from edge_client.rate.steering import Choice
 from edge_client.reading import Reading
 from edge_client.settings import EdgeSettings
-from edge_client.site.open import open_site, serving
+from edge_client.site.open import open_site, open_stills, serving
 from edge_client.state import StateFolder
 from edge_client.stats import EdgeStats, Tally
 from edge_client.transport.sender import Sender, open_sender
@@ -64,7 +64,7 @@ def run(settings: EdgeSettings, stop: Event, make_planner: MakePlanner = Planner
     own = Choice(_own_level(bundle, settings.level), settings.frames_per_s)
     governor = Governor(bundle.manifest, own, adaptive=settings.level is None, monotonic_s=time.monotonic)
     check_masks(settings)
-    settings.site.check(prompts=settings.prompts.network is not None)
+    settings.site.check(prompts=settings.prompts.network is not None, sealed=sealing is not None)
     encoder, coder = _networks(settings, bundle)
     tally, watchdog = Tally(), systemd_watchdog(time.monotonic)
     beat = watchdog.loop("main", MAIN_BEAT_S)
@@ -85,7 +85,10 @@ def run(settings: EdgeSettings, stop: Event, make_planner: MakePlanner = Planner
         plan = None if planning is None else (lambda: planning.explanation)
         site = open_site(settings.site, settings.state_folder, prompts)
         answers = prompts if site is None else site
-        sender = exits.enter_context(open_sender(settings, fate, governor, tally, uplink_beat, sending, answers, plan))
+        stills = open_stills(settings.site, tally, able=prompts.able)
+        sender = exits.enter_context(
+            open_sender(settings, fate, governor, tally, uplink_beat, sending, answers, plan, stills)
+        )
         exits.enter_context(serving(settings.site, settings.stream, site, lambda: sender.server_ms(unix_ms())))
         masks = exits.enter_context(open_masks(settings, bundle, governor, own.level))
         _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks, prompts, planning))
@@ -101,6 +104,7 @@ def run(settings: EdgeSettings, stop: Event, make_planner: MakePlanner = Planner
             masks=masks,
             prompts=prompts,
             site=site,
+            stills=stills,
             objects_alone=settings.prompts.alone,
             planning=planning,
         )

@@ -33,7 +33,8 @@ class EdgeStats:
         link_failures: failed tries to reach or write to Redis, by reason.
         latency: frames by latency, from capture to Redis entry: as many as :data:`LATENCY_BOUNDS_S` and one more.
         latency_s: their latencies, summed.
-        control_malformed: control records that could not be read.
+        control_malformed: control records and lists of prompts that could not be read.
+        stills: requests for a still picture, by what became of them.
         camera_state: ``ok``, ``away``, ``frozen`` or ``black``.
         camera_events: how often such a state was entered, the picture changed its size (``resized``), the camera broke
             off and was connected again (``broken_off``), or something was skipped that cannot be read (``unreadable``).
@@ -56,6 +57,7 @@ class EdgeStats:
     latency: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS_S) + 1)
     latency_s: float = 0.0
     control_malformed: int = 0
+    stills: Mapping[str, int] = field(default_factory=dict)
     camera_state: str = "ok"
     camera_events: Mapping[str, int] = field(default_factory=dict)
 
@@ -138,6 +140,11 @@ class Tally:
         """A control record could not be read."""
         with self._lock:
             self._stats = replace(self._stats, control_malformed=self._stats.control_malformed + 1)
+
+    def still(self, outcome: str) -> None:
+        """A still picture was asked for."""
+        with self._lock:
+            self._stats = replace(self._stats, stills=_more(self._stats.stills, outcome))
 
     def source(self, passed_over: int, behind_s: float, events: Mapping[str, int]) -> None:
         """What the source passed over, the pace lost, and how often each of ``events`` befell the source, so far."""

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from edge_client.prompts.stage import PromptStage
 from edge_client.site.prompts import SitePrompts
 from edge_client.site.settings import PAGE_OPTION, SiteSettings
+from edge_client.site.stills import SiteStills
 from edge_client.site.view import SiteView
+from edge_client.stats import Tally
 from narrows.contract.outputs.objects import Objects
 from narrows.contract.records.prompts import PromptAnswers, PromptList
 
@@ -50,6 +52,11 @@ class Site:
 def open_site(settings: SiteSettings, state: Path, stage: PromptStage) -> Site | None:
     """The site of the settings; ``None`` where there is no page. ``state``: the folder that outlives the program."""
     return None if settings.page is None else Site(SitePrompts(state), SiteView(), stage)
+
+
+def open_stills(settings: SiteSettings, tally: Tally, *, able: bool) -> SiteStills | None:
+    """What lets stills out, or says that none may leave; ``None`` at a camera that runs no prompts."""
+    return SiteStills(settings.stills_per_hour, tally) if able else None
 
 
 @contextmanager

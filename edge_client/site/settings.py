@@ -1,4 +1,4 @@
-"""What the operator says of the site's page: ``narrows edge --site-page``."""
+"""What the site allows: a page of its own (``narrows edge --site-page``), stills for the cloud (``--stills``)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,31 @@ class SiteSettings:
     Attributes:
         page: ``HOST:PORT``; ``None``: nowhere.
         token: what whoever looks and points must know, on loopback too: it is a camera's picture.
+        stills_per_hour: how many still pictures operators in the cloud may have; 0: no picture leaves the site.
     """
 
     page: str | None = None
     token: str | None = field(default=None, repr=False)
+    stills_per_hour: int = 0
 
-    def check(self, *, prompts: bool) -> None:
-        """Refuse what shows pictures to strangers, or a page that can do nothing. ``prompts``: there is a network.
+    def check(self, *, prompts: bool, sealed: bool = False) -> None:
+        """Refuse what shows pictures to strangers, or is of no use.
+
+        Args:
+            prompts: there is a network.
+            sealed: packets are.
 
         Raises:
             ServiceError: no token, one that can be guessed, or a wrong address.
-            ConfigError: a token without a page, or a page without a network.
+            ConfigError: a token without a page; a page or stills without a network; stills beside sealed packets.
         """
+        if self.stills_per_hour and not prompts:
+            raise ConfigError("--stills is for pointing at things: give --prompts a network too")
+        if self.stills_per_hour and sealed:
+            raise ConfigError(
+                "--stills sends a picture that whoever reads Redis can open, and --key-file says that nobody may: "
+                "leave one of them out"
+            )
         if self.page is None:
             if self.token is not None:
                 raise ConfigError("--site-token is of --site-page: say where to serve it, too")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import structlog
 from redis.exceptions import NoPermissionError, ResponseError
 
+from edge_client.clock import unix_ms
 from edge_client.rate.backpressure import Room
 from edge_client.stats import Tally
 from edge_client.transport.line import CommandReply
@@ -18,6 +19,7 @@ from edge_client.transport.link import name_failure
 from edge_client.transport.server_clock import ServerClockEstimate
 from narrows.contract.errors import RecordError, ServiceError
 from narrows.contract.records.prompts import PromptAnswers, PromptList
+from narrows.contract.records.still import StillRequest
 from narrows.contract.schedule import Explanation
 from narrows.contract.wire import Control, Install, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
@@ -41,6 +43,8 @@ class Question(Enum):
     PROMPTS = "prompts"
     ANSWER = "answer"
     """No question: what the camera says of its prompts."""
+    STILL = "still"
+    """Nor this: a still picture that the site lets out."""
     PLAN = "plan"
     """No question either: which design the camera uses, and why."""
 
@@ -55,6 +59,30 @@ class Answers(Protocol):
 
     def answers(self) -> PromptAnswers:
         """What to say now."""
+        ...
+
+
+class Stills(Protocol):
+    """Who lets still pictures out, as :class:`edge_client.site.stills.SiteStills` does."""
+
+    def heard(self, request: StillRequest | None, now_ms: float) -> None:
+        """What the list of prompts asks for, by the server's clock."""
+        ...
+
+    def told(self, answers: PromptAnswers) -> PromptAnswers:
+        """The answer to prompts, with what is said of stills."""
+        ...
+
+    def due(self, now_ms: float) -> bool:
+        """Whether there is something to send."""
+        ...
+
+    def command(self, key: str) -> tuple[str | bytes | int, ...]:
+        """What is due, as Redis takes it."""
+        ...
+
+    def refused(self) -> None:
+        """Redis did not take it."""
         ...
 
 
@@ -85,11 +113,14 @@ class Questions:
         learned: Callable[[Install], None] = lambda _: None,
         answers: Answers | None = None,
         plan: Plan | None = None,
+        stills: Stills | None = None,
+        unix_ms: Callable[[], float] = unix_ms,
     ) -> None:
         """``install``: the record that shards and packet format are of; ``None``: they are the operator's.
 
         ``learned`` is told of each record that is read after it. ``answers``: what is said of prompts; ``None``: nobody
-        asks for any. ``plan``: what is said of the design in use; ``None``: none is planned.
+        asks for any. ``plan``: what is said of the design in use; ``None``: none is planned. ``stills``: who lets still
+        pictures out; ``None``: nobody. ``unix_ms``: this machine's clock.
         """
         self.prompts = PromptList()
         self.control: Control | None = None
@@ -105,6 +136,7 @@ class Questions:
         self._told: PromptAnswers | None = None
         self._answer_due_s = math.inf if answers is None else monotonic_s()
         self._answer_soonest_s = monotonic_s()
+        self._stills, self._unix_ms = stills, unix_ms
         self._plan = plan
         self._plan_told: Explanation | None = None
         self._plan_soonest_s = math.inf if plan is None else monotonic_s()
@@ -127,6 +159,8 @@ class Questions:
         if self._answer_is_due(now_s):
             self._answer_due_s, self._answer_soonest_s = now_s + _ANSWER_PERIOD_S, now_s + _CONTROL_PERIOD_S
             return Question.ANSWER
+        if self._stills is not None and self._stills.due(self.server_ms(self._unix_ms())):
+            return Question.STILL
         if self._plan_is_due(now_s):
             self._plan_soonest_s = now_s + _CONTROL_PERIOD_S
             return Question.PLAN
@@ -153,8 +187,10 @@ class Questions:
             case Question.PROMPTS:
                 return "GET", self._keys.prompts
             case Question.ANSWER:
-                self._told = PromptAnswers() if self._answers is None else self._answers.answers()
+                self._told = self._said()
                 return "XADD", self._keys.prompt_state, "MAXLEN", 1, "*", PACKET_FIELD, self._told.to_json()
+            case Question.STILL:
+                return ("PING",) if self._stills is None else self._stills.command(self._keys.still)
             case Question.PLAN:
                 self._plan_told = None if self._plan is None else self._plan()
                 said = b"" if self._plan_told is None else self._plan_told.to_json()
@@ -174,6 +210,7 @@ class Questions:
             Question.INSTALL: self._read_install,
             Question.PROMPTS: self._read_prompts,
             Question.ANSWER: self._answer_taken,
+            Question.STILL: self._still_taken,
             Question.PLAN: self._plan_taken,
         }
         read[question](answered)
@@ -213,7 +250,11 @@ class Questions:
             return False
         if now_s >= self._answer_due_s:
             return True
-        return now_s >= self._answer_soonest_s and _states(self._answers.answers()) != _states(self._told)
+        return now_s >= self._answer_soonest_s and _states(self._said()) != _states(self._told)
+
+    def _said(self) -> PromptAnswers:
+        answers = PromptAnswers() if self._answers is None else self._answers.answers()
+        return answers if self._stills is None else self._stills.told(answers)
 
     def _read_prompts(self, answered: CommandReply[Any]) -> None:
         if answered.refusal is not None:
@@ -225,6 +266,8 @@ class Questions:
             self.prompts = PromptList()
             self._tally.control_malformed()
             _LOG.warning("prompts_ignored", key=self._keys.prompts, cause=str(error))
+        if self._stills is not None:
+            self._stills.heard(self.prompts.still, self.server_ms(self._unix_ms()))
 
     def _plan_is_due(self, now_s: float) -> bool:
         """Whether there is another explanation than the one that was told last, and none was told just now."""
@@ -239,6 +282,16 @@ class Questions:
         reason, remedy = name_failure(answered.refusal)
         self._tally.link_failed(f"plan_{reason}")
         _LOG.warning("plan_not_told", key=self._keys.plan, reason=reason, remedy=remedy)
+
+    def _still_taken(self, answered: CommandReply[Any]) -> None:
+        if answered.refusal is None or self._stills is None:
+            return
+        if remedy_of(answered.refusal) is Remedy.RECONNECT:
+            raise answered.refusal
+        self._stills.refused()
+        reason, remedy = name_failure(answered.refusal)
+        self._tally.link_failed(f"still_{reason}")
+        _LOG.warning("still_not_taken", key=self._keys.still, reason=reason, remedy=remedy)
 
     def _answer_taken(self, answered: CommandReply[Any]) -> None:
         if answered.refusal is not None:
@@ -293,4 +346,5 @@ def _states(answers: PromptAnswers | None) -> object:
         return None
     prompts = tuple((each.id, each.version, each.state) for each in answers.prompts)
     site = tuple((each.id, each.version) for each in answers.site)
-    return answers.unable, answers.width, answers.height, answers.version, prompts, site, answers.removed
+    stills = answers.stills_per_hour, answers.still
+    return answers.unable, answers.width, answers.height, answers.version, prompts, site, answers.removed, stills

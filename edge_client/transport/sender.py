@@ -21,7 +21,7 @@ from edge_client.transport.install import RememberedInstall, wait_for_install
 from edge_client.transport.line import Line
 from edge_client.transport.link import ANSWER_S, AWAY_S, connect
 from edge_client.transport.outbox import Fate, Outbox, Outgoing
-from edge_client.transport.questions import Answers, Plan, Questions
+from edge_client.transport.questions import Answers, Plan, Questions, Stills
 from edge_client.transport.server_clock import ServerClockEstimate
 from edge_client.transport.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.transport.uplink import About, FeatureStream, Uplink
@@ -135,6 +135,7 @@ def open_sender(
     found: Callable[[StreamKeys], None] = lambda _: None,
     answers: Answers | None = None,
     plan: Plan | None = None,
+    stills: Stills | None = None,
 ) -> Iterator[Sender]:
     """The transport of the settings; nothing is asked or sent before :meth:`Sender.start`.
 
@@ -150,6 +151,7 @@ def open_sender(
         found: told where the stream lies.
         answers: what is said of prompts.
         plan: what is said of the design in use.
+        stills: who lets still pictures out.
 
     Raises:
         ServiceError: the address of Redis cannot be read.
@@ -182,6 +184,7 @@ def open_sender(
                 learned=remembered.remember,
                 answers=answers,
                 plan=plan,
+                stills=stills,
             )
             client = connect(settings.redis_url, away_s=None if settings.keeps_all else AWAY_S, key=keys.features)
             line = Line[About](client, ANSWER_S, time.monotonic)

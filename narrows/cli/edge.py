@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from narrows.cli.options import RedisUrl
+from narrows.contract.records.still import MOST_STILLS_PER_HOUR
 from narrows.contract.wire.install import MAX_SHARDS
 
 if TYPE_CHECKING:
@@ -234,6 +235,15 @@ def edge(
         str | None,
         typer.Option(help="What whoever opens --site-page must know; file:PATH reads it.", show_default="no page"),
     ] = None,
+    stills: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=MOST_STILLS_PER_HOUR,
+            help="Let operators in the cloud have so many still pictures an hour, each asked for by one of them and "
+            "audited, to point at things in; 0: no picture leaves this site.",
+        ),
+    ] = 0,
     max_age_s: Annotated[
         float, typer.Option(min=0.0, help="Packets that waited longer are given up; 0 keeps what --queue holds.")
     ] = 0.6,
@@ -243,7 +253,7 @@ def edge(
     ] = None,
     alive: Annotated[Path | None, typer.Option(help="Touch this file as frames are sent, for a health check.")] = None,
 ) -> None:
-    """Encode a camera's pictures into a few kilobytes each and send them. No picture leaves this machine.
+    """Encode a camera's pictures into a few kilobytes each, and send these. No picture leaves here without --stills.
 
     Example: narrows edge --source rtsp://camera.local/1 --stream-id gate-3 --redis-url redis://cloud:6379/0
     --bundle bundles/demo --fps 5
@@ -314,7 +324,7 @@ def edge(
         spool_keep=Keep(spool_keep.value),
         masks=MaskSettings(SendMode(send.value), int(mask_scale.value), audit_share, local_masks),
         prompts=PromptSettings(prompts, prompt_share, alone=send is CameraSend.OBJECTS, on_site=site_page is not None),
-        site=SiteSettings(site_page, site_token),
+        site=SiteSettings(site_page, site_token, stills),
         plan=PlanSettings(Objective(objective.replace("-", " ")), constraints_of(constraint or ())),
     )
     if once:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -119,6 +120,40 @@ def remove_prompt(
     with _registry(redis_url) as registry:
         registry.remove(camera, prompt, who=by or caller(), if_version=if_version)
     print(f"{camera}: prompt {prompt} removed")
+
+
+@prompts.command("still")
+def take_still(
+    camera: Camera,
+    *,
+    out: Annotated[Path, typer.Option(help="Where to write the JPEG.", show_default="CAMERA.jpg")] = Path(),
+    by: By = None,
+    redis_url: RedisUrl = DEFAULT_REDIS_URL,
+) -> None:
+    """Ask a camera for a still picture, to see what to point at: where its site allows it (`narrows edge --stills`).
+
+    It is small, shows the source picture whole, and is gone after a minute. Who asked and looked is in the audit.
+
+    Example: narrows prompts still cam-1 --out gate.jpg
+    """
+    import time
+
+    from narrows.client.registry import StillRegistry
+    from narrows.client.registry.stills import EXPIRED, StillSeen
+    from narrows.contract.errors import StillRefused
+
+    who = by or caller()
+    with _registry(redis_url) as prompting:
+        registry = StillRegistry(prompting.client, prompting.install)
+        asked_ms = registry.ask(camera, who=who).asked_ms
+        while not (seen := registry.look(camera, asked_ms)).left_s and not seen.over:
+            time.sleep(0.5)
+        found = None if seen.over else registry.picture(camera, asked_ms, who=who)
+    if found is None:
+        raise StillRefused((seen if seen.over else StillSeen(EXPIRED)).in_words(camera))
+    path = Path(f"{camera}.jpg") if out == Path() else out
+    path.write_bytes(found.jpeg)
+    print(f"{path}: {len(found.jpeg):,} bytes, of a picture of {found.still.width}x{found.still.height}")
 
 
 def _registry(redis_url: str) -> AbstractContextManager[PromptRegistry]:

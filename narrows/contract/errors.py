@@ -367,6 +367,10 @@ class PromptConflict(NarrowsError):
     """The prompts of a camera are not those that were meant: another operator changed them meanwhile."""
 
 
+class StillRefused(NarrowsError):
+    """A camera sends no still picture: its site allows none, or no more for now."""
+
+
 class PictureError(NarrowsError):
     """A picture, label file or video frame that cannot be read, or not be shown faithfully in 8-bit RGB."""
 

@@ -26,6 +26,15 @@ class Guard(PageGuard):
         if refusal is not None:
             raise web.HTTPForbidden(text=f"{refusal}\n")
 
+    def check_operator(self, request: web.Request) -> None:
+        """Refuse what operators alone may see.
+
+        Raises:
+            HTTPForbidden: no operator asks.
+        """
+        if not self.is_operator(request):
+            raise web.HTTPForbidden(text="Only an operator may see a still: enter the operator's token at /enter.\n")
+
     def middleware(self) -> Middleware:
         """Turns strangers away, and says on every answer what the browser may load."""
 

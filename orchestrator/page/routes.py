@@ -15,7 +15,7 @@ from narrows.contract.errors import ServiceError, StreamIdInvalid
 from narrows.contract.wire.keys import check_stream_id
 from narrows.runtime.page import COOKIE, COOKIE_AGE_S, ENTER, StaticFile, shared_files, static_files
 from orchestrator.page.guard import Guard
-from orchestrator.page.prompt_routes import add_prompt_routes
+from orchestrator.page.prompt_routes import add_prompt_routes, add_still_routes
 from orchestrator.page.prompting import Prompting
 from orchestrator.page.rows import Order, Query
 from orchestrator.page.states import StreamState
@@ -39,6 +39,7 @@ def make_page(watch: Watch, guard: Guard, prompting: Prompting) -> web.Applicati
     app.add_routes([web.get("/api/streams/{stream}/objects.png", _objects(watch))])
     app.add_routes([web.get("/api/streams/{stream}/frame", _frame(watch))])
     add_prompt_routes(app, prompting, guard)
+    add_still_routes(app, prompting, guard)
     return app
 
 

@@ -29,6 +29,7 @@ from narrows.contract.records.prompts import (
 )
 from narrows.contract.records.readiness import Readiness
 from narrows.contract.records.report import BundleReport, CameraMasks, DispatcherReport, ServerReport, StreamRates
+from narrows.contract.records.still import Still, StillAnswer, StillRequest
 from narrows.contract.schedule import Conditions, Constraints, Design, Kind, Objective, Planner, PlanTable, explain
 from narrows.contract.seal import Keyring, Root
 from narrows.contract.wire import (
@@ -180,7 +181,9 @@ PROMPTS = PromptList(
         ),
     ),
     (PromptRef(17, 1767225500),),
+    StillRequest(1767225600789, "ada@desk"),
 )
+STILL = Still(1767225600789, 1920, 1080, 1767225601234)
 PROMPT_ANSWERS = PromptAnswers(
     width=1920,
     height=1080,
@@ -188,6 +191,8 @@ PROMPT_ANSWERS = PromptAnswers(
     prompts=(PromptAnswer(1, 1767225598, "tracking", 2.5),),
     site=(SourcePrompt(18, 1767225600, 1920, 1080, 1767254400456, points=(SourcePoint(40.0, 30.0),)),),
     removed=(PromptRef(3, 1767225600),),
+    stills_per_hour=12,
+    still=StillAnswer(1767225600789, "too_many", 61),
 )
 
 
@@ -256,6 +261,7 @@ def records() -> tuple[bytes, ...]:
         ).to_json(),
         PROMPTS.to_json(),
         PROMPT_ANSWERS.to_json(),
+        STILL.to_json(),
         PLANS.to_json(),
         explain(PLANNER, PLANNER.plan(SEEN, 2.0), 3.5, 1767225600123).to_json(),
     )

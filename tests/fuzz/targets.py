@@ -34,6 +34,7 @@ from narrows.contract.records.frame_journal import JournalLine
 from narrows.contract.records.prompts import PromptAnswers, PromptList
 from narrows.contract.records.readiness import Readiness
 from narrows.contract.records.report import DispatcherReport
+from narrows.contract.records.still import Still
 from narrows.contract.schedule import Explanation, PlanTable
 from narrows.contract.seal import CameraKey, Keyring, open_frame, open_packet, seal_frame, seal_packet
 from narrows.contract.wire import (
@@ -220,6 +221,7 @@ RECORDS: tuple[tuple[Callable[[bytes], Any], Callable[[Any], bytes]], ...] = (
     (JournalLine.parse, JournalLine.to_json),
     (PromptList.parse, PromptList.to_json),
     (PromptAnswers.parse, PromptAnswers.to_json),
+    (Still.parse, Still.to_json),
     (PlanTable.parse, PlanTable.to_json),
     (Explanation.parse, Explanation.to_json),
 )

@@ -51,6 +51,20 @@ class PromptEvent:
     at_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class StillEvent:
+    """A still picture that was asked for (``still-ask``) or looked at (``still-view``), as :class:`AuditEvent`.
+
+    ``asked_ms`` says which: when it was asked for.
+    """
+
+    who: str
+    action: str
+    camera: str
+    asked_ms: int
+    at_ms: int = 0
+
+
 def write_audit(client: redis.Redis, event: AuditEvent) -> None:
     """Append an event; the server dates it, the last 10 000 or so are kept."""
     fields: dict[Any, Any] = {"who": event.who, "action": event.action, "stream": event.stream}
@@ -78,6 +92,13 @@ def write_prompt_audit(client: redis.Redis, event: PromptEvent) -> None:
     """Append what was done to a prompt; as :func:`write_audit`."""
     fields: dict[Any, Any] = {"who": event.who, "action": event.action, "camera": event.camera}
     fields["prompt"] = json.encode(event.prompt)
+    client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
+
+
+def write_still_audit(client: redis.Redis, event: StillEvent) -> None:
+    """Append that a still picture was asked for or looked at; as :func:`write_audit`."""
+    fields: dict[Any, Any] = {"who": event.who, "action": event.action, "camera": event.camera}
+    fields["still"] = event.asked_ms
     client.xadd(AUDIT_KEY, fields, maxlen=AUDIT_ENTRIES, approximate=True)
 
 
@@ -109,6 +130,23 @@ def read_prompt_audit(client: redis.Redis, count: int = 100) -> list[PromptEvent
     """
     entries: Any = client.xrevrange(AUDIT_KEY, count=count)
     return [_prompt_event(entry_id, fields) for entry_id, fields in entries if b"prompt" in fields]
+
+
+def read_still_audit(client: redis.Redis, count: int = 100) -> list[StillEvent]:
+    """Which still pictures were asked for and looked at among the latest events, newest first."""
+    entries: Any = client.xrevrange(AUDIT_KEY, count=count)
+    return [_still_event(entry_id, fields) for entry_id, fields in entries if b"still" in fields]
+
+
+def _still_event(entry_id: bytes, fields: dict[bytes, bytes]) -> StillEvent:
+    asked = fields[b"still"]
+    return StillEvent(
+        who=fields.get(b"who", b"").decode("utf-8", "replace"),
+        action=fields.get(b"action", b"").decode("utf-8", "replace"),
+        camera=fields.get(b"camera", b"").decode("utf-8", "replace"),
+        asked_ms=int(asked) if asked.isdigit() else 0,
+        at_ms=int(entry_id.partition(b"-")[0]),
+    )
 
 
 def _prompt_event(entry_id: bytes, fields: dict[bytes, bytes]) -> PromptEvent:

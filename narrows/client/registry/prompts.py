@@ -16,7 +16,6 @@ from narrows.contract.outputs.objects import MAX_SOURCE_SIDE, MOST_PROMPTS
 from narrows.contract.records.prompts import (
     FIRST_SITE_ID,
     MAX_VERSION,
-    MAX_WHO_CHARACTERS,
     NO_ROOM,
     REMOVED_ON_SITE,
     PromptAnswers,
@@ -25,6 +24,7 @@ from narrows.contract.records.prompts import (
     PromptState,
     SourcePrompt,
 )
+from narrows.contract.records.still import MAX_WHO_CHARACTERS
 from narrows.contract.wire import Install, StreamKeys
 from narrows.contract.wire.keys import PACKET_FIELD
 from narrows.runtime.prompting import Prompt
@@ -103,9 +103,9 @@ class PromptRegistry:
             RecordError: what is stored cannot be read.
         """
         keys = StreamKeys.of(camera, self.install.shards)
-        found = _parsed(self.client.get(keys.prompts))
+        found = parsed(self.client.get(keys.prompts))
         entries: Any = self.client.xrevrange(keys.prompt_state, count=1)
-        now_ms = self._now_ms()
+        now_ms = now_ms_of(self.client)
         answers: PromptAnswers | None = None
         answered_ms = 0
         if entries:
@@ -164,8 +164,9 @@ class PromptRegistry:
             number = replaced or next(each for each in range(1, MOST_PROMPTS + 1) if each not in taken)
             expires_ms = now_ms + round(lifetime_s * 1000)
             made = SourcePrompt(number, version, width, height, expires_ms, who[:MAX_WHO_CHARACTERS], box, points)
-            after = sorted((*left, made), key=lambda each: each.id)
-            return PromptList.parse(PromptList(version, tuple(after), before.removed).to_json()), made
+            kept = sorted((*left, made), key=lambda each: each.id)
+            after = structs.replace(before, version=version, prompts=tuple(kept))
+            return PromptList.parse(after.to_json()), made
 
         if replaced is not None and replaced >= FIRST_SITE_ID:
             raise PromptConflict(f"prompt {replaced} was made on the site of {camera}: remove it, and point anew")
@@ -185,8 +186,10 @@ class PromptRegistry:
             gone = _only(camera, (*left, *there), prompt_id)
             if gone in there:
                 known = tuple(each for each in before.removed if each in _refs(of_site))
-                return PromptList(version, left, (*known, PromptRef(gone.id, gone.version))[-MOST_PROMPTS:]), gone
-            return PromptList(version, tuple(each for each in left if each is not gone), before.removed), gone
+                removed = (*known, PromptRef(gone.id, gone.version))[-MOST_PROMPTS:]
+                return structs.replace(before, version=version, prompts=left, removed=removed), gone
+            left = tuple(each for each in left if each is not gone)
+            return structs.replace(before, version=version, prompts=left), gone
 
         return self._change(camera, changed, "prompt-remove", who, if_version)
 
@@ -199,11 +202,11 @@ class PromptRegistry:
         if_version: int | None,
     ) -> SourcePrompt:
         key = StreamKeys.of(camera, self.install.shards).prompts
-        expected = _parsed(self.client.get(key)).version if if_version is None else if_version
+        expected = parsed(self.client.get(key)).version if if_version is None else if_version
         done: list[SourcePrompt] = []
 
         def attempt(pipe: redis.client.Pipeline) -> None:
-            before, now_ms = _parsed(pipe.get(key)), self._now_ms()
+            before, now_ms = parsed(pipe.get(key)), now_ms_of(self.client)
             if before.version != expected:
                 raise PromptConflict(
                     f"the prompts of {camera} were changed meanwhile: version {before.version}, not {expected}; "
@@ -214,10 +217,7 @@ class PromptRegistry:
             after, prompt = changed(before, version, now_ms)
             write_prompt_audit(self.client, PromptEvent(who, action, camera, prompt))
             pipe.multi()
-            ends_ms = [each.expires_ms for each in after.prompts]
-            if after.removed or not ends_ms:  # a site's prompts live as long, and some may not know yet
-                ends_ms.append(now_ms + round(DEFAULT_LIFETIME_S * 1000))
-            pipe.set(key, after.to_json(), pxat=max(ends_ms))
+            pipe.set(key, after.to_json(), pxat=ends_ms(after, now_ms))
             done.append(prompt)
 
         self.client.transaction(attempt, key)
@@ -228,10 +228,6 @@ class PromptRegistry:
         if source is None:
             raise PromptInvalid(f"{camera} has not said how large its pictures are: say it with --size WIDTHxHEIGHT")
         return source
-
-    def _now_ms(self) -> int:
-        answer: Any = self.client.time()
-        return int(answer[0]) * 1000 + int(answer[1]) // 1000
 
 
 def _only(camera: str, prompts: tuple[SourcePrompt, ...], prompt_id: int) -> SourcePrompt:
@@ -257,5 +253,24 @@ def _refs(answers: PromptAnswers | None) -> set[PromptRef]:
     return {PromptRef(each.id, each.version) for each in (() if answers is None else answers.site)}
 
 
-def _parsed(stored: Any) -> PromptList:  # noqa: ANN401 - as redis types its answers
+def ends_ms(prompts: PromptList, now_ms: int) -> int:
+    """When Redis may forget a list: its version is to outlive what it names."""
+    ends = [each.expires_ms for each in prompts.prompts]
+    if prompts.removed or not ends:  # a site's prompts live as long, and some may not know yet
+        ends.append(now_ms + round(DEFAULT_LIFETIME_S * 1000))
+    return max(ends)
+
+
+def now_ms_of(client: redis.Redis) -> int:
+    """The Redis server's clock."""
+    answer: Any = client.time()
+    return int(answer[0]) * 1000 + int(answer[1]) // 1000
+
+
+def parsed(stored: Any) -> PromptList:  # noqa: ANN401 - as redis types its answers
+    """The list that is stored; an empty one of version 0 where there is none.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
     return PromptList() if stored is None else PromptList.parse(stored)

@@ -4,6 +4,7 @@
 
     operator ── narrows:{S}:prompts:STREAM ──────► camera      a list with a version, changed by compare-and-set
     operator ◄── narrows:{S}:prompt_state:STREAM ── camera      one entry: what became of each prompt
+    operator ◄── narrows:{S}:still:STREAM ───────── camera      one entry: a picture to point at, see :mod:`.still`
 
 Coordinates are pixels of the source picture, as the camera filmed it before it was fitted to its network.
 
@@ -24,13 +25,13 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from narrows.contract.outputs.objects import MAX_SOURCE_SIDE, MOST_PROMPTS
+from narrows.contract.records.still import MAX_WHO_CHARACTERS, MOST_STILLS_PER_HOUR, StillAnswer, StillRequest
 from narrows.contract.wire.record import PerSecond, Record, UnixMs
 
 MOST_POINTS = 16
 """Of one prompt. People place a handful; a bound keeps a record small."""
 MAX_PROMPTS_BYTES = 1 << 15
 MAX_VERSION = (1 << 32) - 1
-MAX_WHO_CHARACTERS = 128
 _Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
 _Side = Annotated[int, Meta(ge=1, le=MAX_SOURCE_SIDE)]
 _Version = Annotated[int, Meta(ge=0, le=MAX_VERSION)]
@@ -92,7 +93,8 @@ class PromptList(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
     """All prompts of a camera, each with an id of its own.
 
     ``version`` grows with each change, also over a list that was gone meanwhile. ``removed``: of those that were made
-    on the camera's site, the ones that are not wanted.
+    on the camera's site, the ones that are not wanted. ``still``: the still picture that an operator asked for last,
+    which is no change of the list.
     """
 
     what: ClassVar[str] = "a list of prompts"
@@ -101,6 +103,7 @@ class PromptList(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
     version: _Version = 0
     prompts: Annotated[tuple[SourcePrompt, ...], Meta(max_length=MOST_PROMPTS)] = ()
     removed: Annotated[tuple[PromptRef, ...], Meta(max_length=MOST_PROMPTS)] = ()
+    still: StillRequest | None = None
 
     def __post_init__(self) -> None:
         """Refuse an id that is there twice, which the objects of a frame cannot have.
@@ -171,6 +174,8 @@ class PromptAnswers(Record, frozen=True, omit_defaults=True, tag_field="v", tag=
         version: of the list that it answers.
         site: prompts that were made on its site.
         removed: prompts of the list that were taken away there.
+        stills_per_hour: how many still pictures its site lets out; 0: none.
+        still: what became of the one that was asked for last.
     """
 
     what: ClassVar[str] = "a camera's answer to its prompts"
@@ -183,3 +188,5 @@ class PromptAnswers(Record, frozen=True, omit_defaults=True, tag_field="v", tag=
     prompts: Annotated[tuple[PromptAnswer, ...], Meta(max_length=MOST_PROMPTS)] = ()
     site: Annotated[tuple[SourcePrompt, ...], Meta(max_length=MOST_PROMPTS)] = ()
     removed: Annotated[tuple[PromptRef, ...], Meta(max_length=MOST_PROMPTS)] = ()
+    stills_per_hour: Annotated[int, Meta(ge=0, le=MOST_STILLS_PER_HOUR)] = 0
+    still: StillAnswer | None = None

@@ -1,7 +1,7 @@
 """The names of all Redis keys, and which shard a stream belongs to.
 
 Everything of a shard carries the hash tag ``{shard}``, so that one Redis Cluster node holds it and one
-script may touch it. A camera's ACL needs five keys of its own and ``narrows:install``, nothing else::
+script may touch it. A camera's ACL needs six keys of its own and ``narrows:install``, nothing else::
 
     narrows:install                    JSON: how many shards, fixed at install
     narrows:dispatchers                sorted set: living dispatchers by last heartbeat (Unix ms)
@@ -23,6 +23,7 @@ script may touch it. A camera's ACL needs five keys of its own and ``narrows:ins
     narrows:{S}:ctl:STREAM             string: the control record, expiring
     narrows:{S}:prompts:STREAM         string: what an operator points at, JSON, expiring with the last prompt
     narrows:{S}:prompt_state:STREAM    stream of one entry, field "p": what the camera says of its prompts, JSON
+    narrows:{S}:still:STREAM           stream of one entry, fields "p" and "b": a still picture that its site lets out
     narrows:{S}:plan:STREAM            stream of one entry, field "p": which design of a split network it uses, JSON
     narrows:{S}:ctx:STREAM             list: the newest contexts of packets of format 2
     narrows:{S}:seen:STREAM            hash: window of finished identities, by epoch
@@ -178,6 +179,11 @@ class StreamKeys:
     def prompt_state(self) -> str:
         """What the camera says of its prompts."""
         return self._key("prompt_state")
+
+    @cached_property
+    def still(self) -> str:
+        """The still picture that an operator asked for, where the camera's site allows it."""
+        return self._key("still")
 
     @cached_property
     def plan(self) -> str:

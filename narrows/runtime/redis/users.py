@@ -69,7 +69,13 @@ ROLES = (
     ),
     User(
         "prompter",
-        (f"%R~{INSTALL_KEY}", "~narrows:{*}:prompts:*", "%R~narrows:{*}:prompt_state:*", f"%W~{AUDIT_KEY}"),
+        (
+            f"%R~{INSTALL_KEY}",
+            "~narrows:{*}:prompts:*",
+            "%R~narrows:{*}:prompt_state:*",
+            "%R~narrows:{*}:still:*",
+            f"%W~{AUDIT_KEY}",
+        ),
         f"ping time get exists set xadd xrevrange {_TRANSACTION} {_CLUSTER}",
     ),
     User("exporter", (), "ping info slowlog|len latency|latest latency|histogram"),
@@ -93,7 +99,7 @@ def camera_user(stream: str, shards: int) -> User:
     """
     keys = StreamKeys.of(stream, shards)
     read = (keys.control, keys.prompts, INSTALL_KEY)
-    added = (keys.features, keys.prompt_state, keys.plan)
+    added = (keys.features, keys.prompt_state, keys.still, keys.plan)
     allowed = (*(f"%W~{key}" for key in added), *(f"%R~{key}" for key in read))
     return User(f"{CAMERA}{stream}", allowed, f"ping time get xadd xlen {_CLUSTER}")
 

@@ -1,6 +1,7 @@
 // The tiles: one a stream, kept while it stays on the page, its mask fetched only while it is on the screen.
 
 import { listen, showPrompts } from "./prompts.js";
+import { listenForStills, stillOf } from "./stills.js";
 import { count, number, percent, say, short, span } from "./words.js";
 
 const STATES = { live: "live", dead: "dead", stalled: "stalled", no_masks: "no masks", new: "never sent" };
@@ -62,6 +63,7 @@ function tileOf(id) {
     element.querySelector("details summary").setAttribute("aria-label", `More about ${id}`);
     watcher.observe(element);
     listen(element, id);
+    listenForStills(element, id);
     tiles.set(id, { element, entry: "", busy: false });
   }
   return tiles.get(id);
@@ -125,8 +127,9 @@ async function paint(tile, row) {
   const loaded = await Promise.allSettled(wanted.map((image) => image.decode()));
   const here = wanted.filter((_, place) => loaded[place].status === "fulfilled");
   const first = row.mask.largest ? "mask" : "objects";
-  if (here.some((image) => image.className === first)) {
-    const box = tile.element.querySelector(".picture");
+  const [box, still] = [tile.element.querySelector(".picture"), stillOf(tile.element)];
+  if (still) box.replaceChildren(still, ...here.filter((image) => image.className === "objects"));
+  else if (here.some((image) => image.className === first)) {
     box.style.aspectRatio = `${width} / ${height}`;
     box.replaceChildren(...here);
     tile.entry = entry;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from narrows.contract.records.still import STILL_MS
 from narrows.contract.wire import StreamKeys
 from orchestrator.dispatch import Store
 from orchestrator.dispatch.prompt_answers import ROUNDS, PromptAnswerTrimmer
@@ -60,3 +61,12 @@ async def test_a_camera_that_said_too_much_is_looked_at_in_every_round_and_other
     assert await kept() == [1, ROUNDS]
     await trimmer.trim({2})
     assert await kept() == [1, 1]
+
+
+async def test_a_still_whose_camera_went_away_is_dropped_and_a_fresh_one_stays(store: Store) -> None:
+    old, fresh = "narrows:{2}:still:gone", "narrows:{2}:still:here"
+    now_ms = int(await store.time_ms())
+    for key, age_ms in ((old, 2 * STILL_MS + 1000), (fresh, STILL_MS)):
+        await store.call("XADD", key, f"{now_ms - age_ms}-0", "p", b"x", "b", b"x")
+    await PromptAnswerTrimmer(store).trim({2})
+    assert [await store.call("XLEN", key) for key in (old, fresh)] == [0, 1]

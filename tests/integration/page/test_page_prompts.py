@@ -15,9 +15,10 @@ import redis
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, Route, expect
 
-from narrows.client.registry import PromptRegistry, read_prompt_audit
+from narrows.client.registry import PromptRegistry, read_prompt_audit, read_still_audit
 from narrows.client.registry.packet_format import let_cameras_send
 from narrows.contract.outputs.objects import ObjectMask, Objects, objects_value
+from narrows.contract.records.prompts import PromptAnswers
 from narrows.contract.wire import FrameIdentity, ResultPacket, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.output_packet import OutputPacket
 from narrows.ops.demo.stack import Stack
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.timeout(300)
 SOON_MS = 60_000
 ROOT = Path(__file__).resolve().parents[3]
 OPERATOR = "what operators alone know"
+WHO = "page operator at 127.0.0.1"
 WIDTH, HEIGHT = 320, 240
 
 
@@ -71,7 +73,7 @@ def camera(stack: Stack, registry: PromptRegistry, tmp_path_factory: pytest.Temp
     ImageDraw.Draw(picture).ellipse((210, 30, 270, 90), fill="white")
     ImageDraw.Draw(picture).rectangle((40, 160, 100, 220), fill="white")
     picture.save(filmed / "scene.png")
-    options = ("--prompts", str(write_bright_network(folder / "bright.onnx")), "--loop", "--fps", "4")
+    options = ("--prompts", str(write_bright_network(folder / "bright.onnx")), "--loop", "--fps", "4", "--stills", "2")
     running = Program(folder, stack.redis.url, stack.bundle, filmed, *options)
     running.until(lambda: registry.look("cam-1").source == (WIDTH, HEIGHT))
     yield running
@@ -134,11 +136,7 @@ def test_an_operator_taps_and_drags_and_sees_what_is_outlined_and_takes_it_away(
     expect(tile(page).locator("[data-prompt='1']")).to_have_count(0, timeout=SOON_MS)
     assert [each.id for each in registry.look("cam-1").prompts] == [2]
     events = [(each.who, each.action, each.prompt.id) for each in read_prompt_audit(registry.client)]
-    assert events == [
-        ("page operator", "prompt-remove", 1),
-        ("page operator", "prompt-add", 2),
-        ("page operator", "prompt-add", 1),
-    ]
+    assert events == [(WHO, "prompt-remove", 1), (WHO, "prompt-add", 2), (WHO, "prompt-add", 1)]
 
 
 def test_an_operator_who_saw_an_older_list_is_told_and_overwrites_nothing(page: Page, registry: PromptRegistry) -> None:
@@ -195,6 +193,77 @@ def test_what_a_camera_sends_alone_is_outlined_on_its_tile_without_a_mask(page: 
     expect(sensor.locator("img.mask")).to_have_count(0)
     assert _yellow(page, (190, 10, 290, 110), "sensor-1") > 100
     assert _yellow(page, (10, 120, 180, 230), "sensor-1") == 0
+
+
+def entered(page: Page) -> None:
+    page.goto(page.url + "enter")
+    page.locator("input[name=token]").fill(OPERATOR)
+    page.get_by_role("button", name="Enter").click()
+    expect(tile(page)).to_have_attribute("data-operator", "", timeout=SOON_MS)
+
+
+def test_an_operator_asks_for_a_still_picture_points_in_it_and_the_audit_says_who_asked_and_looked(
+    page: Page, registry: PromptRegistry
+) -> None:
+    entered(page)
+    for prompt in registry.look("cam-1").prompts:
+        registry.remove("cam-1", prompt.id, who="a test")
+    on_mask(page, 0.5, 0.5)
+    tile(page).get_by_role("button", name="Still picture of cam-1").click()
+    still = tile(page).locator("img.still")
+    expect(still).to_be_visible(timeout=SOON_MS)
+    lightness = page.evaluate(
+        """() => {
+          const image = document.querySelector("[data-stream='cam-1'] img.still");
+          const canvas = document.createElement("canvas");
+          [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+          const pen = canvas.getContext("2d");
+          pen.drawImage(image, 0, 0);
+          return [[240, 60], [70, 190], [150, 120]].map(([x, y]) => pen.getImageData(x, y, 1, 1).data[0]);
+        }"""
+    )
+    assert [value > 128 for value in lightness] == [True, True, False]  # the disc, the square, what is beside them
+    asked, viewed = read_still_audit(registry.client)[::-1]
+    assert (asked.who, asked.action, asked.camera) == (WHO, "still-ask", "cam-1")
+    assert (viewed.who, viewed.action, viewed.asked_ms) == (WHO, "still-view", asked.asked_ms)
+    box: Any = tile(page).locator(".picture").bounding_box()
+    page.mouse.click(box["x"] + 70 / WIDTH * box["width"], box["y"] + 190 / HEIGHT * box["height"])
+    expect(tile(page).locator("[data-prompt='1']")).to_contain_text("tracking", timeout=SOON_MS)
+    (tapped,) = registry.look("cam-1").prompts
+    assert [(each.x, each.y) for each in tapped.points] == [pytest.approx((70, 190), abs=2)]
+    expect(tile(page).locator("img.objects")).to_be_visible(timeout=SOON_MS)
+    expect(still).to_be_visible()
+    if path := os.environ.get("NARROWS_SCREENSHOTS"):
+        page.screenshot(path=f"{path}/still.png")
+    tile(page).get_by_role("button", name="Still picture of cam-1").click()
+    expect(still).to_have_count(0)
+    expect(tile(page).locator("img.mask")).to_be_visible(timeout=SOON_MS)
+
+
+def test_a_visitor_is_offered_no_still_and_gets_none(page: Page, address: str, registry: PromptRegistry) -> None:
+    on_mask(page, 0.5, 0.5)
+    expect(tile(page).get_by_role("button", name="Still picture of cam-1")).to_have_count(0)
+    before = read_still_audit(registry.client)
+    asked = page.request.post(f"http://{address}/api/streams/cam-1/still")
+    looked = page.request.get(
+        f"http://{address}/api/streams/cam-1/still.jpg?asked={before[0].asked_ms if before else 1}"
+    )
+    assert (asked.status, looked.status) == (403, 403)
+    assert "Only an operator may see a still" in looked.text()
+    assert read_still_audit(registry.client) == before
+
+
+def test_a_camera_whose_site_allows_no_still_is_named_and_asked_for_none(page: Page, registry: PromptRegistry) -> None:
+    keys = StreamKeys.of("shy-1", read_install(registry.client).shards)
+    registry.client.hset(ShardKeys(keys.shard).streams, "shy-1", StreamSettings().to_json())
+    registry.client.xadd(keys.prompt_state, {"p": PromptAnswers(width=WIDTH, height=HEIGHT).to_json()})
+    entered(page)
+    shy = page.locator('[data-stream="shy-1"]')
+    shy.scroll_into_view_if_needed()
+    shy.get_by_role("button", name="Still picture of shy-1").click()
+    expect(shy.locator(".told")).to_contain_text("its site lets no picture leave", timeout=SOON_MS)
+    assert registry.client.get(keys.prompts) is None
+    assert [each for each in read_still_audit(registry.client) if each.camera == "shy-1"] == []
 
 
 def _yellow(page: Page, area: tuple[int, int, int, int], stream: str = "cam-1") -> int:

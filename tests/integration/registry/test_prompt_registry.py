@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from narrows.client.registry import PromptRegistry, read_audit, read_prompt_audit
+from narrows.client.registry.prompts import now_ms_of
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
 from narrows.contract.outputs.objects import MOST_PROMPTS
 from narrows.contract.records.prompts import (
@@ -88,14 +89,13 @@ def test_whoever_changes_the_list_between_look_and_write_is_not_overwritten(
     with redis.Redis.from_url(server.url) as other:
         rival = PromptRegistry(other, Install(4))
         told: list[SourcePrompt] = []
-        clock = PromptRegistry._now_ms
 
-        def meanwhile(self: PromptRegistry) -> int:
-            if self is registry and not told:
+        def meanwhile(client: redis.Redis) -> int:
+            if client is registry.client and not told:
                 told.append(rival.add("cam-1", POINTS, who="grace", source=SOURCE))
-            return clock(self)
+            return now_ms_of(client)
 
-        monkeypatch.setattr(PromptRegistry, "_now_ms", meanwhile)
+        monkeypatch.setattr("narrows.client.registry.prompts.now_ms_of", meanwhile)
         with pytest.raises(PromptConflict, match="changed meanwhile"):
             registry.add("cam-1", BOX, who="ada", source=SOURCE)
         assert list(registry.look("cam-1").prompts) == told

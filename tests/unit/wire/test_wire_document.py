@@ -18,6 +18,7 @@ from narrows.contract.codec import LabelTables
 from narrows.contract.errors import FrameRefused
 from narrows.contract.outputs.labels.small import pack_small
 from narrows.contract.records.prompts import PromptAnswers, PromptList, PromptState, Unable
+from narrows.contract.records.still import Still, StillAnswer, StillState
 from narrows.contract.schedule import Explanation
 from narrows.contract.wire import (
     Control,
@@ -158,7 +159,16 @@ def test_every_key_is_in_the_table() -> None:
     documented = set(re.findall(r"^\| `(narrows:[^`]+)` \|", PAGE, re.MULTILINE))
     stream, shard = StreamKeys("STREAM", 7), ShardKeys(7)
     own = [stream.features, stream.outcomes, stream.control, stream.seen, stream.chain, stream.contexts, stream.ledger]
-    own += [stream.prompts, stream.prompt_state, stream.plan, shard.streams, shard.lease, shard.fence, shard.dead]
+    own += [
+        stream.prompts,
+        stream.prompt_state,
+        stream.still,
+        stream.plan,
+        shard.streams,
+        shard.lease,
+        shard.fence,
+        shard.dead,
+    ]
     scaling = {key for name, key in vars(ScaleKeys).items() if name.isupper()}
     assert scaling
     assert documented == {INSTALL_KEY, DISPATCHERS_KEY, UNREADY_KEY, AUDIT_KEY, LABEL_TABLES_KEY, *scaling} | {
@@ -172,10 +182,14 @@ def test_the_records_of_prompts_are_written_and_read_as_the_page_says() -> None:
     assert [(each.id, each.version) for each in asked.prompts][:1] == [
         (each.id, each.version) for each in answered.prompts
     ]
+    assert asked.still is not None
+    assert answered.still == StillAnswer(asked.still.asked_ms, "sent")
+    assert Still.parse(raw_vector("still")).to_json() == raw_vector("still")
     section = PAGE[PAGE.index("## 10.") :]
-    states = re.findall(r"^\| `(\w+)` \| (prompt|camera)\b", section, re.MULTILINE)
+    states = re.findall(r"^\| `(\w+)` \| (prompt|camera|still)\b", section, re.MULTILINE)
     assert {state for state, of in states if of == "prompt"} == set(PromptState)
     assert {state for state, of in states if of == "camera"} == set(Unable)
+    assert {state for state, of in states if of == "still"} == set(StillState)
 
 
 def test_what_a_camera_that_plans_is_told_and_says_is_as_on_the_page() -> None:

@@ -2,7 +2,8 @@
 //
 // A tap with "Not this" pressed, or with Shift, is a point beside the thing of the prompt that was made last, and takes its place with it.
 
-const TAP = 0.02; // of the picture's sides: a shorter drag is a tap
+const TAP = 0.02; // of the picture's sides: a shorter drag is a tap,
+const LEAST = 0.004; // and so is one along a line
 const EVERY_MS = 2000;
 const known = new WeakMap();
 
@@ -23,6 +24,17 @@ export function listen(element, id) {
   beside.addEventListener("click", () => (beside.ariaPressed = String(beside.ariaPressed !== "true")));
 }
 
+// What to say of a change that was refused, or that goes on, in the words of the stream's prompts.
+export function tell(element, words) {
+  element.querySelector(".prompts .told").textContent = words;
+  if (words) element.querySelector(".prompts").hidden = false;
+}
+
+// What a change has to bring: the page of another site cannot read it.
+export function csrfOf(element) {
+  return known.get(element)?.csrf ?? "";
+}
+
 export function showPrompts(element, id, operator) {
   element.toggleAttribute("data-operator", operator);
   const state = known.get(element);
@@ -40,7 +52,8 @@ function point(element, id, [x, y], [endX, endY], beside) {
   const { version = 0, last } = known.get(element) ?? {};
   const [width, height] = [Math.abs(endX - x), Math.abs(endY - y)];
   const box = [Math.min(x, endX), Math.min(y, endY), width, height];
-  const asked = width > TAP && height > TAP ? { box } : { points: [[x, y, true]] };
+  const drag = Math.max(width, height) > TAP && Math.min(width, height) > LEAST; // a pole is thin, and no tap
+  const asked = drag ? { box } : { points: [[x, y, true]] };
   if (!beside) return ask(element, id, "POST", "", { ...asked, if_version: version });
   const prompt = known.get(element)?.prompts.find((each) => each.id === last);
   if (!prompt || !asked.points) return tell(element, "First point at the thing, then tap beside it.");
@@ -70,15 +83,12 @@ async function ask(element, id, method, path, body) {
   }
 }
 
-function tell(element, words) {
-  element.querySelector(".prompts .told").textContent = words;
-  if (words) element.querySelector(".prompts").hidden = false;
-}
-
 function list(element, id, { prompts, version, csrf }) {
   const section = element.querySelector(".prompts");
-  section.hidden = prompts.length === 0 && !section.querySelector(".told").textContent;
-  section.querySelector("button.beside").hidden = !csrf;
+  const offered = csrf ? [...section.querySelectorAll("button.still, .hint")] : [];
+  section.hidden = prompts.length === 0 && offered.length === 0 && !section.querySelector(".told").textContent;
+  for (const each of offered) each.hidden = each.matches(".hint") && prompts.length > 0;
+  section.querySelector("button.beside").hidden = !csrf || prompts.length === 0;
   const items = prompts.map((prompt) => {
     const item = document.createElement("li");
     item.dataset.prompt = prompt.id;
