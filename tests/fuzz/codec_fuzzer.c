@@ -2,8 +2,9 @@
  *
  * The input's head becomes tables that the parser in narrows/contract/codec/tables.py would accept (and some that it would not:
  * those only reach narrows_expand, which must refuse them); the rest is a payload, or symbols to code.
- * Beyond memory safety, three claims are held: what decodes encodes to the very same bytes, what is encoded decodes to
- * the very same symbols, and a payload with a byte cut off or added never decodes to the same symbols.
+ * Beyond memory safety, four claims are held: what decodes encodes to the very same bytes, what is encoded decodes to
+ * the very same symbols, a payload with a byte cut off or added never decodes to the same symbols, and planes that are
+ * decoded together, good ones beside bad ones, come to what each comes to alone.
  */
 #include "../../narrows/contract/codec/kernel.c"
 
@@ -132,6 +133,34 @@ static uint8_t *encode(const Level *level, const int8_t *symbols, const int16_t 
     return payload;
 }
 
+enum { TOGETHER = 6 };
+
+/* A payload beside a shortened one, itself, its first bytes, what has another kind of context, and an empty one. */
+static void planes_claims(const Level *level, const int16_t *memory, uint32_t height, uint32_t width, const uint8_t *given, size_t size)
+{
+    const size_t count = (size_t)CHANNELS * height * width, words = narrows_scratch_words(level->live, height, width);
+    const size_t sizes[TOGETHER] = {size, size - (size > 0), size, size / 2, size, 0};
+    int16_t *zeros = calloc(count, sizeof *zeros);
+    int8_t *alone[TOGETHER];
+    int32_t errors[TOGETHER];
+    Plane planes[TOGETHER];
+    uint32_t *room = malloc(2 * words * sizeof *room);
+    for (int i = 0; i < TOGETHER; i++) {
+        uint8_t *payload = malloc(sizes[i] ? sizes[i] : 1);
+        const int16_t *own = i == 4 ? memory ? 0 : zeros : memory;
+        memcpy(payload, given, sizes[i]);
+        alone[i] = calloc(count, 1);
+        errors[i] = narrows_decode(level, payload, sizes[i], own, height, width, room, alone[i]);
+        planes[i] = (Plane){payload, sizes[i], own, calloc(count, 1), level, height, width, 1};
+    }
+    narrows_decode_planes(planes, TOGETHER, room, words);
+    for (int i = 0; i < TOGETHER; i++) {
+        CLAIM(planes[i].error == errors[i] && !memcmp(planes[i].symbols, alone[i], count));
+        free((void *)planes[i].payload), free(planes[i].symbols), free(alone[i]);
+    }
+    free(zeros), free(room);
+}
+
 static void decode_claims(const Level *level, const int16_t *memory, uint32_t height, uint32_t width, const uint8_t *given, size_t size)
 {
     const size_t symbols_count = (size_t)CHANNELS * height * width;
@@ -145,6 +174,7 @@ static void decode_claims(const Level *level, const int16_t *memory, uint32_t he
         CLAIM((size_t)again_size == size && !memcmp(again, payload, size));
         free(again);
     }
+    planes_claims(level, memory, height, width, given, size);
     free(symbols), free(payload), free(scratch);
 }
 
@@ -163,6 +193,7 @@ static void encode_claims(const Level *level, const int16_t *memory, uint32_t he
     uint8_t *payload = encode(level, symbols, memory, height, width, &size);
     CLAIM(narrows_decode(level, payload, (uint64_t)size, memory, height, width, scratch, decoded) == OK);
     CLAIM(!memcmp(symbols, decoded, count));
+    planes_claims(level, memory, height, width, payload, (size_t)size);
     for (int longer = -1; longer <= 1; longer += 2) {
         memset(decoded, 0, count);
         payload[size] = most;

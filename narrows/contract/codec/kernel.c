@@ -15,7 +15,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-#define ABI_VERSION 3u
+#define ABI_VERSION 4u
 #define NEIGHBOURS 6       /* left, above, above-left, above-right, left by two, above by two */
 #define CAP 15             /* magnitudes above this count as this in contexts */
 #define CONTEXT_LIMIT 1023
@@ -443,69 +443,250 @@ static inline __attribute__((always_inline)) uint32_t leave_slot(uint64_t *state
     return index;
 }
 
-/* Decodes a row. Zeros are most of it, and the branch on them lets the processor run ahead of the state. */
-static inline __attribute__((always_inline)) int32_t decode_row(Reader *given, const Level *level, const Channel *channel, uint32_t *here,
-                                                                size_t pitch, uint8_t *magnitudes, int8_t *symbols)
+/* One plane on its way: its reader, where its row's contexts are summed up, and where the row's symbols go. */
+typedef struct {
+    Reader reader;
+    uint32_t *here;
+    uint8_t *magnitudes;
+    int8_t *symbols;
+    uint32_t left; /* what the left neighbour adds, apart because it is waited for */
+} Row;
+
+/* What the rows of a channel have in common. */
+typedef struct {
+    const Level *level;
+    const Channel *channel;
+    const uint32_t *choices;
+    Contexts contexts;
+    size_t pitch;
+    uint32_t magnitude_weight, sign_weight;
+} Coding;
+
+static inline Coding coding_of(const Level *level, const Channel *channel, size_t pitch)
 {
-    Reader reader = *given;
-    const uint32_t *choices = channel->choices;
-    const Contexts contexts = *channel->contexts;
-    const size_t width = channel->width;
-    const uint32_t magnitude_weight = channel->magnitude_weights[0], sign_weight = (uint32_t)(int32_t)channel->sign_weights[0] << SIGN_AT;
-    uint32_t left = 0; /* what the left neighbour adds, apart because it is waited for */
+    return (Coding){
+        level, channel, channel->choices, *channel->contexts, pitch,
+        channel->magnitude_weights[0], (uint32_t)(int32_t)channel->sign_weights[0] << SIGN_AT,
+    };
+}
+
+/* Decodes the symbol at `x`. Most are zeros, and the branch on them lets the processor run ahead of the state. */
+static inline __attribute__((always_inline)) int32_t decode_symbol(Row *row, const Coding *coding, size_t x)
+{
+    const uint32_t choice = coding->choices[bin_of(&coding->contexts, row->here[x] + row->left)];
+    const uint32_t zeros = choice & SLOT_MASK, slot = row->reader.state & SLOT_MASK;
     int32_t error;
-    for (size_t x = 0; x < width; x++) {
-        const uint32_t choice = choices[bin_of(&contexts, here[x] + left)];
-        const uint32_t zeros = choice & SLOT_MASK, slot = reader.state & SLOT_MASK;
-        left = 0;
-        if (__builtin_expect(slot < zeros, 1)) {
-            reader.state = zeros * (reader.state >> SCALE_BITS) + slot;
-            if ((error = refill(&reader))) return error;
-            continue;
-        }
-        const uint32_t t = choice >> 16 & (FLIP - 1);
-        const Table *table = level->tables + t;
-        uint32_t index = leave_slot(&reader.state, table, level->starts + table->offset + t);
-        if ((error = refill_evenly(&reader))) return error;
-        if (__builtin_expect(index + 1 == table->count, 0)) {
-            Reader aside = reader;
-            const int32_t escaped = get_escaped(&aside, index);
-            if (escaped < 0) return escaped;
-            index = (uint32_t)escaped;
-            reader = aside;
-        }
-        const uint32_t magnitude = (index + 1) >> 1, capped = magnitude > CAP ? CAP : magnitude;
-        const uint32_t negative = ~(index ^ choice >> 23) & 1;
-        left = capped * magnitude_weight + ((capped ^ -negative) + negative) * sign_weight;
-        symbols[x] = (int8_t)((magnitude ^ -negative) + negative);
-        magnitudes[x] = (uint8_t)capped;
-        share(channel, capped, negative, here + x, pitch);
+    row->left = 0;
+    if (__builtin_expect(slot < zeros, 1)) {
+        row->reader.state = zeros * (row->reader.state >> SCALE_BITS) + slot;
+        return refill(&row->reader);
     }
-    *given = reader;
+    const uint32_t t = choice >> 16 & (FLIP - 1);
+    const Table *table = coding->level->tables + t;
+    uint32_t index = leave_slot(&row->reader.state, table, coding->level->starts + table->offset + t);
+    if ((error = refill_evenly(&row->reader))) return error;
+    if (__builtin_expect(index + 1 == table->count, 0)) {
+        Reader aside = row->reader;
+        const int32_t escaped = get_escaped(&aside, index);
+        if (escaped < 0) return escaped;
+        index = (uint32_t)escaped;
+        row->reader = aside;
+    }
+    const uint32_t magnitude = (index + 1) >> 1, capped = magnitude > CAP ? CAP : magnitude;
+    const uint32_t negative = ~(index ^ choice >> 23) & 1;
+    row->left = capped * coding->magnitude_weight + ((capped ^ -negative) + negative) * coding->sign_weight;
+    row->symbols[x] = (int8_t)((magnitude ^ -negative) + negative);
+    row->magnitudes[x] = (uint8_t)capped;
+    share(coding->channel, capped, negative, row->here + x, coding->pitch);
     return OK;
+}
+
+/* Decodes the rest of a row. */
+static inline __attribute__((always_inline)) int32_t decode_row(Row *given, const Coding *coding, size_t x)
+{
+    Row row = *given;
+    int32_t error = OK;
+    for (; x < coding->channel->width; x++)
+        if ((error = decode_symbol(&row, coding, x))) break;
+    given->reader = row.reader;
+    return error;
+}
+
+/* A plane that is decoded: what it is decoded from, and to. */
+typedef struct {
+    const uint8_t *payload;
+    uint64_t size;
+    const int16_t *memory;           /* null for a K packet */
+    int8_t *symbols;                 /* channels x height x width, zeroed */
+    const Level *level;
+    uint32_t height, width;
+    int32_t error;                   /* answered: 0, or negative */
+} Plane;
+
+/* One that is under way. */
+typedef struct {
+    Plane *plane;
+    Reader reader;
+    Scratch scratch;
+    uint8_t *magnitudes;
+    Channel channel;
+} Decoding;
+
+static int32_t begin_decoding(Decoding *decoding, Plane *plane, uint32_t *room)
+{
+    const int32_t error = open_reader(&decoding->reader, plane->payload, plane->size);
+    if (error) return error;
+    if (plane->width > MAX_WIDTH) return NO_ROOM;
+    decoding->plane = plane;
+    decoding->scratch = scratch_of(plane->level, plane->height, plane->width, room);
+    decoding->magnitudes = decoding->scratch.magnitudes;
+    return OK;
+}
+
+static void begin_decoding_channel(Decoding *decoding, uint32_t k)
+{
+    const Plane *plane = decoding->plane;
+    decoding->channel = channel_of(plane->level, k, plane->memory, plane->height, plane->width);
+    begin_channel(&decoding->scratch, &decoding->channel);
+}
+
+static inline Row begin_row(const Decoding *decoding, uint32_t y)
+{
+    const size_t pitch = decoding->scratch.pitch;
+    int8_t *symbols = decoding->plane->symbols + decoding->channel.at + (size_t)y * decoding->plane->width;
+    return (Row){decoding->reader, decoding->scratch.sums + y * pitch, decoding->magnitudes, symbols, 0};
+}
+
+static inline void end_row(Decoding *decoding, const Row *row)
+{
+    decoding->reader = row->reader;
+    decoding->magnitudes += decoding->scratch.pitch;
+}
+
+/* Decodes a channel from row `y` on. */
+static __attribute__((noinline)) int32_t decode_rows(Decoding *decoding, uint32_t y)
+{
+    const Coding coding = coding_of(decoding->plane->level, &decoding->channel, decoding->scratch.pitch);
+    for (; y < decoding->plane->height; y++) {
+        Row row = begin_row(decoding, y);
+        const int32_t error = decode_row(&row, &coding, 0);
+        if (error) return error;
+        end_row(decoding, &row);
+    }
+    return OK;
+}
+
+/* Decodes the channels behind `k`, and sees whether the payload ended there. */
+static int32_t decode_channels_behind(Decoding *decoding, uint32_t k)
+{
+    while (++k < decoding->plane->level->live) {
+        begin_decoding_channel(decoding, k);
+        const int32_t error = decode_rows(decoding, 0);
+        if (error) return error;
+    }
+    return close_reader(&decoding->reader);
 }
 
 /* Decodes a plane; symbols (channels x height x width) come zeroed. Returns 0 or a negative error. */
 EXPORT int32_t narrows_decode(const Level *level, const uint8_t *payload, uint64_t size, const int16_t *memory, uint32_t height,
                               uint32_t width, uint32_t *room, int8_t *symbols)
 {
-    Reader reader;
-    int32_t error = open_reader(&reader, payload, size);
-    if (error) return error;
-    if (width > MAX_WIDTH) return NO_ROOM;
-    const Scratch scratch = scratch_of(level, height, width, room);
-    uint8_t *magnitudes = scratch.magnitudes;
-    for (uint32_t k = 0; k < level->live; k++) {
-        const Channel channel = channel_of(level, k, memory, height, width);
-        int8_t *row = symbols + channel.at;
-        uint32_t *sums = scratch.sums;
-        begin_channel(&scratch, &channel);
-        for (uint32_t y = 0; y < height; y++, sums += scratch.pitch, magnitudes += scratch.pitch, row += width) {
-            error = decode_row(&reader, level, &channel, sums, scratch.pitch, magnitudes, row);
-            if (error) return error;
+    Plane plane = {payload, size, memory, symbols, level, height, width, OK};
+    Decoding decoding;
+    const int32_t error = begin_decoding(&decoding, &plane, room);
+    return error ? error : decode_channels_behind(&decoding, (uint32_t)-1);
+}
+
+/* ---- two planes in one loop --------------------------------------------------------------------------------- */
+
+/* A state is waited for at each symbol: while that of one plane is, the other's is worked on. Where one of two fails, the
+ * other goes on alone from the symbol that it was at. */
+
+/* Two rows from their beginning; answers the error of the first that fails, which is then `*failed`, and where the other stands. */
+static inline __attribute__((always_inline)) int32_t decode_two_rows(Row *given, const Coding *coding, int *failed, size_t *at)
+{
+    Row first = given[0], second = given[1];
+    const size_t width = coding->channel->width;
+    int32_t error = OK;
+    size_t x = 0;
+    for (; x < width; x++) {
+        if ((error = decode_symbol(&first, coding, x))) {
+            *failed = 0;
+            break;
+        }
+        if ((error = decode_symbol(&second, coding, x))) {
+            *failed = 1;
+            x++;
+            break;
         }
     }
-    return close_reader(&reader);
+    *at = x;
+    given[0] = first;
+    given[1] = second;
+    return error;
+}
+
+/* A channel of both; of one alone from where the other fails, which is then `*failed`, and its error the answer. */
+static __attribute__((noinline)) int32_t decode_rows_of_two(Decoding *two, int *failed, int32_t *other)
+{
+    const Coding coding = coding_of(two->plane->level, &two->channel, two->scratch.pitch);
+    for (uint32_t y = 0; y < two->plane->height; y++) {
+        Row rows[2] = {begin_row(two, y), begin_row(two + 1, y)};
+        size_t at;
+        const int32_t error = decode_two_rows(rows, &coding, failed, &at);
+        if (error) {
+            const int left = !*failed;
+            if (!(*other = decode_row(rows + left, &coding, at))) {
+                end_row(two + left, rows + left);
+                *other = decode_rows(two + left, y + 1);
+            }
+            return error;
+        }
+        end_row(two, rows);
+        end_row(two + 1, rows + 1);
+    }
+    return OK;
+}
+
+static void decode_two(Decoding *two)
+{
+    for (uint32_t k = 0; k < two->plane->level->live; k++) {
+        int failed = 0;
+        int32_t other = OK;
+        begin_decoding_channel(two, k);
+        begin_decoding_channel(two + 1, k);
+        const int32_t error = decode_rows_of_two(two, &failed, &other);
+        if (error) {
+            two[failed].plane->error = error;
+            two[!failed].plane->error = other ? other : decode_channels_behind(two + !failed, k);
+            return;
+        }
+    }
+    for (int i = 0; i < 2; i++) two[i].plane->error = close_reader(&two[i].reader);
+}
+
+/* Whether two planes take the same way: the rows of one channel of both have a `Coding` in common. */
+static int alike(const Plane *a, const Plane *b)
+{
+    return a->level == b->level && a->height == b->height && a->width == b->width && !a->memory == !b->memory;
+}
+
+/* Decodes planes, two that are alike and follow one another at a time; each has its own error, and costs the others nothing.
+ * `room` is twice what the largest takes, of which each half holds `words`. */
+EXPORT void narrows_decode_planes(Plane *planes, uint32_t count, uint32_t *room, uint64_t words)
+{
+    Decoding two[2];
+    int begun = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (begun && !alike(two->plane, planes + i)) {
+            two->plane->error = decode_channels_behind(two, (uint32_t)-1);
+            begun = 0;
+        }
+        if ((planes[i].error = begin_decoding(two + begun, planes + i, room + begun * words))) continue;
+        if (begun) decode_two(two);
+        begun = !begun;
+    }
+    if (begun) two->plane->error = decode_channels_behind(two, (uint32_t)-1);
 }
 
 EXPORT uint32_t narrows_abi(void) { return ABI_VERSION; }

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
-from ctypes import POINTER, byref, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from collections.abc import Mapping, Sequence
+from ctypes import (
+    POINTER,
+    addressof,
+    byref,
+    c_char_p,
+    c_int32,
+    c_int64,
+    c_uint8,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from functools import cache
 from typing import ClassVar
 
@@ -14,7 +26,7 @@ from numpy.typing import NDArray
 from narrows.contract.codec.artifact import object_path
 from narrows.contract.errors import KernelMissing
 
-_ABI = 3
+_ABI = 4
 _STEPS_A_SYMBOL = 16
 _BYTES_A_SYMBOL = 4
 _ENDING = {
@@ -72,6 +84,23 @@ class _Level(ctypes.Structure):
     ]
 
 
+class _Plane(ctypes.Structure):
+    _fields_: ClassVar = [
+        ("payload", c_char_p),
+        ("size", c_uint64),
+        ("memory", c_void_p),
+        ("symbols", c_void_p),
+        ("level", c_void_p),
+        ("height", c_uint32),
+        ("width", c_uint32),
+        ("error", c_int32),
+    ]
+
+
+LaidOut = tuple[bytes, int, int | None, int, int, int, int, int]
+"""The fields of a plane as the kernel takes them."""
+
+
 def load() -> ctypes.CDLL:
     """Load the object that was built from the present source.
 
@@ -103,6 +132,8 @@ def load() -> ctypes.CDLL:
     library.narrows_encode.restype = c_int64
     library.narrows_decode.argtypes = [level, c_void_p, c_uint64, c_void_p, *[c_uint32] * 2, *[c_void_p] * 2]
     library.narrows_decode.restype = c_int32
+    library.narrows_decode_planes.argtypes = [c_void_p, c_uint32, c_void_p, c_uint64]
+    library.narrows_decode_planes.restype = None
     return library
 
 
@@ -163,7 +194,7 @@ class NativeLevel:
         """The context ``(n, h, w)`` uint8 of each coded symbol of a contiguous plane ``(C, h, w)``."""
         out = np.empty((self.live, *symbols.shape[1:]), dtype=np.uint8)
         remembered = None if memory is None else memory.ctypes.data
-        scratch = self._scratch(*symbols.shape[1:])
+        scratch = _scratch(self.scratch_words(*symbols.shape[1:]))
         _library().narrows_contexts(
             byref(self._level),
             symbols.ctypes.data,
@@ -174,18 +205,18 @@ class NativeLevel:
         )
         return out
 
-    def _scratch(self, height: int, width: int) -> NDArray[np.uint32]:
-        """What the kernel works in; it clears it."""
+    def scratch_words(self, height: int, width: int) -> int:
+        """How many words the kernel works in for a plane of this size."""
         words = self._scratch_words.get((height, width))
         if words is None:
-            words = _library().narrows_scratch_words(self.live, height, width)
+            words = int(_library().narrows_scratch_words(self.live, height, width))
             self._scratch_words = {(height, width): words}
-        return np.empty(words, dtype=np.uint32)
+        return words
 
     def encode(self, symbols: NDArray[np.int8], memory: NDArray[np.int16] | None) -> bytes:
         """Code a checked, contiguous plane ``(C, h, w)``."""
         height, width = symbols.shape[1:]
-        scratch = self._scratch(height, width)
+        scratch = _scratch(self.scratch_words(height, width))
         planned = np.empty(height * width * _STEPS_A_SYMBOL, dtype=np.uint16)
         out = np.empty(self.live * height * width * _BYTES_A_SYMBOL + 8, dtype=np.uint8)
         size = _library().narrows_encode(
@@ -206,7 +237,7 @@ class NativeLevel:
     def decode(self, payload: bytes, memory: NDArray[np.int16] | None, symbols: NDArray[np.int8]) -> str | None:
         """Decode into a zeroed plane ``(C, h, w)``; what was wrong with the payload, or ``None``."""
         height, width = symbols.shape[1:]
-        scratch = self._scratch(height, width)
+        scratch = _scratch(self.scratch_words(height, width))
         error = _library().narrows_decode(
             byref(self._level),
             payload,
@@ -217,4 +248,32 @@ class NativeLevel:
             scratch.ctypes.data,
             symbols.ctypes.data,
         )
-        return None if error == 0 else _ENDING.get(error, f"failed with {error}")
+        return _ending(error)
+
+    def plane(self, payload: bytes, memory: NDArray[np.int16] | None, symbols: NDArray[np.int8]) -> LaidOut:
+        """The same for :func:`decode_planes`, which all that is given here must outlive."""
+        height, width = symbols.shape[1:]
+        at = None if memory is None else memory.ctypes.data
+        return payload, len(payload), at, symbols.ctypes.data, addressof(self._level), height, width, 0
+
+
+def decode_planes(planes: Sequence[LaidOut], scratch_words: int) -> list[str | None]:
+    """Decode what :meth:`NativeLevel.plane` gave, in one call; what was wrong with each payload, or ``None``.
+
+    Args:
+        planes: those that are alike (level, size, K or P) are decoded two at a time where they follow one another.
+        scratch_words: as many as the largest of them takes.
+    """
+    laid_out = (_Plane * len(planes))(*planes)  # type: ignore[misc]  # ctypes makes a structure of each tuple
+    scratch = _scratch(2 * scratch_words)
+    _library().narrows_decode_planes(addressof(laid_out), len(planes), scratch.ctypes.data, scratch_words)
+    return [_ending(plane.error) for plane in laid_out]
+
+
+def _scratch(words: int) -> NDArray[np.uint32]:
+    """What the kernel works in; it clears it."""
+    return np.empty(words, dtype=np.uint32)
+
+
+def _ending(error: int) -> str | None:
+    return None if error == 0 else _ENDING.get(error, f"failed with {error}")

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from narrows.contract.codec import kernel, layout
 from narrows.contract.codec.kernel import NativeLevel
 from narrows.contract.codec.tables import CodingTables
-from narrows.contract.errors import FieldInvalid, PayloadUndecodable
+from narrows.contract.errors import FieldInvalid, FrameRefused, PayloadUndecodable
 
 Memory = NDArray[np.int16]
 """What a camera and the cloud remember of a place's symbols since the last K ``(C, h, w)``, in eighths of a symbol."""
@@ -77,8 +79,63 @@ def decode_symbols(
     memory = _checked_memory(memory, shape)
     symbols = np.zeros(shape, dtype=np.int8)
     if (wrong := native.decode(payload, memory, symbols)) is not None:
-        raise PayloadUndecodable(f"a payload of {len(payload)} bytes for shape {shape} at level {level} {wrong}")
+        raise _undecodable(payload, shape, level, wrong)
     return symbols
+
+
+class CodedPlane(Struct, frozen=True):
+    """What :func:`decode_symbols` takes."""
+
+    payload: bytes
+    shape: tuple[int, int, int]
+    tables: CodingTables
+    level: int
+    memory: Memory | None = None
+
+
+def decode_planes(planes: Sequence[CodedPlane]) -> list[NDArray[np.int8] | FrameRefused]:
+    """What :func:`decode_symbols` answers for each, or raises; in one call of the kernel.
+
+    While the state of one payload is waited for, another's is worked on: two at a time of those that follow one another
+    and are alike (tables, level, shape, K or P). One that is refused costs the others nothing.
+    """
+    found = [_prepared(plane) for plane in planes]
+    ready = [each for each in found if isinstance(each, _Prepared)]
+    words = max((each.scratch_words for each in ready), default=0)
+    wrong = iter(kernel.decode_planes([each.laid_out for each in ready], words))
+    return [
+        each.symbols_unless(next(wrong), plane) if isinstance(each, _Prepared) else each
+        for each, plane in zip(found, planes, strict=True)
+    ]
+
+
+class _Prepared(Struct, frozen=True):
+    """A plane that fits its tables; ``laid_out`` points into ``symbols`` and ``memory``."""
+
+    symbols: NDArray[np.int8]
+    memory: Memory | None
+    scratch_words: int
+    laid_out: kernel.LaidOut
+
+    def symbols_unless(self, wrong: str | None, plane: CodedPlane) -> NDArray[np.int8] | PayloadUndecodable:
+        """The symbols, or what was wrong with the payload."""
+        return self.symbols if wrong is None else _undecodable(plane.payload, plane.shape, plane.level, wrong)
+
+
+def _prepared(plane: CodedPlane) -> _Prepared | FieldInvalid:
+    try:
+        native = _native(plane.tables, plane.level, plane.memory)
+        _check_shape(plane.shape, plane.tables)
+        memory = _checked_memory(plane.memory, plane.shape)
+    except FieldInvalid as invalid:
+        return invalid
+    symbols = np.zeros(plane.shape, dtype=np.int8)
+    words = native.scratch_words(*plane.shape[1:])
+    return _Prepared(symbols, memory, words, native.plane(plane.payload, memory, symbols))
+
+
+def _undecodable(payload: bytes, shape: tuple[int, int, int], level: int, wrong: str) -> PayloadUndecodable:
+    return PayloadUndecodable(f"a payload of {len(payload)} bytes for shape {shape} at level {level} {wrong}")
 
 
 def remember(symbols: NDArray[np.int8], memory: Memory | None = None) -> Memory:
