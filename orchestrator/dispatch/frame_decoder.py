@@ -34,12 +34,13 @@ from orchestrator.dispatch.admission import (
 from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.endings import Ending
 from orchestrator.dispatch.label_maps import CameraMask, decode_mask
-from orchestrator.dispatch.latents import Latents, Symbols
+from orchestrator.dispatch.latents import Latents
 from orchestrator.dispatch.objects import pass_on
 from orchestrator.dispatch.packets import Packets
 from orchestrator.dispatch.sections import Contents, contents_of
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Frame, Stream
+from orchestrator.dispatch.symbol_decoding import Symbols
 from orchestrator.dispatch.tensors import Crossed, decode_tensors
 from orchestrator.dispatch.window import SeenWindow
 from orchestrator.dispatch.workers import Workers
@@ -164,31 +165,31 @@ class FrameDecoder:
                 frame.stream.references.postpone(packet)
             return Ending.skipped("stale", packet.identity)
         begun_s = time.monotonic()
-        content, audit = await self._content(frame, admitted)
+        content, audit, took_s = await self._content(frame, admitted)
         objects = None if contents.objects is None else await pass_on(contents.objects, self._workers)
-        decode_s = time.monotonic() - begun_s
+        decode_s = time.monotonic() - begun_s if took_s is None else took_s
         self._metrics.took("decode", decode_s)
         level = contents.level or 0
         return Decoded(packet, bundle, admitted.model_id, level, content, audit, objects, too_old_s, decode_s)
 
     async def _content(
         self, frame: Frame, admitted: Admitted
-    ) -> tuple[Symbols | CameraMask | Crossed | None, Symbols | None]:
-        """What the outputs are made of, or the camera's mask; and symbols to hold that against."""
+    ) -> tuple[Symbols | CameraMask | Crossed | None, Symbols | None, float | None]:
+        """What the outputs are made of, or the camera's mask; symbols to hold that against; how long a latent took."""
         packet, contents, bundle = admitted.packet, admitted.contents, admitted.bundle
         if contents.made_by_camera and contents.mask is None:
-            return None, None
+            return None, None, None
         if contents.tensors is not None:
-            return await decode_tensors(contents.tensors, self._workers), None
+            return await decode_tensors(contents.tensors, self._workers), None, None
         if not isinstance(bundle, Bundle):
             raise SectionsUnsupported(f"bundle {bundle.hex_id} is of a split network, and this is no tensor of it")
         if contents.mask is not None:
-            audit = None if contents.level is None else await self._latents.alone(packet, bundle)
-            return await decode_mask(contents.mask, self._workers), audit
-        symbols = await self._latents.following(frame.stream, packet, bundle)
+            audit = None if contents.level is None else await self._latents.alone(frame, packet, bundle)
+            return await decode_mask(contents.mask, self._workers), audit, None
+        plane = await self._latents.following(frame, packet, bundle)
         if frame.stream.settings.policy is Policy.COMPLETE:
             frame.link = "key" if packet.head.kind is PacketKind.KEY else "next"
-        return symbols, None
+        return plane.symbols, None, plane.took_s
 
     async def _has_ended(self, stream: Stream, identity: FrameIdentity) -> bool:
         """Whether a frame ended before, by what Redis says now: it may have lost its last second since it was read."""

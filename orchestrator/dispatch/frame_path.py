@@ -40,7 +40,7 @@ from orchestrator.dispatch.further_outputs import FurtherOutputs
 from orchestrator.dispatch.key_request import KeyframeRequests
 from orchestrator.dispatch.label_maps import CameraMask
 from orchestrator.dispatch.label_table_records import LabelTableRecords
-from orchestrator.dispatch.latents import Latents, Symbols, inputs_of
+from orchestrator.dispatch.latents import Latents, inputs_of
 from orchestrator.dispatch.mask_packets import MaskToPack, pack_outputs, packing_pixels
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.packets import Packets
@@ -48,6 +48,7 @@ from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Frame, Stream
 from orchestrator.dispatch.suspects import Suspects
+from orchestrator.dispatch.symbol_decoding import SymbolDecoding, Symbols
 from orchestrator.dispatch.tensors import Crossed
 from orchestrator.dispatch.unsealing import Unsealing
 from orchestrator.dispatch.workers import Workers
@@ -78,7 +79,7 @@ class FramePath:
         self._metrics, self._settings = metrics, settings
         self._workers, packets = Workers(pool), Packets(store, unsealing)
         self._suspects = Suspects(store, consumer)
-        latents = Latents(store, packets, self._workers)
+        latents = Latents(store, packets, SymbolDecoding(self._workers))
         self._decoder = FrameDecoder(store, batchers, packets, latents, self._workers, metrics, settings)
         self.label_tables = LabelTableRecords(store, self._decoder.served.values(), faults, settings.sweep_s)
         self.audits = Audits(self._workers, metrics)

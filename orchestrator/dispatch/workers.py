@@ -19,7 +19,11 @@ class Workers:
 
     async def on_symbols(self, symbols: int, work: Callable[[], T]) -> T:
         """What work on so many symbols answers."""
-        return work() if symbols <= _INLINE_SYMBOLS else await self._in_thread(work)
+        return work() if self.symbols_at_once(symbols) else await self._in_thread(work)
+
+    def symbols_at_once(self, symbols: int) -> bool:
+        """Whether :meth:`on_symbols` does work on so many symbols in the loop."""
+        return symbols <= _INLINE_SYMBOLS
 
     def at_once(self, pixels: int) -> bool:
         """Whether :meth:`on_pixels` does work on so many pixels in the loop."""
