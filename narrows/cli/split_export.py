@@ -66,11 +66,12 @@ def export(
     from narrows.models.export.labelling import Labelling
     from narrows.models.split.cuts import cut_at
     from narrows.models.split.device import Effort, Local
-    from narrows.models.split.export import Classes, write_split_bundle
+    from narrows.models.split.export import write_split_bundle
     from narrows.models.split.feeding import Feeding, Normalisation
     from narrows.models.split.frontier import worthwhile
     from narrows.models.split.opening import open_network
     from narrows.models.split.profile import profile as measure
+    from narrows.models.split.shipping import Classes
     from narrows.models.split.whole import open_whole, profile_whole
 
     if whole and cut:

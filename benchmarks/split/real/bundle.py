@@ -6,13 +6,12 @@ label map is left, which stands for device only.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,48 +22,37 @@ from benchmarks.split.layer_times import by_processor_time, predicted_ms
 from benchmarks.split.real.jpeg import jpeg_cut, jpeg_halves, jpeg_plans, libjpeg_bytes
 from benchmarks.split.real.layout import CUTS, JPEG_CUT, OUR_LEVELS, SIDE_FILE
 from benchmarks.split.real.levels import FittedLevel, fit_levels
-from narrows.contract.bundle import Bundle, FileEntry, SplitBundle
-from narrows.contract.bundle.manifest import MANIFEST
-from narrows.contract.bundle.split_manifest import (
-    CutLevel,
-    CutTensor,
-    PictureInput,
-    SplitCut,
-    SplitManifest,
-    head_file,
-    plan_file,
-    tail_file,
-    tensor_name,
-)
-from narrows.contract.bundle.split_plan import TensorPlan, pack_plan
+from narrows.contract.bundle import Bundle, SplitBundle
+from narrows.contract.bundle.split_manifest import CutLevel
+from narrows.contract.bundle.split_plan import TensorPlan
 from narrows.contract.errors import ServiceError
 from narrows.contract.outputs import Output
+from narrows.models.export.labelling import Labelling
 from narrows.models.split.agreement import agreement
 from narrows.models.split.cuts import Cut, cut_at
 from narrows.models.split.declared_outputs import declared_outputs
 from narrows.models.split.device import Effort, Local
 from narrows.models.split.feeding import Feeding, Normalisation, Picture
 from narrows.models.split.halves import Halves, Runner, Values, take_apart
-from narrows.models.split.memory import head_memory_bytes, weights_bytes
 from narrows.models.split.opening import open_network
 from narrows.models.split.profile import Profile, profile
 from narrows.models.split.sensitivity import measure_sensitivity
-from narrows.models.split.shipped_graphs import PICTURE, batched, shipped_head, shipped_tail
+from narrows.models.split.shipped_graphs import PICTURE, shipped_head
+from narrows.models.split.shipping import Classes, ShippedCut, ShippedLevel, crossed, ship
+from narrows.models.split.shipping import write_bundle as write_files
 from narrows.runtime.pictures import read_picture
 
 _QUALITIES = (98, 95, 90, 85)
 _JPEG_BITS = 8
 _MOST_PICTURES = 16
+_LABEL = Labelling("street, for bench-split", "1", "the demo bundle's", "bundles/demo, split by benchmarks.split.real")
 
 
 @dataclass(frozen=True, eq=False)
 class _Written:
-    """One cut as it is shipped."""
+    """One cut as it is shipped, and what coding it takes."""
 
-    declared: SplitCut
-    head: bytes
-    tail: bytes
-    plan: bytes
+    shipped: ShippedCut
     encode_ms: float
 
 
@@ -95,18 +83,14 @@ def write_bundle(
     found = by_processor_time(profile(network, Local(), None, Effort(runs=20, seconds=2.0)))
     writer = _Writer(found, Feeding.of(network, Normalisation()), pictures[:_MOST_PICTURES], tuple(classes))
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     cuts = []
     for number, cut in enumerate([jpeg_cut(network), *(cut_at(network, names) for names in CUTS)]):
         say(f"cut {number} of the benchmark's bundle: {', '.join(cut.names)}")
-        each = writer.jpeg(cut) if number == JPEG_CUT else writer.cut(cut)
-        cuts.append(each)
-        for named, data in ((head_file, each.head), (tail_file, each.tail), (plan_file, each.plan)):
-            (folder / named(number)).write_bytes(data)
-    manifest = writer.manifest([each.declared for each in cuts], folder)
-    (folder / MANIFEST).write_bytes(manifest.to_json())
+        cuts.append(writer.jpeg(cut) if number == JPEG_CUT else writer.cut(cut))
+    shipped, named = [each.shipped for each in cuts], Classes(tuple(classes))
+    written = write_files(network, shipped, OUR_LEVELS.start, writer.feeding, writer.outputs, named, _LABEL, folder)
     (folder / SIDE_FILE).write_text(json.dumps(writer.side(cuts), indent=1) + "\n")
-    return SplitBundle.open(folder)
+    return written
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,53 +108,29 @@ class _Writer:
         """An ordinary one."""
         halves = take_apart(self.found.network, cut)
         head = shipped_head(halves, self.feeding)
-        fitted = self._crossed(cut, head, self.pictures[::2])
+        fitted = crossed(head, cut, self.feeding, self.pictures[::2])
         sensitivity = measure_sensitivity(Runner(halves.tail), fitted[:2], cut.names, self.found.network.outputs[:1])
         return self._written(halves, head, fitted, fit_levels(fitted, cut.names, sensitivity))
 
     def jpeg(self, cut: Cut) -> _Written:
         """JPEG's levels are its qualities, whoever chooses; level 0 is the best of them."""
         halves = jpeg_halves(self.found.network, cut)
-        fitted = self._crossed(cut, halves.head, self.pictures[::2])
+        fitted = crossed(halves.head, cut, self.feeding, self.pictures[::2])
         levels = [_jpeg_level(fitted, quality) for quality in (_QUALITIES[0], *_QUALITIES, *_QUALITIES)]
         return self._written(halves, halves.head, fitted, levels)
-
-    def _crossed(self, cut: Cut, head: onnx.ModelProto, pictures: Sequence[Picture]) -> list[Values]:
-        run = Runner(head)
-        found: list[Values] = []
-        for picture in pictures:
-            made = run({PICTURE: self.feeding.resized(picture)[None]})
-            found.append({name: made[tensor_name(place)] for place, name in enumerate(cut.names)})
-        return found
 
     def _written(
         self, halves: Halves, head: onnx.ModelProto, fitted: Sequence[Values], levels: Sequence[_Level]
     ) -> _Written:
         cut, network = halves.cut, self.found.network
-        whole, tail = Runner(network.model), Runner(halves.tail)
-        judged = self._crossed(cut, head, self.pictures[1::2])
-        right = [
-            whole({network.input.name: self.feeding.feed(each)})[network.outputs[0]] for each in self.pictures[1::2]
-        ]
-        shipped = shipped_tail(halves, self.outputs)
-        named = [{tensor_name(i): values[name] for i, name in enumerate(cut.names)} for values in fitted[:2]]
-        free = batched(shipped, named)
+        whole, tail, first = Runner(network.model), Runner(halves.tail), network.outputs[0]
+        judged = crossed(head, cut, self.feeding, self.pictures[1::2])
+        right = [whole({network.input.name: self.feeding.feed(each)})[first] for each in self.pictures[1::2]]
         encode_ms = _encode_ms(levels, judged)
-        declared = SplitCut(
-            name="+".join(cut.names),
-            tensors=tuple(CutTensor(tensor.name, tensor.shape[1:], tensor.dtype) for tensor in cut.tensors),
-            levels=tuple(_declared(each, judged, right, tail, network.outputs[0]) for each in levels),
-            head_ms=round(self._head_ms(cut, head) + encode_ms, 4),
-            tail_ms=round(self.found.server.share_ms(cut.tail), 4),
-            head_macs=cut.head_macs,
-            tail_macs=cut.tail_macs,
-            head_memory_bytes=head_memory_bytes(network, cut.head, cut.names) + weights_bytes(network, cut.head),
-            head_energy_mj=0.0,
-            batched=free is not None,
-        )
-        tail_bytes = (shipped if free is None else free).SerializeToString()
-        plan = pack_plan([each.plans for each in levels])
-        return _Written(declared, head.SerializeToString(), tail_bytes, plan, encode_ms)
+        measured = [ShippedLevel(_declared(each, judged, right, tail, first), each.plans) for each in levels]
+        shipped = ship(self.found, halves, head, measured, fitted, self.outputs)
+        head_ms = round(self._head_ms(cut, head) + encode_ms, 4)
+        return _Written(replace(shipped, declared=replace(shipped.declared, head_ms=head_ms)), encode_ms)
 
     def _head_ms(self, cut: Cut, head: onnx.ModelProto) -> float:
         """By the profile; JPEG's is no part of the network, so it is run."""
@@ -182,24 +142,6 @@ class _Writer:
         for _ in range(10):
             run(feed)
         return (time.process_time() - began_s) * 100
-
-    def manifest(self, cuts: Sequence[SplitCut], folder: Path) -> SplitManifest:
-        """Of what lies in the folder."""
-        given = self.feeding.normalisation
-        mean, deviation = tuple(map(float, given.mean)), tuple(map(float, given.deviation))
-        return SplitManifest(
-            name="street, for bench-split",
-            version="1",
-            network_sha256=self.found.network.digest,
-            input=PictureInput(self.feeding.width, self.feeding.height, mean, deviation, given.bgr),  # type: ignore[arg-type]
-            cuts=tuple(cuts),
-            default_level=OUR_LEVELS.start,
-            outputs=self.outputs,
-            licence="the demo bundle's",
-            provenance="bundles/demo, split by benchmarks.split.real",
-            files={path.name: _pinned(path) for path in sorted(folder.iterdir())},
-            classes=self.classes,
-        )
 
     def side(self, cuts: Sequence[_Written]) -> dict[str, Any]:
         """Layer times as Neurosurgeon predicts them, and real JPEG files."""
@@ -261,8 +203,3 @@ def _encode_ms(levels: Sequence[_Level], judged: Sequence[Values]) -> float:
                 plan.encode(tensor)
             count += 1
     return (time.process_time() - began_s) * 1e3 / count
-
-
-def _pinned(path: Path) -> FileEntry:
-    data = path.read_bytes()
-    return FileEntry(hashlib.sha256(data).hexdigest(), len(data), required=path.name.startswith("plan"))

@@ -20,10 +20,11 @@ from narrows.models.bottleneck.objective import target_of
 from narrows.models.bottleneck.settings import Compressed, Request, Settings
 from narrows.models.export.labelling import Labelling
 from narrows.models.split.cuts import cut_at
-from narrows.models.split.export import Classes, write_split_bundle
+from narrows.models.split.export import write_split_bundle
 from narrows.models.split.feeding import Feeding, Normalisation
 from narrows.models.split.halves import Runner
 from narrows.models.split.opening import open_network
+from narrows.models.split.shipping import Classes
 from tests.workshop.bottleneck.networks import LABELLED, int8_network
 from tests.workshop.split.networks import RESIDUAL, opened, unmeasured, written
 

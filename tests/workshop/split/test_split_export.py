@@ -17,11 +17,12 @@ from narrows.contract.errors import DatasetError, SplitError
 from narrows.models.export.labelling import Labelling
 from narrows.models.split.cuts import cut_at, find_cuts
 from narrows.models.split.declared_outputs import declared_outputs
-from narrows.models.split.export import Classes, write_split_bundle
+from narrows.models.split.export import write_split_bundle
 from narrows.models.split.feeding import Feeding, Normalisation
 from narrows.models.split.halves import Runner
 from narrows.models.split.network import Network, Tensor
 from narrows.models.split.opening import open_network
+from narrows.models.split.shipping import Classes
 from tests.workshop.split.networks import RESIDUAL, light, opened, unmeasured
 
 LABEL = Labelling("small", "1", "CC0", "made by a test")
