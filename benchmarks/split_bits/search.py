@@ -33,7 +33,7 @@ _LARGE_MACS = 5e9
 """Of a network that is tried on fewer cuts and pictures."""
 _HELD_BACK = 0.5
 """Points that a design may lose at calibration: less than on held-out pictures, which are others."""
-_TRIES = 3
+_TRIES = 5
 """Of the designs that hold one point at calibration, so many are judged on held-out pictures until one holds it."""
 _RECTIFIED = {"Relu", "Clip", "HardSigmoid"}
 
@@ -255,15 +255,16 @@ def _best(
 ) -> dict[str, Any] | None:
     """Of the designs that hold one point at calibration the one of the best ratio that holds on held-out pictures.
 
-    Where one does not hold, calibration was too kind to so few bits: the next is finer.
+    Where one does not hold, calibration was too kind to so few bits: of the same cut the next is finer.
     """
     holding = [(row, each) for row, tried in rows for each in tried if each.lost_points <= _HELD_BACK]
     holding.sort(key=lambda pair: pair[1].ideal_bytes / _float_bytes(pair[0].cut))
-    tries, coarsest_bits = 0, 0
+    judged: dict[tuple[CutBench, str], int] = {}
+    """Bits that did not hold, of each cut and kind of steps: no fewer will."""
     for cut_bench, each in holding:
-        if each.rounding.bits <= coarsest_bits or tries == _TRIES:
+        kind = cut_bench, each.rounding.steps
+        if each.rounding.bits <= judged.get(kind, 0) or len(judged) == _TRIES:
             continue
-        tries += 1
         names = list(cut_bench.cut.names)
         asked = {"tensors": names, "bits": each.rounding.bits, "steps": each.rounding.steps}
         same = known is not None and asked.items() <= known.items()
@@ -272,7 +273,7 @@ def _best(
         say(f"  held out: {found}")
         if found["holds"]:
             return found
-        coarsest_bits = each.rounding.bits
+        judged[kind] = each.rounding.bits
     return None
 
 

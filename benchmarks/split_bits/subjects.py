@@ -95,7 +95,7 @@ def subjects(data: Path) -> tuple[Subject, ...]:
         Subject(
             "classifier (EfficientNet-Lite0)", _NETWORKS / "efficientnet-lite0.onnx", None,
             _scaled(224, [127.0] * 3, [128.0] * 3, bgr=False), _classified("train"), _classified("val"),
-            judges.TopOne(), 1200, 360,
+            judges.TopOne(), 1200, 1080,
         ),
         Subject(
             "detector (FastestDet)", data / "networks/FastestDet.onnx", None,

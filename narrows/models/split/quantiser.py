@@ -13,8 +13,9 @@ from narrows.contract.codec.tensor_quantiser import Planes, Quantiser, Symbols
 _SHRUNK = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 """Parts of a channel's range that are tried; the rest is clipped."""
 _SAMPLED = 1 << 14
-_LEAST_SENSITIVITY = 0.05
-"""Of the median: a channel that seemed not to matter on a few pictures may on others."""
+_LEAST_SENSITIVITY, _MOST_SENSITIVITY = 0.05, 20.0
+"""Of the median: a channel that seemed not to matter on a few pictures may on others, and one that seemed to matter
+more than all others together would take the steps of them all."""
 
 
 def by_range(planes: Planes, bits: int) -> Quantiser:
@@ -50,7 +51,9 @@ def by_sensitivity(planes: Planes, bits: int, sensitivity: NDArray[np.float64]) 
         sensitivity: of each channel ``(C,)``, not negative; its scale does not matter.
     """
     low, high = _ranges(planes)
-    weight = np.maximum(sensitivity, _LEAST_SENSITIVITY * np.median(sensitivity) + 1e-12)
+    usual = float(np.median(sensitivity))
+    most = _MOST_SENSITIVITY * usual if usual > 0 else np.inf
+    weight = np.clip(sensitivity, _LEAST_SENSITIVITY * usual + 1e-12, most)
     unit = ((high - low) * weight).max() / (2**bits - 1)
     step = np.maximum((unit / weight).astype(np.float32), _least_step(planes))
     return _quantiser(planes, bits, step, low, high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ def measure_sensitivity(
 ) -> Mapping[str, NDArray[np.float64]]:
     """Change of the outputs for a change of each channel, as the root of energy over energy, ``(C,)`` of each tensor.
 
+    A channel is disturbed by as much on every picture, within the range that it has on all of them, and energies are
+    summed over the pictures: on a picture where it hardly moves by itself, what rounding makes of the tail's floats
+    would else count as its effect.
+
     Args:
         tail: the graph behind the cut.
         crossed: what crosses on a few pictures; each costs a run for every channel.
@@ -28,22 +33,44 @@ def measure_sensitivity(
         outputs: names of the result.
     """
     random = np.random.default_rng(0)
-    energy = {name: np.zeros(plane_shape(crossed[0][name].shape)[0]) for name in tensors}
-    for values in crossed:
-        undisturbed = tail(values)
-        for name in tensors:
-            for channel in range(len(energy[name])):
-                moved, spent = _disturbed(values[name], channel, random)
-                if spent > 0:
+    undisturbed = [tail(values) for values in crossed]
+    found = {}
+    for name in tensors:
+        shape = plane_shape(crossed[0][name].shape)
+        planes = np.stack([values[name].reshape(shape) for values in crossed]).astype(np.float32)
+        energy = np.zeros(shape[0])
+        for channel in range(shape[0]):
+            gained = spent = 0.0
+            noise = _Noise.of(planes[:, channel], random)
+            for values, exact in zip(crossed, undisturbed, strict=True):
+                moved, moved_by = noise.added(values[name], channel)
+                if moved_by > 0:
                     changed = tail({**values, name: moved})
-                    gained = sum(float(((changed[o] - undisturbed[o]).astype(float) ** 2).sum()) for o in outputs)
-                    energy[name][channel] += gained / spent
-    return {name: np.sqrt(found / len(crossed)) for name, found in energy.items()}
+                    gained += sum(float(((changed[o] - exact[o]).astype(float) ** 2).sum()) for o in outputs)
+                    spent += moved_by
+            energy[channel] = gained / spent if spent > 0 else 0.0
+        found[name] = np.sqrt(energy)
+    return found
 
 
-def _disturbed(tensor: NDArray[Any], channel: int, random: np.random.Generator) -> tuple[NDArray[Any], float]:
-    moved = tensor.astype(np.float32)
-    plane = moved.reshape(plane_shape(tensor.shape))[channel]
-    plane += random.standard_normal(plane.shape) * plane.std() * _DISTURBANCE
-    disturbed = as_dtype(moved, tensor.dtype)
-    return disturbed, float(((disturbed.astype(float) - tensor) ** 2).sum())
+@dataclass(frozen=True, eq=False)
+class _Noise:
+    """What one channel is disturbed by: so much of its deviation, and never beyond its range."""
+
+    amplitude: float
+    low: float
+    high: float
+    random: np.random.Generator
+
+    @classmethod
+    def of(cls, channel: NDArray[np.float32], random: np.random.Generator) -> _Noise:
+        return cls(float(channel.std()) * _DISTURBANCE, float(channel.min()), float(channel.max()), random)
+
+    def added(self, tensor: NDArray[Any], channel: int) -> tuple[NDArray[Any], float]:
+        """The tensor with that channel disturbed, and the energy of the disturbance."""
+        moved = tensor.astype(np.float32)
+        plane = moved.reshape(plane_shape(tensor.shape))[channel]
+        plane += self.random.standard_normal(plane.shape) * self.amplitude
+        np.clip(plane, self.low, self.high, out=plane)
+        disturbed = as_dtype(moved, tensor.dtype)
+        return disturbed, float(((disturbed.astype(float) - tensor) ** 2).sum())

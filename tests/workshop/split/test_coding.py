@@ -13,16 +13,22 @@ from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import FieldInvalid, PayloadUndecodable
 from narrows.models.split.cuts import cut_at
 from narrows.models.split.design import fit_coders, fit_rounding, ideal_bytes
-from narrows.models.split.halves import Runner, take_apart
+from narrows.models.split.halves import Runner, Values, take_apart
 from narrows.models.split.quantiser import by_range, by_sensitivity
 from narrows.models.split.sensitivity import measure_sensitivity
 from tests.workshop.split.networks import RESIDUAL, opened
 
-RANDOM = np.random.default_rng(3)
-RECTIFIED = np.maximum(RANDOM.standard_normal((6, 4, 9, 7)), 0).astype(np.float32) * np.array([1, 9, 0.1, 3])[
+_DRAWN = np.random.default_rng(3)
+"""For what all tests share; each draws from a generator of its own, so that it holds alone and in any order."""
+RECTIFIED = np.maximum(_DRAWN.standard_normal((6, 4, 9, 7)), 0).astype(np.float32) * np.array([1, 9, 0.1, 3])[
     :, None, None
 ].astype(np.float32)
-SIGNED = RANDOM.standard_normal((6, 4, 9, 7)).astype(np.float32)
+SIGNED = _DRAWN.standard_normal((6, 4, 9, 7)).astype(np.float32)
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(3)
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 6, 8, 16])
@@ -63,8 +69,8 @@ def test_a_channel_that_is_mostly_at_its_ceiling_has_symbol_zero_there() -> None
     assert quantiser.values(quantiser.symbols(planes))[0, 0, 3, 3] == pytest.approx(6, abs=0.2)
 
 
-def test_few_bits_clip_what_is_rare() -> None:
-    planes = RANDOM.standard_normal((4, 1, 40, 40)).astype(np.float32)
+def test_few_bits_clip_what_is_rare(random: np.random.Generator) -> None:
+    planes = random.standard_normal((4, 1, 40, 40)).astype(np.float32)
     planes[0, 0, 0, 0] = 60
     quantiser = by_range(planes, 3)
     assert (quantiser.most + quantiser.shift)[0] * quantiser.step[0] < 40
@@ -83,6 +89,13 @@ def test_a_channel_that_matters_more_gets_finer_steps() -> None:
     quantiser = by_sensitivity(SIGNED, 4, np.array([8.0, 4.0, 2.0, 1.0]))
     assert quantiser.step / quantiser.step[0] == pytest.approx([1, 2, 4, 8])
     assert int((quantiser.most - quantiser.least).max()) == pytest.approx(15, abs=1)
+
+
+def test_one_channel_of_extreme_sensitivity_leaves_the_others_their_steps() -> None:
+    quantiser = by_sensitivity(SIGNED, 8, np.array([1e6, 1.0, 1.0, 1.0]))
+    values = quantiser.most - quantiser.least
+    assert values[0] == pytest.approx(255, abs=1)
+    assert values[1:].min() >= 8
 
 
 @pytest.mark.parametrize(
@@ -155,8 +168,8 @@ def test_symbols_beyond_what_was_promised_are_refused() -> None:
             fit_coder(planes, most)
 
 
-def test_a_broken_payload_is_refused_by_name() -> None:
-    plane = RANDOM.integers(-900, 900, (2, 6, 6)).astype(np.int32)
+def test_a_broken_payload_is_refused_by_name(random: np.random.Generator) -> None:
+    plane = random.integers(-900, 900, (2, 6, 6)).astype(np.int32)
     coder = fit_coder([plane], 900)
     whole = coder.encode(plane)
     for wrong in (b"", whole[:3], whole[:9], whole[:-1], whole + b"\0", b"\xff\xff\xff\xff" + whole[4:]):
@@ -164,37 +177,66 @@ def test_a_broken_payload_is_refused_by_name() -> None:
             coder.decode(wrong, (2, 6, 6))
 
 
-def test_sensitivity_finds_the_channels_that_the_result_hangs_on() -> None:
-    crossed = [{"x": RANDOM.standard_normal((1, 3, 8, 8)).astype(np.float32)} for _ in range(3)]
+def test_sensitivity_finds_the_channels_that_the_result_hangs_on(random: np.random.Generator) -> None:
+    crossed = [{"x": random.standard_normal((1, 3, 8, 8)).astype(np.float32)} for _ in range(3)]
     found = measure_sensitivity(
         lambda v: {"y": v["x"] * np.array([5, 0, 1], np.float32)[:, None, None]}, crossed, ["x"], ["y"]
     )
     assert found["x"] == pytest.approx([5, 0, 1], rel=1e-3)
 
 
-def test_a_design_gives_the_tail_what_crossed_in_its_own_shapes(tmp_path: Path) -> None:
+def test_a_picture_on_which_a_channel_rests_does_not_decide_its_sensitivity(random: np.random.Generator) -> None:
+    """What moves there is far below the floats' rounding, of which a tail that adds large numbers makes a lot."""
+    moving = [random.uniform(0, 6, (1, 2, 8, 8)).astype(np.float32) for _ in range(2)]
+    resting = moving[0].copy()
+    resting[0, 1] = 6 - random.uniform(0, 2e-6, (8, 8)).astype(np.float32)
+
+    def tail(values: Values) -> Values:
+        return {"y": np.float32(1e6) + values["x"]}
+
+    found = measure_sensitivity(tail, [*({"x": each} for each in moving), {"x": resting}], ["x"], ["y"])
+    assert found["x"] == pytest.approx([1, 1], rel=0.1)
+
+
+def test_a_channel_is_never_disturbed_beyond_its_range(random: np.random.Generator) -> None:
+    crossed = [{"x": np.minimum(random.uniform(-3, 9, (1, 2, 8, 8)), 6).astype(np.float32)} for _ in range(2)]
+    seen: list[float] = []
+
+    def tail(values: Values) -> Values:
+        seen.extend((float(values["x"].min()), float(values["x"].max())))
+        return {"y": values["x"]}
+
+    measure_sensitivity(tail, crossed, ["x"], ["y"])
+    least = min(float(each["x"].min()) for each in crossed)
+    assert (min(seen), max(seen)) == (least, 6)
+
+
+def test_a_design_gives_the_tail_what_crossed_in_its_own_shapes(tmp_path: Path, random: np.random.Generator) -> None:
     network = opened(RESIDUAL, tmp_path)
     cut = cut_at(network, ["b", "d"])
     halves = take_apart(network, cut)
     head, tail = Runner(halves.head), Runner(halves.tail)
-    pictures = [RANDOM.random((1, 3, 8, 8)).astype(np.float32) for _ in range(8)]
+    pictures = [random.random((1, 3, 8, 8)).astype(np.float32) for _ in range(8)]
     crossed = [{name: head({"picture": picture})[name] for name in cut.names} for picture in pictures]
     whole = Runner(network.model)
+    exact = [whole({"picture": picture})["result"] for picture in pictures]
     lost = []
     for bits in (2, 4, 8, 16):
         rounding = fit_rounding(crossed, cut.names, bits, None)
         coders = fit_coders(rounding, crossed)
         symbols = rounding.symbols(crossed[0])
         received = {n: coders[n].decode(coders[n].encode(symbols[n]), symbols[n].shape) for n in cut.names}
-        result = tail(rounding.values(received, crossed[0]))["result"]
-        lost.append(float(np.abs(result - whole({"picture": pictures[0]})["result"]).max()))
+        for name, tensor in rounding.values(received, crossed[0]).items():
+            assert np.array_equal(tensor, rounding.rounded(crossed[0])[name])
+        results = [tail(rounding.rounded(each))["result"] for each in crossed]
+        lost.append(float(np.mean([np.abs(r - e).mean() for r, e in zip(results, exact, strict=True)])))
         assert ideal_bytes(rounding, crossed) <= 2 * 4 * 16 * bits / 8
     assert lost[0] > lost[1] > lost[2] > lost[3]
     assert lost[3] < 1e-3
 
 
-def test_what_a_network_in_int8_passes_stays_int8() -> None:
-    crossed = [{"x": RANDOM.integers(-128, 128, (1, 3, 8, 8)).astype(np.int8)} for _ in range(4)]
+def test_what_a_network_in_int8_passes_stays_int8(random: np.random.Generator) -> None:
+    crossed = [{"x": random.integers(-128, 128, (1, 3, 8, 8)).astype(np.int8)} for _ in range(4)]
     rounding = fit_rounding(crossed, ["x"], 3, measure_sensitivity(dict, crossed[:1], ["x"], ["x"]))
     passed = rounding.rounded(crossed[0])["x"]
     assert passed.dtype == np.int8
