@@ -14,6 +14,46 @@ from narrows.runtime.prompting.prompt import Box
 
 OUTSIDE = 127
 """What lies beyond the picture's edge: the value that normalises to 0."""
+_LARGE = 1 << 22
+"""Pixels: a window that holds more is cut from what is near the picture alone. A square around a street is mostly sky,
+and one around points at both ends of a wide picture takes thousands of times the picture's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Of one axis of a window, cells of the crop, and the pixels of the source that they are made of.
+
+    Attributes:
+        first, last: the cells, the last one excluded.
+        begin, length: where they lie in the source.
+        start, end: the whole pixels that are looked at.
+    """
+
+    first: int
+    last: int
+    begin: float
+    length: float
+    start: int
+    end: int
+
+    @property
+    def pixels(self) -> int:
+        """How many are looked at."""
+        return self.end - self.start
+
+    @classmethod
+    def of(cls, begin: float, side: float, size: int) -> _Stretch:
+        """All cells."""
+        return cls(0, size, begin, side, math.floor(begin), math.ceil(begin + side))
+
+    def near(self, length: int, scale: float) -> _Stretch:
+        """The cells that a picture of ``length`` pixels has a part in, each of ``scale`` pixels."""
+        reach = max(1.0, scale)  # how far from a cell's middle an antialiased bilinear looks
+        first = min(self.last, max(0, math.floor((-reach - self.begin) / scale - 0.5)))
+        last = max(first, min(self.last, math.ceil((length + reach - self.begin) / scale + 0.5)))
+        begin, end = self.begin + first * scale, self.begin + last * scale
+        start = max(self.start, math.floor(begin - reach) - 1)
+        return _Stretch(first, last, begin, end - begin, start, max(start, min(self.end, math.ceil(end + reach) + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +84,35 @@ class Window:
         What is beyond the picture is ``outside``.
         """
         height, width = picture.shape[:2]
-        left, top = math.floor(self.x), math.floor(self.y)
-        right, bottom = math.ceil(self.x + self.side), math.ceil(self.y + self.side)
-        held = picture[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
-        if left < 0 or top < 0 or right > width or bottom > height:
-            whole = np.full((bottom - top, right - left, *picture.shape[2:]), outside, np.uint8)
+        rows, columns = _Stretch.of(self.y, self.side, size), _Stretch.of(self.x, self.side, size)
+        if rows.pixels * columns.pixels > _LARGE:
+            rows, columns = rows.near(height, self.side / size), columns.near(width, self.side / size)
+        inside = self._resized(picture, rows, columns, outside)
+        if inside.shape[:2] == (size, size):
+            return inside
+        crop = np.full((size, size, *picture.shape[2:]), outside, np.uint8)
+        crop[rows.first : rows.last, columns.first : columns.last] = inside
+        return crop
+
+    def _resized(
+        self, picture: NDArray[np.uint8], rows: _Stretch, columns: _Stretch, outside: int
+    ) -> NDArray[np.uint8]:
+        """The cells of both stretches, from the pixels that they name."""
+        height, width = picture.shape[:2]
+        top, left = rows.start, columns.start
+        held = picture[max(0, top) : max(0, rows.end), max(0, left) : max(0, columns.end)]
+        if left < 0 or top < 0 or columns.end > width or rows.end > height:
+            whole = np.full((rows.pixels, columns.pixels, *picture.shape[2:]), outside, np.uint8)
             row, column = max(0, -top), max(0, -left)
             whole[row : row + held.shape[0], column : column + held.shape[1]] = held
             held = whole
-        edges = (self.x - left, self.y - top, self.x - left + self.side, self.y - top + self.side)
-        edges = (edges[0], edges[1], min(edges[2], held.shape[1]), min(edges[3], held.shape[0]))
-        return np.asarray(Image.fromarray(held).resize((size, size), Image.Resampling.BILINEAR, box=edges))
+        x0, x1 = (columns.begin - left, columns.begin - left + columns.length)
+        y0, y1 = (rows.begin - top, rows.begin - top + rows.length)
+        edges = (x0, y0, min(x1, held.shape[1]), min(y1, held.shape[0]))
+        shape = columns.last - columns.first, rows.last - rows.first
+        if not min(shape):
+            return np.empty((shape[1], shape[0], *picture.shape[2:]), np.uint8)
+        return np.asarray(Image.fromarray(held).resize(shape, Image.Resampling.BILINEAR, box=edges))
 
     def spread(self, values: NDArray[np.float32], width: int, height: int, fill: float) -> NDArray[np.float32]:
         """Values ``(n, n)`` of the window at every pixel of its source ``(height, width)``, ``fill`` elsewhere.

@@ -1,6 +1,7 @@
 """A window is cut out and put back where it was; a prompt becomes maps in its pixels."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -32,6 +33,33 @@ def test_what_is_beyond_the_picture_is_neutral() -> None:
 
 def test_a_window_far_outside_is_neutral_throughout() -> None:
     assert (Window(100, 100, 8).cut(np.zeros((20, 30), np.uint8), 8) == 127).all()
+
+
+@given(
+    x=st.floats(-1500, 400),
+    y=st.floats(-1500, 400),
+    side=st.floats(1, 1500),
+    shape=st.sampled_from([(40, 300), (300, 40), (64, 64), (1, 200)]),
+)
+def test_a_large_window_is_cut_as_a_small_one_is(x: float, y: float, side: float, shape: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    window = Window(x, y, side)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("narrows.runtime.prompting.window._LARGE", 0)
+        near = window.cut(picture, 32).astype(int)
+    assert np.abs(near - window.cut(picture, 32)).max() <= 1  # Pillow takes edges as 32-bit floats
+
+
+def test_a_window_around_a_wide_picture_takes_memory_for_the_picture_not_for_the_square() -> None:
+    picture = np.zeros((256, 8192, 3), np.uint8)
+    *_, window = windows_of(Prompt(points=(Point(0, 0), Point(8192, 256))), 8192, 256)
+    assert window.side > 16_000
+    tracemalloc.start()
+    try:
+        window.cut(picture, 96)
+        assert tracemalloc.get_traced_memory()[1] < 20 * picture.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_values_of_a_window_of_its_own_size_come_back_to_their_pixels() -> None:
