@@ -14,7 +14,8 @@ from narrows.contract.records.still import STILL_MS
 from narrows.runtime.redis.store import ReplyRefused, Store
 
 _log = structlog.get_logger(__name__)
-_PATTERNS = ("narrows:{*}:prompt_state:*", "narrows:{*}:plan:*", "narrows:{*}:still:*")
+_PATTERN = "narrows:{*}:[ps]*:*"
+"""All three by one walk over the names of all keys; what else it finds is sorted out here."""
 ROUNDS = 10
 """Of housekeeping, about a second each: names of all keys are asked for."""
 _KEY = re.compile(rb"narrows:\{(\d{1,4})\}:(prompt_state|plan|still):")
@@ -61,7 +62,7 @@ class PromptAnswerTrimmer:
             await self._store.many([("XTRIM", key, "MINID", max(0, oldest_ms)) for key in keys])
 
     async def _all(self) -> list[bytes]:
-        return [key for pattern in _PATTERNS for key in await self._store.scan_streams(pattern)]
+        return await self._store.scan_streams(_PATTERN)
 
 
 def _shard(key: bytes) -> int | None:
