@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from threading import Event
 
 import redis
 import structlog
 from redis.exceptions import RedisError
 
-from edge_client.state import write_durably
 from edge_client.transport.link import name_failure, read_record
 from narrows.contract.errors import RecordError
 from narrows.contract.wire import Install
@@ -19,34 +17,6 @@ from narrows.runtime.backoff import Backoff
 from narrows.runtime.redis.replies import words_of
 
 _LOG = structlog.get_logger("edge.install")
-_FILE = "install.json"
-
-
-class RememberedInstall:
-    """The record as it was read last, in the state folder: what frames are coded by until it is read again.
-
-    A camera that boots while the link is away so makes what it made before; where it sends is read anew all the same.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / _FILE
-        self.install: Install | None = None
-        try:
-            self.install = Install.parse(self._path.read_bytes())
-        except FileNotFoundError:
-            pass
-        except (OSError, RecordError) as error:
-            _LOG.warning("install_forgotten", file=str(self._path), cause=str(error))
-
-    def remember(self, install: Install) -> None:
-        """Keep a record that was read; a disk that does not take it costs no frame."""
-        if install == self.install:
-            return
-        self.install = install
-        try:
-            write_durably(self._path, install.to_json())
-        except OSError as error:
-            _LOG.warning("install_forgotten", file=str(self._path), cause=str(error))
 
 
 def wait_for_install(client: redis.Redis, stop: Event, beat: Callable[[], None]) -> Install | None:

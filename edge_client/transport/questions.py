@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 import structlog
+from msgspec import structs
 from redis.exceptions import NoPermissionError, ResponseError
 
 from edge_client.clock import unix_ms
@@ -16,6 +17,7 @@ from edge_client.rate.backpressure import Room
 from edge_client.stats import Tally
 from edge_client.transport.line import CommandReply
 from edge_client.transport.link import name_failure
+from edge_client.transport.remembered import Remembered
 from edge_client.transport.server_clock import ServerClockEstimate
 from narrows.contract.errors import RecordError, ServiceError
 from narrows.contract.records.prompts import PromptAnswers, PromptList
@@ -30,6 +32,7 @@ _CONTROL_PERIOD_S = 1.0
 _PROMPTS_PERIOD_S = 2.0
 _UNABLE_PERIOD_S = 15.0
 _ANSWER_PERIOD_S = 10.0
+_REFUSED_S = 60.0
 _INSTALL_PERIOD_S = 30.0  # 70 bytes each time; it changes only where Redis was emptied or restored
 
 
@@ -111,18 +114,30 @@ class Questions:
         *,
         install: Install | None = None,
         learned: Callable[[Install], None] = lambda _: None,
+        listed: Remembered[PromptList] | None = None,
         answers: Answers | None = None,
         plan: Plan | None = None,
         stills: Stills | None = None,
         unix_ms: Callable[[], float] = unix_ms,
     ) -> None:
-        """``install``: the record that shards and packet format are of; ``None``: they are the operator's.
+        """Ask nothing yet.
 
-        ``learned`` is told of each record that is read after it. ``answers``: what is said of prompts; ``None``: nobody
-        asks for any. ``plan``: what is said of the design in use; ``None``: none is planned. ``stills``: who lets still
-        pictures out; ``None``: nobody. ``unix_ms``: this machine's clock.
+        Args:
+            keys: the stream's.
+            clock: hears what time it is at the server.
+            tally: hears of refusals.
+            monotonic_s: seconds since some moment.
+            room: hears how long the stream is; ``None``: nobody does.
+            install: the record that shards and packet format are of; ``None``: they are the operator's.
+            learned: told of each record that is read after it.
+            listed: keeps the list of prompts.
+            answers: what is said of prompts; ``None``: nobody asks for any.
+            plan: what is said of the design in use; ``None``: none is planned.
+            stills: who lets still pictures out; ``None``: nobody.
+            unix_ms: this machine's clock.
         """
-        self.prompts = PromptList()
+        self._listed = listed
+        self.prompts = (listed and listed.record) or PromptList()
         self.control: Control | None = None
         self.newest_packet_format = 1 if install is None else install.newest_packet_format
         self.clock = clock
@@ -244,13 +259,13 @@ class Questions:
 
         A camera that runs no prompts speaks only where it is asked for some.
         """
-        if self._answers is None or math.isinf(self._answer_due_s):
+        if self._answers is None or now_s < self._answer_soonest_s:
             return False
         if not self._answers.able and not self.prompts.prompts:
             return False
         if now_s >= self._answer_due_s:
             return True
-        return now_s >= self._answer_soonest_s and _states(self._said()) != _states(self._told)
+        return _states(self._said()) != _states(self._told)
 
     def _said(self) -> PromptAnswers:
         answers = PromptAnswers() if self._answers is None else self._answers.answers()
@@ -258,7 +273,9 @@ class Questions:
 
     def _read_prompts(self, answered: CommandReply[Any]) -> None:
         if answered.refusal is not None:
-            self._no_prompts(answered.refusal, self._keys.prompts)
+            self._prompts_due_s = self._put_off("prompts", self._keys.prompts, answered.refusal)
+            if remedy_of(answered.refusal) is Remedy.NONE or isinstance(answered.refusal, NoPermissionError):
+                self.prompts = PromptList()  # what may be read no more counts no more
             return
         try:
             self.prompts = PromptList() if answered.answer is None else PromptList.parse(answered.answer)
@@ -266,6 +283,9 @@ class Questions:
             self.prompts = PromptList()
             self._tally.control_malformed()
             _LOG.warning("prompts_ignored", key=self._keys.prompts, cause=str(error))
+            return
+        if self._listed is not None:
+            self._listed.remember(structs.replace(self.prompts, still=None))  # a request is for now
         if self._stills is not None:
             self._stills.heard(self.prompts.still, self.server_ms(self._unix_ms()))
 
@@ -274,38 +294,31 @@ class Questions:
         return self._plan is not None and now_s >= self._plan_soonest_s and self._plan() is not self._plan_told
 
     def _plan_taken(self, answered: CommandReply[Any]) -> None:
-        if answered.refusal is None:
-            return
-        if remedy_of(answered.refusal) is Remedy.RECONNECT:
-            raise answered.refusal
-        self._plan_soonest_s = math.inf  # frames matter more: it is not explained until a new start
-        reason, remedy = name_failure(answered.refusal)
-        self._tally.link_failed(f"plan_{reason}")
-        _LOG.warning("plan_not_told", key=self._keys.plan, reason=reason, remedy=remedy)
+        if answered.refusal is not None:
+            self._plan_soonest_s = self._put_off("plan", self._keys.plan, answered.refusal)
 
     def _still_taken(self, answered: CommandReply[Any]) -> None:
-        if answered.refusal is None or self._stills is None:
-            return
-        if remedy_of(answered.refusal) is Remedy.RECONNECT:
-            raise answered.refusal
-        self._stills.refused()
-        reason, remedy = name_failure(answered.refusal)
-        self._tally.link_failed(f"still_{reason}")
-        _LOG.warning("still_not_taken", key=self._keys.still, reason=reason, remedy=remedy)
+        if answered.refusal is not None and self._stills is not None:
+            self._put_off("still", self._keys.still, answered.refusal)
+            self._stills.refused()
 
     def _answer_taken(self, answered: CommandReply[Any]) -> None:
         if answered.refusal is not None:
-            self._no_prompts(answered.refusal, self._keys.prompt_state)
+            again_s = self._put_off("prompts", self._keys.prompt_state, answered.refusal)
+            self._answer_due_s = self._answer_soonest_s = again_s
 
-    def _no_prompts(self, refusal: ResponseError, key: str) -> None:
-        """Frames matter more: where prompts may not be read or answered, they are done without until a new start."""
+    def _put_off(self, what: str, key: str, refusal: ResponseError) -> float:
+        """Frames matter more: it is done without, and tried again when Redis may have room, or an operator a right.
+
+        Answers when that is.
+        """
         if remedy_of(refusal) is Remedy.RECONNECT:
             raise refusal
-        self.prompts = PromptList()
-        self._prompts_due_s = self._answer_due_s = math.inf
         reason, remedy = name_failure(refusal)
-        self._tally.link_failed(f"prompts_{reason}")
-        _LOG.warning("prompts_unreadable", key=key, reason=reason, cause=words_of(refusal), remedy=remedy)
+        self._tally.link_failed(f"{what}_{reason}")
+        cause = words_of(refusal)
+        _LOG.warning("question_refused", key=key, reason=reason, cause=cause, remedy=remedy, next_try_s=_REFUSED_S)
+        return self._monotonic_s() + _REFUSED_S
 
     def _read_install(self, answered: CommandReply[Any]) -> None:
         """A record that is lost comes back, and one that cannot be read is the dispatchers' to complain about."""

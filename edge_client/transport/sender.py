@@ -17,11 +17,12 @@ from edge_client.rate.governor import Governor
 from edge_client.settings import EdgeSettings
 from edge_client.spool import Spool
 from edge_client.stats import Tally
-from edge_client.transport.install import RememberedInstall, wait_for_install
+from edge_client.transport.install import wait_for_install
 from edge_client.transport.line import Line
 from edge_client.transport.link import ANSWER_S, AWAY_S, connect
 from edge_client.transport.outbox import Fate, Outbox, Outgoing
 from edge_client.transport.questions import Answers, Plan, Questions, Stills
+from edge_client.transport.remembered import Remembered
 from edge_client.transport.server_clock import ServerClockEstimate
 from edge_client.transport.spooled_outbox import SPOOL_DAMAGED, SpooledOutbox
 from edge_client.transport.uplink import About, FeatureStream, Uplink
@@ -43,7 +44,7 @@ class Sender:
     Attributes:
         keeps_all: packets are given up for no age, so a link that is behind holds nothing back.
         spools: they go to disk, so frames are taken before it is known where they go.
-        remembered: the install record of the run before.
+        install, listed: the install record and the list of prompts, as this run or the one before read them last.
     """
 
     outbox: Outbox
@@ -51,7 +52,8 @@ class Sender:
     triggers: KeyframeTriggers
     keeps_all: bool
     spools: bool
-    remembered: RememberedInstall
+    install: Remembered[Install]
+    listed: Remembered[PromptList]
 
     @property
     def questions(self) -> Questions | None:
@@ -71,7 +73,7 @@ class Sender:
     @property
     def prompts(self) -> PromptList:
         """What an operator points at, as it was last heard."""
-        return PromptList() if self.questions is None else self.questions.prompts
+        return self.listed.record or PromptList() if self.questions is None else self.questions.prompts
 
     def server_ms(self, own_ms: float) -> float:
         """The server's clock, when this machine's says ``own_ms``; the same as long as nothing better is known."""
@@ -82,7 +84,7 @@ class Sender:
         """The newest packet format that this build writes and every dispatcher reads."""
         if self.questions is not None:
             return min(FORMAT, self.questions.newest_packet_format)
-        install = self.remembered.install
+        install = self.install.record
         return 1 if install is None else min(FORMAT, install.newest_packet_format)
 
     @property
@@ -161,7 +163,8 @@ def open_sender(
     with ExitStack() as exits:
         spool = exits.enter_context(closing(_spool(settings, tally))) if settings.spool_mb else None
         outbox = _outbox(settings, fate, spool)
-        remembered = RememberedInstall(settings.state_folder)
+        known = Remembered(settings.state_folder / "install.json", Install)
+        listed = Remembered(settings.state_folder / "prompts.json", PromptList)
 
         def open_uplink(halted: Event) -> Uplink | None:
             install = None if settings.shards else _ask_for_install(settings, halted, beat)
@@ -169,7 +172,7 @@ def open_sender(
             if shards is None:
                 return None
             if install is not None:
-                remembered.remember(install)
+                known.remember(install)
             keys = StreamKeys.of(settings.stream, shards)
             found(keys)
             room = None if spool is None else Room(keys.features, settings.maxlen)
@@ -181,7 +184,8 @@ def open_sender(
                 time.monotonic,
                 room,
                 install=install,
-                learned=remembered.remember,
+                learned=known.remember,
+                listed=listed,
                 answers=answers,
                 plan=plan,
                 stills=stills,
@@ -192,7 +196,7 @@ def open_sender(
             return Uplink(line, stream, outbox, questions, governor, tally)
 
         thread = UplinkThread(open_uplink, outbox, beat)
-        yield Sender(outbox, thread, KeyframeTriggers(), settings.keeps_all, spool is not None, remembered)
+        yield Sender(outbox, thread, KeyframeTriggers(), settings.keeps_all, spool is not None, known, listed)
 
 
 def _ask_for_install(settings: EdgeSettings, halted: Event, beat: Callable[[], None]) -> Install | None:

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 import redis
+from PIL import Image, ImageDraw
 
 from edge_client.state import StateFolder
-from edge_client.transport.install import RememberedInstall
+from edge_client.transport.remembered import Remembered
 from narrows.contract.bundle import Bundle
+from narrows.contract.records.prompts import PromptList, SourceBox, SourcePrompt
 from narrows.contract.wire import Install
 from narrows.contract.wire.frame_packet.header import is_frame_packet
 from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
 from orchestrator.servers.local_redis import LocalRedis
 from orchestrator.servers.ports import free_ports
-from tests.integration.edge.edge_program import KEYS, SHARDS, Launch, Program
+from tests.bright_network import write_bright_network
+from tests.integration.edge.edge_program import KEYS, SHARDS, Launch, Program, metrics
 
 pytestmark = pytest.mark.timeout(120)
 MASKS = ("--send", "masks", "--mask-scale", "8", "--fps", "20")
@@ -40,7 +43,7 @@ def test_masks_go_to_the_spool_before_redis_has_ever_answered_and_arrive_when_it
 ) -> None:
     (port,), local = free_ports(1), tmp_path / "local"
     with StateFolder(tmp_path / "state"):
-        RememberedInstall(tmp_path / "state").remember(Install(SHARDS, packet_format=2))
+        Remembered(tmp_path / "state" / "install.json", Install).remember(Install(SHARDS, packet_format=2))
     options = (*MASKS, "--spool-mb", "4", "--local-masks", str(local), "--frames", "30")
     program = launch(f"redis://127.0.0.1:{port}", bundle, "pattern:320x240", *options)
     sees_masks_go_on(program, local, 8)
@@ -72,13 +75,41 @@ def test_without_a_spool_no_frame_is_numbered_until_it_is_known_where_to_send_an
     assert end["frames_sent"] == 5
     assert frames[0]["sequence"] == 0
     assert {line["kind"] for line in frames} == {"features"}, "packet format 2 was never permitted"
-    assert RememberedInstall(tmp_path / "state").install == Install(SHARDS)
+    assert Remembered(tmp_path / "state" / "install.json", Install).record == Install(SHARDS)
     assert end["passed_over"] >= 8
 
 
-def test_a_remembered_install_that_cannot_be_read_is_none(tmp_path: Path) -> None:
-    (tmp_path / "install.json").write_bytes(b"{")
-    remembered = RememberedInstall(tmp_path)
-    assert remembered.install is None
+def test_a_remembered_record_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "install.json"
+    path.write_bytes(b"{")
+    remembered = Remembered(path, Install)
+    assert remembered.record is None
     remembered.remember(Install(7))
-    assert RememberedInstall(tmp_path).install == Install(7)
+    assert Remembered(path, Install).record == Install(7)
+
+
+def test_what_the_cloud_pointed_at_is_outlined_after_a_reboot_without_a_link(
+    tmp_path: Path, launch: Launch, bundle: Bundle
+) -> None:
+    port, http = free_ports(2)
+    filmed, state = tmp_path / "filmed", tmp_path / "state"
+    filmed.mkdir()
+    picture = Image.new("RGB", (320, 240))
+    ImageDraw.Draw(picture).ellipse((210, 30, 270, 90), fill="white")
+    picture.save(filmed / "scene.png")
+    prompt = SourcePrompt(1, 7, 320, 240, 10**13, box=SourceBox(200.0, 20.0, 80.0, 80.0))
+    with StateFolder(state):
+        Remembered(state / "install.json", Install).remember(Install(SHARDS, packet_format=2))
+        Remembered(state / "prompts.json", PromptList).remember(PromptList(7, (prompt,)))
+    options = ["--send", "objects", "--prompts", str(write_bright_network(tmp_path / "bright.onnx")), "--loop"]
+    options += ["--spool-mb", "4", "--http", f"127.0.0.1:{http}"]
+    program = launch(f"redis://127.0.0.1:{port}", bundle, filmed, *options)
+    program.until(lambda: "metrics_served" in program.log.read_text())
+    program.until(lambda: metrics(f"127.0.0.1:{http}")['narrows_edge_prompts{state="tracking"}'] == 1)
+    program.until(lambda: metrics(f"127.0.0.1:{http}")["narrows_edge_frames_waiting"] >= 2)
+    with LocalRedis.start(tmp_path / "late", port=port) as server, redis.Redis.from_url(server.url) as client:
+        client.set(INSTALL_KEY, Install(SHARDS, packet_format=2).to_json())
+        client.set(KEYS.prompts, PromptList(8, (prompt,)).to_json())
+        program.until(lambda: client.xlen(KEYS.features) >= 2)
+        program.until(lambda: Remembered(state / "prompts.json", PromptList).record == PromptList(8, (prompt,)))
+        program.stop()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from edge_client.stats import Tally
 from edge_client.transport.line import CommandReply
@@ -75,13 +75,40 @@ def test_a_camera_that_runs_none_asks_seldom_and_answers_only_where_it_is_asked(
     assert camera.asks(16, {Question.PROMPTS: ASKED.to_json()}).count(Question.ANSWER) >= 1
 
 
+NOT_PERMITTED = NoPermissionError("NOPERM no")
+FULL = OutOfMemoryError("OOM command not allowed when used memory > 'maxmemory'.")
+OF_ANOTHER_TYPE = ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+@pytest.mark.parametrize("error", [NOT_PERMITTED, FULL, OF_ANOTHER_TYPE], ids=lambda error: str(error)[:6])
 @pytest.mark.parametrize("refused", [Question.PROMPTS, Question.ANSWER])
-def test_what_its_user_may_not_do_is_told_once_and_done_without(refused: Question) -> None:
+def test_what_redis_refuses_is_told_once_a_minute_and_goes_on_when_it_is_taken_again(
+    refused: Question, error: ResponseError
+) -> None:
+    camera, taken = Camera(), {Question.PROMPTS: ASKED.to_json()}
+    camera.asks(4, taken)
+    assert camera.asks(60, taken | {refused: error}).count(refused) == 1
+    assert sum(camera.tally.snapshot().link_failures.values()) == 1
+    camera.asks(60, taken | {refused: error})
+    assert sum(camera.tally.snapshot().link_failures.values()) == 2
+    assert camera.asks(80, taken).count(refused) > 1
+    assert camera.questions.prompts == ASKED
+
+
+@pytest.mark.parametrize(("error", "kept"), [(NOT_PERMITTED, False), (OF_ANOTHER_TYPE, False), (FULL, True)])
+def test_a_list_that_may_be_read_no_more_counts_no_more_and_one_that_redis_is_too_busy_for_does(
+    error: ResponseError, *, kept: bool
+) -> None:
     camera = Camera()
-    denied: dict[Question, Any] = {Question.PROMPTS: ASKED.to_json(), refused: NoPermissionError("NOPERM no")}
-    camera.asks(60, denied)
-    assert camera.tally.snapshot().link_failures == {"prompts_not_permitted": 1}
-    assert camera.questions.prompts == PromptList()
+    camera.asks(4, {Question.PROMPTS: ASKED.to_json()})
+    camera.asks(4, {Question.PROMPTS: error})
+    assert camera.questions.prompts == (ASKED if kept else PromptList())
+
+
+def test_where_no_answer_is_taken_things_are_outlined_all_the_same() -> None:
+    camera = Camera()
+    camera.asks(10, {Question.PROMPTS: ASKED.to_json(), Question.ANSWER: FULL})
+    assert camera.questions.prompts == ASKED
 
 
 HUNDREDS = PromptList(5, tuple(structs.replace(ASKED.prompts[0], id=1 + n) for n in range(300)))
