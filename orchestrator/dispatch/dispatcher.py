@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from narrows.runtime.cancelling import cancel_all
 from narrows.runtime.loop_guard import LoopGuard, is_service_error
 from narrows.runtime.process_name import own_name
 from narrows.runtime.redis.server_clock import ServerClock
-from narrows.runtime.redis.store import Store, concerns_all
+from narrows.runtime.redis.store import ReplyRefused, Store, concerns_all
 from orchestrator.dispatch.batcher import Batcher, Connect
 from orchestrator.dispatch.discovery import Discovery
 from orchestrator.dispatch.frame_path import FramePath
@@ -96,6 +97,8 @@ class Dispatcher:
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._departing: set[asyncio.Task[None]] = set()
         self._gained = asyncio.Event()
+        self._found = self._tracking_refused = False
+        self._looked_s = -math.inf
         self._set_back = False
         self._beating = asyncio.Lock()
         self._tasks = asyncio.TaskGroup()
@@ -190,7 +193,14 @@ class Dispatcher:
 
     def _take_over(self, lease: Lease) -> None:
         shard = Shard(
-            lease, self._store, self.name, self._path.take_up, self._clock_of(lease.shard), self.metrics, self._settings
+            lease,
+            self._store,
+            self.name,
+            self._path.take_up,
+            self._clock_of(lease.shard),
+            self.metrics,
+            self._settings,
+            self._note_found,
         )
         self.shards[lease.shard] = shard
         self._readers[lease.shard] = self._tasks.create_task(self._guard.keep("reading", partial(self._read, shard)))
@@ -220,7 +230,16 @@ class Dispatcher:
         _log.info("shard_released", shard=number)
 
     async def _read(self, shard: Shard) -> None:
-        await asyncio.gather(self._keep_reading(shard, shard.read), self._keep_reading(shard, shard.read_isolated))
+        await asyncio.gather(
+            self._keep_reading(shard, shard.read),
+            self._keep_reading(shard, shard.read_isolated),
+            shard.follow(self._say_tracking_refused),
+        )
+
+    def _say_tracking_refused(self, refusal: ReplyRefused) -> None:
+        if not self._tracking_refused:
+            _log.warning("tracking_refused", error=str(refusal), remedy="allow this user +client|tracking")
+        self._tracking_refused = True
 
     async def _keep_reading(self, shard: Shard, read: Callable[[], Awaitable[None]]) -> None:
         while not (shard.lease.lost or shard.draining):
@@ -240,16 +259,30 @@ class Dispatcher:
                     await clock.look(self._store)
                 if self._set_back:
                     await self._read_anew()
-                shards = dict(self.shards)
-                for number, names in (await self._discovery.look(shards.keys())).items():
-                    with self._guard.one("discovery", f"shard {number}", passing=concerns_all):
-                        await shards[number].adopt(names, begun_s)
+                if self._streams_due(begun_s):
+                    await self._look_for_streams(begun_s)
             except ServiceError as error:
                 self._trouble("streams are not looked for", error)
             with suppress(TimeoutError):
                 took_s = time.monotonic() - begun_s
                 async with asyncio.timeout(_pause_s(self._settings.discover_s, took_s)):
                     await self._gained.wait()
+
+    def _streams_due(self, now_s: float) -> bool:
+        """Whether to look for streams: where Redis says what is written, once a new one is, and now and then."""
+        told = bool(self.shards) and all(shard.followed for shard in self.shards.values())
+        return not told or self._found or now_s - self._looked_s > _LONGEST_PAUSE_S
+
+    async def _look_for_streams(self, begun_s: float) -> None:
+        self._found = False
+        shards = dict(self.shards)
+        for number, names in (await self._discovery.look(shards.keys())).items():
+            with self._guard.one("discovery", f"shard {number}", passing=concerns_all):
+                await shards[number].adopt(names, begun_s)
+        self._looked_s = begun_s
+
+    def _note_found(self) -> None:
+        self._found = True
 
     async def _keep_house(self) -> None:
         while True:

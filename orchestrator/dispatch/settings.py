@@ -22,6 +22,8 @@ class DispatchSettings:
         deliveries: how often an entry may be taken up before it is called poison.
         room: frames of one stream that may be in this process at once.
         read_count: entries of one stream that one read may bring; small, for an entry may be large.
+        waited_streams: a shard of at most so many streams waits for entries in one read; of more, Redis says which are
+            written.
         read_bytes: what one read of a shard may bring; a stream that sends more is read apart from the others.
         stream_entries, stream_bytes: a stream that holds more is trimmed to it, oldest first.
         isolated_s: a stream that sent too much is read apart from the others for so long.
@@ -52,6 +54,7 @@ class DispatchSettings:
     deliveries: int = 3
     room: int = 16
     read_count: int = 4
+    waited_streams: int = 32
     read_bytes: int = 32 << 20
     stream_entries: int = 4096
     stream_bytes: int = 16 << 20

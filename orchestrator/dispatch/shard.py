@@ -22,11 +22,12 @@ from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, beyond_a_packet
 from orchestrator.dispatch.control_records import MAX_TTL_MS
 from orchestrator.dispatch.gathering import GATHER_S, gathers, worth_a_read
 from orchestrator.dispatch.lease import Lease
+from orchestrator.dispatch.ready_streams import ReadyStreams
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.scripts import FORGET_CONSUMERS, LAST_IDS
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.silence import silences_s
-from orchestrator.dispatch.stream import Frame, Stream, Taken
+from orchestrator.dispatch.stream import Frame, Held, Stream, Taken
 from orchestrator.dispatch.stream_settings import read_settings
 from orchestrator.dispatch.trim import Trimmer
 from orchestrator.shards.entry_id import IdRange, entry_ms, entry_order
@@ -34,9 +35,13 @@ from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _BLOCK_MS, _BLOCK_WHILE_FULL_MS, _PAUSE_S, _ISOLATED_PAUSE_S = 100, 10, 0.005, 0.02
-_RECOVER_AT_ONCE = 256
+_RECOVER_AT_ONCE = _READ_AT_ONCE = 256
 _MOST_DOUBLINGS = 6
 _AT_ONCE = 500
+
+
+def _nothing() -> None:
+    """For who looks for new streams by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class _Read:
     """A command that reads streams: packed once, for with a thousand keys that costs more than all else of a call."""
 
     streams: list[Stream]
+    block_ms: int | None
     packed: PackedRead
     by_key: Mapping[bytes, Stream]
 
@@ -60,7 +66,9 @@ class Shard:
         clock: ServerClock,
         metrics: Metrics,
         settings: DispatchSettings,
+        found: Callable[[], None] = _nothing,
     ) -> None:
+        """``found`` is told that a key was written which is no stream here yet."""
         self.lease = lease
         self.keys = ShardKeys(lease.shard)
         self.streams: dict[str, Stream] = {}
@@ -68,7 +76,9 @@ class Shard:
         self.stream_bytes = settings.stream_bytes
         self._store, self._consumer, self._take_up = store, consumer, take_up
         self._clock, self._metrics, self._settings = clock, metrics, settings
-        self._read = _Read([], PackedRead(b"", ""), {})
+        self._read = _Read([], None, PackedRead(b"", ""), {})
+        self._held = Held()
+        self._ready = ReadyStreams(self.keys.features, self.streams, found)
         self._isolated: dict[Stream, float] = {}
         self._isolating = asyncio.Event()
         self._being_read: list[Stream] = []
@@ -83,7 +93,12 @@ class Shard:
     @property
     def held(self) -> int:
         """Frames of the shard in this process."""
-        return sum(len(stream.held) for stream in self.streams.values())
+        return self._held.frames
+
+    @property
+    def followed(self) -> bool:
+        """Whether Redis says which of its streams are written."""
+        return self._ready.followed
 
     async def adopt(self, found: Iterable[str], looked_s: float = -math.inf) -> None:
         """Take up streams that are new, drop those whose key is gone; ``looked_s``: when the look for them began."""
@@ -107,6 +122,7 @@ class Shard:
         """Reading was broken off, so what was delivered meanwhile must be claimed."""
         for stream in self.streams.values():
             stream.recover_idle_ms = 0
+        self._ready.add_all()
 
     def doubt(self) -> None:
         """Redis was away, and may have lost what was known of it."""
@@ -133,18 +149,47 @@ class Shard:
             if not self.lease.good(time.monotonic() + _BLOCK_MS / 1000):
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            together = [stream for stream in self.streams.values() if stream not in self._isolated]
-            roomy = [stream for stream in together if self._has_room(stream)]
-            unsettled = [stream for stream in roomy if stream.recover_idle_ms is not None]
-            if unsettled:
-                await self._recover(unsettled[:_RECOVER_AT_ONCE])
-            settled = [stream for stream in roomy if stream.recover_idle_ms is None]
-            if not worth_a_read([len(stream.held) for stream in settled], len(together), self._settings.room):
-                await asyncio.sleep(_PAUSE_S)
-                continue
-            brought = await self._read_new(settled, waiting=len(settled) < len(together))
+            brought = await (self._read_ready() if self._ready.followed else self._read_any())
             if gathers(brought, self.held, self._settings.read_count):
                 await asyncio.sleep(GATHER_S)
+
+    async def follow(self, refused: Callable[[ReplyRefused], None]) -> None:
+        """Have Redis say which streams are written, for ever, while there are many; ``refused``: where it does not."""
+        most = self._settings.waited_streams
+        await self._ready.follow(self._store, lambda: len(self.streams) > most and not self.draining, refused)
+
+    async def _read_any(self) -> int:
+        """Wait for entries in a read of all streams, and say how many came."""
+        together = [stream for stream in self.streams.values() if stream not in self._isolated]
+        settled = await self._settled(together)
+        if not settled:
+            await asyncio.sleep(_PAUSE_S)
+            return 0
+        block_ms = _BLOCK_MS if len(settled) == len(together) else _BLOCK_WHILE_FULL_MS
+        return await self._read_new(settled, block_ms)
+
+    async def _read_ready(self) -> int:
+        """Read those that may have entries, once there are some, and say how many came."""
+        await self._ready.wait(_BLOCK_MS / 1000)
+        together = [stream for stream in self._ready.take(_READ_AT_ONCE) if stream not in self._isolated]
+        if not together:
+            return 0
+        settled = await self._settled(together)
+        if not settled:
+            await (asyncio.sleep(_PAUSE_S) if len(self._ready) else self._ready.wait(_PAUSE_S))
+        read = set(settled)
+        self._ready.add(*(stream for stream in together if stream not in read))
+        return await self._read_new(settled, None) if settled else 0
+
+    async def _settled(self, together: list[Stream]) -> list[Stream]:
+        """Those of them that are worth a read now, once what others left of them is claimed."""
+        roomy = [stream for stream in together if self._has_room(stream)]
+        unsettled = [stream for stream in roomy if stream.recover_idle_ms is not None]
+        if unsettled:
+            await self._recover(unsettled[:_RECOVER_AT_ONCE])
+        settled = [stream for stream in roomy if stream.recover_idle_ms is None]
+        worth = worth_a_read([len(stream.held) for stream in settled], len(together), self._settings.room)
+        return settled if worth else []
 
     async def read_isolated(self) -> None:
         """Trim and read the streams that sent too much, one by one: what they cost, their neighbours do not wait for.
@@ -170,6 +215,7 @@ class Shard:
 
     def _isolate_no_longer(self, stream: Stream) -> None:
         del self._isolated[stream]
+        self._ready.add(stream)
         if not self._isolated:
             self._isolating.clear()
 
@@ -195,10 +241,9 @@ class Shard:
     def _under_way(self) -> list[asyncio.Task[None]]:
         return [task for stream in self.streams.values() for task in stream.tasks]
 
-    async def _read_new(self, streams: list[Stream], *, waiting: bool) -> int:
-        """Read these together, and say how many entries came; ``waiting``: for others have no room now."""
-        if streams != self._read.streams:
-            block_ms = _BLOCK_WHILE_FULL_MS if waiting else _BLOCK_MS
+    async def _read_new(self, streams: list[Stream], block_ms: int | None) -> int:
+        """Read these together, and say how many entries came."""
+        if streams != self._read.streams or block_ms != self._read.block_ms:
             self._read = self._pack(streams, block_ms)
         self._being_read = streams
         try:
@@ -208,10 +253,10 @@ class Shard:
         finally:
             self._being_read = []
 
-    def _pack(self, streams: list[Stream], block_ms: int) -> _Read:
+    def _pack(self, streams: list[Stream], block_ms: int | None) -> _Read:
         keys, count = [stream.keys.features for stream in streams], self._settings.read_count
         packed = pack_read(GROUP, self._consumer, keys, count=count, block_ms=block_ms)
-        return _Read(streams, packed, {stream.keys.features.encode(): stream for stream in streams})
+        return _Read(streams, block_ms, packed, {stream.keys.features.encode(): stream for stream in streams})
 
     async def _take_in_new(self, read: _Read, most_bytes: int) -> int:
         """Take in what is new, and say how many entries came.
@@ -228,6 +273,7 @@ class Shard:
         except ReplyTooLarge:
             for stream in read.streams:
                 stream.recover_idle_ms = 0
+            self._ready.add(*read.streams)
             raise
         brought = [(read.by_key[key], entries) for key, entries in found.items() if entries]
         await self._look_where_ids_are_odd(brought)
@@ -236,6 +282,7 @@ class Shard:
                 stream.doubt()  # it was given out before: Redis lost its last second, or was restored
             self._take_in(stream, entries, 1)
         behind = {stream for stream, entries in brought if len(entries) >= self._settings.read_count}
+        self._ready.add(*behind)
         begun_ms = self._clock.at_ms(begun_s)
         for stream in read.streams:
             if stream not in behind:
@@ -373,7 +420,18 @@ class Shard:
             active_s=active_s,
             drained_s=self._looked_s,  # it was not there yet, so nothing was to be read
             drained_ms=self._looked_ms,
+            held_of_shard=self._held,
         )
+        self._ready.add(self.streams[keys.stream])
+
+    def see_lengths(self, lengths: Iterable[tuple[Stream, int]], seen_s: float) -> None:
+        """What streams held, at ``seen_s`` or later: one that holds more than is here was written, said or not."""
+        seen_ms = self._clock.at_ms(seen_s)
+        for stream, length in lengths:
+            if length > len(stream.held):
+                self._ready.add(stream)
+            elif not length and seen_s > stream.drained_s:
+                stream.drained_s, stream.drained_ms = seen_s, seen_ms
 
     async def _heal(self, refused: ReplyRefused) -> None:
         """A group or key vanished: make groups anew, at the beginning; neighbours are read on."""
@@ -381,6 +439,7 @@ class Shard:
             raise refused
         _log.warning("consumer_groups_recreated", shard=self.lease.shard, error=str(refused))
         await self._make_groups([stream.keys for stream in self.streams.values()])
+        self._ready.add_all()
 
     async def _give_back(self, frame: Frame) -> None:
         """What had no chance here shall not count as a delivery."""

@@ -26,6 +26,13 @@ from orchestrator.dispatch.window import SeenWindow
 _LATEST = 32
 
 
+@dataclass(slots=True)
+class Held:
+    """How many frames of a shard are in this process."""
+
+    frames: int = 0
+
+
 @dataclass(eq=False)
 class Stream:
     """A stream of a shard that this process owns.
@@ -33,6 +40,7 @@ class Stream:
     Attributes:
         recover_idle_ms: pending entries that idle so long must be claimed before anything new is read; ``None``: none.
         held: the frames of it in this process, by entry id.
+        held_of_shard: counts them, and those of the shard's other streams.
         unasked: those of them whose end was not asked for yet, in the order in which they must end.
         tasks: what is under way for it.
         seen: the window of ended identities as Redis last had it.
@@ -62,6 +70,7 @@ class Stream:
     settings: StreamSettings
     recover_idle_ms: int | None = 0
     held: dict[bytes, Frame] = field(default_factory=dict)
+    held_of_shard: Held = field(default_factory=Held)
     unasked: deque[Frame] = field(default_factory=deque)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     seen: SeenWindow = field(default_factory=SeenWindow)
@@ -129,6 +138,7 @@ class Stream:
     def take_in(self, entry: RawEntry, deliveries: int, taken: Taken) -> Frame:
         """Hold a frame; it will end after those that were taken in before."""
         frame = Frame(self, entry, deliveries, taken)
+        self.held_of_shard.frames += entry.id not in self.held
         self.held[entry.id] = frame
         self.unasked.append(frame)
         self.taken_in += taken.forged is None
@@ -147,11 +157,13 @@ class Stream:
         frame.gone = True
         if self.held.get(frame.entry.id) is frame:
             del self.held[frame.entry.id]
+            self.held_of_shard.frames -= 1
 
     def let_all_go(self) -> None:
         """Hold none of its frames any longer: whatever was asked for them, nobody waits for the answer."""
         for frame in (*self.held.values(), *self.unasked):
             frame.gone = True
+        self.held_of_shard.frames -= len(self.held)
         self.held.clear()
         self.unasked.clear()
 

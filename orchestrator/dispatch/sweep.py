@@ -225,8 +225,9 @@ class Sweep:
         ages_s: dict[Stream, float] = {}
         for shard in shards:
             streams = list(shard.streams.values())
-            keys = [stream.keys.features for stream in streams]
+            keys, seen_s = [stream.keys.features for stream in streams], time.monotonic()
             replies = await self._store.run(BACKLOG, keys, GROUP, FIRST_ENTRY_BYTES) if streams else []
+            shard.see_lengths(zip(streams, (int(length) for length, _, _ in replies), strict=True), seen_s)
             now_s = time.monotonic()
             for stream, (length, first, size) in zip(streams, replies, strict=True):
                 frames += min(int(length), MOST_BACKLOG_FRAMES)

@@ -116,6 +116,11 @@ class ShardKeys:
         return f"narrows:{{{self.shard}}}"
 
     @cached_property
+    def features(self) -> str:
+        """How the feature keys of its streams begin."""
+        return f"{self.prefix}:in:"
+
+    @cached_property
     def lease(self) -> str:
         """The owner's lease."""
         return f"{self.prefix}:lease"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from redis.exceptions import AskError, ClusterDownError, MovedError
 
@@ -31,6 +31,7 @@ from narrows.runtime.redis.server import (
     pack,
 )
 from narrows.runtime.redis.slots import SlotMap, host_said, key_of, slot_of
+from narrows.runtime.redis.tracking import Written
 
 _TRIES = 3
 """A command is sent once by an old map, and by the map after MOVED; once more if the slot moved on meanwhile."""
@@ -111,6 +112,23 @@ class Cluster:
             self._stale = True
             raise
         return set().union(*found)
+
+    async def follow_writes(self, prefix: str, written: Written, goes_on: Callable[[], bool]) -> None:
+        """As :class:`~narrows.runtime.redis.topology.Servers`; ends when another node serves the slot."""
+        slot = slot_of(prefix)
+        try:
+            node = (await self._slots()).node(slot, prefix)
+        except ClusterDownError as error:
+            raise self._uncovered(error) from None
+
+        def stays() -> bool:
+            return self._map is not None and self._map.serves(node, slot)
+
+        try:
+            await self._server(node).follow_writes(prefix, written, lambda: stays() and goes_on())
+        except StoreAway:
+            self._stale = True
+            raise
 
     def order_of(self, key: str) -> int:
         """As :class:`~narrows.runtime.redis.topology.Servers`: a slot moves as a whole."""

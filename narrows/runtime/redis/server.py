@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
 from typing import Any, NamedTuple, Self
@@ -30,6 +30,7 @@ from narrows.runtime.redis.connection import LONGEST_CONNECTION_S, RENEW_AGAIN_S
 from narrows.runtime.redis.replies import OF_OTHER_NODES, Remedy, code_of, hint_for, remedy_of, words_of
 from narrows.runtime.redis.reply_limit import LimitedParser, ReplyLimitPassed
 from narrows.runtime.redis.sentinel import async_master_pool
+from narrows.runtime.redis.tracking import Written, follow_writes
 
 _log = structlog.get_logger(__name__)
 _REPLY_TIMEOUT_S = 10.0
@@ -171,6 +172,29 @@ class Server:
             raise StoreAway(f"{self.name} gave no answer in {limit_s:g} s; check --redis-url and the server") from None
         except (RedisError, OSError) as error:
             self._generation += 1
+            raise StoreAway(f"{self.name} is away: {words_of(error)}; check --redis-url and the server") from None
+
+    async def follow_writes(self, prefix: str, written: Written, goes_on: Callable[[], bool]) -> None:
+        """Tell which keys beneath a prefix are written, until the connection for that is to be made anew.
+
+        ``written`` is told ``None``, any of them, first; ``goes_on`` is asked about once a second.
+
+        Raises:
+            ReplyRefused: the server does not say it, or not to this user.
+            StoreAway: it cannot be reached, or the connection broke.
+        """
+        generation = self._generation
+        commands = pack(("HELLO", 3)), pack(("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix))
+        try:
+            await follow_writes(
+                self._redis.connection_pool,
+                commands,
+                written,
+                lambda: self._generation == generation and goes_on(),
+            )
+        except ResponseError as error:
+            raise ReplyRefused(error, self.name) from None
+        except (RedisError, OSError) as error:
             raise StoreAway(f"{self.name} is away: {words_of(error)}; check --redis-url and the server") from None
 
     async def _exchange(self, packed: bytes, replies: int, most_bytes: int) -> list[Reply]:

@@ -85,6 +85,10 @@ class SlotMap:
             f"no node serves slot {slot}{what and f' ({what})'}: look at CLUSTER NODES and CLUSTER SHARDS"
         )
 
+    def serves(self, node: Endpoint, slot: int) -> bool:
+        """Whether it is this node that serves a slot."""
+        return any(each.node == node for each in self.ranges if each.first <= slot <= each.last)
+
     @property
     def nodes(self) -> tuple[Endpoint, ...]:
         """Those that serve slots."""

@@ -6,7 +6,7 @@ the nodes of a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -24,6 +24,7 @@ from narrows.runtime.redis.server import (
     within,
 )
 from narrows.runtime.redis.topology import Servers, servers_at
+from narrows.runtime.redis.tracking import Written
 
 __all__ = ["Encodable", "Reply", "ReplyRefused", "ReplyTooLarge", "StoreAway", "within"]
 
@@ -149,6 +150,20 @@ class Store:
         reply = _accepted(await self._servers.ask(read.command, at=read.key, most_bytes=most_bytes))
         return {key: _entries(raw) for key, raw in reply or []}
 
+    async def follow_writes(self, prefix: str, written: Written, goes_on: Callable[[], bool]) -> None:
+        """Tell which keys beneath a prefix, of one shard, are written; returns when it is to be begun anew.
+
+        Args:
+            prefix: of the keys.
+            written: is told keys, or ``None`` where any may have been written: at first, say.
+            goes_on: asked about once a second.
+
+        Raises:
+            ReplyRefused: the server does not say it, or not to this user.
+            StoreAway: it cannot be reached, or the connection broke.
+        """
+        await self._servers.follow_writes(prefix, written, goes_on)
+
     async def pending(
         self, keys: Sequence[str], group: str, *, idle_ms: Sequence[int], count: int
     ) -> list[list[Pending] | ReplyRefused]:
@@ -192,9 +207,10 @@ def _variant(command: str, script: Script) -> str:
     return f"{command}_RO" if script.reads_only else command
 
 
-def pack_read(group: str, consumer: str, keys: Sequence[str], *, count: int, block_ms: int) -> PackedRead:
-    """XREADGROUP of one shard's streams: at most ``count`` new entries of each; waits up to ``block_ms``."""
-    fixed = ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "BLOCK", block_ms, "STREAMS")
+def pack_read(group: str, consumer: str, keys: Sequence[str], *, count: int, block_ms: int | None = None) -> PackedRead:
+    """XREADGROUP of one shard's streams: at most ``count`` new entries of each; waits up to ``block_ms``, if at all."""
+    waits = () if block_ms is None else ("BLOCK", block_ms)
+    fixed = ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *waits, "STREAMS")
     return PackedRead(pack((*fixed, *keys, *[">"] * len(keys))), keys[0])
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from narrows.runtime.redis.address import Address, Topology
 from narrows.runtime.redis.cluster import Cluster
 from narrows.runtime.redis.server import MOST_REPLY_BYTES, Encodable, Reply, ReplyRefused, Server, pack
+from narrows.runtime.redis.tracking import Written
 
 Command = Sequence[Encodable]
 
@@ -37,6 +38,13 @@ class Servers(Protocol):
 
     async def scan(self, *options: Encodable, most: int | None = None) -> set[bytes]:
         """The keys of every server that SCAN finds; not many more than ``most`` of each."""
+
+    async def follow_writes(self, prefix: str, written: Written, goes_on: Callable[[], bool]) -> None:
+        """Tell which keys beneath a prefix, of one slot, are written; returns when it is to be begun anew.
+
+        Raises:
+            ReplyRefused: the server does not say it, or not to this user.
+        """
 
     def order_of(self, key: str) -> int:
         """Commands about keys of the same order are carried out in turn."""
@@ -76,6 +84,10 @@ class Alone:
     async def scan(self, *options: Encodable, most: int | None = None) -> set[bytes]:
         """As :class:`Servers`."""
         return await self._server.scan(*options, most=most)
+
+    async def follow_writes(self, prefix: str, written: Written, goes_on: Callable[[], bool]) -> None:
+        """As :class:`Servers`."""
+        await self._server.follow_writes(prefix, written, goes_on)
 
     def order_of(self, key: str) -> int:  # noqa: ARG002
         """As :class:`Servers`."""

@@ -22,6 +22,8 @@ _READ = (
 _SCRIPTS = "eval evalsha eval_ro evalsha_ro script|load"
 _SERVICE = "client|no-evict"
 """For programs that go on for ever: the server does not cut them for room."""
+_TRACKING = "client|tracking"
+"""For a dispatcher, which is told what cameras write; one that may not waits in a read of all streams."""
 _CLUSTER = "cluster|slots"
 """Which node serves what; one server refuses it, whoever asks."""
 _TRANSACTION = "multi exec discard watch unwatch"
@@ -50,7 +52,7 @@ ROLES = (
         "dispatcher",
         ("~narrows:*",),
         # transactions are for an operator's words in its container: `narrows scale set`
-        f"{_READ} {_SCRIPTS} {_SERVICE} {_TRANSACTION} config|get set del pexpire hset hdel hincrby "
+        f"{_READ} {_SCRIPTS} {_SERVICE} {_TRACKING} {_TRANSACTION} config|get set del pexpire hset hdel hincrby "
         "zadd zrem zremrangebyscore xadd xdel xtrim xack xclaim xreadgroup xsetid xgroup|create xgroup|delconsumer "
         "xinfo|consumers rpush rpushx lrange ltrim",
     ),

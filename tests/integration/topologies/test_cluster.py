@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import redis
@@ -70,6 +70,22 @@ async def test_a_slot_that_moved_is_followed_without_a_word(
     assert await store.call("GET", key) == b"kept"
     assert nodes.master_of(key) is target
     assert await store.many([("GET", each) for each in LEASES[:2]]) == [b"kept", None]
+
+
+async def test_what_is_written_is_said_by_the_node_that_serves_the_shard_and_ends_where_it_moves(
+    store: Store, nodes: Nodes
+) -> None:
+    key, told = ShardKeys(3).features + "cam-1", asyncio.Queue[Sequence[bytes] | None]()
+    for _ in range(2):
+        following = asyncio.create_task(store.follow_writes(ShardKeys(3).features, told.put_nowait, lambda: True))
+        assert await told.get() is None
+        await store.call("XADD", key, "*", "p", b"x")
+        assert await told.get() == [key.encode()]
+        nodes.move(key)
+        await store.call("XADD", key, "*", "p", b"x")  # who reads it learns that it moved
+        await following
+        while not told.empty():
+            told.get_nowait()
 
 
 async def test_a_node_that_died_keeps_nobody_else_waiting_and_its_heir_has_the_keys(store: Store, nodes: Nodes) -> None:

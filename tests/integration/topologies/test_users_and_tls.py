@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from redis.connection import SSLConnection
 from edge_client.transport import link
 from narrows.contract.wire import ShardKeys, StreamKeys
 from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.runtime.cancelling import cancel_all
 from narrows.runtime.redis import connect
 from narrows.runtime.redis.address import Address
 from narrows.runtime.redis.connection import MasterPool
@@ -72,6 +74,11 @@ async def test_programs_and_cameras_reach_their_keys_on_every_node_by_tls(users:
     replies = await store.many([("SET", ShardKeys(shard).lease, "x") for shard in range(SHARDS)])
     assert replies == [b"OK"] * SHARDS
     await store.call("SET", INSTALL_KEY, "x")
+    told: asyncio.Queue[object] = asyncio.Queue()
+    async with asyncio.timeout(10):  # else it is refused, or nothing is said
+        following = asyncio.create_task(store.follow_writes(ShardKeys(0).features, told.put_nowait, lambda: True))
+        assert await told.get() is None
+    await cancel_all([following])
     with link.connect((users / f"{CAMERA.name}.url").read_text(), key=keys.features) as camera:
         camera.xadd(keys.features, {"p": b"1"})
         with pytest.raises(redis.exceptions.NoPermissionError):
