@@ -1,30 +1,22 @@
-"""One model's batches: frames of many streams share them."""
+"""One model's batches: frames of many streams share them. What becomes of one is in ``batch.py``."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from typing import Protocol, Self
-
-import numpy as np
-import structlog
-from msgspec import Struct, structs
-from numpy.typing import NDArray
 
 from narrows.contract.bundle import ServedModel
-from narrows.contract.errors import InferenceFailed, ServiceError
+from narrows.contract.errors import ServiceError
 from narrows.contract.records.report import ServerReport
-from narrows.contract.wire.output_packet import OutputPacket
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.cancelling import cancel_all
+from orchestrator.dispatch.batch import Answer, BatchRunner, Inferred, Waiting
+from orchestrator.dispatch.connected import Connect, Connected
 from orchestrator.dispatch.demand import Demand
 from orchestrator.dispatch.fairness import FairPicker, lone_frames
-from orchestrator.dispatch.further_outputs import FurtherOutputs, has_label_map
-from orchestrator.dispatch.service_time import ServiceTime
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
 from orchestrator.inference.contract import Decoder, Inputs, ServerLost, Slot
@@ -33,107 +25,9 @@ from orchestrator.inference.triton_model import ModelMissing
 from orchestrator.telemetry.faults import Cause, Faults
 from orchestrator.telemetry.metrics import Metrics
 
-_log = structlog.get_logger(__name__)
 _PAUSES_S = (0.05, 0.3)
-_WAIT_GAIN = 0.1
 _PAUSE_TO_LOOK = 19.0
 """Looking for stale frames takes a twentieth of the time."""
-
-
-class Meter(Protocol):
-    """What reads the decoder's load."""
-
-    def observe_offered(self, frames: int) -> None:
-        """See :meth:`orchestrator.inference.LoadMeter.observe_offered`."""
-        ...
-
-    async def poll(self) -> LoadReading:
-        """See :meth:`orchestrator.inference.LoadMeter.poll`."""
-        ...
-
-
-def _no_servers() -> Mapping[str, ServerReport]:
-    return {}
-
-
-async def _no_heads() -> None:
-    """Heads that never change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """A decoder, who reads its load, how the servers behind it stand, by address, and who sees that heads changed."""
-
-    decoder: Decoder
-    meter: Meter | None = None
-    servers: Callable[[], Mapping[str, ServerReport]] = _no_servers
-    look_at_heads: Callable[[], Awaitable[None]] = _no_heads
-
-
-Connect = Callable[[], Awaitable[Connected]]
-
-
-class Inferred(Struct, frozen=True):
-    """A frame's outputs, and how long it waited for a batch and took in it.
-
-    Attributes:
-        labels: the first output ``(H, W)``, where that is a label map.
-        further: the other outputs, where they were asked for.
-    """
-
-    labels: NDArray[np.uint8] | None
-    batch_s: float
-    infer_s: float
-    further: tuple[OutputPacket, ...] = ()
-
-    def copied(self) -> Self:
-        """With outputs of its own, for those in a slot are there only as long as the slot is held."""
-        further = tuple(
-            replace(each, value=replace(each.value, values=each.value.values.copy())) for each in self.further
-        )
-        labels = None if self.labels is None else self.labels.copy()
-        return structs.replace(self, labels=labels, further=further)
-
-
-Answer = Inferred | Exception | None
-"""The outputs of a frame, as they lie in the slot; what failed; ``None`` for a frame that became stale."""
-
-
-@dataclass(eq=False, slots=True)
-class Waiting:
-    """A frame that waits for a batch.
-
-    Attributes:
-        stream: whose frame it is.
-        inputs: what the model takes of it.
-        stale_at_s: when it is of no use any more, monotonic; ``None``: never.
-        tell: is told the answer, once and while the batch holds its slot: it is short, and raises nothing.
-        unwanted: whether nobody waits for the answer any more.
-        further: whether the outputs after the first are wanted.
-        since_s: since when it waits, monotonic.
-        tries: how often it was in a batch that failed.
-    """
-
-    stream: Stream
-    inputs: Inputs
-    stale_at_s: float | None
-    tell: Callable[[Answer], None]
-    unwanted: Callable[[], bool]
-    further: bool = True
-    since_s: float = 0.0
-    tries: int = 0
-    told: bool = False
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more is to be done for it."""
-        return self.told or self.unwanted()
-
-    def answer(self, answer: Answer) -> None:
-        """Tell the answer, unless one was told before or nobody waits for it."""
-        if not self.done:
-            self.told = True
-            self.tell(answer)
 
 
 class Batcher:
@@ -149,7 +43,6 @@ class Batcher:
 
     Attributes:
         reading: the load as it was read last.
-        wait_s: how long frames waited for a batch of late.
     """
 
     def __init__(
@@ -164,18 +57,21 @@ class Batcher:
         self.ready = False
         self.connected: Connected | None = None
         self.reading: LoadReading | None = None
-        self.wait_s = 0.0
         self._connect = connect
         self._metrics, self._settings, self._monotonic = metrics, settings, monotonic
         self.demand = Demand(monotonic)
-        self._faults, self._further = Faults(metrics), FurtherOutputs(metrics)
+        self._faults, self._runner = Faults(metrics), BatchRunner(model.hex_id, settings.tries, metrics, monotonic)
         self._picker: FairPicker[Waiting] = FairPicker()
-        self._service = ServiceTime()
         self._changed = asyncio.Event()
         self._backoff = Backoff(*_PAUSES_S)
         self._look_again_s = -math.inf
         self._batches: set[asyncio.Task[None]] = set()
         self._trouble: ServiceError | None = None
+
+    @property
+    def wait_s(self) -> float:
+        """How long frames waited for a batch of late."""
+        return self._runner.wait_s
 
     @property
     def longest_wait_s(self) -> float:
@@ -294,16 +190,17 @@ class Batcher:
         self._batches.discard(task)
         self._changed.set()
 
+    def _decoder(self) -> Decoder | None:
+        return None if self.connected is None else self.connected.decoder
+
     async def _one_batch(self, lent: AsyncExitStack, slot: Slot, batch: list[tuple[str, Waiting]]) -> None:
         frames, begun_s = [waiting for _, waiting in batch], self._monotonic()
         try:
-            async with lent:
-                failure = await self._together(slot, frames)
+            failure = await self._runner.run(lent, slot, frames)
             if all(waiting.stream.floods for waiting in frames):
                 self._rest(self._monotonic() - begun_s)
             if failure is not None:
-                for waiting in frames:
-                    await self._alone(waiting, failure)
+                await self._runner.run_alone(frames, failure, self._decoder)
         except ServiceError as error:
             self._picker.put_back((name, waiting) for name, waiting in batch if not waiting.done)
             if not isinstance(error, ServerLost):
@@ -332,7 +229,7 @@ class Batcher:
 
         With thousands of streams that wait this is paced by what it takes; what is picked is looked at in any case.
         """
-        now_s, needed_s = self._monotonic(), self._service.expected_s
+        now_s, needed_s = self._monotonic(), self._runner.service.expected_s
         for waiting in self._picker.take_out(lambda waiting: _unwanted(waiting, now_s, needed_s)):
             waiting.answer(None)
         ended_s = self._monotonic()
@@ -340,7 +237,7 @@ class Batcher:
 
     def _drop(self, waiting: Waiting) -> bool:
         """Answer a frame that cannot be done in time; whether it was one."""
-        if not _unwanted(waiting, self._monotonic(), self._service.expected_s):
+        if not _unwanted(waiting, self._monotonic(), self._runner.service.expected_s):
             return False
         waiting.answer(None)
         return True
@@ -353,45 +250,6 @@ class Batcher:
     def _end_rest(self) -> None:
         self._picker.resting = False
         self._changed.set()
-
-    async def _together(self, slot: Slot, batch: list[Waiting]) -> InferenceFailed | None:
-        try:
-            await self._run(slot, batch)
-        except InferenceFailed as failure:
-            _log.warning("batch_failed", bundle=self.model.hex_id, frames=len(batch), error=str(failure))
-            return failure
-        return None
-
-    async def _alone(self, waiting: Waiting, failure: InferenceFailed) -> None:
-        """Try a frame of a failed batch by itself, on whichever server is the best now: the fault may be either's."""
-        while waiting.tries < self._settings.tries and self.connected is not None:
-            try:
-                async with self.connected.decoder.slot() as slot:
-                    return await self._run(slot, [waiting])
-            except InferenceFailed as again:
-                failure = again
-        waiting.answer(InferenceFailed(f"{failure} ({waiting.tries} tries)"))
-        return None
-
-    async def _run(self, slot: Slot, batch: list[Waiting]) -> None:
-        begun_s = self._monotonic()
-        for i, waiting in enumerate(batch):
-            for name, values in waiting.inputs.items():
-                slot.inputs[name][i] = values
-        try:
-            outputs = await slot.run(len(batch))
-        except InferenceFailed:
-            for waiting in batch:
-                waiting.tries += 1
-            raise
-        infer_s = self._monotonic() - begun_s
-        self._service.observe(infer_s)
-        self._metrics.batch_size.observe(len(batch))
-        for i, waiting in enumerate(batch):
-            self.wait_s += _WAIT_GAIN * (begun_s - waiting.since_s - self.wait_s)
-            further = self._further.of(slot.served, outputs, i) if waiting.further else ()
-            labels = outputs[0][i] if has_label_map(slot.served) else None
-            waiting.answer(Inferred(labels, begun_s - waiting.since_s, infer_s, further))
 
 
 def _unwanted(waiting: Waiting, now_s: float, needed_s: float) -> bool:

@@ -21,7 +21,8 @@ from narrows.runtime.loop_guard import LoopGuard, is_service_error
 from narrows.runtime.process_name import own_name
 from narrows.runtime.redis.server_clock import ServerClock
 from narrows.runtime.redis.store import ReplyRefused, Store, concerns_all
-from orchestrator.dispatch.batcher import Batcher, Connect
+from orchestrator.dispatch.batcher import Batcher
+from orchestrator.dispatch.connected import Connect
 from orchestrator.dispatch.discovery import Discovery
 from orchestrator.dispatch.frame_path import FramePath
 from orchestrator.dispatch.health import DispatcherHealth

@@ -31,7 +31,8 @@ from narrows.contract.wire.streams import MaskPacking
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.store import ReplyRefused, Store
 from orchestrator.dispatch.audits import Audited, Audits
-from orchestrator.dispatch.batcher import Answer, Batcher, Inferred, Waiting
+from orchestrator.dispatch.batch import Answer, Inferred, Waiting
+from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.endings import Ending, OutputFields
 from orchestrator.dispatch.finish import Ended, Finisher, FinishReply

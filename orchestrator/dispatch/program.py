@@ -25,7 +25,7 @@ from narrows.runtime.redis.store import Store, StoreAway
 from narrows.runtime.run_program import run_program
 from orchestrator.discovery.service_discovery import ServiceDiscovery
 from orchestrator.discovery.sources import parse_sources
-from orchestrator.dispatch.batcher import Connect, Connected
+from orchestrator.dispatch.connected import Connect, Connected
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.install import agree_on_shards
 from orchestrator.dispatch.server_options import say, server_options

@@ -23,8 +23,8 @@ from narrows.contract.codec import CodedPlane, decode_planes, symbol_digest
 from narrows.contract.errors import FrameRefused
 from orchestrator.dispatch.workers import Workers
 
-_MOST_SYMBOLS = 1 << 18
-"""Of one call: about a millisecond in which the event loop does nothing else."""
+_MOST_SYMBOLS = 9 << 15
+"""Of one call: eight planes of the demo's, and a millisecond in which the event loop does nothing else."""
 Symbols = NDArray[np.int8]
 
 

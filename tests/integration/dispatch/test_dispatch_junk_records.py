@@ -175,7 +175,7 @@ async def test_an_error_that_nobody_foresaw_ends_no_loop(
             (dispatcher._reporting, "report"),
             (dispatcher._rate_requests, "look"),
             (batcher, "_begin_batch"),
-            (batcher, "_run"),
+            (batcher._runner, "_run"),
             (dispatcher.shards[cam.keys.shard], "_read_new"),
         ):
             crash_once(owner, method)

@@ -13,7 +13,9 @@ from narrows.contract.bundle import Bundle
 from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.contract.outputs import Output
 from narrows.contract.wire import StreamKeys, StreamSettings
-from orchestrator.dispatch.batcher import Answer, Batcher, Connected, Inferred, Waiting
+from orchestrator.dispatch.batch import Answer, Inferred, Waiting
+from orchestrator.dispatch.batcher import Batcher
+from orchestrator.dispatch.connected import Connected
 from orchestrator.dispatch.further_outputs import FurtherOutputs
 from orchestrator.dispatch.latents import inputs_of
 from orchestrator.dispatch.lease import Lease

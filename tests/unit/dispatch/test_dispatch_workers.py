@@ -16,7 +16,7 @@ from narrows.contract.outputs.heatmaps import KIND as HEATMAPS
 from narrows.contract.outputs.objects import ObjectMask, Objects, objects_value
 from narrows.contract.wire.output_packet import OutputPacket
 from orchestrator.dispatch import tensors
-from orchestrator.dispatch.batcher import Inferred
+from orchestrator.dispatch.batch import Inferred
 from orchestrator.dispatch.mask_packets import packing_pixels
 from orchestrator.dispatch.tensors import CodedTensors, Crossed, decode_tensors
 from orchestrator.dispatch.workers import Workers
