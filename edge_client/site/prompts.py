@@ -11,10 +11,11 @@ What wins is said in :mod:`narrows.contract.records.prompts`: a removal, whichev
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock, Thread
 from typing import Annotated, ClassVar
 
 import structlog
@@ -40,7 +41,14 @@ _LOG = structlog.get_logger("edge.site")
 _FILE = "site_prompts.json"
 LIFETIME_S = 8 * 3600.0
 """As of the cloud's: a shift."""
+_SET_MS = 60_000
+"""A clock that is off by less from one look to the next runs a little fast."""
 Size = tuple[int, int]
+
+
+def steady_s() -> float:
+    """Seconds since some moment, also while the machine slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class _Kept(Record, frozen=True, omit_defaults=True, tag_field="v", tag=1):
@@ -81,10 +89,13 @@ class SitePrompts:
         now_ms: the Redis server's clock, as well as it is known; prompts expire by it.
     """
 
-    def __init__(self, folder: Path, now_ms: Callable[[], float] = unix_ms) -> None:
-        """Take up what the run before kept; a file that cannot be read is none."""
-        self._path, self.now_ms = folder / _FILE, now_ms
-        self._lock, self._disk = Lock(), Lock()
+    def __init__(
+        self, folder: Path, now_ms: Callable[[], float] = unix_ms, steady_s: Callable[[], float] = steady_s
+    ) -> None:
+        """Take up what the run before kept; a file that cannot be read is none. ``steady_s``: a clock nobody sets."""
+        self._path, self.now_ms, self._steady_s = folder / _FILE, now_ms, steady_s
+        self._lock, self._disk = RLock(), Lock()
+        self._wall_less_steady_ms = self._difference_ms()
         self._cloud = PromptList()
         self._version = int(now_ms()) // 1000
         self._kept = _Kept()
@@ -97,6 +108,7 @@ class SitePrompts:
 
     def merged(self, cloud: PromptList) -> PromptList:
         """What is looked for: the cloud's list, as it was last heard, and the site's own behind it."""
+        self._mind_the_clock()
         if cloud is not self._cloud:
             with self._lock:
                 self._hear(cloud)
@@ -213,6 +225,27 @@ class SitePrompts:
             removed=tuple(each for each in kept.removed if _key(each) in there),
         )
 
+    def _mind_the_clock(self) -> None:
+        """A clock that was set takes no prompt of the site away, nor keeps one: each lives as long as it was to.
+
+        A camera that boots without a link may think that it is 1970 until the server tells the time.
+        """
+        if abs(self._difference_ms() - self._wall_less_steady_ms) < _SET_MS:
+            return
+        with self._lock:
+            now_ms = self.now_ms()
+            set_by_ms = round(self._difference_ms() - self._wall_less_steady_ms)
+            self._wall_less_steady_ms += set_by_ms
+            kept = self._kept
+            moved = tuple(_moved(each, now_ms - set_by_ms, set_by_ms) for each in kept.prompts)
+            self._kept = structs.replace(kept, prompts=moved)
+        if moved != kept.prompts:
+            _LOG.info("site_prompts_moved", clock_set_by_s=round(set_by_ms / 1000))
+            Thread(target=self._save, daemon=True).start()  # a slow disk costs no frame
+
+    def _difference_ms(self) -> float:
+        return self.now_ms() - self._steady_s() * 1000
+
     def _drop_expired(self) -> None:
         kept = self._kept
         self._kept = structs.replace(kept, prompts=self._alive(kept.prompts), removed=self._alive(kept.removed))
@@ -231,6 +264,13 @@ class SitePrompts:
                 write_durably(self._path, self._kept.to_json())
             except OSError as error:
                 _LOG.warning("site_prompts_not_kept", file=str(self._path), cause=str(error))
+
+
+def _moved(prompt: SourcePrompt, before_ms: float, set_by_ms: int) -> SourcePrompt:
+    """A prompt that was made by the clock as it was; one of the run before, by a better clock, stays."""
+    if not 0 < prompt.expires_ms - before_ms <= LIFETIME_S * 1000:
+        return prompt
+    return structs.replace(prompt, expires_ms=max(0, prompt.expires_ms + set_by_ms))
 
 
 def _key(prompt: SourcePrompt) -> tuple[int, int]:

@@ -30,8 +30,8 @@ class Site:
     """A site on a clock that the test moves."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.now_ms = folder, float(BEGAN_MS)
-        self.prompts = SitePrompts(folder, lambda: self.now_ms)
+        self.folder, self.now_ms, self.set_by_ms = folder, float(BEGAN_MS), 0
+        self.again()
 
     def add(self, prompt: Prompt = BOX, replaced: int | None = None) -> SourcePrompt:
         version = self.prompts.look().version
@@ -44,7 +44,11 @@ class Site:
         return [each.id for each in self.prompts.merged(cloud).prompts]
 
     def again(self) -> None:
-        self.prompts = SitePrompts(self.folder, lambda: self.now_ms)
+        self.prompts = SitePrompts(self.folder, lambda: self.now_ms, lambda: (self.now_ms - self.set_by_ms) / 1000)
+
+    def clock_is_set(self, by_ms: int) -> None:
+        self.now_ms += by_ms
+        self.set_by_ms += by_ms
 
 
 @pytest.fixture
@@ -239,3 +243,36 @@ def test_once_each_has_heard_the_other_both_see_the_same(
     unwanted = {(each.id, each.version) for each in (*cloud.removed, *told.removed)}
     of_both = {(each.id, each.version) for each in (*cloud.prompts, *told.site)} - unwanted
     assert looked_for == of_both or (len(looked_for) == MOST_PROMPTS and looked_for < of_both)
+
+
+FIFTY_YEARS_MS = 50 * 365 * 86_400_000
+
+
+@pytest.mark.parametrize("by_ms", [-FIFTY_YEARS_MS, -7_200_000, 7_200_000, FIFTY_YEARS_MS])
+def test_a_clock_that_is_set_takes_no_prompt_of_the_site_away_nor_keeps_one(site: Site, by_ms: int) -> None:
+    made = site.add()
+    site.now_ms += 3_600_000
+    site.clock_is_set(by_ms)
+    assert site.looked_for(PromptList()) == [FIRST_SITE_ID]
+    (seen,) = site.prompts.look().prompts
+    assert (seen.id, seen.version, seen.expires_ms) == (made.id, made.version, made.expires_ms + by_ms)
+    site.now_ms += LIFETIME_S * 1000 - 3_600_000
+    assert site.looked_for(PromptList()) == []
+
+
+def test_what_was_made_by_the_servers_clock_is_not_moved_when_a_reboot_believes_in_1970_for_a_while(site: Site) -> None:
+    made = site.add()
+    site.clock_is_set(-FIFTY_YEARS_MS)
+    site.again()
+    site.looked_for(PromptList())
+    site.now_ms += 60_000
+    site.clock_is_set(FIFTY_YEARS_MS)
+    site.looked_for(PromptList())
+    assert site.prompts.look().prompts == (made,)
+
+
+def test_a_clock_that_runs_a_little_fast_moves_nothing(site: Site) -> None:
+    made = site.add()
+    site.clock_is_set(50_000)
+    site.looked_for(PromptList())
+    assert site.prompts.look().prompts == (made,)
