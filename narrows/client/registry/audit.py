@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
+import structlog
 from msgspec import json
 
+from narrows.contract.errors import RecordError
 from narrows.contract.records.prompts import MAX_PROMPTS_BYTES, SourcePrompt
 from narrows.contract.wire import StreamSettings
 from narrows.contract.wire.keys import AUDIT_KEY
 from narrows.contract.wire.record import decode_record
 from narrows.contract.wire.scale_order import ScaleOrder
 
+_LOG = structlog.get_logger("registry")
+E = TypeVar("E")
 AUDIT_ENTRIES = 10_000
 
 
@@ -103,48 +108,44 @@ def write_still_audit(client: redis.Redis, event: StillEvent) -> None:
 
 
 def read_audit(client: redis.Redis, count: int = 100) -> list[AuditEvent]:
-    """What was done to streams among the latest events, newest first.
-
-    Raises:
-        RecordError: settings in an event cannot be read.
-    """
-    entries: Any = client.xrevrange(AUDIT_KEY, count=count)
-    return [_event(entry_id, fields) for entry_id, fields in entries if b"stream" in fields]
+    """What was done to streams among the latest events, newest first; what cannot be read is left out, and logged."""
+    return _events(client, count, b"stream", _event)
 
 
 def read_scale_audit(client: redis.Redis, count: int = 100) -> list[ScaleEvent]:
-    """The orders among the latest events, newest first.
-
-    Raises:
-        RecordError: an order in an event cannot be read.
-    """
-    entries: Any = client.xrevrange(AUDIT_KEY, count=count)
-    return [_scale_event(entry_id, fields) for entry_id, fields in entries if b"order" in fields]
+    """The orders among the latest events; as :func:`read_audit`."""
+    return _events(client, count, b"order", _scale_event)
 
 
 def read_prompt_audit(client: redis.Redis, count: int = 100) -> list[PromptEvent]:
-    """What was done to prompts among the latest events, newest first.
-
-    Raises:
-        RecordError: a prompt in an event cannot be read.
-    """
-    entries: Any = client.xrevrange(AUDIT_KEY, count=count)
-    return [_prompt_event(entry_id, fields) for entry_id, fields in entries if b"prompt" in fields]
+    """What was done to prompts among the latest events; as :func:`read_audit`."""
+    return _events(client, count, b"prompt", _prompt_event)
 
 
 def read_still_audit(client: redis.Redis, count: int = 100) -> list[StillEvent]:
-    """Which still pictures were asked for and looked at among the latest events, newest first."""
+    """Which still pictures were asked for and looked at among the latest events; as :func:`read_audit`."""
+    return _events(client, count, b"still", _still_event)
+
+
+def _events(client: redis.Redis, count: int, field: bytes, read: Callable[[bytes, dict[bytes, bytes]], E]) -> list[E]:
+    """Those that have a field. Whoever may add to the audit may add junk, and hides nothing by it."""
     entries: Any = client.xrevrange(AUDIT_KEY, count=count)
-    return [_still_event(entry_id, fields) for entry_id, fields in entries if b"still" in fields]
+    found = []
+    for entry_id, fields in entries:
+        if field in fields:
+            try:
+                found.append(read(entry_id, fields))
+            except (RecordError, ValueError) as error:
+                _LOG.warning("audit_entry_unreadable", entry=entry_id, cause=str(error))
+    return found
 
 
 def _still_event(entry_id: bytes, fields: dict[bytes, bytes]) -> StillEvent:
-    asked = fields[b"still"]
     return StillEvent(
         who=fields.get(b"who", b"").decode("utf-8", "replace"),
         action=fields.get(b"action", b"").decode("utf-8", "replace"),
         camera=fields.get(b"camera", b"").decode("utf-8", "replace"),
-        asked_ms=int(asked) if asked.isdigit() else 0,
+        asked_ms=int(fields[b"still"]),
         at_ms=int(entry_id.partition(b"-")[0]),
     )
 
