@@ -257,12 +257,12 @@ class Questions:
     def _answer_is_due(self, now_s: float) -> bool:
         """Whether there is something to say: of what changed, soon; else now and then.
 
-        A camera that runs no prompts speaks only where it is asked for some.
+        A camera that runs no prompts says so once, and else only where it is asked for some.
         """
         if self._answers is None or now_s < self._answer_soonest_s:
             return False
         if not self._answers.able and not self.prompts.prompts:
-            return False
+            return self._told is None
         if now_s >= self._answer_due_s:
             return True
         return _states(self._said()) != _states(self._told)
@@ -354,10 +354,10 @@ class Questions:
 
 
 def _states(answers: PromptAnswers | None) -> object:
-    """What an answer says but for the rates, which change with every frame."""
+    """What an answer says but for the rates, which change with every frame: whether there is one is news."""
     if answers is None:
         return None
-    prompts = tuple((each.id, each.version, each.state) for each in answers.prompts)
+    prompts = tuple((each.id, each.version, each.state, each.frames_per_s > 0) for each in answers.prompts)
     site = tuple((each.id, each.version) for each in answers.site)
     stills = answers.stills_per_hour, answers.still
     return answers.unable, answers.width, answers.height, answers.version, prompts, site, answers.removed, stills

@@ -63,6 +63,7 @@ def add_prompt(
     Example: narrows prompts add cam-1 --point 200,140 --point 90,60,- --hours 1
     """
     from narrows.runtime.prompting.parsing import parse_prompt, parse_size
+    from narrows.runtime.prompting.states import in_words
 
     wanted = parse_prompt(box, point or ())
     source = None if size is None else parse_size(size)
@@ -80,7 +81,7 @@ def add_prompt(
     print(f"{camera}: prompt {made.id}, version {made.version}, of {made.width}x{made.height}")
     state = seen.state_of(made)
     if state != "waiting":
-        print(f"{camera}: {_in_words(state)}", file=sys.stderr)
+        print(f"{camera}: {in_words(state)}", file=sys.stderr)
 
 
 @prompts.command("list")
@@ -174,6 +175,12 @@ def _print_table(camera: str, seen: PromptsSeen) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from narrows.runtime.prompting.states import in_words
+
+    if not seen.prompts:
+        able = seen.fault or "point at a thing with `narrows prompts add`, or on the live page"
+        print(f"{camera}: no prompts, version {seen.version}; {able}")
+        return
     table = Table(title=f"{camera}: {counted(len(seen.prompts), 'prompt')}, version {seen.version}")
     for heading in ("id", "points at", "picture", "state", "frames/s", "expires in", "set by"):
         table.add_column(heading, justify="right" if heading in {"id", "frames/s"} else "left")
@@ -183,7 +190,7 @@ def _print_table(camera: str, seen: PromptsSeen) -> None:
             str(prompt.id),
             _pointed(prompt),
             f"{prompt.width}x{prompt.height}",
-            _in_words(seen.state_of(prompt)),
+            in_words(seen.state_of(prompt)),
             f"{seen.rate_of(prompt):.1f}",
             f"{left_h:.1f} h",
             prompt.who or "-",
@@ -196,18 +203,3 @@ def _pointed(prompt: SourcePrompt) -> str:
     parts = [] if box is None else [f"box {box.x:g},{box.y:g},{box.width:g},{box.height:g}"]
     parts += [f"{point.x:g},{point.y:g}{'' if point.positive else ',-'}" for point in prompt.points]
     return " ".join(parts)
-
-
-def _in_words(state: str) -> str:
-    words = {
-        "not_answered": "no answer yet: is the camera running, and of a release that knows prompts?",
-        "asleep": "the camera sleeps, or has no link: it will see the prompt when it is back",
-        "no_network": "the camera cannot: start it with --prompts FILE.onnx",
-        "packet_format": "the camera cannot: `narrows streams packet-format 2` first",
-        "source_too_large": "the camera cannot: its picture is too large",
-        "source_changed": "the picture has another size by now: point again",
-        "invalid": "points at nothing in the camera's picture",
-        "removed_on_site": "taken away on the camera's site",
-        "no_room": "the camera has 16 others",
-    }
-    return words.get(state, state.replace("_", " "))

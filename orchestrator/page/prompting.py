@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from narrows.client.registry import PromptRegistry, PromptsSeen, StillRegistry, StillSeen
 from narrows.client.registry.stills import EXPIRED
-from narrows.contract.errors import PromptInvalid, ServiceError, StillRefused
+from narrows.contract.errors import ServiceError, StillRefused
 from narrows.runtime.page.prompts import prompt_json, prompt_of, whole_number
 from narrows.runtime.redis import connect, named_errors, read_install
 
@@ -64,15 +64,13 @@ class Prompting:
         """A prompt in shares of the picture's sides; in the place of ``replaces``, if that is given.
 
         Raises:
-            PromptInvalid: it is none, or the camera has not said how large its pictures are.
+            PromptInvalid: it is none, or the camera cannot, or has not said how large its pictures are.
             PromptConflict: the list is another than ``if_version``.
             ServiceError, RecordError: as :meth:`look`.
         """
         with named_errors(self._url):
             registry = self._registry()
-            source = registry.look(stream).source
-            if source is None:
-                raise PromptInvalid(f"{stream} has not said how large its pictures are: is its camera started?")
+            source = registry.look(stream).source_or_fault(stream)
             version, replaced = whole_number(asked.get("if_version"), "if_version"), asked.get("replaces")
             made = registry.add(
                 stream,

@@ -23,11 +23,13 @@ from narrows.contract.records.prompts import (
     PromptRef,
     PromptState,
     SourcePrompt,
+    Unable,
 )
 from narrows.contract.records.still import MAX_WHO_CHARACTERS
 from narrows.contract.wire import Install, StreamKeys
 from narrows.contract.wire.keys import PACKET_FIELD
 from narrows.runtime.prompting import Prompt
+from narrows.runtime.prompting.states import in_words
 
 ASLEEP_MS = 45_000
 """A camera that runs prompts answers every few seconds."""
@@ -65,6 +67,27 @@ class PromptsSeen:
         """Width and height of the camera's picture; ``None``: it has not said."""
         answers = self.answers
         return (answers.width, answers.height) if answers is not None and answers.width and answers.height else None
+
+    @property
+    def fault(self) -> str:
+        """Why pointing is of no use now, in words; empty: it is, as far as the camera has said."""
+        if self.answers is None:
+            return in_words(NOT_ANSWERED)
+        stale = self.asleep and self.answers.unable != Unable.NO_NETWORK  # which alone is said once, at a start
+        return in_words(self.answers.unable) if self.answers.unable and not stale else ""
+
+    def source_or_fault(self, camera: str) -> Size:
+        """Width and height of the camera's picture.
+
+        Raises:
+            PromptInvalid: it has not said, or cannot outline anything; the message says why, and what to do.
+        """
+        passing = self.answers is not None and self.answers.unable == Unable.PACKET_FORMAT  # an operator permits it
+        if self.fault and not passing:
+            raise PromptInvalid(f"{camera}: {self.fault}")
+        if self.source is None:
+            raise PromptInvalid(f"{camera} has not said how large its pictures are: is it filming?")
+        return self.source
 
     def state_of(self, prompt: SourcePrompt) -> str:
         """What became of one: a :class:`PromptState`, an ``Unable``, ``not_answered`` or ``asleep``."""
@@ -133,18 +156,18 @@ class PromptRegistry:
             camera: its stream id.
             prompt: what points at the thing, in pixels of the camera's source picture.
             who: for the audit.
-            source: the width and height that it was made for; ``None``: those that the camera said last.
+            source: the width and height that it was made for, whatever the camera says; ``None``: those that it said.
             lifetime_s: until it expires.
             replaced: the id of the prompt that it takes the place of.
             if_version: of the list that is meant; ``None``: whatever it is now.
 
         Raises:
-            PromptInvalid: it points at nothing in such a picture; or the size or lifetime is none.
+            PromptInvalid: it points at nothing in such a picture; the size or lifetime is none; the camera cannot.
             PromptsFull: the camera has 16.
             PromptConflict: another operator changed the list meanwhile, or ``replaced`` is not in it.
             StreamIdInvalid, RecordError: the id, or what is stored.
         """
-        width, height = source or self._source_of(camera)
+        width, height = source or self.look(camera).source_or_fault(camera)
         if not (0 < width <= MAX_SOURCE_SIDE and 0 < height <= MAX_SOURCE_SIDE):
             raise PromptInvalid(f"a source of {width} x {height}: sides are 1 to {MAX_SOURCE_SIDE} pixels")
         if not 0 < lifetime_s <= LONGEST_LIFETIME_S:
@@ -222,12 +245,6 @@ class PromptRegistry:
 
         self.client.transaction(attempt, key)
         return done[-1]
-
-    def _source_of(self, camera: str) -> Size:
-        source = self.look(camera).source
-        if source is None:
-            raise PromptInvalid(f"{camera} has not said how large its pictures are: say it with --size WIDTHxHEIGHT")
-        return source
 
 
 def _only(camera: str, prompts: tuple[SourcePrompt, ...], prompt_id: int) -> SourcePrompt:

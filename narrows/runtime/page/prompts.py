@@ -8,6 +8,7 @@ from typing import Any
 from narrows.contract.errors import PromptInvalid
 from narrows.contract.records.prompts import MOST_POINTS, SourcePrompt
 from narrows.runtime.prompting import Box, Point, Prompt
+from narrows.runtime.prompting.states import in_words
 
 MOST_PROMPT_BYTES = 4096
 
@@ -45,6 +46,7 @@ def prompt_json(prompt: SourcePrompt, state: str, frames_per_s: float, now_ms: f
     return {
         "id": prompt.id,
         "state": state,
+        "words": in_words(state),
         "frames_per_s": frames_per_s,
         "who": prompt.who,
         "expires_s": max(0, int(prompt.expires_ms - now_ms) // 1000),

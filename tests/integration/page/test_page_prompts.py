@@ -253,6 +253,21 @@ def test_a_visitor_is_offered_no_still_and_gets_none(page: Page, address: str, r
     assert read_still_audit(registry.client) == before
 
 
+def test_a_tap_on_a_camera_that_runs_no_prompts_says_how_it_would(page: Page, registry: PromptRegistry) -> None:
+    keys = StreamKeys.of("plain-1", read_install(registry.client).shards)
+    registry.client.hset(ShardKeys(keys.shard).streams, "plain-1", StreamSettings().to_json())
+    registry.client.xadd(keys.prompt_state, {"p": PromptAnswers(unable="no_network").to_json()})
+    outlined = OutputPacket(objects_value(Objects(WIDTH, HEIGHT, 12, ()).to_bytes()), "00000000000000ab")
+    packet = ResultPacket(0xFEED, FrameIdentity(7, 1), 0, 0, 0, 50).to_bytes()
+    registry.client.xadd(keys.outcomes, {"k": b"mask", "p": packet, outlined.field: outlined.to_bytes()})
+    entered(page)
+    plain = page.locator('[data-stream="plain-1"]')
+    expect(plain.locator("img.objects")).to_be_visible(timeout=SOON_MS)
+    plain.locator(".picture").click()
+    expect(plain.locator(".told")).to_contain_text("start it with `narrows edge --prompts FILE.onnx`", timeout=SOON_MS)
+    assert registry.client.get(keys.prompts) is None
+
+
 def test_a_camera_whose_site_allows_no_still_is_named_and_asked_for_none(page: Page, registry: PromptRegistry) -> None:
     keys = StreamKeys.of("shy-1", read_install(registry.client).shards)
     registry.client.hset(ShardKeys(keys.shard).streams, "shy-1", StreamSettings().to_json())

@@ -157,4 +157,6 @@ def test_a_drag_is_a_box(page: Page) -> None:
     page.mouse.move(*place(page, 105, 225), steps=4)
     page.mouse.up()
     expect(page.locator(f"[data-prompt='{FIRST_SITE_ID}']")).to_contain_text("tracking", timeout=SOON_MS)
+    outlines = page.locator("#camera img.objects")
+    expect(outlines).to_have_attribute("alt", f"Outlines of prompts {FIRST_SITE_ID} of cam-1", timeout=SOON_MS)
     assert outlined(page, 20, 140, 120, 240) > 100

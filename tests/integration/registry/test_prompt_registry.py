@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,7 +14,13 @@ from typing import Any
 import pytest
 import redis
 
-from narrows.client.registry import PromptRegistry, read_audit, read_prompt_audit
+from narrows.client.registry import (
+    PromptRegistry,
+    read_audit,
+    read_prompt_audit,
+    read_scale_audit,
+    read_still_audit,
+)
 from narrows.client.registry.prompts import now_ms_of
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
 from narrows.contract.outputs.objects import MOST_PROMPTS
@@ -27,6 +34,7 @@ from narrows.contract.records.prompts import (
     SourcePrompt,
 )
 from narrows.contract.wire import Install, StreamKeys
+from narrows.contract.wire.keys import AUDIT_KEY
 from narrows.runtime.prompting import Box, Point, Prompt
 from orchestrator.servers import LocalRedis
 
@@ -159,7 +167,6 @@ def test_what_points_at_nothing_is_refused_by_name_and_leaves_no_trace(
         ({"lifetime_s": 0.0}, "up to 30 days"),
         ({"lifetime_s": float("nan")}, "up to 30 days"),
         ({"lifetime_s": 1e9}, "up to 30 days"),
-        ({"source": None}, "has not said how large its pictures are: say it with --size"),
     ],
 )
 def test_a_size_or_a_lifetime_that_is_none_is_refused(
@@ -312,3 +319,44 @@ def test_what_a_camera_says_of_its_site_takes_no_id_of_the_list(registry: Prompt
     assert registry.look("cam-1").prompts == (own,)
     with pytest.raises(PromptConflict, match="made on the site"):
         registry.add("cam-1", BOX, who="ada", source=SOURCE, replaced=17)
+
+
+CANNOT = [
+    (None, "*", "no answer yet: is the camera running, with --prompts"),
+    (PromptAnswers(unable="no_network"), "*", "the camera cannot: start it with `narrows edge --prompts"),
+    (PromptAnswers(unable="no_network"), "1-1", "the camera cannot: start it with `narrows edge --prompts"),
+    (PromptAnswers("source_too_large", 20_000, 480), "*", "the camera cannot: its picture is too large"),
+    (PromptAnswers(), "*", "has not said how large its pictures are: is it filming?"),
+]
+
+
+@pytest.mark.parametrize(("answers", "entry", "said"), CANNOT, ids=lambda value: str(value)[-30:])
+def test_a_prompt_for_a_camera_that_cannot_run_it_is_refused_by_name_unless_its_size_is_given(
+    registry: PromptRegistry, client: redis.Redis, answers: PromptAnswers | None, entry: str, said: str
+) -> None:
+    if answers is not None:
+        answer(client, answers, entry)
+    with pytest.raises(PromptInvalid, match=f"cam-1:? {re.escape(said)}"):
+        registry.add("cam-1", BOX, who="ada")
+    assert client.get(KEYS.prompts) is None
+    assert read_prompt_audit(client) == []
+    registry.add("cam-1", BOX, who="ada", source=SOURCE)
+
+
+@pytest.mark.parametrize(("unable", "entry"), [("packet_format", "*"), ("source_too_large", "1-1")])
+def test_what_may_have_passed_refuses_no_prompt(
+    registry: PromptRegistry, client: redis.Redis, unable: str, entry: str
+) -> None:
+    answer(client, PromptAnswers(unable, *SOURCE), entry)
+    assert registry.add("cam-1", BOX, who="ada").width == SOURCE[0]
+
+
+def test_junk_in_the_audit_hides_nothing(registry: PromptRegistry, client: redis.Redis) -> None:
+    registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    for junk in (b"{", b"[" * 10_000, b'{"id":0}'):
+        client.xadd(AUDIT_KEY, {"who": b"\xff", "action": "prompt-add", "camera": "cam-1", "prompt": junk})
+        client.xadd(AUDIT_KEY, {"stream": "cam-1", "after": junk})
+        client.xadd(AUDIT_KEY, {"order": junk})
+        client.xadd(AUDIT_KEY, {"still": junk})
+    assert [event.who for event in read_prompt_audit(client)] == ["ada"]
+    assert (read_audit(client), read_scale_audit(client), read_still_audit(client)) == ([], [], [])

@@ -69,9 +69,17 @@ def test_what_changed_is_said_soon_and_the_rest_now_and_then() -> None:
     assert camera.asks(3).count(Question.ANSWER) == 1
 
 
-def test_a_camera_that_runs_none_asks_seldom_and_answers_only_where_it_is_asked() -> None:
+def test_a_rate_that_is_the_first_is_news() -> None:
+    camera = Camera()
+    camera.said = PromptAnswers(prompts=(PromptAnswer(1, 5, "tracking", 0.0),))
+    camera.asks(2)
+    camera.said = PromptAnswers(prompts=(PromptAnswer(1, 5, "tracking", 3.0),))
+    assert camera.asks(2).count(Question.ANSWER) == 1
+
+
+def test_a_camera_that_runs_none_says_so_once_asks_seldom_and_answers_where_it_is_asked() -> None:
     camera = Camera(able=False)
-    assert camera.asks(60) == [Question.PROMPTS] * 4
+    assert camera.asks(60) == [Question.PROMPTS, Question.ANSWER, *[Question.PROMPTS] * 3]
     assert camera.asks(16, {Question.PROMPTS: ASKED.to_json()}).count(Question.ANSWER) >= 1
 
 

@@ -92,7 +92,8 @@ function list(element, id, { prompts, version, csrf }) {
   const items = prompts.map((prompt) => {
     const item = document.createElement("li");
     item.dataset.prompt = prompt.id;
-    item.append(`${prompt.id}: ${prompt.state.replaceAll("_", " ")}, ${prompt.frames_per_s}/s `);
+    const rate = prompt.frames_per_s ? `, ${prompt.frames_per_s}/s` : "";
+    item.append(`${prompt.id}: ${prompt.words}${rate} `);
     if (csrf) {
       const button = document.createElement("button");
       button.type = "button";
