@@ -11,6 +11,7 @@ import redis
 from msgspec import structs
 
 from narrows.client.registry.audit import PromptEvent, write_prompt_audit
+from narrows.client.registry.camera_entry import newest_entry
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
 from narrows.contract.outputs.objects import MAX_SOURCE_SIDE, MOST_PROMPTS
 from narrows.contract.records.prompts import (
@@ -127,15 +128,13 @@ class PromptRegistry:
         """
         keys = StreamKeys.of(camera, self.install.shards)
         found = parsed(self.client.get(keys.prompts))
-        entries: Any = self.client.xrevrange(keys.prompt_state, count=1)
-        now_ms = now_ms_of(self.client)
         answers: PromptAnswers | None = None
         answered_ms = 0
-        if entries:
-            entry, fields = entries[0]
-            with suppress(RecordError):  # what a camera writes costs its operators nothing
-                answers = PromptAnswers.parse(fields.get(PACKET_FIELD, b""))
-                answered_ms = int(entry.partition(b"-")[0])
+        with suppress(RecordError):  # what a camera writes costs its operators nothing
+            if (said := newest_entry(self.client, keys.prompt_state)) is not None:
+                answers = PromptAnswers.parse(said[1].get(PACKET_FIELD, b""))
+                answered_ms = said[0]
+        now_ms = now_ms_of(self.client)
         prompts = (*found.at(now_ms), *_of_site(answers, found, now_ms))
         return PromptsSeen(found.version, prompts, answers, answered_ms, now_ms)
 

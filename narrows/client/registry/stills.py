@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 from msgspec import structs
 from PIL import Image
 
 from narrows.client.registry.audit import StillEvent, write_still_audit
+from narrows.client.registry.camera_entry import newest_entry
 from narrows.client.registry.prompts import PromptRegistry, PromptsSeen, ends_ms, now_ms_of, parsed
 from narrows.contract.errors import RecordError, StillRefused
 from narrows.contract.records.still import (
@@ -125,10 +125,10 @@ class StillRegistry:
             StreamIdInvalid: the id.
             RecordError: what the camera sent is no still.
         """
-        entries: Any = self.client.xrevrange(StreamKeys.of(camera, self.install.shards).still, count=1)
-        if not entries or not 0 <= now_ms_of(self.client) - asked_ms < STILL_MS:
+        sent = newest_entry(self.client, StreamKeys.of(camera, self.install.shards).still)
+        if sent is None or not 0 <= now_ms_of(self.client) - asked_ms < STILL_MS:
             return None
-        fields = entries[0][1]
+        _, fields = sent
         still, jpeg = Still.parse(fields.get(PACKET_FIELD, b"")), fields.get(JPEG_FIELD, b"")
         if still.asked_ms != asked_ms:
             return None

@@ -78,7 +78,7 @@ ROLES = (
             "%R~narrows:{*}:still:*",
             f"%W~{AUDIT_KEY}",
         ),
-        f"ping time get exists set xadd xrevrange {_TRANSACTION} {_CLUSTER}",
+        f"ping time get exists set xadd xrevrange memory|usage {_TRANSACTION} {_CLUSTER}",
     ),
     User("exporter", (), "ping info slowlog|len latency|latest latency|histogram"),
     User(

@@ -190,6 +190,7 @@ def test_what_a_camera_said_last_of_its_design_is_read_once_and_nonsense_costs_i
     entry = admin.xadd(keys("cam-1").plan, {"p": said.to_json()}, maxlen=1, approximate=False).decode()
     admin.xadd(keys("cam-2").plan, {"p": b"nonsense"})
     admin.set(keys("cam-3").plan, b"no stream")
+    admin.xadd(keys("cam-4").plan, {"p": said.to_json(), "more": bytes(1 << 18)})
     latest = LatestMasks(view, [Legend()]).look([f"cam-{number}" for number in range(1, 5)])
     assert {stream: (each.plan_entry, each.plan) for stream, each in latest.items()} == {
         "cam-1": (entry, said), "cam-2": ("", None), "cam-3": ("", None), "cam-4": ("", None)

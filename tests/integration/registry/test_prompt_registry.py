@@ -21,6 +21,7 @@ from narrows.client.registry import (
     read_scale_audit,
     read_still_audit,
 )
+from narrows.client.registry.camera_entry import MOST_ENTRY_BYTES, newest_entry
 from narrows.client.registry.prompts import now_ms_of
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull, RecordError
 from narrows.contract.outputs.objects import MOST_PROMPTS
@@ -360,3 +361,17 @@ def test_junk_in_the_audit_hides_nothing(registry: PromptRegistry, client: redis
         client.xadd(AUDIT_KEY, {"still": junk})
     assert [event.who for event in read_prompt_audit(client)] == ["ada"]
     assert (read_audit(client), read_scale_audit(client), read_still_audit(client)) == ([], [], [])
+
+
+def test_an_answer_as_large_as_a_camera_likes_is_none_and_not_read(
+    registry: PromptRegistry, client: redis.Redis
+) -> None:
+    said = PromptAnswers(width=640, height=480)
+    answer(client, said)
+    assert registry.look("cam-1").answers == said
+    client.xadd(KEYS.prompt_state, {"p": said.to_json(), "more": bytes(MOST_ENTRY_BYTES)}, maxlen=1)
+    assert registry.look("cam-1").answers is None
+    with pytest.raises(RecordError, match="at most 262144 are read"):
+        newest_entry(client, KEYS.prompt_state)
+    answer(client, said)
+    assert registry.look("cam-1").answers == said

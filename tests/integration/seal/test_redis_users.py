@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
@@ -12,12 +13,14 @@ from typing import Any
 
 import pytest
 import redis
+from PIL import Image
 
 import narrows
-from narrows.client.registry import PromptRegistry, read_prompt_audit
+from narrows.client.registry import PromptRegistry, StillRegistry, read_prompt_audit, read_still_audit
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ServiceError
-from narrows.contract.records.prompts import PromptList
+from narrows.contract.records.prompts import PromptAnswers, PromptList
+from narrows.contract.records.still import Still
 from narrows.contract.wire import Install, StreamKeys
 from narrows.contract.wire.keys import AUDIT_KEY, INSTALL_KEY, LABEL_TABLES_KEY, ShardKeys
 from narrows.runtime.prompting import Box, Prompt
@@ -203,6 +206,23 @@ def test_a_prompter_points_at_things_and_the_camera_reads_it(tls: TlsRedis) -> N
         assert desk.look("cam-1").prompts == (made,)
         desk.remove("cam-1", made.id, who="ada")
         assert [event.action for event in read_prompt_audit(admin)] == ["prompt-remove", "prompt-add"]
+
+
+def test_a_prompter_asks_for_a_still_the_camera_sends_it_and_the_prompter_sees_it(tls: TlsRedis) -> None:
+    jpeg = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(jpeg, "JPEG")
+    with tls.client("prompter") as client, tls.client("camera-cam-1") as camera, tls.client("admin") as admin:
+        camera.xadd(OWN.prompt_state, {"p": PromptAnswers(stills_per_hour=1).to_json()}, maxlen=1)
+        desk = StillRegistry(client, Install(4))
+        asked_ms = desk.ask("cam-1", who="ada").asked_ms
+        still = Still(asked_ms, 64, 48, asked_ms)
+        camera.xadd(OWN.still, {"p": still.to_json(), "b": jpeg.getvalue()}, maxlen=1)
+        found = desk.picture("cam-1", asked_ms, who="ada")
+        assert found is not None
+        assert found.jpeg == jpeg.getvalue()
+        assert [event.action for event in read_still_audit(admin)] == ["still-view", "still-ask"]
+        assert client.memory_usage(OWN.still, samples=0)
+        admin.delete(OWN.prompt_state, OWN.still, OWN.prompts)
 
 
 def test_nobody_without_a_password_or_without_the_authority_comes_in(tls: TlsRedis) -> None:
