@@ -145,6 +145,8 @@ class Finisher:
     async def _send_in_turn(self, queue: asyncio.Queue[_Asked]) -> None:
         while True:
             batch = [await queue.get()]
+            # What else is ready comes first: nothing if the loop is idle; if it is busy, another batch's ends, say.
+            await asyncio.sleep(0)
             while not queue.empty() and len(batch) < _MAX_PIPELINE:
                 batch.append(queue.get_nowait())
             try:

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal, ShardKeys, StreamKeys, StreamSettings
 from narrows.contract.wire.keys import GROUP
-from narrows.runtime.redis.store import RawEntry, ReplyRefused, pairs
+from narrows.runtime.redis.store import RawEntry, Reply, ReplyRefused, pairs
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
 from orchestrator.dispatch.endings import Ending
 from orchestrator.dispatch.finish import Ended, Finisher, FinishReply
@@ -107,6 +108,32 @@ async def test_results_keep_to_their_bytes_however_large_and_the_newest_is_there
     assert kept == [*range(1, 9), 2, 2, 2, 2, 3, 4, 5, 1, 1, 2, 3, 4]
     ledger = pairs(await store.call("HGETALL", stream.keys.ledger))
     assert ledger == {b"mask": str(len(sizes)).encode()}
+
+
+async def test_ends_that_a_busy_loop_has_ready_share_a_round_trip(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another batch, say, whose answer is taken up in the turn in which the first of them is seen to."""
+    stream, trips = a_stream("cam"), list[int]()
+    run_many = store.run_many
+
+    async def counted(calls: Any) -> list[Reply]:
+        trips.append(len(calls))
+        return await run_many(calls)
+
+    async def a_turn_later(frame: Frame, ending: Ending) -> Ended:
+        await asyncio.sleep(0)
+        return await finished(finisher, frame, ending)
+
+    frames = [await taken_in(store, stream) for _ in range(3)]
+    async with finishing(store) as finisher, asyncio.timeout(60):
+        await finished(finisher, frames[0], Ending.mask(b"m", FrameIdentity(1, 0)))
+        monkeypatch.setattr(store, "run_many", counted)
+        first = finished(finisher, frames[1], Ending.mask(b"m", FrameIdentity(1, 1)))
+        ended = await asyncio.gather(first, a_turn_later(frames[2], Ending.mask(b"m", FrameIdentity(1, 2))))
+    assert [each.verdict for each in ended] == [FinishReply.FINISHED] * 2
+    assert trips == [1]
+    assert await outcome_kinds(store, stream) == ["mask"] * 3
 
 
 async def test_one_mask_over_the_limit_is_refused_by_name_in_its_place(limited: Store) -> None:
