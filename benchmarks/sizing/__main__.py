@@ -1,4 +1,4 @@
-"""Redis' memory on the real server: a frame that waits, at each rate level, and a mask that is kept.
+"""Memory: of Redis for a frame that waits and a mask that is kept, of a dispatcher for a stream's references.
 
 Example: python -m benchmarks.sizing
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import shutil
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,15 +28,19 @@ from edge_client.encode.encoder import OnnxEncoder
 from narrows.contract.bundle import Bundle
 from narrows.contract.wire import StreamKeys
 from narrows.contract.wire.feature import FeaturePacket, FrameIdentity
+from narrows.contract.wire.frame_packet.feature import of_feature
 from narrows.contract.wire.streams import MaskPacking, Policy, StreamSettings
 from narrows.runtime.pictures import read_picture
 from orchestrator.dispatch import Store
+from orchestrator.dispatch.reference_cache import ReferenceCache
+from orchestrator.dispatch.reference_memory import ReferenceMemory
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.servers import LocalRedis
 
 _STREAMS, _FRAMES = 100, 50
 _MASKS = 400
 _SHARDS = 4
+_CACHED_STREAMS = 50
 
 
 def main() -> None:
@@ -51,12 +57,40 @@ def main() -> None:
 
 
 async def measure(bundle: Bundle, frames: Path, folder: Path) -> dict[str, Any]:
-    """Both questions."""
+    """All three questions."""
     with LocalRedis.start(folder / "waiting") as redis:
         store = Store.connect(redis.url)
         waiting = [await _waiting(store, packets, level) for level, packets in enumerate(_by_level(bundle, frames))]
         await store.close()
-    return {"waiting": waiting, "kept": await _kept(bundle, frames, folder / "kept")}
+    return {
+        "waiting": waiting,
+        "kept": await _kept(bundle, frames, folder / "kept"),
+        "references": references_of(bundle, frames),
+    }
+
+
+def references_of(bundle: Bundle, frames: Path) -> dict[str, float]:
+    """What the references of a stream take, by the allocator and as the dispatcher counts them: a K packet, then P."""
+    kept, level = DispatchSettings().cached_references, bundle.manifest.finest_level_within(0.1)
+    chains, memory = Packets.chains(bundle, frames, level, kept), ReferenceMemory(math.inf)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    caches = [_filled(ReferenceCache(kept, memory), chains, stream) for stream in range(_CACHED_STREAMS)]
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return {
+        "kept": kept,
+        "bytes_a_stream": (after - before) / len(caches),
+        "counted_a_stream": memory.used_bytes / len(caches),
+    }
+
+
+def _filled(cache: ReferenceCache, chains: Packets, stream: int) -> ReferenceCache:
+    for sequence in range(chains.chain):
+        packet = of_feature(FeaturePacket.parse(chains.body(1, sequence, stream)))
+        symbols = chains.symbols[(stream * chains.chain + sequence) % len(chains.symbols)]
+        cache.remember(packet, symbols.copy())
+    return cache
 
 
 async def _waiting(store: Store, packets: Sequence[FeaturePacket], level: int) -> dict[str, float]:
@@ -120,6 +154,8 @@ def show(figures: dict[str, Any]) -> None:
     console.print(table)
     kept = figures["kept"]
     sizes = f"{kept['redis_bytes']:,.0f} bytes, {kept['small_redis_bytes']:,.0f} where masks are kept small"
+    found = figures["references"]
+    console.print(f"{found['kept']} references of a stream: {found['bytes_a_stream']:,.0f} bytes in the dispatcher")
     console.print(f"a mask that is kept: {sizes}; {kept['masks_a_stream']} a stream")
 
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from orchestrator.dispatch.settings import DispatchSettings
+
 Table = tuple[list[str], list[list[str]]]
 _FPS = (1, 5, 10, 25)
+_FLEETS = (1000, 5000)
 _LOAD = 0.8
 
 
@@ -79,6 +82,21 @@ def redis_memory(result: dict[str, Any]) -> list[Table]:
     ]
 
 
+def references(result: dict[str, Any]) -> list[Table]:
+    """What the references of P packets take in a dispatcher, of one stream and of many."""
+    found = result["references"]
+    each, most = found["bytes_a_stream"], DispatchSettings().references_bytes
+    head = ["references kept a stream", "bytes a stream", "as counted", *(f"MB for {n:,} streams" for n in _FLEETS)]
+    row = [str(found["kept"]), f"{each:,.0f}", f"{found['counted_a_stream']:,.0f}"]
+    within = f"streams with all of theirs within {most >> 20} MiB"
+    return [
+        (
+            [*head, within],
+            [[*row, *(f"{each * n / 1e6:,.0f}" for n in _FLEETS), f"{most // found['counted_a_stream']:,.0f}"]],
+        )
+    ]
+
+
 def scrape(result: dict[str, Any]) -> list[Table]:
     """Series, bytes and time of a scrape, by streams."""
     rows = [
@@ -98,6 +116,7 @@ VIEWS = {
     "uplink_per_stream": View("accuracy", uplink),
     "streams_per_core": View("pipeline", streams_per_core),
     "sizing": View("sizing", redis_memory),
+    "references": View("sizing", references),
     "scrape": View("scrape", scrape, "Each stream in a group of its own, so that labels have what to grow with."),
 }
 

@@ -71,6 +71,15 @@ def orchestrate(
             min=4, envvar="NARROWS_STREAM_MIB", help="What they may take, MiB; at most an eighth of Redis's maxmemory."
         ),
     ] = 16,
+    references_mib: Annotated[
+        int,
+        typer.Option(
+            min=16,
+            envvar="NARROWS_REFERENCES_MIB",
+            help="What references of P packets may take, MiB a process; beyond it the oldest are forgotten, and a "
+            "camera may be asked for a key frame.",
+        ),
+    ] = 512,
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -141,6 +150,7 @@ def orchestrate(
             gap_s=gap_s,
             stream_entries=stream_entries,
             stream_mib=stream_mib,
+            references_mib=references_mib,
             log_level=log_level,
             keys=KeySettings(keys, require_sealed),
             process=process,

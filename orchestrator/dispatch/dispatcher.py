@@ -30,6 +30,7 @@ from orchestrator.dispatch.install import agree_on_shards, disagreement
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.rate_requests import RateRequests
 from orchestrator.dispatch.readiness import Readiness
+from orchestrator.dispatch.reference_memory import ReferenceMemory
 from orchestrator.dispatch.reporting import Reporting
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.shard import Shard
@@ -95,6 +96,8 @@ class Dispatcher:
         self._rate_requests = RateRequests(
             store, self._path.control_records, self.shards, self.batchers.values(), self._path.objective, self.metrics
         )
+        self._references = ReferenceMemory(settings.references_bytes, self.metrics.references_forgotten.inc)
+        self.metrics.references_bytes.set_function(lambda: self._references.used_bytes)
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._departing: set[asyncio.Task[None]] = set()
         self._gained = asyncio.Event()
@@ -201,6 +204,7 @@ class Dispatcher:
             self._clock_of(lease.shard),
             self.metrics,
             self._settings,
+            self._references,
             self._note_found,
         )
         self.shards[lease.shard] = shard

@@ -55,7 +55,8 @@ class Latents:
         """
         stream, alone = frame.stream, frame.claimed
         references = stream.references
-        if packet.head.kind is PacketKind.PREDICTED and not stream.chain_read and not references.has_reference(packet):
+        chain_may_help = not stream.chain_read or references.forgot
+        if packet.head.kind is PacketKind.PREDICTED and chain_may_help and not references.has_reference(packet):
             await self._resume_chain(stream, bundle)
         for earlier in references.postponed_for(packet):
             try:
@@ -73,7 +74,7 @@ class Latents:
 
     async def _resume_chain(self, stream: Stream, bundle: Bundle) -> None:
         """Decode again what an earlier owner ended since the last key frame: this one's frames are coded against it."""
-        stream.chain_read = True
+        stream.chain_read, stream.references.forgot = True, False
         for data in await self._store.call("LRANGE", stream.keys.chain, 0, -1):
             try:
                 packet = await self._packets.of_chain(stream, data)

@@ -65,6 +65,7 @@ class ProgramOptions:
     gap_s: float
     stream_entries: int
     stream_mib: int
+    references_mib: int
     log_level: str
     keys: KeySettings
     process: int | None = None
@@ -153,6 +154,7 @@ async def _run(options: ProgramOptions, stop: asyncio.Event) -> None:
         gap_s=options.gap_s,
         stream_entries=options.stream_entries,
         stream_bytes=options.stream_mib << 20,
+        references_bytes=options.references_mib << 20,
     )
     store = Store.connect(options.redis_url)
     try:

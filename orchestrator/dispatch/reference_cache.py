@@ -5,7 +5,10 @@ Each packet here holds one section, a latent.
 
 from __future__ import annotations
 
+import math
+import weakref
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,10 @@ from narrows.contract.codec import Memory, remember
 from narrows.contract.errors import ReferenceLost
 from narrows.contract.wire.feature import FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import FramePacket
+from orchestrator.dispatch.reference_memory import ReferenceMemory
+
+_OBJECTS_BYTES = 2048
+"""What a plane takes beside its arrays and its payload: packet, header, identities (measured, about)."""
 
 
 class Plane:
@@ -29,6 +36,14 @@ class Plane:
         self.packet = packet
         self._symbols, self._before = symbols, before
         self._memory: Memory | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes, once its memory was asked for."""
+        arrays = self._symbols if self._memory is None else self._memory
+        places = 0 if arrays is None else arrays.size
+        payloads = sum(len(section.payload) for section in self.packet.sections)
+        return _OBJECTS_BYTES + payloads + np.dtype(np.int16).itemsize * places
 
     @property
     def decoded(self) -> bool:
@@ -48,11 +63,18 @@ class ReferenceCache:
     """At most ``keep`` frames, the newest; a redelivered P packet finds its reference as long as it is among them.
 
     A frame that came too late for a mask is kept as its packet: its symbols are decoded when a later frame wants them.
+
+    Attributes:
+        forgot: one of them went because all streams' together took too much.
     """
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, memory: ReferenceMemory | None = None) -> None:
+        """``memory`` bounds all caches that share it; by default there is no such bound."""
+        self.forgot = False
         self._keep = keep
+        self._shared = ReferenceMemory(math.inf) if memory is None else memory
         self._references: OrderedDict[FrameIdentity, Plane] = OrderedDict()
+        weakref.finalize(self, _release_all, self._shared, self._references)
 
     def remember(self, packet: FramePacket, symbols: NDArray[np.int8]) -> None:
         """Keep what a frame's symbols ``(C, h, w)`` int8, whose digest was checked, make of its reference's memory.
@@ -94,11 +116,19 @@ class ReferenceCache:
         plane = self._reference(packet)
         return None if plane is None else plane.memory
 
+    def forget(self, identity: FrameIdentity) -> None:
+        """Leave one out that the caches together have no room for."""
+        self.forgot = True
+        del self._references[identity]
+
     def _put(self, plane: Plane) -> None:
-        self._references[plane.packet.identity] = plane
-        self._references.move_to_end(plane.packet.identity)
-        while len(self._references) > self._keep:
-            self._references.popitem(last=False)
+        identity = plane.packet.identity
+        if (before := self._references.pop(identity, None)) is not None:
+            self._shared.release([before])
+        self._references[identity] = plane
+        if len(self._references) > self._keep:
+            self._shared.release([self._references.popitem(last=False)[1]])
+        self._shared.take_in(plane, plane.size_bytes, partial(_forget, weakref.ref(self), identity))
 
     def _reference(self, packet: FramePacket) -> Plane | None:
         head = packet.head
@@ -111,6 +141,15 @@ class ReferenceCache:
         if not _may_follow(packet, plane.packet):
             raise ReferenceLost(f"frame {own} is coded against another {before} than came here")
         return plane
+
+
+def _release_all(shared: ReferenceMemory, references: OrderedDict[FrameIdentity, Plane]) -> None:
+    shared.release(references.values())
+
+
+def _forget(cache: weakref.ref[ReferenceCache], identity: FrameIdentity) -> None:
+    if (alive := cache()) is not None:
+        alive.forget(identity)
 
 
 def _may_follow(packet: FramePacket, reference: FramePacket) -> bool:

@@ -28,6 +28,7 @@ class DispatchSettings:
         stream_entries, stream_bytes: a stream that holds more is trimmed to it, oldest first.
         isolated_s: a stream that sent too much is read apart from the others for so long.
         cached_references: symbol references kept per stream for P packets.
+        references_bytes: what those of all streams may take in this process, about; beyond it the oldest are forgotten.
         max_batch: frames in one batch, if the decoder takes so many.
         tries: inference tries a frame has.
         gap_s: a gap in a stream's sequence is called lost after so long.
@@ -60,6 +61,7 @@ class DispatchSettings:
     stream_bytes: int = 16 << 20
     isolated_s: float = 30.0
     cached_references: int = 8
+    references_bytes: int = 512 << 20
     max_batch: int = 16
     tries: int = 3
     gap_s: float = 30.0
@@ -92,6 +94,7 @@ class DispatchSettings:
             "read_bytes",
             "stream_entries",
             "stream_bytes",
+            "references_bytes",
             "max_batch",
             "tries",
             "retention",

@@ -24,6 +24,7 @@ from orchestrator.dispatch.gathering import GATHER_S, gathers, worth_a_read
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.ready_streams import ReadyStreams
 from orchestrator.dispatch.reference_cache import ReferenceCache
+from orchestrator.dispatch.reference_memory import ReferenceMemory
 from orchestrator.dispatch.scripts import FORGET_CONSUMERS, LAST_IDS
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.silence import silences_s
@@ -66,6 +67,7 @@ class Shard:
         clock: ServerClock,
         metrics: Metrics,
         settings: DispatchSettings,
+        references: ReferenceMemory,
         found: Callable[[], None] = _nothing,
     ) -> None:
         """``found`` is told that a key was written which is no stream here yet."""
@@ -76,6 +78,7 @@ class Shard:
         self.stream_bytes = settings.stream_bytes
         self._store, self._consumer, self._take_up = store, consumer, take_up
         self._clock, self._metrics, self._settings = clock, metrics, settings
+        self._references = references
         self._read = _Read([], None, PackedRead(b"", ""), {})
         self._held = Held()
         self._ready = ReadyStreams(self.keys.features, self.streams, found)
@@ -411,7 +414,7 @@ class Shard:
     def _add(self, keys: StreamKeys, record: bytes | None, active_s: float) -> None:
         default = self._settings.unregistered
         settings = read_settings(keys.stream, record, default, default)
-        references = ReferenceCache(self._settings.cached_references)
+        references = ReferenceCache(self._settings.cached_references, self._references)
         self.streams[keys.stream] = Stream(
             keys,
             self.lease,

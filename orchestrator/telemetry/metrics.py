@@ -93,6 +93,7 @@ class Metrics:
         self.records_refused = counter("narrows_records_refused_total", "Records in Redis that are no such", ["record"])
         self.build_info = gauge("narrows_build_info", "Always 1", ["version"])
         self._declare_camera_masks()
+        self._declare_references()
         ProcessCollector(registry=self.registry)
         self._groups: set[str] = set()
         self._look_up_once()
@@ -116,6 +117,18 @@ class Metrics:
             self.records_refused.labels(record)
         for service in ("redis", "triton"):
             self.service_errors.labels(service)
+
+    def _declare_references(self) -> None:
+        self.references_bytes = Gauge(
+            "narrows_references_bytes",
+            "What the symbols take that P packets are coded against, about",
+            registry=self.registry,
+        )
+        self.references_forgotten = Counter(
+            "narrows_references_forgotten_total",
+            "References forgotten early: those of all streams took too much",
+            registry=self.registry,
+        )
 
     def _declare_camera_masks(self) -> None:
         counter = partial(Counter, registry=self.registry)

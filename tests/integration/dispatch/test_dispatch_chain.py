@@ -1,11 +1,13 @@
 """P packets through a real server: whatever is lost, late, doubled or taken over, a mask is right or there is none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from narrows.contract.wire import Control, FeaturePacket, MaskPacket, Refusal
 from orchestrator.dispatch import Store
-from tests.integration.dispatch.rig import Camera, MakeCamera, RuleDecoder, Start, rule, until
+from tests.integration.dispatch.rig import QUICK, Camera, MakeCamera, RuleDecoder, Start, metric, rule, until
 
 
 def chain(cam: Camera, count: int) -> list[FeaturePacket]:
@@ -178,3 +180,38 @@ async def test_a_chain_that_somebody_altered_makes_no_wrong_mask(
         await cam.send(cam.predicted(), cam.packet())
         await cam.ended(mask=5, **{"refused:reference_lost": 1})
     assert await masks(cam) == [0, 1, 2, 3, 5]
+
+
+async def test_complete_streams_whose_references_have_no_room_have_their_chains_read_again(
+    camera: MakeCamera, dispatching: Start
+) -> None:
+    cameras = [camera(f"cam-{number}") for number in range(3)]
+    async with dispatching(replace(QUICK, references_bytes=1)) as dispatcher:
+        for cam in cameras:
+            await cam.settings(b'{"policy": "complete"}')
+            await cam.send(cam.packet())
+            await cam.ended(mask=1)
+        for count in range(2, 5):
+            for cam in cameras:  # the others' have put this one's out
+                await cam.send(cam.predicted())
+                await cam.ended(mask=count)
+        assert metric(dispatcher, "narrows_references_forgotten_total") > 0
+        assert metric(dispatcher, "narrows_references_bytes") > 0
+    for cam in cameras:
+        assert await masks(cam) == [0, 1, 2, 3]
+
+
+async def test_a_realtime_stream_whose_reference_has_no_room_is_asked_for_a_key(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    cam, other = camera("cam-1"), camera("cam-2")
+    async with dispatching(replace(QUICK, references_bytes=1)):
+        for each in (cam, other):
+            await each.send(*chain(each, 2))
+            await each.ended(mask=2)
+        await cam.send(cam.predicted())
+        await cam.ended(mask=2, **{"refused:reference_lost": 1})
+        assert await asked(cam, store) == 1
+        await cam.send(*chain(cam, 3))
+        await cam.ended(mask=5)
+    assert await masks(cam) == [0, 1, 3, 4, 5]

@@ -3,7 +3,7 @@
 import re
 
 from benchmarks.figures import ROOT
-from benchmarks.sizing.figures import VIEWS, redis_memory, streams_per_core, uplink
+from benchmarks.sizing.figures import VIEWS, redis_memory, references, streams_per_core, uplink
 
 
 def test_every_view_has_a_place_on_the_page() -> None:
@@ -43,3 +43,10 @@ def test_a_second_of_backlog_is_what_a_thousand_streams_send_in_it() -> None:
     )
     assert waiting[1] == [["0", "900", "1,000", "1.00", "5.00", "10.00", "25.00"]]
     assert kept[1] == [["fast", "4,000", "250", "1.00", "1.00"], ["small", "800", "250", "0.20", "0.20"]]
+
+
+def test_streams_within_the_bound_on_references_are_as_many_as_are_counted_there() -> None:
+    found = {"kept": 8, "bytes_a_stream": 1e6, "counted_a_stream": float(2 << 20)}
+    ((head, (row,)),) = references({"references": found})
+    assert row == ["8", "1,000,000", "2,097,152", "1,000", "5,000", "256"]
+    assert head[-1] == "streams with all of theirs within 512 MiB"
