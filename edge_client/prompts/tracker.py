@@ -141,7 +141,7 @@ class PromptTracker:
             track = self._tracks.setdefault(key, _Track(record, Prompt.of_record(record)))
             state = _impossible(track, width, height)
             if state is not None:
-                track.state, track.seen = state, None
+                track.state, track.seen, track.newest = state, None, None
             elif track.state in (PromptState.SOURCE_CHANGED, PromptState.INVALID):
                 track.state = PromptState.WAITING
         runnable = {key for key, track in self._tracks.items() if _runs(track)}

@@ -169,8 +169,8 @@ class PromptRegistry:
         width, height = source or self.look(camera).source_or_fault(camera)
         if not (0 < width <= MAX_SOURCE_SIDE and 0 < height <= MAX_SOURCE_SIDE):
             raise PromptInvalid(f"a source of {width} x {height}: sides are 1 to {MAX_SOURCE_SIDE} pixels")
-        if not 0 < lifetime_s <= LONGEST_LIFETIME_S:
-            raise PromptInvalid(f"a prompt for {lifetime_s:g} s: it lives up to {LONGEST_LIFETIME_S / 86400:g} days")
+        if not 1 <= lifetime_s <= LONGEST_LIFETIME_S:
+            raise PromptInvalid(f"a prompt for {lifetime_s:g} s: it lives 1 s to {LONGEST_LIFETIME_S / 86400:g} days")
         box, points = prompt.within(width, height).recorded()
 
         def changed(before: PromptList, version: int, now_ms: int) -> tuple[PromptList, SourcePrompt]:

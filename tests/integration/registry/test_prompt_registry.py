@@ -165,9 +165,10 @@ def test_what_points_at_nothing_is_refused_by_name_and_leaves_no_trace(
     [
         ({"source": (0, 480)}, "sides are 1 to 16384"),
         ({"source": (20_000, 480)}, "sides are 1 to 16384"),
-        ({"lifetime_s": 0.0}, "up to 30 days"),
-        ({"lifetime_s": float("nan")}, "up to 30 days"),
-        ({"lifetime_s": 1e9}, "up to 30 days"),
+        ({"lifetime_s": 1e-9}, "it lives 1 s to 30 days"),
+        ({"lifetime_s": 0.0}, "it lives 1 s to 30 days"),
+        ({"lifetime_s": float("nan")}, "it lives 1 s to 30 days"),
+        ({"lifetime_s": 1e9}, "it lives 1 s to 30 days"),
     ],
 )
 def test_a_size_or_a_lifetime_that_is_none_is_refused(

@@ -14,6 +14,7 @@ from edge_client.prompts.tracker import PromptTracker
 from narrows.contract.errors import RecordError, WeightsMismatch
 from narrows.contract.outputs.objects import ObjectMask, Objects
 from narrows.contract.records.prompts import PromptList, SourceBox, SourcePoint, SourcePrompt
+from narrows.runtime.prompting import Point, Prompt
 from narrows.runtime.prompting.segmenter import PromptSegmenter
 from tests.bright_network import write_bright_network
 
@@ -174,6 +175,66 @@ def test_a_picture_of_another_size_is_said_and_the_prompt_waits_for_its_own() ->
     answers = camera.stage.answers()
     assert (answers.width, answers.height, answers.version) == (640, 480, 3)
     assert sorted(camera.sees(scene((100, 80, 20)))) == [1]
+
+
+def test_a_prompt_that_gets_its_size_back_begins_where_it_was_pointed_at() -> None:
+    camera = Camera(box(100, 80, 20))
+    for x in range(100, 181, 8):
+        camera.sees(scene((x, 80, 20)))
+    camera.sees(scene((10, 10, 5), width=WIDTH // 2, height=HEIGHT // 2))
+    assert centre(camera.sees(scene((100, 80, 20), (180, 80, 20)))[1]) == pytest.approx((100, 80), abs=1.5)
+
+
+def test_what_somebody_on_site_sees_of_a_prompt_is_no_mask_from_before_its_picture_changed() -> None:
+    first, second = box(60, 80, 20), box(250, 80, 20, number=2)
+    camera = Camera(first, second, share=0.0)  # one look a frame
+    both = scene((60, 80, 20), (250, 80, 20))
+    camera.sees(both)
+    camera.sees(both)
+    camera.sees(scene(width=WIDTH // 2, height=HEIGHT // 2))
+    newest = camera.stage.frame(both, 2, camera.asked, 0.0, 0.1).newest
+    assert newest is not None
+    assert len(newest.masks) == 1
+
+
+def test_what_somebody_on_site_sees_has_no_outline_of_a_lost_thing() -> None:
+    camera = Camera(box(60, 80, 20), box(250, 80, 20, number=2), share=10)
+    there, gone = scene((60, 80, 20), (250, 80, 20)), scene((250, 80, 20))
+    newest = [camera.stage.frame(each, 2, camera.asked, 0.0, 0.1).newest for each in (there, gone)]
+    assert [[mask.prompt for mask in found.masks] for found in newest if found is not None] == [[1, 2], [2]]
+
+
+def test_the_last_look_for_points_has_the_box_that_they_gave_and_the_points_themselves() -> None:
+    seen: list[NDArray[np.uint8]] = []
+
+    def run(inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append(inputs)
+        logits: NDArray[np.float32] = np.subtract(inputs[0], 127.5, dtype=np.float32)
+        return logits
+
+    points = (Point(100, 80), Point(118, 80, positive=False))
+    look = PromptSegmenter(run, SIZE).look(scene((100, 80, 20)), Prompt(points=points))
+    assert (look.passes, len(seen)) == (5, 5)
+    assert [bool(inputs[3].any()) for inputs in seen] == [False] * 4 + [True]
+    assert all(inputs[4].any() for inputs in seen)
+    assert seen[-1][5].any()
+
+
+def test_a_rate_is_looks_a_second_from_the_second_look_on_and_none_when_the_last_was_long_ago() -> None:
+    camera = Camera(box(100, 80, 20))
+
+    def rate() -> float:
+        (answer,) = camera.stage.answers().prompts
+        return answer.frames_per_s
+
+    camera.sees(scene((100, 80, 20)), period_s=0.24)
+    assert rate() == 0.0
+    for _ in range(20):
+        camera.sees(scene((100, 80, 20)), period_s=0.24)
+    assert rate() == 4.0  # a pass of 0.01 s and the rest of the period
+    camera.now_s += 11
+    camera.sees(scene(width=WIDTH // 2, height=HEIGHT // 2))
+    assert rate() == 0.0
 
 
 def test_a_camera_that_may_not_send_format_2_says_so_and_sends_no_objects() -> None:
