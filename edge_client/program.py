@@ -89,7 +89,7 @@ def run(settings: EdgeSettings, stop: Event, make_planner: MakePlanner = Planner
         sender = exits.enter_context(
             open_sender(settings, fate, governor, tally, uplink_beat, sending, answers, plan, stills)
         )
-        exits.enter_context(serving(settings.site, settings.stream, site, lambda: sender.server_ms(unix_ms())))
+        exits.enter_context(serving(settings.site, settings.stream, site, stills, lambda: sender.server_ms(unix_ms())))
         masks = exits.enter_context(open_masks(settings, bundle, governor, own.level))
         _show(settings, exits, lambda: Reading.of(tally, sender, governor, masks, prompts, planning))
         pipeline = Pipeline(

@@ -60,7 +60,9 @@ def open_stills(settings: SiteSettings, tally: Tally, *, able: bool) -> SiteStil
 
 
 @contextmanager
-def serving(settings: SiteSettings, stream: str, site: Site | None, now_ms: Callable[[], float]) -> Iterator[None]:
+def serving(
+    settings: SiteSettings, stream: str, site: Site | None, stills: SiteStills | None, now_ms: Callable[[], float]
+) -> Iterator[None]:
     """Serve its page, by the Redis server's clock, as well as that is known, while the context lasts.
 
     Raises:
@@ -73,7 +75,7 @@ def serving(settings: SiteSettings, stream: str, site: Site | None, now_ms: Call
     from edge_client.site.page import SitePage  # noqa: PLC0415
 
     site.prompts.now_ms = now_ms
-    page = SitePage(stream, settings.token, site.prompts, site.view, site.stage.answers)
+    page = SitePage(stream, settings.token, site.prompts, site.view, site.stage.answers, stills)
     with served(page.answer, settings.page, PAGE_OPTION, changes=True) as address:
         _LOG.info("site_page_served", address=address)
         yield

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 from edge_client.http_server import Asked
 from edge_client.site.prompts import SitePrompts, source_of
+from edge_client.site.stills import SiteStills
 from edge_client.site.view import SiteView, Snapshot
 from narrows.contract.errors import PromptConflict, PromptInvalid, RecordError
 from narrows.contract.json_text import decode_object
@@ -39,8 +40,10 @@ class SitePage:
         prompts: SitePrompts,
         view: SiteView,
         answers: Callable[[], PromptAnswers],
+        stills: SiteStills | None = None,
     ) -> None:
-        """``token``: who knows it may look and point; ``answers``: what became of prompts."""
+        """``token``: who knows it may look and point; ``answers``: what became of prompts; ``stills``: what leaves."""
+        self._stills = stills or SiteStills(0)
         self._stream, self._prompts, self._view, self._answers = stream, prompts, view, answers
         self._guard = PageGuard(token, token)
         self._files = shared_files() | static_files(files(__package__).joinpath("static"))
@@ -107,7 +110,7 @@ class SitePage:
             "capture_ms": found.capture_ms,
             "objects": found.objects,
         }
-        return {"stream": self._stream, "picture": picture}
+        return {"stream": self._stream, "picture": picture, "stills": self._stills.to_tell()}
 
     def _snapshot(self, asked: Asked) -> Snapshot | None:
         number = asked.query.get("at", "")

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import structlog
@@ -48,6 +49,7 @@ Command = tuple[str | bytes | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
+    asked_ms: int
     picture: NDArray[np.uint8]
     capture_ms: int
 
@@ -62,8 +64,9 @@ class SiteStills:
         self._per_hour, self._tally, self._monotonic_s = per_hour, tally or Tally(), monotonic_s
         self._heard_ms = 0
         self._wanted: StillRequest | None = None
-        self._taken: _Taken | None = None
+        self._taken: _Taken | None = None  # of the request that it names, so that two threads need no lock
         self._answer: StillAnswer | None = None
+        self._last: StillRequest | None = None
         self._sent_s: deque[float] = deque(maxlen=max(1, per_hour))
         # what the run before left in Redis is withdrawn at the first chance
         self._withdraw_s: float | None = monotonic_s() if per_hour else None
@@ -71,12 +74,22 @@ class SiteStills:
     @property
     def wanted(self) -> bool:
         """Whether the next frame is to be shown here."""
-        return self._wanted is not None and self._taken is None
+        wanted = self._wanted
+        return wanted is not None and not self._answers(wanted)
+
+    def to_tell(self) -> dict[str, Any]:
+        """For people on site: how many an hour may leave, and who had the last one when."""
+        last = self._last
+        return {
+            "per_hour": self._per_hour,
+            "last": last and {"who": last.who, "asked_ms": last.asked_ms},
+        }
 
     def show(self, picture: NDArray[np.uint8], capture_ms: int) -> None:
         """A frame ``(H, W, 3)`` uint8 RGB, which nobody changes from now on."""
-        if self.wanted:
-            self._taken = _Taken(picture, capture_ms)
+        wanted = self._wanted
+        if wanted is not None and not self._answers(wanted):
+            self._taken = _Taken(wanted.asked_ms, picture, capture_ms)
 
     def told(self, answers: PromptAnswers) -> PromptAnswers:
         """The camera's answer with what the site allows, and what became of the request."""
@@ -96,21 +109,23 @@ class SiteStills:
         elif (wait_s := self._wait_s()) > 0:
             self._refuse(request, StillState.TOO_MANY, math.ceil(wait_s))
         else:
-            self._wanted, self._taken = request, None
+            self._wanted = request
 
     def due(self, now_ms: float) -> bool:
         """Whether there is something to send: a still, or nothing in the place of one that had its time."""
         request = self._wanted
         if request is not None and now_ms - request.asked_ms > REQUEST_MS:
-            self._wanted = self._taken = None  # no frame came in time
-        if self._taken is not None:
+            request = self._wanted = None  # no frame came in time
+        if request is None:
+            self._taken = None
+        elif self._answers(request):
             return True
         return self._withdraw_s is not None and self._monotonic_s() >= self._withdraw_s
 
     def command(self, key: str) -> Command:
         """What is due, as Redis takes it. It is tried once: a link that broke under a still is not to break again."""
         request, taken, self._withdraw_s = self._wanted, self._taken, None
-        if request is None or taken is None:
+        if request is None or taken is None or not self._answers(request):
             return "XADD", key, "MAXLEN", 0, "*", PACKET_FIELD, b""
         self._wanted = self._taken = None
         now_s = self._monotonic_s()
@@ -119,7 +134,7 @@ class SiteStills:
         height, width = taken.picture.shape[:2]
         jpeg = encoded(taken.picture)
         still = Still(request.asked_ms, width, height, taken.capture_ms)
-        self._answer = StillAnswer(request.asked_ms, StillState.SENT.value)
+        self._answer, self._last = StillAnswer(request.asked_ms, StillState.SENT.value), request
         self._tally.still(StillState.SENT.value)
         _LOG.info("still_sent", who=request.who, asked_ms=request.asked_ms, bytes=len(jpeg), width=width)
         return "XADD", key, "MAXLEN", 1, "*", PACKET_FIELD, still.to_json(), JPEG_FIELD, jpeg
@@ -129,6 +144,10 @@ class SiteStills:
         self._withdraw_s = None
         if self._answer is not None and self._answer.state == StillState.SENT:
             self._refuse(StillRequest(self._answer.asked_ms), StillState.NOT_PERMITTED)
+
+    def _answers(self, request: StillRequest) -> bool:
+        """Whether a frame was taken for it."""
+        return self._taken is not None and self._taken.asked_ms == request.asked_ms
 
     def _wait_s(self) -> float:
         """Until the site lets the next one out."""

@@ -25,7 +25,8 @@ async function look() {
   if (!document.hidden) setTimeout(look, EVERY_MS);
 }
 
-async function show({ stream: id, picture }) {
+async function show({ stream: id, picture, stills }) {
+  tile.querySelector(".leaves").textContent = leaves(stills);
   if (!stream) {
     stream = id;
     tile.dataset.stream = id;
@@ -44,6 +45,13 @@ async function show({ stream: id, picture }) {
   box.replaceChildren(...wanted);
   shown = picture.number;
   changedAt = performance.now();
+}
+
+// Whether a picture leaves this site, and who had the last one.
+function leaves({ per_hour: perHour, last }) {
+  if (!perHour) return "The picture stays on this site.";
+  const had = last ? `The last went to ${last.who || "somebody"} at ${new Date(last.asked_ms).toLocaleTimeString()}.` : "None has left so far.";
+  return `Operators in the cloud may have ${perHour} still ${perHour === 1 ? "picture" : "pictures"} an hour. ${had}`;
 }
 
 function image(source, kind, alt) {

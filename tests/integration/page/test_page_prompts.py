@@ -237,6 +237,8 @@ def test_an_operator_asks_for_a_still_picture_points_in_it_and_the_audit_says_wh
         page.screenshot(path=f"{path}/still.png")
     tile(page).get_by_role("button", name="Still picture of cam-1").click()
     expect(still).to_have_count(0)
+    forged = page.request.post(page.url + "api/streams/cam-1/still")  # with the cookie, as another site's form would
+    assert (forged.status, "lacks this page's X-CSRF-Token" in forged.text()) == (403, True)
     expect(tile(page).locator("img.mask")).to_be_visible(timeout=SOON_MS)
 
 

@@ -151,7 +151,8 @@ def test_what_is_tapped_with_the_link_down_is_outlined_at_once_and_both_sides_ag
     program.until(lambda: [each.id for each in registry.look("cam-1").prompts] == [cloud.id])
 
 
-def test_a_drag_is_a_box(page: Page) -> None:
+def test_a_drag_is_a_box_and_the_page_says_that_no_picture_leaves(page: Page) -> None:
+    expect(page.locator("#camera .leaves")).to_have_text("The picture stays on this site.", timeout=SOON_MS)
     page.mouse.move(*place(page, 35, 155))
     page.mouse.down()
     page.mouse.move(*place(page, 105, 225), steps=4)

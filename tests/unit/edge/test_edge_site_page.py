@@ -115,7 +115,8 @@ def test_the_picture_and_the_outlines_of_what_is_pointed_at_are_seen_also_while_
     camera: Camera,
 ) -> None:
     camera.enter()
-    assert json.loads(camera.ask("GET", "/api/site")[2]) == {"stream": "gate-3", "picture": None}
+    nothing_yet = {"stream": "gate-3", "picture": None, "stills": {"per_hour": 0, "last": None}}
+    assert json.loads(camera.ask("GET", "/api/site")[2]) == nothing_yet
     camera.packet_format = 1  # as before the install record was read
     camera.films((100, 80, 20))
     made = camera.point(points=[[100 / WIDTH, 80 / HEIGHT, True]])["made"]

@@ -12,7 +12,7 @@ from PIL import Image
 from redis.exceptions import NoPermissionError
 
 from edge_client.site.settings import SiteSettings
-from edge_client.site.stills import SiteStills, encoded
+from edge_client.site.stills import SiteStills, _Taken, encoded
 from edge_client.stats import Tally
 from edge_client.transport.line import CommandReply
 from edge_client.transport.questions import Question, Questions
@@ -189,3 +189,40 @@ def test_stills_need_prompts_and_go_with_no_seal() -> None:
         allowed.check(prompts=False)
     with pytest.raises(ConfigError, match="--stills sends a picture that whoever reads Redis can open, and --key-file"):
         allowed.check(prompts=True, sealed=True)
+
+
+def test_a_frame_that_comes_as_its_request_expires_is_neither_sent_nor_kept() -> None:
+    site = Site(12)
+    site.listed = StillRequest(site.now_ms)
+    site.run(REQUEST_MS / 1000, frames=False)
+    wanted = site.stills._wanted
+    assert wanted is not None
+    site.now_s += 2
+    assert not site.stills.due(site.now_ms)
+    site.stills._taken = _Taken(wanted.asked_ms, PICTURE, site.now_ms)  # as the frame loop does between two steps
+    sent = len(site.sent)
+    site.run(10, frames=False)
+    assert len(site.sent) == sent
+    assert site.stills._taken is None
+
+
+def test_a_second_request_is_answered_with_a_frame_of_its_own() -> None:
+    site = Site(12)
+    site.listed = StillRequest(site.now_ms)
+    site.run(1, frames=False)
+    site.stills.show(PICTURE, 7)
+    site.listed = StillRequest(site.now_ms + 1)
+    site.stills.heard(site.listed, site.now_ms + 1)
+    assert site.stills.wanted
+    site.run(4)
+    (still,) = stills_of(site)
+    assert still.asked_ms == site.listed.asked_ms
+    assert still.capture_ms != 7
+
+
+def test_people_on_site_are_told_what_may_leave_and_who_had_the_last() -> None:
+    assert Site(0).stills.to_tell() == {"per_hour": 0, "last": None}
+    site = Site(2)
+    assert site.stills.to_tell() == {"per_hour": 2, "last": None}
+    request = site.ask()
+    assert site.stills.to_tell() == {"per_hour": 2, "last": {"who": "ada@desk", "asked_ms": request.asked_ms}}
