@@ -1,6 +1,7 @@
 """Which tests this environment can run: those of the workshop need torch, which no running service has."""
 
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -28,8 +29,14 @@ def pytest_xdist_auto_num_workers() -> int | None:
     return len(os.sched_getaffinity(0)) + 1
 
 
+USUAL_FILES = 1024
+"""That a program may have open after a login to most Linux systems: what leaks files fails here as it would there."""
+
+
 def pytest_configure() -> None:
     """Let Ctrl-C mean Ctrl-C to the programs under test, also where a shell started us in the background."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (USUAL_FILES, most))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

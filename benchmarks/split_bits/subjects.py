@@ -60,7 +60,7 @@ def _classified(kind: str) -> Callable[[Path, int], Sequence[Sample]]:
 
     def samples(data: Path, count: int) -> Sequence[Sample]:
         paths = [path for path in pictures.photographs(data, kind) if "coco_panoptic" not in path.parts]
-        photographs = [pictures.plain(path) for path in paths]
+        photographs = [pictures.plain(path) for path in (*paths, *pictures.further_cars(data, kind))]
         every = [*photographs, *pictures.objects(data, kind)]
         return [every[i] for i in np.linspace(0, len(every) - 1, min(count, len(every))).astype(int)]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from edge_client.spool import Keep, Spool
 from tests.unit.edge.frames import frame, none_lost
@@ -35,3 +39,26 @@ def drain(spool: Spool) -> list[int]:
 
 def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.spool"))
+
+
+@contextmanager
+def files_closed() -> Iterator[None]:
+    """Close what is left open at the end, as the kernel does when a program is killed or the power is cut."""
+    opened: set[int] = set()
+    open_file, close_file = os.open, os.close
+
+    def opening(*arguments: object, **named: object) -> int:
+        file: int = open_file(*arguments, **named)  # type: ignore[arg-type]
+        opened.add(file)
+        return file
+
+    def closing(file: int) -> None:
+        opened.discard(file)
+        close_file(file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", opening)
+        patch.setattr(os, "close", closing)
+        yield
+    for file in opened:
+        close_file(file)

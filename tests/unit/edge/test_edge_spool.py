@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge_client.spool import Keep, Spool
 from tests.unit.edge.frames import frame, none_lost
-from tests.unit.edge.spools import drain, open_spool, segments
+from tests.unit.edge.spools import drain, files_closed, open_spool, segments
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -124,7 +124,7 @@ def test_oldest_takes_nothing_in_when_it_is_full(tmp_path: Path) -> None:
 )
 @settings(deadline=None)
 def test_whatever_happens_frames_leave_in_order_once_and_within_the_bound(keep: Keep, steps: list[int | str]) -> None:
-    with tempfile.TemporaryDirectory() as name:
+    with files_closed(), tempfile.TemporaryDirectory() as name:
         spool = open_spool(Path(name), 4000, keep)
         put = 0
         dropped: set[int] = set()

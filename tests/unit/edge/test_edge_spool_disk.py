@@ -6,7 +6,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edge_client.spool.record import format_record
 from narrows.contract.errors import StateError
 from tests.unit.edge.frames import frame
-from tests.unit.edge.spools import drain, open_spool, segments
+from tests.unit.edge.spools import drain, files_closed, open_spool, segments
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,12 +91,9 @@ def test_power_cut_at_any_byte_loses_nothing_before_it_and_sends_nothing_torn(
         folder = tmp_path / str(count)
         stored: list[int] = []
         confirmed: list[int] = []
-        with power_for(count, monkeypatch):
-            try:
-                play(folder, stored, confirmed)
-                whole = True
-            except PowerCut:
-                pass
+        with files_closed(), power_for(count, monkeypatch), suppress(PowerCut):
+            play(folder, stored, confirmed)
+            whole = True
         again = open_spool(folder, 800)
         came = drain(again)
         again.close()
