@@ -24,6 +24,7 @@ from orchestrator.dispatch import Store
 _PIPELINE = 200
 _SETTLE_S = 1.5  # a new stream is found within 0.25 s, its settings are read within 1 s
 _SETTLE_EACH_S = 0.001
+_ASKS_SELDOM = 9
 _GIVE_UP_S = 120.0
 SHARDS = 4
 COMPLETE = StreamSettings(policy=Policy.COMPLETE)
@@ -88,18 +89,26 @@ class Fleet:
         return began_s
 
     async def drained(self) -> None:
-        """Wait until every frame has ended.
+        """Wait until every frame has ended, and none is sent any more.
+
+        Streams that were empty are not asked again, nor the others often: what the asking takes counts as Redis' time.
 
         Raises:
             ServiceError: none ends any more.
         """
-        left, give_up_s = math.inf, 0.0
-        while waiting := sum(await self._all("XLEN", lambda k: k.features)):
-            if waiting < left:
-                left, give_up_s = waiting, time.monotonic() + _GIVE_UP_S
+        left, give_up_s, waiting = math.inf, 0.0, list(self.keys)
+        while True:
+            begun_s = time.monotonic()
+            lengths = await self._each(waiting, "XLEN", lambda k: k.features)
+            waiting = [keys for keys, length in zip(waiting, lengths, strict=True) if length]
+            frames = sum(lengths)
+            if not frames:
+                return
+            if frames < left:
+                left, give_up_s = frames, time.monotonic() + _GIVE_UP_S
             if time.monotonic() > give_up_s:
                 raise ServiceError("frames do not end; is the dispatcher alive?")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(max(0.1, _ASKS_SELDOM * (time.monotonic() - begun_s)))
 
     async def take_masks(self) -> dict[tuple[int, int], float]:
         """When each frame's mask was published, wall clock seconds, by stream and sequence; forgets them in Redis."""
@@ -125,9 +134,14 @@ class Fleet:
         await self._all("DEL", lambda k: k.features)
 
     async def _all(self, command: str, key: Callable[[StreamKeys], str], *rest: str) -> list[Reply]:
+        return await self._each(self.keys, command, key, *rest)
+
+    async def _each(
+        self, streams: Sequence[StreamKeys], command: str, key: Callable[[StreamKeys], str], *rest: str
+    ) -> list[Reply]:
         replies: list[Reply] = []
-        for first in range(0, len(self.keys), _PIPELINE):
-            part = self.keys[first : first + _PIPELINE]
+        for first in range(0, len(streams), _PIPELINE):
+            part = streams[first : first + _PIPELINE]
             replies += await self.store.many([(command, key(k), *rest) for k in part])
         return replies
 
