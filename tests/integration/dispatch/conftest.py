@@ -120,7 +120,13 @@ async def closing(store: Store) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store: Store) -> Start:
+def told(request: pytest.FixtureRequest) -> bool:
+    """Whether Redis says what is written, as it does in shards of many streams: for tests that ask for both."""
+    return bool(getattr(request, "param", False))
+
+
+@pytest.fixture
+def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store: Store, *, told: bool) -> Start:
     """Run a dispatcher while the context lasts: ``async with dispatching() as dispatcher``."""
 
     @asynccontextmanager
@@ -137,10 +143,11 @@ def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store:
         async def connect() -> Connected:
             return Connected(used)
 
+        chosen = replace(settings, waited_streams=0) if told else settings
         served = {serving.id: (serving, connect)}
         stop = asyncio.Event()
         async with closing(own_store):
-            dispatcher = await Dispatcher.create(own_store, served, settings, shards=SHARDS, keys=keys)
+            dispatcher = await Dispatcher.create(own_store, served, chosen, shards=SHARDS, keys=keys)
             running = asyncio.create_task(dispatcher.run(stop))
             try:
                 yield dispatcher

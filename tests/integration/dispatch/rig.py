@@ -37,6 +37,8 @@ from orchestrator.dispatch.stream import Frame
 from orchestrator.inference.contract import Batch, Inputs, ServedOutput
 
 SHARDS = 4
+BOTH_READINGS = pytest.mark.parametrize("told", [False, True], ids=["waits", "told"], indirect=True)
+"""For tests of what holds however a shard is read: waiting for its streams together, or told which are written."""
 LATENT = LatentShape(4, 6, 8)
 CLASSES = 5
 QUICK = DispatchSettings(

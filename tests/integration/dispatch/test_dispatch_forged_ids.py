@@ -11,13 +11,14 @@ from narrows.contract.wire.keys import GROUP
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.dispatch.frame_path import FramePath
 from orchestrator.scaling.unowned import UnownedBacklog
-from tests.integration.dispatch.rig import QUICK, Camera, MakeCamera, Start, until
+from tests.integration.dispatch.rig import BOTH_READINGS, QUICK, Camera, MakeCamera, Start, until
 
 DAY_MS = 86_400_000
 LAST = b"18446744073709551615-18446744073709551615"
 
 
 @pytest.mark.parametrize("chosen", ["past", "first", "yesterday", "ahead", "last"])
+@BOTH_READINGS
 async def test_a_chosen_id_is_refused_by_name_and_counts_as_nothing_else(
     camera: MakeCamera, dispatching: Start, store: Store, chosen: str
 ) -> None:
@@ -101,6 +102,7 @@ async def test_what_waited_for_a_dispatcher_for_a_day_is_no_forgery(
         await cam.ended(mask=3)
 
 
+@BOTH_READINGS
 async def test_a_group_that_is_made_anew_gives_out_old_entries_and_they_are_no_forgeries(
     camera: MakeCamera, dispatching: Start, store: Store
 ) -> None:

@@ -10,9 +10,10 @@ from narrows.contract.wire import FrameIdentity, MaskPacket, Skip
 from narrows.contract.wire.control import Control
 from narrows.contract.wire.keys import INSTALL_KEY
 from orchestrator.dispatch import Dispatcher, Store
-from tests.integration.dispatch.rig import QUICK, SHARDS, MakeCamera, RuleDecoder, Start, rule, until
+from tests.integration.dispatch.rig import BOTH_READINGS, QUICK, SHARDS, MakeCamera, RuleDecoder, Start, rule, until
 
 
+@BOTH_READINGS
 async def test_every_frame_ends_in_the_mask_of_its_symbols_in_order(camera: MakeCamera, dispatching: Start) -> None:
     cam = camera()
     async with dispatching():
@@ -42,6 +43,7 @@ async def test_large_frames_are_decoded_and_packed_beside_the_loop(
         np.testing.assert_array_equal(mask.labels, rule(cam.planes[mask.identity.sequence], 0))
 
 
+@BOTH_READINGS
 async def test_predicted_frames_are_decoded_against_what_was_decoded_before(
     camera: MakeCamera, dispatching: Start
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from orchestrator.dispatch import Store
-from tests.integration.dispatch.rig import QUICK, MakeCamera, RuleDecoder, Start, holds, metric, until
+from tests.integration.dispatch.rig import BOTH_READINGS, QUICK, MakeCamera, RuleDecoder, Start, holds, metric, until
 
 
 async def test_trimmed_entries_do_not_stop_the_stream_and_are_counted_lost(
@@ -18,6 +18,7 @@ async def test_trimmed_entries_do_not_stop_the_stream_and_are_counted_lost(
         await cam.ended(mask=6, lost=6)
 
 
+@BOTH_READINGS
 async def test_gaps_are_lost_after_their_time_and_what_comes_late_is_not(
     camera: MakeCamera, dispatching: Start
 ) -> None:
@@ -53,6 +54,7 @@ async def test_a_gap_beyond_the_window_is_lost_at_once(camera: MakeCamera, dispa
         await cam.ended(mask=2, lost=3000)
 
 
+@BOTH_READINGS
 async def test_what_waits_in_redis_is_not_called_lost_however_old(
     camera: MakeCamera, dispatching: Start, decoder: RuleDecoder
 ) -> None:

@@ -17,7 +17,18 @@ from orchestrator.dispatch.finish import FinishReply
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.shard import Shard
 from orchestrator.servers import LocalRedis
-from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, finished, holds, until
+from tests.integration.dispatch.rig import (
+    BOTH_READINGS,
+    QUICK,
+    SHARDS,
+    Camera,
+    MakeCamera,
+    RuleDecoder,
+    Start,
+    finished,
+    holds,
+    until,
+)
 
 
 async def test_an_entry_delivered_twice_ends_once(
@@ -37,6 +48,7 @@ async def test_an_entry_delivered_twice_ends_once(
     assert len(await cam.outcomes()) == 1
 
 
+@BOTH_READINGS
 async def test_frames_whose_reading_broke_off_are_taken_up_at_once_and_in_their_order(
     camera: MakeCamera, dispatching: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +118,7 @@ async def test_who_is_told_to_stop_while_it_takes_a_shard_ends_and_gives_it_back
     assert await store.call("ZCARD", DISPATCHERS_KEY) == 0
 
 
+@BOTH_READINGS
 async def test_what_a_dead_dispatcher_took_up_is_claimed_and_ends_before_what_is_new(
     camera: MakeCamera, dispatching: Start
 ) -> None:
@@ -136,6 +149,7 @@ async def test_consumers_that_are_gone_are_forgotten_once_nothing_of_theirs_is_l
         await until(only_ours)
 
 
+@BOTH_READINGS
 async def test_a_destroyed_group_is_made_anew_and_nothing_is_lost_or_doubled(
     camera: MakeCamera, dispatching: Start, store: Store
 ) -> None:
@@ -150,6 +164,7 @@ async def test_a_destroyed_group_is_made_anew_and_nothing_is_lost_or_doubled(
         await neighbour.ended(mask=3)
 
 
+@BOTH_READINGS
 async def test_a_removed_stream_does_not_disturb_its_neighbours_and_may_come_back(
     camera: MakeCamera, dispatching: Start, store: Store
 ) -> None:
@@ -165,6 +180,7 @@ async def test_a_removed_stream_does_not_disturb_its_neighbours_and_may_come_bac
         await cam.ended(mask=3)
 
 
+@BOTH_READINGS
 async def test_two_dispatchers_share_the_shards_and_hand_them_over(
     camera: MakeCamera, dispatching: Start, store: Store
 ) -> None:
@@ -263,6 +279,7 @@ async def test_a_killed_or_frozen_dispatchers_frames_are_claimed_and_the_ledger_
         await child.wait()
 
 
+@BOTH_READINGS
 async def test_a_server_that_lost_its_data_is_served_on(camera: MakeCamera, dispatching: Start, store: Store) -> None:
     cam = camera()
     async with dispatching() as dispatcher:

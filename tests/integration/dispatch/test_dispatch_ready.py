@@ -117,6 +117,24 @@ async def test_a_message_that_is_lost_costs_one_look_of_housekeeping(
             assert 1 in looks  # by this look, and by nothing else
 
 
+async def test_what_a_read_had_no_place_for_is_read_next_though_nothing_more_is_written(
+    dispatching: Start, camera: MakeCamera, decoder: RuleDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cam, many = camera(), 3 * QUICK.read_count
+    async with dispatching(TOLD) as dispatcher:
+        await cam.frames(1)
+        await cam.ended(mask=1)
+        await _told(dispatcher, cam)
+        monkeypatch.setattr(Shard, "see_lengths", lambda *_: None)
+        decoder.gate.clear()  # no frame ends, so none is deleted, which would be a write
+        bodies = [cam.packet().to_bytes() for _ in range(many)]
+        await cam.store.many([("XADD", cam.keys.features, "*", "p", body) for body in bodies])
+        await until(lambda: holds(lambda: dispatcher.shards[cam.keys.shard].held == many))
+        decoder.gate.set()
+        await cam.ended(mask=1 + many)
+        assert dispatcher.shards[cam.keys.shard].held == 0
+
+
 async def test_frames_that_come_while_the_connection_is_cut_again_and_again_all_end(
     dispatching: Start, camera: MakeCamera, server: LocalRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

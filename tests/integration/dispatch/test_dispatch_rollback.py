@@ -7,9 +7,10 @@ from functools import partial
 from narrows.contract.wire import Control, MaskPacket
 from narrows.contract.wire.keys import GROUP
 from orchestrator.dispatch import Store
-from tests.integration.dispatch.rig import Camera, MakeCamera, Start, until
+from tests.integration.dispatch.rig import BOTH_READINGS, Camera, MakeCamera, Start, until
 
 
+@BOTH_READINGS
 async def test_frames_that_come_back_with_a_lost_second_end_in_masks(
     camera: MakeCamera, dispatching: Start, store: Store
 ) -> None:

@@ -9,7 +9,7 @@ from narrows.contract.wire import MaskPacket, Refusal, shard_of
 from narrows.contract.wire.keys import GROUP
 from orchestrator.dispatch import Dispatcher, Store
 from orchestrator.shards.scripts import BACKLOG, FIRST_ENTRY_BYTES, MOST_BACKLOG_FRAMES
-from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
+from tests.integration.dispatch.rig import BOTH_READINGS, QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
 
 MIB = 1 << 20
 LIMITED = replace(QUICK, read_bytes=4 * MIB, isolated_s=60.0)
@@ -45,6 +45,7 @@ async def pending(store: Store, cam: Camera) -> int:
 
 @pytest.mark.parametrize("words", HUGE.values(), ids=HUGE.keys())
 @pytest.mark.parametrize("when", ["before the dispatcher", "while it waits for entries"])
+@BOTH_READINGS
 async def test_an_entry_too_large_to_read_ends_by_name_and_its_neighbours_in_masks(
     words: Sequence[bytes], when: str, store: Store, camera: MakeCamera, dispatching: Start
 ) -> None:
@@ -111,6 +112,7 @@ async def test_a_stream_whose_entries_are_no_packets_is_read_apart_before_one_is
         await until(isolated)
 
 
+@BOTH_READINGS
 async def test_entries_beside_one_too_large_are_claimed_one_by_one_and_none_is_lost(
     store: Store, camera: MakeCamera, dispatching: Start
 ) -> None:
