@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STAMP, TOOLS_STAMP = "narrows-setup.stamp", "narrows-tools.stamp"
-CODER = ("kernel.c", "labels.c", "masks.c", "rans.h", "build.py")
+CODER = ("kernel.c", "labels.c", "masks.c", "crc.c", "crc.h", "rans.h", "build.py")
 """What the compiled coders are made of; a test compares it with the folder."""
 
 

@@ -25,7 +25,7 @@ from orchestrator.dispatch.digests import check_digest
 from orchestrator.dispatch.packets import Packets
 from orchestrator.dispatch.sections import contents_of
 from orchestrator.dispatch.stream import Frame, Stream
-from orchestrator.dispatch.symbol_decoding import DecodedPlane, SymbolDecoding, Symbols
+from orchestrator.dispatch.symbol_decoding import SymbolDecoding, Symbols, TimedPlane
 from orchestrator.inference.contract import Inputs
 
 _log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ class Latents:
         """
         return (await self._symbols(packet, bundle, None, alone=frame.claimed)).symbols
 
-    async def following(self, frame: Frame, packet: FramePacket, bundle: Bundle) -> DecodedPlane:
+    async def following(self, frame: Frame, packet: FramePacket, bundle: Bundle) -> TimedPlane:
         """The symbols ``(C, h, w)`` int8 of the next latent of a stream, K or P; later ones may be coded against it.
 
         Raises:
@@ -66,7 +66,7 @@ class Latents:
                 raise ReferenceLost(f"frame {own} needs {before}, and it has {refusal}") from None
         return await self._remembered(stream, packet, bundle, alone=alone)
 
-    async def _remembered(self, stream: Stream, packet: FramePacket, bundle: Bundle, *, alone: bool) -> DecodedPlane:
+    async def _remembered(self, stream: Stream, packet: FramePacket, bundle: Bundle, *, alone: bool) -> TimedPlane:
         references = stream.references
         found = await self._symbols(packet, bundle, references.memory_for(packet), alone=alone)
         references.remember(packet, found.symbols)
@@ -87,9 +87,7 @@ class Latents:
                 return
             await asyncio.sleep(0)  # other streams' frames come between
 
-    async def _symbols(
-        self, packet: FramePacket, bundle: Bundle, memory: Memory | None, *, alone: bool
-    ) -> DecodedPlane:
+    async def _symbols(self, packet: FramePacket, bundle: Bundle, memory: Memory | None, *, alone: bool) -> TimedPlane:
         context, section = packet.head.context, packet.sections[0]
         shape, level = bundle.manifest.cuts[context.cut].latent.as_tuple(), context.sections[0].level
         plane = CodedPlane(section.payload, shape, bundle.tables, level, memory)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.contract.codec import CodedPlane, decode_planes, symbol_digest
+from narrows.contract.codec import CodedPlane, decode_planes
 from narrows.contract.errors import FrameRefused
 from orchestrator.dispatch.workers import Workers
 
@@ -28,7 +28,7 @@ _MOST_SYMBOLS = 9 << 15
 Symbols = NDArray[np.int8]
 
 
-class DecodedPlane(NamedTuple):
+class TimedPlane(NamedTuple):
     """A plane's symbols ``(C, h, w)`` int8, their digest, and how long they took: a share of their call."""
 
     symbols: Symbols
@@ -38,7 +38,7 @@ class DecodedPlane(NamedTuple):
 
 class _Asked(NamedTuple):
     plane: CodedPlane
-    answer: asyncio.Future[DecodedPlane]
+    answer: asyncio.Future[TimedPlane]
 
 
 class SymbolDecoding:
@@ -48,7 +48,7 @@ class SymbolDecoding:
         self._workers = workers
         self._asked: list[_Asked] = []
 
-    async def decode(self, plane: CodedPlane, *, alone: bool = False) -> DecodedPlane:
+    async def decode(self, plane: CodedPlane, *, alone: bool = False) -> TimedPlane:
         """A plane's symbols; ``alone`` for what may end this process, and shall not be blamed on others.
 
         Raises:
@@ -78,7 +78,7 @@ class SymbolDecoding:
         self._answer(sorted(asked, key=_kind))
 
     def _answer(self, asked: list[_Asked]) -> None:
-        found: Sequence[DecodedPlane | Exception]
+        found: Sequence[TimedPlane | Exception]
         try:
             found = _decoded([each.plane for each in asked])
         except Exception as error:  # noqa: BLE001 - the outermost point: each of those that wait is told
@@ -92,11 +92,11 @@ class SymbolDecoding:
                 each.answer.set_result(plane)
 
 
-def _decoded(planes: Sequence[CodedPlane]) -> list[DecodedPlane | FrameRefused]:
+def _decoded(planes: Sequence[CodedPlane]) -> list[TimedPlane | FrameRefused]:
     begun_s = time.monotonic()
-    found = [each if isinstance(each, FrameRefused) else (each, symbol_digest(each)) for each in decode_planes(planes)]
+    found = decode_planes(planes)
     took_s = (time.monotonic() - begun_s) / len(planes)
-    return [each if isinstance(each, FrameRefused) else DecodedPlane(*each, took_s) for each in found]
+    return [each if isinstance(each, FrameRefused) else TimedPlane(*each, took_s) for each in found]
 
 
 def _kind(asked: _Asked) -> tuple[int, int, bool]:

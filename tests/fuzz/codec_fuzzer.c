@@ -2,10 +2,11 @@
  *
  * The input's head becomes tables that the parser in narrows/contract/codec/tables.py would accept (and some that it would not:
  * those only reach narrows_expand, which must refuse them); the rest is a payload, or symbols to code.
- * Beyond memory safety, four claims are held: what decodes encodes to the very same bytes, what is encoded decodes to
- * the very same symbols, a payload with a byte cut off or added never decodes to the same symbols, and planes that are
- * decoded together, good ones beside bad ones, come to what each comes to alone.
+ * Beyond memory safety, five claims are held: what decodes encodes to the very same bytes, what is encoded decodes to
+ * the very same symbols, a payload with a byte cut off or added never decodes to the same symbols, planes that are
+ * decoded together, good ones beside bad ones, come to what each comes to alone, and both ways to a CRC come to the same.
  */
+#include "../../narrows/contract/codec/crc.c"
 #include "../../narrows/contract/codec/kernel.c"
 
 #include <stdlib.h>
@@ -151,11 +152,12 @@ static void planes_claims(const Level *level, const int16_t *memory, uint32_t he
         memcpy(payload, given, sizes[i]);
         alone[i] = calloc(count, 1);
         errors[i] = narrows_decode(level, payload, sizes[i], own, height, width, room, alone[i]);
-        planes[i] = (Plane){payload, sizes[i], own, calloc(count, 1), level, height, width, 1};
+        planes[i] = (Plane){payload, sizes[i], own, calloc(count, 1), level, height, width, 1, 0};
     }
-    narrows_decode_planes(planes, TOGETHER, room, words);
+    narrows_decode_planes(planes, TOGETHER, room, words, narrows_crc32_fast());
     for (int i = 0; i < TOGETHER; i++) {
         CLAIM(planes[i].error == errors[i] && !memcmp(planes[i].symbols, alone[i], count));
+        if (!errors[i] && narrows_crc32_fast()) CLAIM(planes[i].digest == narrows_crc32((uint8_t *)alone[i], count, 0));
         free((void *)planes[i].payload), free(planes[i].symbols), free(alone[i]);
     }
     free(zeros), free(room);

@@ -10,6 +10,7 @@ from narrows.contract.codec.label_tables import LabelTables, general_label_table
 from narrows.contract.codec.labels import decode_labels, encode_labels, label_digest
 from narrows.contract.codec.symbols import (
     CodedPlane,
+    DecodedPlane,
     Memory,
     decode_planes,
     decode_symbols,
@@ -23,6 +24,7 @@ from narrows.contract.codec.tables import CodingTables
 __all__ = [
     "CodedPlane",
     "CodingTables",
+    "DecodedPlane",
     "LabelTables",
     "Memory",
     "count_label_tables",

@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SOURCES = (HERE / "kernel.c", HERE / "labels.c", HERE / "masks.c")
+SOURCES = (HERE / "kernel.c", HERE / "labels.c", HERE / "masks.c", HERE / "crc.c")
 """What is compiled, into one object."""
-HEADERS = (HERE / "rans.h",)
+HEADERS = (HERE / "rans.h", HERE / "crc.h")
 
 
 def object_path() -> Path:

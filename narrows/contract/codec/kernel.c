@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "crc.h"
 #include "rans.h"
 
 #if defined(_WIN32)
@@ -521,6 +522,7 @@ typedef struct {
     const Level *level;
     uint32_t height, width;
     int32_t error;                   /* answered: 0, or negative */
+    uint32_t digest;                 /* answered where it was asked for: of the symbols, if there was no error */
 } Plane;
 
 /* One that is under way. */
@@ -591,7 +593,7 @@ static int32_t decode_channels_behind(Decoding *decoding, uint32_t k)
 EXPORT int32_t narrows_decode(const Level *level, const uint8_t *payload, uint64_t size, const int16_t *memory, uint32_t height,
                               uint32_t width, uint32_t *room, int8_t *symbols)
 {
-    Plane plane = {payload, size, memory, symbols, level, height, width, OK};
+    Plane plane = {payload, size, memory, symbols, level, height, width, OK, 0};
     Decoding decoding;
     const int32_t error = begin_decoding(&decoding, &plane, room);
     return error ? error : decode_channels_behind(&decoding, (uint32_t)-1);
@@ -671,22 +673,32 @@ static int alike(const Plane *a, const Plane *b)
     return a->level == b->level && a->height == b->height && a->width == b->width && !a->memory == !b->memory;
 }
 
+/* The symbols lie in the caches still. */
+static void digest(Plane *plane)
+{
+    if (!plane->error) plane->digest = narrows_crc32((const uint8_t *)plane->symbols, (uint64_t)plane->level->channels * plane->height * plane->width, 1);
+}
+
 /* Decodes planes, two that are alike and follow one another at a time; each has its own error, and costs the others nothing.
- * `room` is twice what the largest takes, of which each half holds `words`. */
-EXPORT void narrows_decode_planes(Plane *planes, uint32_t count, uint32_t *room, uint64_t words)
+ * `room` is twice what the largest takes, of which each half holds `words`; `fast` is what narrows_crc32_fast answered, and
+ * without it there are no digests. */
+EXPORT void narrows_decode_planes(Plane *planes, uint32_t count, uint32_t *room, uint64_t words, int32_t fast)
 {
     Decoding two[2];
-    int begun = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (begun && !alike(two->plane, planes + i)) {
+    uint32_t begun = 0;
+    for (uint32_t i = 0; i <= count; i++) {
+        if (begun && (i == count || !alike(two->plane, planes + i))) {
             two->plane->error = decode_channels_behind(two, (uint32_t)-1);
+            if (fast) digest(two->plane);
             begun = 0;
         }
-        if ((planes[i].error = begin_decoding(two + begun, planes + i, room + begun * words))) continue;
-        if (begun) decode_two(two);
+        if (i == count || (planes[i].error = begin_decoding(two + begun, planes + i, room + begun * words))) continue;
+        if (begun) {
+            decode_two(two);
+            for (int each = 0; each < 2 && fast; each++) digest(two[each].plane);
+        }
         begun = !begun;
     }
-    if (begun) two->plane->error = decode_channels_behind(two, (uint32_t)-1);
 }
 
 EXPORT uint32_t narrows_abi(void) { return ABI_VERSION; }

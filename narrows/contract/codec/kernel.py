@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import zlib
 from collections.abc import Mapping, Sequence
 from ctypes import (
     POINTER,
@@ -94,10 +95,11 @@ class _Plane(ctypes.Structure):
         ("height", c_uint32),
         ("width", c_uint32),
         ("error", c_int32),
+        ("digest", c_uint32),
     ]
 
 
-LaidOut = tuple[bytes, int, int | None, int, int, int, int, int]
+LaidOut = tuple[bytes, int, int | None, int, int, int, int, int, int]
 """The fields of a plane as the kernel takes them."""
 
 
@@ -132,8 +134,11 @@ def load() -> ctypes.CDLL:
     library.narrows_encode.restype = c_int64
     library.narrows_decode.argtypes = [level, c_void_p, c_uint64, c_void_p, *[c_uint32] * 2, *[c_void_p] * 2]
     library.narrows_decode.restype = c_int32
-    library.narrows_decode_planes.argtypes = [c_void_p, c_uint32, c_void_p, c_uint64]
+    library.narrows_decode_planes.argtypes = [c_void_p, c_uint32, c_void_p, c_uint64, c_int32]
     library.narrows_decode_planes.restype = None
+    library.narrows_crc32.argtypes = [c_void_p, c_uint64, c_int32]
+    library.narrows_crc32.restype = c_uint32
+    library.narrows_crc32_fast.restype = c_int32
     return library
 
 
@@ -145,6 +150,18 @@ def remember(symbols: NDArray[np.int8], memory: NDArray[np.int16]) -> NDArray[np
     after = np.empty(symbols.shape, dtype=np.int16)
     _library().narrows_remember(symbols.ctypes.data, memory.ctypes.data, symbols.size, after.ctypes.data)
     return after
+
+
+@cache
+def _crc32_is_fast() -> bool:
+    return bool(_library().narrows_crc32_fast())
+
+
+def crc32(array: NDArray[np.int8]) -> int:
+    """The CRC-32 of a contiguous array's bytes: 16 at a time where the processor can, else by zlib."""
+    if not _crc32_is_fast():
+        return zlib.crc32(array.data)
+    return int(_library().narrows_crc32(array.ctypes.data, array.nbytes, 1))
 
 
 class NativeLevel:
@@ -254,11 +271,13 @@ class NativeLevel:
         """The same for :func:`decode_planes`, which all that is given here must outlive."""
         height, width = symbols.shape[1:]
         at = None if memory is None else memory.ctypes.data
-        return payload, len(payload), at, symbols.ctypes.data, addressof(self._level), height, width, 0
+        return payload, len(payload), at, symbols.ctypes.data, addressof(self._level), height, width, 0, 0
 
 
-def decode_planes(planes: Sequence[LaidOut], scratch_words: int) -> list[str | None]:
-    """Decode what :meth:`NativeLevel.plane` gave, in one call; what was wrong with each payload, or ``None``.
+def decode_planes(planes: Sequence[LaidOut], scratch_words: int) -> list[tuple[str | None, int | None]]:
+    """Decode what :meth:`NativeLevel.plane` gave, in one call; what was wrong with each payload, and a digest.
+
+    The digest is that of the symbols, where the processor is fast at it: else there is none.
 
     Args:
         planes: those that are alike (level, size, K or P) are decoded two at a time where they follow one another.
@@ -266,8 +285,9 @@ def decode_planes(planes: Sequence[LaidOut], scratch_words: int) -> list[str | N
     """
     laid_out = (_Plane * len(planes))(*planes)  # type: ignore[misc]  # ctypes makes a structure of each tuple
     scratch = _scratch(2 * scratch_words)
-    _library().narrows_decode_planes(addressof(laid_out), len(planes), scratch.ctypes.data, scratch_words)
-    return [_ending(plane.error) for plane in laid_out]
+    fast = _crc32_is_fast()
+    _library().narrows_decode_planes(addressof(laid_out), len(planes), scratch.ctypes.data, scratch_words, fast)
+    return [(_ending(plane.error), plane.digest if fast else None) for plane in laid_out]
 
 
 def _scratch(words: int) -> NDArray[np.uint32]:

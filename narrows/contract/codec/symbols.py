@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -93,7 +93,14 @@ class CodedPlane(Struct, frozen=True):
     memory: Memory | None = None
 
 
-def decode_planes(planes: Sequence[CodedPlane]) -> list[NDArray[np.int8] | FrameRefused]:
+class DecodedPlane(NamedTuple):
+    """A plane's symbols ``(C, h, w)`` int8, and :func:`symbol_digest` of them."""
+
+    symbols: NDArray[np.int8]
+    digest: int
+
+
+def decode_planes(planes: Sequence[CodedPlane]) -> list[DecodedPlane | FrameRefused]:
     """What :func:`decode_symbols` answers for each, or raises; in one call of the kernel.
 
     While the state of one payload is waited for, another's is worked on: two at a time of those that follow one another
@@ -102,9 +109,9 @@ def decode_planes(planes: Sequence[CodedPlane]) -> list[NDArray[np.int8] | Frame
     found = [_prepared(plane) for plane in planes]
     ready = [each for each in found if isinstance(each, _Prepared)]
     words = max((each.scratch_words for each in ready), default=0)
-    wrong = iter(kernel.decode_planes([each.laid_out for each in ready], words))
+    answers = iter(kernel.decode_planes([each.laid_out for each in ready], words))
     return [
-        each.symbols_unless(next(wrong), plane) if isinstance(each, _Prepared) else each
+        each.answered(plane, *next(answers)) if isinstance(each, _Prepared) else each
         for each, plane in zip(found, planes, strict=True)
     ]
 
@@ -117,9 +124,11 @@ class _Prepared(Struct, frozen=True):
     scratch_words: int
     laid_out: kernel.LaidOut
 
-    def symbols_unless(self, wrong: str | None, plane: CodedPlane) -> NDArray[np.int8] | PayloadUndecodable:
-        """The symbols, or what was wrong with the payload."""
-        return self.symbols if wrong is None else _undecodable(plane.payload, plane.shape, plane.level, wrong)
+    def answered(self, plane: CodedPlane, wrong: str | None, digest: int | None) -> DecodedPlane | PayloadUndecodable:
+        """The plane, or what was wrong with its payload."""
+        if wrong is not None:
+            return _undecodable(plane.payload, plane.shape, plane.level, wrong)
+        return DecodedPlane(self.symbols, symbol_digest(self.symbols) if digest is None else digest)
 
 
 def _prepared(plane: CodedPlane) -> _Prepared | FieldInvalid:
@@ -155,7 +164,7 @@ def remember(symbols: NDArray[np.int8], memory: Memory | None = None) -> Memory:
 
 def symbol_digest(symbols: NDArray[np.int8]) -> int:
     """CRC-32 of the int8 bytes in C order."""
-    return zlib.crc32(np.ascontiguousarray(symbols).data)
+    return kernel.crc32(np.ascontiguousarray(symbols))
 
 
 def _native(tables: CodingTables, level: int, memory: Memory | None) -> NativeLevel:

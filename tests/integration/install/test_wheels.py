@@ -101,6 +101,7 @@ def test_the_source_distribution_has_what_a_wheel_is_built_of_and_nothing_compil
         "narrows/contract/codec/kernel.c",
         "narrows/contract/codec/labels.c",
         "narrows/contract/codec/masks.c",
+        "narrows/contract/codec/crc.c",
         "narrows/contract/codec/rans.h",
         "narrows/contract/codec/general_labels.bin",
         "narrows/py.typed",

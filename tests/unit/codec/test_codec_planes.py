@@ -6,19 +6,29 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from narrows.contract.codec import CodedPlane, CodingTables, count_tables, decode_planes, decode_symbols, encode_symbols
+from narrows.contract.codec import (
+    CodedPlane,
+    CodingTables,
+    DecodedPlane,
+    count_tables,
+    decode_planes,
+    decode_symbols,
+    encode_symbols,
+    kernel,
+    symbol_digest,
+)
 from narrows.contract.errors import FieldInvalid, FrameRefused, PayloadUndecodable
 from tests.unit.codec.codec_samples import arbitrary_tables, moments, smooth_planes
 
 SHAPE = (4, 9, 14)
-Answer = NDArray[np.int8] | FrameRefused
+Answer = DecodedPlane | FrameRefused
 
 
 def alone(plane: CodedPlane) -> Answer:
     try:
-        return decode_symbols(plane.payload, plane.shape, plane.tables, plane.level, plane.memory)
+        symbols = decode_symbols(plane.payload, plane.shape, plane.tables, plane.level, plane.memory)
+        return DecodedPlane(symbols, symbol_digest(symbols))
     except FrameRefused as refusal:
         return refusal
 
@@ -26,7 +36,9 @@ def alone(plane: CodedPlane) -> Answer:
 def same(found: Answer, expected: Answer) -> bool:
     if isinstance(expected, FrameRefused):
         return type(found) is type(expected) and str(found) == str(expected)
-    return isinstance(found, np.ndarray) and np.array_equal(found, expected)
+    if isinstance(found, FrameRefused):
+        return False
+    return np.array_equal(found.symbols, expected.symbols) and found.digest == expected.digest
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +76,7 @@ def test_any_bytes_of_any_tables_come_to_what_each_comes_to_alone(
 def test_wherever_one_of_two_breaks_off_the_other_is_whole(tables: CodingTables, payloads: list[bytes]) -> None:
     """A shorter payload runs out at another symbol each time, in the first or in the second of the pair."""
     whole, broken = payloads[0], payloads[1]
-    expected = decode_symbols(whole, SHAPE, tables, 0)
+    expected = alone(CodedPlane(whole, SHAPE, tables, 0))
     for size in range(len(broken)):
         for place in (0, 1):
             sent = [whole, whole]
@@ -87,8 +99,16 @@ def test_what_does_not_fit_its_tables_is_refused_alone(tables: CodingTables, pay
     level, shape = CodedPlane(payloads[0], SHAPE, tables, 7), CodedPlane(payloads[0], (5, 9, 14), tables, 0)
     memory = CodedPlane(payloads[0], SHAPE, tables, 0, np.zeros((4, 9, 13), np.int16))
     found = decode_planes([level, good, shape, good, memory])
-    assert [type(each) for each in found] == [FieldInvalid, np.ndarray, FieldInvalid, np.ndarray, FieldInvalid]
+    assert [type(each) for each in found] == [FieldInvalid, DecodedPlane, FieldInvalid, DecodedPlane, FieldInvalid]
     assert all(same(found[place], alone(good)) for place in (1, 3))
+
+
+def test_a_processor_that_is_slow_at_digests_has_the_same(
+    tables: CodingTables, payloads: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "_crc32_is_fast", lambda: False)
+    given = [CodedPlane(payload, SHAPE, tables, 0) for payload in payloads[:3]]
+    assert all(same(each, alone(plane)) for each, plane in zip(decode_planes(given), given, strict=True))
 
 
 def test_nothing_is_decoded_to_nothing() -> None:
