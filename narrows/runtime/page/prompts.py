@@ -45,6 +45,7 @@ def prompt_json(prompt: SourcePrompt, state: str, frames_per_s: float, now_ms: f
     box = prompt.box
     return {
         "id": prompt.id,
+        "version": prompt.version,
         "state": state,
         "words": in_words(state),
         "frames_per_s": frames_per_s,

@@ -242,6 +242,29 @@ def test_an_operator_asks_for_a_still_picture_points_in_it_and_the_audit_says_wh
     expect(tile(page).locator("img.mask")).to_be_visible(timeout=SOON_MS)
 
 
+def test_who_taps_twice_in_a_hurry_points_at_both_things_and_takes_both_away(
+    page: Page, registry: PromptRegistry
+) -> None:
+    for prompt in registry.look("cam-1").prompts:
+        registry.remove("cam-1", prompt.id, who="a test")
+    entered(page)
+    expect(tile(page).locator("button.still")).to_be_visible(timeout=SOON_MS)
+    page.mouse.click(*on_mask(page, 240 / WIDTH, 60 / HEIGHT))
+    page.mouse.click(*on_mask(page, 70 / WIDTH, 190 / HEIGHT))
+    for number in (1, 2):
+        expect(tile(page).locator(f"[data-prompt='{number}']")).to_contain_text("tracking", timeout=SOON_MS)
+    expect(tile(page).locator(".told")).to_have_text("")
+    page.evaluate(
+        """() => {
+          const buttons = document.querySelectorAll("[data-stream='cam-1'] .prompts li button");
+          for (const each of buttons) each.click();
+        }"""
+    )
+    expect(tile(page).locator("[data-prompt]")).to_have_count(0, timeout=SOON_MS)
+    expect(tile(page).locator(".told")).to_have_text("")
+    assert registry.look("cam-1").prompts == ()
+
+
 def test_a_visitor_is_offered_no_still_and_gets_none(page: Page, address: str, registry: PromptRegistry) -> None:
     on_mask(page, 0.5, 0.5)
     expect(tile(page).get_by_role("button", name="Still picture of cam-1")).to_have_count(0)

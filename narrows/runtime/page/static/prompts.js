@@ -6,6 +6,7 @@ const TAP = 0.02; // of the picture's sides: a shorter drag is a tap,
 const LEAST = 0.004; // and so is one along a line
 const EVERY_MS = 2000;
 const known = new WeakMap();
+const changes = new WeakMap();
 
 export function listen(element, id) {
   const box = element.querySelector(".picture");
@@ -49,21 +50,39 @@ function place(box, event) {
 }
 
 function point(element, id, [x, y], [endX, endY], beside) {
-  const { version = 0, last } = known.get(element) ?? {};
   const [width, height] = [Math.abs(endX - x), Math.abs(endY - y)];
   const box = [Math.min(x, endX), Math.min(y, endY), width, height];
   const drag = Math.max(width, height) > TAP && Math.min(width, height) > LEAST; // a pole is thin, and no tap
   const asked = drag ? { box } : { points: [[x, y, true]] };
-  if (!beside) return ask(element, id, "POST", "", { ...asked, if_version: version });
-  const prompt = known.get(element)?.prompts.find((each) => each.id === last);
-  if (!prompt || !asked.points) return tell(element, "First point at the thing, then tap beside it.");
-  const points = [...prompt.points, [x, y, false]];
-  return ask(element, id, "POST", "", { box: prompt.box, points, replaces: prompt.id, if_version: version });
+  return change(element, () => {
+    const { version = 0, last, prompts = [] } = known.get(element) ?? {};
+    if (!beside) return ask(element, id, "POST", "", { ...asked, if_version: version });
+    const prompt = prompts.find((each) => each.id === last);
+    if (!prompt || !asked.points) return tell(element, "First point at the thing, then tap beside it.");
+    const points = [...prompt.points, [x, y, false]];
+    return ask(element, id, "POST", "", { box: prompt.box, points, replaces: prompt.id, if_version: version });
+  });
+}
+
+function remove(element, id, prompt) {
+  return change(element, () => {
+    const { version = 0, prompts = [] } = known.get(element) ?? {};
+    const there = prompts.some((each) => each.id === prompt.id && each.version === prompt.version);
+    return there ? ask(element, id, "DELETE", `/${prompt.id}?if_version=${version}`) : undefined;
+  });
+}
+
+// One after the other: who taps twice in a hurry means the list as the first tap has left it.
+function change(element, made) {
+  const done = (changes.get(element) ?? Promise.resolve()).then(made);
+  changes.set(element, done);
+  return done;
 }
 
 async function ask(element, id, method, path, body) {
   const before = known.get(element);
-  known.set(element, { version: 0, prompts: [], ...before, askedAt: performance.now() });
+  const changed = (before?.changed ?? 0) + (method === "GET" ? 0 : 1);
+  known.set(element, { version: 0, prompts: [], ...before, changed, askedAt: performance.now() });
   const headers = { Accept: "application/json", "X-CSRF-Token": before?.csrf ?? "" };
   if (body) headers["Content-Type"] = "application/json";
   try {
@@ -74,8 +93,9 @@ async function ask(element, id, method, path, body) {
       return;
     }
     const found = await response.json();
+    if (known.get(element).changed !== changed) return; // it is of before a change that was made meanwhile
     const last = method === "POST" ? (found.made ?? before?.last) : before?.last;
-    known.set(element, { ...found, last, askedAt: performance.now() });
+    known.set(element, { ...found, last, changed, askedAt: performance.now() });
     if (method !== "GET") tell(element, "");
     list(element, id, found);
   } catch (error) {
@@ -83,7 +103,7 @@ async function ask(element, id, method, path, body) {
   }
 }
 
-function list(element, id, { prompts, version, csrf }) {
+function list(element, id, { prompts, csrf }) {
   const section = element.querySelector(".prompts");
   const offered = csrf ? [...section.querySelectorAll("button.still, .hint")] : [];
   section.hidden = prompts.length === 0 && offered.length === 0 && !section.querySelector(".told").textContent;
@@ -99,7 +119,7 @@ function list(element, id, { prompts, version, csrf }) {
       button.type = "button";
       button.textContent = "Remove";
       button.setAttribute("aria-label", `Remove prompt ${prompt.id} of ${id}`);
-      button.addEventListener("click", () => ask(element, id, "DELETE", `/${prompt.id}?if_version=${version}`));
+      button.addEventListener("click", () => remove(element, id, prompt));
       item.append(button);
     }
     return item;
