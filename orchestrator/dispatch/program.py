@@ -16,6 +16,7 @@ from narrows import __version__
 from narrows.contract.bundle import Bundle, ServedModel, models_of, open_bundle
 from narrows.runtime.backoff import Backoff
 from narrows.runtime.cancelling import cancel_all, unless_stopped
+from narrows.runtime.collector import collect_seldom
 from narrows.runtime.exposure import Exposure
 from narrows.runtime.head_watch import HeadWatch
 from narrows.runtime.http import make_app, serve
@@ -77,6 +78,7 @@ def run_dispatcher(options: ProgramOptions) -> None:
     Raises:
         BundleError, SecretError, ServiceError: it cannot begin; the message says why.
     """
+    collect_seldom()
     which = {} if options.process is None else {"process": options.process}
     run_program(lambda stop: _run(options, stop), options.log_level, log_fields=which)
 
