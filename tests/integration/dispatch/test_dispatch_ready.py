@@ -51,11 +51,13 @@ async def _told(dispatcher: Dispatcher, *cameras: Camera) -> None:
 
 async def _settled(dispatcher: Dispatcher, reads: Counter[str]) -> None:
     """Wait until what was ready at first is read: a while without a read."""
-    while True:
+
+    async def quiet() -> bool:
         before = reads.copy()
         await asyncio.sleep(0.3)
-        if reads == before and all(not len(shard._ready) for shard in dispatcher.shards.values()):
-            return
+        return reads == before and all(not len(shard._ready) for shard in dispatcher.shards.values())
+
+    await until(quiet)
 
 
 async def test_a_busy_stream_among_idle_ones_costs_reads_of_its_own_alone(

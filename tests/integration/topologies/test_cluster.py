@@ -83,7 +83,8 @@ async def test_what_is_written_is_said_by_the_node_that_serves_the_shard_and_end
         assert await told.get() == [key.encode()]
         nodes.move(key)
         await store.call("XADD", key, "*", "p", b"x")  # who reads it learns that it moved
-        await following
+        done, _ = await asyncio.wait([following], timeout=20)
+        assert done == {following}
         while not told.empty():
             told.get_nowait()
 
