@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.accuracy.drives import Drive, drives_of
+from benchmarks.accuracy.drives import EPOCHS, FULL_EPOCHS, Drive, drives_of
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.labelling import Labelling
 from narrows.models.export.write import write_bundle
@@ -19,8 +19,6 @@ from narrows.models.training.loop import train
 from narrows.models.training.run import load_checkpoint
 
 FOLDS = Path("runs/drives")
-EPOCHS, FULL_EPOCHS = 48, 30
-"""What the shipped bundle had in its two runs: 48 epochs at two thirds of the size, 4 and 26 at full size."""
 
 
 def main() -> None:
