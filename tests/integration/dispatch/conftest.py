@@ -20,6 +20,7 @@ from orchestrator.dispatch.unsealing import KeySettings
 from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.mask_camera import MakeMaskCamera, MaskCamera
 from tests.integration.dispatch.rig import CLASSES, LATENT, QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, rule
+from tests.integration.while_running import while_running
 
 
 @pytest.fixture(scope="session")
@@ -145,15 +146,10 @@ def dispatching(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder, store:
 
         chosen = replace(settings, waited_streams=0) if told else settings
         served = {serving.id: (serving, connect)}
-        stop = asyncio.Event()
         async with closing(own_store):
             dispatcher = await Dispatcher.create(own_store, served, chosen, shards=SHARDS, keys=keys)
-            running = asyncio.create_task(dispatcher.run(stop))
-            try:
+            async with while_running(dispatcher):
                 yield dispatcher
-            finally:
-                stop.set()
-                await running
 
     return start
 

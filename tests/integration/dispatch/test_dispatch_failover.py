@@ -16,6 +16,7 @@ from orchestrator.dispatch import Connected, Dispatcher, Store
 from tests.integration.dispatch.conftest import closing
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, RuleDecoder
 from tests.integration.moving_address import Pair, redis_pair
+from tests.integration.while_running import while_running
 
 
 @pytest.fixture
@@ -26,28 +27,26 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 async def test_frames_end_at_the_new_primary(pair: Pair, bundle: Bundle) -> None:
     store, old, new = (Store.connect(url) for url in (pair.url, pair.first.url, pair.second.url))
-    decoder, stop = RuleDecoder(), asyncio.Event()
+    decoder = RuleDecoder()
 
     async def connect() -> Connected:
         return Connected(decoder)
 
     async with closing(store), closing(old), closing(new):
         dispatcher = await Dispatcher.create(store, {bundle.id: (bundle, connect)}, QUICK, shards=SHARDS)
-        running = asyncio.create_task(dispatcher.run(stop))
-        cam = Camera(old, bundle, "cam-1")
-        await cam.settings(b'{"policy": "complete"}')
-        await cam.frames(2)
-        await cam.ended(mask=2)
-        decoder.gate.clear()
-        await cam.frames(3)  # taken, and on their way while the address moves
-        await asyncio.to_thread(pair.fail_over)
-        decoder.gate.set()
-        cam.store = new
-        await cam.frames(3)
-        await cam.ended(mask=8)
-        assert await cam.unfinished() == 0
-        stop.set()
-        await running
+        async with while_running(dispatcher):
+            cam = Camera(old, bundle, "cam-1")
+            await cam.settings(b'{"policy": "complete"}')
+            await cam.frames(2)
+            await cam.ended(mask=2)
+            decoder.gate.clear()
+            await cam.frames(3)  # taken, and on their way while the address moves
+            await asyncio.to_thread(pair.fail_over)
+            decoder.gate.set()
+            cam.store = new
+            await cam.frames(3)
+            await cam.ended(mask=8)
+            assert await cam.unfinished() == 0
 
 
 async def test_a_pool_leaves_a_demoted_server_at_its_first_refusal(pair: Pair) -> None:

@@ -11,8 +11,10 @@ from orchestrator.dispatch import Connected, Dispatcher, Store
 from orchestrator.inference.contract import Batch
 from orchestrator.inference.load import LoadReading
 from orchestrator.servers import LocalRedis
+from tests.integration.dispatch.conftest import closing
 from tests.integration.dispatch.mask_camera import MakeMaskCamera, MaskCamera
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, until
+from tests.integration.while_running import while_running
 
 CAPACITY_PER_S = 20.0
 WANTED_PER_S = 15.0
@@ -78,21 +80,18 @@ async def test_cameras_are_asked_by_weight_the_scaler_sees_the_demand_and_record
     async def connect() -> Connected:
         return Connected(SlowDecoder(), Meter())
 
-    own, stop, done = Store.connect(server.url), asyncio.Event(), asyncio.Event()
+    own, done = Store.connect(server.url), asyncio.Event()
     dispatcher = await Dispatcher.create(own, {bundle.id: (bundle, connect)}, SETTINGS, shards=SHARDS)
-    running = asyncio.create_task(dispatcher.run(stop))
-    sending = [asyncio.create_task(obey(store, cam, done)) for cam in (light, heavy)]
-    try:
-        await until(asked_by_weight)
-        assert Control.parse(await store.call("GET", light.keys.control)).level == 1
-        assert 0 < await store.call("PTTL", heavy.keys.control) <= 5000
-        await until(demand_is_whole)
-    finally:
-        done.set()
-        await asyncio.gather(*sending)
-        stop.set()
-        await running
-        await own.close()
+    async with closing(own), while_running(dispatcher):
+        sending = [asyncio.create_task(obey(store, cam, done)) for cam in (light, heavy)]
+        try:
+            await until(asked_by_weight)
+            assert Control.parse(await store.call("GET", light.keys.control)).level == 1
+            assert 0 < await store.call("PTTL", heavy.keys.control) <= 5000
+            await until(demand_is_whole)
+        finally:
+            done.set()
+            await asyncio.gather(*sending)
     await until(expired)
 
 
@@ -129,17 +128,14 @@ async def test_cameras_that_can_are_asked_for_masks_before_anybody_is_asked_for_
     async def connect() -> Connected:
         return Connected(SlowDecoder(), Meter())
 
-    own, stop, done = Store.connect(server.url), asyncio.Event(), asyncio.Event()
+    own, done = Store.connect(server.url), asyncio.Event()
     dispatcher = await Dispatcher.create(own, {masking.id: (masking, connect)}, SETTINGS, shards=SHARDS)
-    running = asyncio.create_task(dispatcher.run(stop))
-    sending = [asyncio.create_task(obey_send(store, cam, done)) for cam in cams]
-    try:
-        await until(asked_for_masks)
-        assert (await records())[1] == []
-        await until(demand_is_whole)
-    finally:
-        done.set()
-        await asyncio.gather(*sending)
-        stop.set()
-        await running
-        await own.close()
+    async with closing(own), while_running(dispatcher):
+        sending = [asyncio.create_task(obey_send(store, cam, done)) for cam in cams]
+        try:
+            await until(asked_for_masks)
+            assert (await records())[1] == []
+            await until(demand_is_whole)
+        finally:
+            done.set()
+            await asyncio.gather(*sending)

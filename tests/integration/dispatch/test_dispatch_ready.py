@@ -19,6 +19,7 @@ from orchestrator.dispatch.stream import Stream
 from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.conftest import closing
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, holds, until
+from tests.integration.while_running import while_running
 
 TOLD = replace(QUICK, waited_streams=0)
 PREFIX = "narrows:{0}:in:"
@@ -183,19 +184,15 @@ async def test_a_server_that_does_not_say_what_is_written_is_read_as_a_small_sha
 
 @asynccontextmanager
 async def _as_user(server: LocalRedis, user: str, bundle: Bundle) -> AsyncIterator[Dispatcher]:
-    own, stop = Store.connect(server.url.replace("redis://", f"redis://{user}:pw@")), asyncio.Event()
+    own = Store.connect(server.url.replace("redis://", f"redis://{user}:pw@"))
 
     async def connect() -> Connected:
         return Connected(RuleDecoder())
 
     async with closing(own):
         dispatcher = await Dispatcher.create(own, {bundle.id: (bundle, connect)}, TOLD, shards=SHARDS)
-        running = asyncio.create_task(dispatcher.run(stop))
-        try:
+        async with while_running(dispatcher):
             yield dispatcher
-        finally:
-            stop.set()
-            await running
 
 
 async def test_a_new_stream_is_found_by_its_first_frame_where_names_are_asked_for_seldom(

@@ -28,6 +28,7 @@ from orchestrator.telemetry.faults import Faults
 from orchestrator.telemetry.metrics import Metrics
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, until
 from tests.integration.dispatch.test_dispatch_program import RealCamera
+from tests.integration.while_running import while_running
 
 StartServer = Callable[[], LocalTriton]
 SETTINGS = replace(QUICK, retention=100_000, lease_ttl_ms=3000, beat_s=0.5)
@@ -55,13 +56,11 @@ async def dispatching_to(
     service_discovery = ServiceDiscovery(parse_sources(values), store, resolver)
     connect = triton_connect(service_discovery, bundle, max_batch=8, slots=4, report=Faults(metrics).happened)
     dispatcher = Dispatcher(store, {bundle.id: (bundle, connect)}, SHARDS, SETTINGS, metrics)
-    stop = asyncio.Event()
-    looking, running = asyncio.create_task(service_discovery.run()), asyncio.create_task(dispatcher.run(stop))
+    looking = asyncio.create_task(service_discovery.run())
     try:
-        yield dispatcher
+        async with while_running(dispatcher):
+            yield dispatcher
     finally:
-        stop.set()
-        await running
         looking.cancel()
 
 

@@ -1,6 +1,5 @@
 """Redis' clock was set back: what was written while it was ahead outlives nobody by as much."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from orchestrator.shards.entry_id import entry_ms
 from tests.integration.dispatch.conftest import closing
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, MakeCamera, RuleDecoder, Start, until
 from tests.integration.dispatch.set_clock import SetClock, redis_with_a_clock
+from tests.integration.while_running import while_running
 
 AN_HOUR_MS = 3_600_000
 
@@ -105,15 +105,10 @@ async def a_dispatcher(server: LocalRedis, bundle: Bundle, decoder: RuleDecoder)
     async def connect() -> Connected:
         return Connected(decoder)
 
-    stop = asyncio.Event()
     async with connected(server) as store:
         dispatcher = await Dispatcher.create(store, {bundle.id: (bundle, connect)}, QUICK, shards=SHARDS)
-        running = asyncio.create_task(dispatcher.run(stop))
-        try:
+        async with while_running(dispatcher):
             yield dispatcher
-        finally:
-            stop.set()
-            await running
 
 
 async def test_while_ids_stand_still_ages_count_from_reading_and_what_waits_becomes_stale(

@@ -31,6 +31,7 @@ from orchestrator.discovery.sources import parse_sources
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
 from orchestrator.dispatch.program import triton_connect
 from orchestrator.servers import LocalRedis, LocalTriton
+from tests.integration.while_running import while_running
 
 SHARDS = 4
 HEAD = "scene"
@@ -102,18 +103,16 @@ class Camera:
 @asynccontextmanager
 async def dispatching(server: LocalRedis, bundle: Bundle, *addresses: str) -> AsyncIterator[None]:
     """A dispatcher with a pool of servers, as ``narrows orchestrate`` makes it."""
-    store, stop = Store.connect(server.url), asyncio.Event()
+    store = Store.connect(server.url)
     discovery = ServiceDiscovery(parse_sources(addresses), store)
     looking = asyncio.create_task(discovery.run())
     served = {bundle.id: (bundle, triton_connect(discovery, bundle, max_batch=4, slots=2))}
     settings = DispatchSettings(drain_s=1.0, sweep_s=0.2)
     dispatcher = await Dispatcher.create(store, served, settings, shards=SHARDS)
-    running = asyncio.create_task(dispatcher.run(stop))
     try:
-        yield
+        async with while_running(dispatcher):
+            yield
     finally:
-        stop.set()
-        await running
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
         await store.close()

@@ -32,6 +32,7 @@ from narrows.runtime.triton_config import fill_repository, model_name
 from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
 from orchestrator.inference import TritonDecoder
 from orchestrator.servers import LocalRedis, LocalTriton
+from tests.integration.while_running import while_running
 
 MAX_BATCH = 4
 SHARDS = 4
@@ -269,15 +270,11 @@ async def dispatching(server: LocalRedis, triton: LocalTriton, bundle: Bundle) -
             await TritonDecoder.connect(triton.grpc_address, bundle, max_batch=MAX_BATCH, slots=1, shared_memory=True)
         )
 
-    store, stop = Store.connect(server.url), asyncio.Event()
+    store = Store.connect(server.url)
     try:
         served = {bundle.id: (bundle, connect)}
         dispatcher = await Dispatcher.create(store, served, DispatchSettings(drain_s=1.0), shards=SHARDS)
-        running = asyncio.create_task(dispatcher.run(stop))
-        try:
+        async with while_running(dispatcher):
             yield dispatcher
-        finally:
-            stop.set()
-            await running
     finally:
         await store.close()

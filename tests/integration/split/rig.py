@@ -17,6 +17,7 @@ from orchestrator.discovery.sources import parse_sources
 from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
 from orchestrator.dispatch.program import triton_connect
 from orchestrator.servers import LocalRedis, LocalTriton
+from tests.integration.while_running import while_running
 
 SHARDS = 4
 
@@ -24,19 +25,18 @@ SHARDS = 4
 @asynccontextmanager
 async def dispatching(server: LocalRedis, triton: LocalTriton, *bundles: SplitBundle) -> AsyncIterator[Dispatcher]:
     """As `narrows orchestrate` does it, with a pool for each tail."""
-    store, stop = Store.connect(server.url), asyncio.Event()
+    store = Store.connect(server.url)
     servers = ServiceDiscovery(parse_sources((triton.grpc_address,)), store)
     tails = [tail for bundle in bundles for tail in models_of(bundle)]
     served = {tail.id: (tail, triton_connect(servers, tail, max_batch=4, slots=2)) for tail in tails}
     try:
         settings = DispatchSettings(drain_s=1.0, retention=4096)
         dispatcher = await Dispatcher.create(store, served, settings, shards=SHARDS)
-        looking, running = asyncio.create_task(servers.run()), asyncio.create_task(dispatcher.run(stop))
+        looking = asyncio.create_task(servers.run())
         try:
-            yield dispatcher
+            async with while_running(dispatcher):
+                yield dispatcher
         finally:
-            stop.set()
-            await running
             looking.cancel()
     finally:
         await store.close()

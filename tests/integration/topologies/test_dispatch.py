@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +12,7 @@ from orchestrator.dispatch import Connected, Dispatcher, Store
 from tests.integration.dispatch.conftest import make_bundle
 from tests.integration.dispatch.rig import QUICK, SHARDS, Camera, RuleDecoder, until
 from tests.integration.topologies.servers import Nodes, kill
+from tests.integration.while_running import while_running
 
 
 @pytest.fixture
@@ -31,14 +31,10 @@ async def dispatching(store: Store, decoder: RuleDecoder | None = None) -> Async
     async def connect() -> Connected:
         return Connected(used)
 
-    bundle, stop = make_bundle(), asyncio.Event()
+    bundle = make_bundle()
     dispatcher = await Dispatcher.create(store, {bundle.id: (bundle, connect)}, QUICK, shards=SHARDS)
-    running = asyncio.create_task(dispatcher.run(stop))
-    try:
+    async with while_running(dispatcher):
         yield dispatcher
-    finally:
-        stop.set()
-        await running
 
 
 def cameras(store: Store) -> Iterator[Camera]:
