@@ -206,6 +206,10 @@ train-rate-table: setup-train ## Train what bench-rate compares, resumable; ARGS
 train-frontier: setup-train ## Train the networks of bench-frontier, resumable over days; ARGS="--only 0.2-edge-s1 --list"
 	@$(WORKSHOP)/python -m benchmarks.frontier.train $(ARGS)
 
+.PHONY: frontier-bundles
+frontier-bundles: setup-train ## Write bundles/weak and bundles/mcu of what make train-frontier has finished; ARGS="--only weak"
+	@$(WORKSHOP)/python -m benchmarks.frontier.ship $(ARGS)
+
 .PHONY: bench-frontier
 bench-frontier: setup-train ## Masks made at weak cameras, features, or both, at equal work; ARGS="--quick"
 	@$(WORKSHOP)/python -m benchmarks.frontier $(ARGS)

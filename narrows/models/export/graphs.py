@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.folding import fold
-from narrows.models.nn.network import JointNetwork
+from narrows.models.export.halves import Exportable
 from narrows.models.training.augment import DEVIATION, MEAN
 
 OPSET = 20
@@ -35,7 +35,7 @@ PICTURE, LATENT, SYMBOLS, LEVEL, LABELS = "picture", "latent", "symbols", "level
 class EncoderGraph(nn.Module):
     """``(1, H, W, 3)`` uint8 RGB to the latent ``(1, C, h, w)`` float32."""
 
-    def __init__(self, network: JointNetwork) -> None:
+    def __init__(self, network: Exportable) -> None:
         super().__init__()
         self.encoder = fold(network.encoder)
 
@@ -49,7 +49,7 @@ class EncoderGraph(nn.Module):
 class DecoderGraph(nn.Module):
     """``(n, C, h, w)`` int8 symbols and ``(n, 1)`` int32 levels to ``(n, H, W)`` uint8 labels."""
 
-    def __init__(self, network: JointNetwork, size: tuple[int, int]) -> None:
+    def __init__(self, network: Exportable, size: tuple[int, int]) -> None:
         super().__init__()
         self.decoder = fold(network.decoder)
         self.size = size
@@ -63,13 +63,13 @@ class DecoderGraph(nn.Module):
         return logits.argmax(dim=1).to(torch.uint8)
 
 
-def write_encoder(network: JointNetwork, size: tuple[int, int], path: Path) -> None:
+def write_encoder(network: Exportable, size: tuple[int, int], path: Path) -> None:
     """Write the float encoder for pictures of ``size`` (height, width)."""
     picture = torch.zeros(1, *size, 3, dtype=torch.uint8)
     write_graph(EncoderGraph(network), (picture,), path, [PICTURE], [LATENT], None)
 
 
-def write_decoder(network: JointNetwork, size: tuple[int, int], latent: tuple[int, int, int], path: Path) -> None:
+def write_decoder(network: Exportable, size: tuple[int, int], latent: tuple[int, int, int], path: Path) -> None:
     """Write the decoder for masks of ``size`` (height, width) and any batch."""
     symbols = torch.zeros(2, *latent, dtype=torch.int8)
     level = torch.zeros(2, 1, dtype=torch.int32)

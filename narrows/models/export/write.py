@@ -22,10 +22,10 @@ from narrows.contract.wire.feature import HEADER_BYTES
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.counting import count_both, latents_of, symbols_at, with_mirrored
 from narrows.models.export.graphs import write_decoder, write_encoder
+from narrows.models.export.halves import Exportable
 from narrows.models.export.int8 import quantise_encoder
 from narrows.models.export.labelling import Labelling
 from narrows.models.export.quantise import add_int8_decoders
-from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import DEVIATION, MEAN
 from narrows.runtime.surroundings import scratch_folder
 
@@ -37,9 +37,7 @@ OPTIONAL = frozenset({ENCODER_FLOAT, CAMERA_DECODER})
 Say = Callable[[str], None]
 
 
-def write_bundle(
-    network: JointNetwork, data: FolderDataset, label: Labelling, folder: Path, say: Say = print
-) -> Bundle:
+def write_bundle(network: Exportable, data: FolderDataset, label: Labelling, folder: Path, say: Say = print) -> Bundle:
     """Export everything, count the tables, write the manifest, open the result verified, add the decoder's int8 twins.
 
     Raises:

@@ -17,9 +17,10 @@ from benchmarks.frontier.coding import PACKET_BYTES, SECTION_BYTES, LabelCoder, 
 from benchmarks.frontier.data import read_parts
 from benchmarks.frontier.margins import Contender, by_budget, margin, paired_interval
 from benchmarks.frontier.networks import build, take_found_shapes
-from benchmarks.frontier.plan import PRICES, Plan, RunFolder
+from benchmarks.frontier.plan import PRICES, Cell, Plan, RunFolder
 from benchmarks.frontier.plot import best_by_budget, draw
 from benchmarks.frontier.score import Scored, keep, miou_of, read, score
+from benchmarks.frontier.ship import ship
 from benchmarks.frontier.tasks import setup_of
 from narrows.cli.root import app
 from narrows.contract.errors import ConfigError, RecordError
@@ -288,3 +289,11 @@ def test_a_cell_takes_the_best_shape_that_was_searched_within_its_budget(tmp_pat
 def test_files_of_a_network_are_named_after_it(tmp_path: Path) -> None:
     cell = Plan().cells[1]
     assert RunFolder(tmp_path).graph(cell, "camera.int8") == tmp_path / "graphs/0.2-layered-0.5-s1.camera.int8.onnx"
+
+
+def test_a_bundle_of_a_network_that_is_not_trained_is_refused_by_name(data: Path, tmp_path: Path) -> None:
+    run, cell = RunFolder(tmp_path / "run"), Cell(0.05, Design.FEATURES, 0.2, 1)
+    PLAN.keep(run.root)
+    with pytest.raises(ConfigError, match=r'no 0.05-features-0.2-s1 yet: make train-frontier ARGS="--only'):
+        ship("mcu", cell, data, run, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
