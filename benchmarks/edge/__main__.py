@@ -1,5 +1,7 @@
 """The camera's program as it is installed: frames a second on one core, memory, size; no torch.
 
+Then what the encoder of each bundle that ships makes of a tenth of a core.
+
 Example: python -m benchmarks.edge --frames 300
 """
 
@@ -22,14 +24,19 @@ from rich.table import Table
 
 from benchmarks.edge.installed import Installed, install
 from benchmarks.record import RESULTS, read_result, write_result
+from narrows.cli.split import device_named
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import NarrowsError, ServiceError
 from narrows.contract.wire import Install
 from narrows.contract.wire.keys import INSTALL_KEY
+from narrows.models.split.device import Effort
 from orchestrator.servers import Guarded, LocalRedis
 
 _AIMS = {"frames_per_s": 15.0, "rss_mb": 180.0, "installed_mb": 190.0, "video_mb": 110.0, "int8_loss": 0.01}
 _ROUNDS = 3
+_SHARE = 0.1
+"""Of a core: what a camera that also does something else, or is a small one, has."""
+_SHIPPED = ("demo", "weak", "mcu")
 _WAIT_S = 300.0
 
 
@@ -75,6 +82,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "largest_mb": {name: size / 1e6 for name, size in largest},
         "has_torch": lean.imports("torch") or whole.imports("torch"),
         "int8_loss": _int8_loss(),
+        "share": _SHARE,
+        "encoders_at_share": [_at_share(Path("bundles") / name, quick=options.quick) for name in _SHIPPED],
         "aims": _AIMS,
         "load_average_before": before,
         "load_average_after": os.getloadavg()[0],
@@ -100,6 +109,21 @@ def _run(lean: Installed, url: str, bundle: Bundle, source: Path, frames: int, f
     if len(taken) < frames:
         raise ServiceError(f"narrows edge ended after {len(taken)} of {frames} frames:\n{program.tail()}")
     return _shares(taken) | usage
+
+
+def _at_share(folder: Path, *, quick: bool) -> dict[str, Any]:
+    """A bundle's encoder by the probe of `narrows bench-device`, held to a share of a core."""
+    encoder = Bundle.open(folder).encoder_path.read_bytes()
+    with device_named(f"quota {_SHARE}") as device:
+        found = device.measure(encoder, Effort(runs=3 if quick else 20))
+    latency_ms = median(found.whole_ms)
+    return {
+        "bundle": folder.name,
+        "encoder_bytes": len(encoder),
+        "processor_ms": 1000 * found.processor_s,
+        "latency_ms": latency_ms,
+        "frames_per_s": 1000 / latency_ms,
+    }
 
 
 def _follow(program: Guarded) -> dict[str, float]:
@@ -160,6 +184,9 @@ def show(figures: dict[str, Any]) -> None:
     table.add_row("torch", "there" if figures["has_torch"] else "not there", "not there")
     loss = figures["int8_loss"]
     table.add_row("mIoU lost by int8", "" if loss is None else f"{loss:.2%}", f"at most {_AIMS['int8_loss']:.0%}")
+    for row in figures["encoders_at_share"]:
+        told = f"{row['bundle']}'s encoder, frames/s at {figures['share']:g} core"
+        table.add_row(told, f"{row['frames_per_s']:.1f}", "")
     Console(width=100).print(table)
     print(f"load average {figures['load_average_before']:.1f} before, {figures['load_average_after']:.1f} after")
 

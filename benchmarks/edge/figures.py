@@ -20,4 +20,24 @@ def render(result: dict[str, Any]) -> str:
         ["more with video, MB", f"{result['video_mb']:.0f}", f"≤ {aims['video_mb']:.0f}"],
         ["mIoU lost by int8, at most", "" if loss is None else f"{loss:.2%}", f"≤ {aims['int8_loss']:.0%}"],
     ]
-    return table([f"one camera, {result['input']}, one core", "measured", "aim"], rows) + f"\n\n{load(result)}."
+    program = table([f"one camera, {result['input']}, one core", "measured", "aim"], rows)
+    return "\n\n".join([program, *_encoders(result), f"{load(result)}."])
+
+
+def _encoders(result: dict[str, Any]) -> list[str]:
+    """What each shipped bundle asks of a camera that has a share of a core for it."""
+    rows = [
+        [
+            f"`{row['bundle']}`",
+            f"{row['encoder_bytes'] / 1e6:.2f}",
+            f"{row['processor_ms']:.1f}",
+            f"{row['latency_ms']:.0f}",
+            f"{row['frames_per_s']:.1f}",
+        ]
+        for row in result.get("encoders_at_share", [])
+    ]
+    if not rows:
+        return []
+    share = f"{result['share']:g} core"
+    head = ["bundle", "encoder, MB", "processor, ms", f"ms a frame at {share}", f"frames/s at {share}"]
+    return [table(head, rows)]

@@ -78,6 +78,7 @@ def _good(plan: Plan, judged: Sequence[Evaluation]) -> list[str]:
         "int8 encoder, through the real coder, bits of whole packets:\n",
         table(["rate", "bits per pixel", "mIoU"], rows),
         "",
+        "All other drives were trained on, the frames that `make demo` plays among them: what that prints flatters it.",
         "What a mask made at the same camera reaches: [what to send](../../docs/what-to-send.md#weak-cameras).\n",
     ]
 
