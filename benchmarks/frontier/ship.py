@@ -1,7 +1,7 @@
 """The bundles for weak cameras, of networks that `make train-frontier` has finished: two folders with model cards.
 
 Each is a network of the design *features*, as a bundle is: symbols travel, and the cloud's decoder reads them.
-Its card is written from the run's plan and scores, so what it says was measured on the drive that training left out.
+What its card says was measured on the drive that training left out. A folder that stands is replaced whole, or not.
 
 Example: python -m benchmarks.frontier.ship --run runs/frontier
 """
@@ -9,6 +9,7 @@ Example: python -m benchmarks.frontier.ship --run runs/frontier
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
 from narrows.contract.errors import ConfigError, NarrowsError
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
+from narrows.models.export.halves import Halves
 from narrows.models.export.labelling import Labelling
 from narrows.models.export.resources import write_and_count
 from narrows.models.export.weak import halves_of
@@ -73,24 +75,37 @@ def ship(name: str, cell: Cell, data: Path, run: RunFolder, folder: Path) -> Bun
     network.load_state_dict(torch.load(run.weights(cell), map_location="cpu", weights_only=True))
     seen = FolderDataset.open(data, "train").without(f"{plan.leave_out}_*")
     label = Labelling(name, "1", "CC BY-NC 4.0, as its data", f"CamVid without drive {plan.leave_out}")
-    say(f"exporting {cell.name} to {folder}")
-    bundle = write_bundle(halves_of(network.eval()), seen, label, folder, say)
-    for twin in (DECODER_INT8, RECORD):  # as large as the decoder that it stands beside: the CPU's is a quarter
-        (folder / twin).unlink(missing_ok=True)
-    bundle = Bundle.open(folder)
-    size_bytes = sum(path.stat().st_size for path in folder.iterdir() if path.name != bundle.float_encoder_path.name)
-    if size_bytes > MOST_BYTES:
-        raise ConfigError(f"{folder} has {size_bytes:,} bytes, and {MOST_BYTES:,} are the most that ships")
     (unseen,) = (drive for drive in drives_of(data) if drive.name == plan.leave_out)
-    judged = [
-        evaluate_bundle(bundle, unseen, level, encode=camera(bundle, level, bundle.encoder_path))
-        for level in range(len(bundle.manifest.levels))
-    ]
     with scratch_folder() as scratch:
+        say(f"exporting {cell.name}")
         asked = write_and_count(network.camera, [torch.zeros(1, 3, *parts.size)], scratch / "camera.onnx")
-    (folder / MODEL_CARD).write_text(card_of(name, cell, plan, bundle, asked, judged))
-    say(f"{folder}: {size_bytes:,} bytes, bundle {bundle.hex_id}")
-    return bundle
+        bundle = _written(halves_of(network.eval()), seen, label, scratch / name)
+        judged = [
+            evaluate_bundle(bundle, unseen, level, encode=camera(bundle, level, bundle.encoder_path))
+            for level in range(len(bundle.manifest.levels))
+        ]
+        (scratch / name / MODEL_CARD).write_text(card_of(name, cell, plan, bundle, asked, judged))
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(scratch / name, folder)
+    shipped = Bundle.open(folder)
+    say(f"{folder}: bundle {shipped.hex_id}")
+    return shipped
+
+
+def _written(halves: Halves, seen: FolderDataset, label: Labelling, folder: Path) -> Bundle:
+    """A bundle without what ships with none, if it is small enough.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    left_out = [write_bundle(halves, seen, label, folder, say).float_encoder_path]
+    left_out += [folder / twin for twin in (DECODER_INT8, RECORD)]  # the twin is as large as the decoder beside it
+    for path in left_out:
+        path.unlink(missing_ok=True)
+    size_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    if size_bytes > MOST_BYTES:
+        raise ConfigError(f"{label.name} has {size_bytes:,} bytes, and {MOST_BYTES:,} are the most that ships")
+    return Bundle.open(folder)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.accuracy.__main__ import at_rate
 from benchmarks.accuracy.drives import drives_of
+from benchmarks.accuracy.figures import render
 from narrows.contract.errors import DatasetError
 from narrows.models.evaluation.score import Evaluation
 
@@ -37,3 +38,20 @@ def test_data_of_one_drive_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("rate", "miou"), [(0.04, 0.65), (0.01, 0.6), (0.1, 0.7), (0.05, 0.7)])
 def test_accuracy_at_a_rate_lies_on_the_line_between_levels(rate: float, miou: float) -> None:
     assert at_rate([_level(0.05, 0.7), _level(0.03, 0.6)], rate) == pytest.approx(miou)
+
+
+@pytest.mark.parametrize(("whole", "floor"), [(78, True), (22, False)])
+def test_the_figure_leads_with_drives_not_seen_and_calls_a_short_training_a_floor(*, whole: int, floor: bool) -> None:
+    drive = {"drive": "x", "frames": 3, "epochs": [14, 8], "miou": 0.375, "levels": []}
+    unseen = {
+        "bits_per_pixel": 0.04,
+        "recipe_epochs": whole,
+        "mean_miou": 0.375,
+        "lowest_miou": 0.32,
+        "highest_miou": 0.42,
+        "drives": [drive],
+    }
+    first = render({"levels": [], "unseen_drives": unseen}).partition("\n\n")[0]
+    assert "**37.5% mIoU** at 0.04 bits per pixel, 32.0% to 42.0%" in first
+    assert "for 22 epochs" in first
+    assert ("where the recipe has 78: a floor" in first) is floor

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -297,3 +297,26 @@ def test_a_bundle_of_a_network_that_is_not_trained_is_refused_by_name(data: Path
     with pytest.raises(ConfigError, match=r'no 0.05-features-0.2-s1 yet: make train-frontier ARGS="--only'):
         ship("mcu", cell, data, run, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_bundle_ships_whole_or_leaves_the_one_that_stands(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, cell, folder = RunFolder(tmp_path / "run"), Cell(0.05, Design.FEATURES, 0.2, 1), tmp_path / "mcu"
+    PLAN.keep(run.root)
+    run.make()
+    shapes = {"camera": asdict(WeakShape(widths=(8, 8, 8), head=8)), "cloud": asdict(CloudShape(16, 1, 16, 16))}
+    run.shape(cell).write_text(json.dumps(shapes))
+    network = build(cell, run, (64, 96), 2)
+    torch.save(network.state_dict(), run.weights(cell))
+    bundle = ship("mcu", cell, data, run, folder)
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert bundle.hex_id in card
+    assert "On the 8 frames of drive `b`" in card
+    assert not bundle.float_encoder_path.exists()
+    assert bundle.int8_decoder is None
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr("benchmarks.frontier.ship.MOST_BYTES", 1000)
+    with pytest.raises(ConfigError, match="1,000 are the most that ships"):
+        ship("mcu", cell, data, run, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
