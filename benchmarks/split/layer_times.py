@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from narrows.models.split.coding_probe import Job
+from narrows.models.split.coding_times import Machines
+from narrows.models.split.device import Coded, Device, Effort, Measured
 from narrows.models.split.network import Network
 from narrows.models.split.profile import WATTS_A_CORE, Profile
 
@@ -18,7 +21,22 @@ def by_processor_time(found: Profile) -> Profile:
     whole_ms = found.device.energy_mj / WATTS_A_CORE
     scaled = tuple(ms * whole_ms / found.device.whole_ms for ms in found.device.ms)
     times = replace(found.device, ms=scaled)
-    return replace(found, device=times, server=times)
+    return replace(found, device=times, server=times, machines=Machines(_ByProcessorTime(found.machines.device)))
+
+
+@dataclass(frozen=True)
+class _ByProcessorTime:
+    """A device whose coding is not slowed down by other programs either."""
+
+    device: Device
+
+    def measure(self, model: bytes, effort: Effort) -> Measured:
+        """As the device."""
+        return self.device.measure(model, effort)
+
+    def time_coding(self, job: Job) -> Coded:
+        """The device's processor time."""
+        return replace(self.device.time_coding(job), stretch=1.0)
 
 
 def predicted_ms(network: Network, measured_ms: Sequence[float]) -> list[float]:

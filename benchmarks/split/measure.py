@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +23,13 @@ from benchmarks.record import RESULTS, write_result
 from benchmarks.split.design_tables import MEASURED
 from benchmarks.split.layer_times import by_processor_time, predicted_ms
 from benchmarks.split.minimum_cuts import min_cuts
-from benchmarks.split.packing import packings
+from benchmarks.split.packing import PACKINGS, lz4_bytes, lz4_of
 from benchmarks.split_bits.pictures import Picture, Sample
 from benchmarks.split_bits.search import Bench
 from benchmarks.split_bits.subjects import subjects
+from narrows.contract.bundle.split_plan import TensorPlan
+from narrows.models.split.coding_probe import processor_ms
+from narrows.models.split.coding_times import CodingTime, levels_job, pictures_job
 from narrows.models.split.cuts import Cut
 from narrows.models.split.design import Rounding, fit_coders, fit_rounding
 from narrows.models.split.device import Effort, Local
@@ -130,27 +132,28 @@ def _decided(result: NDArray[Any]) -> NDArray[Any]:
 def _server_only(subject: Subject) -> Iterator[dict[str, Any]]:
     shape = subject.network.input.shape
     side = max(shape[2:]) if shape[1] == 3 else 0
-    for quality in _QUALITIES:
-        received, sizes, began_s = [], [], time.process_time()
-        for sample in subject.judged:
-            picture, size = _jpeg(sample.picture, quality, side)
-            received.append(picture)
-            sizes.append(size)
-        coding_s = (time.process_time() - began_s) / len(received) / 2  # half of it was decoding
+    sent = [_thumbnail(sample.picture, side) for sample in subject.judged]
+    times = subject.found.coding(pictures_job(sent[:1], [("JPEG", quality) for quality in _QUALITIES])).times
+    for quality, time_of in zip(_QUALITIES, times, strict=True):
+        received, sizes = zip(*(_jpeg(picture, quality) for picture in sent), strict=True)
         made = [subject.bench.result(subject.bench.whole(subject.bench.feed(Sample(each)))) for each in received]
-        server_s = subject.found.server.whole_ms / 1e3 + coding_s
         yield _design(
             subject, "server only", f"server only, JPEG {quality}", frozenset(), (), float(np.mean(sizes)),
-            subject.lost_points(made), coding_s, server_s,
+            subject.lost_points(made), time_of.encode_ms / 1e3,
+            (subject.found.server.whole_ms + time_of.decode_ms) / 1e3,
         ) | {"coding": "JPEG", "quality": quality}  # fmt: skip
 
 
-def _jpeg(picture: Picture, quality: int, side: int) -> tuple[Picture, int]:
+def _thumbnail(picture: Picture, side: int) -> Picture:
     image = Image.fromarray(picture)
     if side:
         image.thumbnail((side, side))
+    return np.asarray(image)
+
+
+def _jpeg(picture: Picture, quality: int) -> tuple[Picture, int]:
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality)
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file).convert("RGB")), len(file.getvalue())  # noqa: TID251 -- just written
 
 
@@ -172,43 +175,35 @@ def _split(subject: Subject, cut: Cut) -> Iterator[dict[str, Any]]:
             lost = subject.lost_points(made)
             if lost > _MOST_LOST:
                 continue
-            for coding, (size, encode_s, decode_s) in _coded(rounding, fitted, given).items():
+            for coding, (size, coding_time) in _coded(subject, cut, rounding, fitted, given).items():
                 name = f"{', '.join(cut.names)}, {bits} bits by {rounding.steps}, {coding}"
-                device_s = subject.found.device.share_ms(cut.head) / 1e3 + encode_s
-                server_s = subject.found.server.share_ms(cut.tail) / 1e3 + decode_s
+                device_s = (subject.found.device.share_ms(cut.head) + coding_time.encode_ms) / 1e3
+                server_s = (subject.found.server.share_ms(cut.tail) + coding_time.decode_ms) / 1e3
                 yield _design(subject, "split", name, cut.head, cut.names, size, lost, device_s, server_s) | {
                     "coding": coding, "bits": bits, "steps": rounding.steps, "tensors": list(cut.names)
                 }  # fmt: skip
 
 
 def _coded(
-    rounding: Rounding, fitted: Sequence[Values], given: Sequence[Values]
-) -> Mapping[str, tuple[float, float, float]]:
-    """Mean bytes, and seconds to encode and to decode, by our coder and as DynO packs: the better of two with LZ4."""
+    subject: Subject, cut: Cut, rounding: Rounding, fitted: Sequence[Values], given: Sequence[Values]
+) -> Mapping[str, tuple[float, CodingTime]]:
+    """Mean bytes and the time of coding, by our coder and as DynO packs: the better of two with LZ4."""
     coders = fit_coders(rounding, fitted)
-    ours, theirs = [], []
-    quantise_s = encode_s = decode_s = lz4_s = 0.0
-    for values in given[:_CODED]:
-        began_s = time.process_time()
-        symbols = rounding.symbols(values)
-        quantised_s = time.process_time()
-        payloads = {name: coders[name].encode(each) for name, each in symbols.items()}
-        encoded_s = time.process_time()
-        for name, payload in payloads.items():
-            coders[name].decode(payload, symbols[name].shape)
-        decoded_s = time.process_time()
-        packed = [len(lz4.frame.compress(each, store_size=False)) for each in packings(rounding, symbols)]
-        lz4_s += (time.process_time() - decoded_s) / len(packed)
-        quantise_s += quantised_s - began_s
-        encode_s += encoded_s - quantised_s
-        decode_s += decoded_s - encoded_s
-        ours.append(sum(map(len, payloads.values())))
-        theirs.append(min(packed))
-    count = len(ours)
-    return {
-        "rANS": (float(np.mean(ours)), (quantise_s + encode_s) / count, decode_s / count),
-        "LZ4": (float(np.mean(theirs)), (quantise_s + lz4_s) / count, lz4_s / count),
-    }
+    plans = [TensorPlan(rounding.quantisers[name], coders[name]) for name in cut.names]
+    (ours,) = subject.found.coding(levels_job(given[0], cut, [plans])).times
+    symbols = [rounding.symbols(values) for values in given[:_CODED]]
+    coded = [sum(len(coders[name].encode(each)) for name, each in picture.items()) for picture in symbols]
+    packed = [lz4_bytes(rounding, picture) for picture in symbols]
+    return {"rANS": (float(np.mean(coded)), ours), "LZ4": (float(np.mean(packed)), _lz4_time(rounding, given[0]))}
+
+
+def _lz4_time(rounding: Rounding, values: Values) -> CodingTime:
+    """To quantise, to pack in the way of fewer bytes and to compress, and all back but the unpacking."""
+    symbols = rounding.symbols(values)
+    better = min(PACKINGS, key=lambda pack: len(lz4_of(pack(rounding, symbols))))
+    sent = lz4_of(better(rounding, symbols))
+    encode_ms = processor_ms(lambda: lz4_of(better(rounding, rounding.symbols(values))))
+    return CodingTime(encode_ms, processor_ms(lambda: (lz4.frame.decompress(sent), rounding.values(symbols, values))))
 
 
 def _design(

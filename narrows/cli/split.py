@@ -60,13 +60,13 @@ def profile(
     """
     from narrows.models.split.device import Effort, Local
     from narrows.models.split.opening import open_network
-    from narrows.models.split.profile import as_record
+    from narrows.models.split.profile import as_record, coding_speed
     from narrows.models.split.profile import profile as measure
 
     network = open_network(model, parse_shape(input_shape))
     with device_named(f"{device} {detail}".strip()) as there:
         found = measure(network, there, None if there == Local() else Local(), Effort(runs, seconds, threads))
-    record = as_record(found)
+        record = as_record(found, coding_speed(found))
     if json is not None:
         json.write_text(json_module.dumps(record, indent=1) + "\n")
     _print(record)
@@ -118,7 +118,7 @@ def frontier(
     limits = Limits(None if memory_mb is None else round(memory_mb * 1e6), known)
     with device_named(f"{device} {detail}".strip()) as there:
         found = measure(network, there, None if there == Local() else Local(), Effort(runs, seconds, threads))
-    designs = [each for each in all_designs(found, feeding, taken, typer.echo) if limits.admit(each)]
+        designs = [each for each in all_designs(found, feeding, taken, typer.echo) if limits.admit(each)]
     best = pareto(designs)
     if json is not None:
         json.write_text(json_module.dumps({"network": network.name} | as_record(designs, best), indent=1) + "\n")
@@ -235,13 +235,14 @@ def _print(record: dict[str, Any]) -> None:
         return
     best = _fewest_bytes(record["cuts"])
     print(f"  cuts of fewest bytes for their time on the device ({len(best)}):")
-    print(f"  {'head ms':>9} {'tail ms':>9} {'bytes':>12} {'at 8 bits':>12} {'at 4 bits':>12} {'memory':>12}  tensors")
+    heads = ("head ms", "coder ms", "tail ms"), ("bytes", "at 8 bits", "at 4 bits", "memory")
+    print(f"  {' '.join(f'{each:>9}' for each in heads[0])} {' '.join(f'{each:>12}' for each in heads[1])}  tensors")
     for cut in best:
-        sizes = [cut["bytes"][key] for key in ("native", "8", "4")]
-        print(
-            f"  {cut['head_ms']:9.2f} {cut['tail_ms']:9.2f} {sizes[0]:12,} {sizes[1]:12,} {sizes[2]:12,} "
-            f"{cut['head_memory_bytes']:12,}  {', '.join(cut['tensors'])}"
-        )
+        times = (cut["head_ms"], cut["encode_ms"], cut["tail_ms"])
+        sizes = (*(cut["bytes"][key] for key in ("native", "8", "4")), cut["head_memory_bytes"])
+        cells = [*(f"{each:9.2f}" for each in times), *(f"{each:12,}" for each in sizes)]
+        print(f"  {' '.join(cells)}  {', '.join(cut['tensors'])}")
+    print(f"  coder ms: to code what crosses, by the number of values at 8 bits ({record['coding']['source']})")
 
 
 def _fewest_bytes(cuts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -79,27 +79,18 @@ def export(
     precisions = tuple(each for each in _precisions(bits) if each <= _PIXEL_BITS or not whole) or (_PIXEL_BITS,)
     network = (open_whole if whole else open_network)(model, parse_shape(input_shape))
     feeding = Feeding.of(network, Normalisation(three("--mean", mean), three("--deviation", deviation), bgr))
-    if whole:
-        found = profile_whole(network, feeding, Effort(5, 0.2))
-    else:
-        with device_named(device) as there:
+    taken, names = pictures_of(pictures, most), class_names(classes)
+    label = Labelling(name or network.name, version or f"{datetime.now(UTC):%Y-%m-%d}", licence, f"{model.name}, split")
+    named = [cut_at(network, [each.strip() for each in tensors.split(",")]) for tensors in cut or ()]
+    with device_named("local" if whole else device) as there:
+        if whole:
+            found = profile_whole(network, feeding, Effort(5, 0.2))
+        else:
             found = measure(network, there, None if there == Local() else Local(), Effort(5, 0.2))
-    named = (
-        list(found.cuts)
-        if whole
-        else [cut_at(network, [each.strip() for each in tensors.split(",")]) for tensors in cut or ()]
-    )
-    bundle = write_split_bundle(
-        found,
-        named or worthwhile(found, most_cuts),
-        feeding,
-        pictures_of(pictures, most),
-        Labelling(name or network.name, version or f"{datetime.now(UTC):%Y-%m-%d}", licence, f"{model.name}, split"),
-        Classes(class_names(classes)),
-        out,
-        bits=precisions,
-        say=typer.echo,
-    )
+        cuts = found.cuts if whole else named or worthwhile(found, most_cuts)
+        bundle = write_split_bundle(
+            found, cuts, feeding, taken, label, Classes(names), out, bits=precisions, say=typer.echo
+        )
     print_bundle(bundle)
     if model_repository is not None:
         from narrows.contract.bundle import models_of

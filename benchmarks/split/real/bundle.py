@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from msgspec.structs import replace as with_fields
 
 from benchmarks.split.layer_times import by_processor_time, predicted_ms
 from benchmarks.split.real.jpeg import jpeg_cut, jpeg_halves, jpeg_plans, libjpeg_bytes
@@ -32,6 +33,7 @@ from narrows.models.split.agreement import agreement
 from narrows.models.split.cuts import Cut, cut_at
 from narrows.models.split.declared_outputs import declared_outputs
 from narrows.models.split.device import Effort, Local
+from narrows.models.split.export import timed_levels
 from narrows.models.split.feeding import Feeding, Normalisation, Picture
 from narrows.models.split.halves import Halves, Runner, Values, take_apart
 from narrows.models.split.opening import open_network
@@ -46,14 +48,6 @@ _QUALITIES = (98, 95, 90, 85)
 _JPEG_BITS = 8
 _MOST_PICTURES = 16
 _LABEL = Labelling("street, for bench-split", "1", "the demo bundle's", "bundles/demo, split by benchmarks.split.real")
-
-
-@dataclass(frozen=True, eq=False)
-class _Written:
-    """One cut as it is shipped, and what coding it takes."""
-
-    shipped: ShippedCut
-    encode_ms: float
 
 
 def opened_or_written(network_path: Path, pictures: Path, folder: Path) -> SplitBundle:
@@ -87,9 +81,9 @@ def write_bundle(
     for number, cut in enumerate([jpeg_cut(network), *(cut_at(network, names) for names in CUTS)]):
         say(f"cut {number} of the benchmark's bundle: {', '.join(cut.names)}")
         cuts.append(writer.jpeg(cut) if number == JPEG_CUT else writer.cut(cut))
-    shipped, named = [each.shipped for each in cuts], Classes(tuple(classes))
-    written = write_files(network, shipped, OUR_LEVELS.start, writer.feeding, writer.outputs, named, _LABEL, folder)
-    (folder / SIDE_FILE).write_text(json.dumps(writer.side(cuts), indent=1) + "\n")
+    named = Classes(tuple(classes))
+    written = write_files(network, cuts, OUR_LEVELS.start, writer.feeding, writer.outputs, named, _LABEL, folder)
+    (folder / SIDE_FILE).write_text(json.dumps(writer.side(), indent=1) + "\n")
     return written
 
 
@@ -104,7 +98,7 @@ class _Writer:
     def outputs(self) -> tuple[Output, ...]:
         return declared_outputs(self.found.network, self.classes)
 
-    def cut(self, cut: Cut) -> _Written:
+    def cut(self, cut: Cut) -> ShippedCut:
         """An ordinary one."""
         halves = take_apart(self.found.network, cut)
         head = shipped_head(halves, self.feeding)
@@ -112,7 +106,7 @@ class _Writer:
         sensitivity = measure_sensitivity(Runner(halves.tail), fitted[:2], cut.names, self.found.network.outputs[:1])
         return self._written(halves, head, fitted, fit_levels(fitted, cut.names, sensitivity))
 
-    def jpeg(self, cut: Cut) -> _Written:
+    def jpeg(self, cut: Cut) -> ShippedCut:
         """JPEG's levels are its qualities, whoever chooses; level 0 is the best of them."""
         halves = jpeg_halves(self.found.network, cut)
         fitted = crossed(halves.head, cut, self.feeding, self.pictures[::2])
@@ -121,16 +115,15 @@ class _Writer:
 
     def _written(
         self, halves: Halves, head: onnx.ModelProto, fitted: Sequence[Values], levels: Sequence[_Level]
-    ) -> _Written:
+    ) -> ShippedCut:
         cut, network = halves.cut, self.found.network
         whole, tail, first = Runner(network.model), Runner(halves.tail), network.outputs[0]
         judged = crossed(head, cut, self.feeding, self.pictures[1::2])
         right = [whole({network.input.name: self.feeding.feed(each)})[first] for each in self.pictures[1::2]]
-        encode_ms = _encode_ms(levels, judged)
-        measured = [ShippedLevel(_declared(each, judged, right, tail, first), each.plans) for each in levels]
+        declared = [ShippedLevel(_declared(each, judged, right, tail, first), each.plans) for each in levels]
+        measured = timed_levels(self.found, cut, declared, judged[0])
         shipped = ship(self.found, halves, head, measured, fitted, self.outputs)
-        head_ms = round(self._head_ms(cut, head) + encode_ms, 4)
-        return _Written(replace(shipped, declared=replace(shipped.declared, head_ms=head_ms)), encode_ms)
+        return replace(shipped, declared=with_fields(shipped.declared, head_ms=round(self._head_ms(cut, head), 4)))
 
     def _head_ms(self, cut: Cut, head: onnx.ModelProto) -> float:
         """By the profile; JPEG's is no part of the network, so it is run."""
@@ -143,7 +136,7 @@ class _Writer:
             run(feed)
         return (time.process_time() - began_s) * 100
 
-    def side(self, cuts: Sequence[_Written]) -> dict[str, Any]:
+    def side(self) -> dict[str, Any]:
         """Layer times as Neurosurgeon predicts them, and real JPEG files."""
         network = self.found.network
         predicted = predicted_ms(network, self.found.device.ms)
@@ -153,7 +146,6 @@ class _Writer:
             "device_ms": self.found.device.whole_ms,
             "predicted_ms": [sum(predicted[place] for place in head) for head in heads],
             "predicted_whole_ms": sum(predicted),
-            "encode_ms": [each.encode_ms for each in cuts],
             "libjpeg_bytes": {str(q): float(np.mean(each)) for q, each in zip(_QUALITIES, sizes, strict=True)},
         }
 
@@ -192,14 +184,3 @@ def _crossing(plans: Sequence[TensorPlan], values: Values) -> tuple[int, Values]
         symbols = plan.decode(payload, tensor.shape[1:])
         received[name] = plan.values(symbols, tensor.shape, str(tensor.dtype))
     return size, received
-
-
-def _encode_ms(levels: Sequence[_Level], judged: Sequence[Values]) -> float:
-    """The mean of those by our coder."""
-    began_s, count = time.process_time(), 0
-    for number in OUR_LEVELS:
-        for values in judged[:4]:
-            for plan, tensor in zip(levels[number].plans, values.values(), strict=True):
-                plan.encode(tensor)
-            count += 1
-    return (time.process_time() - began_s) * 1e3 / count

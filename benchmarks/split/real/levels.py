@@ -15,10 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import lz4.frame
 import numpy as np
 
-from benchmarks.split.packing import packings
+from benchmarks.split.packing import lz4_bytes
 from benchmarks.split.real.layout import PRECISIONS_BITS
 from narrows.contract.bundle.split_plan import TensorPlan
 from narrows.contract.codec.tensor_coder import TensorCoder, fit_coder
@@ -52,17 +51,13 @@ def fit_levels(fitted: Sequence[Values], names: Sequence[str], sensitivity: Sens
 def _as_long_as_lz4(rounding: Rounding, fitted: Sequence[Values]) -> FittedLevel:
     """By halving the share of noise in what the tables are counted on; where LZ4 is shorter, our own tables."""
     planes = [rounding.symbols(values) for values in fitted[:2]]
-    wanted = sum(_lz4_bytes(rounding, each) for each in planes)
+    wanted = sum(lz4_bytes(rounding, each) for each in planes)
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         made = sum(_coded_bytes(_fitted(rounding, fitted, share_of_noise=middle), each) for each in planes)
         low, high = (middle, high) if made < wanted else (low, middle)
     return _fitted(rounding, fitted, share_of_noise=low)
-
-
-def _lz4_bytes(rounding: Rounding, symbols: _Planes) -> int:
-    return min(len(lz4.frame.compress(each, store_size=False)) for each in packings(rounding, symbols))
 
 
 def _coded_bytes(level: FittedLevel, symbols: _Planes) -> int:

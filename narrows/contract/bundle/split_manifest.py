@@ -66,12 +66,16 @@ class CutLevel(Struct, frozen=True, forbid_unknown_fields=True):
         steps: what set the steps of channels, ``range`` or ``sensitivity``.
         bytes: mean of a picture's payloads.
         agreement: with the unmodified network, a share from 0 to 1.
+        encode_ms: of a picture on the device, to quantise and code what crosses; 0 in bundles that do not say it.
+        decode_ms: on the server, to decode it.
     """
 
     precision_bits: Annotated[int, Meta(ge=1, le=16)]
     steps: str
     bytes: Ratio
     agreement: Annotated[float, Meta(ge=0, le=1)]
+    encode_ms: _Milliseconds = 0.0
+    decode_ms: _Milliseconds = 0.0
 
 
 class SplitCut(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,10 +85,11 @@ class SplitCut(Struct, frozen=True, forbid_unknown_fields=True):
         name: for people; no other cut has it.
         tensors: what crosses, in the order of a packet's sections.
         levels: the finest first.
-        head_ms, tail_ms: of a picture, as profiled on the device and on the server when the bundle was written.
+        head_ms, tail_ms: of a picture, as profiled on the device and on the server when the bundle was written; coding
+            is the levels'.
         head_macs, tail_macs: multiply-accumulates.
         head_memory_bytes: activations and weights on the device.
-        head_energy_mj: of a picture on the device; by counters or as an estimate, as it was profiled.
+        head_energy_mj: of a picture's head on the device; by counters or as an estimate, as it was profiled.
         batched: whether the tail takes several pictures at once.
     """
 

@@ -12,12 +12,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from narrows.contract.errors import ProfilingFailed
-from narrows.models.split import probe
+from narrows.models.split import coding_probe, probe
 from narrows.runtime.surroundings import scratch_folder
 
-PROBE = Path(probe.__file__)
+PROBE, CODING_PROBE = Path(probe.__file__), Path(coding_probe.__file__)
 _MOST_S = 900
+_GIVEN = "given"
+"""The file that a probe is given."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,19 @@ class Measured:
     nodes: tuple[tuple[str, float], ...]
     energy_source: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What the coding probe found.
+
+    Attributes:
+        processor_ms: of each way of the job, to code and to decode.
+        stretch: how many times as long as its processor time the job took.
+    """
+
+    processor_ms: tuple[tuple[float, float], ...]
+    stretch: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,14 @@ class Device(Protocol):
         """
         ...
 
+    def time_coding(self, job: coding_probe.Job) -> Coded:
+        """Code and decode in each way of a job.
+
+        Raises:
+            ProfilingFailed: as above; or the device lacks the coder, which is part of this package.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Local:
@@ -88,12 +113,22 @@ class Local:
         Raises:
             ProfilingFailed: ONNX Runtime refuses the network, or takes too long.
         """
+        return _parse(self._probe(PROBE, model, effort.options, _most_s(effort)))
+
+    def time_coding(self, job: coding_probe.Job) -> Coded:
+        """Run the coding probe.
+
+        Raises:
+            ProfilingFailed: it fails, or takes too long.
+        """
+        return _parse_coded(self._probe(CODING_PROBE, msgspec.msgpack.encode(job), (), _MOST_S))
+
+    def _probe(self, program: Path, data: bytes, options: Sequence[str], most_s: float) -> bytes:
         with scratch_folder() as folder:
-            path = folder / "model.onnx"
-            path.write_bytes(model)
+            path = folder / _GIVEN
+            path.write_bytes(data)
             share = [] if self.cores is None else [f"--cores={self.cores}"]
-            words = [*self.launcher, sys.executable, str(PROBE), str(path), *effort.options, *share]
-            return _parse(_run(words, _most_s(effort)))
+            return _run([*self.launcher, sys.executable, str(program), str(path), *options, *share], most_s)
 
 
 @dataclass(frozen=True)
@@ -109,11 +144,22 @@ class Remote:
         Raises:
             ProfilingFailed: it is not reached, or the probe fails there.
         """
+        return _parse(self._probe(PROBE, model, effort.options, _most_s(effort)))
+
+    def time_coding(self, job: coding_probe.Job) -> Coded:
+        """Copy the coding probe and the job there, run it, and remove both.
+
+        Raises:
+            ProfilingFailed: it is not reached, or this package is not there.
+        """
+        return _parse_coded(self._probe(CODING_PROBE, msgspec.msgpack.encode(job), (), _MOST_S))
+
+    def _probe(self, program: Path, data: bytes, options: Sequence[str], most_s: float) -> bytes:
         with self._folder() as there:
-            self._write(f"{there}/model.onnx", model)
-            self._write(f"{there}/probe.py", PROBE.read_bytes())
-            words = [self.python, f"{there}/probe.py", f"{there}/model.onnx", *effort.options]
-            return _parse(self._ssh(shlex.join(words), most_s=_most_s(effort)))
+            self._write(f"{there}/{_GIVEN}", data)
+            self._write(f"{there}/{program.name}", program.read_bytes())
+            words = [self.python, f"{there}/{program.name}", f"{there}/{_GIVEN}", *options]
+            return self._ssh(shlex.join(words), most_s=most_s)
 
     @contextmanager
     def _folder(self) -> Iterator[str]:
@@ -161,3 +207,12 @@ def _parse(printed: bytes) -> Measured:
         )
     except (ValueError, KeyError, TypeError):
         raise ProfilingFailed(f"the device answered {printed[:80]!r}, which is no measurement") from None
+
+
+def _parse_coded(printed: bytes) -> Coded:
+    try:
+        found: dict[str, Any] = json.loads(printed)
+        pairs = tuple((float(encode_ms), float(decode_ms)) for encode_ms, decode_ms in found["processor_ms"])
+        return Coded(pairs, float(found["stretch"]))
+    except (ValueError, KeyError, TypeError):
+        raise ProfilingFailed(f"the device answered {printed[:80]!r}, which is no time of a coder") from None

@@ -7,11 +7,12 @@ with the unmodified network.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+from msgspec.structs import replace as with_fields
 
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.bundle.split_manifest import CutLevel
@@ -21,6 +22,7 @@ from narrows.contract.errors import DatasetError, FieldInvalid, SplitError
 from narrows.contract.outputs import DTYPES, Output
 from narrows.models.export.labelling import Labelling
 from narrows.models.split.agreement import Result, agreement
+from narrows.models.split.coding_times import MEASURED, levels_job
 from narrows.models.split.cuts import Cut
 from narrows.models.split.declared_outputs import declared_outputs
 from narrows.models.split.design import Rounding, Sensitivity, fit_coders, fit_rounding, ideal_bytes
@@ -96,7 +98,26 @@ def _export(
     else:
         halves, head = whole_halves(found.network, cut, feeding)
     measured = _Calibrated.of(halves, head, feeding, pictures)
-    return ship(found, halves, head, [measured.level(each) for each in bits], measured.fitted, outputs)
+    levels = timed_levels(found, cut, [measured.level(each) for each in bits], measured.judged[0][0], say)
+    return ship(found, halves, head, levels, measured.fitted, outputs)
+
+
+def timed_levels(
+    found: Profile, cut: Cut, levels: Sequence[ShippedLevel], crossing: Values, say: Say = print
+) -> Sequence[ShippedLevel]:
+    """What coding takes at each level, where it will run."""
+    coded = found.coding(levels_job(crossing, cut, [level.plans for level in levels]))
+    if coded.source != MEASURED:
+        say(f"times of coding are an {coded.source}")
+    return [
+        replace(
+            level,
+            declared=with_fields(
+                level.declared, encode_ms=round(time.encode_ms, 4), decode_ms=round(time.decode_ms, 4)
+            ),
+        )
+        for level, time in zip(levels, coded.times, strict=True)
+    ]
 
 
 def _check(network: Network, cut: Cut) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from narrows.contract.bundle.split_plan import TensorPlan
+from narrows.contract.codec.tensor_coder import TensorCoder
 from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import FieldInvalid
 from narrows.models.split.agreement import Result, agreement
+from narrows.models.split.coding_times import levels_job, pictures_job
 from narrows.models.split.cuts import Cut
 from narrows.models.split.design import Rounding, fit_coders, fit_rounding
 from narrows.models.split.feeding import Feeding, Picture
@@ -24,6 +27,8 @@ from narrows.models.split.sensitivity import measure_sensitivity
 
 PRECISIONS_BITS = (8, 6, 4, 3, 2)
 QUALITIES = (30, 60, 80, 95)
+_CODECS = tuple((kind, quality) for kind in ("JPEG", "WebP") for quality in QUALITIES)
+_TIMED_PICTURES = 2
 _MOST_CUTS = 6
 _SENSITIVE_PICTURES = 2
 Say = Callable[[str], None]
@@ -37,11 +42,12 @@ class Design:
         kind: ``device only``, ``server only`` or ``split``.
         tensors: what crosses.
         sent: how it is coded.
-        device_ms, server_ms: milliseconds a picture.
+        device_ms, server_ms: milliseconds a picture, coding there and decoding here included.
         link_bytes: mean of a picture.
         memory_bytes: activations and weights at the device.
         agreement: with the unmodified network on pictures that nothing was fitted on, 0 to 1.
         operators: of what runs at the device.
+        encode_ms, decode_ms: of ``device_ms`` and ``server_ms`` what coding takes.
     """
 
     kind: str
@@ -53,6 +59,8 @@ class Design:
     memory_bytes: int
     agreement: float
     operators: tuple[str, ...]
+    encode_ms: float = 0.0
+    decode_ms: float = 0.0
 
     @property
     def name(self) -> str:
@@ -149,20 +157,32 @@ def _server_only(
     found: Profile, feeding: Feeding, whole: Runner, judged: Sequence[Picture], results: Sequence[Result]
 ) -> Iterator[Design]:
     network = found.network
-    for kind in ("JPEG", "WebP"):
-        for quality in QUALITIES:
-            sizes, shares = [], []
-            for picture, result in zip(judged, results, strict=True):
-                received, size = _through_codec(feeding.resized(picture), kind, quality)
-                sizes.append(size)
-                made = whole({network.input.name: feeding.feed(received)})[network.outputs[0]]
-                shares.append(agreement(made, result))
-            sent = f"{kind} {quality}"
-            server_ms = found.server.whole_ms
-            memory_bytes = network.input.size_bytes
-            yield Design(
-                "server only", (), sent, 0.0, float(np.mean(sizes)), server_ms, memory_bytes, float(np.mean(shares)), ()
-            )
+    timed = [feeding.resized(picture) for picture in judged[:_TIMED_PICTURES]]
+    times = found.coding(pictures_job(timed, _CODECS)).times
+    for number, (kind, quality) in enumerate(_CODECS):
+        sizes, shares = [], []
+        for picture, result in zip(judged, results, strict=True):
+            received, size = _through_codec(feeding.resized(picture), kind, quality)
+            sizes.append(size)
+            made = whole({network.input.name: feeding.feed(received)})[network.outputs[0]]
+            shares.append(agreement(made, result))
+        coding = times[number * len(timed) : (number + 1) * len(timed)]
+        encode_ms, decode_ms = (
+            float(np.mean([getattr(each, what) for each in coding])) for what in ("encode_ms", "decode_ms")
+        )
+        yield Design(
+            kind="server only",
+            tensors=(),
+            sent=f"{kind} {quality}",
+            device_ms=encode_ms,
+            link_bytes=float(np.mean(sizes)),
+            server_ms=found.server.whole_ms + decode_ms,
+            memory_bytes=network.input.size_bytes,
+            agreement=float(np.mean(shares)),
+            operators=(),
+            encode_ms=encode_ms,
+            decode_ms=decode_ms,
+        )
 
 
 def _through_codec(picture: Picture, kind: str, quality: int) -> tuple[Picture, int]:
@@ -186,31 +206,42 @@ def _split(
     known = [crossed(picture) for picture in fitted]
     sensitivity = measure_sensitivity(tail, known[:_SENSITIVE_PICTURES], cut.names, network.outputs[:1])
     given = [(crossed(picture), result) for picture, result in judged]
-    for steps in (None, sensitivity):
-        for bits in PRECISIONS_BITS:
-            rounding = fit_rounding(known, cut.names, bits, steps)
-            results = [tail(rounding.rounded(values))[network.outputs[0]] for values, _ in given]
-            share = float(np.mean([agreement(made, right) for made, (_, right) in zip(results, given, strict=True)]))
-            for coding, size in _sizes(cut, rounding, known, [values for values, _ in given]).items():
-                yield Design(
-                    kind="split",
-                    tensors=cut.names,
-                    sent=f"{bits} bits by {rounding.steps}, {coding}",
-                    device_ms=found.device.share_ms(cut.head),
-                    link_bytes=size,
-                    server_ms=found.server.share_ms(cut.tail),
-                    memory_bytes=head_memory_bytes(network, cut.head, cut.names) + weights_bytes(network, cut.head),
-                    agreement=share,
-                    operators=_operators(network, cut.head),
-                )
+    roundings = [
+        fit_rounding(known, cut.names, bits, steps) for steps in (None, sensitivity) for bits in PRECISIONS_BITS
+    ]
+    coders = [fit_coders(rounding, known) for rounding in roundings]
+    plans = [
+        [TensorPlan(rounding.quantisers[name], coder[name]) for name in cut.names]
+        for rounding, coder in zip(roundings, coders, strict=True)
+    ]
+    times = found.coding(levels_job(given[0][0], cut, plans, packed=True)).times
+    for number, (rounding, coder) in enumerate(zip(roundings, coders, strict=True)):
+        results = [tail(rounding.rounded(values))[network.outputs[0]] for values, _ in given]
+        share = float(np.mean([agreement(made, right) for made, (_, right) in zip(results, given, strict=True)]))
+        sizes = _sizes(cut, rounding, coder, [values for values, _ in given])
+        for (coding, size), time in zip(sizes.items(), (times[number], times[len(roundings) + number]), strict=True):
+            yield Design(
+                kind="split",
+                tensors=cut.names,
+                sent=f"{rounding.bits} bits by {rounding.steps}, {coding}",
+                device_ms=found.device.share_ms(cut.head) + time.encode_ms,
+                link_bytes=size,
+                server_ms=found.server.share_ms(cut.tail) + time.decode_ms,
+                memory_bytes=head_memory_bytes(network, cut.head, cut.names) + weights_bytes(network, cut.head),
+                agreement=share,
+                operators=_operators(network, cut.head),
+                encode_ms=time.encode_ms,
+                decode_ms=time.decode_ms,
+            )
 
 
-def _sizes(cut: Cut, rounding: Rounding, known: Sequence[Values], given: Sequence[Values]) -> Mapping[str, float]:
-    """Mean bytes of a picture, packed and coded."""
-    coders = fit_coders(rounding, known)
+def _sizes(
+    cut: Cut, rounding: Rounding, coders: Mapping[str, TensorCoder], given: Sequence[Values]
+) -> Mapping[str, float]:
+    """Mean bytes of a picture, coded and packed."""
     coded = [sum(len(coders[n].encode(each)) for n, each in rounding.symbols(values).items()) for values in given]
     packed = sum((tensor.values * rounding.bits + 7) // 8 for tensor in cut.tensors)
-    return {"packed": float(packed), "rANS": float(np.mean(coded))}
+    return {"rANS": float(np.mean(coded)), "packed": float(packed)}
 
 
 def _operators(network: Network, places: frozenset[int]) -> tuple[str, ...]:

@@ -4,6 +4,9 @@ A device that optimises a graph fuses its nodes. So each node is named by its pl
 names of what it fuses, or else names it after its output; the time of a fused node counts where the node stands that
 it is named after. What has no such name (the reordering of a tensor, say) counts with what ran before. The times are
 those of ONNX Runtime's profiler, scaled so that they sum to a run of the whole network without it.
+
+What crosses is coded, too. Before there are pictures, that is known by the number of values alone: one reference tensor
+is coded on both machines. Designs on pictures time what really crosses (:mod:`narrows.models.split.coding_times`).
 """
 
 from __future__ import annotations
@@ -11,11 +14,20 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import onnx
 
+from narrows.models.split.coding_probe import Job
+from narrows.models.split.coding_times import (
+    REFERENCE_BITS,
+    CodingTimes,
+    Machines,
+    reference_job,
+    reference_values,
+    time_job,
+)
 from narrows.models.split.cuts import Cut, find_cuts
 from narrows.models.split.device import Device, Effort, Measured
 from narrows.models.split.memory import head_memory_bytes
@@ -49,6 +61,15 @@ class NodeTimes:
 
 
 @dataclass(frozen=True)
+class CodingSpeed:
+    """Nanoseconds a number to code on the device and to decode on the server, of a reference tensor at 8 bits."""
+
+    encode_ns: float
+    decode_ns: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """A network on a device and on a server, with all its cuts."""
 
@@ -56,6 +77,15 @@ class Profile:
     device: NodeTimes
     server: NodeTimes
     cuts: tuple[Cut, ...]
+    machines: Machines = field(default_factory=Machines)
+
+    def coding(self, job: Job) -> CodingTimes:
+        """What coding takes on these machines.
+
+        Raises:
+            ProfilingFailed: see :func:`narrows.models.split.coding_times.time_job`.
+        """
+        return time_job(self.machines, job, self.device.whole_ms / self.server.whole_ms)
 
 
 def profile(network: Network, device: Device, server: Device | None, effort: Effort) -> Profile:
@@ -66,7 +96,18 @@ def profile(network: Network, device: Device, server: Device | None, effort: Eff
     """
     at_device = measure_nodes(network, device, effort)
     at_server = at_device if server is None else measure_nodes(network, server, effort)
-    return Profile(network, at_device, at_server, find_cuts(network))
+    return Profile(network, at_device, at_server, find_cuts(network), Machines(device, server))
+
+
+def coding_speed(found: Profile) -> CodingSpeed:
+    """How fast what crosses is coded, whatever it is.
+
+    Raises:
+        ProfilingFailed: see :meth:`Profile.coding`.
+    """
+    coded = found.coding(reference_job())
+    (time,), count = coded.times, reference_values()
+    return CodingSpeed(1e6 * time.encode_ms / count, 1e6 * time.decode_ms / count, coded.source)
 
 
 def measure_nodes(network: Network, device: Device, effort: Effort) -> NodeTimes:
@@ -109,7 +150,7 @@ def _energy(found: Measured) -> tuple[float, str]:
     return found.processor_s * WATTS_A_CORE * 1e3, f"estimate: {WATTS_A_CORE:g} W a core at work"
 
 
-def as_record(found: Profile) -> dict[str, Any]:
+def as_record(found: Profile, speed: CodingSpeed) -> dict[str, Any]:
     """The profile as JSON has it: `cuts` from the camera's end to the cloud's."""
     network = found.network
     return {
@@ -128,8 +169,14 @@ def as_record(found: Profile) -> dict[str, Any]:
         "server_only": {"server_ms": found.server.whole_ms, "input_bytes": network.input.size_bytes},
         "energy_source": found.device.energy_source,
         "runtime": {"device": found.device.runtime, "server": found.server.runtime},
+        "coding": {
+            "bits": REFERENCE_BITS,
+            "encode_ns": speed.encode_ns,
+            "decode_ns": speed.decode_ns,
+            "source": speed.source,
+        },
         "nodes": _nodes(found),
-        "cuts": [_cut(found, cut) for cut in found.cuts],
+        "cuts": [_cut(found, cut, speed) for cut in found.cuts],
     }
 
 
@@ -145,13 +192,16 @@ def _nodes(found: Profile) -> list[Mapping[str, Any]]:
     ]
 
 
-def _cut(found: Profile, cut: Cut) -> Mapping[str, Any]:
+def _cut(found: Profile, cut: Cut, speed: CodingSpeed) -> Mapping[str, Any]:
     network = found.network
+    values = sum(tensor.values for tensor in cut.tensors)
     head_ms = found.device.share_ms(cut.head)
     return {
         "tensors": list(cut.names),
         "head_ms": head_ms,
         "tail_ms": found.server.share_ms(cut.tail),
+        "encode_ms": values * speed.encode_ns / 1e6,
+        "decode_ms": values * speed.decode_ns / 1e6,
         "bytes": {"native": cut.size_bytes} | {str(bits): cut.bytes_at(bits) for bits in PRECISIONS_BITS},
         "shapes": [_tensor(tensor.name, tensor.shape, tensor.dtype) for tensor in cut.tensors],
         "head_nodes": len(cut.head),

@@ -5,9 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,29 +14,20 @@ from typer.testing import CliRunner
 from narrows.cli.split import device_named, parse_shape, split
 from narrows.contract.errors import ConfigError, ProfilingFailed
 from narrows.models.split.cuts import cut_at
-from narrows.models.split.device import PROBE, Effort, Local, Measured, Remote
+from narrows.models.split.device import PROBE, Effort, Local, Remote
 from narrows.models.split.memory import head_memory_bytes
 from narrows.models.split.probe import read_energy, spent
-from narrows.models.split.profile import WATTS_A_CORE, as_record, measure_nodes, profile
-from tests.workshop.split.networks import LIGHT, RESIDUAL, opened, written
+from narrows.models.split.profile import WATTS_A_CORE, Profile, as_record, coding_speed, measure_nodes, profile
+from tests.workshop.split.networks import LIGHT, RESIDUAL, Told, opened, written
 
 SHORT = Effort(runs=3, seconds=0.0)
 
 
-@dataclass(frozen=True)
-class Told:
-    """A device that has measured already."""
-
-    nodes: Sequence[tuple[str, float]]
-    whole_ms: float = 8.0
-    energy_j: float | None = None
-
-    def measure(self, model: bytes, effort: Effort) -> Measured:
-        assert model
-        return Measured("1.0", (self.whole_ms,), self.whole_ms / 1e3, self.energy_j, tuple(self.nodes))
-
-
 FUSED = [("a_nchwc", 1000.0), ("reorder", 500.0), ("fused narrows_2", 1500.0), ("narrows_4_x", 1000.0)]
+
+
+def recorded(found: Profile) -> dict[str, Any]:
+    return as_record(found, coding_speed(found))
 
 
 def test_times_count_where_the_fused_node_stands_and_sum_to_a_run(tmp_path: Path) -> None:
@@ -52,7 +42,7 @@ def test_a_run_without_events_is_shared_out_evenly(tmp_path: Path) -> None:
 
 def test_the_head_is_timed_on_the_device_and_the_tail_on_the_server(tmp_path: Path) -> None:
     network = opened(RESIDUAL, tmp_path)
-    record = as_record(profile(network, Told(FUSED), Told(FUSED, whole_ms=0.8), SHORT))
+    record = recorded(profile(network, Told(FUSED), Told(FUSED, whole_ms=0.8), SHORT))
     by_names = {tuple(cut["tensors"]): cut for cut in record["cuts"]}
     cut = by_names["b", "c"]
     assert (cut["head_ms"], cut["tail_ms"]) == (6.0, pytest.approx(0.2))
@@ -65,10 +55,10 @@ def test_the_head_is_timed_on_the_device_and_the_tail_on_the_server(tmp_path: Pa
 
 def test_energy_is_measured_or_said_to_be_an_estimate(tmp_path: Path) -> None:
     network = opened(RESIDUAL, tmp_path)
-    record = as_record(profile(network, Told(FUSED, energy_j=0.016), None, SHORT))
+    record = recorded(profile(network, Told(FUSED, energy_j=0.016), None, SHORT))
     assert record["energy_source"] == "rapl"
     assert {tuple(cut["tensors"]): cut["head_energy_mj"] for cut in record["cuts"]}["b", "c"] == pytest.approx(12.0)
-    record = as_record(profile(network, Told(FUSED), None, SHORT))
+    record = recorded(profile(network, Told(FUSED), None, SHORT))
     assert record["energy_source"].startswith("estimate")
     assert record["device_only"]["energy_mj"] == pytest.approx(8e-3 * WATTS_A_CORE * 1e3)
 
@@ -176,32 +166,6 @@ def test_the_probe_needs_nothing_of_this_package(tmp_path: Path) -> None:
         check=True,
     )
     assert len(json.loads(done.stdout)["whole_ms"]) == 2
-
-
-@pytest.fixture
-def ssh_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A real server on loopback, reached as ``camera`` by the real client with a configuration of its own."""
-    sshd, ssh = shutil.which("sshd", path="/usr/sbin:/usr/bin"), shutil.which("ssh")
-    if sshd is None or ssh is None:
-        pytest.skip("there is no sshd: apt-get install openssh-server")
-    for name in ("host", "user"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
-    shutil.copy(tmp_path / "user.pub", tmp_path / "authorized")
-    (tmp_path / "sshd").write_text(
-        f"HostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/authorized\nStrictModes no\nUsePAM no\n"
-        "PasswordAuthentication no\n"
-    )
-    Path("/run/sshd").mkdir(exist_ok=True)
-    (tmp_path / "ssh").write_text(
-        f"Host camera\n ProxyCommand {sshd} -i -f {tmp_path}/sshd\n User root\n IdentityFile {tmp_path}/user\n"
-        f" UserKnownHostsFile {tmp_path}/known\n StrictHostKeyChecking accept-new\n"
-    )
-    wrapper = tmp_path / "bin" / "ssh"
-    wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\nexec {ssh} -F {tmp_path}/ssh "$@"\n')
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
-    return "camera"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="sshd for one connection runs as root")
