@@ -6,9 +6,9 @@
                 │                │       └─► the camera's mask ────────────┘                 ├─ in order ─► end, once
                 └─ refused ──────┴─ refused ────────── skipped (stale) or refused ───────────┘
 
-There is a task for what a read brought of one stream (:meth:`FramePath.take_up`), and one for each batch, which packs
-its frames and asks for their ends (:meth:`FramePath._inferred`); what became of them comes back from the finisher
-(:meth:`FramePath._ended`). A frame has a task of its own only where something of it takes long.
+There is a task for all that a read brought (:meth:`FramePath.take_up`), and one for each batch, which packs its frames
+and asks for their ends (:meth:`FramePath._inferred`); what became of them comes back from the finisher
+(:meth:`FramePath._ended`). A frame has a task of its own only where something of it is waited for, or takes long.
 
 Admitting and decoding is in ``frame_decoder.py``; ``audits.py`` is for frames that hold a mask and symbols. A mask
 carries the first output, the label map; each further one has a field of its own in the entry, as has what a camera
@@ -17,10 +17,12 @@ outlined.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from typing import Any
 
 import structlog
 from msgspec.structs import replace
@@ -36,20 +38,21 @@ from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.endings import Ending, OutputFields
 from orchestrator.dispatch.finish import Ended, Finisher, FinishReply
-from orchestrator.dispatch.frame_decoder import Decoded, FrameDecoder
+from orchestrator.dispatch.frame_decoder import Admitted, Decoded, FrameDecoder, Latent
 from orchestrator.dispatch.further_outputs import FurtherOutputs
 from orchestrator.dispatch.key_request import KeyframeRequests
 from orchestrator.dispatch.label_maps import CameraMask
 from orchestrator.dispatch.label_table_records import LabelTableRecords
-from orchestrator.dispatch.latents import Latents, inputs_of
+from orchestrator.dispatch.latents import inputs_of
 from orchestrator.dispatch.mask_packets import MaskToPack, pack_outputs, packing_pixels
+from orchestrator.dispatch.missing import Missing
 from orchestrator.dispatch.objective import Objective
 from orchestrator.dispatch.packets import Packets
 from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Frame, Stream
 from orchestrator.dispatch.suspects import Suspects
-from orchestrator.dispatch.symbol_decoding import SymbolDecoding, Symbols
+from orchestrator.dispatch.symbol_decoding import Symbols, TimedPlane, calls_of, decode_together
 from orchestrator.dispatch.tensors import Crossed
 from orchestrator.dispatch.unsealing import Unsealing
 from orchestrator.dispatch.workers import Workers
@@ -58,6 +61,8 @@ from orchestrator.telemetry.faults import Cause, Faults
 from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
+_TOGETHER = 16
+"""Frames that are admitted before anything else has its turn: about half a millisecond."""
 
 
 class FramePath:
@@ -80,42 +85,116 @@ class FramePath:
         self._metrics, self._settings = metrics, settings
         self._workers, packets = Workers(pool), Packets(store, unsealing)
         self._suspects = Suspects(store, consumer)
-        latents = Latents(store, packets, SymbolDecoding(self._workers))
-        self._decoder = FrameDecoder(store, batchers, packets, latents, self._workers, metrics, settings)
+        self._decoder = FrameDecoder(store, batchers, packets, self._workers, metrics, settings)
         self.label_tables = LabelTableRecords(store, self._decoder.served.values(), faults, settings.sweep_s)
         self.audits = Audits(self._workers, metrics)
         self.control_records = ControlRecords(store)
         self._key_requests = KeyframeRequests(store, self.control_records)
         self._further = FurtherOutputs(metrics)
 
-    async def take_up(self, stream: Stream, frames: Sequence[Frame]) -> None:
-        """Admit and decode what was read of a stream, in order: each frame waits for its batch then, or ends."""
-        async with stream.decoding:
-            for frame in frames:
-                try:
-                    await self._take_up(frame)
-                except (ReferenceLost, ContextLost) as refusal:
-                    await self._ask_for_key(stream)
-                    self._fail(frame, refusal)
-                except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those behind it go on
-                    self._fail(frame, error)
+    async def take_up(self, streams: Iterable[Stream]) -> None:
+        """Admit and decode what was read of streams: the first frame of each, then the next of each.
 
-    async def _take_up(self, frame: Frame) -> None:
-        async with self._suspects.counted(frame):
-            decoded = await self._decoder.decode(frame, await self._decoder.admit(frame))
-        if isinstance(decoded, Ending):
-            self._end(frame, decoded)
-        elif isinstance(decoded.content, CameraMask):
+        Each frame waits for a batch then, or ends. One that has to wait for anything before goes on in a task of its
+        own, and nothing waits for it but those behind it in its stream.
+        """
+        await self._go_on([stream for stream in streams if stream.begin_decoding()])
+
+    async def _go_on(self, streams: list[Stream]) -> None:
+        while frames := [frame for stream in streams if (frame := stream.next_undecoded()) is not None]:
+            streams = []
+            for first in range(0, len(frames), _TOGETHER):
+                streams += await self._take_up(frames[first : first + _TOGETHER])
+
+    async def _take_up(self, frames: list[Frame]) -> list[Stream]:
+        """A frame of each of some streams; answers those streams whose next frames need not wait for these."""
+        latents, free = list[Latent](), list[Stream]()
+        for frame in frames:
+            begun = self._begin(frame)
+            if isinstance(begun, Coroutine):
+                frame.stream.under_way.begin(self._and_go_on(frame.stream, begun))
+            else:
+                free.append(frame.stream)
+                latents += [] if begun is None else [begun]
+        for call in calls_of([latent.plane for latent in latents]):
+            self._decode([latents[place] for place in call])
+            await asyncio.sleep(0)  # what else there is to do comes between
+        return free
+
+    async def _and_go_on(self, stream: Stream, apart: Coroutine[Any, Any, None]) -> None:
+        await apart
+        await self._go_on([stream])
+
+    def _begin(self, frame: Frame) -> Latent | Coroutine[Any, Any, None] | None:
+        """Its latent, to be decoded with others; what has to be waited for; or nothing, if it ends."""
+        admitted = None
+        try:
+            if frame.claimed:
+                return self._take_up_apart(frame)
+            admitted = self._decoder.admit(frame)
+            if (ending := self._decoder.skipped(frame, admitted)) is not None:
+                self._end(frame, ending)
+                return None
+            return self._decoder.latent(frame, admitted) or self._take_up_apart(frame, admitted)
+        except Missing:
+            return self._take_up_apart(frame, admitted)
+        except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those beside it go on
+            self._turn_away(frame, error)
+            return None
+
+    def _decode(self, latents: Sequence[Latent]) -> None:
+        """Latents of different streams, in one call of the kernel."""
+        found: Sequence[TimedPlane | Exception]
+        try:
+            found = decode_together([latent.plane for latent in latents])
+        except Exception as error:  # noqa: BLE001 - the outermost point of a call: each of its frames is told
+            found = [error] * len(latents)
+        for latent, plane in zip(latents, found, strict=True):
+            try:
+                self._decoded(latent.frame, self._decoder.decoded(latent, plane))
+            except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those beside it go on
+                self._turn_away(latent.frame, error)
+
+    async def _take_up_apart(self, frame: Frame, admitted: Admitted | None = None) -> None:
+        try:
+            async with self._suspects.counted(frame):
+                decoded = await self._decoder.decode_apart(frame, admitted)
+            if isinstance(decoded, Ending):
+                self._end(frame, decoded)
+            else:
+                self._decoded(frame, decoded)
+        except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those behind it go on
+            self._turn_away(frame, error)
+
+    def _decoded(self, frame: Frame, decoded: Decoded) -> None:
+        """It waits for a batch, unless its camera made what is published."""
+        if isinstance(decoded.content, CameraMask):
             self._audit(frame, decoded, decoded.content)
             self._pack(frame, decoded, Inferred(decoded.content.labels, 0.0, 0.0))
         elif decoded.content is None:
             frame.camera_mask = True
             self._pack(frame, decoded, Inferred(None, 0.0, 0.0))
         else:
-            tell = partial(self._inferred, frame, decoded)
-            inputs = _inputs(decoded.content, decoded.level)
-            waiting = Waiting(frame.stream, inputs, decoded.stale_at_s, tell, lambda: frame.gone)
-            self._batchers[decoded.model_id].put(waiting)
+            admitted, tell = decoded.admitted, partial(self._inferred, frame, decoded)
+            inputs = _inputs(decoded.content, admitted.level)
+            waiting = Waiting(frame.stream, inputs, admitted.stale_at_s, tell, lambda: frame.gone)
+            self._batchers[admitted.model_id].put(waiting)
+
+    def _turn_away(self, frame: Frame, error: Exception) -> None:
+        """A frame that could not be decoded: where its camera's next key frame mends that, one is asked for first."""
+        if isinstance(error, (ReferenceLost, ContextLost)):
+            frame.stream.under_way.begin(self._ask_for_key(frame, error))
+        else:
+            self._fail(frame, error)
+
+    async def _ask_for_key(self, frame: Frame, refusal: FrameRefused) -> None:
+        """Ask, if it can be asked now: the frame that needs a key ends all the same."""
+        try:
+            await self._key_requests.ask(frame.stream)
+        except ServiceError as error:
+            self._metrics.service_errors.labels("redis").inc()
+            _log.warning("keyframe_request_failed", stream=frame.stream.id, error=str(error))
+        self._fail(frame, refusal)
 
     def _inferred(self, frame: Frame, decoded: Decoded, answer: Answer) -> None:
         """A frame's batch is back, and holds its slot until this returns."""
@@ -123,7 +202,7 @@ class FramePath:
             if isinstance(answer, Exception):
                 self._fail(frame, answer)
             elif answer is None:
-                self._end(frame, Ending.skipped("stale", decoded.packet.identity))
+                self._end(frame, Ending.skipped("stale", decoded.admitted.packet.identity))
             else:
                 self._metrics.took("batch", answer.batch_s)
                 self._metrics.took("infer", answer.infer_s)
@@ -156,21 +235,13 @@ class FramePath:
         frame.stream.let_go(frame)
         self._end_due(frame.stream)
 
-    async def _ask_for_key(self, stream: Stream) -> None:
-        """Ask, if it can be asked now: the frame that needs a key ends all the same."""
-        try:
-            await self._key_requests.ask(stream)
-        except ServiceError as error:
-            self._metrics.service_errors.labels("redis").inc()
-            _log.warning("keyframe_request_failed", stream=stream.id, error=str(error))
-
     def _audit(self, frame: Frame, decoded: Decoded, mask: CameraMask) -> None:
         """Hold a camera's mask against its symbols, where it came with them."""
         frame.camera_mask = True
         if decoded.audit is not None:
             until_s = frame.taken.arrived_s + frame.stream.settings.stale_ms / 1000
-            audited = Audited(mask, decoded.audit, decoded.level, until_s)
-            self.audits.begin(frame.stream, self._batchers[decoded.model_id], audited)
+            audited = Audited(mask, decoded.audit, decoded.admitted.level, until_s)
+            self.audits.begin(frame.stream, self._batchers[decoded.admitted.model_id], audited)
 
     def _pack(self, frame: Frame, decoded: Decoded, inferred: Inferred) -> None:
         """Straight out of the slot; what takes long, or may end this process and is counted for it, out of a copy."""
@@ -178,7 +249,7 @@ class FramePath:
             inferred = replace(inferred, further=(*inferred.further, decoded.objects))
         pixels = packing_pixels(inferred.labels, inferred.further)
         if frame.claimed or self._wants_small(frame) or not self._workers.at_once(pixels):
-            frame.stream.begin(self._pack_apart(frame, decoded, inferred.copied()))
+            frame.stream.under_way.begin(self._pack_apart(frame, decoded, inferred.copied()))
         else:
             self._packed(
                 frame, decoded, inferred, *pack_outputs(self._to_pack(frame, decoded, inferred), inferred.further)
@@ -195,9 +266,9 @@ class FramePath:
 
     def _to_pack(self, frame: Frame, decoded: Decoded, inferred: Inferred) -> MaskToPack:
         return MaskToPack(
-            decoded.packet.head,
-            decoded.bundle,
-            decoded.level,
+            decoded.admitted.packet.head,
+            decoded.admitted.bundle,
+            decoded.admitted.level,
             frame.size_bytes,
             inferred.labels,
             small=self._wants_small(frame),
@@ -216,9 +287,9 @@ class FramePath:
     ) -> None:
         self._metrics.took("pack", pack_s)
         if not frame.camera_mask:
-            self._batchers[decoded.model_id].demand.took(decoded.level, decoded.decode_s + pack_s)
+            self._batchers[decoded.admitted.model_id].demand.took(decoded.admitted.level, decoded.decode_s + pack_s)
         alone = inferred.labels is not None
-        self._end(frame, Ending.mask(body, decoded.packet.identity, outputs, alone=alone))
+        self._end(frame, Ending.mask(body, decoded.admitted.packet.identity, outputs, alone=alone))
 
     def _end(self, frame: Frame, ending: Ending) -> None:
         """This is how a frame ends, as soon as those before it in its stream do."""
@@ -257,7 +328,7 @@ class FramePath:
             return
         self._count(frame, ending, verdict)
         if frame.taken.forged is not None and len(frame.stream.held) == 1:
-            frame.stream.begin(self._set_back(frame))
+            frame.stream.under_way.begin(self._set_back(frame))
         else:
             self._let_go(frame)
 

@@ -1,58 +1,56 @@
-"""One owned shard: its streams are found, what others left of them is claimed, and what is new is read."""
+"""One owned shard: its streams are found, what others left of them is claimed, and what is new is read.
+
+::
+
+                  ┌─ all of them, in a read that waits ─────┐
+    streams ──────┼─ those that are written, without waiting ┼─► entries ─ hold, in order ─► one task takes them up
+                  └─ isolated ones, trimmed first, alone ────┘
+
+What an earlier owner left of a stream comes before what is new in it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from narrows.contract.errors import ServiceError
 from narrows.contract.wire.keys import GROUP, ShardKeys, StreamKeys
 from narrows.runtime.cancelling import cancel_all
 from narrows.runtime.redis.replies import Remedy
 from narrows.runtime.redis.server_clock import ServerClock
-from narrows.runtime.redis.store import PackedRead, Pending, RawEntry, ReplyRefused, ReplyTooLarge, Store, pack_read
+from narrows.runtime.redis.store import RawEntry, ReplyRefused, ReplyTooLarge, Store
 from orchestrator.dispatch.admission import MOST_ENTRY_BYTES, beyond_a_packet
+from orchestrator.dispatch.arrivals import Arrivals
+from orchestrator.dispatch.claims import Claims
 from orchestrator.dispatch.control_records import MAX_TTL_MS
+from orchestrator.dispatch.entry_reader import Brought, EntryReader
 from orchestrator.dispatch.gathering import GATHER_S, gathers, worth_a_read
+from orchestrator.dispatch.isolation import Isolation
 from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.ready_streams import ReadyStreams
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.reference_memory import ReferenceMemory
-from orchestrator.dispatch.scripts import FORGET_CONSUMERS, LAST_IDS
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.silence import silences_s
-from orchestrator.dispatch.stream import Frame, Held, Stream, Taken
+from orchestrator.dispatch.stream import Frame, Stream, UnderWay
 from orchestrator.dispatch.stream_settings import read_settings
 from orchestrator.dispatch.trim import Trimmer
-from orchestrator.shards.entry_id import IdRange, entry_ms, entry_order
+from orchestrator.shards.entry_id import entry_order
 from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 _BLOCK_MS, _BLOCK_WHILE_FULL_MS, _PAUSE_S, _ISOLATED_PAUSE_S = 100, 10, 0.005, 0.02
 _RECOVER_AT_ONCE = _READ_AT_ONCE = 256
-_MOST_DOUBLINGS = 6
-_AT_ONCE = 500
 
 
 def _nothing() -> None:
     """For who looks for new streams by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A command that reads streams: packed once, for with a thousand keys that costs more than all else of a call."""
-
-    streams: list[Stream]
-    block_ms: int | None
-    packed: PackedRead
-    by_key: Mapping[bytes, Stream]
 
 
 class Shard:
@@ -63,7 +61,7 @@ class Shard:
         lease: Lease,
         store: Store,
         consumer: str,
-        take_up: Callable[[Stream, list[Frame]], Coroutine[Any, Any, None]],
+        take_up: Callable[[list[Stream]], Coroutine[Any, Any, None]],
         clock: ServerClock,
         metrics: Metrics,
         settings: DispatchSettings,
@@ -77,26 +75,26 @@ class Shard:
         self.draining = False
         self.stream_bytes = settings.stream_bytes
         self._store, self._consumer, self._take_up = store, consumer, take_up
-        self._clock, self._metrics, self._settings = clock, metrics, settings
-        self._references = references
-        self._read = _Read([], None, PackedRead(b"", ""), {})
-        self._held = Held()
+        self._clock, self._settings, self._references = clock, settings, references
+        self._under_way = UnderWay()
+        self._arrivals = Arrivals(store, clock)
+        self._claims = Claims(store, consumer, metrics, settings)
+        self._reader = EntryReader(store, consumer, settings)
         self._ready = ReadyStreams(self.keys.features, self.streams, found)
-        self._isolated: dict[Stream, float] = {}
-        self._isolating = asyncio.Event()
-        self._being_read: list[Stream] = []
+        self._isolation = Isolation(settings.isolated_s)
+        self._being_read: Sequence[Stream] = ()
         self._trimmer = Trimmer(store, consumer, metrics, settings)
         self._looked_s = self._looked_ms = -math.inf
 
     @property
     def isolated(self) -> int:
         """Streams that are read apart from the others."""
-        return len(self._isolated)
+        return len(self._isolation)
 
     @property
     def held(self) -> int:
         """Frames of the shard in this process."""
-        return self._held.frames
+        return self._under_way.frames
 
     @property
     def followed(self) -> bool:
@@ -114,7 +112,7 @@ class Shard:
             # a record that was written before the clock was set back would outlive who wrote it by as much
             await self._store.many([("PEXPIRE", keys.control, MAX_TTL_MS, "XX", "LT") for keys in readable])
             silent_s = await silences_s(self._store, readable, self._clock.now_ms())
-            await self._learn_the_clock(readable)
+            await self._arrivals.learn_from_outcomes(readable)
             for keys, since_s in zip(readable, silent_s, strict=True):
                 self._add(keys, records.get(keys.stream.encode()), time.monotonic() - since_s)
         # what is there and cannot be read yet (Redis is full, or a replica) waits, with ids from before this look
@@ -163,7 +161,7 @@ class Shard:
 
     async def _read_any(self) -> int:
         """Wait for entries in a read of all streams, and say how many came."""
-        together = [stream for stream in self.streams.values() if stream not in self._isolated]
+        together = [stream for stream in self.streams.values() if stream not in self._isolation]
         settled = await self._settled(together)
         if not settled:
             await asyncio.sleep(_PAUSE_S)
@@ -174,7 +172,7 @@ class Shard:
     async def _read_ready(self) -> int:
         """Read those that may have entries, once there are some, and say how many came."""
         await self._ready.wait(_BLOCK_MS / 1000)
-        together = [stream for stream in self._ready.take(_READ_AT_ONCE) if stream not in self._isolated]
+        together = [stream for stream in self._ready.take(_READ_AT_ONCE) if stream not in self._isolation]
         if not together:
             return 0
         settled = await self._settled(together)
@@ -201,33 +199,22 @@ class Shard:
             ServiceError: Redis is away, or refuses.
         """
         while not (self.lease.lost or self.draining):
-            await self._isolating.wait()
+            isolated = await self._isolation.streams()
             if self.lease.good(time.monotonic()):
-                for stream in list(self._isolated):
+                for stream in isolated:
                     await self._read_alone(stream)
             await asyncio.sleep(_ISOLATED_PAUSE_S)
 
     def isolate(self, stream: Stream) -> None:
         """Read a stream apart from its neighbours from now on, for a while: longer each time."""
-        until_s = time.monotonic() + self._settings.isolated_s * 2 ** min(stream.isolations, _MOST_DOUBLINGS)
-        if stream not in self._isolated:
-            stream.isolations += 1
-            _log.warning("stream_isolated", stream=stream.id)
-        self._isolated[stream] = until_s
-        self._isolating.set()
-
-    def _isolate_no_longer(self, stream: Stream) -> None:
-        del self._isolated[stream]
-        self._ready.add(stream)
-        if not self._isolated:
-            self._isolating.clear()
+        self._isolation.begin(stream)
 
     async def drain(self, most_s: float) -> None:
         """Take in nothing more; wait for what is held, then return the rest untouched."""
         self.draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(most_s):
-                while self.held or self._under_way():  # noqa: ASYNC110 - for an event, each frame would have to set it
+                while self.held or self._under_way.tasks:  # noqa: ASYNC110 - for an event, each frame would have to set it
                     await asyncio.sleep(_PAUSE_S)
         left = [frame for stream in self.streams.values() for frame in stream.held.values()]
         await self.abandon()
@@ -239,64 +226,46 @@ class Shard:
         self.draining = True
         for stream in self.streams.values():
             stream.let_all_go()
-        await cancel_all(self._under_way())
+        await cancel_all(self._under_way.tasks)
 
-    def _under_way(self) -> list[asyncio.Task[None]]:
-        return [task for stream in self.streams.values() for task in stream.tasks]
-
-    async def _read_new(self, streams: list[Stream], block_ms: int | None) -> int:
-        """Read these together, and say how many entries came."""
-        if streams != self._read.streams or block_ms != self._read.block_ms:
-            self._read = self._pack(streams, block_ms)
+    async def _read_new(self, streams: Sequence[Stream], block_ms: int | None) -> int:
+        """Read these together, and say how many entries came; who brought too much shows as entries are claimed."""
         self._being_read = streams
         try:
-            return await self._take_in_new(self._read, self._settings.read_bytes)
-        except ReplyTooLarge:  # who made it so shows as entries are claimed
-            return 0
+            return await self._take_in_new(streams, self._reader.together(streams, block_ms))
         finally:
-            self._being_read = []
+            self._being_read = ()
 
-    def _pack(self, streams: list[Stream], block_ms: int | None) -> _Read:
-        keys, count = [stream.keys.features for stream in streams], self._settings.read_count
-        packed = pack_read(GROUP, self._consumer, keys, count=count, block_ms=block_ms)
-        return _Read(streams, block_ms, packed, {stream.keys.features.encode(): stream for stream in streams})
-
-    async def _take_in_new(self, read: _Read, most_bytes: int) -> int:
-        """Take in what is new, and say how many entries came.
-
-        Raises:
-            ReplyTooLarge: it is more than may be read; it was delivered, and is claimed entry by entry from now on.
-        """
-        begun_s = time.monotonic()
+    async def _take_in_new(self, streams: Sequence[Stream], reading: Awaitable[Brought]) -> int:
+        """Take in what a read of some streams brings, and say how many entries came."""
         try:
-            found = await self._store.read_new(read.packed, most_bytes)
+            brought = await reading
         except ReplyRefused as refused:
             await self._heal(refused)
             return 0
-        except ReplyTooLarge:
-            for stream in read.streams:
+        except ReplyTooLarge:  # it was delivered all the same: it is claimed entry by entry from now on
+            for stream in streams:
                 stream.recover_idle_ms = 0
-            self._ready.add(*read.streams)
-            raise
-        brought = [(read.by_key[key], entries) for key, entries in found.items() if entries]
-        await self._look_where_ids_are_odd(brought)
-        for stream, entries in brought:
+            self._ready.add(*streams)
+            return 0
+        await self._arrivals.look_where_odd(brought.entries)
+        for stream, entries in brought.entries:
             if entry_order(entries[0].id) <= stream.read_to:
                 stream.doubt()  # it was given out before: Redis lost its last second, or was restored
-            self._take_in(stream, entries, 1)
-        behind = {stream for stream, entries in brought if len(entries) >= self._settings.read_count}
-        self._ready.add(*behind)
-        begun_ms = self._clock.at_ms(begun_s)
-        for stream in read.streams:
-            if stream not in behind:
-                stream.drained_s, stream.drained_ms = begun_s, begun_ms
-        return sum(len(entries) for _, entries in brought)
+        if brought.entries:
+            self._take_in(brought.entries, 1)
+        self._ready.add(*brought.behind)
+        for stream in streams:
+            if stream not in brought.behind:
+                self._arrivals.read_to_end(stream, brought.begun_s)
+        return len(brought)
 
     async def _read_alone(self, stream: Stream) -> None:
         if stream in self._being_read:  # from before it was isolated; what this brings is not known yet
             return
-        if self.streams.get(stream.id) is not stream or time.monotonic() > self._isolated[stream]:
-            self._isolate_no_longer(stream)
+        if self.streams.get(stream.id) is not stream or self._isolation.over(stream):
+            self._isolation.end(stream)
+            self._ready.add(stream)
             return
         try:
             if await self._trimmer.trim(stream, self.stream_bytes):
@@ -310,93 +279,41 @@ class Shard:
             return
         if stream.recover_idle_ms is not None:
             await self._recover([stream])
-            return
-        with suppress(ReplyTooLarge):
-            await self._take_in_new(self._pack([stream], 1), MOST_ENTRY_BYTES)
+        else:
+            await self._take_in_new([stream], self._reader.alone(stream, MOST_ENTRY_BYTES))
 
-    async def _recover(self, streams: list[Stream]) -> None:
+    async def _recover(self, streams: Sequence[Stream]) -> None:
         """Claim what was delivered and never ended, in order; once nothing is left of it, new entries are read."""
-        keys = [stream.keys.features for stream in streams]
-        idle_ms = [stream.recover_idle_ms or 0 for stream in streams]
-        found = await self._store.pending(keys, GROUP, idle_ms=idle_ms, count=2 * self._settings.room)
-        settled, left = [], dict[Stream, list[Pending]]()
-        for stream, pending in zip(streams, found, strict=True):
-            if isinstance(pending, ReplyRefused):
-                await self._heal(pending)
-            elif entries := [entry for entry in pending if entry.id not in stream.held]:
-                left[stream] = entries[: self._settings.room - len(stream.held)]
-            else:
-                stream.recover_idle_ms = None
-                settled.append(stream.keys.features)
-        sizes = await self._store.sizes_bytes([stream.keys.features for stream in left])
-        for (stream, entries), size in zip(left.items(), sizes, strict=True):
-            if size > self.stream_bytes and stream not in self._isolated:
-                self.isolate(stream)  # there it is trimmed first: a server may close a connection over a large reply
-            else:
-                await self._claim(stream, entries)
-        own = (GROUP, self._consumer, self._settings.forget_idle_ms)
-        await self._store.run_many([(FORGET_CONSUMERS, [key], own) for key in settled])
-
-    async def _claim(self, stream: Stream, left: list[Pending]) -> None:
-        key = stream.keys.features
-        for entry in left:
-            try:
-                claimed = await self._store.claim(
-                    key, GROUP, self._consumer, entry.id, deliveries=entry.deliveries, most_bytes=MOST_ENTRY_BYTES
-                )
-            except ReplyTooLarge:
-                self.isolate(stream)
-                claimed = [RawEntry(entry.id, None, too_large=True)]
-            if claimed:
-                self._metrics.claimed.inc(len(claimed))
-                self._take_in(stream, claimed, entry.deliveries + 1)
+        left = await self._claims.left_of(streams)
+        for refused in [each.refused for each in left if each.refused is not None]:
+            await self._heal(refused)
+        readable = [each for each in left if each.refused is None]
+        sizes = await self._store.sizes_bytes([each.stream.keys.features for each in readable])
+        for each, size in zip(readable, sizes, strict=True):
+            if size > self.stream_bytes and each.stream not in self._isolation:
+                self.isolate(each.stream)  # there it is trimmed first: a server may cut a connection over a large reply
+                continue
+            async for entry, deliveries in self._claims.claim(each):
+                self._take_in([(each.stream, [entry])], deliveries)
 
     def _has_room(self, stream: Stream) -> bool:
         rested = time.monotonic() >= stream.rests_until_s
         return rested and self._settings.room - len(stream.held) >= self._settings.read_count
 
-    def _take_in(self, stream: Stream, entries: Sequence[RawEntry], deliveries: int) -> None:
-        """Hold entries that were read, in their order, and have them taken up."""
-        frames = [self._hold(stream, entry, deliveries) for entry in entries]
-        stream.begin(self._take_up(stream, frames))
+    def _take_in(self, found: Sequence[tuple[Stream, list[RawEntry]]], deliveries: int) -> None:
+        """Hold entries that were read, each stream's in their order, and have them taken up."""
+        for stream, entries in found:
+            for entry in entries:
+                self._hold(stream, entry, deliveries)
+        self._under_way.begin(self._take_up([stream for stream, _ in found]))
 
-    def _hold(self, stream: Stream, entry: RawEntry, deliveries: int) -> Frame:
-        taken = self._taken(stream, entry, deliveries)
+    def _hold(self, stream: Stream, entry: RawEntry, deliveries: int) -> None:
+        taken = self._arrivals.taken(stream, entry, deliveries)
         if taken.forged is None:
             stream.active_s, stream.read_to = taken.read_s, max(stream.read_to, entry_order(entry.id))
-        if beyond_a_packet(entry):
+        if entry.too_large or beyond_a_packet(entry):
             self.isolate(stream)
-        return stream.take_in(entry, deliveries, taken)
-
-    def _taken(self, stream: Stream, entry: RawEntry, deliveries: int) -> Taken:
-        """When an entry came; what was delivered before may be older than what was read since."""
-        at_ms, read_s = entry_ms(entry.id), time.monotonic()
-        now_ms = self._clock.at_ms(read_s)
-        read_ms = self._read_ms(stream) if deliveries == 1 else -math.inf
-        forged = IdRange(now_ms, self._clock.highest_ms, read_ms).forged(at_ms)
-        arrived_ms = now_ms if forged else min(at_ms, now_ms)
-        return Taken(arrived_ms, read_s - (now_ms - arrived_ms) / 1000, read_s, forged)
-
-    def _read_ms(self, stream: Stream) -> float:
-        """When the stream had nothing more to read, by a clock that may have been set since."""
-        return min(stream.drained_ms, self._clock.at_ms(stream.drained_s))
-
-    async def _look_where_ids_are_odd(self, found: Iterable[tuple[Stream, list[RawEntry]]]) -> None:
-        """Before an id is called forged, look whether Redis' clock was set."""
-        for stream, entries in found:
-            ids = IdRange(self._clock.now_ms(), self._clock.highest_ms, self._read_ms(stream))
-            if ids.forged(entry_ms(entries[0].id)) or ids.forged(entry_ms(entries[-1].id)):
-                with suppress(ServiceError):
-                    await self._clock.look(self._store)
-                return
-
-    async def _learn_the_clock(self, streams: list[StreamKeys]) -> None:
-        """What ended last says what Redis' clock has shown: nobody chooses the ids of outcomes."""
-        for first in range(0, len(streams), _AT_ONCE):
-            keys = [each.outcomes for each in streams[first : first + _AT_ONCE]]
-            for last in await self._store.run(LAST_IDS, keys):
-                if last:
-                    self._clock.was_at(entry_ms(last))
+        stream.take_in(entry, deliveries, taken)
 
     async def _make_groups(self, keys: list[StreamKeys]) -> list[StreamKeys]:
         """Make the groups where they are missing; answers the streams that can be read, and drops the others."""
@@ -423,18 +340,17 @@ class Shard:
             active_s=active_s,
             drained_s=self._looked_s,  # it was not there yet, so nothing was to be read
             drained_ms=self._looked_ms,
-            held_of_shard=self._held,
+            under_way=self._under_way,
         )
         self._ready.add(self.streams[keys.stream])
 
     def see_lengths(self, lengths: Iterable[tuple[Stream, int]], seen_s: float) -> None:
         """What streams held, at ``seen_s`` or later: one that holds more than is here was written, said or not."""
-        seen_ms = self._clock.at_ms(seen_s)
         for stream, length in lengths:
             if length > len(stream.held):
                 self._ready.add(stream)
             elif not length and seen_s > stream.drained_s:
-                stream.drained_s, stream.drained_ms = seen_s, seen_ms
+                self._arrivals.read_to_end(stream, seen_s)
 
     async def _heal(self, refused: ReplyRefused) -> None:
         """A group or key vanished: make groups anew, at the beginning; neighbours are read on."""

@@ -27,10 +27,20 @@ _LATEST = 32
 
 
 @dataclass(slots=True)
-class Held:
-    """How many frames of a shard are in this process."""
+class UnderWay:
+    """What of a shard is in this process: frames that are held, and tasks that work on them.
+
+    A shard that is given up cancels the tasks.
+    """
 
     frames: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done, beside all else."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
 
 @dataclass(eq=False)
@@ -40,9 +50,10 @@ class Stream:
     Attributes:
         recover_idle_ms: pending entries that idle so long must be claimed before anything new is read; ``None``: none.
         held: the frames of it in this process, by entry id.
-        held_of_shard: counts them, and those of the shard's other streams.
+        under_way: those of its shard's streams, and the tasks that work on them.
+        undecoded: those of them that were not taken up yet, in their order.
+        decoding: one of them is being taken up, and whoever does that goes on with the next.
         unasked: those of them whose end was not asked for yet, in the order in which they must end.
-        tasks: what is under way for it.
         seen: the window of ended identities as Redis last had it.
         drained_s: when it was last read to its end.
         contexts: what its packets of format 2 may name.
@@ -70,9 +81,10 @@ class Stream:
     settings: StreamSettings
     recover_idle_ms: int | None = 0
     held: dict[bytes, Frame] = field(default_factory=dict)
-    held_of_shard: Held = field(default_factory=Held)
+    under_way: UnderWay = field(default_factory=UnderWay)
+    undecoded: deque[Frame] = field(default_factory=deque)
+    decoding: bool = False
     unasked: deque[Frame] = field(default_factory=deque)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     seen: SeenWindow = field(default_factory=SeenWindow)
     drained_s: float = -math.inf
     drained_ms: float = -math.inf
@@ -93,7 +105,6 @@ class Stream:
     split: SplitBundle | None = None
     wanted: Counter[str] = field(default_factory=Counter)
     rests_until_s: float = -math.inf
-    decoding: asyncio.Lock = field(default_factory=asyncio.Lock)
     chain_read: bool = False
     contexts: ContextCache = field(default_factory=ContextCache)
 
@@ -136,14 +147,27 @@ class Stream:
         self.skipped_share += (skipped - self.skipped_share) / _LATEST
 
     def take_in(self, entry: RawEntry, deliveries: int, taken: Taken) -> Frame:
-        """Hold a frame; it will end after those that were taken in before."""
+        """Hold a frame; it is decoded, and will end, after those that were taken in before."""
         frame = Frame(self, entry, deliveries, taken)
-        self.held_of_shard.frames += entry.id not in self.held
+        self.under_way.frames += entry.id not in self.held
         self.held[entry.id] = frame
+        self.undecoded.append(frame)
         self.unasked.append(frame)
         self.taken_in += taken.forged is None
         self.forged += taken.forged is not None
         return frame
+
+    def begin_decoding(self) -> bool:
+        """Whether it is now with whoever asked to take its frames up: nobody else is at it."""
+        free, self.decoding = not self.decoding, True
+        return free
+
+    def next_undecoded(self) -> Frame | None:
+        """The next frame to take up, for who is at it; with ``None`` nobody is at it any more."""
+        if self.undecoded:
+            return self.undecoded.popleft()
+        self.decoding = False
+        return None
 
     def endings_due(self) -> Iterator[tuple[Frame, Ending]]:
         """Frames whose end can be asked for now, each once, in order: none before them waits for its ending still."""
@@ -157,21 +181,16 @@ class Stream:
         frame.gone = True
         if self.held.get(frame.entry.id) is frame:
             del self.held[frame.entry.id]
-            self.held_of_shard.frames -= 1
+            self.under_way.frames -= 1
 
     def let_all_go(self) -> None:
         """Hold none of its frames any longer: whatever was asked for them, nobody waits for the answer."""
         for frame in (*self.held.values(), *self.unasked):
             frame.gone = True
-        self.held_of_shard.frames -= len(self.held)
+        self.under_way.frames -= len(self.held)
         self.held.clear()
+        self.undecoded.clear()
         self.unasked.clear()
-
-    def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have something done for it, beside all else; what its shard gives up is cancelled."""
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
 
 class Taken(Struct, frozen=True):
@@ -207,6 +226,7 @@ class Frame:
         context: that its packet carried, once the packet is believed.
         link: ``key`` or ``next`` once it was decoded and others of a `complete` stream may be coded against it.
         camera_mask: the camera made its mask itself.
+        window_read: what Redis has of its stream's ended frames was read for it.
     """
 
     stream: Stream
@@ -219,6 +239,7 @@ class Frame:
     identity: FrameIdentity | None = None
     link: str = ""
     camera_mask: bool = False
+    window_read: bool = False
     context: bytes = b""
     size_bytes: int = 0
     head: bytes = b""

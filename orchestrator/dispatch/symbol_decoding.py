@@ -1,19 +1,9 @@
-"""Planes of symbols that are asked for at the same time are decoded together.
-
-::
-
-    streams of one read ─► planes ─ when all have asked ─► one call of the kernel, without the GIL ─► symbols
-
-What a read brings of several streams is taken up by a task for each, and all of them come here in the same turn of the
-event loop. Their next frames, which may be coded against these, come in the turn behind it.
-"""
+"""The symbols of several frames, decoded in one call of the kernel."""
 
 from __future__ import annotations
 
-import asyncio
-import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +11,6 @@ from numpy.typing import NDArray
 
 from narrows.contract.codec import CodedPlane, decode_planes
 from narrows.contract.errors import FrameRefused
-from orchestrator.dispatch.workers import Workers
 
 _MOST_SYMBOLS = 9 << 15
 """Of one call: eight planes of the demo's, and a millisecond in which the event loop does nothing else."""
@@ -36,70 +25,41 @@ class TimedPlane(NamedTuple):
     took_s: float
 
 
-class _Asked(NamedTuple):
-    plane: CodedPlane
-    answer: asyncio.Future[TimedPlane]
-
-
-class SymbolDecoding:
-    """Decodes small planes in the event loop, as many at once as are small together; a large one in the pool."""
-
-    def __init__(self, workers: Workers) -> None:
-        self._workers = workers
-        self._asked: list[_Asked] = []
-
-    async def decode(self, plane: CodedPlane, *, alone: bool = False) -> TimedPlane:
-        """A plane's symbols; ``alone`` for what may end this process, and shall not be blamed on others.
-
-        Raises:
-            FrameRefused: as :func:`narrows.contract.codec.decode_symbols`, by the same names.
-        """
-        if alone or not self._workers.symbols_at_once(math.prod(plane.shape)):
-            (found,) = await self._workers.on_symbols(math.prod(plane.shape), lambda: _decoded([plane]))
-            if isinstance(found, Exception):
-                raise found
-            return found
-        loop = asyncio.get_running_loop()
-        if not self._asked:
-            loop.call_soon(self._decode_asked)
-        self._asked.append(_Asked(plane, loop.create_future()))
-        return await self._asked[-1].answer
-
-    def _decode_asked(self) -> None:
-        """Those that were asked for, alike beside alike; what is too much for one call has the next turn."""
-        asked, self._asked = self._asked, []
-        symbols = 0
-        for place, each in enumerate(asked):
-            symbols += math.prod(each.plane.shape)
-            if symbols > _MOST_SYMBOLS and place:
-                asked, self._asked = asked[:place], asked[place:]
-                asyncio.get_running_loop().call_soon(self._decode_asked)
-                break
-        self._answer(sorted(asked, key=_kind))
-
-    def _answer(self, asked: list[_Asked]) -> None:
-        found: Sequence[TimedPlane | Exception]
-        try:
-            found = _decoded([each.plane for each in asked])
-        except Exception as error:  # noqa: BLE001 - the outermost point: each of those that wait is told
-            found = [error] * len(asked)
-        for each, plane in zip(asked, found, strict=True):
-            if each.answer.done():  # its stream was given up meanwhile
-                continue
-            if isinstance(plane, Exception):
-                each.answer.set_exception(plane)
-            else:
-                each.answer.set_result(plane)
-
-
-def _decoded(planes: Sequence[CodedPlane]) -> list[TimedPlane | FrameRefused]:
+def decode_together(planes: Sequence[CodedPlane]) -> list[TimedPlane | FrameRefused]:
+    """Each plane's symbols, or why it is refused, in one call."""
     begun_s = time.monotonic()
     found = decode_planes(planes)
     took_s = (time.monotonic() - begun_s) / len(planes)
     return [each if isinstance(each, FrameRefused) else TimedPlane(*each, took_s) for each in found]
 
 
-def _kind(asked: _Asked) -> tuple[int, int, bool]:
+def decode_alone(plane: CodedPlane) -> TimedPlane:
+    """One plane's symbols.
+
+    Raises:
+        FrameRefused: as :func:`narrows.contract.codec.decode_symbols`, by the same names.
+    """
+    (found,) = decode_together([plane])
+    if isinstance(found, FrameRefused):
+        raise found
+    return found
+
+
+def calls_of(planes: Sequence[CodedPlane]) -> Iterator[list[int]]:
+    """The places of the planes of each call: alike beside alike, for the kernel decodes those two at a time."""
+    call: list[int] = []
+    symbols = 0
+    for place in sorted(range(len(planes)), key=lambda place: _kind(planes[place])):
+        size = planes[place].size
+        if call and symbols + size > _MOST_SYMBOLS:
+            yield call
+            call, symbols = [], 0
+        call.append(place)
+        symbols += size
+    if call:
+        yield call
+
+
+def _kind(plane: CodedPlane) -> tuple[int, int, bool]:
     """Equal for planes that the kernel decodes two at a time."""
-    plane = asked.plane
     return id(plane.tables), plane.level, plane.memory is not None

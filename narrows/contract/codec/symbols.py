@@ -92,6 +92,11 @@ class CodedPlane(Struct, frozen=True):
     level: int
     memory: Memory | None = None
 
+    @property
+    def size(self) -> int:
+        """How many symbols it has."""
+        return math.prod(self.shape)
+
 
 class DecodedPlane(NamedTuple):
     """A plane's symbols ``(C, h, w)`` int8, and :func:`symbol_digest` of them."""

@@ -41,7 +41,7 @@ async def test_an_entry_delivered_twice_ends_once(
         await until(lambda: holds(lambda: _held(dispatcher, "cam-1") == 1))
         raw = await store.call("XRANGE", cam.keys.features, entry, entry)
         again = _shard_of(dispatcher, cam)
-        again._take_in(again.streams["cam-1"], [RawEntry(entry, raw[0][1])], 2)
+        again._take_in([(again.streams["cam-1"], [RawEntry(entry, raw[0][1])])], 2)
         decoder.gate.set()
         await until(lambda: holds(lambda: _held(dispatcher, "cam-1") == 0))
     assert await cam.ledger() == {"mask": 1}

@@ -79,11 +79,11 @@ async def test_a_frame_that_crashes_its_handler_is_poison_after_three_tries_and_
     async with dispatching() as dispatcher:
         admit = dispatcher._path._decoder.admit
 
-        async def crash(frame: Frame) -> Admitted:
+        def crash(frame: Frame) -> Admitted:
             if frame.stream.id == "cam" and frame.deliveries <= 3:
                 crashes.append(frame.deliveries)
                 raise ZeroDivisionError
-            return await admit(frame)
+            return admit(frame)
 
         dispatcher._path._decoder.admit = crash  # type: ignore[method-assign]
         await cam.frames(1)

@@ -1,27 +1,14 @@
-"""What is asked for in one turn of the event loop is decoded in one call, and each gets its own answer."""
+"""Which planes share a call of the kernel, and that each of a call gets its own answer."""
 
 from __future__ import annotations
-
-import asyncio
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from narrows.contract.codec import (
-    CodedPlane,
-    CodingTables,
-    DecodedPlane,
-    count_tables,
-    decode_planes,
-    encode_symbols,
-    symbol_digest,
-)
-from narrows.contract.errors import FrameRefused, PayloadUndecodable
+from narrows.contract.codec import CodedPlane, CodingTables, count_tables, encode_symbols, remember, symbol_digest
+from narrows.contract.errors import PayloadUndecodable
 from orchestrator.dispatch import symbol_decoding
-from orchestrator.dispatch.symbol_decoding import SymbolDecoding, TimedPlane
-from orchestrator.dispatch.workers import Workers
+from orchestrator.dispatch.symbol_decoding import TimedPlane, calls_of, decode_alone, decode_together
 from tests.unit.codec.codec_samples import smooth_planes
 
 SHAPE = (4, 9, 14)
@@ -31,75 +18,41 @@ CODED = [CodedPlane(encode_symbols(TABLES.silence(each, 0), TABLES, 0), SHAPE, T
 BROKEN = CodedPlane(CODED[0].payload[:-3], SHAPE, TABLES, 0)
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many planes each call of the kernel had."""
-    sizes: list[int] = []
-
-    def counted(planes: Sequence[CodedPlane]) -> list[DecodedPlane | FrameRefused]:
-        sizes.append(len(planes))
-        return decode_planes(planes)
-
-    monkeypatch.setattr(symbol_decoding, "decode_planes", counted)
-    return sizes
-
-
-@pytest.fixture
-def decoding() -> SymbolDecoding:
-    return SymbolDecoding(Workers(ThreadPoolExecutor(1)))
-
-
-async def both(decoding: SymbolDecoding, planes: Sequence[CodedPlane]) -> list[TimedPlane | BaseException]:
-    return await asyncio.gather(*(decoding.decode(plane) for plane in planes), return_exceptions=True)
-
-
-async def test_streams_that_ask_in_the_same_turn_share_a_call(decoding: SymbolDecoding, calls: list[int]) -> None:
-    found = await both(decoding, CODED)
-    assert calls == [len(CODED)]
+def test_each_of_a_call_has_its_own_symbols_and_digest_and_a_share_of_the_time() -> None:
+    found = decode_together(CODED)
     for each, plane in zip(found, PLANES, strict=True):
         assert isinstance(each, TimedPlane)
         assert np.array_equal(each.symbols, TABLES.silence(plane, 0))
         assert each.digest == symbol_digest(each.symbols)
+    assert len({each.took_s for each in found if isinstance(each, TimedPlane)}) == 1
 
 
-async def test_a_broken_one_fails_alone_and_by_name(decoding: SymbolDecoding) -> None:
-    found = await both(decoding, [CODED[0], BROKEN, CODED[1]])
+def test_a_broken_one_fails_by_name_and_those_beside_it_do_not() -> None:
+    found = decode_together([CODED[0], BROKEN, CODED[1]])
     assert [type(each) for each in found] == [TimedPlane, PayloadUndecodable, TimedPlane]
 
 
-async def test_what_may_end_the_process_is_decoded_with_no_other(decoding: SymbolDecoding, calls: list[int]) -> None:
-    asked = [decoding.decode(CODED[0]), decoding.decode(CODED[1], alone=True), decoding.decode(CODED[2])]
-    await asyncio.gather(*asked)
-    assert sorted(calls) == [1, 2]
+def test_one_alone_is_decoded_or_refused_by_name() -> None:
+    assert np.array_equal(decode_alone(CODED[2]).symbols, TABLES.silence(PLANES[2], 0))
     with pytest.raises(PayloadUndecodable):
-        await decoding.decode(BROKEN, alone=True)
+        decode_alone(BROKEN)
 
 
-async def test_no_call_takes_more_than_is_small(
-    decoding: SymbolDecoding, calls: list[int], monkeypatch: pytest.MonkeyPatch
+def test_every_plane_has_one_place_in_one_call_and_no_call_takes_more_than_is_small(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else the event loop would stand still for as long as there are streams."""
     monkeypatch.setattr(symbol_decoding, "_MOST_SYMBOLS", 3 * PLANES[0].size)
-    found = await both(decoding, CODED)
-    assert calls == [3, 3, 2]
-    assert all(isinstance(each, TimedPlane) for each in found)
+    assert list(calls_of(CODED)) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert list(calls_of([])) == []
 
 
-async def test_a_stream_that_is_given_up_costs_its_neighbours_nothing(decoding: SymbolDecoding) -> None:
-    given_up, other = (asyncio.create_task(decoding.decode(plane)) for plane in CODED[:2])
-    await asyncio.sleep(0)
-    given_up.cancel()
-    done, _ = await asyncio.wait([other], timeout=20)
-    assert done
-    assert np.array_equal(other.result().symbols, TABLES.silence(PLANES[1], 0))
-    assert given_up.cancelled()
+def test_a_plane_that_is_more_than_a_call_may_have_is_a_call_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(symbol_decoding, "_MOST_SYMBOLS", PLANES[0].size - 1)
+    assert list(calls_of(CODED[:2])) == [[0], [1]]
 
 
-async def test_an_error_that_nobody_foresaw_is_told_to_each_and_the_next_are_decoded(
-    decoding: SymbolDecoding, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as broken:
-        broken.setattr(symbol_decoding, "decode_planes", lambda _: 1 / 0)
-        found = await both(decoding, CODED[:2])
-    assert [type(each) for each in found] == [ZeroDivisionError] * 2
-    assert isinstance((await both(decoding, CODED[:1]))[0], TimedPlane)
+def test_planes_that_the_kernel_decodes_two_at_a_time_stand_beside_one_another() -> None:
+    memory = remember(TABLES.silence(PLANES[0], 0))
+    key, predicted = CODED[0], CodedPlane(CODED[0].payload, SHAPE, TABLES, 0, memory)
+    assert list(calls_of([key, predicted, key, predicted])) == [[0, 2, 1, 3]]
