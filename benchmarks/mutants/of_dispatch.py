@@ -89,7 +89,7 @@ ENDINGS = (
         f"{_DISPATCH}/finish.py",
         "        if len(batch) > 1:\n",
         "        if len(batch) > 1000:\n",
-        f"{_T}_endings.py::test_one_mask_over_the_limit_is_refused_by_name_in_its_place",
+        f"{_T}_ending_limits.py::test_one_mask_over_the_limit_is_refused_by_name_in_its_place",
     ),
     Mutant(
         "a server that is away counts as one that refuses",
@@ -103,7 +103,7 @@ ENDINGS = (
         f"{_DISPATCH}/stream.py",
         "        self.rests_until_s = until_s\n",
         "        pass\n",
-        f"{_T}_endings.py::test_a_stream_whose_keys_are_amiss_rests_between_tries",
+        f"{_T}_keys_amiss.py::test_a_stream_whose_keys_are_amiss_rests_between_tries",
     ),
 )
 

@@ -108,9 +108,8 @@ async def dispatching(server: LocalRedis, bundle: Bundle, *addresses: str) -> As
     looking = asyncio.create_task(discovery.run())
     served = {bundle.id: (bundle, triton_connect(discovery, bundle, max_batch=4, slots=2))}
     settings = DispatchSettings(drain_s=1.0, sweep_s=0.2)
-    dispatcher = await Dispatcher.create(store, served, settings, shards=SHARDS)
     try:
-        async with while_running(dispatcher):
+        async with while_running(await Dispatcher.create(store, served, settings, shards=SHARDS)):
             yield
     finally:
         looking.cancel()
