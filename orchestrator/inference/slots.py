@@ -6,12 +6,11 @@ import asyncio
 import time
 
 import numpy as np
-from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 
 from narrows.contract.errors import InferenceFailed, ServiceError
-from narrows.contract.outputs import Output, kind_of
-from narrows.runtime.triton_config import DATA_TYPES
+from narrows.contract.outputs import kind_of
 from orchestrator.inference.contract import Batch, Inputs
+from orchestrator.inference.infer_message import InferAnswer, plain_request, shared_request, wanted_form
 from orchestrator.inference.region import SharedRegion
 from orchestrator.inference.shape import BatchShape
 from orchestrator.inference.triton_model import Overdue, RegionUnknown, TritonModel, Unanswered
@@ -31,21 +30,17 @@ class PlainSlot:
 
     async def run(self, n: int) -> Batch:
         """See :class:`orchestrator.inference.contract.Slot`."""
-        inputs = _inputs(n, self._shape)
-        for given in inputs:
-            given.set_data_from_numpy(self.inputs[given.name()][:n])
-        result = await self._infer(inputs)
-        return _checked(result, tuple(result.as_numpy(output.name) for output in self._shape.outputs), self._shape, n)
+        answer = await self._infer(plain_request(self._model.name, self._shape, n, self.inputs))
+        return _checked(answer, tuple(map(answer.values, self._shape.outputs)), self._shape, n)
 
     async def close(self) -> None:
         """Nothing is held."""
 
-    async def _infer(self, inputs: list[InferInput]) -> InferResult:
-        outputs = [InferRequestedOutput(output.name) for output in self._shape.outputs]
+    async def _infer(self, request: bytes) -> InferAnswer:
         try:
-            return await self._model.infer(inputs, outputs)
+            return await self._model.infer(request)
         except Overdue:
-            return await self._model.infer(inputs, outputs)
+            return await self._model.infer(request)
 
 
 class SharedSlot:
@@ -121,27 +116,20 @@ class SharedSlot:
     async def _run(self, n: int) -> Batch:
         if not self._registered:
             await self.register()
-        result = await self._model.infer(*self._request(n))
-        return _checked(result, tuple(values[:n] for values in self._outputs), self._shape, n)
+        answer = await self._model.infer(self._request(n))
+        return _checked(answer, tuple(values[:n] for values in self._outputs), self._shape, n)
 
-    def _request(self, n: int) -> tuple[list[InferInput], list[InferRequestedOutput]]:
+    def _request(self, n: int) -> bytes:
         """What names the region's parts in a batch of ``n``: the same each time, as long as the region is."""
         if n not in self._requests:
-            shape, name = self._shape, self._region.name
-            inputs = _inputs(n, shape)
-            for given, declared, at in zip(inputs, shape.inputs, shape.inputs_at, strict=True):
-                given.set_shared_memory(name, declared.size_bytes(n), at)
-            outputs = [InferRequestedOutput(output.name) for output in shape.outputs]
-            for requested, output, at in zip(outputs, shape.outputs, shape.outputs_at, strict=True):
-                requested.set_shared_memory(name, output.size_bytes(n), at)
-            self._requests[n] = inputs, outputs
+            self._requests[n] = shared_request(self._model.name, self._shape, n, self._region.name)
         return self._requests[n]
 
     def _map(self) -> None:
         shape = self._shape
         self._region = SharedRegion(shape.size_bytes)
         self._registered = False
-        self._requests: dict[int, tuple[list[InferInput], list[InferRequestedOutput]]] = {}
+        self._requests: dict[int, bytes] = {}
         full = shape.max_batch
         part = self._region.bytes_at
         self.inputs = {
@@ -162,39 +150,19 @@ class SharedSlot:
             self.inputs[name][:] = values
 
 
-def _inputs(n: int, shape: BatchShape) -> list[InferInput]:
-    if not 1 <= n <= shape.max_batch:
-        raise ValueError(f"a batch has 1 to {shape.max_batch} samples, not {n}")
-    return [InferInput(each.name, [n, *each.shape], DATA_TYPES[each.dtype]) for each in shape.inputs]
-
-
-def _checked(result: InferResult, batch: Batch, shape: BatchShape, n: int) -> Batch:
+def _checked(answer: InferAnswer, batch: Batch, shape: BatchShape, n: int) -> Batch:
     """Refuse a first output that cannot be, and leave out what came in another form after it.
 
     What an answer of another form leaves unwritten in shared memory are values of earlier frames. The values of outputs
     after the first are looked at frame by frame, where they are taken.
     """
     first, *further = shape.outputs
-    if not _is_of_form(result, first, n):
-        raise InferenceFailed(
-            f"Triton answered {_form(result, first)} for output {first.name}, not {_wanted(first, n)}"
-        )
+    found, wanted = answer.form(first.name), wanted_form(first, n)
+    if found != wanted:
+        raise InferenceFailed(f"Triton answered {found} for output {first.name}, not {wanted}")
     kind_of(first).check_answer(first, batch[0])
     rest = (
-        values if _is_of_form(result, output, n) else np.empty((0, *output.shape), output.dtype)
+        values if answer.form(output.name) == wanted_form(output, n) else np.empty((0, *output.shape), output.dtype)
         for output, values in zip(further, batch[1:], strict=True)
     )
     return batch[0], *rest
-
-
-def _is_of_form(result: InferResult, output: Output, n: int) -> bool:
-    return _form(result, output) == _wanted(output, n)
-
-
-def _form(result: InferResult, output: Output) -> tuple[str, tuple[int, ...]] | None:
-    found = result.get_output(output.name)
-    return None if found is None else (found.datatype, tuple(found.shape))
-
-
-def _wanted(output: Output, n: int) -> tuple[str, tuple[int, ...]]:
-    return DATA_TYPES[output.dtype], (n, *output.shape)

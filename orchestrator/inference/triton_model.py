@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
+import grpc.aio
 import structlog
-from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -20,6 +20,7 @@ from narrows.runtime.direct import GRPC_DIRECT
 from narrows.runtime.triton_config import with_heads_of
 from narrows.runtime.triton_config.control import PROBE_MODEL, REMEDY, refuses_control
 from orchestrator.inference.cost import BatchTotals
+from orchestrator.inference.infer_message import METHOD, InferAnswer
 from orchestrator.inference.patience import AnswerDeadline
 from orchestrator.telemetry.faults import Cause, Report, unreported
 
@@ -98,6 +99,8 @@ class TritonModel:
         self._stamp: str | None = None
         self._reloading = asyncio.Lock()
         self._client = InferenceServerClient(address, channel_args=_CHANNEL)
+        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL)
+        self._model_infer = self._channel.unary_unary(METHOD)
 
     async def ready(self) -> bool:
         """Whether the server is there and the model ready."""
@@ -189,7 +192,7 @@ class TritonModel:
         """Have the server forget a region; one that it does not know is no error."""
         await self._ask(self._client.unregister_system_shared_memory(region, client_timeout=_CONTROL_S))
 
-    async def infer(self, inputs: Sequence[InferInput], outputs: Sequence[InferRequestedOutput]) -> InferResult:
+    async def infer(self, request: bytes) -> InferAnswer:
         """Run one batch; if an instance turns out to be dead, have all of them made anew, and run it again.
 
         Raises:
@@ -200,10 +203,10 @@ class TritonModel:
         """
         reloads = self._reloads
         try:
-            return await self._infer(inputs, outputs)
+            return await self._infer(request)
         except InstanceLost as error:
             await self._make_anew(reloads, Cause.TRITON_INSTANCE_LOST, str(error))
-            return await self._infer(inputs, outputs)
+            return await self._infer(request)
         except Overdue as error:
             self._patience.timed_out()
             await self._make_anew(reloads, Cause.TRITON_HUNG, str(error))
@@ -225,17 +228,19 @@ class TritonModel:
     async def close(self) -> None:
         """Close the connection."""
         await self._client.close()
+        await self._channel.close()
 
-    async def _infer(self, inputs: Sequence[InferInput], outputs: Sequence[InferRequestedOutput]) -> InferResult:
+    async def _infer(self, request: bytes) -> InferAnswer:
         begun_s, bound_s = time.monotonic(), self._patience.bound_s
         try:
-            result = await self._client.infer(self.name, list(inputs), outputs=list(outputs), client_timeout=bound_s)
-        except InferenceServerException as error:
-            if _code(error) == "DEADLINE_EXCEEDED":
+            answer = await self._model_infer(request, timeout=bound_s)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise Overdue(f"Triton at {self.address} owes an answer for {bound_s:.1f} s") from None
-            raise _ours(error, self.address) from None
+            refused = InferenceServerException(error.details(), str(error.code()))
+            raise _ours(refused, self.address) from None
         self._patience.answered(time.monotonic() - begun_s)
-        return result
+        return InferAnswer(answer)
 
     async def _make_anew(self, reloads: int, cause: Cause, detail: str) -> None:
         """Replace the instances, unless another batch had it done since."""

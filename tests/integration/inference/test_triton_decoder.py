@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.grpc import InferenceServerClient
 
 from narrows.contract.bundle import Bundle, FileEntry, Head
 from narrows.contract.errors import InferenceFailed, ServiceError
@@ -18,6 +18,7 @@ from narrows.contract.outputs import Output
 from narrows.runtime.onnx_runtime import InferenceSession
 from narrows.runtime.triton_config import fill_repository, model_config, model_name
 from orchestrator.inference import LoadMeter, TritonDecoder
+from orchestrator.inference.infer_message import plain_request
 from orchestrator.inference.region import FOLDER
 from orchestrator.servers import LocalTriton
 from tests.integration.servers.processes import members
@@ -130,12 +131,13 @@ async def test_a_level_that_does_not_exist_fails_that_batch_and_no_other(decoder
 async def test_symbols_of_a_wrong_shape_are_refused_and_the_next_batch_is_taken(
     decoder: TritonDecoder, batch: Batch
 ) -> None:
-    channels, height, width = decoder._slots[0]._shape.inputs[0].shape
-    wrong, level = InferInput("symbols", [1, channels, height, width + 1], "INT8"), InferInput("level", [1, 1], "INT32")
-    wrong.set_data_from_numpy(np.zeros((1, channels, height, width + 1), np.int8))
-    level.set_data_from_numpy(np.zeros((1, 1), np.int32))
+    shape = decoder._slots[0]._shape
+    symbols, level = shape.inputs
+    channels, height, width = symbols.shape
+    wider = replace(shape, inputs=(replace(symbols, shape=(channels, height, width + 1)), level))
+    inputs = {each.name: np.zeros((1, *each.shape), each.dtype) for each in wider.inputs}
     with pytest.raises(InferenceFailed, match="shape"):
-        await decoder._model.infer([wrong, level], [InferRequestedOutput("labels")])
+        await decoder._model.infer(plain_request(decoder._model.name, wider, 1, inputs))
     np.testing.assert_array_equal(await decode(decoder, batch, 1), batch.labels[:1])
 
 
