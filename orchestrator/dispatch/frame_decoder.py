@@ -213,7 +213,6 @@ class FrameDecoder:
         """
         if isinstance(found, Exception):
             raise found
-        self._metrics.took("decode", found.took_s)
         return Decoded(latent.admitted, self._remembered(latent.frame, latent.admitted, found), found.took_s)
 
     async def decode_apart(self, frame: Frame, admitted: Admitted | None = None) -> Decoded | Ending:

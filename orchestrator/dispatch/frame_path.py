@@ -149,6 +149,8 @@ class FramePath:
             found = decode_together([latent.plane for latent in latents])
         except Exception as error:  # noqa: BLE001 - the outermost point of a call: each of its frames is told
             found = [error] * len(latents)
+        if done := [plane.took_s for plane in found if isinstance(plane, TimedPlane)]:
+            self._metrics.took("decode", done[0], len(done))
         for latent, plane in zip(latents, found, strict=True):
             try:
                 self._decoded(latent.frame, self._decoder.decoded(latent, plane))

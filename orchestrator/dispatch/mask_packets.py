@@ -80,7 +80,7 @@ def _result(mask: MaskToPack, pack_s: float) -> ResultPacket:
 
 def _timings(mask: MaskToPack, pack_s: float) -> Timings:
     spans_s = (mask.redis_s, mask.decode_s, mask.batch_s, mask.infer_s, pack_s)
-    return Timings(*(int(max(0.0, span) * 1e6) for span in spans_s))
+    return Timings(*[int(span * 1e6) for span in spans_s])
 
 
 def _pack_mask(mask: MaskToPack, labels: NDArray[np.uint8]) -> tuple[bytes, float]:

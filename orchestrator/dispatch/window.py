@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ def _epoch_of(field: bytes) -> int:
     return int(field)
 
 
+@lru_cache(4096)
 def epoch_field(epoch: int) -> str:
     """An epoch as the window's field: digits that sort as numbers do."""
     return f"{epoch:0{_EPOCH_DIGITS}d}"

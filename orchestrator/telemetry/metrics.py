@@ -12,6 +12,7 @@ from functools import cache, partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from narrows.contract.errors import refusal_reasons
+from orchestrator.telemetry.loop_counter import LoopCounter
 from orchestrator.telemetry.stage_times import StageTimes
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
@@ -37,11 +38,9 @@ class Metrics:
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
-        self.frames = counter("narrows_frames_total", "Frames that ended", ["outcome", "reason", "group"])
         self.batch_size = histogram("narrows_batch_size", "Frames in a batch", buckets=_BATCHES)
         self.backlog_frames = gauge("narrows_backlog_frames", "Frames without an end, in the shards owned")
         self.backlog_age = gauge("narrows_backlog_age_seconds", "Age of the oldest frame without an end")
-        self.payload_bytes = counter("narrows_payload_bytes_total", "Bytes of feature packets that were read")
         self.active_streams = gauge("narrows_active_streams", "Streams with a frame in the last 10 s")
         self.streams = gauge("narrows_streams", "Streams: live, or silent for a minute to a day", ["group", "state"])
         self.load_ratio = gauge("narrows_decoder_load_ratio", "Offered work over capacity", ["bundle"])
@@ -55,9 +54,6 @@ class Metrics:
         self.server_frames = counter("narrows_server_frames_total", "Frames that a server answered", ["server"])
         self.server_failures = counter("narrows_server_failures_total", "Batches that a server failed", ["server"])
         self.saturation = gauge("narrows_dispatcher_saturation", "Busy share of the event loop")
-        self.slo_frames = counter(
-            "narrows_slo_frames_total", "Frames by whether their mask came within the objective", ["policy", "within"]
-        )
         self.asked_for_masks = gauge("narrows_streams_asked_for_masks", "Cameras that are asked to make masks")
         self.throttled_streams = gauge("narrows_throttled_streams", "Cameras that are asked for fewer frames")
         self.withheld = gauge("narrows_withheld_frames_per_second", "Frames a second that throttled cameras hold back")
@@ -83,15 +79,13 @@ class Metrics:
         self.dead_letters = counter("narrows_dead_letters_total", "Entries written to dead-letter streams", ["reason"])
         self.service_errors = counter("narrows_service_errors_total", "Troubles with a service", ["service"])
         self.faults = counter("narrows_faults_total", "Faults of services, each counted when it begins", ["cause"])
-        self.sealed_frames = counter(
-            "narrows_sealed_frames_total", "Authentic frames by the key id they were sealed with; 0: open", ["key_id"]
-        )
         self.frame_crashes = counter("narrows_frame_crashes_total", "Frames given up by an unforeseen error")
         self.loop_crashes = counter(
             "narrows_loop_crashes_total", "Unforeseen errors in a loop, which went on after it", ["loop"]
         )
         self.records_refused = counter("narrows_records_refused_total", "Records in Redis that are no such", ["record"])
         self.build_info = gauge("narrows_build_info", "Always 1", ["version"])
+        self._declare_of_each_frame()
         self._declare_camera_masks()
         self._declare_references()
         ProcessCollector(registry=self.registry)
@@ -118,6 +112,18 @@ class Metrics:
         for service in ("redis", "triton"):
             self.service_errors.labels(service)
 
+    def _declare_of_each_frame(self) -> None:
+        counter = partial(LoopCounter, registry=self.registry)
+        self.frames = counter("narrows_frames_total", "Frames that ended", ["outcome", "reason", "group"])
+        self.payload_bytes = counter("narrows_payload_bytes_total", "Bytes of feature packets that were read")
+        self.masks = counter("narrows_masks_total", "Masks by who made them: camera or cloud", ["made_by", "group"])
+        self.slo_frames = counter(
+            "narrows_slo_frames_total", "Frames by whether their mask came within the objective", ["policy", "within"]
+        )
+        self.sealed_frames = counter(
+            "narrows_sealed_frames_total", "Authentic frames by the key id they were sealed with; 0: open", ["key_id"]
+        )
+
     def _declare_references(self) -> None:
         self.references_bytes = Gauge(
             "narrows_references_bytes",
@@ -132,7 +138,6 @@ class Metrics:
 
     def _declare_camera_masks(self) -> None:
         counter = partial(Counter, registry=self.registry)
-        self.masks = counter("narrows_masks_total", "Masks by who made them: camera or cloud", ["made_by", "group"])
         self.outputs_dropped = counter(
             "narrows_outputs_dropped_total", "Outputs after the first whose values cannot be: left out", ["output"]
         )

@@ -30,14 +30,14 @@ class StageTimes(Collector):
         self._name, self._documentation, self._bounds_s = name, documentation, tuple(buckets_s)
         self._stages: dict[str, _Stage] = {}
 
-    def observe(self, stage: str, seconds: float) -> None:
-        """Count one time; below 0, where two clocks are compared, is 0."""
+    def observe(self, stage: str, seconds: float, frames: int = 1) -> None:
+        """Count the time that so many frames took each; below 0, where two clocks are compared, is 0."""
         found = self._stages.get(stage)
         if found is None:
             found = self._stages[stage] = _Stage(len(self._bounds_s) + 1)
-        found.counts[bisect_left(self._bounds_s, seconds)] += 1
+        found.counts[bisect_left(self._bounds_s, seconds)] += frames
         if seconds > 0:
-            found.sum_s += seconds
+            found.sum_s += frames * seconds
 
     def describe(self) -> Iterator[HistogramMetricFamily]:
         """The family without its series."""

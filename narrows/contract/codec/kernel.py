@@ -9,6 +9,7 @@ from ctypes import (
     POINTER,
     addressof,
     byref,
+    c_char,
     c_char_p,
     c_int32,
     c_int64,
@@ -270,8 +271,8 @@ class NativeLevel:
     def plane(self, payload: bytes, memory: NDArray[np.int16] | None, symbols: NDArray[np.int8]) -> LaidOut:
         """The same for :func:`decode_planes`, which all that is given here must outlive."""
         height, width = symbols.shape[1:]
-        at = None if memory is None else memory.ctypes.data
-        return payload, len(payload), at, symbols.ctypes.data, addressof(self._level), height, width, 0, 0
+        at = None if memory is None else address_of(memory)
+        return payload, len(payload), at, address_of(symbols), addressof(self._level), height, width, 0, 0
 
 
 def decode_planes(planes: Sequence[LaidOut], scratch_words: int) -> list[tuple[str | None, int | None]]:
@@ -286,8 +287,19 @@ def decode_planes(planes: Sequence[LaidOut], scratch_words: int) -> list[tuple[s
     laid_out = (_Plane * len(planes))(*planes)  # type: ignore[misc]  # ctypes makes a structure of each tuple
     scratch = _scratch(2 * scratch_words)
     fast = _crc32_is_fast()
-    _library().narrows_decode_planes(addressof(laid_out), len(planes), scratch.ctypes.data, scratch_words, fast)
+    _library().narrows_decode_planes(addressof(laid_out), len(planes), address_of(scratch), scratch_words, fast)
     return [(_ending(plane.error), plane.digest if fast else None) for plane in laid_out]
+
+
+_Nothing = c_char * 0
+"""A view of no bytes: of any array, also one that has none."""
+
+
+def address_of(array: NDArray[np.generic]) -> int:
+    """Where an array's values lie: ``array.ctypes.data`` in a quarter of the time, where it may be written."""
+    if not array.flags.writeable:
+        return array.ctypes.data
+    return addressof(_Nothing.from_buffer(array))  # type: ignore[arg-type]  # NumPy's arrays are buffers; 3.11 has no name for it
 
 
 def _scratch(words: int) -> NDArray[np.uint32]:

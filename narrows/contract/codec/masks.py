@@ -64,7 +64,7 @@ def pack_and_count(labels: NDArray[np.uint8], classes: int) -> tuple[bytes, NDAr
         raise ValueError(f"a label map of {labels.dtype} {labels.shape} and {classes} classes cannot be packed")
     areas = np.empty(classes, np.uint32)
     tokens, out, room = _scratch.of(labels.size)
-    size = _pack()(labels.ctypes.data, height, width, classes, areas.ctypes.data, tokens, out, room)
+    size = _pack()(kernel.address_of(labels), height, width, classes, kernel.address_of(areas), tokens, out, room)
     if size == _NO_CLASS:
         raise LabelBeyondClasses(f"a label map has a label beyond its {classes} classes")
     return string_at(out, size), areas

@@ -42,6 +42,7 @@ SCHEMA_VERSION = 1
 MAX_MASK_BYTES = MAX_PIXELS + (1 << 16)
 _HEAD = struct.Struct("<BBBBQQIIHHHHIIIIII")
 _CRC = struct.Struct("<I")
+_MOST_US = 0xFFFFFFFF
 _RAW = 0
 DEFLATE, SMALL = 1, 2
 _MANY_CLASSES = 32  # below, a pass over the bytes for each class is faster than one over them as integers
@@ -186,7 +187,7 @@ def seal_mask(mask: MaskPacket, packed: bytes, packing: int = DEFLATE) -> bytes:
             width,
             0,
             mask.feature_bytes,
-            *(min(max(0, span), 0xFFFFFFFF) for span in spans),
+            *(spans if min(spans) >= 0 and max(spans) <= _MOST_US else (min(max(0, span), _MOST_US) for span in spans)),
         )
     except struct.error as error:
         raise RecordError(f"a mask field is out of its range: {error}") from None
