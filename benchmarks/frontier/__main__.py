@@ -11,36 +11,38 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
 
-from benchmarks.frontier.costs import Costs, cost_of
+from benchmarks.accuracy.folds import FOLDS
+from benchmarks.frontier.costs import cost_of, milliseconds
 from benchmarks.frontier.data import Parts, read_parts
-from benchmarks.frontier.margins import BITS_AT_MOST, Contender, by_budget
+from benchmarks.frontier.full_size import CELLS, full_size_costs, score_full_size
+from benchmarks.frontier.margins import BITS_AT_MOST, by_budget, masks_over
 from benchmarks.frontier.networks import build
-from benchmarks.frontier.plan import RUNS, Cell, Plan, RunFolder
+from benchmarks.frontier.pictures import judge_pictures
+from benchmarks.frontier.plan import FULL_GMAC, RUNS, Cell, Plan, RunFolder
 from benchmarks.frontier.plot import draw
-from benchmarks.frontier.score import Scored, keep, read, score
+from benchmarks.frontier.rows import (
+    Judged,
+    JudgedPictures,
+    contenders,
+    picture_contenders,
+    picture_rows,
+    rows_of,
+)
+from benchmarks.frontier.score import keep, read, score
 from benchmarks.frontier.train import DATA, PRETRAINED, train_all
 from benchmarks.rate.progress import say
 from benchmarks.record import RESULTS, write_result
 from narrows.cli.split import device_named
 from narrows.contract.errors import NarrowsError
+from narrows.models.export.resources import count_resources
 from narrows.models.split.device import Device
 from narrows.models.split.measurements import DeviceMeasurement, read_measurements
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A finished network: its cost, and each way to send that it has."""
-
-    cell: Cell
-    costs: Costs
-    ways: Mapping[str, Scored]
+from narrows.models.training.run import CHECKPOINT, load_checkpoint
 
 
 def main() -> int:
@@ -66,10 +68,14 @@ def main() -> int:
         measured = {} if options.measured is None else read_measurements(options.measured)
         with device_named(options.device) as device:
             judged = [judge(cell, parts, folder, device, measured) for cell in _finished(plan, folder)]
+            pictures = None
+            if (full := _full_size(options, plan)) is not None:
+                judged += [judge_full_size(full, cell, parts, folder, device, measured) for cell in CELLS]
+                pictures = pictures_of(full, options.data, parts, plan, folder, device)
     except NarrowsError as error:
         print(f"bench-frontier: {error}", file=sys.stderr)
         return 1
-    result = result_of(plan, judged, parts, options.device)
+    result = result_of(plan, judged, pictures, parts, options.device)
     _print(result)
     if not options.quick:
         print(write_result("frontier", "make bench-frontier", result))
@@ -86,6 +92,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, help=f"what `make train-frontier` wrote (default {RUNS})")
     parser.add_argument("--device", default="local", help="where cameras are measured: as in `narrows bench-device`")
     parser.add_argument("--measured", type=Path, help="or what `narrows bench-device --json` wrote of them")
+    parser.add_argument(
+        "--full-size", type=Path, default=FOLDS, help="what `make train-drives` wrote: the network of 2.45 GMAC"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--quick", action="store_true", help="train a few steps and judge a few frames; writes no result"
@@ -114,60 +123,50 @@ def judge(
     return Judged(cell, cost_of(cell, network, parts, folder, device, measured), read(folder.scores(cell)))
 
 
-def result_of(plan: Plan, judged: Sequence[Judged], parts: Parts, device: str) -> dict[str, Any]:
+def _full_size(options: argparse.Namespace, plan: Plan) -> Path | None:
+    """The run folder of the recipe's network that has not seen the drive."""
+    folder: Path = options.full_size / plan.leave_out
+    if not options.quick and (folder / CHECKPOINT).is_file():
+        return folder
+    say(f"no network of {FULL_GMAC:g} GMAC in {folder}, nor pictures that it would read: make train-drives")
+    return None
+
+
+def judge_full_size(
+    run: Path, cell: Cell, parts: Parts, folder: RunFolder, device: Device, measured: Mapping[str, DeviceMeasurement]
+) -> Judged:
+    """Score and cost of the largest budget's network, as a mask or as features."""
+    say(f"judging {cell.name}")
+    network = load_checkpoint(run / CHECKPOINT)
+    if not folder.scores(cell).is_file():
+        keep(folder.scores(cell), score_full_size(network, cell, parts))
+    costs = full_size_costs(network, cell, folder.graphs(cell), parts, device, measured)
+    return Judged(cell, costs, read(folder.scores(cell)))
+
+
+def pictures_of(run: Path, data: Path, parts: Parts, plan: Plan, folder: RunFolder, device: Device) -> JudgedPictures:
+    """What the same network reads of pictures, and costs the cloud."""
+    ways = judge_pictures(folder.pictures, run, data, parts, plan)
+    graph = folder.graphs(CELLS[0]).camera
+    return JudgedPictures(count_resources(graph).macs, milliseconds(graph, device, {}), ways)
+
+
+def result_of(
+    plan: Plan, judged: Sequence[Judged], pictures: JudgedPictures | None, parts: Parts, device: str
+) -> dict[str, Any]:
     """Rows, margins, and the conditions."""
     pixels = parts.size[0] * parts.size[1]
+    by_design = contenders(judged, pixels)
     return {
         "plan": {name: value for name, value in vars(plan).items() if name != "teacher"}
         | {"teacher": bool(plan.teacher)},
         "device": device,
         "bits_at_most": BITS_AT_MOST,
         "frames": len(parts.judged),
-        "rows": rows_of(judged, pixels),
-        "margins": by_budget(_contenders(judged, pixels)),
+        "rows": [*rows_of(judged, pixels), *picture_rows(pictures, pixels)],
+        "margins": by_budget(by_design),
+        "over_pictures": masks_over(picture_contenders(pictures, pixels), by_design),
     }
-
-
-def rows_of(judged: Sequence[Judged], pixels: int) -> list[dict[str, Any]]:
-    """A row for each budget, design, cloud and way; mIoU is the mean of its seeds."""
-    rows: dict[tuple[float, str, float, str], list[tuple[Judged, Scored]]] = {}
-    for each in judged:
-        cell = each.cell
-        for way, scored in each.ways.items():
-            key = (cell.budget_gmac, cell.design.value, cell.cloud_gmac if cell.design.has_cloud else 0.0, way)
-            rows.setdefault(key, []).append((each, scored))
-    return [_row(key, some, pixels) for key, some in sorted(rows.items())]
-
-
-def _row(key: tuple[float, str, float, str], some: Sequence[tuple[Judged, Scored]], pixels: int) -> dict[str, Any]:
-    budget_gmac, design, cloud_gmac, way = key
-    costs = some[0][0].costs
-    return {
-        "budget_gmac": budget_gmac,
-        "design": design,
-        "cloud_budget_gmac": cloud_gmac,
-        "way": way,
-        "camera_gmac": costs.camera.macs / 1e9,
-        "camera_ms": fmean(each.costs.camera_ms for each, _ in some),
-        "camera_parameters": costs.camera.parameters,
-        "camera_int8_bytes": costs.camera_int8_bytes,
-        "peak_mb": costs.camera.peak_bytes / 1e6,
-        "bits_per_pixel": fmean(8 * scored.frame_bytes.mean() / pixels for _, scored in some),
-        "cloud_gmac": 0.0 if costs.cloud is None else costs.cloud.macs / 1e9,
-        "cloud_ms": 0.0 if costs.cloud_ms is None else costs.cloud_ms,
-        "miou": fmean(scored.miou for _, scored in some),
-        "seeds": sorted(each.cell.seed for each, _ in some),
-    }
-
-
-def _contenders(judged: Sequence[Judged], pixels: int) -> dict[float, dict[str, list[Contender]]]:
-    found: dict[float, dict[str, list[Contender]]] = {}
-    for each in judged:
-        by_design = found.setdefault(each.cell.budget_gmac, {})
-        for way, scored in each.ways.items():
-            bits = 8 * float(scored.frame_bytes.mean()) / pixels
-            by_design.setdefault(each.cell.design.value, []).append(Contender(f"{each.cell.name} {way}", bits, scored))
-    return found
 
 
 def _print(result: Mapping[str, Any]) -> None:
@@ -175,13 +174,21 @@ def _print(result: Mapping[str, Any]) -> None:
     print(f"{'bpp':>7} {'cloud':>6} {'ms':>7} {'mIoU':>7}")
     for row in result["rows"]:
         print(f"{row['budget_gmac']:>5g} {row['design']:<9} {row['cloud_budget_gmac']:>5g} {row['way']:<8}", end=" ")
-        print(f"{row['camera_gmac']:>6.3f} {row['camera_ms']:>7.2f} {row['peak_mb']:>8.2f}", end=" ")
+        print(f"{row['camera_gmac']:>6.3f} {_or_none(row['camera_ms']):>7} {_or_none(row['peak_mb']):>8}", end=" ")
         print(f"{row['bits_per_pixel']:>7.4f} {row['cloud_gmac']:>6.3f} {row['cloud_ms']:>7.1f} {row['miou']:>7.2%}")
     for budget, apart in result["margins"].items():
         low, high = apart["interval"]
         print(f"{budget} GMAC, at most {BITS_AT_MOST:g} bits per pixel: {apart['features']} is", end=" ")
         print(f"{apart['points']:+.1f} points ({low:+.1f} to {high:+.1f}) beside {apart['mask']}", end=": ")
         print(f"send the {apart['send']}")
+    for budget, apart in result["over_pictures"].items():
+        low, high = apart["interval"]
+        print(f"{budget} GMAC: {apart['mask']} is {apart['points']:+.1f} points ({low:+.1f} to {high:+.1f})", end=" ")
+        print(f"beside {apart['picture']}")
+
+
+def _or_none(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 if __name__ == "__main__":

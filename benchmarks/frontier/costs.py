@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.frontier.data import Parts
-from benchmarks.frontier.plan import Cell, RunFolder
+from benchmarks.frontier.plan import Cell, Graphs, RunFolder
 from narrows.models.export.int8_throughout import quantise_throughout
 from narrows.models.export.resources import Resources, count_resources, write_and_count
 from narrows.models.nn.weak import grid_at4
@@ -40,6 +41,13 @@ class Costs:
     camera_int8_bytes: int
     cloud: Resources | None
     cloud_ms: float | None
+
+
+class Part(NamedTuple):
+    """A half, and inputs of the shapes that it takes."""
+
+    network: nn.Module
+    inputs: Sequence[Tensor]
 
 
 class CloudGraph(nn.Module):
@@ -74,21 +82,35 @@ def cost_of(
     measured: Mapping[str, DeviceMeasurement],
 ) -> Costs:
     """Export what is not exported yet, count it, and measure it unless ``measured`` knows the file."""
-    camera, int8, cloud = (folder.graph(cell, part) for part in ("camera", "camera.int8", "cloud"))
     network = network.eval()
-    if not int8.is_file():
-        write_and_count(network.camera, [torch.zeros(1, 3, *parts.size)], camera)
-        quantise_throughout(camera, ({INPUT: picture} for picture in _calibration(parts)), int8)
-    if network.cloud is not None and not cloud.is_file():
+    cloud = None
+    if network.cloud is not None:
         graph = CloudGraph(network, parts.size)
-        write_and_count(graph, graph.example(network, parts.size), cloud)
-    has_cloud = network.cloud is not None
+        cloud = Part(graph, graph.example(network, parts.size))
+    camera = Part(network.camera, [torch.zeros(1, 3, *parts.size)])
+    return costs_of(camera, cloud, folder.graphs(cell), parts, device, measured)
+
+
+def costs_of(
+    camera: Part,
+    cloud: Part | None,
+    graphs: Graphs,
+    parts: Parts,
+    device: Device,
+    measured: Mapping[str, DeviceMeasurement],
+) -> Costs:
+    """Of any camera and cloud; ``graphs`` is where their graphs are kept."""
+    if not graphs.camera_int8.is_file():
+        write_and_count(camera.network, camera.inputs, graphs.camera)
+        quantise_throughout(graphs.camera, ({INPUT: picture} for picture in _calibration(parts)), graphs.camera_int8)
+    if cloud is not None and not graphs.cloud.is_file():
+        write_and_count(cloud.network, cloud.inputs, graphs.cloud)
     return Costs(
-        count_resources(camera),
-        _ms(int8, device, measured),
-        int8.stat().st_size,
-        count_resources(cloud) if has_cloud else None,
-        _ms(cloud, device, {}) if has_cloud else None,
+        count_resources(graphs.camera),
+        milliseconds(graphs.camera_int8, device, measured),
+        graphs.camera_int8.stat().st_size,
+        None if cloud is None else count_resources(graphs.cloud),
+        None if cloud is None else milliseconds(graphs.cloud, device, {}),
     )
 
 
@@ -97,7 +119,8 @@ def _calibration(parts: Parts) -> list[NDArray[np.float32]]:
     return [normalise(sample.picture)[None] for sample in some]
 
 
-def _ms(graph: Path, device: Device, measured: Mapping[str, DeviceMeasurement]) -> float:
+def milliseconds(graph: Path, device: Device, measured: Mapping[str, DeviceMeasurement]) -> float:
+    """Of one frame through a graph, unless ``measured`` knows the file."""
     data = graph.read_bytes()
     if (known := measured.get(sha256(data).hexdigest())) is not None:
         return known.latency_ms["p50"]

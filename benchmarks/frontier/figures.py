@@ -15,8 +15,8 @@ def render(result: dict[str, Any]) -> str:
             row["design"],
             row["way"],
             f"{row['camera_gmac']:.3f}",
-            f"{row['camera_ms']:.1f}",
-            f"{row['peak_mb']:.2f}",
+            "" if row["camera_ms"] is None else f"{row['camera_ms']:.1f}",
+            "" if row["peak_mb"] is None else f"{row['peak_mb']:.2f}",
             f"{row['bits_per_pixel']:.4f}",
             f"{row['cloud_gmac']:.2f}",
             f"{row['miou']:.1%}",
@@ -38,10 +38,16 @@ def render(result: dict[str, Any]) -> str:
         "seeds",
     ]
     verdicts = [
-        [budget, f"{m['points']:+.1f}", f"{m['interval'][0]:+.1f} to {m['interval'][1]:+.1f}", m["send"]]
+        [budget, *_apart(m), m["send"], *_apart(result["over_pictures"].get(budget))]
         for budget, m in result["margins"].items()
     ]
+    beside = ["budget, GMAC", "features over mask, points", "95 %", "send", "mask over picture, points", "95 %"]
     steps = f"{result['plan']['steps']:,} steps each, {result['frames']} frames of a drive that was not trained on."
-    return "\n\n".join(
-        [table(head, rows), table(["budget, GMAC", "features over mask, points", "95 %", "send"], verdicts), steps]
-    )
+    return "\n\n".join([table(head, rows), table(beside, verdicts), steps])
+
+
+def _apart(apart: dict[str, Any] | None) -> list[str]:
+    if apart is None:
+        return ["", ""]
+    low, high = apart["interval"]
+    return [f"{apart['points']:+.1f}", f"{low:+.1f} to {high:+.1f}"]

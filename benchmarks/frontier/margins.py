@@ -74,6 +74,22 @@ def paired_interval(
     return float(low), float(high)
 
 
+def masks_over(
+    pictures: Sequence[Contender], contenders: Mapping[float, Mapping[str, Sequence[Contender]]]
+) -> dict[str, dict[str, Any]]:
+    """How many points a mask made at the camera is above the best picture within the bits, by budget in GMAC."""
+    found = {}
+    for budget, by_design in sorted(contenders.items()):
+        if (apart := margin(by_design.get("edge", ()), pictures)) is not None:
+            found[f"{budget:g}"] = {
+                "mask": apart["features"],
+                "picture": apart["mask"],
+                "points": apart["points"],
+                "interval": apart["interval"],
+            }
+    return found
+
+
 def by_budget(contenders: Mapping[float, Mapping[str, Sequence[Contender]]]) -> dict[str, dict[str, Any]]:
     """Margins of features and layered over masks made at the camera, by budget in GMAC."""
     found = {}

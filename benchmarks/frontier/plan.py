@@ -6,12 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from narrows.contract.errors import ConfigError
 from narrows.models.nn.weak_designs import Design
 
 RUNS = Path("runs/frontier")
 BUDGETS_GMAC = (0.05, 0.1, 0.2, 0.4, 0.85)
+FULL_GMAC = 2.45
+"""The demo's own camera, which is not trained here but by `make train-drives`."""
 CLOUDS_GMAC = (0.2, 0.5, 1.0)
 MIDDLE_CLOUD_GMAC = 0.5
 PRICES = (0.5, 4.0, 20.0)
@@ -107,6 +110,14 @@ def _cells(budget_gmac: float, seed: int) -> list[Cell]:
     return cells + [Cell(budget_gmac, Design.FEATURES, cloud, seed) for cloud in CLOUDS_GMAC]
 
 
+class Graphs(NamedTuple):
+    """Files of a network's parts."""
+
+    camera: Path
+    camera_int8: Path
+    cloud: Path
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Where things lie; everything in it is derived and can be made again."""
@@ -129,9 +140,15 @@ class RunFolder:
         """What a finished network answers on the drive that was left out."""
         return self.root / "scores" / f"{cell.name}.npz"
 
-    def graph(self, cell: Cell, part: str) -> Path:
-        """An exported part, camera or cloud."""
-        return self.root / "graphs" / f"{cell.name}.{part}.onnx"
+    def graphs(self, cell: Cell) -> Graphs:
+        """The exported parts."""
+        stem = self.root / "graphs" / cell.name
+        return Graphs(*(stem.with_name(f"{stem.name}.{part}.onnx") for part in ("camera", "camera.int8", "cloud")))
+
+    @property
+    def pictures(self) -> Path:
+        """Of what is sent as pictures."""
+        return self.root / "pictures"
 
     def make(self) -> None:
         """Create the folders."""

@@ -34,6 +34,10 @@ def draw(result: Mapping[str, Any], path: Path) -> Path:
     for design, (colour, label) in _LOOKS.items():
         if points := best_by_budget(result, design):
             axes.plot(*zip(*points, strict=True), marker="o", color=colour, label=label)
+    if pictures := best_by_budget(result, "pictures"):
+        cloud_gmac = max(row["cloud_gmac"] for row in result["rows"] if row["design"] == "pictures")
+        label = f"picture (AVIF or H.264), {cloud_gmac:.1f} GMAC in the cloud"
+        axes.axhline(pictures[0][1], color="#7f7f7f", linestyle="--", label=label)
     axes.set(
         xscale="log",
         xlabel="GMAC a frame at the camera",

@@ -63,7 +63,7 @@ def score(network: WeakNetwork, parts: Parts) -> Mapping[str, Scored]:
     """Every way to send that the design has: ``1/4`` and the like, or ``level 0``."""
     network.eval()
     classes = len(parts.classes.names)
-    counted = [_look(network, sample, classes) for sample in _some(parts.train, COUNTED)]
+    counted = [_look(network, sample, classes) for sample in some(parts.train, COUNTED)]
     judged = [_look(network, sample, classes) for sample in parts.judged]
     labels = None
     if network.design.sends_labels:
@@ -75,11 +75,12 @@ def score(network: WeakNetwork, parts: Parts) -> Mapping[str, Scored]:
         assert labels is not None
         sizes = [PACKET_BYTES + labels.bytes_of(look.masks[SENT_DIVISOR]) for look in judged]
         masks = [_decoded(network, look, None, parts.size) for look in judged]
-        return {f"1/{SENT_DIVISOR}": _scored(sizes, masks, parts)}
+        return {f"1/{SENT_DIVISOR}": scored_masks(sizes, masks, parts)}
     return {f"level {level}": _symbols(network, counted, judged, parts, labels, level) for level in range(len(PRICES))}
 
 
-def _some(samples: Sequence[LabelledPicture], most: int) -> Sequence[LabelledPicture]:
+def some(samples: Sequence[LabelledPicture], most: int) -> Sequence[LabelledPicture]:
+    """At most so many, evenly."""
     return samples[:: -(-len(samples) // most)]
 
 
@@ -101,7 +102,7 @@ def _argmax(logits: Tensor) -> Labels:
 
 def _masks(judged: Sequence[_Look], parts: Parts, coder: LabelCoder, divisor: int) -> Scored:
     sizes = [PACKET_BYTES + coder.bytes_of(look.masks[divisor]) for look in judged]
-    return _scored(sizes, [larger(look.masks[divisor], divisor, parts.size) for look in judged], parts)
+    return scored_masks(sizes, [larger(look.masks[divisor], divisor, parts.size) for look in judged], parts)
 
 
 def _symbols(
@@ -133,7 +134,7 @@ def _symbols(
             size += SECTION_BYTES + label_coder.bytes_of(look.masks[SENT_DIVISOR])
         sizes.append(size)
         masks.append(_decoded(network, look, received.astype(np.float32) / gain[:, None, None], parts.size))
-    return _scored(sizes, masks, parts)
+    return scored_masks(sizes, masks, parts)
 
 
 def _decoded(network: WeakNetwork, look: _Look, latent: NDArray[np.float32] | None, size: tuple[int, int]) -> Labels:
@@ -148,7 +149,8 @@ def _decoded(network: WeakNetwork, look: _Look, latent: NDArray[np.float32] | No
     return _argmax(functional.interpolate(logits, size=size, mode="bilinear", align_corners=False))
 
 
-def _scored(sizes: Sequence[int], masks: Sequence[Labels], parts: Parts) -> Scored:
+def scored_masks(sizes: Sequence[int], masks: Sequence[Labels], parts: Parts) -> Scored:
+    """Bytes and a mask ``(H, W)`` of each frame of the drive that was left out."""
     counts = []
     for sample, mask in zip(parts.judged, masks, strict=True):
         matrix = ConfusionMatrix(len(parts.classes.names), parts.classes.ignore_index)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
@@ -155,30 +154,6 @@ def test_networks_come_by_what_they_say_most_of() -> None:
     assert names.index("0.1-edge-s1") < names.index("0.2-edge-s2")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two drives of eight pictures, the left half bright and of label 1; of `b` half is in either split."""
-    root, chance = tmp_path_factory.mktemp("drives"), np.random.default_rng(0)
-    names = {
-        "train": [f"a_{n}" for n in range(8)] + [f"b_{n}" for n in range(4)],
-        "val": [f"b_{n}" for n in range(4, 8)],
-    }
-    for split, listed in names.items():
-        for kind in ("images", "labels"):
-            (root / kind / split).mkdir(parents=True)
-        for name in listed:
-            picture = chance.integers(0, 60, (64, 96, 3), dtype=np.uint8)
-            picture[:, :48] += 150
-            labels = np.zeros((64, 96), np.uint8)
-            labels[:, :48] = 1
-            Image.fromarray(picture).save(root / f"images/{split}/{name}.png")
-            Image.fromarray(labels).save(root / f"labels/{split}/{name}.png")
-        (root / f"{split}.txt").write_text("\n".join(listed))
-    classes = {"classes": ["dark", "bright", "void"], "ignore_index": 2, "size": [96, 64], "palette": [[0, 0, 0]] * 3}
-    (root / "classes.json").write_text(json.dumps(classes))
-    return root
-
-
 PLAN = Plan(batch=2, leave_out="b", steps=4, check_share=0.25)
 
 
@@ -288,7 +263,7 @@ def test_a_cell_takes_the_best_shape_that_was_searched_within_its_budget(tmp_pat
 
 def test_files_of_a_network_are_named_after_it(tmp_path: Path) -> None:
     cell = Plan().cells[1]
-    assert RunFolder(tmp_path).graph(cell, "camera.int8") == tmp_path / "graphs/0.2-layered-0.5-s1.camera.int8.onnx"
+    assert RunFolder(tmp_path).graphs(cell).camera_int8 == tmp_path / "graphs/0.2-layered-0.5-s1.camera.int8.onnx"
 
 
 def test_a_bundle_of_a_network_that_is_not_trained_is_refused_by_name(data: Path, tmp_path: Path) -> None:
