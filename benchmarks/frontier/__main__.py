@@ -40,8 +40,10 @@ from benchmarks.record import RESULTS, write_result
 from narrows.cli.split import device_named
 from narrows.contract.errors import NarrowsError
 from narrows.models.export.resources import count_resources
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored
 from narrows.models.split.device import Device
 from narrows.models.split.measurements import DeviceMeasurement, read_measurements
+from narrows.models.training.fitting import TRAINED
 from narrows.models.training.run import CHECKPOINT, load_checkpoint
 
 
@@ -117,7 +119,7 @@ def judge(
     """Score and cost of a finished network; scores that were made before are read."""
     say(f"judging {cell.name}")
     network = build(cell, folder, parts.size, len(parts.classes.names))
-    network.load_state_dict(torch.load(folder.weights(cell), map_location="cpu", weights_only=True))
+    read_stored(folder.weights(cell), TRAINED, remedy=BEGIN_ANEW).fill(network)
     if not folder.scores(cell).is_file():
         keep(folder.scores(cell), score(network, parts))
     return Judged(cell, cost_of(cell, network, parts, folder, device, measured), read(folder.scores(cell)))

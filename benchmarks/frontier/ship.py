@@ -32,7 +32,9 @@ from narrows.models.export.labelling import Labelling
 from narrows.models.export.resources import write_and_count
 from narrows.models.export.weak import halves_of
 from narrows.models.export.write import write_bundle
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored
 from narrows.models.nn.weak_designs import Design
+from narrows.models.training.fitting import TRAINED
 from narrows.models.training.model_card import MODEL_CARD
 from narrows.ops.camera_packets import camera
 from narrows.runtime.surroundings import scratch_folder
@@ -72,7 +74,7 @@ def ship(name: str, cell: Cell, data: Path, run: RunFolder, folder: Path) -> Bun
         raise ConfigError(f'{run.root} has no {cell.name} yet: make train-frontier ARGS="--only {cell.name}"')
     parts = read_parts(data, plan)
     network = build(cell, run, parts.size, len(parts.classes.names))
-    network.load_state_dict(torch.load(run.weights(cell), map_location="cpu", weights_only=True))
+    read_stored(run.weights(cell), TRAINED, remedy=BEGIN_ANEW).fill(network)
     seen = FolderDataset.open(data, "train").without(f"{plan.leave_out}_*")
     label = Labelling(name, "1", "CC BY-NC 4.0, as its data", f"CamVid without drive {plan.leave_out}")
     (unseen,) = (drive for drive in drives_of(data) if drive.name == plan.leave_out)

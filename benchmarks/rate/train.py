@@ -30,7 +30,8 @@ from narrows.models.export.graphs import write_encoder
 from narrows.models.export.picture_graphs import MaskAtEdge, write_picture_graph
 from narrows.models.nn.network import JointNetwork
 from narrows.models.nn.pictures import PictureNetwork
-from narrows.models.training.fitting import fit, groups_of
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored
+from narrows.models.training.fitting import TRAINED, fit, groups_of
 from narrows.models.training.run import load_checkpoint
 
 FULL = "full"
@@ -194,7 +195,7 @@ class ComparisonTraining:
     def train_full(self) -> None:
         """Trunk and DeepLabv3 on uncompressed pictures."""
         head = heads.new_clean_head(self.setup)
-        head.load_state_dict(torch.load(self.folder.weights("clean_head"), weights_only=True))
+        read_stored(self.folder.weights("clean_head"), TRAINED, remedy=BEGIN_ANEW).fill(head)
         started = networks.start_network(self.network, head)
         self._fit_pictures(FULL, started, self.plan.full_steps, networks.untouched)
 
@@ -203,7 +204,7 @@ class ComparisonTraining:
         if self.folder.graph(name).is_file():
             return
         started = PictureNetwork(self.network.shape.classes)
-        started.load_state_dict(torch.load(self.folder.weights(FULL), weights_only=True))
+        read_stored(self.folder.weights(FULL), TRAINED, remedy=BEGIN_ANEW).fill(started)
         self._fit_pictures(name, started, self.plan.codec_steps, degrade)
 
     def _fit_pictures(self, name: str, started: PictureNetwork, steps: int, degrade: networks.Degrade) -> None:

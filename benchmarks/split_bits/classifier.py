@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from narrows.models.nn.efficientnet_lite import STAGES, STEM_CHANNELS, InvertedResidual, conv_bn
+from narrows.models.nn.stored import read_stored
 
 SIDE = 224
 _PUBLISHED = {5: replace(STAGES[5], stride=2, dilation=1), 6: replace(STAGES[6], dilation=1)}
@@ -56,8 +57,8 @@ class Classifier(nn.Module):
 def export(weights: Path, path: Path) -> None:
     """Load the published weights, whose tensors are in this order, and write the graph."""
     network = Classifier().eval()
-    published = torch.load(weights, map_location="cpu", weights_only=True)
-    network.load_state_dict(dict(zip(network.state_dict(), published.values(), strict=True)))
+    published = read_stored(weights, "file of EfficientNet-Lite0's published weights")
+    network.load_state_dict(dict(zip(network.state_dict(), published.tensors(), strict=True)))
     for module in list(network.features.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Conv2d) and child.stride[0] == 2:

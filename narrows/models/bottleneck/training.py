@@ -20,6 +20,7 @@ from narrows.models.bottleneck.settings import LABELS, Settings
 from narrows.models.bottleneck.trainable import Trainable
 from narrows.models.bottleneck.weights import Rounded
 from narrows.models.nn.rate import RateModel, add_noise
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored
 from narrows.models.split.feeding import Feeding
 from narrows.models.split.halves import Runner
 from narrows.models.split.network import Network
@@ -158,8 +159,9 @@ class Training:
             file.write(json.dumps({"step": self.step} | {n: float(f"{v:.5g}") for n, v in told.items()}) + "\n")
 
     def _load(self, path: Path) -> None:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self._student.load_state_dict(state["weights"])
-        self._rates.load_state_dict(state["rates"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
+        names = {"weights", "rates", "optimiser", "step"}
+        state = read_stored(path, "training of `narrows split compress`", names, BEGIN_ANEW)
+        state.fill(self._student, "weights")
+        state.fill(self._rates, "rates")
+        state.fill(self._optimiser, "optimiser")
+        self.step = int(state.values["step"])

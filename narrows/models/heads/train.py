@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from narrows.contract.bundle import Bundle, Head
-from narrows.contract.errors import DatasetError, WeightsMismatch
+from narrows.contract.errors import DatasetError
 from narrows.contract.outputs import Output
 from narrows.contract.outputs.labels import KIND, ROW_XOR_DEFLATE
 from narrows.models.dataset import ClassList, FolderDataset
@@ -28,6 +28,7 @@ from narrows.models.heads.network import WIDTH, HeadGraph, PointHead
 from narrows.models.heads.points import Points, Say, cached_points
 from narrows.models.heads.rename import rename
 from narrows.models.heads.trunk import TrunkTensor, trunk_tensors
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored
 from narrows.models.training.loss import class_weights
 
 HEAD_GRAPH, HEAD_RECORD, CHECKPOINT, PROGRESS = "head.onnx", "head.json", "checkpoint.pt", "progress.jsonl"
@@ -133,14 +134,11 @@ def _epoch(
 def _resume(path: Path, head: PointHead, optimiser: torch.optim.AdamW, say: Say) -> int:
     if not path.is_file():
         return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        head.load_state_dict(state["head"])
-    except RuntimeError:
-        raise WeightsMismatch(f"{path} is the training of another head: give another --run, or delete it") from None
-    optimiser.load_state_dict(state["optimiser"])
-    say(f"resuming after epoch {state['epoch']}")
-    return int(state["epoch"])
+    state = read_stored(path, "training of this head", {"head", "optimiser", "epoch"}, BEGIN_ANEW)
+    state.fill(head, "head")
+    state.fill(optimiser, "optimiser")
+    say(f"resuming after epoch {state.values['epoch']}")
+    return int(state.values["epoch"])
 
 
 def _keep(path: Path, head: PointHead, optimiser: torch.optim.AdamW, epoch: int) -> None:

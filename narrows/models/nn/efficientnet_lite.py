@@ -18,6 +18,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional, grad
 
 from narrows.contract.errors import WeightsMismatch
+from narrows.models.nn.stored import read_stored
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,8 @@ class EfficientNetLite0(nn.Module):
         Raises:
             WeightsMismatch: the file's tensors do not have this trunk's shapes.
         """
-        source = torch.load(path, map_location="cpu", weights_only=True)
         own = self.state_dict()
-        tensors = list(source.values())[: len(own)]
+        tensors = read_stored(path, "file of EfficientNet-Lite0's published weights").tensors()[: len(own)]
         if [t.shape for t in tensors] != [t.shape for t in own.values()]:
             raise WeightsMismatch(f"{path} does not hold EfficientNet-Lite0 weights: its tensors have other shapes")
         self.load_state_dict(dict(zip(own, tensors, strict=True)))

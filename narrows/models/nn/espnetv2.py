@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from narrows.contract.errors import WeightsMismatch
+from narrows.models.nn.stored import read_stored
 
 CHANNELS = (32, 128, 256, 512)
 RECEPTIVE_FIELDS = (13, 11, 9, 7)
@@ -227,13 +227,8 @@ class ESPNetV2(nn.Module):
         Raises:
             WeightsMismatch: the file is missing or holds another network.
         """
-        if not path.is_file():
-            raise WeightsMismatch(f"{path} is missing: espnetv2_s_2.0_city_1024x512.pth of sacmehta/EdgeNets is needed")
         network = cls()
-        try:
-            network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except RuntimeError as error:
-            raise WeightsMismatch(f"{path} is no ESPNetv2 of scale 2.0 for Cityscapes: {str(error)[:200]}") from None
+        read_stored(path, "copy of espnetv2_s_2.0_city_1024x512.pth of sacmehta/EdgeNets").fill(network)
         return network.eval()
 
     def forward(self, pictures: Tensor) -> Tensor:

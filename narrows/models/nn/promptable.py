@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.nn.efficientnet_lite import STAGES, STEM_CHANNELS, InvertedResidual, Stage, conv_bn
+from narrows.models.nn.stored import read_stored
 from narrows.runtime.prompting.inputs import CHANNELS
 
 
@@ -119,7 +120,7 @@ class PromptableNetwork(nn.Module):
         Raises:
             WeightsMismatch: the file's tensors do not have this trunk's shapes.
         """
-        given = list(torch.load(path, map_location="cpu", weights_only=True).values())
+        given = read_stored(path, "file of EfficientNet-Lite0's published weights").tensors()
         trunk = {**self.stem.state_dict(prefix="stem."), **self.stages.state_dict(prefix="stages.")}
         first = trunk["stem.0.weight"]
         wanted = [first[:, :3].shape, *(own.shape for own in list(trunk.values())[1:])]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.nn.promptable import PromptableNetwork, PromptableShape
+from narrows.models.nn.stored import Stored, read_stored
 from narrows.models.promptable.config import PromptableConfig
 from narrows.models.training.run import CHECKPOINT, follow, write_whole
 
@@ -50,15 +50,15 @@ class PromptableRun:
             WeightsMismatch: the checkpoint is of another network or another fold.
         """
         state = _read(path)
-        if _shape(state) != self.network.shape or state["fold"] != self.fold:
+        if _shape(state) != self.network.shape or state.values["fold"] != self.fold:
             raise WeightsMismatch(
-                f"{path} holds fold {state['fold']} of {_shape(state)}; this run wants fold {self.fold} of "
+                f"{path} holds fold {state.values['fold']} of {_shape(state)}; this run wants fold {self.fold} of "
                 f"{self.network.shape}: choose another run folder"
             )
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.epoch = state["epoch"]
+        state.fill(self.network, "network")
+        state.fill(self.average, "average")
+        state.fill(self.optimiser, "optimiser")
+        self.epoch = int(state.values["epoch"])
 
     def follow(self, decay: float) -> None:
         """Move the average a little towards the network."""
@@ -82,21 +82,17 @@ def load_trained(run: Path) -> Trained:
     """
     state = _read(run / CHECKPOINT)
     network = PromptableNetwork(_shape(state))
-    network.load_state_dict(state["average"])
-    return Trained(network.eval(), state["fold"], state["epoch"])
+    state.fill(network, "average")
+    return Trained(network.eval(), state.values["fold"], state.values["epoch"])
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise WeightsMismatch(f"{path} is missing: give the run folder of a `narrows promptable train`")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if "promptable" not in state:
-        raise WeightsMismatch(f"{path} is no checkpoint of `narrows promptable train`")
-    return state
+def _read(path: Path) -> Stored:
+    names = {"promptable", "network", "average", "optimiser", "epoch", "fold"}
+    return read_stored(path, "checkpoint of `narrows promptable train`", names)
 
 
-def _shape(state: dict[str, Any]) -> PromptableShape:
-    return PromptableShape(**state["promptable"] | {"joins": tuple(state["promptable"]["joins"])})
+def _shape(state: Stored) -> PromptableShape:
+    return state.rebuilt(PromptableShape, "promptable")
 
 
 def _optimiser(network: PromptableNetwork, config: PromptableConfig) -> torch.optim.AdamW:

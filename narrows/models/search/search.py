@@ -34,6 +34,7 @@ from narrows.models.export.fit_to_budget import cloud_shape
 from narrows.models.export.int8_throughout import quantise_throughout
 from narrows.models.export.resources import write_and_count
 from narrows.models.nn.cloud_decoder import CloudShape
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored
 from narrows.models.nn.weak import WeakShape
 from narrows.models.search.blocks import blocks_of
 from narrows.models.search.config import SearchConfig
@@ -48,6 +49,7 @@ from narrows.models.search.training import AtResolution, built, judge, train_bri
 from narrows.models.split.device import Device, Effort
 from narrows.models.split.measurements import busy_ms
 from narrows.models.training.augment import normalise
+from narrows.models.training.fitting import TRAINED
 from narrows.models.training.mask_setup import MaskSetup, mask_task
 from narrows.models.training.rounds import Say, rounds
 
@@ -212,7 +214,7 @@ class Search:
         exact, int8 = graph.with_name(f"{graph.name}.onnx"), graph.with_name(f"{graph.name}.int8.onnx")
         network = self.network(candidate)
         if weights is not None:
-            network.load_state_dict(torch.load(weights, weights_only=True))
+            read_stored(weights, TRAINED, remedy=BEGIN_ANEW).fill(network)
         picture = torch.zeros(1, 3, *candidate.sees(self.config.size))
         counted = write_and_count(network.whole.camera, [picture], exact)
         cost = CameraCost(counted.macs, counted.parameters, counted.peak_bytes, operators_of(onnx.load(exact)))

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored
 from narrows.models.training.rounds import Say, rounds
 from narrows.models.training.run import follow, take_step
 
@@ -22,6 +23,7 @@ CHECKS = 2
 SAVE_EVERY = 50
 """Steps that a training which is killed does again at most."""
 _AVERAGE_DECAY = 0.99
+TRAINED = "training of this network"
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,13 @@ def fit(
     """Train, or load what ``path`` holds, and return the chosen averaged network in evaluation mode.
 
     ``groups`` are the optimiser's, each with a ``share`` of the learning rate.
+
+    Raises:
+        WeightsMismatch: what ``path`` holds, or the state beside it, is damaged, or of another network.
     """
     state = _State.start(network, groups, recipe)
     if path.is_file():
-        state.average.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        read_stored(path, TRAINED, remedy=BEGIN_ANEW).fill(state.average)
         return _exportable(state.average)
     partial = path.with_suffix(".state.partial")
     if partial.is_file():
@@ -132,8 +137,9 @@ class _State:
         whole.replace(path)
 
     def load(self, path: Path) -> None:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.best_score, self.best = state["step"], state["best_score"], state["best"]
+        names = {"network", "average", "optimiser", "step", "best_score", "best"}
+        state = read_stored(path, TRAINED, names, BEGIN_ANEW)
+        state.fill(self.network, "network")
+        state.fill(self.average, "average")
+        state.fill(self.optimiser, "optimiser")
+        self.step, self.best_score, self.best = (state.values[name] for name in ("step", "best_score", "best"))

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.nn.stored import read_stored
 from narrows.models.training.config import TrainingConfig
 
 CHECKPOINT = "checkpoint.pt"
 LONGEST_GRADIENT = 5.0
+_WHAT = "checkpoint of `narrows train`"
 
 
 @dataclass
@@ -49,15 +51,15 @@ class Run:
         """Go on where :meth:`save` left off.
 
         Raises:
-            WeightsMismatch: the checkpoint is of a network of another shape.
+            WeightsMismatch: the checkpoint is of a network of another shape, damaged, or none.
         """
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if NetworkShape(**state["shape"]) != self.network.shape:
-            raise WeightsMismatch(f"{path} holds {state['shape']}, this run wants {vars(self.network.shape)}")
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.epoch = state["epoch"]
+        state = read_stored(path, _WHAT, {"shape", "network", "average", "optimiser", "epoch"})
+        if state.rebuilt(NetworkShape, "shape") != self.network.shape:
+            raise WeightsMismatch(f"{path} holds {state.values['shape']}, this run wants {vars(self.network.shape)}")
+        state.fill(self.network, "network")
+        state.fill(self.average, "average")
+        state.fill(self.optimiser, "optimiser")
+        self.epoch = int(state.values["epoch"])
 
     def follow(self, decay: float) -> None:
         """Move the average a little towards the network."""
@@ -103,15 +105,11 @@ def load_checkpoint(path: Path) -> JointNetwork:
     """The averaged network of a training run, in evaluation mode.
 
     Raises:
-        WeightsMismatch: the file is no checkpoint of ``narrows train``.
+        WeightsMismatch: the file is missing, damaged, or no checkpoint of ``narrows train``.
     """
-    if not path.is_file():
-        raise WeightsMismatch(f"{path} is missing: give the run folder of a `narrows train` that finished an epoch")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if not {"shape", "average"} <= state.keys():
-        raise WeightsMismatch(f"{path} is no checkpoint of `narrows train`")
-    network = JointNetwork(NetworkShape(**state["shape"]))
-    network.load_state_dict(state["average"])
+    state = read_stored(path, _WHAT, {"shape", "average"})
+    network = JointNetwork(state.rebuilt(NetworkShape, "shape"))
+    state.fill(network, "average")
     return network.eval()
 
 

@@ -114,7 +114,7 @@ def test_a_folder_of_another_fold_is_refused(config: PromptableConfig, trained_r
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsMismatch, match="give the run folder of a `narrows promptable train`"):
+    with pytest.raises(WeightsMismatch, match="give a checkpoint of `narrows promptable train`"):
         load_trained(tmp_path)
 
 
