@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import onnx
 import torch
 
 from narrows.contract.errors import ConfigError, NotTrainable
+from narrows.contract.json_text import decode_object
+from narrows.contract.wire.record import decode_record
 from narrows.models.bottleneck.gradients import gradients_at
 from narrows.models.bottleneck.objective import Target, target_of
 from narrows.models.bottleneck.pair import Pair, insert_pairs
@@ -37,11 +38,21 @@ from narrows.runtime.pictures import read_picture
 
 _CALIBRATION = 64
 """Pictures on which principal components are found: of fewer than a few dozen they are those of the pictures."""
+_MOST_BYTES = 1 << 20
 _TABLES_FROM = 12
 _ASKED_ON = 8
 """Pictures on which it is asked what the answer hangs on."""
 _CROSSING_BITS = 8
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Narrow:
+    """Names of :class:`~narrows.models.bottleneck.pair.Inserted`, as ``begun.json`` keeps them."""
+
+    narrow: tuple[str, ...]
+    narrow_floats: tuple[str, ...] = ()
+    decoded: dict[str, str] = field(default_factory=dict)
 
 
 def compress(request: Request, settings: Settings, say: Say) -> Compressed:
@@ -88,7 +99,7 @@ def _claim(request: Request, settings: Settings, network: Network) -> None:
     if not path.is_file():
         path.write_text(json.dumps(wanted, indent=1) + "\n")
         return
-    held = msgspec.json.decode(path.read_bytes())
+    held = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
     if other := [name for name in wanted if held.get(name) != wanted[name]]:
         was, now = ({name: each.get(name) for name in other} for each in (held, wanted))
         raise ConfigError(f"{run} holds another compression ({was}, not {now}): name another --run, or remove it")
@@ -110,19 +121,19 @@ def _begin(
             how = Pruning(settings.prune, settings.bits_weight)
             cut = cut_at(network, settings.cut)
             network = _opened(prune(network, cut, feeds[:_ASKED_ON], how, target, rounded), graph)
-        found: dict[str, object] = {"narrow": settings.cut, "narrow_floats": [], "decoded": {}}
+        found = _Narrow(tuple(settings.cut))
         if settings.channels:
             pair = Pair(settings.channels, settings.stride)
             cut = cut_at(network, settings.cut)
             gradients = gradients_at(network, cut, feeds[:_ASKED_ON], target, rounded)
             inserted = insert_pairs(network, cut, pair, feeds, settings.seed, gradients)
             _opened(inserted.model, graph)
-            found = {name: getattr(inserted, name) for name in found}
+            found = _Narrow(tuple(inserted.narrow), tuple(inserted.narrow_floats), inserted.decoded)
         partial = names.with_suffix(".partial")
-        partial.write_text(json.dumps(found) + "\n")
+        partial.write_text(json.dumps(asdict(found)) + "\n")
         partial.replace(names)
-    held = msgspec.json.decode(names.read_bytes())
-    return Begun(open_network(graph), tuple(held["narrow"]), tuple(held["narrow_floats"]), held["decoded"])
+    held = decode_record(names.read_bytes(), _Narrow, what=str(names), most_bytes=_MOST_BYTES)
+    return Begun(open_network(graph), held.narrow, held.narrow_floats, held.decoded)
 
 
 def _spread(samples: Sequence[Sample], count: int) -> Sequence[Sample]:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from narrows.contract.errors import ConfigError
+from narrows.contract.json_text import decode_object
 from narrows.models.nn.weak_designs import Design
 from narrows.models.search.cost import CameraLimits
 from narrows.models.search.space import Space
 
 CONFIG = "config.json"
+_MOST_BYTES = 1 << 20
 MAY_GROW = frozenset({"trials", "trained"})
 """What a run that goes on may be given more of."""
 
@@ -57,11 +59,12 @@ class SearchConfig:
 
         Raises:
             ConfigError: by another, except for how much is tried.
+            RecordError: what it holds was changed by hand, or damaged.
         """
         folder.mkdir(parents=True, exist_ok=True)
         path, now = folder / CONFIG, self.record
         if path.is_file():
-            before = json.loads(path.read_text())
+            before = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
             for name, value in now.items():
                 if name not in MAY_GROW and before.get(name) != value:
                     raise ConfigError(

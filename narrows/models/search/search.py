@@ -19,7 +19,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from narrows.contract.wire.record import decode_record
 from narrows.models.export.fit_to_budget import cloud_shape
 from narrows.models.export.int8_throughout import quantise_throughout
 from narrows.models.export.resources import write_and_count
@@ -56,7 +57,16 @@ from narrows.models.training.rounds import Say, rounds
 STUDY, TABLE, FRONT = "study.log", "latency.jsonl", "front.json"
 _PAGE_EVERY_S = 10.0
 _CALIBRATION_PICTURES = 16
+_MOST_BYTES = 1 << 16
 _WHOLE_EFFORT = Effort(runs=20, seconds=1.0)
+
+
+@dataclass(frozen=True)
+class _Score:
+    """Of a short training, as it is kept."""
+
+    miou: float
+    bits_per_pixel: float
 
 
 class Search:
@@ -184,10 +194,10 @@ class Search:
                 fresh, self.setup, config.steps, config.learning_rate, config.seed, weights, self._say
             )
             judged = judge(network, self.setup, config.most_bits_per_pixel)
-            _write(scores, json.dumps({"miou": judged.miou, "bits_per_pixel": judged.bits_per_pixel}))
-        said = json.loads(scores.read_text())
+            _write(scores, json.dumps(asdict(_Score(judged.miou, judged.bits_per_pixel))))
+        said = decode_record(scores.read_bytes(), _Score, what=str(scores), most_bytes=_MOST_BYTES)
         self._draw()
-        return replace(found, miou=said["miou"], bits_per_pixel=said["bits_per_pixel"])
+        return replace(found, miou=said.miou, bits_per_pixel=said.bits_per_pixel)
 
     def verified(self, found: Found) -> Found | None:
         """Counted and measured whole; ``None`` where the whole breaks a limit that the sum of its parts did not."""

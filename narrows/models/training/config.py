@@ -6,6 +6,13 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
+
+from narrows.contract.errors import RecordError
+from narrows.contract.json_text import decode_object
+
+_MOST_BYTES = 1 << 20
+
 
 @dataclass(frozen=True)
 class TrainingPhase:
@@ -85,15 +92,14 @@ class TrainingConfig:
 
     @classmethod
     def read(cls, path: Path) -> TrainingConfig:
-        """Read what :meth:`write` stored."""
-        raw = json.loads(path.read_text())
-        raw["phases"] = tuple(
-            TrainingPhase(epochs=p["epochs"], size=tuple(p["size"]), zoom=tuple(p["zoom"])) for p in raw["phases"]
-        )
+        """Read what :meth:`write` stored.
+
+        Raises:
+            RecordError: it was changed by hand, or damaged.
+        """
+        raw = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
         raw.setdefault("bad_share", 0.0)  # of runs before there was a choice
-        raw["prices"] = tuple(raw["prices"])
-        raw["level_shares"] = tuple(raw["level_shares"]) if raw.get("level_shares") else None
-        raw["data"] = Path(raw["data"])
-        for name in ("pretrained", "begin_from", "teacher"):
-            raw[name] = Path(raw[name]) if raw.get(name) else None
-        return cls(**raw)
+        try:
+            return msgspec.convert(raw, cls, dec_hook=lambda kind, value: kind(value))
+        except msgspec.ValidationError as error:
+            raise RecordError(f"{path}: {error}") from None

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import narrows
 from narrows.contract.bundle import Bundle
+from narrows.contract.wire.record import decode_record
 
 ORIGIN = "origin.json"
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,15 @@ class Origin:
 
     @classmethod
     def read(cls, run_folder: Path) -> Origin:
-        """What is kept; of runs that kept nothing, nothing."""
+        """What is kept; of runs that kept nothing, nothing.
+
+        Raises:
+            RecordError: it was changed by hand, or damaged.
+        """
         path = run_folder / ORIGIN
         if not path.is_file():
             return cls()
-        raw = json.loads(path.read_text())
-        return cls(tuple(raw["code"]), raw["begun_from"])
+        return decode_record(path.read_bytes(), cls, what=str(path), most_bytes=_MOST_BYTES)
 
 
 def keep_origin(run_folder: Path, begin_from: Path | None) -> None:
