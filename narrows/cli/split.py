@@ -15,6 +15,7 @@ from narrows.cli.split_compress import compress
 from narrows.cli.split_export import export
 from narrows.cli.split_plan import explain, pin, unpin
 from narrows.contract.errors import ConfigError, DatasetError
+from narrows.runtime.writing import check_writable, write_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,12 +64,13 @@ def profile(
     from narrows.models.split.profile import as_record, coding_speed
     from narrows.models.split.profile import profile as measure
 
+    check_writable(json)
     network = open_network(model, parse_shape(input_shape))
     with device_named(f"{device} {detail}".strip()) as there:
         found = measure(network, there, None if there == Local() else Local(), Effort(runs, seconds, threads))
         record = as_record(found, coding_speed(found))
     if json is not None:
-        json.write_text(json_module.dumps(record, indent=1) + "\n")
+        write_file(json, f"{json_module.dumps(record, indent=1)}\n".encode())
     _print(record)
     if json is not None:
         print(f"all {len(found.cuts)} cuts are in {json}")
@@ -110,6 +112,8 @@ def frontier(
     from narrows.models.split.page import frontier_page, row
     from narrows.models.split.profile import profile as measure
 
+    check_writable(json)
+    check_writable(html)
     network = open_network(model, parse_shape(input_shape))
     normalisation = Normalisation(three("--mean", mean), three("--deviation", deviation), bgr)
     feeding = Feeding.of(network, normalisation)
@@ -121,9 +125,10 @@ def frontier(
         designs = [each for each in all_designs(found, feeding, taken, typer.echo) if limits.admit(each)]
     best = pareto(designs)
     if json is not None:
-        json.write_text(json_module.dumps({"network": network.name} | as_record(designs, best), indent=1) + "\n")
+        record = {"network": network.name} | as_record(designs, best)
+        write_file(json, f"{json_module.dumps(record, indent=1)}\n".encode())
     if html is not None:
-        html.write_text(frontier_page(f"{network.name} between camera and cloud", designs, best))
+        write_file(html, frontier_page(f"{network.name} between camera and cloud", designs, best).encode())
     print(f"{len(designs)} designs fit the device; of these none is better than")
     print(f"  {'bytes':>12} {'device ms':>10} {'server ms':>10} {'memory MB':>10} {'agreement':>10}  design")
     for name, *cells in map(row, best):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from narrows.contract.errors import ConfigError
+from narrows.runtime.writing import check_writable
 
 
 class LearnFrom(StrEnum):
@@ -88,6 +89,7 @@ def compress(
 
     if out.suffix != ".onnx":
         raise ConfigError(f"--out {out}: name a file that ends in .onnx")
+    check_writable(out)
     settings = Settings(
         cut=tuple(name.strip() for each in cut for name in each.split(",")),
         prune=prune,

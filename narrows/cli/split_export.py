@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.contract.errors import ConfigError
+from narrows.runtime.writing import check_folder_writable
 
 if TYPE_CHECKING:
     from narrows.contract.bundle import SplitBundle
@@ -76,6 +77,7 @@ def export(
 
     if whole and cut:
         raise ConfigError("--whole has no cut: leave --cut out")
+    check_folder_writable(out)
     precisions = tuple(each for each in _precisions(bits) if each <= _PIXEL_BITS or not whole) or (_PIXEL_BITS,)
     network = (open_whole if whole else open_network)(model, parse_shape(input_shape))
     feeding = Feeding.of(network, Normalisation(three("--mean", mean), three("--deviation", deviation), bgr))

@@ -387,6 +387,10 @@ class FrameTooLarge(EncoderError):
     """What crosses for one picture takes more than a packet at every rate level."""
 
 
+class FileUnwritable(NarrowsError):
+    """A file or folder that was asked for cannot be written: a folder, a full disk, no right to."""
+
+
 class StateError(NarrowsError):
     """A camera's state folder cannot be read, written or locked."""
 
@@ -421,6 +425,10 @@ class ControlFlow(SplitError):
 
 class OperatorUnknown(SplitError):
     """An operator that the ONNX standard does not have: its outputs' shapes cannot be known."""
+
+
+class NotRunnable(SplitError):
+    """A graph that ONNX Runtime refuses: it contradicts itself, is too new, or asks for what is not built in."""
 
 
 class ShapeDynamic(SplitError):

@@ -13,7 +13,7 @@ from narrows.contract.outputs.heatmaps import KIND as HEATMAPS
 from narrows.contract.outputs.labels import labels_output
 from narrows.contract.outputs.scores import KIND as SCORES
 from narrows.contract.outputs.scores import RAW
-from narrows.models.split.network import Network
+from narrows.models.split.network import DTYPES, Network, Tensor
 
 
 def declared_outputs(network: Network, names: Sequence[str]) -> tuple[Output, ...]:
@@ -30,18 +30,23 @@ def declared_outputs(network: Network, names: Sequence[str]) -> tuple[Output, ..
         tensor = network.tensors[name]
         if not tensor.shape or tensor.shape[0] != 1:
             raise SplitError(f"output {name} is {tensor.shape}: its first side is not the batch of 1")
+        if not tensor.values:
+            raise SplitError(f"output {name} is {tensor.shape}: it holds no number")
         named = tuple(names) if place == 0 else ()
-        found.append(_output(_plain(name, place, found), tensor.shape[1:], named, is_float=tensor.is_float))
+        found.append(_output(_plain(name, place, found), tensor, named))
     return tuple(found)
 
 
-def _output(name: str, shape: tuple[int, ...], names: tuple[str, ...], *, is_float: bool) -> Output:
+def _output(name: str, tensor: Tensor, names: tuple[str, ...]) -> Output:
+    shape = tensor.shape[1:]
     sides = tuple(side for side in shape if side > 1)
-    if not is_float:
-        if len(sides) != 2:
-            raise SplitError(f"output {name} is whole numbers of {shape}: neither a label map nor anything known")
+    if not tensor.is_float:
+        if len(sides) != 2 or tensor.dtype not in DTYPES:
+            raise SplitError(
+                f"output {tensor.name} is {tensor.dtype} of {shape}: neither a label map nor anything known"
+            )
         if not names:
-            raise SplitError(f"output {name} is a label map: name its classes (--classes FILE)")
+            raise SplitError(f"output {tensor.name} is a label map: name its classes (--classes FILE)")
         height, width = shape[-2:]
         declared = labels_output(height, width, names)
         return Output(name, declared.kind, declared.dtype, declared.shape, declared.packing, names)
@@ -51,7 +56,7 @@ def _output(name: str, shape: tuple[int, ...], names: tuple[str, ...], *, is_flo
         return Output(name, BOXES, "float32", shape, PLANES_DEFLATE, _if_fitting(names, shape[1]))
     if len(shape) == 3:
         return Output(name, HEATMAPS, "float32", shape, PLANES_DEFLATE, _if_fitting(names, shape[0]))
-    raise SplitError(f"output {name} is {shape} floats: scores have one side, boxes two, heat maps three")
+    raise SplitError(f"output {tensor.name} is {shape} floats: scores have one side, boxes two, heat maps three")
 
 
 def _if_fitting(names: tuple[str, ...], count: int) -> tuple[str, ...]:

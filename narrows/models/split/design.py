@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from narrows.contract.codec.tensor_coder import TensorCoder, fit_coder
 from narrows.contract.codec.tensor_quantiser import Quantiser, Symbols, as_dtype, plane_shape
+from narrows.contract.errors import SplitError
 from narrows.models.split.halves import Values
 from narrows.models.split.quantiser import by_range, by_sensitivity
 
@@ -46,11 +47,17 @@ class Rounding:
 def fit_rounding(
     crossed: Sequence[Values], tensors: Sequence[str], bits: int, sensitivity: Sensitivity | None
 ) -> Rounding:
-    """Ranges and steps from calibration pictures; steps by sensitivity where it is given, else by range."""
+    """Ranges and steps from calibration pictures; steps by sensitivity where it is given, else by range.
+
+    Raises:
+        SplitError: a tensor has no finite range on these pictures.
+    """
     quantisers = {}
     for name in tensors:
         shape = plane_shape(crossed[0][name].shape)
         planes = np.stack([values[name].reshape(shape) for values in crossed]).astype(np.float32)
+        if not np.isfinite(planes).all():
+            raise SplitError(f"{name} holds NaN or infinity on calibration pictures: choose another cut (--cut)")
         given = None if sensitivity is None else sensitivity[name]
         quantisers[name] = by_range(planes, bits) if given is None else by_sensitivity(planes, bits, given)
     return Rounding(bits, "range" if sensitivity is None else "sensitivity", quantisers)

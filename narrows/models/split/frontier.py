@@ -121,7 +121,8 @@ def all_designs(found: Profile, feeding: Feeding, pictures: Sequence[Picture], s
 def worthwhile(found: Profile, most: int = _MOST_CUTS) -> list[Cut]:
     """Cuts with fewer bytes than any that is as soon reached, ``most``, evenly; those whose tensors can be coded.
 
-    None at which more bytes than the picture's own cross, a byte a number; unless there are no others.
+    None at which the picture itself crosses; and none at which more bytes than its own do, a byte a number, unless
+    there are no others.
     """
     best: list[Cut] = []
     usable = [cut for cut in found.cuts if _codable(found.network, cut)]
@@ -139,9 +140,12 @@ def _codable(network: Network, cut: Cut) -> bool:
             plane_shape(tensor.shape)
     except FieldInvalid:
         return False
-    makers = (network.maker.get(tensor.name) for tensor in cut.tensors)
-    quantised = [place is not None and network.nodes[place].operator == "QuantizeLinear" for place in makers]
-    return all(tensor.is_float or int8 for tensor, int8 in zip(cut.tensors, quantised, strict=True))
+    makers = [network.maker.get(tensor.name) for tensor in cut.tensors]
+    operators = [None if place is None else network.nodes[place].operator for place in makers]
+    return all(
+        operator == "QuantizeLinear" or (tensor.is_float and operator is not None)
+        for tensor, operator in zip(cut.tensors, operators, strict=True)
+    )
 
 
 def _device_only(found: Profile) -> Design:

@@ -2,7 +2,7 @@
 
 ::
 
-    file ─► checked ─► input shape fixed ─► shapes inferred, the rest observed ─► shapes folded ─► live nodes
+    file ─► checked ─► input fixed ─► shapes inferred ─► run once ─► the rest observed ─► shapes folded ─► live nodes
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from narrows.contract.errors import (
 from narrows.models.export.cost import node_macs
 from narrows.models.split.network import DTYPES, Network, Node, Shape, Tensor
 from narrows.models.split.reading import SERVE_WHOLE, check_inside, read_network
-from narrows.runtime.onnx_runtime import REFUSALS, InferenceSession, SessionOptions
+from narrows.models.split.running import answers, black, check_input
 
 _STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _FIRST_IR_WITH_PLAIN_INITIALISERS = 4
@@ -50,14 +50,28 @@ def open_network(path: Path, input_shape: Sequence[int] | None = None) -> Networ
     check_inside(model, path)
     _check_nodes(model)
     _check_names(model)
-    fix_input(model, input_shape)
-    live = _infer(model)
+    source, outputs = fix_input(model, input_shape), outputs_of(model, path)
+    inferred = _inferred(model)
+    answers(model, path.name, source, outputs, [black(source)])
+    live = _describe(model, inferred, path.name, source)
     tensors = _tensors(model, live)
-    source = tensors[model.graph.input[0].name]
-    outputs = tuple(value.name for value in model.graph.output)
     if stray := [name for name in outputs if name not in live]:
         raise SplitError(f"output {stray[0]} of {path.name} does not depend on the input")
     return Network(path.stem, digest, model, source, outputs, _nodes(model, live, tensors), tensors)
+
+
+def outputs_of(model: onnx.ModelProto, path: Path) -> tuple[str, ...]:
+    """Their names.
+
+    Raises:
+        SplitError: there are none, or one is there twice.
+    """
+    names = tuple(value.name for value in model.graph.output)
+    if not names:
+        raise SplitError(f"{path.name} has no output: nothing comes of it")
+    if len(set(names)) < len(names):
+        raise SplitError(f"{path.name} has an output twice: {', '.join(names)}")
+    return names
 
 
 def _check_nodes(model: onnx.ModelProto) -> None:
@@ -85,11 +99,12 @@ def _check_names(model: onnx.ModelProto) -> None:
         there.update(node.output)
 
 
-def fix_input(model: onnx.ModelProto, wanted: Sequence[int] | None) -> None:
-    """Leave one input, of fixed shape; forget shapes that the file claims of what follows.
+def fix_input(model: onnx.ModelProto, wanted: Sequence[int] | None) -> Tensor:
+    """Leave one input, of fixed shape, which is returned; forget shapes that the file claims of what follows.
 
     Raises:
         SeveralInputs, ShapeDynamic: see :func:`open_network`.
+        SplitError: its numbers are of no dtype that pictures have, or too many.
     """
     graph = model.graph
     constants = {constant.name for constant in graph.initializer}
@@ -117,19 +132,25 @@ def fix_input(model: onnx.ModelProto, wanted: Sequence[int] | None) -> None:
         if value.type.HasField("tensor_type"):
             value.type.tensor_type.ClearField("shape")
     model.ir_version = max(model.ir_version, _FIRST_IR_WITH_PLAIN_INITIALISERS)
+    found = Tensor(source.name, shape_of(source), dtype_of(source))
+    check_input(found)
+    return found
 
 
-def _infer(model: onnx.ModelProto) -> frozenset[str]:
-    """Give every live tensor its shape in ``value_info``, fold nodes that ask for shapes; the live names."""
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
-        inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        return shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except (shape_inference.InferenceError, ValueError) as error:
-        raise SplitError(f"the graph contradicts itself: {str(error).strip()}") from None
+        raise SplitError(f"the graph contradicts itself: {' '.join(str(error).split())}") from None
+
+
+def _describe(model: onnx.ModelProto, inferred: onnx.ModelProto, called: str, source: Tensor) -> frozenset[str]:
+    """Give every live tensor its shape in ``value_info``, fold nodes that ask for shapes; the live names."""
     live = _live(model)
     _check_shaping(model, live)
     known = {value.name: value for value in (*inferred.graph.value_info, *inferred.graph.output) if _fixed(value)}
     missing = sorted(live - known.keys() - {model.graph.input[0].name})
-    known |= _observed(model, missing) if missing else {}
+    known |= _observed(model, called, source, missing) if missing else {}
     for value in model.graph.output:
         value.CopyFrom(known.get(value.name, value))
     outputs = {value.name for value in model.graph.output}
@@ -166,21 +187,17 @@ def _fixed(value: onnx.ValueInfoProto) -> bool:
     return described.HasField("shape") and all(dim.dim_value > 0 for dim in described.shape.dim)
 
 
-def _observed(model: onnx.ModelProto, names: Sequence[str]) -> Mapping[str, onnx.ValueInfoProto]:
+def _observed(
+    model: onnx.ModelProto, called: str, source: Tensor, names: Sequence[str]
+) -> Mapping[str, onnx.ValueInfoProto]:
     """What ONNX cannot infer, ONNX Runtime knows once it has run; nothing here depends on the picture's values."""
     asked = onnx.ModelProto()
     asked.CopyFrom(model)
     del asked.graph.output[:]
     asked.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = SessionOptions()
-    options.log_severity_level = 4
-    source = model.graph.input[0]
-    picture = np.zeros(shape_of(source), dtype=dtype_of(source))
-    try:
-        session = InferenceSession(asked.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        values = session.run(list(names), {source.name: picture})
-    except REFUSALS as error:
-        raise ShapeDynamic(f"the shape of {names[0]} is neither inferred nor observed: {error}") from None
+    (values,) = answers(asked, called, source, names, [black(source)])
+    if lists := [name for name, value in zip(names, values, strict=True) if not isinstance(value, np.ndarray)]:
+        raise SplitError(f"{lists[0]} of {called} is a sequence, no tensor: {SERVE_WHOLE}")
     return {
         name: onnx.helper.make_tensor_value_info(
             name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), list(value.shape)
@@ -218,14 +235,15 @@ def dtype_of(value: onnx.ValueInfoProto) -> str:
         SplitError: it is none that split networks pass.
     """
     kind = value.type.tensor_type.elem_type
-    name = str(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind else "no tensor"
+    known = kind in onnx.TensorProto.DataType.values()
+    name = str(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind and known else "no tensor"
     if name not in DTYPES:
         raise SplitError(f"{value.name} is {name}; split networks pass {', '.join(sorted(DTYPES))}")
     return name
 
 
 def _tensors(model: onnx.ModelProto, live: frozenset[str]) -> Mapping[str, Tensor]:
-    described = {value.name: value for value in (*model.graph.input, *model.graph.value_info, *model.graph.output)}
+    described = {value.name: value for value in (*model.graph.value_info, *model.graph.output, *model.graph.input)}
     order = [model.graph.input[0].name, *(name for node in model.graph.node for name in node.output)]
     return {name: Tensor(name, shape_of(described[name]), dtype_of(described[name])) for name in order if name in live}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -59,13 +60,23 @@ def read_joined(path: Path) -> tuple[onnx.ModelProto, str]:
         if size_bytes > MOST_BYTES:
             raise NetworkTooLarge(f"{path} has {size_bytes:,} bytes with its weights; {MOST_BYTES:,} are the most")
         external_data_helper.load_external_data_for_model(model, str(path.parent))
-    except (OSError, onnx.checker.ValidationError) as error:
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise SplitError(f"{path} keeps weights in another file, which cannot be read: {error}") from None
     return model, hashlib.sha256(model.SerializeToString()).hexdigest()
 
 
 def _outside(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    return [each for each in model.graph.initializer if each.data_location == onnx.TensorProto.EXTERNAL]
+    return [each for each in _constants(model.graph) if each.data_location == onnx.TensorProto.EXTERNAL]
+
+
+def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Initialisers, and what nodes have as attributes, those of graphs within it too."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (*attribute.tensors, *([attribute.t] if attribute.HasField("t") else []))
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from _constants(inner)
 
 
 def check_inside(model: onnx.ModelProto, path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.codec.tensor_quantiser import as_dtype, plane_shape
+from narrows.contract.errors import SplitError
 from narrows.models.split.halves import Values
 
 _DISTURBANCE = 0.25
@@ -31,6 +32,9 @@ def measure_sensitivity(
         crossed: what crosses on a few pictures; each costs a run for every channel.
         tensors: names of what crosses.
         outputs: names of the result.
+
+    Raises:
+        SplitError: the result is no finite number.
     """
     random = np.random.default_rng(0)
     undisturbed = [tail(values) for values in crossed]
@@ -46,9 +50,13 @@ def measure_sensitivity(
                 moved, moved_by = noise.added(values[name], channel)
                 if moved_by > 0:
                     changed = tail({**values, name: moved})
-                    gained += sum(float(((changed[o] - exact[o]).astype(float) ** 2).sum()) for o in outputs)
+                    gained += sum(float(((changed[o].astype(float) - exact[o]) ** 2).sum()) for o in outputs)
                     spent += moved_by
             energy[channel] = gained / spent if spent > 0 else 0.0
+        if not np.isfinite(energy).all():
+            raise SplitError(
+                f"{' or '.join(outputs)} is NaN or infinite on calibration pictures: nothing can be judged"
+            )
         found[name] = np.sqrt(energy)
     return found
 

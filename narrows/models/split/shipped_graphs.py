@@ -119,14 +119,18 @@ def _alike(together: NDArray[np.generic], alone: Sequence[NDArray[np.generic]]) 
     return bool(np.allclose(together.astype(np.float64), wanted.astype(np.float64), atol=_CLOSE * span))
 
 
-def picture_nodes(model: onnx.ModelProto, feeding: Feeding, source: str, begin: str = PICTURE) -> list[onnx.NodeProto]:
+def picture_nodes(
+    model: onnx.ModelProto, feeding: Feeding, source: str, begin: str = PICTURE, prefix: str = _PREFIX
+) -> list[onnx.NodeProto]:
     """From a picture, uint8 (1, H, W, 3), to the input ``source``, as :meth:`Feeding.feed` computes it, to the bit.
 
     Raises:
         SplitError: see :func:`shipped_head`.
     """
     if feeding.dtype not in _TYPES:
-        raise SplitError(f"input {source} is {feeding.dtype}; pictures are made {' or '.join(_TYPES)}")
+        raise SplitError(
+            f"input {source.removeprefix(_NETWORK)} is {feeding.dtype}; pictures are made {' or '.join(_TYPES)}"
+        )
     versions = [entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}]
     if not versions or versions[0] < _FIRST_OPSET_THAT_BROADCASTS:
         raise SplitError(f"a network of opset {versions}: convert it to {_FIRST_OPSET_THAT_BROADCASTS} or later")
@@ -146,10 +150,10 @@ def picture_nodes(model: onnx.ModelProto, feeding: Feeding, source: str, begin: 
     for number, (operator, attributes, constant) in enumerate(steps):
         inputs = [at]
         if constant is not None:
-            inputs.append(f"{_PREFIX}constant_{number}")
+            inputs.append(f"{prefix}constant_{number}")
             model.graph.initializer.append(numpy_helper.from_array(constant, inputs[1]))
-        at = source if number == len(steps) - 1 else f"{_PREFIX}picture_{number}"
-        nodes.append(helper.make_node(operator, inputs, [at], name=f"{_PREFIX}step_{number}", **attributes))
+        at = source if number == len(steps) - 1 else f"{prefix}picture_{number}"
+        nodes.append(helper.make_node(operator, inputs, [at], name=f"{prefix}step_{number}", **attributes))
     return nodes
 
 

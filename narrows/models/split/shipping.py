@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import onnx
 
 from narrows.contract.bundle import FileEntry, SplitBundle
+from narrows.contract.bundle.bundle import read_manifest
 from narrows.contract.bundle.manifest import MANIFEST
 from narrows.contract.bundle.split_manifest import (
     CutLevel,
@@ -30,6 +30,7 @@ from narrows.contract.bundle.split_manifest import (
     tensor_name,
 )
 from narrows.contract.bundle.split_plan import TensorPlan, pack_plan
+from narrows.contract.errors import BundleError
 from narrows.contract.outputs import Output
 from narrows.models.export.labelling import Labelling
 from narrows.models.split.cuts import Cut
@@ -39,7 +40,7 @@ from narrows.models.split.memory import head_memory_bytes, weights_bytes
 from narrows.models.split.network import Network
 from narrows.models.split.profile import Profile
 from narrows.models.split.shipped_graphs import PICTURE, batched, shipped_tail
-from narrows.runtime.surroundings import scratch_folder
+from narrows.runtime.writing import write_files
 
 Colour = tuple[int, int, int]
 
@@ -125,33 +126,41 @@ def write_bundle(
 
     Raises:
         BundleError: the manifest would not be one.
+        FileUnwritable: the folder cannot be written to; what stood there stands.
     """
-    with scratch_folder() as draft:
-        for number, each in enumerate(cuts):
-            for named, data in ((head_file, each.head), (tail_file, each.tail), (plan_file, each.plan)):
-                (draft / named(number)).write_bytes(data)
-        given = feeding.normalisation
-        labelled = outputs[0].kind == "labels"
-        manifest = SplitManifest(
-            name=label.name,
-            version=label.version,
-            network_sha256=network.digest,
-            input=PictureInput(feeding.width, feeding.height, _three(given.mean), _three(given.deviation), given.bgr),
-            cuts=tuple(each.declared for each in cuts),
-            default_level=default_level,
-            outputs=outputs,
-            licence=label.licence,
-            provenance=label.provenance,
-            files={path.name: _pinned(path) for path in sorted(draft.iterdir())},
-            classes=outputs[0].classes if labelled else (),
-            palette=classes.palette if labelled else (),
-        )
-        SplitManifest.parse(manifest.to_json())
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in manifest.files:
-            shutil.copyfile(draft / name, folder / name)
-        (folder / MANIFEST).write_bytes(manifest.to_json())
+    files: dict[str, bytes] = {}
+    for number, each in enumerate(cuts):
+        files |= {head_file(number): each.head, tail_file(number): each.tail, plan_file(number): each.plan}
+    given = feeding.normalisation
+    labelled = outputs[0].kind == "labels"
+    manifest = SplitManifest(
+        name=label.name,
+        version=label.version,
+        network_sha256=network.digest,
+        input=PictureInput(feeding.width, feeding.height, _three(given.mean), _three(given.deviation), given.bgr),
+        cuts=tuple(each.declared for each in cuts),
+        default_level=default_level,
+        outputs=outputs,
+        licence=label.licence,
+        provenance=label.provenance,
+        files={name: _pinned(name, files[name]) for name in sorted(files)},
+        classes=outputs[0].classes if labelled else (),
+        palette=classes.palette if labelled else (),
+    )
+    SplitManifest.parse(manifest.to_json())
+    stale = _files_before(folder) - files.keys()
+    write_files(folder, files | {MANIFEST: manifest.to_json()})
+    for name in stale:
+        (folder / name).unlink(missing_ok=True)
     return SplitBundle.open(folder)
+
+
+def _files_before(folder: Path) -> set[str]:
+    """What a split network's bundle that stands there lists; none where something else does."""
+    try:
+        return set(SplitManifest.parse(read_manifest(folder)).files)
+    except BundleError:
+        return set()
 
 
 def _three(values: Sequence[float]) -> tuple[float, float, float]:
@@ -159,7 +168,6 @@ def _three(values: Sequence[float]) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _pinned(path: Path) -> FileEntry:
+def _pinned(name: str, data: bytes) -> FileEntry:
     """Heads may be left out in the cloud, tails at cameras."""
-    data = path.read_bytes()
-    return FileEntry(hashlib.sha256(data).hexdigest(), len(data), required=path.name.startswith("plan"))
+    return FileEntry(hashlib.sha256(data).hexdigest(), len(data), required=name.startswith("plan"))

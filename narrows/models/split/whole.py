@@ -11,7 +11,6 @@ another file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,19 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from narrows.contract.errors import OperatorUnknown, ShapeDynamic, SplitError
+from narrows.contract.errors import ShapeDynamic, SplitError
 from narrows.models.split.cuts import Cut
 from narrows.models.split.device import Effort, Local
 from narrows.models.split.feeding import Feeding
 from narrows.models.split.halves import Halves
 from narrows.models.split.network import Network, Node, Tensor
-from narrows.models.split.opening import dtype_of, fix_input, shape_of
+from narrows.models.split.opening import fix_input, outputs_of
 from narrows.models.split.profile import Profile, measure_nodes
 from narrows.models.split.reading import read_joined
+from narrows.models.split.running import answers, black
 from narrows.models.split.shipped_graphs import PICTURE, picture_nodes
-from narrows.runtime.onnx_runtime import REFUSALS, InferenceSession, SessionOptions
 
 WHOLE = "whole_picture"
-_PLACED = "narrows/placed"
 _OPSET, _IR = 13, 8
 
 
@@ -47,14 +45,13 @@ def open_whole(path: Path, input_shape: tuple[int, ...] | None = None) -> Networ
     Raises:
         SeveralInputs: it takes more than the picture.
         ShapeDynamic: its input is left open, or an output's shape changes with the picture.
-        OperatorUnknown: ONNX Runtime cannot run it.
+        NotRunnable: ONNX Runtime cannot run it.
         SplitError: it cannot be read, is beyond 2 GiB, or an output is no tensor.
     """
     model, digest = read_joined(path)
-    fix_input(model, input_shape)
-    source = Tensor(model.graph.input[0].name, shape_of(model.graph.input[0]), dtype_of(model.graph.input[0]))
-    names = tuple(value.name for value in model.graph.output)
-    first, second = _answers(model, path, source, names)
+    source, names = fix_input(model, input_shape), outputs_of(model, path)
+    random = np.random.default_rng(0).random(source.shape) * (1 if source.is_float else 255)
+    first, second = answers(model, path.name, source, names, [black(source), random])
     for name, one, other in zip(names, first, second, strict=True):
         if not isinstance(one, np.ndarray):
             raise SplitError(f"output {name} of {path.name} is no tensor: it cannot travel")
@@ -66,19 +63,6 @@ def open_whole(path: Path, input_shape: tuple[int, ...] | None = None) -> Networ
     made = {name: Tensor(name, value.shape, str(value.dtype)) for name, value in zip(names, first, strict=True)}
     node = Node(0, WHOLE, WHOLE, (source.name,), names, 0, model.ByteSize())
     return Network(path.stem, digest, model, source, names, (node,), {source.name: source} | made)
-
-
-def _answers(model: onnx.ModelProto, path: Path, source: Tensor, names: tuple[str, ...]) -> Iterator[list[Any]]:
-    """Of two pictures."""
-    options = SessionOptions()
-    options.log_severity_level = 4
-    random = np.random.default_rng(0).random(source.shape) * (1 if source.is_float else 255)
-    try:
-        session = InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        for picture in (np.zeros(source.shape), random):
-            yield session.run(list(names), {source.name: picture.astype(source.dtype)})
-    except REFUSALS as error:
-        raise OperatorUnknown(f"ONNX Runtime does not run {path.name}: {str(error).splitlines()[0]}") from None
 
 
 def _sides(value: NDArray[Any]) -> str:
@@ -105,12 +89,21 @@ def whole_halves(network: Network, cut: Cut, feeding: Feeding) -> tuple[Halves, 
     given = helper.make_tensor_value_info("tensor_0", TensorProto.UINT8, picture.shape)
     graph = helper.make_graph([node], WHOLE, [taken], [given])
     head = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
-    tail = onnx.ModelProto()
+    tail, prefix = onnx.ModelProto(), _unused_prefix(network.model)
     tail.CopyFrom(network.model)
-    placed = helper.make_node("Transpose", [WHOLE], [_PLACED], perm=[0, 2, 3, 1])
-    nodes = [placed, *picture_nodes(tail, feeding, network.input.name, begin=_PLACED), *tail.graph.node]
+    placed = helper.make_node("Transpose", [WHOLE], [f"{prefix}placed"], perm=[0, 2, 3, 1])
+    first = picture_nodes(tail, feeding, network.input.name, begin=f"{prefix}placed", prefix=prefix)
+    nodes = [placed, *first, *tail.graph.node]
     del tail.graph.node[:]
     tail.graph.node.extend(nodes)
     del tail.graph.input[:]
     tail.graph.input.append(helper.make_tensor_value_info(WHOLE, TensorProto.UINT8, picture.shape))
     return Halves(network, cut, head, tail), head
+
+
+def _unused_prefix(model: onnx.ModelProto) -> str:
+    """Which no name in the graph begins with: the network may be one that was exported here."""
+    text, prefix = model.SerializeToString(), "narrows/"
+    while prefix.encode() in text:
+        prefix = f"narrows/{prefix}"
+    return prefix

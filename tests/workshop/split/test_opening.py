@@ -1,5 +1,6 @@
 """What cannot be split is refused by name, before anything else happens; what can be is understood."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,17 @@ from narrows.contract.errors import (
     ControlFlow,
     ExternalData,
     NetworkTooLarge,
+    NotRunnable,
     OperatorUnknown,
     SeveralInputs,
     ShapeDynamic,
     SplitError,
 )
+from narrows.models.split.frontier import worthwhile
 from narrows.models.split.opening import open_network
 from narrows.models.split.reading import MOST_BYTES
-from tests.workshop.split.networks import LIGHT, RESIDUAL, opened, written
+from narrows.models.split.whole import open_whole
+from tests.workshop.split.networks import LIGHT, RESIDUAL, opened, unmeasured, written
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>'
 
@@ -167,3 +171,89 @@ def test_a_digest_tells_networks_apart(tmp_path: Path) -> None:
     other = opened(RESIDUAL.replace("Relu (c)", "Sigmoid (c)"), tmp_path)
     assert one.digest != other.digest
     assert np.array_equal(one.input.shape, (1, 3, 8, 8))
+
+
+def changed(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Path:
+    path = written(RESIDUAL, folder / "changed.onnx")
+    model = onnx.load(path)
+    change(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def called_the_same(node: onnx.NodeProto) -> None:
+    node.name = "same"
+
+
+TWICE = helper.make_tensor_value_info("result", onnx.TensorProto.FLOAT, [1, 5])
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        (lambda model: setattr(model, "ir_version", 99), NotRunnable, "does not run changed.onnx.*IR version"),
+        (lambda model: setattr(model.opset_import[0], "version", 99), NotRunnable, "does not run"),
+        (
+            lambda model: setattr(model.graph.initializer[0], "data_type", 77),
+            SplitError,
+            "contradicts itself|does not run",
+        ),
+        (lambda model: setattr(model.graph.initializer[0], "raw_data", b"short"), NotRunnable, "raw_data"),
+        (lambda model: list(map(called_the_same, model.graph.node)), NotRunnable, "same"),
+        (lambda model: setattr(model.graph.input[0].type.tensor_type, "elem_type", 99), SplitError, "no tensor"),
+        (lambda model: model.graph.ClearField("output"), SplitError, "has no output"),
+        (lambda model: model.graph.output.append(TWICE), SplitError, "an output twice"),
+    ],
+)
+def test_what_onnx_runtime_does_not_run_is_refused_before_anything_is_made_of_it(
+    change: Callable[[onnx.ModelProto], object], kind: type[SplitError], said: str, tmp_path: Path
+) -> None:
+    path = changed(tmp_path, change)
+    for opening in (open_network, open_whole):
+        with pytest.raises(kind, match=said) as caught:
+            opening(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_input_larger_than_any_picture_is_refused_before_memory_is_asked_for(tmp_path: Path) -> None:
+    path = written(RESIDUAL.replace("1,3,8,8", "1,3,100000,100000"), tmp_path / "wide.onnx")
+    for opening in (open_network, open_whole):
+        with pytest.raises(SplitError, match=r"1x3x100000x100000: a picture has 134,217,728 values at most"):
+            opening(path)
+
+
+def test_a_sequence_is_no_tensor(tmp_path: Path) -> None:
+    body = "{ a = Relu (x) s = SequenceConstruct (a, a) y = SequenceAt (s, i) }"
+    with pytest.raises(SplitError, match="is a sequence, no tensor: serve it whole"):
+        opened(f"{HEAD} g (float[1,4] x) => (float[1,4] y) <int64 i = {{0}}> {body}", tmp_path)
+
+
+def test_the_input_may_be_an_output_too(tmp_path: Path) -> None:
+    picture = helper.make_tensor_value_info("picture", onnx.TensorProto.FLOAT, None)
+    network = open_network(changed(tmp_path, lambda model: model.graph.output.append(picture)))
+    assert network.input.shape == (1, 3, 8, 8)
+    assert worthwhile(unmeasured(network)) == [], "the picture would cross at each"
+
+
+def outside_of(attribute: onnx.TensorProto, size_bytes: int) -> None:
+    attribute.ClearField("raw_data")
+    attribute.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "weights"), ("offset", "0"), ("length", str(size_bytes))):
+        entry = attribute.external_data.add()
+        entry.key, entry.value = key, value
+
+
+def test_weights_of_a_constant_node_may_lie_in_another_file_too(tmp_path: Path) -> None:
+    path = written(RESIDUAL, tmp_path / "inside.onnx")
+    model = onnx.load(path)
+    first = model.graph.initializer.pop(0)
+    (tmp_path / "weights").write_bytes(first.raw_data)
+    outside_of(first, len(first.raw_data))
+    model.graph.node.insert(0, helper.make_node("Constant", [], [first.name], value=first))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ExternalData, match="in another file"):
+        open_network(path)
+    open_whole(path)
+    (tmp_path / "weights").write_bytes(b"")
+    with pytest.raises(SplitError, match="which cannot be read"):
+        open_whole(path)

@@ -168,3 +168,40 @@ def test_a_network_of_the_wheel_is_exported(tmp_path: Path) -> None:
     bundle = exported(network, tmp_path / "bundle", "+".join(cut.names), bits=(8,))
     assert bundle.outputs[0].shape == (1000,)
     assert through(bundle, 0, 0, PICTURES[0].repeat(28, 0).repeat(28, 1)).shape == (1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("z = Sub (b, b)\n  e = Div (z, z)", "NaN"),
+        ("huge = Constant <value_float = 3e38> ()\n z = Mul (b, huge)\n e = Mul (z, huge)", "infin"),
+    ],
+)
+def test_what_is_not_finite_at_calibration_is_refused_and_nothing_written(
+    broken: str, said: str, tmp_path: Path
+) -> None:
+    network = opened(RESIDUAL.replace("e = Add (d, b)", broken), tmp_path)
+    for cut in ("b", "e"):
+        with pytest.raises(SplitError, match=said), np.errstate(all="ignore"):
+            exported(network, tmp_path / "bundle", cut)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_outputs_without_numbers_or_of_another_dtype_are_named(tmp_path: Path) -> None:
+    network = opened(RESIDUAL, tmp_path)
+    for tensor, said in (
+        (Tensor("result", (1, 0, 4), "float32"), r"result is \(1, 0, 4\): it holds no number"),
+        (Tensor("result", (1, 4, 4), "object"), r"result is object of \(4, 4\)"),
+    ):
+        with pytest.raises(SplitError, match=said):
+            declared_outputs(replace(network, tensors={**network.tensors, "result": tensor}), ("a", "b"))
+
+
+def test_another_bundle_takes_the_place_of_one_and_leaves_no_file_of_it(tmp_path: Path) -> None:
+    network = opened(RESIDUAL, tmp_path)
+    exported(network, tmp_path / "bundle", "b", "f")
+    (tmp_path / "bundle" / "notes.txt").write_text("mine")
+    bundle = exported(network, tmp_path / "bundle", "f")
+    left = {path.name for path in (tmp_path / "bundle").iterdir()}
+    assert left == {*bundle.manifest.files, "manifest.json", "notes.txt"}
+    assert "head1.onnx" not in left

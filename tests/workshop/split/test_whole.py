@@ -21,7 +21,7 @@ from narrows.contract.errors import (
     ControlFlow,
     ExternalData,
     NetworkTooLarge,
-    OperatorUnknown,
+    NotRunnable,
     SeveralInputs,
     ShapeDynamic,
     SplitError,
@@ -139,7 +139,7 @@ def test_what_cannot_be_served_whole_either_is_named(tmp_path: Path) -> None:
             open_whole(path)
 
     refused(ShapeDynamic, "output y of x.onnx is", "(float[1,4] x) => (int64[2,k] y) { y = NonZero (x) }")
-    refused(OperatorUnknown, "does not run x.onnx", "(float[1,4] x) => (float[1,4] y) { y = com.example.Swish (x) }")
+    refused(NotRunnable, "does not run x.onnx", "(float[1,4] x) => (float[1,4] y) { y = com.example.Swish (x) }")
     refused(SeveralInputs, "left, right", "(float[4] left, float[4] right) => (float[4] y) { y = Add (left, right) }")
     refused(ShapeDynamic, "--input-shape", "(float[n,4] x) => (float[n,4] y) { y = Relu (x) }")
     refused(
@@ -154,3 +154,18 @@ def test_a_cut_is_not_asked_for_at_once(tmp_path: Path) -> None:
     words = ["export", str(path), "--pictures", str(tmp_path), "--out", str(tmp_path / "b"), "--whole", "--cut", "a"]
     with pytest.raises(ConfigError, match="--whole has no cut"):
         CliRunner().invoke(split, words, catch_exceptions=False)
+
+
+def test_names_of_the_graph_may_be_ours(tmp_path: Path) -> None:
+    text = RESIDUAL.replace("8,8] picture", f"{HEIGHT},{WIDTH}] picture")
+    model = onnx.load(written(text, tmp_path / "x.onnx"))
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [
+                "narrows/placed" if name == "b" else "narrows/step_0" if name == "c" else name for name in names
+            ]
+    onnx.save(model, tmp_path / "x.onnx")
+    bundle = export(tmp_path / "x.onnx", tmp_path, "--bits", "8")
+    fed = Feeding.of(open_whole(tmp_path / "x.onnx"), Normalisation()).feed(PICTURES[0])
+    wanted = Runner(model)({"picture": fed})["result"]
+    np.testing.assert_allclose(answers(bundle, PICTURES[0], 0), wanted, rtol=0.02, atol=0.02)
