@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from narrows.models.split.device import Device
+    from narrows.models.split.feeding import Normalisation
+
+_SIDES = 1 << 31
+"""No side is as long."""
+_THREADS = 1024
 
 split = command_group("Split any ONNX network between camera and cloud: where, and at what cost.")
 
@@ -45,7 +51,7 @@ def profile(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs to measure, at least.")] = 20,
     seconds: Annotated[float, typer.Option(min=0, help="Time to measure, at least.")] = 1.0,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of ONNX Runtime.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=_THREADS, help="Threads of ONNX Runtime.")] = 1,
 ) -> None:
     """List every cut of a network: what crosses, time of head and tail, bytes at each precision, memory, energy.
 
@@ -90,11 +96,13 @@ def frontier(
     deviation: Annotated[str, typer.Option(help="Then divided by.")] = "255,255,255",
     bgr: Annotated[bool, typer.Option(help="The network takes blue first.")] = False,
     most: Annotated[int, typer.Option(min=2, help="Pictures to take, evenly over the folder.")] = 32,
-    memory_mb: Annotated[float | None, typer.Option(min=0, help="The device's, for weights and activations.")] = None,
+    memory_mb: Annotated[
+        float | None, typer.Option(min=0, max=1e9, help="The device's, for weights and activations.")
+    ] = None,
     operators: Annotated[str | None, typer.Option(help="The device's, with commas; others it cannot run.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs to measure, at least.")] = 20,
     seconds: Annotated[float, typer.Option(min=0, help="Time to measure, at least.")] = 1.0,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of ONNX Runtime.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=_THREADS, help="Threads of ONNX Runtime.")] = 1,
 ) -> None:
     """Compare all designs: device only, server only by JPEG or WebP, and cuts at each precision and coding.
 
@@ -106,7 +114,7 @@ def frontier(
     Example: narrows split frontier detector.onnx --pictures photographs --memory-mb 8 --operators Conv,Relu,MaxPool
     """
     from narrows.models.split.device import Effort, Local
-    from narrows.models.split.feeding import Feeding, Normalisation
+    from narrows.models.split.feeding import Feeding
     from narrows.models.split.frontier import Limits, all_designs, as_record, pareto
     from narrows.models.split.opening import open_network
     from narrows.models.split.page import frontier_page, row
@@ -115,8 +123,7 @@ def frontier(
     check_writable(json)
     check_writable(html)
     network = open_network(model, parse_shape(input_shape))
-    normalisation = Normalisation(three("--mean", mean), three("--deviation", deviation), bgr)
-    feeding = Feeding.of(network, normalisation)
+    feeding = Feeding.of(network, normalisation_of(mean, deviation, bgr=bgr))
     taken = pictures_of(pictures, most)
     known = None if operators is None else frozenset(each.strip() for each in operators.split(","))
     limits = Limits(None if memory_mb is None else round(memory_mb * 1e6), known)
@@ -148,8 +155,24 @@ def three(option: str, text: str) -> tuple[float, float, float]:
     try:
         red, green, blue = map(float, text.split(","))
     except ValueError:
-        raise ConfigError(f"{option} {text!r} is not three numbers: write 127.5,127.5,127.5") from None
+        red = green = blue = nan
+    if not all(map(isfinite, (red, green, blue))):
+        raise ConfigError(f"{option} {text!r} is not three numbers: write 127.5,127.5,127.5")
     return red, green, blue
+
+
+def normalisation_of(mean: str, deviation: str, *, bgr: bool) -> Normalisation:
+    """As the options say it.
+
+    Raises:
+        ConfigError: they are no numbers, or a deviation is 0.
+    """
+    from narrows.models.split.feeding import Normalisation
+
+    by = three("--deviation", deviation)
+    if 0.0 in by:
+        raise ConfigError(f"--deviation {deviation!r}: values are divided by it, so none is 0")
+    return Normalisation(three("--mean", mean), by, bgr)
 
 
 def pictures_of(folder: Path, most: int) -> list[NDArray[np.uint8]]:
@@ -176,7 +199,7 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = text.replace(",", "x").split("x")
-    if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
+    if not all(part.strip().isascii() and part.strip().isdigit() and int(part) < _SIDES for part in parts):
         raise ConfigError(f"--input-shape {text!r} is no shape: write 1x3x480x640")
     return tuple(map(int, parts))
 

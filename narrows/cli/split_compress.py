@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from narrows.contract.errors import ConfigError
-from narrows.runtime.writing import check_writable
+from narrows.runtime.writing import check_folder_writable, check_writable
 
 
 class LearnFrom(StrEnum):
@@ -81,15 +81,15 @@ def compress(
     Example: narrows split compress classifier.onnx --cut add_5 --data photographs --channels 0 --out pruned.onnx
     --mean 127,127,127 --deviation 128,128,128
     """
-    from narrows.cli.split import parse_shape, three
+    from narrows.cli.split import normalisation_of, parse_shape
     from narrows.cli.split_export import class_names
     from narrows.models.bottleneck.compress import compress as compress_network
     from narrows.models.bottleneck.settings import Request, Settings
-    from narrows.models.split.feeding import Normalisation
 
     if out.suffix != ".onnx":
         raise ConfigError(f"--out {out}: name a file that ends in .onnx")
     check_writable(out)
+    check_folder_writable(run or out.with_suffix(".run"))
     settings = Settings(
         cut=tuple(name.strip() for each in cut for name in each.split(",")),
         prune=prune,
@@ -106,7 +106,7 @@ def compress(
     request = Request(
         network=model,
         input_shape=parse_shape(input_shape),
-        normalisation=Normalisation(three("--mean", mean), three("--deviation", deviation), bgr),
+        normalisation=normalisation_of(mean, deviation, bgr=bgr),
         data=data,
         split=split,
         classes=class_names(classes),

@@ -63,12 +63,12 @@ def export(
 
     Example: narrows split export branches.onnx --pictures photographs --out bundles/branches --whole --bits 8,6,5
     """
-    from narrows.cli.split import device_named, parse_shape, pictures_of, three
+    from narrows.cli.split import device_named, normalisation_of, parse_shape, pictures_of
     from narrows.models.export.labelling import Labelling
     from narrows.models.split.cuts import cut_at
     from narrows.models.split.device import Effort, Local
     from narrows.models.split.export import write_split_bundle
-    from narrows.models.split.feeding import Feeding, Normalisation
+    from narrows.models.split.feeding import Feeding
     from narrows.models.split.frontier import worthwhile
     from narrows.models.split.opening import open_network
     from narrows.models.split.profile import profile as measure
@@ -80,9 +80,11 @@ def export(
     check_folder_writable(out)
     precisions = tuple(each for each in _precisions(bits) if each <= _PIXEL_BITS or not whole) or (_PIXEL_BITS,)
     network = (open_whole if whole else open_network)(model, parse_shape(input_shape))
-    feeding = Feeding.of(network, Normalisation(three("--mean", mean), three("--deviation", deviation), bgr))
+    feeding = Feeding.of(network, normalisation_of(mean, deviation, bgr=bgr))
     taken, names = pictures_of(pictures, most), class_names(classes)
     label = Labelling(name or network.name, version or f"{datetime.now(UTC):%Y-%m-%d}", licence, f"{model.name}, split")
+    if len(set(cut or ())) < len(cut or ()):
+        raise ConfigError(f"--cut names one cut twice: {'; '.join(cut or ())}")
     named = [cut_at(network, [each.strip() for each in tensors.split(",")]) for tensors in cut or ()]
     with device_named("local" if whole else device) as there:
         if whole:
@@ -114,6 +116,8 @@ def class_names(path: Path | None) -> tuple[str, ...]:
         return tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
     except OSError as error:
         raise ConfigError(f"--classes {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--classes {path} is no text in UTF-8: write a name a line") from None
 
 
 def _precisions(text: str) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Files that people ask for: whole or not at all, and never a traceback for a full disk or a folder that is none.
 
 A file is written beside its place and moved there, so a run that ends in between, by Ctrl-C too, leaves what was there.
+What is no file (a pipe, `/dev/stdout`) is written to, and a link stays one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def check_writable(path: Path | None) -> None:
         return
     if path.is_dir():
         raise FileUnwritable(f"{path} is a folder: name a file in it")
-    _check_folder(path.parent, path)
+    if not path.exists() or path.is_file():
+        _check_folder(path.resolve().parent, path)
 
 
 def check_folder_writable(folder: Path) -> None:
@@ -57,7 +59,12 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         FileUnwritable: it cannot be.
     """
-    write_files(path.parent, {path.name: data})
+    if path.exists() and not path.is_file():
+        with _named(path):
+            path.write_bytes(data)
+        return
+    place = path.resolve()
+    write_files(place.parent, {place.name: data})
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -21,7 +21,7 @@ from narrows.contract.wire.record import decode_record
 from narrows.models.bottleneck.gradients import gradients_at
 from narrows.models.bottleneck.objective import Target, target_of
 from narrows.models.bottleneck.pair import Pair, insert_pairs
-from narrows.models.bottleneck.pruning import Pruning, prune, with_outputs
+from narrows.models.bottleneck.pruning import Pruning, prune, seen_on, with_outputs
 from narrows.models.bottleneck.samples import Sample, Samples, open_samples
 from narrows.models.bottleneck.settings import NETWORK, Compressed, Request, Settings
 from narrows.models.bottleneck.trainable import check_trainable
@@ -68,8 +68,8 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
         raise ConfigError("nothing to do: --prune is 0 and --channels is 0")
     torch.set_num_threads(request.threads)
     original = open_network(request.network, request.input_shape)
-    cut_at(original, settings.cut)
     feeding, target = Feeding.of(original, request.normalisation), target_of(original)
+    _check(original, settings.cut, target)
     labelled = settings.learn_from != NETWORK
     if labelled and not target.decides:
         raise NotTrainable(f"{target.tensor} decides among no classes: --learn-from network is for it")
@@ -77,16 +77,30 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
     samples = open_samples(request.data, request.split, request.classes, count, labelled=labelled)
     check_trainable(original, [target.tensor])
     floats, rounded = with_float_weights(original.model)
-    _claim(request, settings, original)
     feeds = [
         {original.input.name: feeding.feed(read_picture(each.path))} for each in _spread(samples.trained, _CALIBRATION)
     ]
+    if not np.isfinite(seen_on(original, [target.tensor], feeds[:1])[target.tensor].astype(float)).all():
+        raise NotTrainable(f"{target.tensor} is NaN or infinite on {samples.trained[0].path}: nothing is learned of it")
+    _claim(request, settings, original)
     begun = _begin(floats, settings, feeds, target, rounded, request.run)
     training = Training(original, begun, target, rounded, settings, feeding, samples, request.run)
     trained = training.to_the_end(say)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     network = _opened(with_whole_weights(trained.written(), rounded), request.out)
     return _judged(original, network, settings, begun.narrow, feeding, samples)
+
+
+def _check(network: Network, names: Sequence[str], target: Target) -> None:
+    """A cut, of tensors that nobody else asks for, in a network of float32 or int8."""
+    for tensor in cut_at(network, names).tensors:
+        if tensor.name in network.outputs:
+            raise NotTrainable(f"{tensor.name} is an output itself, so it crosses as it is: choose another cut")
+    for place in sorted(network.needed([target.tensor])[0]):
+        for name in network.nodes[place].outputs:
+            dtype = network.tensors[name].dtype
+            if network.tensors[name].is_float and dtype != "float32":
+                raise NotTrainable(f"{name} is {dtype}: networks are trained in float32 here, so convert it")
 
 
 def _claim(request: Request, settings: Settings, network: Network) -> None:

@@ -117,6 +117,8 @@ def seen_on(network: Network, names: Sequence[str], feeds: Sequence[Values]) -> 
 
     As the graph stands: where int8 activations meet float weights, ONNX Runtime's optimisation leaves roundings out.
     """
+    if not names:
+        return {}
     runner = Runner(with_outputs(network.model, names), optimised=False)
     made = [runner(feed) for feed in feeds]
     return {name: np.concatenate([values[name] for values in made]) for name in names}

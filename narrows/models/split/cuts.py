@@ -79,7 +79,8 @@ def cut_at(network: Network, names: Collection[str]) -> Cut:
         cut = _cut(network, names)
         if cut.head and cut.tail and network.needed(network.outputs, names)[1] == set(names):
             return cut
-    raise CutUnknown(f"{', '.join(names)} of {network.name} do not part it: `narrows split profile` lists cuts")
+    asked = ", ".join(filter(None, names)) or "no tensor"
+    raise CutUnknown(f"{asked} of {network.name} do not part it: `narrows split profile` lists cuts")
 
 
 def _cut(network: Network, names: Collection[str]) -> Cut:

@@ -61,3 +61,16 @@ def test_what_would_fail_later_is_said_at_once(tmp_path: Path) -> None:
     check_writable(tmp_path / "a.json")
     check_folder_writable(tmp_path / "new" / "deep")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+def test_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(FileUnwritable, match="/dev/full cannot be written: No space left on device"):
+        write_file(FULL, b"1")
+    check_writable(FULL)
+    assert FULL.is_char_device()
+    (tmp_path / "real").write_bytes(b"1")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_file(tmp_path / "link", b"2")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"2"
