@@ -326,3 +326,42 @@ def _yellow(page: Page, area: tuple[int, int, int, int], stream: str = "cam-1") 
             [stream, WIDTH, *area],
         )
     )
+
+
+def test_a_finger_that_moves_down_scrolls_and_points_at_nothing_and_one_that_moves_aside_draws_a_box(
+    browser: Browser, address: str, camera: Program, registry: PromptRegistry
+) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 420}, has_touch=True)
+    page = context.new_page()
+    page.goto(f"http://{address}/enter")
+    page.locator("input[name=token]").fill(OPERATOR)
+    page.get_by_role("button", name="Enter").click()
+    tile(page).locator(".picture").scroll_into_view_if_needed()  # what is not in view is not asked for
+    expect(tile(page)).to_have_attribute("data-operator", "", timeout=SOON_MS)
+    start = on_mask(page, 0.5, 0.3)
+    before, scrolled = registry.look("cam-1").version, page.evaluate("() => scrollY")
+    _swipe(page, start, (0, 100))
+    page.wait_for_function("before => scrollY < before - 40", arg=scrolled)
+    assert registry.look("cam-1").version == before
+
+    x, y = on_mask(page, 35 / WIDTH, 155 / HEIGHT)
+    end_x, end_y = on_mask(page, 105 / WIDTH, 225 / HEIGHT)
+    with page.expect_response("**/prompts"):
+        _swipe(page, (x, y), (end_x - x, end_y - y), aside_first=True)
+    newest = registry.look("cam-1").prompts[-1]
+    box = Prompt.of_record(newest).box
+    assert box is not None
+    assert [box.x, box.y, box.width, box.height] == pytest.approx([35, 155, 70, 70], abs=4)
+    context.close()
+
+
+def _swipe(page: Page, start: tuple[float, float], way: tuple[float, float], *, aside_first: bool = False) -> None:
+    """A finger that goes down, moves in steps, and is lifted."""
+    steps = 8
+    devtools = page.context.new_cdp_session(page)
+    places = [(start[0] + way[0] * n / steps, start[1] + way[1] * n / steps) for n in range(1, steps + 1)]
+    if aside_first:
+        places.insert(0, (start[0] + way[0] / 2, start[1]))
+    for kind, place in (("touchStart", start), *(("touchMove", each) for each in places)):
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": place[0], "y": place[1]}]})
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
