@@ -22,6 +22,7 @@ from narrows.runtime.triton_config.control import PROBE_MODEL, REMEDY, refuses_c
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.infer_message import METHOD, InferAnswer
 from orchestrator.inference.patience import AnswerDeadline
+from orchestrator.inference.unary_call import CallFailed, ConnectionLost, UnaryMethod, Unreadable
 from orchestrator.telemetry.faults import Cause, Report, unreported
 
 _log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ _CHANNEL = [
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
 _CONTROL_S, _LOAD_S = 5.0, 300.0
+_STATUS = {int(code.value[0]): str(code) for code in grpc.StatusCode}
 _STAMP_DIGITS = 18  # a count of more is nobody's of ours, and is begun anew
 _ALIVE_S = 2.0  # frames wait for this answer; a server that owes it too is frozen as a whole, and reloading is in vain
 
@@ -101,6 +103,7 @@ class TritonModel:
         self._client = InferenceServerClient(address, channel_args=_CHANNEL)
         self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL)
         self._model_infer = self._channel.unary_unary(METHOD)
+        self._calls = UnaryMethod(address, METHOD)
 
     async def ready(self) -> bool:
         """Whether the server is there and the model ready."""
@@ -227,20 +230,35 @@ class TritonModel:
 
     async def close(self) -> None:
         """Close the connection."""
+        self._calls.close()
         await self._client.close()
         await self._channel.close()
 
     async def _infer(self, request: bytes) -> InferAnswer:
         begun_s, bound_s = time.monotonic(), self._patience.bound_s
         try:
-            answer = await self._model_infer(request, timeout=bound_s)
+            try:
+                answer = await self._calls.call(request, bound_s)
+            except Unreadable:
+                answer = await self._model_infer(request, timeout=bound_s)
+        except TimeoutError:
+            raise self._overdue(bound_s) from None
+        except ConnectionLost as lost:
+            raise Unanswered(f"Triton at {self.address} does not answer: {lost}") from None
+        except CallFailed as failed:
+            raise _ours(
+                InferenceServerException(failed.message, _STATUS.get(failed.status, str(grpc.StatusCode.UNKNOWN))),
+                self.address,
+            ) from None
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise Overdue(f"Triton at {self.address} owes an answer for {bound_s:.1f} s") from None
-            refused = InferenceServerException(error.details(), str(error.code()))
-            raise _ours(refused, self.address) from None
+                raise self._overdue(bound_s) from None
+            raise _ours(InferenceServerException(error.details(), str(error.code())), self.address) from None
         self._patience.answered(time.monotonic() - begun_s)
         return InferAnswer(answer)
+
+    def _overdue(self, bound_s: float) -> Overdue:
+        return Overdue(f"Triton at {self.address} owes an answer for {bound_s:.1f} s")
 
     async def _make_anew(self, reloads: int, cause: Cause, detail: str) -> None:
         """Replace the instances, unless another batch had it done since."""

@@ -128,6 +128,30 @@ async def test_a_level_that_does_not_exist_fails_that_batch_and_no_other(decoder
     np.testing.assert_array_equal(await decode(decoder, batch, 2), batch.labels[:2])
 
 
+async def test_a_batch_is_answered_or_refused_by_name_without_grpcs_own_client(
+    decoder: TritonDecoder, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object, **__: object) -> bytes:
+        raise AssertionError("it costs three times as much")
+
+    monkeypatch.setattr(decoder._model, "_model_infer", never)
+    np.testing.assert_array_equal(await decode(decoder, batch, 2), batch.labels[:2])
+    async with decoder.slot() as slot:
+        slot.inputs["level"][0] = 200
+        with pytest.raises(InferenceFailed, match="Triton at"):
+            await slot.run(1)
+    await decoder._model.unregister(decoder._slots[0]._region.name)
+    for _ in decoder._slots:
+        np.testing.assert_array_equal(await decode(decoder, batch, 1), batch.labels[:1])
+
+
+async def test_a_batch_that_travels_inside_its_message_goes_through_grpc(decoder: TritonDecoder, batch: Batch) -> None:
+    shape, symbols = decoder._slots[0]._shape, batch.symbols[:1]
+    request = plain_request(decoder._model.name, shape, 1, {"symbols": symbols, "level": batch.levels[:1]})
+    answer = await decoder._model.infer(request)
+    np.testing.assert_array_equal(answer.values(shape.outputs[0]), batch.labels[:1])
+
+
 async def test_symbols_of_a_wrong_shape_are_refused_and_the_next_batch_is_taken(
     decoder: TritonDecoder, batch: Batch
 ) -> None:
