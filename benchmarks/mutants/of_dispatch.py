@@ -6,9 +6,13 @@ from benchmarks.mutants.mutant import Mutant
 
 _DISPATCH, _LUA = "orchestrator/dispatch", "orchestrator/dispatch/lua"
 _SHARDS_LUA = "orchestrator/shards/lua"
+_INFERENCE = "orchestrator/inference"
 _T = "tests/integration/dispatch/test_dispatch"
+_UNIT = "tests/unit/dispatch/test_dispatch"
+_UNARY = "tests/unit/inference/test_unary_call.py"
 _HERE = "if tonumber(sequence) % 500 ~= 499 then"
 _PUBLISH = "publish(outcomes, kind, body, {unpack(ARGV, a + ARGS_EACH + 1, a + ARGS_EACH + more)})"
+_WAITED_FOR = f"{_T}_frames.py::test_frames_behind_one_that_is_waited_for_wait_and_other_streams_do_not"
 _ACCOUNTS = f"{_T}_frame_accounting.py::test_the_accounts_of_two_thousand_frames_and_an_epoch_change_hold_one_by_one"
 _GAPS = f"{_T}_window.py::test_the_accounts_of_two_thousand_frames_with_gaps_and_epochs_are_those_of_the_model"
 
@@ -237,4 +241,130 @@ CONTEXTS = (
     ),
 )
 
-DISPATCH = (*ENDINGS, *OWNERS, *FRAMES, *CAMERAS_CLAIMS, *CONTEXTS)
+TAKING_UP = (
+    Mutant(
+        "nobody goes on with a stream behind a frame that was waited for",
+        f"{_DISPATCH}/frame_path.py",
+        "        await apart\n        await self._go_on([stream])\n",
+        "        await apart\n",
+        _WAITED_FOR,
+    ),
+    Mutant(
+        "frames behind one that is waited for go on without it",
+        f"{_DISPATCH}/frame_path.py",
+        "            else:\n                free.append(frame.stream)\n",
+        "            free.append(frame.stream)\n            if not isinstance(begun, Coroutine):\n",
+        _WAITED_FOR,
+    ),
+    Mutant(
+        "two tasks take one stream up",
+        f"{_DISPATCH}/stream.py",
+        "free, self.decoding = not self.decoding, True",
+        "free, self.decoding = True, True",
+        f"{_UNIT}_ending_order.py::test_a_stream_is_taken_up_by_one_at_a_time_who_goes_on_with_what_comes_meanwhile",
+    ),
+    Mutant(
+        "an error of a call of the kernel is told to none of its frames",
+        f"{_DISPATCH}/frame_path.py",
+        "            found = [error] * len(latents)\n",
+        "            return\n",
+        f"{_T}_frames.py::test_an_error_of_a_call_of_the_kernel_costs_its_frames_a_delivery_and_nothing_else",
+    ),
+    Mutant(
+        "a call of the kernel takes as many planes as there are",
+        f"{_DISPATCH}/symbol_decoding.py",
+        "if call and symbols + size > _MOST_SYMBOLS:",
+        "if call and symbols < 0:",
+        "tests/unit/dispatch/test_symbol_decoding.py"
+        "::test_every_plane_has_one_place_in_one_call_and_no_call_takes_more_than_is_small",
+    ),
+    Mutant(
+        "the window is not read again before a frame counts as ended",
+        f"{_DISPATCH}/frame_decoder.py",
+        "        if not frame.window_read:\n",
+        "        if frame.window_read:\n",
+        f"{_T}_rollback.py::test_frames_that_come_back_with_a_lost_second_end_in_masks",
+    ),
+    Mutant(
+        "the chain that an earlier owner left is not read",
+        f"{_DISPATCH}/latents.py",
+        "            raise Missing(partial(self._resume_chain, stream, bundle))\n",
+        "            pass\n",
+        f"{_T}_chain.py::test_the_next_owner_of_a_complete_stream_finds_its_references",
+    ),
+    Mutant(
+        "a claimed entry counts as delivered once",
+        f"{_DISPATCH}/claims.py",
+        "yield each, entry.deliveries + 1",
+        "yield each, 1",
+        f"{_T}_poison.py::test_an_entry_taken_up_three_times_without_an_end_is_poison_and_its_neighbours_are_not",
+    ),
+    Mutant(
+        "an entry too large to read isolates nobody",
+        f"{_DISPATCH}/shard.py",
+        "if entry.too_large or beyond_a_packet(entry):",
+        "if beyond_a_packet(entry):",
+        f"{_T}_sizes.py::test_a_stream_that_sent_too_much_once_is_read_apart_and_stops_nobody_again",
+    ),
+    Mutant(
+        "a stream stays isolated for ever",
+        f"{_DISPATCH}/isolation.py",
+        "return time.monotonic() > self._until_s[stream]",
+        "return False",
+        f"{_T}_sizes.py::test_a_stream_that_sent_too_much_once_is_read_apart_and_stops_nobody_again",
+    ),
+    Mutant(
+        "a stream that brought as much as one read may is not read next",
+        f"{_DISPATCH}/shard.py",
+        "        self._ready.add(*brought.behind)\n",
+        "",
+        f"{_T}_ready.py::test_what_a_read_had_no_place_for_is_read_next_though_nothing_more_is_written",
+    ),
+    Mutant(
+        "when a stream was read to its end is not kept",
+        f"{_DISPATCH}/arrivals.py",
+        "        stream.drained_s, stream.drained_ms = seen_s, self._clock.at_ms(seen_s)\n",
+        "        pass\n",
+        f"{_T}_forged_ids.py::test_a_chosen_id_is_refused_by_name_and_counts_as_nothing_else",
+    ),
+)
+TRITON = (
+    Mutant(
+        "a server that is leaving is asked on the same connection",
+        f"{_INFERENCE}/unary_call.py",
+        "            self.leave()\n",
+        "            pass\n",
+        f"{_UNARY}::test_a_server_that_leaves_answers_what_it_took_and_is_asked_no_more_on_that_connection",
+    ),
+    Mutant(
+        "a call that failed by name is asked again",
+        f"{_INFERENCE}/unary_call.py",
+        "int(status) == _OK",
+        "int(status) >= _OK",
+        "tests/integration/inference/test_triton_decoder.py"
+        "::test_a_batch_is_answered_or_refused_by_name_without_grpcs_own_client",
+    ),
+    Mutant(
+        "a call that is given up goes on at the server",
+        f"{_INFERENCE}/unary_call.py",
+        "if self._calls.pop(stream, None) is not None:",
+        "if self._calls.pop(stream, None) is None:",
+        f"{_UNARY}::test_a_call_that_is_given_up_is_cancelled_at_the_server_and_others_go_on",
+    ),
+    Mutant(
+        "a message that is not whole is taken",
+        f"{_INFERENCE}/unary_call.py",
+        'if message[:_MESSAGE_HEAD] == b"\\0" + _U32.pack(len(found)):',
+        "if message:",
+        f"{_UNARY}::test_a_message_that_is_compressed_or_not_whole_is_unreadable",
+    ),
+    Mutant(
+        "all parts of a batch lie at the region's beginning",
+        f"{_INFERENCE}/infer_message.py",
+        "        if at:\n",
+        "        if not at:\n",
+        "tests/unit/inference/test_shared_slot.py::test_a_request_names_each_part_of_the_region_by_place_and_size",
+    ),
+)
+
+DISPATCH = (*ENDINGS, *OWNERS, *FRAMES, *CAMERAS_CLAIMS, *CONTEXTS, *TAKING_UP, *TRITON)

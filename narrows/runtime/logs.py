@@ -41,7 +41,8 @@ def configure_logs(level: str = "info", fields: Mapping[str, object] | None = No
 
 def _rendering() -> list[Processor]:
     if sys.stderr.isatty():
-        return [structlog.dev.ConsoleRenderer(pad_event_to=0)]  # it shows tracebacks by itself
+        # plain: with their locals, tables of a bundle among them, one traceback took half a minute
+        return [structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)]
     return [
         structlog.processors.format_exc_info,
         structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),

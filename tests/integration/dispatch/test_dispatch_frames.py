@@ -1,16 +1,31 @@
 """Good frames: each ends in the mask of its symbols, in order, and the accounts agree."""
 
 import asyncio
+import threading
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
-from narrows.contract.errors import ServiceError
+from narrows.contract.codec import CodedPlane
+from narrows.contract.errors import FrameRefused, ServiceError
 from narrows.contract.wire import FrameIdentity, MaskPacket, Skip
 from narrows.contract.wire.control import Control
 from narrows.contract.wire.keys import INSTALL_KEY
-from orchestrator.dispatch import Dispatcher, Store
-from tests.integration.dispatch.rig import BOTH_READINGS, QUICK, SHARDS, MakeCamera, RuleDecoder, Start, rule, until
+from orchestrator.dispatch import Dispatcher, Store, frame_path
+from orchestrator.dispatch.symbol_decoding import TimedPlane, decode_alone, decode_together
+from tests.integration.dispatch.rig import (
+    BOTH_READINGS,
+    QUICK,
+    SHARDS,
+    MakeCamera,
+    RuleDecoder,
+    Start,
+    metric,
+    rule,
+    until,
+)
 
 
 @BOTH_READINGS
@@ -41,6 +56,57 @@ async def test_large_frames_are_decoded_and_packed_beside_the_loop(
     for mask in await cam.outcomes():
         assert isinstance(mask, MaskPacket)
         np.testing.assert_array_equal(mask.labels, rule(cam.planes[mask.identity.sequence], 0))
+
+
+async def test_frames_behind_one_that_is_waited_for_wait_and_other_streams_do_not(
+    camera: MakeCamera, dispatching: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large K frame in its thread: the P frames of its stream are coded against it."""
+    slow, quick = camera("slow"), camera("quick")
+    packets = [slow.packet(), slow.predicted(), slow.predicted()]
+    size, released = slow.planes[0].size, threading.Event()
+
+    def held(plane: CodedPlane) -> TimedPlane:
+        released.wait(20)
+        return decode_alone(plane)
+
+    monkeypatch.setattr("orchestrator.dispatch.workers._INLINE_SYMBOLS", size - 1)
+    monkeypatch.setattr("orchestrator.dispatch.frame_decoder.decode_alone", held)
+    await slow.send(*packets)
+    async with dispatching() as dispatcher:
+        await until(lambda: _holds(dispatcher, 3))
+        monkeypatch.setattr("orchestrator.dispatch.workers._INLINE_SYMBOLS", size)
+        await quick.frames(3)
+        await quick.ended(mask=3)
+        assert await slow.unfinished() == 3
+        released.set()
+        await slow.ended(mask=3)
+    assert await slow.ledger() == {"mask": 3}
+
+
+async def test_an_error_of_a_call_of_the_kernel_costs_its_frames_a_delivery_and_nothing_else(
+    camera: MakeCamera, dispatching: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cameras = [camera("cam-1"), camera("cam-3")]
+    calls = list[int]()
+
+    def fails_once(planes: Sequence[CodedPlane]) -> list[TimedPlane | FrameRefused]:
+        calls.append(len(planes))
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return decode_together(planes)
+
+    monkeypatch.setattr(frame_path, "decode_together", fails_once)
+    for cam in cameras:
+        await cam.settings(b'{"policy": "complete"}')
+    with capture_logs() as logs:
+        async with dispatching() as dispatcher:
+            for cam in cameras:
+                await cam.frames(3)
+            for cam in cameras:
+                await cam.ended(mask=3)
+            assert metric(dispatcher, "narrows_frame_crashes_total") == calls[0]
+    assert [each["event"] for each in logs].count("frame_left_pending") == calls[0]
 
 
 @BOTH_READINGS

@@ -1,4 +1,4 @@
-"""A stream's frames end in the order in which they were taken in, however late the ending of one of them is known."""
+"""A stream's frames are taken up, and end, in the order in which they came, however late the ending of one is known."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,3 +56,21 @@ def test_what_was_taken_up_again_stays_held_when_its_earlier_life_is_over() -> N
     stream.let_all_go()
     assert again.gone
     assert not stream.held
+
+
+def test_a_stream_is_taken_up_by_one_at_a_time_who_goes_on_with_what_comes_meanwhile() -> None:
+    stream, (first, second) = _holding(2)
+    assert stream.begin_decoding()
+    assert stream.next_undecoded() is first
+    later = stream.take_in(RawEntry(b"1-2", []), 1, Taken(0.0, 0.0, 0.0))
+    assert not stream.begin_decoding(), "who has it goes on"
+    assert [stream.next_undecoded() for _ in range(3)] == [second, later, None]
+    assert stream.begin_decoding(), "nobody has it any more"
+
+
+def test_of_a_stream_that_is_given_up_nothing_is_taken_up() -> None:
+    stream, _ = _holding(2)
+    stream.begin_decoding()
+    stream.let_all_go()
+    assert stream.next_undecoded() is None
+    assert stream.under_way.frames == 0
