@@ -283,7 +283,7 @@ TAKING_UP = (
         f"{_DISPATCH}/frame_decoder.py",
         "        if not frame.window_read:\n",
         "        if frame.window_read:\n",
-        f"{_T}_rollback.py::test_frames_that_come_back_with_a_lost_second_end_in_masks",
+        f"{_T}_rollback.py::test_a_window_that_redis_lost_ends_no_frame_that_comes_again",
     ),
     Mutant(
         "the chain that an earlier owner left is not read",
@@ -304,14 +304,14 @@ TAKING_UP = (
         f"{_DISPATCH}/shard.py",
         "if entry.too_large or beyond_a_packet(entry):",
         "if beyond_a_packet(entry):",
-        f"{_T}_sizes.py::test_a_stream_that_sent_too_much_once_is_read_apart_and_stops_nobody_again",
+        f"{_T}_sizes.py::test_entries_beside_one_too_large_are_claimed_one_by_one_and_none_is_lost",
     ),
     Mutant(
         "a stream stays isolated for ever",
         f"{_DISPATCH}/isolation.py",
-        "return time.monotonic() > self._until_s[stream]",
-        "return False",
-        f"{_T}_sizes.py::test_a_stream_that_sent_too_much_once_is_read_apart_and_stops_nobody_again",
+        "return self._monotonic() > self._until_s[stream]",
+        "return self._monotonic() > 1e6 + self._until_s[stream]",
+        "tests/unit/dispatch/test_isolation.py::test_each_time_is_twice_as_long_as_the_one_before_up_to_a_bound",
     ),
     Mutant(
         "a stream that brought as much as one read may is not read next",
@@ -325,7 +325,8 @@ TAKING_UP = (
         f"{_DISPATCH}/arrivals.py",
         "        stream.drained_s, stream.drained_ms = seen_s, self._clock.at_ms(seen_s)\n",
         "        pass\n",
-        f"{_T}_forged_ids.py::test_a_chosen_id_is_refused_by_name_and_counts_as_nothing_else",
+        "tests/unit/dispatch/test_arrivals.py"
+        "::test_an_id_from_before_its_stream_was_read_to_its_end_is_forged_unless_it_was_delivered_before",
     ),
 )
 TRITON = (
@@ -341,8 +342,7 @@ TRITON = (
         f"{_INFERENCE}/unary_call.py",
         "int(status) == _OK",
         "int(status) >= _OK",
-        "tests/integration/inference/test_triton_decoder.py"
-        "::test_a_batch_is_answered_or_refused_by_name_without_grpcs_own_client",
+        f"{_UNARY}::test_a_call_without_a_message_fails_with_its_status_or_is_unreadable",
     ),
     Mutant(
         "a call that is given up goes on at the server",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -16,9 +17,9 @@ _MOST_DOUBLINGS = 6
 class Isolation:
     """The isolated streams of a shard."""
 
-    def __init__(self, isolated_s: float) -> None:
+    def __init__(self, isolated_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         """``isolated_s``: how long a stream is isolated the first time."""
-        self._isolated_s = isolated_s
+        self._isolated_s, self._monotonic = isolated_s, monotonic
         self._until_s: dict[Stream, float] = {}
         self._any = asyncio.Event()
 
@@ -32,7 +33,7 @@ class Isolation:
 
     def begin(self, stream: Stream) -> None:
         """Isolate a stream from now on."""
-        until_s = time.monotonic() + self._isolated_s * 2 ** min(stream.isolations, _MOST_DOUBLINGS)
+        until_s = self._monotonic() + self._isolated_s * 2 ** min(stream.isolations, _MOST_DOUBLINGS)
         if stream not in self._until_s:
             stream.isolations += 1
             _log.warning("stream_isolated", stream=stream.id)
@@ -47,7 +48,7 @@ class Isolation:
 
     def over(self, stream: Stream) -> bool:
         """Whether it was isolated for long enough."""
-        return time.monotonic() > self._until_s[stream]
+        return self._monotonic() > self._until_s[stream]
 
     async def streams(self) -> list[Stream]:
         """Those that are isolated, once there are any."""

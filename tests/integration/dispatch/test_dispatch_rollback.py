@@ -35,6 +35,29 @@ async def test_frames_that_come_back_with_a_lost_second_end_in_masks(
     assert await cam.ledger() == {"mask": 8}
 
 
+async def test_a_window_that_redis_lost_ends_no_frame_that_comes_again(
+    camera: MakeCamera, dispatching: Start, store: Store
+) -> None:
+    """Its entry is a new one, so nothing else says that Redis is not as it was."""
+    cam = camera()
+    await cam.settings(b'{"policy": "complete"}')
+    async with dispatching() as dispatcher:
+        await cam.send(packet := cam.packet())
+        await cam.ended(mask=1)
+        stream = dispatcher.shards[cam.keys.shard].streams[cam.stream]
+
+        async def known_here() -> bool:
+            return stream.seen.has_ended(packet.identity)
+
+        await until(known_here)
+        await cam.send(packet)
+        await cam.ended(mask=1, duplicate=1)
+        await until(known_here)
+        await store.call("DEL", cam.keys.seen)
+        await cam.send(packet)
+        await cam.ended(mask=2, duplicate=1)
+
+
 async def test_predicted_frames_that_come_back_find_their_references_though_others_are_cached(
     camera: MakeCamera, dispatching: Start, store: Store
 ) -> None:

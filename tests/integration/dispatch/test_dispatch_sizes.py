@@ -120,8 +120,9 @@ async def test_entries_beside_one_too_large_are_claimed_one_by_one_and_none_is_l
     await evil.frames(2)
     await add(store, evil, fields(4, MIB))
     await evil.frames(2)
-    async with dispatching(replace(QUICK, read_bytes=MIB)):
+    async with dispatching(replace(QUICK, read_bytes=MIB)) as dispatcher:
         await evil.ended(mask=4, outside=1, **{"refused:too_large": 1})
+        assert dispatcher.shards[evil.keys.shard].streams["evil"].isolations == 1
     ended = [type(each) for each in await evil.outcomes()]
     assert ended == [MaskPacket, MaskPacket, Refusal, MaskPacket, MaskPacket], "in the order of the entries"
 
