@@ -20,6 +20,7 @@ from narrows.runtime.triton_config import fill_repository, model_config, model_n
 from orchestrator.inference import LoadMeter, TritonDecoder
 from orchestrator.inference.infer_message import plain_request
 from orchestrator.inference.region import FOLDER
+from orchestrator.inference.slots import SharedSlot
 from orchestrator.servers import LocalTriton
 from tests.integration.servers.processes import members
 
@@ -140,7 +141,9 @@ async def test_a_batch_is_answered_or_refused_by_name_without_grpcs_own_client(
         slot.inputs["level"][0] = 200
         with pytest.raises(InferenceFailed, match="Triton at"):
             await slot.run(1)
-    await decoder._model.unregister(decoder._slots[0]._region.name)
+    first, *_ = decoder._slots
+    assert isinstance(first, SharedSlot)
+    await decoder._model.unregister(first._region.name)
     for _ in decoder._slots:
         np.testing.assert_array_equal(await decode(decoder, batch, 1), batch.labels[:1])
 
