@@ -144,5 +144,5 @@ def print_bundle(bundle: SplitBundle) -> None:
             chosen = "  the default" if number == 0 and index == manifest.default_level else ""
             print(
                 f"    level {index}  {level.precision_bits:2} bits by {level.steps:11}  {level.bytes:9,.0f} bytes  "
-                f"agreement {level.agreement:.4f}{chosen}"
+                f"agreement {level.agreement:.4f}, at least {level.least_agreement:.4f}{chosen}"
             )

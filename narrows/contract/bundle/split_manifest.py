@@ -66,6 +66,7 @@ class CutLevel(Struct, frozen=True, forbid_unknown_fields=True):
         steps: what set the steps of channels, ``range`` or ``sensitivity``.
         bytes: mean of a picture's payloads.
         agreement: with the unmodified network, a share from 0 to 1.
+        least_agreement: what it is not below on other pictures, with 95 % confidence; 0 in bundles that do not say it.
         encode_ms: of a picture on the device, to quantise and code what crosses; 0 in bundles that do not say it.
         decode_ms: on the server, to decode it.
     """
@@ -74,6 +75,7 @@ class CutLevel(Struct, frozen=True, forbid_unknown_fields=True):
     steps: str
     bytes: Ratio
     agreement: Annotated[float, Meta(ge=0, le=1)]
+    least_agreement: Annotated[float, Meta(ge=0, le=1)] = 0.0
     encode_ms: _Milliseconds = 0.0
     decode_ms: _Milliseconds = 0.0
 
