@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.number_options import MOST_THREADS
+
 if TYPE_CHECKING:
     from narrows.contract.wire import Sends
     from narrows.ops.advise import Advice, Need, Way
@@ -39,7 +41,7 @@ def advise(
         typer.Option("--redis-url", help="Measure the uplink to this Redis, if --link-kbps does not say it."),
     ] = None,
     outputs: Annotated[int | None, typer.Option(min=1, max=32, help="Questions to answer; else the bundle's.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Of the networks.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Of the networks.")] = 1,
     measured: Annotated[
         Path | None,
         typer.Option(help="Another device's times: what `narrows bench-device --json` wrote of the encoder."),

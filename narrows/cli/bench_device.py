@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from narrows.cli.number_options import MOST_THREADS
+
 _SHOWN_OPERATORS = 6
 
 
@@ -19,7 +21,7 @@ def bench_device(
     minutes: Annotated[float, typer.Option(min=0, help="Run so long: does it slow down as it gets warm?")] = 0.0,
     runs: Annotated[int, typer.Option(min=1, help="Runs to measure, at least.")] = 20,
     seconds: Annotated[float, typer.Option(min=0, help="Time to measure, at least.")] = 5.0,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of ONNX Runtime.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Threads of ONNX Runtime.")] = 1,
     write_probe: Annotated[
         Path | None, typer.Option(help="Write the one file that measures, to copy to a device by hand, and end.")
     ] = None,

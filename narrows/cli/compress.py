@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.number_options import MOST_SEED, MOST_THREADS
+
 
 def compress(
     *,
@@ -28,8 +30,10 @@ def compress(
     ] = "8",
     learning_rate: Annotated[float, typer.Option(min=0, help="Its peak.")] = 1.5e-4,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 4,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads; beside other work one is fastest.")] = 1,
-    seed: Annotated[int, typer.Option(help="Everything random hangs on it.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; beside other work one is fastest.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Everything random hangs on it.")] = 1,
 ) -> None:
     """Prune a bundle's encoder and bottleneck, train it a little as int8 with the bundle as its teacher, export it.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.cli.group import command_group
+from narrows.cli.number_options import MOST_SEED, MOST_THREADS
 
 if TYPE_CHECKING:
     from narrows.contract.bundle import Bundle
@@ -38,8 +39,8 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the positions drawn.")] = 30,
     points: Annotated[int, typer.Option(min=1, help="Positions drawn of each frame and of its mirror image.")] = 1000,
     balance: Annotated[float, typer.Option(min=0, max=1, help="How much rare classes weigh more; 0: not.")] = 0.5,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    seed: Annotated[int, typer.Option(help="Everything random hangs on it.")] = 20260720,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Everything random hangs on it.")] = 20260720,
     provenance: Annotated[str, typer.Option(help="Said in the head's record: data, teacher, terms.")] = "",
 ) -> None:
     """Train a label map from a bundle's frozen encoder: symbols are made once, the head alone learns.

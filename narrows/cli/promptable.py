@@ -11,6 +11,7 @@ import typer
 
 from narrows.cli.evaluate import show_progress
 from narrows.cli.group import command_group
+from narrows.cli.number_options import MOST_SEED, MOST_THREADS
 
 if TYPE_CHECKING:
     from narrows.models.promptable.evaluation.evaluate import GrabCut
@@ -144,8 +145,10 @@ def train(
     batch: Annotated[int, typer.Option(min=2, help="Crops a step.")] = 32,
     learning_rate: Annotated[float, typer.Option(min=0, help="Its peak.")] = 2e-3,
     bfloat16: Annotated[bool, typer.Option(help="Half the bits where it helps.")] = True,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads; beside other work one is fastest.")] = 1,
-    seed: Annotated[int, typer.Option(help="Everything random hangs on it.")] = 20261129,
+    threads: Annotated[
+        int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; beside other work one is fastest.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Everything random hangs on it.")] = 20261129,
 ) -> None:
     """Train the network that a sensor runs, or with --large a teacher for it.
 

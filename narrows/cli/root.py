@@ -15,7 +15,9 @@ import typer
 
 from narrows import __version__
 from narrows.cli.commands import COMMANDS, Command
+from narrows.cli.number_options import check_numbers
 from narrows.cli.secret_options import resolved
+from narrows.cli.system_errors import told
 from narrows.cli.termination import unwind_on_signals
 from narrows.contract.errors import ConfigError, NarrowsError
 from narrows.runtime.direct import ignore_proxies
@@ -148,9 +150,14 @@ def _guarded(function: Callable[..., object]) -> Callable[..., object]:
     @functools.wraps(function)
     def call(*args: object, **options: object) -> object:
         try:
+            check_numbers(options)
             return function(*args, **resolved(options))
         except NarrowsError as error:
             _fail(str(error))
+        except OSError as error:
+            if (sentence := told(error)) is None:
+                raise
+            _fail(sentence)
         except ModuleNotFoundError as error:
             _explain_missing(error, getattr(sys.modules[function.__module__], "EXTRA", None))
         except KeyboardInterrupt:

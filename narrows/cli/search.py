@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.number_options import MOST_SEED, MOST_THREADS
+
 if TYPE_CHECKING:
     from narrows.models.nn.weak_designs import Design
     from narrows.models.search.cost import CameraLimits
@@ -65,8 +67,8 @@ def search(
     batch: Annotated[int, typer.Option(min=2, help="Pictures a step.")] = 8,
     bits_per_pixel: Annotated[float, typer.Option(min=0, help="At which accuracy is judged.")] = 0.05,
     cloud_gmac: Annotated[float, typer.Option(min=0.05, help="Of the cloud's decoder, where there is one.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Everything random hangs on it.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Of the trainings.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Everything random hangs on it.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Of the trainings.")] = 1,
 ) -> None:
     """Search the widths, depths, kernels, stem, resolution and bottleneck of a weak camera's network for a device.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.number_options import MOST_SEED, MOST_THREADS
 from narrows.contract.errors import ConfigError
 from narrows.runtime.writing import check_folder_writable, check_writable
 
@@ -64,8 +65,10 @@ def compress(
     mean: Annotated[str, typer.Option(help="Taken from values of 0 to 255, of red, green, blue.")] = "0,0,0",
     deviation: Annotated[str, typer.Option(help="Then divided by.")] = "255,255,255",
     bgr: Annotated[bool, typer.Option(help="The network takes blue first.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads; beside other work one is fastest.")] = 1,
-    seed: Annotated[int, typer.Option(help="Everything random hangs on it.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; beside other work one is fastest.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Everything random hangs on it.")] = 1,
 ) -> None:
     """Prune the head, put a narrow encoder and decoder at the cut, and train it all for few bytes and right answers.
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.number_options import MOST_SEED, MOST_THREADS
+
 Epochs = Annotated[int, typer.Option(min=0, help="Epochs at two thirds of the size.")]
 LeaveOut = Annotated[str | None, typer.Option(help="Samples never to see, as a shell pattern of names: '0006R0_*'.")]
 CheckShare = Annotated[
@@ -46,14 +48,14 @@ def train(
     full_epochs: FullEpochs = 45,
     learning_rate: LearningRate = 1.2e-3,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 8,
-    latent_channels: Annotated[int, typer.Option(min=1, help="Channels of the bottleneck.")] = 48,
+    latent_channels: Annotated[int, typer.Option(min=1, max=1024, help="Channels of the bottleneck.")] = 48,
     teacher: Annotated[Path | None, typer.Option(help="Run folder or bundle of a network to learn from too.")] = None,
     teacher_share: Annotated[float, typer.Option(min=0, help="How much its logits count beside the labels.")] = 1.0,
     feature_share: Annotated[float, typer.Option(min=0, help="How much its features count.")] = 0.0,
     device: Annotated[Device, typer.Option(help="What to train on.")] = Device.CPU,
     bfloat16: Annotated[bool, typer.Option(help="Half the bits where it helps.")] = True,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Everything random hangs on it.")] = 20260720,
+    threads: Annotated[int, typer.Option(min=0, max=MOST_THREADS, help="CPU threads; 0 takes all.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Everything random hangs on it.")] = 20260720,
 ) -> None:
     """Train a camera-side encoder and a joint decoder on a labelled folder.
 
