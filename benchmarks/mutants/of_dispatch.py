@@ -245,15 +245,15 @@ TAKING_UP = (
     Mutant(
         "nobody goes on with a stream behind a frame that was waited for",
         f"{_DISPATCH}/frame_path.py",
-        "        await apart\n        await self._go_on([stream])\n",
-        "        await apart\n",
+        "        await self._go_on([frame.stream])\n",
+        "        pass\n",
         _WAITED_FOR,
     ),
     Mutant(
         "frames behind one that is waited for go on without it",
         f"{_DISPATCH}/frame_path.py",
         "            else:\n                free.append(frame.stream)\n",
-        "            free.append(frame.stream)\n            if not isinstance(begun, Coroutine):\n",
+        "            free.append(frame.stream)\n            if not isinstance(begun, _Apart):\n",
         _WAITED_FOR,
     ),
     Mutant(

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import structlog
 from msgspec.structs import replace
@@ -63,6 +63,12 @@ from orchestrator.telemetry.metrics import Metrics
 _log = structlog.get_logger(__name__)
 _TOGETHER = 16
 """Frames that are admitted before anything else has its turn: about half a millisecond."""
+
+
+class _Apart(NamedTuple):
+    """A frame that has to be waited for, with what is known of it by then."""
+
+    admitted: Admitted | None = None
 
 
 class FramePath:
@@ -111,33 +117,31 @@ class FramePath:
         latents, free = list[Latent](), list[Stream]()
         for frame in frames:
             begun = self._begin(frame)
-            if isinstance(begun, Coroutine):
-                frame.stream.under_way.begin(self._and_go_on(frame.stream, begun))
+            if isinstance(begun, _Apart):
+                frame.stream.under_way.begin(self._take_up_apart(frame, begun.admitted))
             else:
                 free.append(frame.stream)
                 latents += [] if begun is None else [begun]
         for call in calls_of([latent.plane for latent in latents]):
             self._decode([latents[place] for place in call])
             await asyncio.sleep(0)  # what else there is to do comes between
+        if not latents:
+            await asyncio.sleep(0)
         return free
 
-    async def _and_go_on(self, stream: Stream, apart: Coroutine[Any, Any, None]) -> None:
-        await apart
-        await self._go_on([stream])
-
-    def _begin(self, frame: Frame) -> Latent | Coroutine[Any, Any, None] | None:
-        """Its latent, to be decoded with others; what has to be waited for; or nothing, if it ends."""
+    def _begin(self, frame: Frame) -> Latent | _Apart | None:
+        """Its latent, to be decoded with others; that it has to be waited for; or nothing, if it ends."""
         admitted = None
         try:
             if frame.claimed:
-                return self._take_up_apart(frame)
+                return _Apart()
             admitted = self._decoder.admit(frame)
             if (ending := self._decoder.skipped(frame, admitted)) is not None:
                 self._end(frame, ending)
                 return None
-            return self._decoder.latent(frame, admitted) or self._take_up_apart(frame, admitted)
+            return self._decoder.latent(frame, admitted) or _Apart(admitted)
         except Missing:
-            return self._take_up_apart(frame, admitted)
+            return _Apart(admitted)
         except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those beside it go on
             self._turn_away(frame, error)
             return None
@@ -157,7 +161,12 @@ class FramePath:
             except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those beside it go on
                 self._turn_away(latent.frame, error)
 
-    async def _take_up_apart(self, frame: Frame, admitted: Admitted | None = None) -> None:
+    async def _take_up_apart(self, frame: Frame, admitted: Admitted | None) -> None:
+        """A frame that has to be waited for, and then those behind it in its stream."""
+        await self._decode_apart(frame, admitted)
+        await self._go_on([frame.stream])
+
+    async def _decode_apart(self, frame: Frame, admitted: Admitted | None) -> None:
         try:
             async with self._suspects.counted(frame):
                 decoded = await self._decoder.decode_apart(frame, admitted)
