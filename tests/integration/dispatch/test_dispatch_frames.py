@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ async def test_an_error_of_a_call_of_the_kernel_costs_its_frames_a_delivery_and_
     for cam in cameras:
         await cam.settings(b'{"policy": "complete"}')
     with capture_logs() as logs:
-        async with dispatching() as dispatcher:
+        async with dispatching(replace(QUICK, gap_s=600.0)) as dispatcher:
             for cam in cameras:
                 await cam.frames(3)
             for cam in cameras:
