@@ -124,6 +124,7 @@ SEAL = (
     ),
 )
 
+_SCHEDULE = "narrows/contract/schedule"
 _FRAME = "narrows/contract/wire/frame_packet"
 FRAME_PACKET = (
     Mutant(
@@ -173,5 +174,35 @@ OUTPUTS = (
         f"{_U}/outputs/test_outputs.py::test_values_that_a_kind_cannot_have_are_refused_from_bytes_and_from_triton",
     ),
 )
+SCHEDULE = (
+    Mutant(
+        "a head that was run long ago is known as it was then",
+        f"{_SCHEDULE}/device_speed.py",
+        "return own.ratio if recent else self._factor * own.beside",
+        "return own.ratio",
+        f"{_U}/schedule/test_device_speed.py::test_a_head_that_was_run_long_ago_follows_the_device",
+    ),
+    Mutant(
+        "a pin is kept by its number among other designs",
+        f"{_SCHEDULE}/planner.py",
+        "Hysteresis(self.hysteresis.settings), None",
+        "Hysteresis(self.hysteresis.settings), self._pinned",
+        f"{_U}/schedule/test_planner.py::test_among_other_designs_a_pin_is_let_go_and_what_was_learned_stays",
+    ),
+    Mutant(
+        "a camera that slept a minute changes its design by one look",
+        f"{_SCHEDULE}/hysteresis.py",
+        "min(now_s - self._looked_s, self.settings.longest_step_s)",
+        "now_s - self._looked_s",
+        f"{_U}/schedule/test_hysteresis.py::test_a_look_after_a_long_silence_counts_for_a_second_at_most",
+    ),
+    Mutant(
+        "tails of two bundles have one name in Triton",
+        "narrows/contract/bundle/split_bundle.py",
+        'named = f"{self.bundle.hex_id} cut {self.number}".encode()',
+        'named = f"cut {self.number}".encode()',
+        f"{_U}/split_bundle/test_split_bundle.py::test_no_two_tails_have_an_id_in_common",
+    ),
+)
 
-CONTRACT = (*WIRE, *CODEC, *SEAL, *FRAME_PACKET, *LABELS, *OUTPUTS)
+CONTRACT = (*SCHEDULE, *WIRE, *CODEC, *SEAL, *FRAME_PACKET, *LABELS, *OUTPUTS)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from narrows.contract.schedule import Conditions, DeviceSpeed, Objective
-from tests.unit.schedule.scenes import GMAC, design, planner
+from tests.unit.schedule.scenes import EARLY, GMAC, LATE, design, planner
 
 HALF, WHOLE = design("half", None, macs=GMAC), design("whole", None, macs=2 * GMAC)
 
@@ -101,3 +101,23 @@ def test_a_new_device_has_a_plan_within_two_seconds_that_is_near_the_best(slower
 
     best = min(latency_s(each.name) for each in designs)
     assert latency_s(found.plan(seen, now_s).chosen.design.name) <= 1.1 * best
+
+
+def test_a_head_that_was_run_long_ago_follows_the_device() -> None:
+    speed = DeviceSpeed()
+    for now_s in (0.0, 1.0, 2.0):
+        speed.took(EARLY, 2 * 0.05, 0.0, now_s)
+    assert speed.seconds(EARLY) == pytest.approx(0.1)
+    for now_s in (30.0, 31.0, 32.0):
+        speed.took(LATE, 4 * 0.3, 0.0, now_s)
+    assert speed.seconds(EARLY) == pytest.approx(0.2), "the device is half as fast as it was then"
+    speed.took(EARLY, 3 * 0.05, 0.0, 33.0)
+    assert speed.seconds(EARLY) == pytest.approx(0.15), "what it took half a minute ago does not count beside it"
+
+
+def test_a_head_that_takes_twice_as_long_takes_twice_the_energy() -> None:
+    speed = DeviceSpeed()
+    assert speed.energy_j(EARLY) == pytest.approx(0.15)
+    speed.took(EARLY, 2 * 0.05, 0.0, 0.0)
+    assert speed.energy_j(EARLY) == pytest.approx(0.3)
+    assert speed.energy_j(LATE) == pytest.approx(1.8), "by the device's factor"

@@ -45,6 +45,14 @@ def test_an_advantage_within_the_margin_is_never_taken() -> None:
     assert after(0.965) == math.inf
 
 
+def test_a_look_after_a_long_silence_counts_for_a_second_at_most() -> None:
+    hysteresis = Hysteresis(SETTINGS)
+    better = [candidate(1.0), candidate(0.8)]
+    assert hysteresis.step(0, better, 0.0) == 0
+    assert hysteresis.step(0, better, 60.0) == 0, "a camera that slept a minute has seen one moment of it"
+    assert hysteresis.step(0, better, 61.0) == 1
+
+
 def test_a_head_that_takes_long_is_not_begun_for_a_short_while() -> None:
     assert after(0.5, device_s=4.0) == pytest.approx(1.0 / 0.46, abs=0.02)
 

@@ -131,3 +131,40 @@ def test_a_table_without_designs_is_refused() -> None:
     empty = PlanTable("0" * 64, "mIoU", ())
     with pytest.raises(RecordError, match="designs"):
         PlanTable.parse(empty.to_json())
+
+
+def test_among_other_designs_a_pin_is_let_go_and_what_was_learned_stays() -> None:
+    found = ready()
+    found.pin("picture")
+    assert found.plan(FAST, 0.0).chosen.design.name == "picture"
+    found.choose_among(table(LATE, EARLY))
+    decision = found.plan(SLOW, 1.0)
+    assert (decision.chosen.design.name, decision.reason) == ("late", Reason.WITHDRAWN)
+    assert decision.device_measured
+    found.choose_among(table(EARLY, LATE))
+    kept = found.plan(SLOW, 1.1)
+    assert (kept.chosen.design.name, kept.switched) == ("late", False), "what is in use stays where it may"
+
+
+def test_who_goes_back_to_what_was_pinned_waits_longer_for_the_next_change() -> None:
+    def switches(*, unpinned: bool) -> float:
+        """When the planner, back at the design that it left, goes away from it again."""
+        found = planner(Objective.LATENCY, None, EARLY, LATE)
+        found.took("early", 0.05, 0.0, 0.0)
+        now_s = 0.0
+        found.pin("late" if unpinned else None)
+        found.plan(SLOW, now_s)
+        found.pin(None)
+        seen = FAST
+        before = found.plan(seen, now_s).chosen.design.name
+        changes: list[float] = []
+        while len(changes) < (2 if unpinned else 3) and now_s < 30:
+            now_s += 0.05
+            seen = FAST if before == "late" else SLOW
+            chosen = found.plan(seen, now_s).chosen.design.name
+            if chosen != before:
+                before = chosen
+                changes.append(now_s)
+        return changes[-1] - changes[-2]
+
+    assert switches(unpinned=True) == pytest.approx(switches(unpinned=False), abs=0.06)

@@ -210,3 +210,10 @@ def test_a_plan_of_other_levels_or_tensors_is_refused(bundle: SplitBundle) -> No
 def test_whatever_the_bytes_a_plan_or_a_named_error(data: bytes) -> None:
     with pytest.raises(BundleError):
         read_plan(data, (8,), (3,))
+
+
+def test_no_two_tails_have_an_id_in_common(tmp_path: Path) -> None:
+    bundles = [split_bundles.write(tmp_path / name, name=name) for name in ("one", "two")]
+    ids = [tail.id for each in bundles for tail in each.tails]
+    assert len(set(ids)) == len(ids) == 4, "Triton has a model of its own for each"
+    assert [each.tails[0].id for each in bundles] == [each.id for each in bundles]
