@@ -18,7 +18,9 @@ from narrows.contract.errors import (
     ShapeDynamic,
     SplitError,
 )
+from narrows.models.split.cuts import cut_at
 from narrows.models.split.frontier import worthwhile
+from narrows.models.split.halves import Runner, take_apart
 from narrows.models.split.opening import open_network
 from narrows.models.split.reading import MOST_BYTES
 from narrows.models.split.whole import open_whole
@@ -257,3 +259,24 @@ def test_weights_of_a_constant_node_may_lie_in_another_file_too(tmp_path: Path) 
     (tmp_path / "weights").write_bytes(b"")
     with pytest.raises(SplitError, match="which cannot be read"):
         open_whole(path)
+
+
+def test_how_many_numbers_a_tensor_has_is_a_constant_and_so_is_a_part_of_its_shape(tmp_path: Path) -> None:
+    network = opened(
+        f"""{HEAD} g (float[1,2,4,4] x) => (float[1,2,4,4] y) {{
+            a = Relu (x)
+            count = Size (a)
+            many = Cast <to = 1> (count)
+            b = Div (a, many)
+            sides = Shape <start = 1, end = 2> (a)
+            floats = Cast <to = 1> (sides)
+            most = ReduceMax <keepdims = 0> (floats)
+            y = Mul (b, most)
+        }}""",
+        tmp_path,
+    )
+    assert list(network.tensors) == ["x", "a", "b", "y"]
+    tail = Runner(take_apart(network, cut_at(network, ["b"])).tail)
+    np.testing.assert_array_equal(tail({"b": np.ones((1, 2, 4, 4), np.float32)})["y"], 2.0)
+    whole = Runner(network.model)({"x": np.full((1, 2, 4, 4), 32.0, np.float32)})
+    np.testing.assert_array_equal(whole["y"], 2.0)
