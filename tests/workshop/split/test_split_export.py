@@ -205,3 +205,9 @@ def test_another_bundle_takes_the_place_of_one_and_leaves_no_file_of_it(tmp_path
     left = {path.name for path in (tmp_path / "bundle").iterdir()}
     assert left == {*bundle.manifest.files, "manifest.json", "notes.txt"}
     assert "head1.onnx" not in left
+
+
+def test_a_tail_that_mixes_the_pictures_of_a_batch_takes_them_one_by_one(tmp_path: Path) -> None:
+    mixing = RESIDUAL.replace("e = Add (d, b)", "mean = ReduceMean <axes = [0], keepdims = 1> (d)\n  e = Sub (b, mean)")
+    bundle = exported(opened(mixing, tmp_path), tmp_path / "bundle", "b")
+    assert not bundle.tails[0].batched, "it runs with two pictures, and answers otherwise than with each"
