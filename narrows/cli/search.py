@@ -93,6 +93,7 @@ def search(
     from narrows.models.search.training import use_threads
     from narrows.models.training.check import split_off
     from narrows.models.training.mask_setup import MaskSetup
+    from narrows.models.training.run_folder import locked
 
     use_threads(threads)
     dataset = FolderDataset.open(data, split)
@@ -121,8 +122,7 @@ def search(
     setup = MaskSetup.of(
         dataset.classes, learnt, held, config.prices, batch=config.batch, small_share=config.small_share
     )
-    run.mkdir(parents=True, exist_ok=True)
-    with device_named(device) as there:
+    with locked(run), device_named(device) as there:
         asked = there if latency_table is None else None
         table = LatencyTable(latency_table or run / TABLE, asked, device)
         front = Search(config, run, setup, table, asked, typer.echo).run()

@@ -11,6 +11,7 @@
     ├── BundleError           a bundle folder that is incomplete, altered or of another schema
     │   └── HeadError         a head that cannot be added to a bundle, or taken out of it
     ├── DatasetError, WeightsMismatch                      the workshop's inputs
+    ├── TrainingDiverged      a loss that is no number
     ├── PrecisionRefused      a precision that the runtime here does not execute
     ├── PromptInvalid         a box or points that mean nothing in their picture
     │   └── PromptsFull           one more than a camera may have
@@ -345,6 +346,10 @@ class PrecisionRefused(NarrowsError):
 
 class WeightsMismatch(NarrowsError):
     """A weights file does not fit the network that should load it."""
+
+
+class TrainingDiverged(NarrowsError):
+    """A training whose loss is no number any more; what it kept before stands."""
 
 
 class DeviceMissing(NarrowsError):

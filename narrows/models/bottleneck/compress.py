@@ -16,7 +16,6 @@ import onnx
 import torch
 
 from narrows.contract.errors import ConfigError, NotTrainable
-from narrows.contract.json_text import decode_object
 from narrows.contract.wire.record import decode_record
 from narrows.models.bottleneck.gradients import gradients_at
 from narrows.models.bottleneck.objective import Target, target_of
@@ -34,6 +33,7 @@ from narrows.models.split.feeding import Feeding
 from narrows.models.split.halves import Runner, Values
 from narrows.models.split.network import Network
 from narrows.models.split.opening import open_network
+from narrows.models.training.run_folder import CONFIG, keep_settings, locked
 from narrows.runtime.pictures import read_picture
 
 _CALIBRATION = 64
@@ -62,7 +62,7 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
         CutUnknown: the tensors do not part the network.
         NotTrainable: an operator, or the output, is none through which is learned here.
         DatasetError: too few pictures, or no labels where they are asked for.
-        ConfigError: the run folder holds another compression, or nothing is asked for.
+        ConfigError: the run folder is in use, or was begun with other options; or nothing is asked for.
     """
     if not settings.prune and not settings.channels:
         raise ConfigError("nothing to do: --prune is 0 and --channels is 0")
@@ -82,10 +82,11 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
     ]
     if not np.isfinite(seen_on(original, [target.tensor], feeds[:1])[target.tensor].astype(float)).all():
         raise NotTrainable(f"{target.tensor} is NaN or infinite on {samples.trained[0].path}: nothing is learned of it")
-    _claim(request, settings, original)
-    begun = _begin(floats, settings, feeds, target, rounded, request.run)
-    training = Training(original, begun, target, rounded, settings, feeding, samples, request.run)
-    trained = training.to_the_end(say)
+    with locked(request.run):
+        _claim(request, settings, original)
+        begun = _begin(floats, settings, feeds, target, rounded, request.run)
+        training = Training(original, begun, target, rounded, settings, feeding, samples, request.run)
+        trained = training.to_the_end(say)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     network = _opened(with_whole_weights(trained.written(), rounded), request.out)
     return _judged(original, network, settings, begun.narrow, feeding, samples)
@@ -106,17 +107,10 @@ def _check(network: Network, names: Sequence[str], target: Target) -> None:
 def _claim(request: Request, settings: Settings, network: Network) -> None:
     """Make the run folder this compression's, or see that it is."""
     run = request.run
-    run.mkdir(parents=True, exist_ok=True)
     asked = asdict(settings) | {"network": network.digest, "normalisation": asdict(request.normalisation)}
     wanted = json.loads(json.dumps(asked | {"data": str(request.data), "split": request.split}))
-    path = run / "config.json"
-    if not path.is_file():
-        path.write_text(json.dumps(wanted, indent=1) + "\n")
-        return
-    held = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
-    if other := [name for name in wanted if held.get(name) != wanted[name]]:
-        was, now = ({name: each.get(name) for name in other} for each in (held, wanted))
-        raise ConfigError(f"{run} holds another compression ({was}, not {now}): name another --run, or remove it")
+    path = run / CONFIG
+    keep_settings(path, wanted, begun=path.is_file())
 
 
 def _begin(

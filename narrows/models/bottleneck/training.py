@@ -20,13 +20,13 @@ from narrows.models.bottleneck.settings import LABELS, Settings
 from narrows.models.bottleneck.trainable import Trainable
 from narrows.models.bottleneck.weights import Rounded
 from narrows.models.nn.rate import RateModel, add_noise
-from narrows.models.nn.stored import BEGIN_ANEW, read_stored
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored, write_stored
 from narrows.models.split.feeding import Feeding
 from narrows.models.split.halves import Runner
 from narrows.models.split.network import Network
 from narrows.models.training.loop import set_learning_rate
 from narrows.models.training.rounds import rounds
-from narrows.models.training.run import CHECKPOINT, shorten_gradient, write_whole
+from narrows.models.training.run import CHECKPOINT, check_loss, shorten_gradient
 
 _WARMUP_STEPS = 10
 _SAVED_EVERY_S = 20.0
@@ -134,6 +134,7 @@ class Training:
             loss = loss + settings.price * bits / self._pixels
             if self._begun.narrow_floats:
                 seen.setdefault("bytes by the rate model", []).append(bits.item() / 8)
+            check_loss(loss)
             (loss / settings.batch).backward()  # type: ignore[no-untyped-call]
         shorten_gradient(self._student)
         self._optimiser.step()
@@ -154,7 +155,7 @@ class Training:
             "rates": self._rates.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
-        write_whole(state, path)
+        write_stored(state, path)
         with (self._run / "progress.jsonl").open("a") as file:
             file.write(json.dumps({"step": self.step} | {n: float(f"{v:.5g}") for n, v in told.items()}) + "\n")
 

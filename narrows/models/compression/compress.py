@@ -11,7 +11,7 @@ Each part may be left out. The training is that of ``narrows train``: it is resu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +28,15 @@ from narrows.models.training.augment import normalise
 from narrows.models.training.config import TrainingConfig, TrainingPhase
 from narrows.models.training.loop import train
 from narrows.models.training.run import CHECKPOINT, Run, load_checkpoint
+from narrows.models.training.run_folder import CONFIG, keep_settings, locked
 from narrows.models.training.warm_start import network_of
 
 SETTLING_PICTURES = 24
 _ZOOM = (1.0, 2.0)
+COMPRESSION = "compression.json"
+"""What a run folder holds of a compression, beside what the training keeps there."""
+_MAY_CHANGE = frozenset({"batch", "threads"})
+"""What a run that goes on may be given another of."""
 Say = Callable[[str], None]
 
 
@@ -73,6 +78,7 @@ def compress(bundle: Bundle, data: FolderDataset, how: Compression, run: Path, o
     Raises:
         BundleError: the bundle was made for other classes or pictures than the data's.
         WeightsMismatch: its encoder is not of the family that is pruned here.
+        ConfigError: the run folder is another command's, was begun with other options, or is in use.
     """
     check_data(bundle, data)
     pictures = _pictures(data)
@@ -83,15 +89,23 @@ def compress(bundle: Bundle, data: FolderDataset, how: Compression, run: Path, o
         start = pruned(start, kept)
         say(f"pruned: {sum(map(len, kept.hidden))} hidden channels stay, and {after} of {before} in the latent")
     config = _config(bundle, data, how)
+    asked = asdict(how) | {"bundle": bundle.hex_id, "split": data.split, "classes": data.classes.names}
+    with locked(run):
+        keep_settings(run / COMPRESSION, asked, may_change=_MAY_CHANGE, begun=_begun(run, how))
+        if not how.epochs:
+            Run.begin(start, config).save(run / CHECKPOINT)
     if how.epochs:
         train(config, run, say, start=start, dataset=data)
-    else:
-        run.mkdir(parents=True, exist_ok=True)
-        Run.begin(start, config).save(run / CHECKPOINT)
     manifest = bundle.manifest
     provenance = f"{how.name} of bundle {bundle.hex_id} ({manifest.name}); {manifest.provenance}"
     label = Labelling(f"{manifest.name}-small", manifest.version, manifest.licence, provenance)
     return write_bundle(load_checkpoint(run / CHECKPOINT), data, label, out, say)
+
+
+def _begun(run: Path, how: Compression) -> bool:
+    """Whether the folder's checkpoint is another one's to keep: where it is trained on, ``train`` sees to that."""
+    known = (run / COMPRESSION).is_file() or (not how.epochs and (run / CONFIG).is_file())
+    return known and (run / CHECKPOINT).is_file()
 
 
 def _pictures(data: FolderDataset) -> Tensor:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -86,13 +87,20 @@ class FolderDataset:
         """Read the class list and the split's names.
 
         Raises:
-            DatasetError: ``classes.json`` or ``SPLIT.txt`` is missing, broken or empty.
+            DatasetError: ``classes.json`` or ``SPLIT.txt`` is missing, broken or empty, or a name stands there twice.
         """
         listing = root / f"{split}.txt"
         if not listing.is_file():
             found = ", ".join(sorted(p.stem for p in root.glob("*.txt"))) or "none"
             raise DatasetError(f"{listing} is missing: no split {split!r} here (splits found: {found})")
-        names = tuple(line.strip() for line in listing.read_text().splitlines() if line.strip())
+        try:
+            names = tuple(line.strip() for line in listing.read_text("utf-8").splitlines() if line.strip())
+        except UnicodeDecodeError as error:
+            raise DatasetError(f"{listing} is no UTF-8 text: {error.reason} at byte {error.start}") from None
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise DatasetError(
+                f"{listing} lists {twice[0]} twice: it would count twice, and be trained on and judged on"
+            )
         if not names:
             raise DatasetError(f"{listing} lists no sample")
         return cls(root, split, ClassList.read(root / "classes.json"), names)

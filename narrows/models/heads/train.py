@@ -28,10 +28,16 @@ from narrows.models.heads.network import WIDTH, HeadGraph, PointHead
 from narrows.models.heads.points import Points, Say, cached_points
 from narrows.models.heads.rename import rename
 from narrows.models.heads.trunk import TrunkTensor, trunk_tensors
-from narrows.models.nn.stored import BEGIN_ANEW, read_stored
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored, write_stored
 from narrows.models.training.loss import class_weights
+from narrows.models.training.run import check_loss
+from narrows.models.training.run_folder import CONFIG, keep_settings, locked
 
 HEAD_GRAPH, HEAD_RECORD, CHECKPOINT, PROGRESS = "head.onnx", "head.json", "checkpoint.pt", "progress.jsonl"
+
+
+_MAY_CHANGE = frozenset({"name", "epochs", "threads", "provenance"})
+"""What a run that goes on may be given another of."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +68,21 @@ def train_head(bundle: Bundle, data: FolderDataset, config: HeadConfig, run: Pat
     Raises:
         DatasetError: the pictures cannot be read, or are of another size than the bundle's.
         HeadGraphRefused: the bundle's decoder has no trunk that heads can read.
+        ConfigError: the run folder is another command's, was begun with other options, or is in use.
         WeightsMismatch: the run folder holds the training of another head.
     """
     torch.set_num_threads(config.threads)
     size = bundle.manifest.input
     if data.classes.size != (size.width, size.height):
         raise DatasetError(f"pictures of {data.classes.size}; bundle {bundle.hex_id} takes {size.width}x{size.height}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
     tensors = trunk_tensors(bundle.decoder_path)
-    points = cached_points(bundle, data, run, config.points, config.seed, say)
-    head = _trained(points, tensors, data.classes, config, run, say)
-    return _written(head, tensors, bundle, data.classes, config, run)
+    with locked(run):
+        asked = asdict(config) | {"bundle": bundle.hex_id, "classes": data.classes.names}
+        begun = (run / CHECKPOINT).is_file()
+        keep_settings(run / CONFIG, asked, may_change=_MAY_CHANGE, begun=begun)
+        points = cached_points(bundle, data, run, config.points, config.seed, say)
+        head = _trained(points, tensors, data.classes, config, run, say)
+        return _written(head, tensors, bundle, data.classes, config, run)
 
 
 def _trained(
@@ -123,6 +132,7 @@ def _epoch(
         labels = torch.from_numpy(points.labels[chosen].astype(np.int64))
         logits = head.points(features)
         loss = functional.cross_entropy(logits, labels, weights)
+        check_loss(loss)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's
         optimiser.step()
@@ -142,9 +152,7 @@ def _resume(path: Path, head: PointHead, optimiser: torch.optim.AdamW, say: Say)
 
 
 def _keep(path: Path, head: PointHead, optimiser: torch.optim.AdamW, epoch: int) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save({"head": head.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch}, partial)
-    partial.replace(path)
+    write_stored({"head": head.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch}, path)
 
 
 def _written(

@@ -1,4 +1,4 @@
-"""Weights and states of trainings on disk: whatever is wrong with a file is told of by its name, in our words.
+"""Weights and states of trainings on disk: written whole; whatever is wrong with a file is told of by its name.
 
 ::
 
@@ -10,6 +10,7 @@ Example: ``read_stored(path, "checkpoint of `narrows train`", {"average"}).fill(
 
 from __future__ import annotations
 
+import io
 import pickle
 import struct
 from collections.abc import Collection, Mapping
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from narrows.contract.errors import WeightsMismatch
+from narrows.runtime.whole_files import write_whole
 
 DAMAGED = (
     AssertionError,
@@ -104,6 +106,17 @@ class Stored:
 
     def _mismatch(self, told: str) -> WeightsMismatch:
         return WeightsMismatch(f"{self.path} {told}; wanted is a {self.what}: {self.remedy}")
+
+
+def write_stored(values: Mapping[str, Any], path: Path) -> None:
+    """Write a file that is whole, or as it was before, whenever the process is killed or the disk is full.
+
+    Raises:
+        OSError: it cannot be written; of a full disk torch itself raises a ``RuntimeError`` without a name.
+    """
+    content = io.BytesIO()
+    torch.save(values, content)
+    write_whole(path, content.getvalue())
 
 
 def read_stored(path: Path, what: str, names: Collection[str] = (), remedy: str = _MAKE_ANEW) -> Stored:

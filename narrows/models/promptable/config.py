@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from narrows.contract.errors import DatasetError
@@ -70,7 +69,3 @@ class PromptableConfig:
     seed: int = 20261129
     threads: int = 1
     bfloat16: bool = True
-
-    def write(self, path: Path) -> None:
-        """Store as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2, default=str) + "\n")

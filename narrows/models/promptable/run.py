@@ -10,9 +10,9 @@ import torch
 
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.nn.promptable import PromptableNetwork, PromptableShape
-from narrows.models.nn.stored import Stored, read_stored
+from narrows.models.nn.stored import Stored, read_stored, write_stored
 from narrows.models.promptable.config import PromptableConfig
-from narrows.models.training.run import CHECKPOINT, follow, write_whole
+from narrows.models.training.run import CHECKPOINT, follow
 
 
 @dataclass
@@ -41,7 +41,7 @@ class PromptableRun:
             "fold": self.fold,
             "epoch": self.epoch,
         }
-        write_whole(state, path)
+        write_stored(state, path)
 
     def load(self, path: Path) -> None:
         """Go on where :meth:`save` left off.

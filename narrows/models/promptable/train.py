@@ -30,9 +30,12 @@ from narrows.models.training.augment import DEVIATION, MEAN
 from narrows.models.training.loop import set_learning_rate
 from narrows.models.training.progress import Record, append_record, read_records
 from narrows.models.training.run import CHECKPOINT, averaged_share, take_step
+from narrows.models.training.run_folder import CONFIG, keep_settings, locked
 from narrows.models.training.run_page import write_run_page
 
 Say = Callable[[str], None]
+_MAY_CHANGE = frozenset({"epochs", "pretrained", "begin_from", "bfloat16", "threads"})
+"""What a run that goes on may be given another of."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,17 @@ def train_promptable(config: PromptableConfig, run_folder: Path, say: Say = prin
     Raises:
         DatasetError: a source is not in its layout, or has nothing in it.
         WeightsMismatch: weights to begin with, or the checkpoint, are of another network.
+        ConfigError: the run folder is another command's, was begun with other options, or is in use.
     """
     torch.set_num_threads(config.threads)
-    run_folder.mkdir(parents=True, exist_ok=True)
-    config.write(run_folder / "config.json")
-    run = PromptableRun.begin(_network(config), config)
+    with locked(run_folder):
+        return _train(config, run_folder, say)
+
+
+def _train(config: PromptableConfig, run_folder: Path, say: Say) -> Path:
     checkpoint = run_folder / CHECKPOINT
+    keep_settings(run_folder / CONFIG, asdict(config), may_change=_MAY_CHANGE, begun=checkpoint.is_file())
+    run = PromptableRun.begin(_network(config), config)
     if checkpoint.is_file():
         run.load(checkpoint)
         say(f"resuming {run_folder} after epoch {run.epoch}")

@@ -8,14 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from narrows.contract.errors import ConfigError
-from narrows.contract.json_text import decode_object
 from narrows.models.nn.weak_designs import Design
 from narrows.models.search.cost import CameraLimits
 from narrows.models.search.space import Space
+from narrows.models.training.run_folder import CONFIG, keep_settings
 
-CONFIG = "config.json"
-_MOST_BYTES = 1 << 20
 MAY_GROW = frozenset({"trials", "trained"})
 """What a run that goes on may be given more of."""
 
@@ -62,16 +59,8 @@ class SearchConfig:
             RecordError: what it holds was changed by hand, or damaged.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        path, now = folder / CONFIG, self.record
-        if path.is_file():
-            before = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
-            for name, value in now.items():
-                if name not in MAY_GROW and before.get(name) != value:
-                    raise ConfigError(
-                        f"{folder} was begun with {name} {before.get(name)!r}, now it is {value!r}: what was found is "
-                        "not comparable; name another --run folder"
-                    )
-        path.write_text(json.dumps(now, indent=2) + "\n")
+        path = folder / CONFIG
+        keep_settings(path, self.record, may_change=MAY_GROW, begun=path.is_file())
 
     @property
     def record(self) -> dict[str, Any]:

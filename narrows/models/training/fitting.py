@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from narrows.models.nn.stored import BEGIN_ANEW, read_stored
+from narrows.models.nn.stored import BEGIN_ANEW, read_stored, write_stored
 from narrows.models.training.rounds import Say, rounds
 from narrows.models.training.run import follow, take_step
 
@@ -77,7 +77,7 @@ def fit(
             state.check(task)
         if state.step in checks or state.step % SAVE_EVERY == 0:
             state.save(partial)
-    torch.save(state.best, path)
+    write_stored(state.best, path)
     partial.unlink(missing_ok=True)
     say(f"{path.stem}: {state.best_score:.2%} on the held-out block")
     state.average.load_state_dict(state.best)
@@ -132,9 +132,7 @@ class _State:
             "best_score": self.best_score,
             "best": self.best,
         }
-        whole = path.with_suffix(".writing")
-        torch.save(state, whole)
-        whole.replace(path)
+        write_stored(state, path)
 
     def load(self, path: Path) -> None:
         names = {"network", "average", "optimiser", "step", "best_score", "best"}

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.bundle.manifest import MANIFEST
-from narrows.contract.errors import DeviceMissing
+from narrows.contract.errors import DeviceMissing, WeightsMismatch
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import Augmentation, augment, normalise
@@ -34,6 +34,7 @@ from narrows.models.training.origin import keep_origin
 from narrows.models.training.progress import Record, append_record, phase_of, read_records, seconds_left
 from narrows.models.training.quantisation import forward_rounded, round_activations
 from narrows.models.training.run import CHECKPOINT, Run, averaged_share, load_checkpoint, take_step
+from narrows.models.training.run_folder import CONFIG, keep_settings, locked
 from narrows.models.training.run_page import write_run_page
 from narrows.models.training.teacher import Teacher
 from narrows.models.training.warm_start import begin_from, network_of
@@ -42,6 +43,8 @@ SETTLING_PICTURES = 24
 PAGE_EVERY_S = 10.0
 CHECKS = 12
 """So many times in a run, and after its last epoch, mIoU is measured: a check costs a quarter of an epoch."""
+_MAY_CHANGE = frozenset({"phases", "data", "pretrained", "begin_from", "batch", "device", "bfloat16", "threads"})
+"""What a run that goes on may be given another of: more epochs, what has moved, what the machine takes."""
 Say = Callable[[str], None]
 
 
@@ -87,18 +90,27 @@ def train(
         DatasetError: the data are not in the documented layout.
         WeightsMismatch: the weights or the bundle to begin from, or the teacher, are of another network.
         DeviceMissing: the device is not there.
+        ConfigError: the run folder is another command's, was begun with other options, or is in use.
+        TrainingDiverged: the loss is no number any more.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    run_folder.mkdir(parents=True, exist_ok=True)
-    config.write(run_folder / "config.json")
     dataset = dataset or FolderDataset.open(config.data, config.split)
     if config.leave_out is not None:
         dataset = dataset.without(config.leave_out)
-    keep_origin(run_folder, config.begin_from)
-    setup = _prepare(config, dataset)
+    with locked(run_folder):
+        return _train(config, run_folder, say, start, dataset)
+
+
+def _train(
+    config: TrainingConfig, run_folder: Path, say: Say, start: JointNetwork | None, dataset: FolderDataset
+) -> Path:
     checkpoint = run_folder / CHECKPOINT
     goes_on = checkpoint.is_file()
+    asked = asdict(config) | {"classes": dataset.classes.names}
+    keep_settings(run_folder / CONFIG, asked, may_change=_MAY_CHANGE, begun=goes_on)
+    keep_origin(run_folder, config.begin_from)
+    setup = _prepare(config, dataset)
     network = start or _network(config, len(dataset.classes.names))
     if start is None and not goes_on:
         _begin(network, config, setup.samples)
@@ -138,7 +150,12 @@ def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Setup:
     )
     teacher = None
     if config.teacher is not None:
-        teacher = Teacher(_teacher(config.teacher, samples).to(device), config.teacher_share, config.feature_share)
+        network, count = _teacher(config.teacher, samples).to(device), len(dataset.classes.names)
+        if network.shape.classes != count:
+            raise WeightsMismatch(
+                f"--teacher {config.teacher} segments {network.shape.classes} classes, {config.data} has {count}"
+            )
+        teacher = Teacher(network, config.teacher_share, config.feature_share)
     return _Setup(config, dataset.classes, samples, checked, objective, teacher, device)
 
 

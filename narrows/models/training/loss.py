@@ -12,15 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from narrows.contract.errors import DatasetError
+
 
 def class_weights(label_maps: Iterable[NDArray[np.uint8]], classes: int) -> Tensor:
     """``(classes,)`` float32 weights, milder than inverse frequency: ``1 / ln(1.1 + share)``, mean 1 by share.
 
     Source: Paszke et al., "ENet", 2016, section 5, with 1.1 for 1.02 so that rare classes do not run wild.
+
+    Raises:
+        DatasetError: no pixel has a class.
     """
     counts = np.zeros(classes, dtype=np.int64)
     for labels in label_maps:
         counts += np.bincount(labels[labels < classes], minlength=classes)
+    if not counts.any():
+        raise DatasetError("no pixel of the pictures to train on has a class: all have the ignored label")
     share = counts / counts.sum()
     weights = 1 / np.log(1.1 + share)
     return torch.from_numpy((weights / (weights * share).sum()).astype(np.float32))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from narrows.contract.errors import WeightsMismatch
+from narrows.contract.errors import TrainingDiverged, WeightsMismatch
 from narrows.models.nn.network import JointNetwork, NetworkShape
-from narrows.models.nn.stored import read_stored
+from narrows.models.nn.stored import read_stored, write_stored
 from narrows.models.training.config import TrainingConfig
 
 CHECKPOINT = "checkpoint.pt"
@@ -45,7 +43,7 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "epoch": self.epoch,
         }
-        write_whole(state, path)
+        write_stored(state, path)
 
     def load(self, path: Path) -> None:
         """Go on where :meth:`save` left off.
@@ -66,19 +64,29 @@ class Run:
         follow(self.average, self.network, decay)
 
 
-def write_whole(state: Mapping[str, Any], path: Path) -> None:
-    """Write a checkpoint that is whole or absent, whenever the process is killed."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
 def take_step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """Go down the loss once; a gradient that is too long is shortened."""
+    """Go down the loss once; a gradient that is too long is shortened.
+
+    Raises:
+        TrainingDiverged: the loss is no number any more.
+    """
+    check_loss(loss)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     shorten_gradient(network)
     optimiser.step()
+
+
+def check_loss(loss: Tensor) -> None:
+    """See that there is something to go down: what was kept before is better than weights of NaN.
+
+    Raises:
+        TrainingDiverged: the loss is no number any more.
+    """
+    if not torch.isfinite(loss):
+        raise TrainingDiverged(
+            f"the loss became {loss.item()}: lower --learning-rate; the run folder keeps what was trained before"
+        )
 
 
 def shorten_gradient(network: nn.Module) -> None:

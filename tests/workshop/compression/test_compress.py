@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from narrows.cli.root import app
 from narrows.contract.bundle import Bundle
 from narrows.contract.codec import decode_symbols, encode_symbols, quantise
-from narrows.contract.errors import PrecisionRefused
-from narrows.models.compression.compress import Compression, compress
+from narrows.contract.errors import ConfigError, PrecisionRefused
+from narrows.models.compression.compress import COMPRESSION, Compression, compress
 from narrows.models.compression.pruning import (
     LEAST_HIDDEN,
     LEAST_LATENT,
@@ -37,7 +37,7 @@ from narrows.models.training.quantisation import (
     rounded_weight,
     rounded_weights,
 )
-from narrows.models.training.run import load_checkpoint
+from narrows.models.training.run import CHECKPOINT, load_checkpoint
 from narrows.ops.camera_packets import camera
 from tests.workshop.export.small_data import SIZE, made_up
 
@@ -164,6 +164,19 @@ def test_a_compressed_bundle_codes_bit_by_bit_and_is_evaluated(network: JointNet
     result = evaluate_bundle(small, data, 1, encode=camera(small, 1, small.encoder_path))
     assert 0 <= result.miou < 1
     assert result.bits_per_pixel > 0
+
+
+def test_a_training_is_not_written_over_by_a_compression(network: JointNetwork, tmp_path: Path) -> None:
+    data = made_up(tmp_path / "data", 3, CLASSES)
+    big = write_bundle(network, data, Labelling("big", "1", "none", "random"), tmp_path / "big", lambda _: None)
+    run = tmp_path / "run"
+    compress(big, data, Compression(epochs=1, batch=2), run, tmp_path / "out", lambda _: None)
+    kept = (run / CHECKPOINT).read_bytes()
+    for told in ("was begun with epochs 1, now 0", "holds a training"):
+        with pytest.raises(ConfigError, match=told):
+            compress(big, data, Compression(), run, tmp_path / "out", lambda _: None)
+        assert (run / CHECKPOINT).read_bytes() == kept
+        (run / COMPRESSION).unlink(missing_ok=True)
 
 
 def _codes_every_level(bundle: Bundle, data: FolderDataset) -> None:

@@ -16,13 +16,13 @@ from PIL import Image
 from narrows.contract.bundle import Bundle, FileEntry, Head
 from narrows.contract.bundle.heads import RECORD
 from narrows.contract.errors import (
+    ConfigError,
     HeadAltered,
     HeadGraphRefused,
     HeadKindUnknown,
     HeadNameTaken,
     HeadOfAnotherBundle,
     OutputIsTheDecoders,
-    WeightsMismatch,
 )
 from narrows.contract.outputs import Output
 from narrows.models.dataset import FolderDataset
@@ -238,5 +238,5 @@ def test_a_head_is_trained_stopped_taken_up_again_and_added(
     assert rows[0].agreement > 0.85  # half of the pixels are dark
     added = add_head(bundle, folder)
     assert run(added, added.served_path)["light"].shape == (2, 360, 480)
-    with pytest.raises(WeightsMismatch, match="wanted is a training of this head"):
+    with pytest.raises(ConfigError, match="was begun with width 8, now 9"):
         train_head(bundle, data, replace(config, width=9), folder, QUIET)

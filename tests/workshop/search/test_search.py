@@ -114,7 +114,7 @@ def test_a_search_that_is_killed_goes_on_and_looks_at_as_many(tmp_path: Path, se
 def test_a_run_folder_holds_one_search(tmp_path: Path, setup: MaskSetup) -> None:
     searching(tmp_path, setup)
     searching(tmp_path, setup, replace(CONFIG, trials=99, trained=3))
-    with pytest.raises(ConfigError, match="was begun with proxy 'macs', now it is 'zico'"):
+    with pytest.raises(ConfigError, match="was begun with proxy 'macs', now 'zico'"):
         searching(tmp_path, setup, replace(CONFIG, proxy="zico"))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from narrows.contract.errors import DeviceMissing, PictureError, WeightsMismatch
+from narrows.contract.errors import ConfigError, DeviceMissing, PictureError
 from narrows.models.dataset import ClassList, FolderDataset
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
@@ -95,7 +95,7 @@ def test_a_student_comes_closer_to_its_teacher(data: Path, tmp_path: Path) -> No
 
 def test_a_run_of_another_shape_is_not_resumed(data: Path, tmp_path: Path) -> None:
     train(config(data, 1), tmp_path / "run", lambda _: None)
-    with pytest.raises(WeightsMismatch, match="latent_channels"):
+    with pytest.raises(ConfigError, match="latent_channels"):
         train(replace(config(data, 2), latent_channels=5), tmp_path / "run", lambda _: None)
 
 
