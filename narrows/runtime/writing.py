@@ -53,18 +53,19 @@ def _check_folder(folder: Path, wanted: Path) -> None:
             raise PermissionError(errno.EACCES, f"{folder} may not be written to")
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole, or leave what is there.
+def write_file(path: Path, data: bytes | str) -> None:
+    """Write a file whole, or leave what is there. Text is written as UTF-8.
 
     Raises:
         FileUnwritable: it cannot be.
     """
+    content = data.encode() if isinstance(data, str) else data
     if path.exists() and not path.is_file():
         with _named(path):
-            path.write_bytes(data)
+            path.write_bytes(content)
         return
     place = path.resolve()
-    write_files(place.parent, {place.name: data})
+    write_files(place.parent, {place.name: content})
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -35,6 +35,7 @@ from narrows.models.split.network import Network
 from narrows.models.split.opening import open_network
 from narrows.models.training.run_folder import CONFIG, keep_settings, locked
 from narrows.runtime.pictures import read_picture
+from narrows.runtime.writing import write_file
 
 _CALIBRATION = 64
 """Pictures on which principal components are found: of fewer than a few dozen they are those of the pictures."""
@@ -137,9 +138,7 @@ def _begin(
             inserted = insert_pairs(network, cut, pair, feeds, settings.seed, gradients)
             _opened(inserted.model, graph)
             found = _Narrow(tuple(inserted.narrow), tuple(inserted.narrow_floats), inserted.decoded)
-        partial = names.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(found)) + "\n")
-        partial.replace(names)
+        write_file(names, json.dumps(asdict(found)) + "\n")
     held = decode_record(names.read_bytes(), _Narrow, what=str(names), most_bytes=_MOST_BYTES)
     return Begun(open_network(graph), held.narrow, held.narrow_floats, held.decoded)
 

@@ -24,6 +24,7 @@ from narrows.models.export.write import file_entry
 from narrows.models.heads.join import check_runs, join, reads, tensors_of
 from narrows.models.heads.train import HEAD_GRAPH, HEAD_RECORD
 from narrows.runtime.surroundings import scratch_folder
+from narrows.runtime.writing import write_file
 
 
 def add_head(bundle: Bundle, source: Path, *, renew: bool = False) -> Bundle:
@@ -129,6 +130,4 @@ def _list(folder: Path, heads: Heads) -> None:
     if heads == Heads():
         path.unlink(missing_ok=True)
         return
-    partial = path.with_suffix(".json.partial")
-    partial.write_bytes(heads.to_json())
-    partial.replace(path)
+    write_file(path, heads.to_json())

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from narrows.contract.errors import WeightsMismatch
-from narrows.runtime.whole_files import write_whole
+from narrows.runtime.writing import write_file
 
 DAMAGED = (
     AssertionError,
@@ -112,11 +112,11 @@ def write_stored(values: Mapping[str, Any], path: Path) -> None:
     """Write a file that is whole, or as it was before, whenever the process is killed or the disk is full.
 
     Raises:
-        OSError: it cannot be written; of a full disk torch itself raises a ``RuntimeError`` without a name.
+        FileUnwritable: it cannot be written; of a full disk torch itself raises a ``RuntimeError`` without a name.
     """
     content = io.BytesIO()
     torch.save(values, content)
-    write_whole(path, content.getvalue())
+    write_file(path, content.getvalue())
 
 
 def read_stored(path: Path, what: str, names: Collection[str] = (), remedy: str = _MAKE_ANEW) -> Stored:

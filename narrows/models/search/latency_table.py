@@ -19,6 +19,7 @@ from narrows.models.search.blocks import INPUT, Block, write_block
 from narrows.models.split.device import Device, Effort
 from narrows.models.split.measurements import DeviceMeasurement, read_measurements
 from narrows.runtime.surroundings import scratch_folder
+from narrows.runtime.writing import write_file
 
 SUFFIX = ".int8.onnx"
 _EFFORT = Effort(runs=10, seconds=0.1)
@@ -121,6 +122,4 @@ def _drop_torn_line(path: Path) -> None:
     """What a killed process left of a line is measured again."""
     data = path.read_bytes() if path.is_file() else b""
     if data and not data.endswith(b"\n"):
-        partial = path.with_suffix(".writing")
-        partial.write_bytes(data[: data.rfind(b"\n") + 1])
-        partial.replace(path)
+        write_file(path, data[: data.rfind(b"\n") + 1])

@@ -53,6 +53,7 @@ from narrows.models.training.augment import normalise
 from narrows.models.training.fitting import TRAINED
 from narrows.models.training.mask_setup import MaskSetup, mask_task
 from narrows.models.training.rounds import Say, rounds
+from narrows.runtime.writing import write_file
 
 STUDY, TABLE, FRONT = "study.log", "latency.jsonl", "front.json"
 _PAGE_EVERY_S = 10.0
@@ -194,7 +195,7 @@ class Search:
                 fresh, self.setup, config.steps, config.learning_rate, config.seed, weights, self._say
             )
             judged = judge(network, self.setup, config.most_bits_per_pixel)
-            _write(scores, json.dumps(asdict(_Score(judged.miou, judged.bits_per_pixel))))
+            write_file(scores, json.dumps(asdict(_Score(judged.miou, judged.bits_per_pixel))))
         said = decode_record(scores.read_bytes(), _Score, what=str(scores), most_bytes=_MOST_BYTES)
         self._draw()
         return replace(found, miou=said.miou, bits_per_pixel=said.bits_per_pixel)
@@ -245,7 +246,7 @@ class Search:
             "rows": [as_row(each, config) for each in front],
             "margins": {},
         }
-        _write(self.folder / FRONT, json.dumps(record, indent=1) + "\n")
+        write_file(self.folder / FRONT, json.dumps(record, indent=1) + "\n")
 
     def _draw(self, trained: Sequence[Found] = (), *, ended: bool = False) -> None:
         if not ended and time.monotonic() - self._drawn_s < _PAGE_EVERY_S:
@@ -299,9 +300,3 @@ def present_encoder(config: SearchConfig) -> dict[str, Any]:
 def _cost(seen: Mapping[str, Any]) -> CameraCost:
     operators = frozenset(seen["operators"])
     return CameraCost(seen["macs"], seen["weights_bytes"], seen["peak_bytes"], operators, seen["latency_ms"])
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".writing")
-    partial.write_text(text)
-    partial.replace(path)

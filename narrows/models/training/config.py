@@ -10,7 +10,7 @@ import msgspec
 
 from narrows.contract.errors import RecordError
 from narrows.contract.json_text import decode_object
-from narrows.runtime.whole_files import write_whole
+from narrows.runtime.writing import write_file
 
 _MOST_BYTES = 1 << 20
 
@@ -89,7 +89,7 @@ class TrainingConfig:
 
     def write(self, path: Path) -> None:
         """Store as JSON."""
-        write_whole(path, json.dumps(asdict(self), indent=2, default=str) + "\n")
+        write_file(path, json.dumps(asdict(self), indent=2, default=str) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> TrainingConfig:

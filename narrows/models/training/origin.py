@@ -11,7 +11,7 @@ from pathlib import Path
 import narrows
 from narrows.contract.bundle import Bundle
 from narrows.contract.wire.record import decode_record
-from narrows.runtime.whole_files import write_whole
+from narrows.runtime.writing import write_file
 
 ORIGIN = "origin.json"
 _MOST_BYTES = 1 << 20
@@ -51,7 +51,7 @@ def keep_origin(run_folder: Path, begin_from: Path | None) -> None:
         begun_from = f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.hex_id})"
     code = code_version()
     codes = kept.code if code in kept.code else (*kept.code, code)
-    write_whole(run_folder / ORIGIN, json.dumps(asdict(Origin(codes, begun_from)), indent=2) + "\n")
+    write_file(run_folder / ORIGIN, json.dumps(asdict(Origin(codes, begun_from)), indent=2) + "\n")
 
 
 def code_version() -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from narrows.contract.errors import ConfigError
 from narrows.contract.json_text import decode_object
-from narrows.runtime.whole_files import write_whole
+from narrows.runtime.writing import write_file
 
 CONFIG = "config.json"
 LOCK = ".lock"
@@ -69,4 +69,4 @@ def keep_settings(
             raise ConfigError(f"{folder} was begun with {told}; {_ELSEWHERE}")
     elif begun:
         raise ConfigError(f"{folder} holds a training, and no {path.name} of this command; {_ELSEWHERE}")
-    write_whole(path, json.dumps(now, indent=2) + "\n")
+    write_file(path, json.dumps(now, indent=2) + "\n")

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from narrows.models.training.progress import Record, read_records
+from narrows.runtime.writing import write_file
 
 PAGE = "training.html"
 SecondsLeft = Callable[[Sequence[Record]], float]
@@ -39,9 +40,7 @@ def write_run_page(folder: Path, epochs: int, seconds_left: SecondsLeft, setting
     records = read_records(folder)
     if not records:
         return
-    partial = (folder / PAGE).with_suffix(".partial")
-    partial.write_text(_page(folder.name, epochs, seconds_left, settings, records))
-    partial.replace(folder / PAGE)
+    write_file(folder / PAGE, _page(folder.name, epochs, seconds_left, settings, records))
 
 
 def _page(

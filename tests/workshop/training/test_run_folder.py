@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from narrows.contract.errors import ConfigError, DatasetError, TrainingDiverged, WeightsMismatch
+from narrows.contract.errors import ConfigError, DatasetError, FileUnwritable, TrainingDiverged, WeightsMismatch
 from narrows.models.dataset import FolderDataset
 from narrows.models.nn.stored import read_stored, write_stored
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
 from narrows.models.training.run import CHECKPOINT
 from narrows.models.training.run_folder import CONFIG, keep_settings, locked
-from narrows.runtime.whole_files import write_whole
+from narrows.runtime.writing import write_file
 
 FULL = Path("/dev/full")
 
@@ -115,18 +115,16 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    with pytest.raises(OSError, match="No space left") as raised:
+    with pytest.raises(FileUnwritable, match=f"{path} cannot be written: No space left"):
         write_stored({"weight": torch.zeros(2)}, path)
-    assert raised.value.filename == str(path)
     assert read_stored(path, "weight").values["weight"].tolist() == [1, 1]
     assert [each.name for each in tmp_path.iterdir()] == [CHECKPOINT]
 
 
 def test_a_device_is_written_to_and_not_replaced() -> None:
-    with pytest.raises(OSError, match="No space left") as raised:
-        write_whole(FULL, "text")
-    assert raised.value.filename == str(FULL)
-    write_whole(Path("/dev/null"), "text")
+    with pytest.raises(FileUnwritable, match=f"{FULL} cannot be written: No space left"):
+        write_file(FULL, "text")
+    write_file(Path("/dev/null"), "text")
     assert FULL.is_char_device()
 
 
