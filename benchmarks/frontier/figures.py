@@ -38,7 +38,7 @@ def render(result: dict[str, Any]) -> str:
         "seeds",
     ]
     verdicts = [
-        [budget, *_apart(m), m["send"], *_apart(result["over_pictures"].get(budget))]
+        [budget, *_apart(m), m["send"], *_apart(result.get("over_pictures", {}).get(budget))]
         for budget, m in result["margins"].items()
     ]
     beside = ["budget, GMAC", "features over mask, points", "95 %", "send", "mask over picture, points", "95 %"]
