@@ -187,6 +187,8 @@ def _print(result: Mapping[str, Any]) -> None:
         low, high = apart["interval"]
         print(f"{budget} GMAC: {apart['mask']} is {apart['points']:+.1f} points ({low:+.1f} to {high:+.1f})", end=" ")
         print(f"beside {apart['picture']}")
+        if (own := apart["at_its_bits"]) is not None:
+            print(f"  and {own['points']:+.1f} beside {own['picture']}, which takes no more bits")
 
 
 def _or_none(value: float | None) -> str:

@@ -37,13 +37,19 @@ def render(result: dict[str, Any]) -> str:
         "mIoU",
         "seeds",
     ]
+    over_pictures = result.get("over_pictures", {})
     verdicts = [
-        [budget, *_apart(m), m["send"], *_apart(result.get("over_pictures", {}).get(budget))]
+        [budget, *_apart(m), m["send"], *_over_pictures(over_pictures.get(budget, {}))]
         for budget, m in result["margins"].items()
     ]
     beside = ["budget, GMAC", "features over mask, points", "95 %", "send", "mask over picture, points", "95 %"]
+    beside += ["mask over picture of its bits", "95 %"]
     steps = f"{result['plan']['steps']:,} steps each, {result['frames']} frames of a drive that was not trained on."
     return "\n\n".join([table(head, rows), table(beside, verdicts), steps])
+
+
+def _over_pictures(over: dict[str, Any]) -> list[str]:
+    return [*_apart(over or None), *_apart(over.get("at_its_bits"))]
 
 
 def _apart(apart: dict[str, Any] | None) -> list[str]:

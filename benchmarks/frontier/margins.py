@@ -77,17 +77,28 @@ def paired_interval(
 def masks_over(
     pictures: Sequence[Contender], contenders: Mapping[float, Mapping[str, Sequence[Contender]]]
 ) -> dict[str, dict[str, Any]]:
-    """How many points a mask made at the camera is above the best picture within the bits, by budget in GMAC."""
+    """How many points a mask made at the camera is above the best picture, by budget in GMAC.
+
+    Twice: beside all pictures within the bits that are compared, and, as ``at_its_bits``, beside those that take no
+    more than the mask; ``None`` where no picture is so small.
+    """
     found = {}
     for budget, by_design in sorted(contenders.items()):
-        if (apart := margin(by_design.get("edge", ()), pictures)) is not None:
-            found[f"{budget:g}"] = {
-                "mask": apart["features"],
-                "picture": apart["mask"],
-                "points": apart["points"],
-                "interval": apart["interval"],
-            }
+        mask = _best(by_design.get("edge", ()))
+        if mask is None or (apart := _beside(mask, pictures)) is None:
+            continue
+        small = [each for each in pictures if each.bits_per_pixel <= mask.bits_per_pixel]
+        found[f"{budget:g}"] = apart | {"at_its_bits": _beside(mask, small)}
     return found
+
+
+def _beside(mask: Contender, pictures: Sequence[Contender]) -> dict[str, Any] | None:
+    picture = _best(pictures)
+    if picture is None:
+        return None
+    low, high = paired_interval(mask.scored.counts, picture.scored.counts)
+    points = 100 * (mask.scored.miou - picture.scored.miou)
+    return {"mask": mask.name, "picture": picture.name, "points": points, "interval": [low, high]}
 
 
 def by_budget(contenders: Mapping[float, Mapping[str, Sequence[Contender]]]) -> dict[str, dict[str, Any]]:

@@ -83,7 +83,7 @@ def judge_pictures(
     """Every codec at every setting, untuned and tuned; what was scored or tuned before is read.
 
     Args:
-        run: the run folder of the frontier.
+        run: where scores and tunings are kept.
         network: the run folder of the network, trained without the drive that is judged.
         data: the labelled folder.
         parts: of it, what the network is tuned on, and judged on.
@@ -95,7 +95,7 @@ def judge_pictures(
     """
     found: dict[str, Scored] = {}
     for codec in CODECS:
-        folder = run / "pictures" / codec.name
+        folder = run / codec.name
         tuned = partial(_tuned, network, folder, data, codec, parts, plan, epochs)
         for suffix, load in (("", partial(load_checkpoint, network / CHECKPOINT)), (", tuned", tuned)):
             kept = folder / f"scores{suffix.removeprefix(', ')}.npz"

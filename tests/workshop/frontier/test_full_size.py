@@ -97,6 +97,9 @@ def test_masks_stand_beside_the_best_picture_within_the_bits(tmp_path: Path) -> 
     assert list(over) == ["0.2"]
     assert over["0.2"]["picture"] == "AVIF b"
     assert over["0.2"]["points"] == pytest.approx(100 * (0.9 / 1.1 - 0.8 / 1.2))
+    assert over["0.2"]["at_its_bits"] is None, "no picture is as small as the mask"
+    large = masks_over(picture_contenders(judged, 160_000), {0.2: {"edge": [Contender("m", 0.045, frames(0.9))]}})
+    assert large["0.2"]["at_its_bits"]["picture"] == "AVIF b"
     assert masks_over(picture_contenders(judged, 1_000), {0.2: fine}) == {}, "6.4 bits per pixel are too many"
     assert masks_over(picture_contenders(None, 1), {0.2: fine}) == {}
     rows = picture_rows(judged, 160_000)
@@ -112,5 +115,5 @@ def test_masks_stand_beside_the_best_picture_within_the_bits(tmp_path: Path) -> 
         "margins": {"0.2": {"points": 1.0, "interval": [0.5, 1.5], "send": "mask"}},
         "over_pictures": over,
     }
-    assert "| 0.2 | +1.0 | +0.5 to +1.5 | mask | +15.2 | +15.2 to +15.2 |" in render(result)
+    assert "| 0.2 | +1.0 | +0.5 to +1.5 | mask | +15.2 | +15.2 to +15.2 |  |  |" in render(result)
     assert draw(result, tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
