@@ -115,7 +115,7 @@ def write_stored(values: Mapping[str, Any], path: Path) -> None:
         FileUnwritable: it cannot be written; of a full disk torch itself raises a ``RuntimeError`` without a name.
     """
     content = io.BytesIO()
-    torch.save(values, content)
+    torch.save(values, content)  # noqa: TID251
     write_file(path, content.getvalue())
 
 
@@ -132,7 +132,7 @@ def read_stored(path: Path, what: str, names: Collection[str] = (), remedy: str 
         WeightsMismatch: it is missing, cannot be read, is damaged, or is something else.
     """
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        values = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
     except FileNotFoundError:
         raise WeightsMismatch(f"{path} is missing: give a {what}") from None
     except OSError as error:

@@ -46,7 +46,7 @@ def labelled(folder: Path, count: int = 24) -> Path:
     (folder / "labels/train").mkdir(parents=True)
     names = [f"{number:02}" for number in range(count)]
     for name in names:
-        grey = np.asarray(Image.fromarray(np.asarray(Image.open(folder / f"images/train/{name}.png"))).convert("L"))
+        grey = np.asarray(Image.fromarray(np.asarray(Image.open(folder / f"images/train/{name}.png"))).convert("L"))  # noqa: TID251
         labels = np.where(grey > 127, 1, 0).astype(np.uint8)
         labels[0, 0] = 4
         Image.fromarray(labels).save(folder / f"labels/train/{name}.png")
@@ -108,9 +108,9 @@ def test_labels_are_learned_where_they_are_asked_for(tmp_path: Path, small: Path
     network = open_network(tmp_path / "out.onnx")
     feeding, right = Feeding.of(network, Normalisation()), []
     for path in sorted((data / "images/train").glob("*.png")):
-        picture = np.asarray(Image.open(path))
+        picture = np.asarray(Image.open(path))  # noqa: TID251
         made = Runner(network.model)({"picture": feeding.feed(picture)})["labels"][0]
-        wanted = np.asarray(Image.open(data / "labels/train" / path.name))
+        wanted = np.asarray(Image.open(data / "labels/train" / path.name))  # noqa: TID251
         right.append((made == wanted)[wanted != 4].mean())
     assert np.mean(right) > 0.6
 
@@ -179,7 +179,7 @@ def test_the_result_is_exported_like_any_network_and_crosses_unchanged_in_8_bits
     compressed(tmp_path, small, shown, replace(SETTINGS, steps=2))
     network = open_network(tmp_path / "out.onnx")
     feeding = Feeding.of(network, Normalisation())
-    seen = [np.asarray(Image.open(path)) for path in sorted(shown.glob("*.png"))]
+    seen = [np.asarray(Image.open(path)) for path in sorted(shown.glob("*.png"))]  # noqa: TID251
     bundle = write_split_bundle(
         unmeasured(network), [cut_at(network, ["narrow_0"])], feeding, seen, Labelling("small", "1", "CC0", "a test"),
         Classes(("a", "b", "c", "d")), tmp_path / "bundle", bits=(8, 2), say=lambda _: None,

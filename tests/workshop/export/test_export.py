@@ -129,7 +129,7 @@ def test_an_exported_bundle_can_be_evaluated_through_the_real_coder(bundle: Bund
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsMismatch, match="is missing"):
         load_checkpoint(tmp_path / "checkpoint.pt")
-    torch.save({"weight": torch.zeros(1)}, tmp_path / "checkpoint.pt")
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "checkpoint.pt")  # noqa: TID251
     with pytest.raises(WeightsMismatch, match="no checkpoint"):
         load_checkpoint(tmp_path / "checkpoint.pt")
 

@@ -283,7 +283,7 @@ def test_a_bundle_ships_whole_or_leaves_the_one_that_stands(
     shapes = {"camera": asdict(WeakShape(widths=(8, 8, 8), head=8)), "cloud": asdict(CloudShape(16, 1, 16, 16))}
     run.shape(cell).write_text(json.dumps(shapes))
     network = build(cell, run, (64, 96), 2)
-    torch.save(network.state_dict(), run.weights(cell))
+    torch.save(network.state_dict(), run.weights(cell))  # noqa: TID251
     bundle = ship("mcu", cell, data, run, folder)
     card = (folder / "MODEL_CARD.md").read_text()
     assert bundle.hex_id in card

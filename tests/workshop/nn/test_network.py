@@ -104,7 +104,7 @@ def test_every_level_of_a_batch_gets_its_own_gain() -> None:
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
-    torch.save({"weight": torch.zeros(3)}, path)
+    torch.save({"weight": torch.zeros(3)}, path)  # noqa: TID251
     with pytest.raises(WeightsMismatch, match="other shapes"):
         EfficientNetLite0().load_imagenet(path)
 

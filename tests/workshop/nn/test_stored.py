@@ -31,7 +31,7 @@ class Shape:
 
 def written(path: Path, *, zipped: bool = True) -> Path:
     state = {"shape": {"classes": 2, "widths": [1, 2]}, "average": nn.Linear(3, 2).state_dict(), "epoch": 3}
-    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)  # noqa: TID251
     return path
 
 
@@ -95,10 +95,10 @@ def test_every_reader_names_a_file_that_holds_none(reader: str, damage: bytes, t
     path.write_bytes(damage)
     with pytest.raises(WeightsMismatch, match=r"checkpoint\.pt is damaged, or no"):
         READERS[reader](path)
-    torch.save([1, 2], path)
+    torch.save([1, 2], path)  # noqa: TID251
     with pytest.raises(WeightsMismatch, match=r"checkpoint\.pt is no "):
         READERS[reader](path)
-    torch.save({"shape": {"classes": 2}, "average": {}, "weight": torch.zeros(1)}, path)
+    torch.save({"shape": {"classes": 2}, "average": {}, "weight": torch.zeros(1)}, path)  # noqa: TID251
     with pytest.raises(WeightsMismatch, match=r"checkpoint\.pt"):
         READERS[reader](path)
 

@@ -40,7 +40,7 @@ def test_logits_cover_the_crop(shape: PromptableShape) -> None:
 
 
 def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
-    torch.save({"conv": torch.zeros(8, 3, 5, 5)}, tmp_path / "other.pth")
+    torch.save({"conv": torch.zeros(8, 3, 5, 5)}, tmp_path / "other.pth")  # noqa: TID251
     with pytest.raises(WeightsMismatch, match=r"other.pth does not hold EfficientNet-Lite0 weights"):
         PromptableNetwork(SMALL).load_imagenet(tmp_path / "other.pth")
 
@@ -50,7 +50,7 @@ def test_imagenet_weights_fill_the_way_down(tmp_path: Path) -> None:
     trunk = {**network.stem.state_dict(), **network.stages.state_dict(prefix="stages.")}
     given = {name: torch.full_like(value, 2) for name, value in trunk.items()}
     given["0.weight"] = torch.full((32, 3, 3, 3), 2.0)
-    torch.save(given, tmp_path / "lite0.pth")
+    torch.save(given, tmp_path / "lite0.pth")  # noqa: TID251
     network.load_imagenet(tmp_path / "lite0.pth")
     first = network.stem.state_dict()["0.weight"]
     assert (first[:, :3] == 2).all()

@@ -77,7 +77,7 @@ def test_a_teacher_of_other_classes_is_named(data: Path, tmp_path: Path) -> None
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_there(trained: Path, data: Path) -> None:
     before = (trained / CHECKPOINT).read_bytes()
     broken = replace(config(data), phases=phases_for((64, 48), 3, 0), batch=1)
-    state = torch.load(trained / CHECKPOINT, weights_only=True)
+    state = torch.load(trained / CHECKPOINT, weights_only=True)  # noqa: TID251
     state["network"]["gains.log_gain"].fill_(torch.nan)
     write_stored(state, trained / CHECKPOINT)
     before = (trained / CHECKPOINT).read_bytes()
