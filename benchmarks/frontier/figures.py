@@ -22,8 +22,7 @@ def render(result: dict[str, Any]) -> str:
             f"{row['miou']:.1%}",
             str(len(row["seeds"])),
         ]
-        for row in result["rows"]
-        if row["bits_per_pixel"] <= result["bits_at_most"]
+        for row in _shown(result)
     ]
     head = [
         "budget, GMAC",
@@ -46,6 +45,18 @@ def render(result: dict[str, Any]) -> str:
     beside += ["mask over picture of its bits", "95 %"]
     steps = f"{result['plan']['steps']:,} steps each, {result['frames']} frames of a drive that was not trained on."
     return "\n\n".join([table(head, rows), table(beside, verdicts), steps])
+
+
+def _shown(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows within the bits; of pictures those that no other makes better of as few bits."""
+    rows = [row for row in result["rows"] if row["bits_per_pixel"] <= result["bits_at_most"]]
+    pictures = [row for row in rows if row["design"] == "pictures"]
+    worse = [row for row in pictures if any(_beats(each, row) for each in pictures)]
+    return [row for row in rows if row not in worse]
+
+
+def _beats(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return bool(one["bits_per_pixel"] <= other["bits_per_pixel"] and one["miou"] > other["miou"])
 
 
 def _over_pictures(over: dict[str, Any]) -> list[str]:
