@@ -40,8 +40,7 @@ TUNING_EPOCHS, TUNING_LEARNING_RATE = 4, 4e-4
 _TUNING_ZOOM = (1.0, 1.25)
 """Little: a codec's blocks are to keep their size."""
 _FINEST = 0
-_FINEST_ALONE = (1.0, 0.0, 0.0, 0.0, 0.0)
-"""No symbols travel, so the finest rate level costs nothing."""
+"""The rate level: no symbols travel, so it costs nothing."""
 Labels = NDArray[np.uint8]
 
 
@@ -127,6 +126,7 @@ def _score(network: JointNetwork, codec: Codec, setting: Setting, parts: Parts) 
 def _tuned(
     network: Path, folder: Path, data: Path, codec: Codec, parts: Parts, plan: Plan, epochs: int
 ) -> JointNetwork:
+    start = load_checkpoint(network / CHECKPOINT)
     say(f"tuning the cloud's network to {codec.name} {_name(codec.tuned_at)}")
     seen = write_coded(folder / "data", data / "classes.json", codec, parts)
     config = TrainingConfig(
@@ -136,12 +136,12 @@ def _tuned(
         leave_out=f"{plan.leave_out}_*",
         bad_share=0.0,
         phases=(TrainingPhase(epochs, parts.classes.size, _TUNING_ZOOM),),
-        level_shares=_FINEST_ALONE,
+        level_shares=tuple(float(level == _FINEST) for level in range(start.shape.levels)),
         learning_rate=TUNING_LEARNING_RATE,
         batch=plan.batch,
         threads=1,
     )
-    return load_checkpoint(train(config, folder / "run", say, start=load_checkpoint(network / CHECKPOINT)))
+    return load_checkpoint(train(config, folder / "run", say, start=start))
 
 
 def write_coded(folder: Path, classes: Path, codec: Codec, parts: Parts) -> FolderDataset:

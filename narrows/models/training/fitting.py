@@ -79,7 +79,7 @@ def fit(
             state.save(partial)
     write_stored(state.best, path)
     partial.unlink(missing_ok=True)
-    say(f"{path.stem}: {state.best_score:.2%} on the held-out block")
+    say(f"{path.stem}: {state.best_score:.4f} on the held-out block")
     state.average.load_state_dict(state.best)
     return _exportable(state.average)
 
