@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from narrows.cli.number_options import MOST_THREADS
+from narrows.cli.written_paths import file_to_write
+from narrows.runtime.writing import write_file
 
 _SHOWN_OPERATORS = 6
 
@@ -17,13 +19,18 @@ def bench_device(
     models: Annotated[list[Path] | None, typer.Argument(help="ONNX files: a bundle's encoder.int8.onnx, say.")] = None,
     *,
     device: Annotated[str, typer.Option(help="Where: local, 'quota CORES' of this machine, or 'ssh HOST'.")] = "local",
-    json: Annotated[Path | None, typer.Option(help="File to write everything to: a line of JSON a network.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(callback=file_to_write, help="File to write everything to: a line of JSON a network.")
+    ] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Run so long: does it slow down as it gets warm?")] = 0.0,
     runs: Annotated[int, typer.Option(min=1, help="Runs to measure, at least.")] = 20,
     seconds: Annotated[float, typer.Option(min=0, help="Time to measure, at least.")] = 5.0,
     threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Threads of ONNX Runtime.")] = 1,
     write_probe: Annotated[
-        Path | None, typer.Option(help="Write the one file that measures, to copy to a device by hand, and end.")
+        Path | None,
+        typer.Option(
+            callback=file_to_write, help="Write the one file that measures, to copy to a device by hand, and end."
+        ),
     ] = None,
 ) -> None:
     """Measure networks on a device: latency, throughput, memory, energy, heat, and the time of each operator.
@@ -44,7 +51,7 @@ def bench_device(
     from narrows.models.split.measurements import write_measurements
 
     if write_probe is not None:
-        write_probe.write_bytes(PROBE.read_bytes())
+        write_file(write_probe, PROBE.read_bytes())
         print(f"{write_probe}: copy it beside a network, and run python3 {write_probe.name} MODEL.onnx > measured.json")
         return
     if not models:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from narrows.cli.group import command_group
+from narrows.cli.written_paths import folder_to_write
 
 bundle = command_group("Look into a bundle, install it, add to it.")
 
@@ -94,7 +95,7 @@ def recount(
     folder: Annotated[Path, typer.Argument(help="Bundle folder.")],
     *,
     data: Annotated[Path, typer.Option(help="Labelled folder to count on.")],
-    out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Bundle folder to write.")],
     split: Annotated[str, typer.Option(help="Split to count on: the one trained on.")] = "train",
 ) -> None:
     """Copy a bundle with its tables counted anew, for K and for P packets. The networks stay; the id changes.
@@ -134,7 +135,7 @@ def optimise(
     folder: Annotated[Path, typer.Argument(help="Bundle folder.")],
     *,
     data: Annotated[Path, typer.Option(help="Labelled folder to compare masks on.")],
-    out: Annotated[Path, typer.Option(help="Bundle folder to write; may be the same.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Bundle folder to write; may be the same.")],
     split: Annotated[str, typer.Option(help="Split to compare on: the one trained on.")] = "train",
 ) -> None:
     """Make a bundle's decoder faster on processors, where masks stay as they are; its int8 twin is made anew.
@@ -156,7 +157,7 @@ def camera_masks(
     folder: Annotated[Path, typer.Argument(help="Bundle folder.")],
     *,
     data: Annotated[Path, typer.Option(help="Labelled folder to calibrate, judge and count on.")],
-    out: Annotated[Path, typer.Option(help="Bundle folder to write; may be the same.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Bundle folder to write; may be the same.")],
     split: Annotated[str, typer.Option(help="Split to use: the one trained on.")] = "train",
 ) -> None:
     """Add what cameras make masks with: an int8 decoder, and label tables counted on its masks. The id changes.

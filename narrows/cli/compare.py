@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.written_paths import file_to_write
+
 
 def compare(
-    report: Annotated[Path, typer.Option(help="HTML page to write: one file, nothing fetched.")],
+    report: Annotated[
+        Path, typer.Option(callback=file_to_write, help="HTML page to write: one file, nothing fetched.")
+    ],
     results: Annotated[Path, typer.Option(help="What `make bench-rate` stored.")] = Path(
         "benchmarks/results/rate.json"
     ),

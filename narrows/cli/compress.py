@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from narrows.cli.number_options import MOST_SEED, MOST_THREADS
+from narrows.cli.written_paths import folder_to_write
 
 
 def compress(
     *,
     data: Annotated[Path, typer.Option(help="Labelled folder of the bundle's classes and picture size.")],
-    out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Bundle folder to write.")],
     bundle: Annotated[Path, typer.Option(help="Bundle folder to begin with.")] = Path("bundles/demo"),
     run: Annotated[Path, typer.Option(help="Run folder; a training that was stopped goes on.")] = Path("runs/compress"),
     split: Annotated[str, typer.Option(help="Split to train and count on.")] = "train",

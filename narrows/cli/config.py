@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from narrows.cli.group import command_group
+from narrows.cli.written_paths import file_to_write
+from narrows.runtime.writing import write_file
 
 config = command_group("Show what the configuration file and the environment say.")
 
@@ -49,7 +51,9 @@ def show(
 @config.command()
 def keys(
     *,
-    write: Annotated[Path | None, typer.Option(help="Renew the table in this Markdown file.")] = None,
+    write: Annotated[
+        Path | None, typer.Option(callback=file_to_write, help="Renew the table in this Markdown file.")
+    ] = None,
 ) -> None:
     """Print the table of all keys: type and range, default, environment variable.
 
@@ -63,4 +67,4 @@ def keys(
     if write is None:
         print(table(all_keys()))
     else:
-        write.write_text(with_table(write.read_text(), all_keys()))
+        write_file(write, with_table(write.read_text(), all_keys()))

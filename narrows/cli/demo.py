@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from narrows.cli.options import Send
+from narrows.cli.written_paths import file_to_write, folder_to_write
 
 
 def demo(
@@ -18,10 +19,12 @@ def demo(
     streams: Annotated[int, typer.Option(min=1, max=64, help="Cameras to play.")] = 2,
     fps: Annotated[float, typer.Option(min=0.1, max=120.0, help="Frames per second of each camera.")] = 5.0,
     headless: Annotated[bool, typer.Option("--headless", help="No live table.")] = False,
-    report: Annotated[Path | None, typer.Option(help="Write a report as JSON.")] = None,
+    report: Annotated[Path | None, typer.Option(callback=file_to_write, help="Write a report as JSON.")] = None,
     bundle: Annotated[Path, typer.Option(envvar="NARROWS_BUNDLE", help="Bundle folder.")] = Path("bundles/demo"),
     samples: Annotated[Path, typer.Option(help="Labelled folder to play.")] = Path("samples"),
-    out: Annotated[Path, typer.Option(help="Where overlays are written.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Where overlays are written.")] = Path(
+        "runs/demo"
+    ),
     drain: Annotated[
         float, typer.Option(min=0.0, help="Seconds without an outcome after which frames that wait are given up.")
     ] = 30.0,

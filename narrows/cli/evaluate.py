@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.cli.written_paths import file_to_write
+from narrows.runtime.writing import write_file
 
 if TYPE_CHECKING:
     from narrows.models.evaluation.score import Segment
@@ -34,7 +36,7 @@ def evaluate(
         typer.Option(min=0, max=255, help="Rate level, 0 the finest.", show_default="finest within 0.1 bits/pixel"),
     ] = None,
     cut: Annotated[int, typer.Option(min=0, max=255, help="Cut of a split network, 0 the default.")] = 0,
-    json: Annotated[Path | None, typer.Option(help="Write the result here as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(callback=file_to_write, help="Write the result here as JSON.")] = None,
     via: Annotated[Via, typer.Option(help="Decode in this process, or through a running stack.")] = Via.HERE,
     redis_url: RedisUrl = DEFAULT_REDIS_URL,
     *,
@@ -86,7 +88,7 @@ def evaluate(
 def _show(result: str, json: Path | None) -> None:
     typer.echo(result)
     if json is not None:
-        json.write_text(result + "\n")
+        write_file(json, result + "\n")
 
 
 def show_progress(done: int, total: int) -> None:

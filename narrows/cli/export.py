@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.written_paths import folder_to_write
+
 if TYPE_CHECKING:
     from narrows.contract.bundle import Bundle
     from narrows.models.evaluation.score import Evaluation
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 def export(
     run: Annotated[Path, typer.Option(help="Run folder of `narrows train`.")],
     data: Annotated[Path, typer.Option(help="Labelled folder that the tables are counted on.")],
-    out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Bundle folder to write.")],
     name: Annotated[str, typer.Option(help="The bundle's name.")] = "camvid-lite0",
     version: Annotated[str, typer.Option(help="The bundle's version.")] = "1",
     split: Annotated[str, typer.Option(help="Split to count on: the one trained on.")] = "train",

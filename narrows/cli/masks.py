@@ -16,6 +16,7 @@ from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.contract.errors import RecordError, ServiceUnavailable
 from narrows.runtime.reminder import Reminder
+from narrows.runtime.writing import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,7 +144,6 @@ class _Silence:
 def _write_png(folder: Path, stream: str, mask: MaskPacket, legend: Legend) -> Path:
     from narrows.client.painting import paint
 
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{stream}-{mask.identity.epoch}-{mask.identity.sequence:010d}.png"
-    path.write_bytes(paint(mask.outputs, legend.for_bundle(mask.bundle_id)))
+    write_file(path, paint(mask.outputs, legend.for_bundle(mask.bundle_id)))
     return path

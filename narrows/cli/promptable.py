@@ -12,6 +12,8 @@ import typer
 from narrows.cli.evaluate import show_progress
 from narrows.cli.group import command_group
 from narrows.cli.number_options import MOST_SEED, MOST_THREADS
+from narrows.cli.written_paths import file_to_write, folder_to_write
+from narrows.runtime.writing import write_file
 
 if TYPE_CHECKING:
     from narrows.models.promptable.evaluation.evaluate import GrabCut
@@ -56,7 +58,7 @@ def evaluate(
     network: NetworkFile = None,
     encoder: SamEncoder = None,
     fold: Annotated[int | None, typer.Option(min=0, max=4, help="Judge the pictures of this fold alone.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the result here as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(callback=file_to_write, help="Write the result here as JSON.")] = None,
     *,
     grabcut: Annotated[bool, typer.Option("--grabcut", help="GrabCut beside it.")] = False,
 ) -> None:
@@ -88,7 +90,7 @@ def evaluate(
     if network is not None and scores.unseen_fold is not None and fold != scores.unseen_fold:
         print(f"{network} was trained on all but fold {scores.unseen_fold}: --fold judges it fairly", file=sys.stderr)
     if json is not None:
-        json.write_text(scores.to_json() + "\n")
+        write_file(json, scores.to_json() + "\n")
 
 
 @promptable.command()
@@ -98,8 +100,13 @@ def segment(
     encoder: SamEncoder = None,
     box: Annotated[str | None, typer.Option(help="x,y,width,height in pixels.")] = None,
     point: Annotated[list[str] | None, typer.Option(help="x,y on the thing, or x,y,- beside it; repeat.")] = None,
-    out: Annotated[Path, typer.Option(help="Picture to write: the mask over the source.")] = Path("prompted.png"),
-    mask: Annotated[Path | None, typer.Option(help="Write the mask alone here, PNG, 255 where the thing is.")] = None,
+    out: Annotated[
+        Path, typer.Option(callback=file_to_write, help="Picture to write: the mask over the source.")
+    ] = Path("prompted.png"),
+    mask: Annotated[
+        Path | None,
+        typer.Option(callback=file_to_write, help="Write the mask alone here, PNG, 255 where the thing is."),
+    ] = None,
 ) -> None:
     """Outline one thing in a picture, and paint it over the picture.
 
@@ -185,7 +192,7 @@ def export(
     *,
     run: Annotated[Path, typer.Option(help="Run folder of `narrows promptable train`.")],
     source: Sources,
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Folder to write.")],
 ) -> None:
     """Write what a sensor's converter is given: float and int8 ONNX, reports, flat weights, golden vectors.
 

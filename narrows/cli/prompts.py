@@ -13,6 +13,7 @@ from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.runtime.surroundings import caller
 from narrows.runtime.words import counted
+from narrows.runtime.writing import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +154,7 @@ def take_still(
     if found is None:
         raise StillRefused((seen if seen.over else StillSeen(EXPIRED)).in_words(camera))
     path = Path(f"{camera}.jpg") if out == Path() else out
-    path.write_bytes(found.jpeg)
+    write_file(path, found.jpeg)
     print(f"{path}: {len(found.jpeg):,} bytes, of a picture of {found.still.width}x{found.still.height}")
 
 

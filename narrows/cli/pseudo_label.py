@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.written_paths import folder_to_write
+
 Confidence = Annotated[float, typer.Option(min=0, max=1, help="Below this the label is the ignored one.")]
 CityscapesWeights = Annotated[
     Path | None,
@@ -25,7 +27,7 @@ def pseudo_label(
     *,
     data: Annotated[Path, typer.Option(help="Labelled folder whose classes.json says what labels mean.")],
     pictures: Annotated[Path, typer.Option(help="Folder of pictures.")],
-    out: Annotated[Path, typer.Option(help="Labelled folder to write.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Labelled folder to write.")],
     split: Annotated[str, typer.Option(help="Name of the split to write.")] = "train",
     confidence: Confidence = 0.9,
     run: Annotated[Path | None, typer.Option(help="Run folder of `narrows train`: who labels.")] = None,

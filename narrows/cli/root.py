@@ -97,6 +97,8 @@ def _register(command: Command) -> None:
         except _USAGE_ERROR as error:  # it repeats what was written, and is shown wrapped: no line has all of a secret
             error.message = redact(error.message).replace(_OF_A_LIBRARY, "")
             raise
+        except NarrowsError as error:  # of an option's callback
+            _fail(str(error))
         if isinstance(code, int):
             raise typer.Exit(code)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.cli.number_options import MOST_SEED, MOST_THREADS
+from narrows.cli.written_paths import folder_to_write
 
 if TYPE_CHECKING:
     from narrows.models.nn.weak_designs import Design
@@ -53,7 +54,8 @@ def search(
         typer.Option(help="What probe.py measured of the blocks on a device that is out of reach."),
     ] = None,
     write_blocks: Annotated[
-        Path | None, typer.Option(help="Write every block as an int8 graph, to measure by hand, and end.")
+        Path | None,
+        typer.Option(callback=folder_to_write, help="Write every block as an int8 graph, to measure by hand, and end."),
     ] = None,
     latency_ms: Annotated[float | None, typer.Option(min=0, help="A frame may take so long on the device.")] = None,
     peak_kb: Annotated[float | None, typer.Option(min=0, help="Activations that live at once, as int8.")] = None,

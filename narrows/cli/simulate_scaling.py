@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
+from narrows.cli.written_paths import file_to_write
+from narrows.runtime.writing import write_file
 from orchestrator.scaling.simulate.policy_name import PolicyName
 
 
 def simulate_scaling(
     trace: Annotated[Path, typer.Option(help="CSV with the columns time_s, streams, fps; a row holds until the next.")],
     policy: Annotated[PolicyName, typer.Option(help="Who decides.")] = PolicyName.NARROWS,
-    json: Annotated[Path | None, typer.Option(help="Write the result here as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(callback=file_to_write, help="Write the result here as JSON.")] = None,
     startup_s: Annotated[float, typer.Option(min=0, help="From asking for a server until it takes work.")] = 20.0,
     drain_s: Annotated[float, typer.Option(min=0, help="From sending a server away until its slot is free.")] = 10.0,
     frame_cost_ms: Annotated[
@@ -69,4 +71,4 @@ def simulate_scaling(
     )
     typer.echo(text)
     if json is not None:
-        json.write_text(text + "\n")
+        write_file(json, text + "\n")

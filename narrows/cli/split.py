@@ -15,8 +15,9 @@ from narrows.cli.group import command_group
 from narrows.cli.split_compress import compress
 from narrows.cli.split_export import export
 from narrows.cli.split_plan import explain, pin, unpin
+from narrows.cli.written_paths import file_to_write
 from narrows.contract.errors import ConfigError, DatasetError
-from narrows.runtime.writing import check_writable, write_file
+from narrows.runtime.writing import write_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,7 @@ def profile(
     device: Annotated[
         str, typer.Option(help="Where the head is measured: local, 'quota CORES' of this machine, or 'ssh HOST'.")
     ] = "local",
-    json: Annotated[Path | None, typer.Option(help="File to write everything to.")] = None,
+    json: Annotated[Path | None, typer.Option(callback=file_to_write, help="File to write everything to.")] = None,
     input_shape: Annotated[
         str | None, typer.Option(help="Of the input, where the file leaves it open: 1x3x480x640.")
     ] = None,
@@ -70,7 +71,6 @@ def profile(
     from narrows.models.split.profile import as_record, coding_speed
     from narrows.models.split.profile import profile as measure
 
-    check_writable(json)
     network = open_network(model, parse_shape(input_shape))
     with device_named(f"{device} {detail}".strip()) as there:
         found = measure(network, there, None if there == Local() else Local(), Effort(runs, seconds, threads))
@@ -89,8 +89,10 @@ def frontier(
     *,
     pictures: Annotated[Path, typer.Option(help="Folder of pictures: half to fit on, half to judge on.")],
     device: Annotated[str, typer.Option(help="As in `narrows split profile`.")] = "local",
-    json: Annotated[Path | None, typer.Option(help="File to write every design to.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Page to write: one file, nothing fetched.")] = None,
+    json: Annotated[Path | None, typer.Option(callback=file_to_write, help="File to write every design to.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(callback=file_to_write, help="Page to write: one file, nothing fetched.")
+    ] = None,
     input_shape: Annotated[str | None, typer.Option(help="Of the input, where the file leaves it open.")] = None,
     mean: Annotated[str, typer.Option(help="Taken from values of 0 to 255, of red, green, blue.")] = "0,0,0",
     deviation: Annotated[str, typer.Option(help="Then divided by.")] = "255,255,255",
@@ -120,8 +122,6 @@ def frontier(
     from narrows.models.split.page import frontier_page, row
     from narrows.models.split.profile import profile as measure
 
-    check_writable(json)
-    check_writable(html)
     network = open_network(model, parse_shape(input_shape))
     feeding = Feeding.of(network, normalisation_of(mean, deviation, bgr=bgr))
     taken = pictures_of(pictures, most)

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from narrows.cli.number_options import MOST_SEED, MOST_THREADS
+from narrows.cli.written_paths import file_to_write
 from narrows.contract.errors import ConfigError
-from narrows.runtime.writing import check_folder_writable, check_writable
+from narrows.runtime.writing import check_folder_writable
 
 
 class LearnFrom(StrEnum):
@@ -32,7 +33,7 @@ def compress(
         Path,
         typer.Option(help="Folder of pictures; with labels a labelled folder, or a folder of each class's pictures."),
     ],
-    out: Annotated[Path, typer.Option(help="ONNX file to write.")],
+    out: Annotated[Path, typer.Option(callback=file_to_write, help="ONNX file to write.")],
     run: Annotated[
         Path | None,
         typer.Option(help="Run folder; a run that was stopped goes on.", show_default="OUT without .onnx, and .run"),
@@ -91,7 +92,6 @@ def compress(
 
     if out.suffix != ".onnx":
         raise ConfigError(f"--out {out}: name a file that ends in .onnx")
-    check_writable(out)
     check_folder_writable(run or out.with_suffix(".run"))
     settings = Settings(
         cut=tuple(name.strip() for each in cut for name in each.split(",")),

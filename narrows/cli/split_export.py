@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.written_paths import folder_to_write
 from narrows.contract.errors import ConfigError
-from narrows.runtime.writing import check_folder_writable
 
 if TYPE_CHECKING:
     from narrows.contract.bundle import SplitBundle
@@ -21,7 +21,7 @@ def export(
     model: Annotated[Path, typer.Argument(help="ONNX file, as it is.")],
     *,
     pictures: Annotated[Path, typer.Option(help="Folder of pictures: half to fit on, half to judge on.")],
-    out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Bundle folder to write.")],
     model_repository: Annotated[
         Path | None, typer.Option(help="Triton repository to fill with the tails, too.", show_default="none")
     ] = None,
@@ -77,7 +77,6 @@ def export(
 
     if whole and cut:
         raise ConfigError("--whole has no cut: leave --cut out")
-    check_folder_writable(out)
     precisions = tuple(each for each in _precisions(bits) if each <= _PIXEL_BITS or not whole) or (_PIXEL_BITS,)
     network = (open_whole if whole else open_network)(model, parse_shape(input_shape))
     feeding = Feeding.of(network, normalisation_of(mean, deviation, bgr=bgr))

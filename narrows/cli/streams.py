@@ -17,6 +17,7 @@ from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.contract.wire.streams import MaskPacking, Policy, StreamSettings
 from narrows.runtime.surroundings import caller
 from narrows.runtime.words import counted
+from narrows.runtime.writing import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -212,9 +213,7 @@ def backup_streams(
     if str(file) == "-":
         sys.stdout.write(text)
         return
-    draft = file.with_name(f"{file.name}.part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
+    write_file(file, text)
     print(f"{file}: {counted(len(lines) - 1, 'stream')}")
 
 

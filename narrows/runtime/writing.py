@@ -20,6 +20,8 @@ _PARTIAL = ".partial"
 def check_writable(path: Path | None) -> None:
     """Say now what would fail once all is measured.
 
+    Folders that it lies in are made when it is written.
+
     Raises:
         FileUnwritable: it is a folder, or lies in none that can be written to.
     """
@@ -39,13 +41,13 @@ def check_folder_writable(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise FileUnwritable(f"{folder} is a file: name a folder")
-    above = folder
-    while not above.exists() and above != above.parent:
-        above = above.parent
-    _check_folder(above, folder)
+    _check_folder(folder, folder)
 
 
 def _check_folder(folder: Path, wanted: Path) -> None:
+    """A folder, or that which it would be made in, may be written to."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
     with _named(wanted):
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder")

@@ -11,6 +11,7 @@ from typing import Any
 from narrows.contract.errors import RecordError
 from narrows.models.comparison.chart import rate_chart
 from narrows.models.comparison.results import ComparedFrame, Mask, Results
+from narrows.runtime.writing import write_file
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 _TILES = (
@@ -76,7 +77,7 @@ def write_page(results: Results, path: Path) -> None:
         *(_frame(frame) for frame in results.frames),
         "</html>",
     ]
-    path.write_text("\n".join(parts))
+    write_file(path, "\n".join(parts))
 
 
 def _tile(claims: Mapping[str, float | None], name: str, words: str, form: str) -> str:

@@ -9,7 +9,6 @@ Both become part of the manifest, so the bundle that carries them has an id of i
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -19,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.int8_decoder import TWINS
 from narrows.contract.bundle.manifest import CAMERA_DECODER, LABEL_TABLES, MANIFEST
 from narrows.contract.codec.label_counting import count_label_tables
 from narrows.contract.errors import BundleError
@@ -27,12 +25,12 @@ from narrows.contract.outputs.labels.scaling import DIVISORS
 from narrows.models.dataset import FolderDataset, LabelledPicture
 from narrows.models.export.calibration import Feed
 from narrows.models.export.camera_decoder import SCALE, write_camera_decoder
+from narrows.models.export.draft import bundle_draft
 from narrows.models.export.graphs import LABELS
 from narrows.models.export.int8_loss import frames_of, measure_loss
 from narrows.models.export.quantise import MOST_LOST_POINTS, check_data, split_off
 from narrows.models.export.write import file_entry
 from narrows.runtime.onnx_runtime import InferenceSession
-from narrows.runtime.surroundings import scratch_folder
 
 Labels = NDArray[np.uint8]
 
@@ -65,8 +63,8 @@ def add_camera_masks(
     if not calibration:
         raise BundleError(f"no camera decoder: {len(samples)} pictures are too few to hold one out")
     size = (bundle.manifest.input.height, bundle.manifest.input.width)
-    with scratch_folder() as scratch:
-        graph = scratch / CAMERA_DECODER
+    with bundle_draft(folder, bundle) as draft:
+        graph = draft / CAMERA_DECODER
         say(f"quantising the decoder for cameras, calibrated on {len(calibration)} pictures at every rate level")
         write_camera_decoder(bundle.decoder_path, size, chain.from_iterable(frames_of(bundle, calibration)), graph)
         loss = measure_loss(bundle, graph, held_out, data.classes, also=_at(1))
@@ -76,11 +74,11 @@ def add_camera_masks(
         say(f"the camera decoder {found}; counting label tables on its masks of {len(samples)}, at four sizes")
         masks = _masks(bundle, graph, samples)
         tables = count_label_tables(masks, len(bundle.manifest.classes))
-        (scratch / LABEL_TABLES).write_bytes(tables.to_bytes())
-        _copy(bundle, folder)
-        for name in (CAMERA_DECODER, LABEL_TABLES):
-            shutil.copyfile(scratch / name, folder / name)
-    return _listed(bundle, folder)
+        (draft / LABEL_TABLES).write_bytes(tables.to_bytes())
+        files = {name: file_entry(draft / name) for name in (CAMERA_DECODER, LABEL_TABLES)}
+        manifest = replace(bundle.manifest, schema=2, files={**bundle.manifest.files, **files})
+        (draft / MANIFEST).write_bytes(manifest.to_json())
+    return Bundle.open(folder)
 
 
 def _at(scale: int) -> Feed:
@@ -100,18 +98,3 @@ def _masks(bundle: Bundle, graph: Path, samples: Sequence[LabelledPicture]) -> l
 def _finest(bundle: Bundle, samples: Sequence[LabelledPicture]) -> Iterator[Feed]:
     for start in range(0, len(samples), 32):
         yield from (levels[0] for levels in frames_of(bundle, samples[start : start + 32]))
-
-
-def _copy(bundle: Bundle, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (*bundle.manifest.files, *TWINS):
-        source = bundle.folder / name
-        if source.is_file() and source.resolve() != (folder / name).resolve():
-            shutil.copyfile(source, folder / name)
-
-
-def _listed(bundle: Bundle, folder: Path) -> Bundle:
-    files = {name: file_entry(folder / name) for name in (CAMERA_DECODER, LABEL_TABLES)}
-    manifest = replace(bundle.manifest, schema=2, files={**bundle.manifest.files, **files})
-    (folder / MANIFEST).write_bytes(manifest.to_json())
-    return Bundle.open(folder)

@@ -6,7 +6,6 @@ earlier version exported.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +18,11 @@ from narrows.contract.bundle.int8_decoder import drop_int8_decoders
 from narrows.contract.bundle.manifest import DECODER, MANIFEST
 from narrows.contract.errors import BundleError
 from narrows.models.dataset import FolderDataset
+from narrows.models.export.draft import bundle_draft
 from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.int8_loss import measure_loss
 from narrows.models.export.quantise import add_int8_decoders, check_data, split_off
 from narrows.models.export.write import file_entry
-from narrows.runtime.surroundings import scratch_folder
 
 MOST_LOST_POINTS = 0.1
 """Points of mIoU at any rate level; beyond it the masks are not the same."""
@@ -61,34 +60,24 @@ def optimise(
     if [node.op_type for node in after.graph.node] == [node.op_type for node in before.graph.node]:
         raise BundleError(f"{bundle.decoder_path} has nothing to make faster: it was exported or optimised so before")
     _, held_out = split_off(list(data))
-    with scratch_folder() as scratch:
-        onnx.save(after, scratch / DECODER)
-        loss = measure_loss(bundle, scratch / DECODER, held_out, data.classes)
+    with bundle_draft(folder, bundle) as draft:
+        onnx.save(after, draft / DECODER)
+        loss = measure_loss(bundle, draft / DECODER, held_out, data.classes)
         found = f"loses at most {max(loss.points_lost):.2f} points of mIoU on {len(held_out)} pictures"
         if not loss.holds(most_lost_points):
             raise BundleError(f"the faster decoder {found}, and {most_lost_points:g} are allowed: nothing was changed")
         say(f"the faster decoder {found}")
-        _copy(bundle, folder)
-        drop_int8_decoders(folder)
-        shutil.copyfile(scratch / DECODER, folder / DECODER)
-    return add_int8_decoders(_pinned(bundle, folder), data, say)
-
-
-def _copy(bundle: Bundle, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (*bundle.manifest.files, HEADS):
-        source = bundle.folder / name
-        if source.is_file() and source.resolve() != (folder / name).resolve():
-            shutil.copyfile(source, folder / name)
-
-
-def _pinned(bundle: Bundle, folder: Path) -> Bundle:
-    """Write down which decoder it is now, where the one before was pinned."""
-    entry = file_entry(folder / DECODER)
-    manifest = bundle.manifest
-    if DECODER in manifest.files:
-        manifest = replace(manifest, files={**manifest.files, DECODER: entry})
-    else:
-        (folder / HEADS).write_bytes(replace(bundle.heads, decoder=entry).to_json())
-    (folder / MANIFEST).write_bytes(manifest.to_json())
+        drop_int8_decoders(draft)
+        _pin(bundle, draft)
+        add_int8_decoders(Bundle.open(draft), data, say)
     return Bundle.open(folder)
+
+
+def _pin(bundle: Bundle, draft: Path) -> None:
+    """Write down which decoder it is now, where the one before was pinned."""
+    entry = file_entry(draft / DECODER)
+    if DECODER in bundle.manifest.files:
+        manifest = replace(bundle.manifest, files={**bundle.manifest.files, DECODER: entry})
+        (draft / MANIFEST).write_bytes(manifest.to_json())
+    else:
+        (draft / HEADS).write_bytes(replace(bundle.heads, decoder=entry).to_json())

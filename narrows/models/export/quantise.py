@@ -18,6 +18,7 @@ from narrows.models.export.cpu_decoder import quantise_cpu_decoder
 from narrows.models.export.int8_decoder import quantise_decoder
 from narrows.models.export.int8_loss import frames_of, measure_loss
 from narrows.runtime.surroundings import scratch_folder
+from narrows.runtime.writing import write_files
 
 MOST_LOST_POINTS = 0.5
 """Points of mIoU that int8 may lose at any rate level; beyond it accuracy does not hold."""
@@ -64,9 +65,9 @@ def add_int8_decoders(
     """
     check_data(bundle, data)
     calibration, held_out = split_off(list(data))
-    drop_int8_decoders(bundle.folder)
     if not calibration:
         say(f"no int8 decoder: {len(data)} pictures are too few to hold one out")
+        drop_int8_decoders(bundle.folder)
         return Bundle.open(bundle.folder)
     twins = [_Twin("int8 decoder", DECODER_INT8, RECORD, quantise_decoder, most_lost_points)]
     if len(bundle.manifest.outputs) == 1:
@@ -77,19 +78,23 @@ def add_int8_decoders(
         say("no int8 decoder for processors: what outputs beside the label map would lose is not measured")
     feeds = list(chain.from_iterable(frames_of(bundle, calibration)))
     say(f"quantising the decoder to int8, calibrated on {len(calibration)} pictures at every rate level")
+    files: dict[str, bytes] = {}
     for twin in twins:
-        _add(bundle, twin, feeds, held_out, data, say)
+        files |= _made(bundle, twin, feeds, held_out, data, say)
+    drop_int8_decoders(bundle.folder)
+    write_files(bundle.folder, files)
     return Bundle.open(bundle.folder)
 
 
-def _add(
+def _made(
     bundle: Bundle,
     twin: _Twin,
     feeds: Sequence[Feed],
     held_out: Sequence[LabelledPicture],
     data: FolderDataset,
     say: Say,
-) -> None:
+) -> dict[str, bytes]:
+    """A twin's graph and then its record; nothing where accuracy does not hold."""
     with scratch_folder() as scratch:
         graph = scratch / twin.graph
         twin.quantise(bundle.decoder_path, feeds, graph)
@@ -97,7 +102,7 @@ def _add(
         found = f"loses at most {max(loss.points_lost):.2f} points of mIoU on {len(held_out)} other pictures"
         if not loss.holds(twin.most_lost_points):
             say(f"no {twin.name}: it {found}, and {twin.most_lost_points:g} are allowed")
-            return
+            return {}
         say(f"the {twin.name} {found}")
         whole = graph.read_bytes()
     record = Int8Decoder(
@@ -109,8 +114,7 @@ def _add(
         points_lost=loss.points_lost,
         agreement=loss.agreement,
     )
-    (bundle.folder / twin.graph).write_bytes(whole)
-    (bundle.folder / twin.record).write_bytes(record.to_json())
+    return {twin.graph: whole, twin.record: record.to_json()}
 
 
 def split_off(

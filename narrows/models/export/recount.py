@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.heads import DECODER_HEADS, DECODER_HEADS_INT8
-from narrows.contract.bundle.heads import RECORD as HEADS
-from narrows.contract.bundle.int8_decoder import TWINS
-from narrows.contract.bundle.manifest import DECODER, MANIFEST, TABLES
+from narrows.contract.bundle.manifest import MANIFEST, TABLES
 from narrows.contract.errors import DatasetError
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.counting import Progress, count_both, latents_of, with_mirrored
+from narrows.models.export.draft import bundle_draft
 from narrows.models.export.write import file_entry, measured_levels
 
 
@@ -30,21 +27,9 @@ def recount(bundle: Bundle, data: FolderDataset, folder: Path, say: Progress = p
     say(f"running the int8 encoder over {2 * len(pictures)} pictures to count symbols")
     latents = latents_of(bundle.encoder_path, with_mirrored(pictures))
     tables = count_both(bundle.encoder_path, pictures, latents, bundle.gains, say)
-    folder.mkdir(parents=True, exist_ok=True)
-    heads = (head.file_name for head in bundle.heads.heads)
-    for name in (
-        *bundle.manifest.files,
-        *TWINS,
-        DECODER,
-        HEADS,
-        DECODER_HEADS,
-        DECODER_HEADS_INT8,
-        *heads,
-    ):
-        if name != TABLES and (bundle.folder / name).is_file():
-            shutil.copyfile(bundle.folder / name, folder / name)
-    (folder / TABLES).write_bytes(tables.to_bytes())
-    files = bundle.manifest.files | {TABLES: file_entry(folder / TABLES)}
     levels = measured_levels(latents, bundle.gains, tables, size.width * size.height)
-    (folder / MANIFEST).write_bytes(replace(bundle.manifest, levels=levels, files=files).to_json())
+    with bundle_draft(folder, bundle) as draft:
+        (draft / TABLES).write_bytes(tables.to_bytes())
+        files = bundle.manifest.files | {TABLES: file_entry(draft / TABLES)}
+        (draft / MANIFEST).write_bytes(replace(bundle.manifest, levels=levels, files=files).to_json())
     return Bundle.open(folder)

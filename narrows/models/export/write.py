@@ -6,7 +6,6 @@ The tables are counted on what the *int8* encoder yields, since that is what cam
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,20 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.bundle import Bundle, FileEntry, InputSpec, Manifest, RateLevel
-from narrows.contract.bundle.int8_decoder import drop_int8_decoders
 from narrows.contract.bundle.manifest import CAMERA_DECODER, DECODER, ENCODER_FLOAT, ENCODER_INT8, MANIFEST, TABLES
 from narrows.contract.codec import CodingTables, encode_symbols
 from narrows.contract.wire import LatentShape
 from narrows.contract.wire.feature import HEADER_BYTES
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.counting import count_both, latents_of, symbols_at, with_mirrored
+from narrows.models.export.draft import bundle_draft
 from narrows.models.export.graphs import write_decoder, write_encoder
 from narrows.models.export.halves import Exportable
 from narrows.models.export.int8 import quantise_encoder
 from narrows.models.export.labelling import Labelling
 from narrows.models.export.quantise import add_int8_decoders
 from narrows.models.training.augment import DEVIATION, MEAN
-from narrows.runtime.surroundings import scratch_folder
 
 CODING_ORDER = "channel-row-column"
 CALIBRATION_PICTURES = 48
@@ -38,14 +36,14 @@ Say = Callable[[str], None]
 
 
 def write_bundle(network: Exportable, data: FolderDataset, label: Labelling, folder: Path, say: Say = print) -> Bundle:
-    """Export everything, count the tables, write the manifest, open the result verified, add the decoder's int8 twins.
+    """Export everything, count the tables, write the manifest, add the decoder's int8 twins: all, or nothing.
 
     Raises:
+        FileUnwritable: the folder cannot be written to.
         DatasetError: the training pictures cannot be read.
     """
     width, height = data.classes.size
-    with scratch_folder() as scratch:
-        draft = scratch
+    with bundle_draft(folder) as draft:
         say(f"exporting the float encoder and the decoder for {width}x{height}")
         write_encoder(network, (height, width), draft / ENCODER_FLOAT)
         pictures = [sample.picture for sample in data]
@@ -72,12 +70,9 @@ def write_bundle(network: Exportable, data: FolderDataset, label: Labelling, fol
             provenance=label.provenance,
             files={name: file_entry(draft / name) for name in (ENCODER_INT8, ENCODER_FLOAT, DECODER, TABLES)},
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        drop_int8_decoders(folder)
-        for name in manifest.files:
-            shutil.copyfile(draft / name, folder / name)
-        (folder / MANIFEST).write_bytes(manifest.to_json())
-    return add_int8_decoders(Bundle.open(folder), data, say)
+        (draft / MANIFEST).write_bytes(manifest.to_json())
+        add_int8_decoders(Bundle.open(draft), data, say)
+    return Bundle.open(folder)
 
 
 def measured_levels(

@@ -32,6 +32,7 @@ from narrows.models.nn.stored import BEGIN_ANEW, read_stored, write_stored
 from narrows.models.training.loss import class_weights
 from narrows.models.training.run import check_loss
 from narrows.models.training.run_folder import CONFIG, keep_settings, locked
+from narrows.runtime.writing import write_file
 
 HEAD_GRAPH, HEAD_RECORD, CHECKPOINT, PROGRESS = "head.onnx", "head.json", "checkpoint.pt", "progress.jsonl"
 
@@ -178,5 +179,5 @@ def _written(
         palette=classes.palette,
         provenance=config.provenance,
     )
-    (run / HEAD_RECORD).write_bytes(record.to_json())
+    write_file(run / HEAD_RECORD, record.to_json())
     return record

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from narrows.runtime.writing import write_file
+
 PAGE, PICTURE = "search.html", "front.png"
 _REFRESH_S = 15
 _STYLE = """
@@ -47,9 +49,7 @@ def write_page(folder: Path, shown: Shown, settings: Mapping[str, object]) -> No
         f"<style>{_STYLE}</style><h1>Search {escape(folder.name)}: {state}</h1><p>{escape(shown.text)}</p>"
         f'<img src="{PICTURE}" alt="the front"><h2>Settings</h2><table>{rows}</table></html>\n'
     )
-    partial = folder / f"{PAGE}.writing"
-    partial.write_text(page)
-    partial.replace(folder / PAGE)
+    write_file(folder / PAGE, page)
 
 
 def _figure(shown: Shown) -> Figure:

@@ -13,6 +13,7 @@ from typing import Any
 
 from narrows.contract.errors import RecordError
 from narrows.contract.json_text import decode_object
+from narrows.runtime.writing import write_file
 
 _MOST_BYTES = 1 << 22
 
@@ -67,7 +68,7 @@ def _cores(device: str) -> float:
 
 def write_measurements(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """A line of JSON for each."""
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    write_file(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def read_measurements(path: Path) -> Mapping[str, DeviceMeasurement]:

@@ -17,6 +17,7 @@ from narrows.models.training.check import block_names, drive_of
 from narrows.models.training.config import TrainingConfig
 from narrows.models.training.origin import Origin
 from narrows.models.training.progress import Record, read_records
+from narrows.runtime.writing import write_file
 
 MODEL_CARD = "MODEL_CARD.md"
 _HEADING_OF_NOTES = "\n## Notes\n"
@@ -70,7 +71,7 @@ def _write(folder: Path, sections: Sequence[str]) -> None:
         if not heading:
             return
     text = "\n".join(section for section in sections if section)
-    path.write_text(text + _HEADING_OF_NOTES + notes)
+    write_file(path, text + _HEADING_OF_NOTES + notes)
 
 
 def _of_bundle(bundle: Bundle) -> str:

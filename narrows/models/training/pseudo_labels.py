@@ -23,6 +23,7 @@ from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import normalise
 from narrows.models.training.ground_truth import GroundTruth
 from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
+from narrows.runtime.writing import write_file
 
 Say = Callable[[str], None]
 Labeller = Callable[[NDArray[np.uint8]], Tensor]
@@ -98,8 +99,8 @@ def write_pseudo_labels(
         Image.fromarray(labels).save(out / "labels" / split / f"{path.stem}.png")
         if done % 50 == 0 or done == len(found):
             say(f"labelled {done} of {len(found)}")
-    (out / f"{split}.txt").write_text("".join(f"{path.stem}\n" for path in found))
-    (out / "classes.json").write_text(json.dumps(_listing(classes)) + "\n")
+    write_file(out / f"{split}.txt", "".join(f"{path.stem}\n" for path in found))
+    write_file(out / "classes.json", json.dumps(_listing(classes)) + "\n")
     return len(found)
 
 

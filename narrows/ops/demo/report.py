@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from narrows.contract.errors import ServiceError
 from narrows.models.evaluation import ConfusionMatrix
 from narrows.ops.demo.account import faults
 from narrows.ops.demo.stream_play import StreamPlay
+from narrows.runtime.writing import write_file
 
 INTERRUPTED = 130
 _PERCENTILES = (50, 95, 99)
@@ -65,13 +65,9 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     """Write it as JSON.
 
     Raises:
-        ServiceError: the file cannot be written.
+        FileUnwritable: it cannot be.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=2) + "\n")
-    except OSError as error:
-        raise ServiceError(f"the report {path} cannot be written ({error.strerror}): give another --report") from None
+    write_file(path, json.dumps(report, indent=2) + "\n")
 
 
 def _stream(play: StreamPlay) -> dict[str, Any]:

@@ -49,8 +49,8 @@ def test_what_would_fail_later_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileUnwritable, match="is a folder: name a file in it"):
         check_writable(tmp_path)
-    with pytest.raises(FileUnwritable, match="gone is no folder"):
-        check_writable(tmp_path / "gone" / "a.json")
+    with pytest.raises(FileUnwritable, match="file is no folder"):
+        check_writable(tmp_path / "file" / "a.json")
     with pytest.raises(FileUnwritable, match="is a file: name a folder"):
         check_folder_writable(tmp_path / "file")
     with pytest.raises(FileUnwritable, match="file is no folder"):
@@ -58,7 +58,7 @@ def test_what_would_fail_later_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileUnwritable, match="may not be written to"):
         check_writable(Path("/proc/self/a.json"))
     check_writable(None)
-    check_writable(tmp_path / "a.json")
+    check_writable(tmp_path / "new" / "a.json")
     check_folder_writable(tmp_path / "new" / "deep")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

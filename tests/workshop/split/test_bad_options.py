@@ -28,9 +28,9 @@ from tests.workshop.split.test_frontier import folder_of_pictures
         (["export", "--classes", "binary"], ConfigError, "binary is no text in UTF-8"),
         (["export", "--out", "binary"], FileUnwritable, "binary is a file: name a folder"),
         (["frontier", "--json", "pictures"], FileUnwritable, "pictures is a folder: name a file in it"),
-        (["frontier", "--html", "gone/f.html"], FileUnwritable, "gone is no folder"),
+        (["frontier", "--html", "binary/f.html"], FileUnwritable, "binary is no folder"),
         (["compress", "--cut", "b", "--run", "binary"], FileUnwritable, "binary is a file: name a folder"),
-        (["compress", "--cut", "b", "--out", "gone/x.onnx"], FileUnwritable, "gone is no folder"),
+        (["compress", "--cut", "b", "--out", "binary/x.onnx"], FileUnwritable, "binary is no folder"),
     ],
 )
 def test_options_are_refused_by_name(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from narrows.runtime.prompting.segmenter import PromptSegmenter
+from narrows.runtime.writing import write_files
 
 WEIGHTS, INDEX = "weights.bin", "weights.json"
 GOLDEN_INPUTS, GOLDEN_LOGITS = "golden_inputs.bin", "golden_logits.bin"
@@ -38,8 +39,7 @@ def write_weights(graph: Path, folder: Path) -> None:
             index.append(_entry(tensor, numpy_helper.to_array(stored[node.input[1]]), len(flat)))
             values = numpy_helper.to_array(tensor)
             flat.extend(values.astype(values.dtype.newbyteorder("<")).tobytes())
-    (folder / WEIGHTS).write_bytes(flat)
-    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n")
+    write_files(folder, {WEIGHTS: bytes(flat), INDEX: f"{json.dumps(index, indent=1)}\n".encode()})
 
 
 def _entry(tensor: onnx.TensorProto, scales: NDArray[np.float32], offset: int) -> dict[str, Any]:
@@ -55,5 +55,5 @@ def _entry(tensor: onnx.TensorProto, scales: NDArray[np.float32], offset: int) -
 def write_golden(graph: Path, inputs: Sequence[NDArray[np.uint8]], folder: Path) -> None:
     """Write inputs ``(6, size, size)`` and what the graph answers."""
     run = PromptSegmenter.open(graph).run
-    (folder / GOLDEN_INPUTS).write_bytes(np.stack(inputs).tobytes())
-    (folder / GOLDEN_LOGITS).write_bytes(np.stack([run(each) for each in inputs]).astype("<f4").tobytes())
+    logits = np.stack([run(each) for each in inputs]).astype("<f4")
+    write_files(folder, {GOLDEN_INPUTS: np.stack(inputs).tobytes(), GOLDEN_LOGITS: logits.tobytes()})

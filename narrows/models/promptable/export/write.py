@@ -19,6 +19,7 @@ from narrows.models.promptable.export.graphs import write_float, write_int8
 from narrows.models.promptable.export.plan import BUDGET_BYTES, SensorPlan, plan_sensor
 from narrows.models.promptable.run import Trained
 from narrows.models.promptable.views import draw_view
+from narrows.runtime.writing import write_file
 
 FLOAT, INT8, REPORT = "sensor.onnx", "sensor.int8.onnx", "report.json"
 CALIBRATION_VIEWS, GOLDEN_VIEWS = 256, 8
@@ -52,7 +53,7 @@ def export_sensor(trained: Trained, sources: Sequence[Source], folder: Path, say
         "epochs": trained.epochs,
         **asdict(plan),
     }
-    (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n")
+    write_file(folder / REPORT, json.dumps(report, indent=1) + "\n")
     say(
         f"{cost.parameters:,} parameters, {cost.macs / 1e6:.0f} MMAC; weights {plan.weight_bytes:,} bytes and "
         f"activations {plan.arena_bytes:,} at most: {plan.total_bytes:,} of {BUDGET_BYTES:,}"

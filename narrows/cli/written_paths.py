@@ -1,0 +1,23 @@
+"""What a command will write is looked at with its other options, before minutes of work are spent on it.
+
+Each is an option's ``callback``: it gives back what it was given, or raises FileUnwritable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from narrows.runtime.writing import check_folder_writable, check_writable
+
+
+def file_to_write(path: Path | None) -> Path | None:
+    """A file that can be written."""
+    check_writable(path)
+    return path
+
+
+def folder_to_write(path: Path | None) -> Path | None:
+    """A folder that can be written to, there or not."""
+    if path is not None:
+        check_folder_writable(path)
+    return path
