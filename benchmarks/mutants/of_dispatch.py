@@ -9,7 +9,7 @@ _SHARDS_LUA = "orchestrator/shards/lua"
 _INFERENCE = "orchestrator/inference"
 _T = "tests/integration/dispatch/test_dispatch"
 _UNIT = "tests/unit/dispatch/test_dispatch"
-_UNARY = "tests/unit/inference/test_unary_call.py"
+_UNARY, _HOSTILE = "tests/unit/inference/test_unary_call.py", "tests/unit/inference/test_unary_call_hostile.py"
 _HERE = "if tonumber(sequence) % 500 ~= 499 then"
 _PUBLISH = "publish(outcomes, kind, body, {unpack(ARGV, a + ARGS_EACH + 1, a + ARGS_EACH + more)})"
 _WAITED_FOR = f"{_T}_frames.py::test_frames_behind_one_that_is_waited_for_wait_and_other_streams_do_not"
@@ -332,31 +332,74 @@ TAKING_UP = (
 TRITON = (
     Mutant(
         "a server that is leaving is asked on the same connection",
-        f"{_INFERENCE}/unary_call.py",
-        "            self.leave()\n",
-        "            pass\n",
-        f"{_UNARY}::test_a_server_that_leaves_answers_what_it_took_and_is_asked_no_more_on_that_connection",
+        f"{_INFERENCE}/unary_connection.py",
+        "            self._settle(stream, Unreadable(why))\n        self.leave()\n",
+        "            self._settle(stream, Unreadable(why))\n",
+        f"{_HOSTILE}::test_a_server_that_leaves_once_its_calls_are_under_way_costs_none_that_it_took",
     ),
     Mutant(
         "a call that failed by name is asked again",
-        f"{_INFERENCE}/unary_call.py",
-        "int(status) == _OK",
-        "int(status) >= _OK",
+        f"{_INFERENCE}/unary_connection.py",
+        "    if int(status):\n",
+        "    if int(status) < 0:\n",
         f"{_UNARY}::test_a_call_without_a_message_fails_with_its_status_or_is_unreadable",
     ),
     Mutant(
         "a call that is given up goes on at the server",
-        f"{_INFERENCE}/unary_call.py",
+        f"{_INFERENCE}/unary_connection.py",
         "if self._calls.pop(stream, None) is not None:",
         "if self._calls.pop(stream, None) is None:",
         f"{_UNARY}::test_a_call_that_is_given_up_is_cancelled_at_the_server_and_others_go_on",
     ),
     Mutant(
         "a message that is not whole is taken",
-        f"{_INFERENCE}/unary_call.py",
-        'if message[:_MESSAGE_HEAD] == b"\\0" + _U32.pack(len(found)):',
-        "if message:",
+        f"{_INFERENCE}/unary_connection.py",
+        'if not call.heads or call.message[:_MESSAGE_HEAD] != b"\\0" + _U32.pack(len(found)):',
+        "if not call.heads or not call.message:",
         f"{_UNARY}::test_a_message_that_is_compressed_or_not_whole_is_unreadable",
+    ),
+    Mutant(
+        "a message counts although the call failed behind it",
+        f"{_INFERENCE}/unary_connection.py",
+        "    if int(status):\n",
+        "    if int(status) and not call.message:\n",
+        f"{_HOSTILE}::test_a_message_with_a_status_that_is_not_ok_is_no_answer",
+    ),
+    Mutant(
+        "a connection that was left stays open where its last call is given up",
+        f"{_INFERENCE}/unary_connection.py",
+        "                self._cancel(stream)\n            self._close_if_done()\n",
+        "                self._cancel(stream)\n",
+        f"{_HOSTILE}::test_a_connection_that_was_left_ends_with_its_last_call_however_that_ends",
+    ),
+    Mutant(
+        "a connection on which an answer is overdue is asked again",
+        f"{_INFERENCE}/unary_connection.py",
+        "        self._leaving = True\n        self._cancel(stream)\n",
+        "        self._cancel(stream)\n",
+        f"{_HOSTILE}::test_a_connection_on_which_a_call_was_not_answered_in_time_is_asked_no_more_and_loses_no_other",
+    ),
+    Mutant(
+        "a window of the server's is not looked at",
+        f"{_INFERENCE}/unary_connection.py",
+        "room = min(self._window, self._stream_window)",
+        "room = self._window",
+        f"{_HOSTILE}::test_what_a_server_sets_while_calls_are_under_way_holds_from_then_on",
+    ),
+    Mutant(
+        "frames are taken without end",
+        f"{_INFERENCE}/http2_frames.py",
+        "        if self._frames > _MOST_FRAMES:\n",
+        "        if self._frames < 0:\n",
+        f"{_HOSTILE}::test_a_breach_of_http2_ends_its_connection_by_name_and_the_next_call_works[a flood of pings]",
+    ),
+    Mutant(
+        "a header block may go on in another call",
+        f"{_INFERENCE}/http2_frames.py",
+        " or (block is not None and stream != block.stream)",
+        "",
+        f"{_HOSTILE}::test_a_breach_of_http2_ends_its_connection_by_name_and_the_next_call_works"
+        "[headers that another call goes on with]",
     ),
     Mutant(
         "all parts of a batch lie at the region's beginning",

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
 
 from narrows.contract.bundle import ModelInput
+from narrows.contract.errors import InferenceFailed
 from narrows.contract.outputs import Output
 from narrows.runtime.triton_config import DATA_TYPES
 from orchestrator.inference.contract import Inputs
@@ -47,10 +49,17 @@ def plain_request(model: str, shape: BatchShape, n: int, inputs: Inputs) -> byte
 
 
 class InferAnswer:
-    """What came back."""
+    """What came back.
+
+    Raises:
+        InferenceFailed: bytes that are no answer.
+    """
 
     def __init__(self, message: bytes) -> None:
-        self._response = service_pb2.ModelInferResponse.FromString(message)
+        try:
+            self._response = service_pb2.ModelInferResponse.FromString(message)
+        except DecodeError:
+            raise InferenceFailed(f"Triton answered {len(message)} bytes that are no ModelInferResponse") from None
         self._place = {output.name: place for place, output in enumerate(self._response.outputs)}
 
     def form(self, name: str) -> Form | None:
@@ -62,13 +71,21 @@ class InferAnswer:
         return output.datatype, tuple(output.shape)
 
     def values(self, output: Output) -> NDArray[Any]:
-        """An output's values where they travel inside, in the shape that they came in; none if they did not."""
+        """An output's values where they travel inside, in the shape that they came in; none if they did not.
+
+        Raises:
+            InferenceFailed: they are more, or fewer, than that shape has.
+        """
         contents: Sequence[bytes] = self._response.raw_output_contents
         place = self._place.get(output.name, len(contents))
         form = self.form(output.name)
         if form is None or place >= len(contents) or form[0] != DATA_TYPES[output.dtype]:
             return np.empty((0, *output.shape), output.dtype)
-        return np.frombuffer(contents[place], output.dtype).reshape(form[1])
+        try:
+            return np.frombuffer(contents[place], output.dtype).reshape(form[1])
+        except ValueError:
+            held = len(contents[place])
+            raise InferenceFailed(f"Triton answered {held} bytes for output {output.name} of {form[1]}") from None
 
 
 def wanted_form(output: Output, n: int) -> Form:

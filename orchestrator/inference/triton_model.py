@@ -22,7 +22,7 @@ from narrows.runtime.triton_config.control import PROBE_MODEL, REMEDY, refuses_c
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.infer_message import METHOD, InferAnswer
 from orchestrator.inference.patience import AnswerDeadline
-from orchestrator.inference.unary_call import CallFailed, ConnectionLost, UnaryMethod, Unreadable
+from orchestrator.inference.unary_call import CallFailed, CallLost, NotAsked, UnaryMethod, Unreadable
 from orchestrator.telemetry.faults import Cause, Report, unreported
 
 _log = structlog.get_logger(__name__)
@@ -237,13 +237,10 @@ class TritonModel:
     async def _infer(self, request: bytes) -> InferAnswer:
         begun_s, bound_s = time.monotonic(), self._patience.bound_s
         try:
-            try:
-                answer = await self._calls.call(request, bound_s)
-            except Unreadable:
-                answer = await self._model_infer(request, timeout=bound_s)
+            answer = await self._answer(request, begun_s + bound_s)
         except TimeoutError:
             raise self._overdue(bound_s) from None
-        except ConnectionLost as lost:
+        except CallLost as lost:
             raise Unanswered(f"Triton at {self.address} does not answer: {lost}") from None
         except CallFailed as failed:
             raise _ours(
@@ -256,6 +253,17 @@ class TritonModel:
             raise _ours(InferenceServerException(error.details(), str(error.code())), self.address) from None
         self._patience.answered(time.monotonic() - begun_s)
         return InferAnswer(answer)
+
+    async def _answer(self, request: bytes, until_s: float) -> bytes:
+        """Over the connection of our own, or through gRPC where the server was not asked there or is done with it."""
+        try:
+            return await self._calls.call(request, until_s - time.monotonic())
+        except NotAsked:
+            pass
+        except Unreadable as why:
+            self.report(Cause.TRITON_ASKED_AGAIN, f"Triton at {self.address}: {why}; asked again through gRPC")
+        answer: bytes = await self._model_infer(request, timeout=until_s - time.monotonic())
+        return answer
 
     def _overdue(self, bound_s: float) -> Overdue:
         return Overdue(f"Triton at {self.address} owes an answer for {bound_s:.1f} s")

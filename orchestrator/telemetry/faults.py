@@ -35,6 +35,7 @@ class Cause(StrEnum):
     TRITON_INSTANCE_LOST = "triton_instance_lost"
     TRITON_HUNG = "triton_hung"
     TRITON_REGIONS_LOST = "triton_regions_lost"
+    TRITON_ASKED_AGAIN = "triton_asked_again"
     REDIS_AWAY = "redis_away"
     REDIS_READ_ONLY = "redis_read_only"
     REDIS_FULL = "redis_full"
