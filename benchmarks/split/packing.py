@@ -44,4 +44,4 @@ def lz4_bytes(rounding: Rounding, symbols: Planes) -> int:
 
 def _unsigned(rounding: Rounding, symbols: Planes) -> Iterator[NDArray[np.uint32]]:
     for name, quantiser in rounding.quantisers.items():
-        yield (symbols[name] - quantiser.least[:, None, None]).astype(np.uint32).ravel()
+        yield quantiser.unsigned(symbols[name]).ravel()

@@ -29,7 +29,7 @@ def rival_bytes(rounding: Rounding, symbols: Mapping[str, Symbols]) -> Mapping[s
     """Bytes of a picture by each rival, its symbols packed tightly, and one to a byte: some prefer that."""
     tight, loose = b"", b""
     for name, quantiser in rounding.quantisers.items():
-        unsigned = (symbols[name] - quantiser.least[:, None, None]).astype(np.uint32)
+        unsigned = quantiser.unsigned(symbols[name])
         tight += packed(unsigned, int(unsigned.max(initial=1)).bit_length())
         loose += unsigned.astype(np.uint8 if rounding.bits <= 8 else np.uint16).tobytes()
     return {f"packed + {name}": len(compress(tight)) for name, compress in COMPRESSORS.items()} | {

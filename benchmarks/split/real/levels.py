@@ -20,9 +20,8 @@ import numpy as np
 from benchmarks.split.packing import lz4_bytes
 from benchmarks.split.real.layout import PRECISIONS_BITS
 from narrows.contract.bundle.split_plan import TensorPlan
-from narrows.contract.codec.tensor_coder import TensorCoder, fit_coder
 from narrows.contract.codec.tensor_quantiser import Quantiser, Symbols
-from narrows.models.split.design import Rounding, Sensitivity, fit_rounding
+from narrows.models.split.design import Rounding, Sensitivity, fit_rounding, fit_tensor_coder
 from narrows.models.split.halves import Values
 
 _RAW_BITS_OF_FLOATS, _RAW_BITS_OF_INTEGERS = 16, 8
@@ -71,12 +70,8 @@ def _fitted(rounding: Rounding, fitted: Sequence[Values], *, share_of_noise: flo
     plans = []
     for name, quantiser in rounding.quantisers.items():
         noisy = [_noisy(each[name], quantiser, share_of_noise, random) for each in planes]
-        plans.append(TensorPlan(quantiser, _counted(noisy, quantiser)))
+        plans.append(TensorPlan(quantiser, fit_tensor_coder(noisy, quantiser)))
     return FittedLevel(rounding, tuple(plans))
-
-
-def _counted(planes: Sequence[Symbols], quantiser: Quantiser) -> TensorCoder:
-    return fit_coder(planes, int(max(-quantiser.least.min(), quantiser.most.max(), 0)))
 
 
 def _noisy(symbols: Symbols, quantiser: Quantiser, share: float, random: np.random.Generator) -> Symbols:

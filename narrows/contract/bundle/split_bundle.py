@@ -27,7 +27,6 @@ from narrows.contract.bundle.split_manifest import (
     tensor_name,
 )
 from narrows.contract.bundle.split_plan import TensorPlan, read_plan
-from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import BundleError
 from narrows.contract.outputs import Output
 
@@ -198,8 +197,8 @@ def bundle_of(model: ServedModel) -> AnyBundle:
 
 def _read_plan(path: Path, cut: SplitCut) -> tuple[tuple[TensorPlan, ...], ...]:
     bits = [level.precision_bits for level in cut.levels]
-    channels = [plane_shape(tensor.shape)[0] for tensor in cut.tensors]
+    shapes = [tensor.shape for tensor in cut.tensors]
     try:
-        return read_plan(path.read_bytes(), bits, channels)
+        return read_plan(path.read_bytes(), bits, shapes)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None

@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from narrows.contract.codec import CodingTables, layout
+from narrows.contract.codec import CodingTables
 from narrows.contract.codec.tensor_coder import MOST_BITS, TensorCoder
 from narrows.contract.codec.tensor_quantiser import Quantiser, Symbols, as_dtype, plane_shape, tensor_digest
 from narrows.contract.errors import BundleError, FieldInvalid, PayloadUndecodable
@@ -37,21 +37,20 @@ class TensorPlan:
 
     def encode(self, tensor: NDArray[Any]) -> tuple[bytes, int]:
         """The payload and the digest of one picture's tensor, with or without its batch of 1."""
-        planes = tensor.reshape(plane_shape(tensor.shape)).astype(np.float32)
-        symbols = self.quantiser.symbols(planes)
+        symbols = self.quantiser.symbols(self.quantiser.planes(tensor))
         return self.coder.encode(symbols), tensor_digest(symbols)
 
     def decode(self, payload: bytes, shape: Sequence[int]) -> Symbols:
-        """The symbols of a payload, ``plane_shape(shape)`` int32.
+        """The symbols of a payload, in the planes of a tensor of this shape, int32.
 
         Raises:
             PayloadUndecodable: it is no tensor of this shape, or a symbol lies beyond its channel's range.
         """
         try:
-            symbols = self.coder.decode(payload, plane_shape(shape))
+            symbols = self.coder.decode(payload, plane_shape(shape, len(self.quantiser.step)))
         except FieldInvalid as error:
             raise PayloadUndecodable(str(error)) from None
-        least, most = self.quantiser.least[:, None, None], self.quantiser.most[:, None, None]
+        least, most = (bound[:, None, None] for bound in self.quantiser.bounds)
         if (symbols < least).any() or (symbols > most).any():
             raise PayloadUndecodable("a symbol beyond its channel's range")
         return symbols
@@ -76,13 +75,13 @@ def pack_plan(levels: Sequence[Sequence[TensorPlan]]) -> bytes:
     return msgspec.msgpack.encode([[_packed(plan) for plan in level] for level in levels])
 
 
-def read_plan(data: bytes, bits: Sequence[int], channels: Sequence[int]) -> tuple[tuple[TensorPlan, ...], ...]:
+def read_plan(data: bytes, bits: Sequence[int], shapes: Sequence[Sequence[int]]) -> tuple[tuple[TensorPlan, ...], ...]:
     """The plan of a cut, by level and tensor.
 
     Args:
         data: the file.
         bits: of each level, as the manifest declares them.
-        channels: of each tensor, as it is coded.
+        shapes: of each tensor, with or without its batch of 1.
 
     Raises:
         BundleError: the bytes are no plan, or not of this cut.
@@ -93,28 +92,30 @@ def read_plan(data: bytes, bits: Sequence[int], channels: Sequence[int]) -> tupl
         levels = msgspec.msgpack.decode(data, type=tuple[tuple[_Packed, ...], ...])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BundleError(f"no plan: {error}") from None
-    if len(levels) != len(bits) or any(len(level) != len(channels) for level in levels):
-        raise BundleError(f"a plan of {len(levels)} levels; the manifest has {len(bits)}, of {len(channels)} tensors")
+    if len(levels) != len(bits) or any(len(level) != len(shapes) for level in levels):
+        raise BundleError(f"a plan of {len(levels)} levels; the manifest has {len(bits)}, of {len(shapes)} tensors")
     return tuple(
-        tuple(_read(packed, width, number) for packed, number in zip(level, channels, strict=True))
+        tuple(_read(packed, width, shape) for packed, shape in zip(level, shapes, strict=True))
         for level, width in zip(levels, bits, strict=True)
     )
 
 
 def _packed(plan: TensorPlan) -> _Packed:
     quantiser, coder = plan.quantiser, plan.coder
+    least, most = quantiser.bounds
     return _Packed(
         step=quantiser.step.astype(_FLOAT).tobytes(),
         shift=quantiser.shift.astype(_INTEGER).tobytes(),
-        least=quantiser.least.astype(_INTEGER).tobytes(),
-        most=quantiser.most.astype(_INTEGER).tobytes(),
+        least=least.astype(_INTEGER).tobytes(),
+        most=most.astype(_INTEGER).tobytes(),
         low_bits=coder.low_bits,
         largest=coder.most,
         tables=coder.tables.to_bytes(),
     )
 
 
-def _read(packed: _Packed, bits: int, channels: int) -> TensorPlan:
+def _read(packed: _Packed, bits: int, of: Sequence[int]) -> TensorPlan:
+    channels = plane_shape(of, len(packed.step) // 4)[0]
     fields = (packed.step, packed.shift, packed.least, packed.most)
     if any(len(field) != 4 * channels for field in fields):
         raise BundleError(f"a plan of {[len(field) // 4 for field in fields]} channels; the tensor has {channels}")
@@ -128,6 +129,4 @@ def _read(packed: _Packed, bits: int, channels: int) -> TensorPlan:
     tables = CodingTables.from_bytes(packed.tables)
     if (tables.levels, tables.channels) != (1, channels):
         raise BundleError(f"tables for {tables.levels} levels of {tables.channels} channels; the tensor has {channels}")
-    if (packed.largest + (1 << packed.low_bits) - 1) >> packed.low_bits > layout.MAX_SYMBOL:
-        raise BundleError(f"{packed.low_bits} low bits; magnitudes up to {packed.largest} need more")
     return TensorPlan(Quantiser(bits, step, shift, least, most), TensorCoder(tables, packed.low_bits, packed.largest))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from narrows.contract.bundle.split_plan import TensorPlan, read_plan
-from narrows.contract.codec.tensor_quantiser import Symbols, plane_shape, tensor_digest
+from narrows.contract.codec.tensor_quantiser import Symbols, tensor_digest
 
 _RUNS, _LEAST_S, _LEAST_JOB_S = 3, 0.01, 0.2
 
@@ -72,7 +72,7 @@ Way = tuple[Callable[[], object], Callable[[], object]]
 def ways_of(job: Job) -> list[Way]:
     """All that a job asks for."""
     tensors = [each.array() for each in job.tensors]
-    levels = read_plan(job.plan, job.bits, [plane_shape(each.shape)[0] for each in tensors]) if job.plan else ()
+    levels = read_plan(job.plan, job.bits, [each.shape for each in tensors]) if job.plan else ()
     pictures = [each.array() for each in job.pictures]
     ways = [_coded(plans, tensors) for plans in levels]
     if job.packed:
@@ -97,24 +97,32 @@ def _coded(plans: tuple[TensorPlan, ...], tensors: list[NDArray[Any]]) -> Way:
 
 
 def _packed(plans: tuple[TensorPlan, ...], tensors: list[NDArray[Any]]) -> Way:
-    def packed(plan: TensorPlan, tensor: NDArray[Any]) -> NDArray[np.uint8]:
-        symbols = plan.quantiser.symbols(tensor.reshape(plane_shape(tensor.shape)).astype(np.float32))
-        unsigned = (symbols - plan.quantiser.least[:, None, None]).astype(np.uint32).ravel()
-        bits = (unsigned[:, None] >> np.arange(plan.quantiser.bits, dtype=np.uint32)) & 1
+    """In as many bits a value as the precision has, from the least that each channel of this picture has."""
+    given = [(plan, tensor, _least(plan, tensor)) for plan, tensor in zip(plans, tensors, strict=True)]
+
+    def packed(plan: TensorPlan, tensor: NDArray[Any], least: Symbols) -> NDArray[np.uint8]:
+        width = plan.quantiser.bits
+        unsigned = np.minimum(plan.quantiser.symbols(plan.quantiser.planes(tensor)) - least, (1 << width) - 1).ravel()
+        bits = (unsigned[:, None] >> np.arange(width)) & 1
         return np.packbits(bits.astype(np.uint8))
 
-    def unpacked(plan: TensorPlan, data: NDArray[np.uint8], tensor: NDArray[Any]) -> NDArray[Any]:
+    def unpacked(data: NDArray[np.uint8], plan: TensorPlan, tensor: NDArray[Any], least: Symbols) -> NDArray[Any]:
         width = plan.quantiser.bits
         bits = np.unpackbits(data, count=width * tensor.size).reshape(-1, width)
         unsigned = bits @ (1 << np.arange(width))
-        symbols: Symbols = unsigned.reshape(plane_shape(tensor.shape)).astype(np.int32)
-        return plan.values(symbols + plan.quantiser.least[:, None, None], tensor.shape, str(tensor.dtype))
+        symbols: Symbols = unsigned.reshape(plan.quantiser.planes(tensor).shape).astype(np.int32)
+        return plan.values(symbols + least, tensor.shape, str(tensor.dtype))
 
-    made = [packed(plan, tensor) for plan, tensor in zip(plans, tensors, strict=True)]
+    made = [packed(*each) for each in given]
     return (
-        lambda: [packed(plan, tensor) for plan, tensor in zip(plans, tensors, strict=True)],
-        lambda: [unpacked(*each) for each in zip(plans, made, tensors, strict=True)],
+        lambda: [packed(*each) for each in given],
+        lambda: [unpacked(data, *each) for data, each in zip(made, given, strict=True)],
     )
+
+
+def _least(plan: TensorPlan, tensor: NDArray[Any]) -> Symbols:
+    least: Symbols = plan.quantiser.symbols(plan.quantiser.planes(tensor)).min(axis=(1, 2), keepdims=True)
+    return least
 
 
 def _pictured(kind: str, quality: int, picture: NDArray[np.uint8]) -> Way:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.contract.codec.tensor_coder import TensorCoder, fit_coder
-from narrows.contract.codec.tensor_quantiser import Quantiser, Symbols, as_dtype, plane_shape
+from narrows.contract.codec.tensor_quantiser import Quantiser, Symbols, as_dtype, fitting_shape
 from narrows.contract.errors import SplitError
 from narrows.models.split.halves import Values
 from narrows.models.split.quantiser import by_range, by_sensitivity
@@ -27,10 +27,7 @@ class Rounding:
 
     def symbols(self, crossed: Values) -> Mapping[str, Symbols]:
         """Of each tensor, ``(C, h, w)`` int32."""
-        return {
-            name: quantiser.symbols(crossed[name].reshape(plane_shape(crossed[name].shape)).astype(np.float32))
-            for name, quantiser in self.quantisers.items()
-        }
+        return {name: quantiser.symbols(quantiser.planes(crossed[name])) for name, quantiser in self.quantisers.items()}
 
     def values(self, symbols: Mapping[str, Symbols], like: Values) -> Values:
         """What the tail computes with, each tensor in the shape that it had."""
@@ -54,7 +51,7 @@ def fit_rounding(
     """
     quantisers = {}
     for name in tensors:
-        shape = plane_shape(crossed[0][name].shape)
+        shape = fitting_shape(crossed[0][name].shape)
         planes = np.stack([values[name].reshape(shape) for values in crossed]).astype(np.float32)
         if not np.isfinite(planes).all():
             raise SplitError(f"{name} holds NaN or infinity on calibration pictures: choose another cut (--cut)")
@@ -67,9 +64,19 @@ def fit_coders(rounding: Rounding, crossed: Sequence[Values]) -> Mapping[str, Te
     """Tables for each tensor, counted on calibration pictures."""
     symbols = [rounding.symbols(values) for values in crossed]
     return {
-        name: fit_coder([each[name] for each in symbols], int(max(-quantiser.least.min(), quantiser.most.max(), 0)))
+        name: fit_tensor_coder([each[name] for each in symbols], quantiser)
         for name, quantiser in rounding.quantisers.items()
     }
+
+
+def fit_tensor_coder(planes: Sequence[Symbols], quantiser: Quantiser) -> TensorCoder:
+    """Tables for whatever a quantiser makes, counted on the symbols of calibration pictures."""
+    usual, most = (_largest(*each) for each in ((quantiser.least, quantiser.most), quantiser.bounds))
+    return fit_coder(planes, most, usual)
+
+
+def _largest(least: Symbols, most: Symbols) -> int:
+    return int(max(-least.min(), most.max(), 0))
 
 
 def ideal_bytes(rounding: Rounding, crossed: Sequence[Values]) -> float:

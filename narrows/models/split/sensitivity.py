@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.contract.codec.tensor_quantiser import as_dtype, plane_shape
+from narrows.contract.codec.tensor_quantiser import as_dtype, fitting_shape
 from narrows.contract.errors import SplitError
 from narrows.models.split.halves import Values
 
@@ -40,7 +40,7 @@ def measure_sensitivity(
     undisturbed = [tail(values) for values in crossed]
     found = {}
     for name in tensors:
-        shape = plane_shape(crossed[0][name].shape)
+        shape = fitting_shape(crossed[0][name].shape)
         planes = np.stack([values[name].reshape(shape) for values in crossed]).astype(np.float32)
         energy = np.zeros(shape[0])
         for channel in range(shape[0]):
@@ -77,7 +77,7 @@ class _Noise:
     def added(self, tensor: NDArray[Any], channel: int) -> tuple[NDArray[Any], float]:
         """The tensor with that channel disturbed, and the energy of the disturbance."""
         moved = tensor.astype(np.float32)
-        plane = moved.reshape(plane_shape(tensor.shape))[channel]
+        plane = moved.reshape(fitting_shape(tensor.shape))[channel]
         plane += self.random.standard_normal(plane.shape) * self.amplitude
         np.clip(plane, self.low, self.high, out=plane)
         disturbed = as_dtype(moved, tensor.dtype)

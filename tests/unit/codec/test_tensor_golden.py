@@ -24,7 +24,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "wire-format.md").read_text()
     ],
 )
 def test_a_payload_is_written_and_read_as_on_the_page(scale: int, low_bits: int, payload: str, digest: int) -> None:
-    coder = TensorCoder(CodingTables.from_bytes(TABLES), low_bits, 500)
+    coder = TensorCoder(CodingTables.from_bytes(TABLES), low_bits, 127 << low_bits)
     symbols = SYMBOLS.astype(np.int32) * scale
     assert coder.encode(symbols).hex() == payload
     np.testing.assert_array_equal(coder.decode(bytes.fromhex(payload), (3, 3, 4)), symbols)

@@ -186,7 +186,7 @@ def _plan0(bundle: SplitBundle) -> list[list[dict[str, Any]]]:
         ("least", np.array([9999, 0, 0], "<i4").tobytes(), "no range"),
         ("most", np.array([1 << 20, 0, 0], "<i4").tobytes(), "beyond 16 bits"),
         ("tables", b"junk", "tables file begins"),
-        ("largest", 65535, "low bits; magnitudes"),
+        ("largest", 65536, "largest"),
         ("low_bits", 16, "low_bits"),
     ],
 )
@@ -196,20 +196,25 @@ def test_a_plan_that_makes_no_sense_is_refused_by_name(
     levels = _plan0(bundle)
     levels[1][0][field] = value
     with pytest.raises(BundleError, match=message):
-        read_plan(msgspec.msgpack.encode(levels), split_bundles.BITS, [3])
+        read_plan(msgspec.msgpack.encode(levels), split_bundles.BITS, [split_bundles.EARLY])
 
 
 def test_a_plan_of_other_levels_or_tensors_is_refused(bundle: SplitBundle) -> None:
     data = (bundle.folder / "plan0.bin").read_bytes()
-    for bits, channels in (((8,), [3]), (split_bundles.BITS, [3, 3]), (split_bundles.BITS, [4])):
+    early = split_bundles.EARLY
+    for bits, shapes in (
+        ((8,), [early]),
+        (split_bundles.BITS, [early, early]),
+        (split_bundles.BITS, [(4, *early[1:])]),
+    ):
         with pytest.raises(BundleError, match="a plan of"):
-            read_plan(data, bits, channels)
+            read_plan(data, bits, shapes)
 
 
 @given(data=st.binary(max_size=200))
 def test_whatever_the_bytes_a_plan_or_a_named_error(data: bytes) -> None:
     with pytest.raises(BundleError):
-        read_plan(data, (8,), (3,))
+        read_plan(data, (8,), [(3,)])
 
 
 def test_no_two_tails_have_an_id_in_common(tmp_path: Path) -> None:

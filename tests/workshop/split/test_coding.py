@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from narrows.contract.codec.tensor_coder import fit_coder
-from narrows.contract.codec.tensor_quantiser import plane_shape
+from narrows.contract.bundle.split_plan import TensorPlan, pack_plan, read_plan
+from narrows.contract.codec.tensor_coder import TensorCoder, fit_coder
+from narrows.contract.codec.tensor_quantiser import fitting_shape, plane_shape
 from narrows.contract.errors import FieldInvalid, PayloadUndecodable
 from narrows.models.split.cuts import cut_at
-from narrows.models.split.design import fit_coders, fit_rounding, ideal_bytes
+from narrows.models.split.design import fit_coders, fit_rounding, fit_tensor_coder, ideal_bytes
 from narrows.models.split.halves import Runner, Values, take_apart
 from narrows.models.split.quantiser import by_range, by_sensitivity
 from narrows.models.split.sensitivity import measure_sensitivity
@@ -67,6 +68,31 @@ def test_a_channel_that_is_mostly_at_its_ceiling_has_symbol_zero_there() -> None
     quantiser = by_range(planes, 4)
     assert quantiser.symbols(planes)[0, 0, 3, 3] == 0
     assert quantiser.values(quantiser.symbols(planes))[0, 0, 3, 3] == pytest.approx(6, abs=0.2)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("sensitivity", [None, np.array([1.0, 2.0, 0.5, 4.0])], ids=["by range", "by sensitivity"])
+@pytest.mark.parametrize("planes", [RECTIFIED, SIGNED], ids=["rectified", "signed"])
+def test_from_eight_bits_on_no_picture_is_clipped_whatever_calibration_has_seen(
+    bits: int, sensitivity: NDArray[np.float64] | None, planes: np.ndarray
+) -> None:
+    quantiser = by_range(planes, bits) if sensitivity is None else by_sensitivity(planes, bits, sensitivity)
+    beyond = planes[0] * np.float32(min(20, 2 ** (17 - bits)))
+    beyond[0, 0, 0] = -beyond.max() / 4  # below what is rectified
+    error = np.abs(quantiser.values(quantiser.symbols(beyond)) - beyond)
+    step = quantiser.step[:, None, None]
+    assert (error <= 0.501 * step + 1e-3)[np.abs(beyond) < np.float32(2**15) * step].all()
+    coder = fit_tensor_coder([quantiser.symbols(each) for each in planes], quantiser)
+    symbols = quantiser.symbols(beyond)
+    assert np.array_equal(coder.decode(coder.encode(symbols), symbols.shape), symbols)
+
+
+def test_what_a_fixed_number_of_bits_has_of_a_symbol_is_clipped_to_the_range() -> None:
+    quantiser = by_range(SIGNED, 8)
+    unsigned = quantiser.unsigned(quantiser.symbols(5 * SIGNED))
+    assert int(unsigned.max()) <= 255
+    inside = quantiser.symbols(SIGNED)
+    assert np.array_equal(quantiser.unsigned(inside).astype(int), inside - quantiser.least[:, None, None])
 
 
 def test_few_bits_clip_what_is_rare(random: np.random.Generator) -> None:
@@ -132,6 +158,75 @@ def test_what_is_coded_comes_back(seed: int, most: int, signed: bool) -> None:  
     coder = fit_coder(list(planes[:2]), most)
     for plane in planes:
         assert np.array_equal(coder.decode(coder.encode(plane), (2, 5, 6)), plane)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([3, 127, 128, 255, 1023]), st.sampled_from([0, 1, 9, 400]))
+def test_what_is_beyond_calibration_comes_back_too(seed: int, usual: int, rare: int) -> None:
+    """And what is not takes as many bytes as without escapes, but for the length before it."""
+    random = np.random.default_rng(seed)
+    planes = random.integers(-usual, usual + 1, (3, 2, 9, 25)).astype(np.int32)
+    coder, closed = fit_coder(list(planes[:2]), 65535, usual), fit_coder(list(planes[:2]), usual)
+    assert coder.low_bits == closed.low_bits
+    within = np.clip(planes[2], -usual + 1, usual - 1)
+    assert len(coder.encode(within)) <= len(closed.encode(within)) + (0 if coder.low_bits else 4)
+    loud = planes[2].copy()
+    places = random.integers(0, loud.size, rare)
+    loud.reshape(-1)[places] = random.integers(usual + 1, 65536, rare) * random.choice([-1, 1], rare)
+    assert np.array_equal(coder.decode(coder.encode(loud), (2, 9, 25)), loud)
+
+
+def test_an_escape_s_bytes_are_these() -> None:
+    """Golden: behind the low bits of the others the magnitudes of what escapes, 16 bits each, in order."""
+    plane = np.array([[[0, 300, -5], [0, -700, 508]]], np.int32)
+    coder = fit_coder([np.clip(plane, -300, 300)] * 4, 65535, 300)
+    payload = coder.encode(plane)
+    assert coder.low_bits == 2
+    # of 508 the coarse symbol is 127 too, so its magnitude follows
+    tail = 0b1100_0000_0010_1011_1100_0000_0001_1111_1100 << 4
+    assert payload[-5:] == tail.to_bytes(5, "big")
+    assert np.array_equal(coder.decode(payload, (1, 2, 3)), plane)
+
+
+def test_a_magnitude_beyond_what_the_plan_has_is_refused() -> None:
+    plane = np.array([[[0, 300, -5], [0, -700, 508]]], np.int32)
+    wide = fit_coder([np.clip(plane, -300, 300)] * 4, 65535, 300)
+    narrow = TensorCoder(wide.tables, wide.low_bits, 600)
+    with pytest.raises(PayloadUndecodable, match="magnitude 700"):
+        narrow.decode(wide.encode(plane), (1, 2, 3))
+    payload = wide.encode(plane)
+    for wrong in (payload[:-1], payload + b"\0", payload[:-4]):
+        with pytest.raises(PayloadUndecodable):
+            wide.decode(wrong, (1, 2, 3))
+
+
+def test_a_map_of_one_channel_is_one_plane_to_a_new_plan_and_as_it_was_to_one_of_before() -> None:
+    assert fitting_shape((1, 1, 20, 30)) == (1, 20, 30)
+    assert fitting_shape((1, 1, 1, 30)) == (30, 1, 1)
+    assert fitting_shape((1, 4, 20, 30)) == (4, 20, 30)
+    assert fitting_shape((1, 20, 30)) == plane_shape((20, 30)) == (20, 1, 30), "rows of a sequence"
+    assert plane_shape((1, 20, 30), 1) == (1, 20, 30)
+    assert plane_shape((1, 20, 30), 20) == (20, 1, 30)
+    maps = [{"x": np.random.default_rng(n).normal(0, 1, (1, 1, 12, 9)).astype(np.float32)} for n in range(4)]
+    sensitivity = measure_sensitivity(dict, maps[:1], ["x"], ["x"])
+    assert sensitivity["x"].shape == (1,)
+    for steps in (None, sensitivity):
+        rounding = fit_rounding(maps, ["x"], 8, steps)
+        assert rounding.quantisers["x"].step.shape == (1,)
+        assert np.abs(rounding.rounded(maps[0])["x"] - maps[0]["x"]).max() < 0.02
+    plan = TensorPlan(rounding.quantisers["x"], fit_coders(rounding, maps)["x"])
+    ((again,),) = read_plan(pack_plan([[plan]]), [8], [(1, 12, 9)])
+    payload, _ = again.encode(maps[0]["x"])
+    assert np.array_equal(
+        again.values(again.decode(payload, (1, 12, 9)), (1, 1, 12, 9), "float32"), rounding.rounded(maps[0])["x"]
+    )
+    by_rows = by_range(np.stack([each["x"].reshape(12, 1, 9) for each in maps]), 8)
+    before = TensorPlan(
+        by_rows, fit_tensor_coder([by_rows.symbols(each["x"].reshape(12, 1, 9)) for each in maps], by_rows)
+    )
+    ((again,),) = read_plan(pack_plan([[before]]), [8], [(1, 12, 9)])
+    payload, _ = again.encode(maps[0]["x"])
+    assert again.decode(payload, (1, 12, 9)).shape == (12, 1, 9)
 
 
 def test_low_bits_follow_only_where_they_are_needed() -> None:
