@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
+from narrows.contract.bundle.split_table import KEPT
 from narrows.contract.errors import ConfigError
 from narrows.contract.schedule import Constraints, Objective, PlanTable
 
-AGREEMENT_LOSS = 0.01
-"""Of the best design's agreement: what a design may lose where nothing is said."""
 _MOST = 1e15
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
-    """What is made best, and what must be kept; without a least accuracy, the best design's less a hundredth."""
+    """What is made best, and what must be kept; without a least accuracy, :func:`least_accuracy`."""
 
     objective: Objective = Objective.LATENCY
     constraints: Constraints = field(default_factory=Constraints)
@@ -44,5 +43,6 @@ def constraints_of(texts: Iterable[str]) -> Constraints:
 
 
 def least_accuracy(table: PlanTable) -> float:
-    """What a design keeps where nothing is said."""
-    return max(design.accuracy for design in table.designs) - AGREEMENT_LOSS
+    """What a design keeps where nothing is said: what the default level keeps, or near the best where none does."""
+    best = max(design.accuracy for design in table.designs)
+    return KEPT if best >= KEPT else best - (1 - KEPT)

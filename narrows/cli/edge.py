@@ -220,7 +220,7 @@ def edge(
         typer.Option(
             help="NAME=VALUE, what a design must keep: least_accuracy, most_memory_bytes, most_latency_s, "
             "least_frames_per_s, most_device_energy_j, most_server_s; repeatable.",
-            show_default="least_accuracy: a hundredth below the best design's",
+            show_default="least_accuracy: 0.99, or a hundredth below the best design's where none has it",
         ),
     ] = None,
     site_page: Annotated[

@@ -1,10 +1,19 @@
-"""The plan table of a split network's bundle: a design for each level of each cut."""
+"""The plan table of a split network's bundle: a design for each level of each cut, and what a level is trusted with.
+
+A level keeps the results if its agreement is at least ``KEPT`` on other pictures too, with 95 % confidence. That is one
+rule for the default level and for the camera's planner. Of a cut's finest level no such bound is asked: nothing finer
+can be sent, so its agreement counts as it was measured, up to ``KEPT``.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from narrows.contract.bundle.split_manifest import CutLevel, SplitCut, SplitManifest
 from narrows.contract.schedule import Design, Kind, PlanTable
 
+KEPT = 0.99
+"""The agreement that is kept unless an operator asks for another."""
 _MS = 1e-3
 
 
@@ -18,9 +27,10 @@ def plan_table(manifest: SplitManifest) -> PlanTable:
 
     What head and coder take is the device's that was profiled; a planner corrects it by what its own device takes.
     """
+    bounded = _says_bounds(manifest.cuts)
     return PlanTable(
         manifest.network_sha256,
-        "agreement with the unmodified network",
+        "agreement with the unmodified network" + (", at least, with 95 % confidence" if bounded else ""),
         tuple(
             Design(
                 name=design_name(number, level),
@@ -29,7 +39,7 @@ def plan_table(manifest: SplitManifest) -> PlanTable:
                 device_s=(cut.head_ms + found.encode_ms) * _MS,
                 link_bytes=found.bytes,
                 server_s=(cut.tail_ms + found.decode_ms) * _MS,
-                accuracy=found.agreement,
+                accuracy=trusted if bounded else found.agreement,
                 memory_bytes=cut.head_memory_bytes,
                 device_energy_j=_energy_mj(cut, found) * _MS,
                 cut=number,
@@ -37,9 +47,25 @@ def plan_table(manifest: SplitManifest) -> PlanTable:
                 coding="rANS",
             )
             for number, cut in enumerate(manifest.cuts)
-            for level, found in enumerate(cut.levels)
+            for level, (found, trusted) in enumerate(zip(cut.levels, trusted_agreements(cut.levels), strict=True))
         ),
     )
+
+
+def trusted_agreements(levels: Sequence[CutLevel]) -> list[float]:
+    """What each level of a cut is trusted to agree, the finest first."""
+    finest, *coarser = levels
+    return [max(finest.least_agreement, min(finest.agreement, KEPT)), *(level.least_agreement for level in coarser)]
+
+
+def default_level(levels: Sequence[CutLevel]) -> int:
+    """The coarsest level of a cut that keeps the results; the finest if none does."""
+    return max((n for n, trusted in enumerate(trusted_agreements(levels)) if trusted >= KEPT), default=0)
+
+
+def _says_bounds(cuts: Sequence[SplitCut]) -> bool:
+    """A bundle of before says none."""
+    return any(level.least_agreement for cut in cuts for level in cut.levels)
 
 
 def _energy_mj(cut: SplitCut, level: CutLevel) -> float:

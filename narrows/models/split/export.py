@@ -17,6 +17,7 @@ from msgspec.structs import replace as with_fields
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.bundle.split_manifest import CutLevel
 from narrows.contract.bundle.split_plan import TensorPlan
+from narrows.contract.bundle.split_table import KEPT, default_level
 from narrows.contract.codec.tensor_quantiser import plane_shape
 from narrows.contract.errors import DatasetError, FieldInvalid, SplitError
 from narrows.contract.outputs import DTYPES, Output
@@ -36,8 +37,6 @@ from narrows.models.split.shipping import Classes, ShippedCut, ShippedLevel, cro
 from narrows.models.split.whole import whole_halves
 
 PRECISIONS_BITS = (16, 8, 6, 4, 3, 2)
-MOST_LOST = 0.01
-"""Agreement that the default level may lose on other pictures, by what calibration shows with 95 % confidence."""
 _SENSITIVE_PICTURES = 2
 _RANGE_ALONE_FROM_BITS = 16
 """At this precision no steps matter."""
@@ -69,20 +68,14 @@ def write_split_bundle(
         raise DatasetError(f"{len(pictures)} pictures; two are needed, and a few dozen are better")
     outputs, fine_first = declared_outputs(found.network, classes.names), sorted(set(bits), reverse=True)
     exported = [_export(found, cut, feeding, pictures, outputs, fine_first, say) for cut in cuts]
-    exported.sort(key=lambda each: each.declared.levels[_default_level(each)].bytes)
-    default_level = _default_level(exported[0])
-    if exported[0].declared.levels[default_level].least_agreement < 1 - MOST_LOST:
+    exported.sort(key=lambda each: each.declared.levels[default_level(each.declared.levels)].bytes)
+    default = default_level(exported[0].declared.levels)
+    if exported[0].declared.levels[default].least_agreement < KEPT:
         say(
-            f"{len(pictures[1::2])} pictures do not show of any level that it keeps {1 - MOST_LOST:.0%} of the "
+            f"{len(pictures[1::2])} pictures do not show of any level that it keeps {KEPT:.0%} of the "
             "results: the finest is the default; for a classifier it takes some six hundred (--most)"
         )
-    return write_bundle(found.network, exported, default_level, feeding, outputs, classes, label, folder)
-
-
-def _default_level(cut: ShippedCut) -> int:
-    """The coarsest level that loses no more than it may, beyond doubt; the finest if none does."""
-    kept = [n for n, level in enumerate(cut.declared.levels) if level.least_agreement >= 1 - MOST_LOST]
-    return max(kept, default=0)
+    return write_bundle(found.network, exported, default, feeding, outputs, classes, label, folder)
 
 
 def _export(
