@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from benchmarks.split.scheduler import Seen
 from narrows.contract.schedule import Conditions, Constraints, Design, Objective, Planner, PlanTable
-from narrows.contract.schedule.conditions import goodput_while_waiting
 
 
 class Ours:
@@ -18,9 +17,15 @@ class Ours:
 
     def choose(self, seen: Seen) -> Design:
         """By the planner."""
-        goodput = goodput_while_waiting(seen.goodput_bytes_per_s, seen.waiting_bytes, seen.waiting_s)
+        speed = seen.speed.while_waiting(seen.waiting_bytes, seen.waiting_s)
         conditions = Conditions(
-            goodput, seen.round_trip_s, 0.0, None, seen.cloud_load, seen.cloud_wait_s, self._most_on_their_way
+            speed.bytes_per_s,
+            seen.round_trip_s,
+            cloud_load=seen.cloud_load,
+            cloud_wait_s=seen.cloud_wait_s,
+            most_on_their_way=self._most_on_their_way,
+            shape=speed.shape,
+            tried_bytes=speed.tried_bytes,
         )
         return self.planner.plan(conditions, seen.now_s).chosen.design
 

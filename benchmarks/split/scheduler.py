@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge_client.rate.packet_times import UNKNOWN, LinkSpeed
 from narrows.contract.schedule import Design
 
 
@@ -20,6 +21,7 @@ class Seen:
         cloud_wait_s: how long frames wait for their turn there, as old.
         waiting_bytes: of the oldest packet that was not acknowledged.
         waiting_s: how long it has been on its way beyond a bare round trip, 0 if there is none.
+        speed: what packets of each size took, for those who ask.
     """
 
     now_s: float
@@ -30,6 +32,7 @@ class Seen:
     cloud_wait_s: float
     waiting_bytes: float
     waiting_s: float
+    speed: LinkSpeed = UNKNOWN
 
 
 class Scheduler(Protocol):

@@ -176,6 +176,7 @@ class _Play:
             cloud_wait_s=self._cloud_wait_s(now_s - _TOLD_S),
             waiting_bytes=size_bytes,
             waiting_s=waiting_s,
+            speed=self.meter.speed(now_s),
         )
 
     def _cloud_wait_s(self, at_s: float) -> float:

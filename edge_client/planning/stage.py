@@ -42,7 +42,6 @@ from narrows.contract.schedule import (
     PlanTable,
     explain,
 )
-from narrows.contract.schedule.conditions import goodput_while_waiting
 from narrows.contract.wire import Control, FrameIdentity
 
 _LOG = structlog.get_logger("edge.planning")
@@ -148,14 +147,16 @@ class PlanningStage:
 
     def _seen(self, link: LinkReading, first_in_line: tuple[int, float], control: Control | None) -> Conditions:
         size_bytes, waited_s = first_in_line
-        goodput = goodput_while_waiting(link.service_bytes_per_s, size_bytes, max(0.0, waited_s - link.base_s))
+        speed = link.speed.while_waiting(size_bytes, max(0.0, waited_s - link.base_s))
         return Conditions(
-            goodput_bytes_per_s=goodput,
+            goodput_bytes_per_s=speed.bytes_per_s,
             round_trip_s=link.base_s,
             device_load=self._load,
             temperature_c=self._celsius(),
             cloud_load=0.0 if control is None or control.cloud_load is None else control.cloud_load,
             size_ratio=1.0 if self._size_ratio is None else self._size_ratio,
+            shape=speed.shape,
+            tried_bytes=speed.tried_bytes,
         )
 
     def _heed(self, control: Control | None) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from statistics import median
 
+from edge_client.rate.packet_times import LinkSpeed, PacketTimes
+
 ROUND_TRIP_MEMORY_S = 60.0
 _GOODPUT_MEMORY_S = 3.0
 _DELIVERIES = 64
@@ -41,9 +43,11 @@ class LinkMeter:
     Attributes:
         away_until_s: when a packet was last acknowledged that had been on its way far longer than its bytes explain,
             so that the link must have been away.
+        times: what packets of each size took.
     """
 
     away_until_s: float = -math.inf
+    times: PacketTimes = field(default_factory=PacketTimes)
     _round_trips: deque[tuple[float, float]] = field(default_factory=deque)
     _deliveries: deque[Delivery] = field(default_factory=lambda: deque(maxlen=_DELIVERIES))
     _clump_s: float = -math.inf
@@ -62,13 +66,16 @@ class LinkMeter:
         usual_s = delivery.size_bytes / self.service_bytes_per_s
         if delivery.acked_s - max(delivery.sent_s, self._acked_s) > _AWAY_S + usual_s:
             self.away_until_s = delivery.acked_s
-        if delivery.acked_s - self._clump_s < _CLUMP_S:
+        one_more = delivery.acked_s - self._clump_s < _CLUMP_S
+        if one_more:
             before = self._deliveries.pop()
             size_bytes = before.size_bytes + delivery.size_bytes
             delivery = replace(before, acked_s=delivery.acked_s, size_bytes=size_bytes)
         else:
             self._clump_s = delivery.acked_s
         self._deliveries.append(delivery)
+        latest, behind = self._newest
+        self.times.took(latest.size_bytes, self._seconds_of(latest, behind), latest.acked_s, again=one_more)
 
     @property
     def base_s(self) -> float:
@@ -110,8 +117,17 @@ class LinkMeter:
     @property
     def latest_bytes_per_s(self) -> float:
         """How fast the link took the latest delivery; infinite before the first."""
+        return self._rate_of(*self._newest) if self._deliveries else math.inf
+
+    def speed(self, now_s: float) -> LinkSpeed:
+        """How fast the link takes packets of the size in use, and what is known of others."""
+        return self.times.speed(now_s)
+
+    @property
+    def _newest(self) -> tuple[Delivery, Delivery | None]:
+        """The latest delivery, and the one before."""
         latest = self._latest(2)
-        return self._rate_of(latest[-1], latest[0] if len(latest) == 2 else None) if latest else math.inf
+        return latest[-1], latest[0] if len(latest) == 2 else None
 
     @property
     def _acked_s(self) -> float:
@@ -121,7 +137,11 @@ class LinkMeter:
         return list(islice(self._deliveries, max(0, len(self._deliveries) - most), None))
 
     def _rate_of(self, delivery: Delivery, behind: Delivery | None) -> float:
+        return delivery.size_bytes / max(_QUICKEST_S, self._seconds_of(delivery, behind))
+
+    def _seconds_of(self, delivery: Delivery, behind: Delivery | None) -> float:
+        """From when its own bytes began to cross."""
         begun_s = delivery.sent_s + self.base_s
         if behind is not None:
             begun_s = max(begun_s, behind.acked_s)
-        return delivery.size_bytes / max(_QUICKEST_S, delivery.acked_s - begun_s)
+        return delivery.acked_s - begun_s

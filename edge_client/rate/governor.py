@@ -20,6 +20,7 @@ from threading import Lock
 from edge_client.encode.packet_sizes import PacketSizes
 from edge_client.rate.goodput import Delivery, LinkMeter
 from edge_client.rate.heat import Thermometer
+from edge_client.rate.packet_times import UNKNOWN, LinkSpeed
 from edge_client.rate.rate_control import DELAY_MOST_S, SHARE, RateControl
 from edge_client.rate.steering import Choice, Ladder, fit, steer
 from edge_client.slow_start import SlowStart
@@ -36,16 +37,17 @@ _MISS_GAIN, _MISSED_MUCH, _MISSED_LITTLE = 1 / 16, 0.15, 0.05
 
 @dataclass(frozen=True, slots=True)
 class LinkReading:
-    """The link: bytes a second that may be sent, that arrive, and that it takes while it takes some.
+    """The link: bytes a second that may be sent, and that arrive.
 
-    ``base_s``, ``delay_s``: seconds of bare round trip, and of delay beyond it.
+    ``base_s``, ``delay_s``: seconds of bare round trip, and of delay beyond it. ``speed``: how fast it takes packets of
+    the size in use, and others.
     """
 
     rate_bytes_per_s: float
     goodput_bytes_per_s: float
-    service_bytes_per_s: float
     base_s: float
     delay_s: float
+    speed: LinkSpeed = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +164,9 @@ class Governor:
             return LinkReading(
                 self._control.rate,
                 meter.goodput_bytes_per_s,
-                meter.service_bytes_per_s,
                 meter.base_s,
                 meter.delay_s,
+                meter.speed(self._monotonic_s()),
             )
 
     @property

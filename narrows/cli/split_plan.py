@@ -92,6 +92,8 @@ def lines(stream: str, seen: PlanSeen, said: Explanation) -> Iterator[str]:
     yield f"  measured   {', '.join(_measured(said))}"
     if said.next_best is not None:
         yield f"  next best  {said.next_best.design}: {_numbers(said.next_best)}"
+    if said.measure:
+        yield f"  agreement  {said.measure}"
     if said.broken:
         yield f"  broken     {', '.join(said.broken)}: no design keeps it, or since a moment only"
     for change in said.changes:

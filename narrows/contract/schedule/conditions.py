@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from narrows.contract.schedule.link_shape import IN_PROPORTION, LinkShape
 from narrows.contract.schedule.table import Design, Kind
 
 WARM_C, HOT_C = 80.0, 95.0
@@ -30,7 +31,7 @@ def goodput_while_waiting(goodput_bytes_per_s: float, waiting_bytes: float, wait
 
     Args:
         goodput_bytes_per_s: by what was acknowledged.
-        waiting_bytes: of the oldest packet that was not.
+        waiting_bytes: of the oldest packet that was not: what it counts for.
         waiting_s: how long it has been first in line, less a bare round trip.
     """
     expected_s = waiting_bytes / (goodput_bytes_per_s if goodput_bytes_per_s < math.inf else PRIOR_BYTES_PER_S)
@@ -42,7 +43,8 @@ class Conditions:
     """What was measured.
 
     Attributes:
-        goodput_bytes_per_s: how fast the link takes bytes; infinite before it was measured, 0 while it is away.
+        goodput_bytes_per_s: how fast the link takes packets of the size in use; infinite before it was measured, 0
+            while it is away.
         round_trip_s: of a small question.
         device_load: share of the device's processor that other programs take.
         temperature_c: of its board; ``None`` where nothing tells.
@@ -50,6 +52,8 @@ class Conditions:
         cloud_wait_s: how long a frame waits there for its turn.
         most_on_their_way: frames that may be on their way at a time; ``None`` is no limit.
         size_ratio: bytes of the latest packets over what the table expects: a costly scene is costly at every design.
+        shape: what packets of other sizes count for at that goodput.
+        tried_bytes: larger packets were not on the link of late: what is known of them is a guess.
     """
 
     goodput_bytes_per_s: float = math.inf
@@ -60,6 +64,8 @@ class Conditions:
     cloud_wait_s: float = 0.0
     most_on_their_way: int | None = None
     size_ratio: float = 1.0
+    shape: LinkShape = IN_PROPORTION
+    tried_bytes: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ def estimate(design: Design, device_s: float, energy_j: float, seen: Conditions)
     at_device_s = device_s / (1 - min(max(seen.device_load, 0.0), _FULLEST))
     known = seen.goodput_bytes_per_s < math.inf
     goodput = max(seen.goodput_bytes_per_s, _SLOWEST_BYTES_PER_S) if known else PRIOR_BYTES_PER_S
-    link_s = design.link_bytes * seen.size_ratio / goodput
+    link_s = seen.shape.counts_for(design.link_bytes * seen.size_ratio) / goodput
     server_s = design.server_s / (1 - min(max(seen.cloud_load, 0.0), _FULLEST))
     wait_s = seen.cloud_wait_s if design.server_s else 0.0
     latency_s = at_device_s + link_s + seen.round_trip_s / 2 + wait_s + server_s

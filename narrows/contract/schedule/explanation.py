@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from narrows.contract.schedule.conditions import PRIOR_BYTES_PER_S, Conditions
-from narrows.contract.schedule.objective import Objective
+from narrows.contract.schedule.objective import Objective, first
 from narrows.contract.schedule.planner import Considered, Decision, Planner
 from narrows.contract.schedule.table import Design, DesignName
 from narrows.contract.wire.record import Ratio, Record, Seconds, UnixMs
@@ -63,6 +63,7 @@ class Explanation(Record, frozen=True, tag_field="v", tag=1):
         device_factor: how many times as long as by the table heads take; ``None`` before the first was run.
         broken: constraints that it breaks because no design keeps them all, or since a moment only.
         designs: all that may be pinned.
+        measure: what the accuracy of designs is.
     """
 
     what: ClassVar[str] = "a plan's explanation"
@@ -84,6 +85,7 @@ class Explanation(Record, frozen=True, tag_field="v", tag=1):
     changes: tuple[Change, ...] = ()
     designs: tuple[DesignName, ...] = ()
     size_ratio: Annotated[float, Meta(ge=0)] = 1.0
+    measure: Annotated[str, Meta(max_length=256)] = ""
 
 
 def explain(planner: Planner, decision: Decision, now_s: float, at_ms: int) -> Explanation:
@@ -106,6 +108,7 @@ def explain(planner: Planner, decision: Decision, now_s: float, at_ms: int) -> E
         changes=tuple(changes(planner, seen)),
         designs=tuple(design.name for design in planner.table.designs),
         size_ratio=seen.size_ratio,
+        measure=planner.table.measure,
     )
 
 
@@ -166,7 +169,7 @@ def _nearest(
 
 
 def _best(planner: Planner, contenders: Sequence[Design], seen: Conditions) -> str:
-    return min(planner.consider(seen, among=contenders), key=lambda each: each.rank).design.name
+    return contenders[first([each.rank for each in planner.consider(seen, among=contenders)])].name
 
 
 def _numbers(considered: Considered) -> Numbers:

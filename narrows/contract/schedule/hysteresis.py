@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from narrows.contract.schedule.objective import Rank
+from narrows.contract.schedule.objective import Rank, first
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class Hysteresis:
         due = [number for number, each in enumerate(candidates) if self._sums_s[number] >= self._threshold_s(each)]
         if not due:
             return current
-        best = min(range(len(candidates)), key=lambda number: candidates[number].rank)
+        best = first([each.rank for each in candidates])
         if self._sums_s[best] < self.settings.head_share * candidates[best].device_s:
-            best = min(due, key=lambda number: candidates[number].rank)
+            best = due[first([candidates[number].rank for number in due])]
         if advantage(candidates[current].rank, candidates[best].rank) <= self.settings.margin:
             return current
         self.leave(current, best, now_s)
@@ -120,6 +120,6 @@ def advantage(current: Rank, other: Rank) -> float:
             return 1.0
         if mine != theirs:
             return 1 - theirs / mine if mine > 0 else -1.0
-    if current[2] <= 0:
-        return 0.0 if other[2] <= 0 else -1.0
-    return max(-1.0, 1 - other[2] / current[2])
+    if current.cost <= 0:
+        return 0.0 if other.cost <= 0 else -1.0
+    return max(-1.0, 1 - other.cost / current.cost)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from narrows.contract.schedule.conditions import Estimate
 
 _LEAST = 1e-12
+ABOUT_THE_SAME = 0.02
+"""Costs that differ by less are taken as equal: estimates are not that good. Half of the margin of hysteresis."""
 
 
 class Objective(StrEnum):
@@ -64,17 +67,41 @@ def cost(objective: Objective, found: Estimate) -> float:
             return found.server_s
 
 
-Rank = tuple[float, float, float, float, float]
+class Rank(NamedTuple):
+    """What designs are compared by, the lower the better: what is broken, then what it costs, then accuracy and bytes.
+
+    Attributes:
+        fixed, others: how far constraints are broken, those of memory and accuracy and those of the moment.
+        cost: by the objective.
+        less_accurate: less is more accurate.
+    """
+
+    fixed: float
+    others: float
+    cost: float
+    less_accurate: float
+    link_bytes: float
 
 
 def rank(objective: Objective, constraints: Constraints, found: Estimate, link_bytes: float) -> Rank:
-    """What designs are ordered by, the best first.
+    """Of a design."""
+    return Rank(*constraints.excess(found), cost(objective, found), -found.accuracy, link_bytes)
 
-    Those that keep all constraints come first, by their cost; where none does, that which breaks them least, memory and
-    accuracy before what depends on the moment. Of equal ones the more accurate, then that of fewer bytes.
+
+def first(ranks: Sequence[Rank]) -> int:
+    """The number of the best.
+
+    Designs that keep all constraints come first, by their cost; where none does, that which breaks them least, memory
+    and accuracy before what depends on the moment. Of those that cost about the same the one of fewest bytes: of all
+    that is measured the link is known least, and few bytes pass also where it is thinner than it seems. An accuracy
+    that is enough is enough; of as many bytes the more accurate.
     """
-    fixed, others = constraints.excess(found)
-    return (fixed, others, cost(objective, found), -found.accuracy, link_bytes)
+    least = min(ranks)
+    alike = [
+        number for number, each in enumerate(ranks)
+        if each[:2] == least[:2] and each.cost <= least.cost * (1 + ABOUT_THE_SAME)
+    ]  # fmt: skip
+    return min(alike, key=lambda number: (ranks[number].link_bytes, ranks[number].less_accurate, ranks[number].cost))
 
 
 def _above(value: float, limit: float | None) -> float:

@@ -10,6 +10,10 @@
 A new device or network has a plan at the first call. As long as none of its heads was run, its speed is a prior, and
 the device is taken to be slower than that: eight times at first, half as much every half second. So what is tried first
 asks little of it, and its measured time then tells for all the others.
+
+A design whose packets are larger than those that the link took of late is tried with one frame. The one before goes on
+until that frame has crossed; then the better of the two stays. So a link that is not what it seems costs one late
+frame.
 """
 
 from __future__ import annotations
@@ -22,11 +26,13 @@ from enum import StrEnum
 from narrows.contract.errors import DesignUnknown
 from narrows.contract.schedule.conditions import Conditions, Estimate, estimate
 from narrows.contract.schedule.device_speed import DeviceSpeed
-from narrows.contract.schedule.hysteresis import Candidate, Hysteresis
-from narrows.contract.schedule.objective import Constraints, Objective, Rank, rank
+from narrows.contract.schedule.hysteresis import Candidate, Hysteresis, advantage
+from narrows.contract.schedule.objective import Constraints, Objective, Rank, first, rank
 from narrows.contract.schedule.table import Design, PlanTable
 
 _CAUTION, _CAUTION_HALVES_S = 8.0, 0.5
+_LONGEST_TRIAL_S = 10.0
+"""Then its packet was given up."""
 
 
 class Reason(StrEnum):
@@ -34,6 +40,8 @@ class Reason(StrEnum):
 
     FIRST = "first plan"
     BETTER = "better by the objective"
+    TRIED = "one frame, to see how long its larger packet takes"
+    NOT_YET = "the larger packet that was tried is on its way, or took too long"
     CONSTRAINT = "the one before broke a constraint"
     PINNED = "pinned by the operator"
     UNPINNED = "no longer pinned"
@@ -58,7 +66,7 @@ class Decision:
         reason: why it was taken when it was.
         since_s: when that was.
         switched: whether that was now: the next packet is a key packet.
-        best: the first by rank at this moment, which hysteresis may not have taken yet.
+        best: the first at this moment, which hysteresis may not have taken yet.
         next_best: the first by rank but for ``chosen``; ``None`` where there is no other.
         broken: constraints that ``chosen`` breaks now.
         seen: what was measured.
@@ -77,6 +85,15 @@ class Decision:
 
 
 @dataclass
+class _Trial:
+    """One frame of a design while another is held on to; ``coded_s``: when that frame was, ``None`` if not yet."""
+
+    design: int
+    held: int
+    coded_s: float | None = None
+
+
+@dataclass
 class Planner:
     """One camera's planner for one network."""
 
@@ -91,6 +108,7 @@ class Planner:
     _begun_s: float | None = None
     _pinned: int | None = None
     _reason_anew: Reason = Reason.FIRST
+    _trial: _Trial | None = None
 
     def choose_among(self, table: PlanTable) -> None:
         """From the next plan on, other designs of the same network.
@@ -99,6 +117,7 @@ class Planner:
         """
         current = None if self._current is None else self.table.designs[self._current]
         self.table, self.hysteresis, self._pinned = table, Hysteresis(self.hysteresis.settings), None
+        self._trial = None
         self._current = next((number for number, each in enumerate(table.designs) if each == current), None)
         if current is not None and self._current is None:
             self._reason_anew = Reason.WITHDRAWN
@@ -123,6 +142,8 @@ class Planner:
         design = self.table.named(name)
         if design is not None:
             self.speed.took(design, seconds, device_load, now_s)
+        if self._trial is not None and design == self.table.designs[self._trial.design]:
+            self._trial.coded_s = now_s
 
     def plan(self, seen: Conditions, now_s: float) -> Decision:
         """What to use for the next frame."""
@@ -130,7 +151,7 @@ class Planner:
             self._begun_s = now_s
         considered = self.consider(seen, self._caution(now_s))
         before = self._current
-        self._current = self._choose(considered, now_s)
+        self._current = self._choose(considered, seen, now_s)
         if self._current != before:
             self._since_s = now_s
         chosen = considered[self._current]
@@ -141,7 +162,7 @@ class Planner:
             reason=self._reason,
             since_s=self._since_s,
             switched=self._current != before,
-            best=by_rank[0],
+            best=considered[first([each.rank for each in considered])],
             next_best=next(others, None),
             broken=self.constraints.broken(chosen.estimate),
             seen=seen,
@@ -163,10 +184,10 @@ class Planner:
         found = estimate(design, device_s, self.speed.energy_j(design), seen)
         return Considered(design, found, rank(self.objective, self.constraints, found, design.link_bytes))
 
-    def _choose(self, considered: Sequence[Considered], now_s: float) -> int:
-        best = min(range(len(considered)), key=lambda number: considered[number].rank)
+    def _choose(self, considered: Sequence[Considered], seen: Conditions, now_s: float) -> int:
+        best = first([each.rank for each in considered])
         if self._pinned is not None:
-            self._reason = Reason.PINNED
+            self._reason, self._trial = Reason.PINNED, None
             return self._pinned
         if self._current is None:
             self._reason = self._reason_anew
@@ -175,14 +196,37 @@ class Planner:
             self._reason = Reason.UNPINNED
             self.hysteresis.leave(self._current, best, now_s)
             return best
+        if self._trial is not None:
+            return self._try(self._trial, considered, seen, now_s)
         candidates = [Candidate(each.rank, self.speed.seconds(each.design)) for each in considered]
         chosen = self.hysteresis.step(self._current, candidates, now_s)
         if chosen != self._current:
             broke = considered[self._current].rank[:2] > considered[chosen].rank[:2]
             self._reason = Reason.CONSTRAINT if broke else Reason.BETTER
+            if not broke and _is_untried(considered[chosen].design, seen):
+                self._trial, self._reason = _Trial(chosen, self._current), Reason.TRIED
         return chosen
+
+    def _try(self, trial: _Trial, considered: Sequence[Considered], seen: Conditions, now_s: float) -> int:
+        """The design that is tried until it has coded a frame, then the one before until that frame has crossed."""
+        gained = advantage(considered[trial.held].rank, considered[trial.design].rank)
+        crossed = not _is_untried(considered[trial.design].design, seen)
+        if trial.coded_s is None and gained > 0 and not crossed:
+            return trial.design
+        if gained > 0 and crossed:
+            self._trial, self._reason = None, Reason.BETTER
+            return trial.design
+        self._reason = Reason.NOT_YET
+        breaks = any(considered[trial.held].rank[:2])
+        if gained <= 0 or breaks or now_s - (trial.coded_s or now_s) > _LONGEST_TRIAL_S:
+            self._trial = None
+        return trial.held
 
     def _caution(self, now_s: float) -> float:
         if self.speed.measured or self._begun_s is None:
             return 1.0
         return max(1.0, _CAUTION * math.exp2(-(now_s - self._begun_s) / _CAUTION_HALVES_S))
+
+
+def _is_untried(design: Design, seen: Conditions) -> bool:
+    return design.link_bytes * seen.size_ratio > seen.tried_bytes

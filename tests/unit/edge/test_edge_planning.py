@@ -15,6 +15,7 @@ from edge_client.planning.settings import PlanSettings
 from edge_client.planning.stage import Planned, PlanningStage, open_planning
 from edge_client.rate.goodput import Delivery
 from edge_client.rate.governor import Governor, LinkReading
+from edge_client.rate.packet_times import LinkSpeed
 from edge_client.rate.steering import Choice
 from edge_client.settings import EdgeSettings
 from narrows.contract.bundle import SplitBundle
@@ -60,7 +61,7 @@ class Camera:
         )
 
     def plan(self) -> Planned:
-        link = LinkReading(math.inf, math.inf, self.goodput, 0.01, 0.0)
+        link = LinkReading(math.inf, math.inf, 0.01, 0.0, LinkSpeed(self.goodput))
         return self.stage.plan(link, self.waits, self.control, FrameIdentity(7, self.frames))
 
     def play(self, seconds: float) -> list[int]:
@@ -164,7 +165,7 @@ def test_a_cut_that_the_cloud_does_not_serve_is_left_and_known_while_no_record_i
     camera.control = Control(cuts=(1,))
     assert set(camera.play(1)) == {1}
     assert camera.told[-1].reason == "the one before cannot be used any more"
-    camera.stage.plan(LinkReading(math.inf, math.inf, WIDE, 0.0, 0.0), (0, 0.0), None, FrameIdentity(7, 0))
+    camera.stage.plan(LinkReading(math.inf, math.inf, 0.0, 0.0, LinkSpeed(WIDE)), (0, 0.0), None, FrameIdentity(7, 0))
     assert camera.head.cut == 1
     camera.control = Control()
     assert camera.play(5)[-1] == 0
@@ -288,7 +289,7 @@ def test_the_frame_rate_that_fits_is_that_of_the_planned_cuts_packets(bundle: Sp
     large = governor.choose(None)
     governor.plan(1, 0)
     small = governor.choose(None)
-    assert governor.reading.service_bytes_per_s == pytest.approx(2010.0)
+    assert governor.reading.speed.bytes_per_s == pytest.approx(2010.0)
     assert small.frames_per_s == pytest.approx(large.frames_per_s * 670 / 290)
 
 

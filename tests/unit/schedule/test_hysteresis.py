@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from narrows.contract.schedule import Conditions, Constraints, Hysteresis, Objective, Planner, Reason, Settings
 from narrows.contract.schedule.hysteresis import Candidate, advantage
+from narrows.contract.schedule.objective import Rank
 from tests.unit.schedule.scenes import FAST, SLOW, planner
 
 SETTINGS = Settings()
 
 
 def candidate(cost: float, broken: float = 0.0, device_s: float = 0.0) -> Candidate:
-    return Candidate((0.0, broken, cost, 0.0, 0.0), device_s)
+    return Candidate(Rank(0.0, broken, cost, 0.0, 0.0), device_s)
 
 
 def switches(found: Planner, course: list[tuple[float, Conditions]]) -> list[float]:
