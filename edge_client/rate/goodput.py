@@ -51,6 +51,7 @@ class LinkMeter:
     _round_trips: deque[tuple[float, float]] = field(default_factory=deque)
     _deliveries: deque[Delivery] = field(default_factory=lambda: deque(maxlen=_DELIVERIES))
     _clump_s: float = -math.inf
+    _first_of_all: bool = False
 
     def probe(self, round_trip_s: float, now_s: float) -> None:
         """A question of a few bytes was answered in so long."""
@@ -61,7 +62,12 @@ class LinkMeter:
             self._round_trips.popleft()
 
     def deliver(self, delivery: Delivery) -> None:
-        """Packets were acknowledged. Those within a few milliseconds count as one: how they clump says nothing."""
+        """Packets were acknowledged. Those within a few milliseconds count as one: how they clump says nothing.
+
+        Before anything else went to and fro the whole of the time counts as the packet's own: were its round trip taken
+        to be bare, it would have taken no time at all.
+        """
+        nothing_before = not self._round_trips
         self.probe(delivery.acked_s - delivery.sent_s, delivery.acked_s)
         usual_s = delivery.size_bytes / self.service_bytes_per_s
         if delivery.acked_s - max(delivery.sent_s, self._acked_s) > _AWAY_S + usual_s:
@@ -72,10 +78,11 @@ class LinkMeter:
             size_bytes = before.size_bytes + delivery.size_bytes
             delivery = replace(before, acked_s=delivery.acked_s, size_bytes=size_bytes)
         else:
-            self._clump_s = delivery.acked_s
+            self._clump_s, self._first_of_all = delivery.acked_s, nothing_before
         self._deliveries.append(delivery)
         latest, behind = self._newest
-        self.times.took(latest.size_bytes, self._seconds_of(latest, behind), latest.acked_s, again=one_more)
+        seconds = latest.acked_s - latest.sent_s if self._first_of_all else self._seconds_of(latest, behind)
+        self.times.took(latest.size_bytes, seconds, latest.acked_s, again=one_more)
 
     @property
     def base_s(self) -> float:

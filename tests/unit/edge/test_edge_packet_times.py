@@ -123,6 +123,24 @@ def test_packets_that_are_acknowledged_together_are_one_also_here() -> None:
     assert speed.shape.measured_bytes == 4000
 
 
+def test_the_first_packet_of_all_is_no_measure_of_a_bare_round_trip() -> None:
+    meter = LinkMeter()
+    meter.deliver(Delivery(0.0, 0.0, 1.0, LARGE))
+    assert meter.speed(1.0).bytes_per_s == pytest.approx(LARGE)
+    meter.deliver(Delivery(0.0, 0.0, 1.002, LARGE))
+    assert meter.speed(1.0).bytes_per_s == pytest.approx(2 * LARGE, rel=0.01)
+    meter.probe(0.1, 1.1)
+    meter.deliver(Delivery(2.0, 2.0, 3.0, LARGE))
+    assert meter.speed(3.0).bytes_per_s == pytest.approx(LARGE, rel=0.12)
+
+
+def test_of_packets_that_are_acknowledged_together_the_first_alone_is_not_remembered() -> None:
+    found = times((2_000, 0.1, 0.0))
+    found.took(6_000, 0.3, 0.001, again=True)
+    found.took(500, 0.0, 0.5)
+    assert [size for size, _ in found.speed(0.5).shape.points] == [500, 6_000]
+
+
 def test_what_is_said_again_takes_the_place_of_what_was_said_last() -> None:
     usual = [(LARGE, 0.1, 0.3 * n) for n in range(3)]
     found = times(*usual, (LARGE, 3.0, 3.6))
