@@ -69,18 +69,31 @@ def find_cuts(network: Network) -> tuple[Cut, ...]:
 
 
 def cut_at(network: Network, names: Collection[str]) -> Cut:
-    """The cut at which these tensors cross.
+    """The cut at which these tensors cross. A name with commas in it may have been taken apart at them.
 
     Raises:
         CutUnknown: they do not part the network, or there is nothing to do on one side.
     """
-    unknown = [name for name in names if name not in network.tensors]
-    if not unknown:
+    names = _joined(network, list(names))
+    if all(name in network.tensors for name in names):
         cut = _cut(network, names)
         if cut.head and cut.tail and network.needed(network.outputs, names)[1] == set(names):
             return cut
     asked = ", ".join(filter(None, names)) or "no tensor"
     raise CutUnknown(f"{asked} of {network.name} do not part it: `narrows split profile` lists cuts")
+
+
+def _joined(network: Network, parts: Sequence[str]) -> list[str]:
+    """Parts that only together are a tensor's name as that name, the longest first; all others as they are."""
+    found: list[str] = []
+    place = 0
+    while place < len(parts):
+        ends = range(len(parts), place + 1, -1)
+        wholes = ((end, mark.join(parts[place:end])) for end in ends for mark in (",", ", "))
+        end, name = next((each for each in wholes if each[1] in network.tensors), (place + 1, parts[place]))
+        found.append(name)
+        place = end
+    return found
 
 
 def _cut(network: Network, names: Collection[str]) -> Cut:

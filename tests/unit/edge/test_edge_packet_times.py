@@ -72,7 +72,7 @@ def test_a_device_that_notices_late_does_not_make_a_wide_link_thin() -> None:
     late = [(SMALL, lateness, 1.0 + 0.3 * n) for n, lateness in enumerate((0.09, 0.02, 0.06))]
     speed = times((LARGE, 0.13, 0.0), *late).speed(2.0)
     assert seconds(speed, SMALL) == pytest.approx(0.06)
-    assert seconds(speed, LARGE) <= 0.13
+    assert seconds(speed, LARGE) == pytest.approx(0.06 + (0.13 - 0.06) * 2 ** (-2.0 / HALVES_S))
 
 
 def test_a_link_that_became_thin_since_is_seen_in_the_packets_in_use() -> None:

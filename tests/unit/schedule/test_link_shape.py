@@ -51,6 +51,7 @@ def test_what_a_packet_that_waits_has_shown_is_the_least_of_it_and_of_larger_one
     assert raised.counts_for(20_000) == 900_000
     assert raised.counts_for(21_000) > 900_000
     assert BUCKET.at_least(20_000, 400_000.0) is BUCKET
+    assert IN_PROPORTION.at_least(1_000, 5_000.0).counts_for(2_000) == 10_000
 
 
 @given(steps, st.floats(0, 100), st.floats(0, 2e6), st.floats(0, 2e6))

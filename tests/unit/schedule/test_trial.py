@@ -114,3 +114,13 @@ def test_who_breaks_a_constraint_does_not_wait_for_a_trial() -> None:
             break
     assert (decision.chosen.design, decision.reason) == (LARGE, Reason.CONSTRAINT)
     assert found.plan(HOPEFUL, 9.0).chosen.design == LARGE
+
+
+def test_a_design_that_comes_to_break_a_constraint_is_not_held_on_to_for_a_trial() -> None:
+    found = at_small(Constraints(most_latency_s=1.0))
+    now_s = tried(found)
+    found.took("large", 0.27, 0.0, now_s + 0.27)
+    assert found.plan(HOPEFUL, now_s + 0.3).reason == Reason.NOT_YET
+    loaded = replace(HOPEFUL, device_load=0.5)
+    decisions = [found.plan(loaded, now_s + 0.4 + n * LOOK_S) for n in range(10)]
+    assert (decisions[-1].chosen.design, decisions[-1].reason) == (LARGE, Reason.CONSTRAINT)

@@ -4,13 +4,14 @@ import random
 from itertools import combinations
 from pathlib import Path
 
+import onnx
 import pytest
 
 from narrows.contract.errors import CutUnknown
 from narrows.models.split.cuts import cut_at, find_cuts
 from narrows.models.split.network import Network
 from narrows.models.split.opening import open_network
-from tests.workshop.split.networks import LIGHT, REAL, RESIDUAL, opened
+from tests.workshop.split.networks import LIGHT, REAL, RESIDUAL, opened, written
 
 
 def cuts_of(network: Network) -> set[tuple[str, ...]]:
@@ -146,3 +147,19 @@ def test_tensors_that_do_not_part_the_network_are_refused(tmp_path: Path) -> Non
     for names in (("c",), ("d", "f"), ("result",), ("picture",), ("nobody",)):
         with pytest.raises(CutUnknown, match=f"{', '.join(names)} of small do not part it"):
             cut_at(network, names)
+
+
+def test_a_tensor_s_name_may_have_commas_in_it(tmp_path: Path) -> None:
+    model = onnx.load(written(RESIDUAL, tmp_path / "small.onnx"))
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            renamed = [{"b": "relu,1", "d": "d, e"}.get(name, name) for name in names]
+            del names[:]
+            names.extend(renamed)
+    onnx.save(model, tmp_path / "commas.onnx")
+    network = open_network(tmp_path / "commas.onnx")
+    assert cut_at(network, ["relu", "1"]).names == cut_at(network, ["relu,1"]).names == ("relu,1",)
+    assert set(cut_at(network, ["relu", "1", "d", "e"]).names) == {"relu,1", "d, e"}
+    assert cut_at(network, ["e"]).names == ("e",), "a name of its own"
+    with pytest.raises(CutUnknown, match="relu, 2 of"):
+        cut_at(network, ["relu", "2"])
