@@ -266,9 +266,23 @@ TAKING_UP = (
     Mutant(
         "an error of a call of the kernel is told to none of its frames",
         f"{_DISPATCH}/frame_path.py",
-        "            found = [error] * len(latents)\n",
-        "            return\n",
+        "            self._turn_away(latent.frame, error)\n",
+        "            pass\n",
         f"{_T}_frames.py::test_an_error_of_a_call_of_the_kernel_costs_its_frames_a_delivery_and_nothing_else",
+    ),
+    Mutant(
+        "an error that nobody foresaw in one frame ends those beside it",
+        f"{_DISPATCH}/outermost.py",
+        "        return True\n",
+        "        return False\n",
+        f"{_T}_frames.py::test_an_error_of_a_call_of_the_kernel_costs_its_frames_a_delivery_and_nothing_else",
+    ),
+    Mutant(
+        "a slot of a batch is never given back",
+        f"{_DISPATCH}/batch.py",
+        "            decoder.give_back(slot)\n",
+        "            pass\n",
+        "tests/unit/dispatch/test_dispatch_batcher.py::test_every_slot_is_given_back_however_its_batch_ends",
     ),
     Mutant(
         "a call of the kernel takes as many planes as there are",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.pipeline.packets import Packets
 from benchmarks.pipeline.schedule import Arrival
 from orchestrator.inference import TritonDecoder
+from orchestrator.inference.contract import lent
 
 IN_FLIGHT = 2  # as a batcher has them: one batch more than instances
 
@@ -23,7 +24,7 @@ async def closed_loop(decoder: TritonDecoder, packets: Packets, batch: int, fram
 
     async def work() -> None:
         for first in left:
-            async with decoder.slot() as slot:
+            async with lent(decoder) as slot:
                 for i in range(batch):
                     slot.inputs["symbols"][i] = packets.symbols[(first + i) % len(packets.symbols)]
                     slot.inputs["level"][i, 0] = packets.level
@@ -48,7 +49,7 @@ async def open_loop(decoder: TritonDecoder, packets: Packets, arrivals: Sequence
     async def work() -> None:
         while True:
             batch = [await waiting.get()]
-            async with decoder.slot() as slot:
+            async with lent(decoder) as slot:
                 while not waiting.empty() and len(batch) < decoder.max_batch:
                     batch.append(waiting.get_nowait())
                 for i, index in enumerate(batch):
@@ -73,7 +74,7 @@ async def label_maps(decoder: TritonDecoder, packets: Packets) -> NDArray[np.uin
     """The label maps ``(n, H, W)`` uint8 of the packets' symbols."""
     maps = []
     for symbols in packets.symbols:
-        async with decoder.slot() as slot:
+        async with lent(decoder) as slot:
             slot.inputs["symbols"][0], slot.inputs["level"][0, 0] = symbols, packets.level
             maps.append((await slot.run(1))[0][0].copy())
     return np.stack(maps)

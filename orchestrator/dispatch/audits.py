@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from narrows.contract.errors import FrameRefused
 from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.runtime.cancelling import cancel_all
+from narrows.runtime.loop_guard import LoopGuard
 from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.label_maps import CameraMask
 from orchestrator.dispatch.latents import inputs_of
@@ -49,7 +50,7 @@ class Audits:
     """Compares beside the frames' way, a few at once."""
 
     def __init__(self, workers: Workers, metrics: Metrics) -> None:
-        self._workers, self._metrics = workers, metrics
+        self._workers, self._metrics, self._guard = workers, metrics, LoopGuard(metrics.crashed)
         self._tasks: dict[asyncio.Task[None], Stream] = {}
 
     def begin(self, stream: Stream, batcher: Batcher, audited: Audited) -> None:
@@ -68,28 +69,22 @@ class Audits:
 
     async def _guarded(self, stream: Stream, batcher: Batcher, audited: Audited) -> None:
         outcome, group = "dropped", self._metrics.group(stream.settings.group)
-        try:
+        with self._guard.one("audits", f"an audit of {stream.id}"):
             differing = await self._compare(stream, batcher, audited)
             if differing is not None:
                 outcome = "compared"
                 self._metrics.audited_pixels.labels(group, "no").inc(differing)
                 self._metrics.audited_pixels.labels(group, "yes").inc(audited.mask.labels.size - differing)
-        except FrameRefused as refusal:
-            _log.debug("audit_dropped", stream=stream.id, reason=refusal.reason, detail=str(refusal))
-        except Exception:  # noqa: BLE001 - the outermost point of an audit: the frame itself has ended or will
-            self._metrics.crashed("audits")
-            _log.exception("audit_failed", stream=stream.id)
         self._metrics.audits.labels(group, outcome).inc()
 
     async def _compare(self, stream: Stream, batcher: Batcher, audited: Audited) -> int | None:
-        """Pixels that differ, of the camera's mask; ``None`` if the cloud's came too late.
-
-        Raises:
-            InferenceFailed: there is none.
-        """
-        inferred = await batcher.infer(
-            stream, inputs_of(audited.symbols, audited.level), audited.until_s, further=False
-        )
+        """Pixels that differ, of the camera's mask; ``None`` if the cloud's came too late, or there is none."""
+        inputs = inputs_of(audited.symbols, audited.level)
+        try:
+            inferred = await batcher.infer(stream, inputs, audited.until_s, further=False)
+        except FrameRefused as refusal:
+            _log.debug("audit_dropped", stream=stream.id, reason=refusal.reason, detail=str(refusal))
+            return None
         if inferred is None or inferred.labels is None:
             return None
         labels = inferred.labels

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -27,7 +26,7 @@ from narrows.contract.wire.output_packet import OutputPacket
 from orchestrator.dispatch.further_outputs import FurtherOutputs, has_label_map
 from orchestrator.dispatch.service_time import ServiceTime
 from orchestrator.dispatch.stream import Stream
-from orchestrator.inference.contract import Batch, Decoder, Inputs, Slot
+from orchestrator.inference.contract import Batch, Decoder, Inputs, Slot, lent
 from orchestrator.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -114,18 +113,19 @@ class BatchRunner:
         self._model, self._tries, self._metrics, self._monotonic = model, tries, metrics, monotonic
         self._further = FurtherOutputs(metrics)
 
-    async def run(self, lent: AsyncExitStack, slot: Slot, frames: Sequence[Waiting]) -> InferenceFailed | None:
-        """Have frames answered together, and give the slot back; answers why not, if this batch failed.
+    async def run(self, decoder: Decoder, slot: Slot, frames: Sequence[Waiting]) -> InferenceFailed | None:
+        """Have frames answered together, and give the decoder its slot back; answers why not, if this batch failed.
 
         Raises:
             ServiceError: the server is gone, or all are; the frames that have no answer are innocent.
         """
-        async with lent:
-            try:
-                await self._run(slot, frames)
-            except InferenceFailed as failure:
-                _log.warning("batch_failed", bundle=self._model, frames=len(frames), error=str(failure))
-                return failure
+        try:
+            await self._run(slot, frames)
+        except InferenceFailed as failure:
+            _log.warning("batch_failed", bundle=self._model, frames=len(frames), error=str(failure))
+            return failure
+        finally:
+            decoder.give_back(slot)
         return None
 
     async def run_alone(
@@ -144,7 +144,7 @@ class BatchRunner:
     ) -> None:
         while waiting.tries < self._tries and (best := decoder()) is not None:
             try:
-                async with best.slot() as slot:
+                async with lent(best) as slot:
                     return await self._run(slot, [waiting])
             except InferenceFailed as again:
                 failure = again

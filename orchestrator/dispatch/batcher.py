@@ -6,7 +6,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
 
 from narrows.contract.bundle import ServedModel
 from narrows.contract.errors import ServiceError
@@ -17,6 +16,7 @@ from orchestrator.dispatch.batch import Answer, BatchRunner, Inferred, Waiting
 from orchestrator.dispatch.connected import Connect, Connected
 from orchestrator.dispatch.demand import Demand
 from orchestrator.dispatch.fairness import FairPicker, lone_frames
+from orchestrator.dispatch.outermost import Outermost
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
 from orchestrator.inference.contract import Decoder, Inputs, ServerLost, Slot
@@ -176,15 +176,18 @@ class Batcher:
             raise trouble
 
     async def _begin_batch(self, decoder: Decoder) -> None:
-        async with AsyncExitStack() as lent:
-            slot = await lent.enter_async_context(decoder.slot())
+        slot, batch = await decoder.lend(), list[tuple[str, Waiting]]()
+        try:
             if self._monotonic() >= self._look_again_s:
                 self.drop_stale()
             batch = self._picker.pick(min(self._settings.max_batch, *map(len, slot.inputs.values())), self._drop)
-            if batch:
-                task = asyncio.create_task(self._one_batch(lent.pop_all(), slot, batch))
-                self._batches.add(task)
-                task.add_done_callback(self._ended)
+        finally:
+            if not batch:
+                decoder.give_back(slot)
+        if batch:
+            task = asyncio.create_task(self._one_batch(decoder, slot, batch))
+            self._batches.add(task)
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._batches.discard(task)
@@ -193,27 +196,30 @@ class Batcher:
     def _decoder(self) -> Decoder | None:
         return None if self.connected is None else self.connected.decoder
 
-    async def _one_batch(self, lent: AsyncExitStack, slot: Slot, batch: list[tuple[str, Waiting]]) -> None:
+    async def _one_batch(self, decoder: Decoder, slot: Slot, batch: list[tuple[str, Waiting]]) -> None:
         frames, begun_s = [waiting for _, waiting in batch], self._monotonic()
         try:
-            failure = await self._runner.run(lent, slot, frames)
-            if all(waiting.stream.floods for waiting in frames):
-                self._rest(self._monotonic() - begun_s)
-            if failure is not None:
-                await self._runner.run_alone(frames, failure, self._decoder)
-        except ServiceError as error:
+            with Outermost(batch, self._failed):
+                failure = await self._runner.run(decoder, slot, frames)
+                if all(waiting.stream.floods for waiting in frames):
+                    self._rest(self._monotonic() - begun_s)
+                if failure is not None:
+                    await self._runner.run_alone(frames, failure, self._decoder)
+                self.ready = True
+                self._faults.end(Cause.TRITON_AWAY, Cause.TRITON_MODEL_MISSING)
+                self._backoff.reset()
+        finally:
+            self._picker.done(name for name, _ in batch)
+
+    def _failed(self, batch: list[tuple[str, Waiting]], error: Exception) -> None:
+        """Where there is nobody to decode its frames go on waiting; any other error is told to each of them."""
+        if isinstance(error, ServiceError):
             self._picker.put_back((name, waiting) for name, waiting in batch if not waiting.done)
             if not isinstance(error, ServerLost):
                 self._trouble = error
-        except Exception as error:  # noqa: BLE001 - to each of its frames: other batches go on
-            for waiting in frames:
-                waiting.answer(error)
-        else:
-            self.ready = True
-            self._faults.end(Cause.TRITON_AWAY, Cause.TRITON_MODEL_MISSING)
-            self._backoff.reset()
-        finally:
-            self._picker.done(name for name, _ in batch)
+            return
+        for _, waiting in batch:
+            waiting.answer(error)
 
     async def _stay_away(self, error: ServiceError) -> None:
         self.ready = False

@@ -20,6 +20,7 @@ from narrows.runtime.redis.script import Script
 from narrows.runtime.redis.store import Reply, ReplyRefused, Store, within
 from orchestrator.dispatch.contexts import MOST_CONTEXTS
 from orchestrator.dispatch.endings import Ending
+from orchestrator.dispatch.outermost import Outermost
 from orchestrator.dispatch.scripts import FINISH
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Frame
@@ -149,11 +150,8 @@ class Finisher:
             await asyncio.sleep(0)
             while not queue.empty() and len(batch) < _MAX_PIPELINE:
                 batch.append(queue.get_nowait())
-            try:
+            with Outermost(batch, _settle_all):
                 await self._send_until_settled(batch)
-            except Exception as error:  # noqa: BLE001 - to each of its frames: those asked for later go on
-                for asked in batch:
-                    asked.settle(error)
 
     async def _send_until_settled(self, batch: list[_Asked]) -> None:
         """All of them, in order, however often it takes."""
@@ -285,6 +283,11 @@ class Finisher:
             return not self._refuse(asked, reply)
         asked.settle(reply)
         return True
+
+
+def _settle_all(batch: list[_Asked], error: Exception) -> None:
+    for asked in batch:
+        asked.settle(error)
 
 
 def _calls_of(batch: list[_Asked]) -> list[list[_Asked]]:

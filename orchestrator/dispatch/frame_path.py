@@ -47,6 +47,7 @@ from orchestrator.dispatch.latents import inputs_of
 from orchestrator.dispatch.mask_packets import MaskToPack, pack_outputs, packing_pixels
 from orchestrator.dispatch.missing import Missing
 from orchestrator.dispatch.objective import Objective
+from orchestrator.dispatch.outermost import Outermost
 from orchestrator.dispatch.packets import Packets
 from orchestrator.dispatch.set_back import set_back
 from orchestrator.dispatch.settings import DispatchSettings
@@ -132,34 +133,28 @@ class FramePath:
     def _begin(self, frame: Frame) -> Latent | _Apart | None:
         """Its latent, to be decoded with others; that it has to be waited for; or nothing, if it ends."""
         admitted = None
-        try:
-            if frame.claimed:
-                return _Apart()
-            admitted = self._decoder.admit(frame)
-            if (ending := self._decoder.skipped(frame, admitted)) is not None:
+        with Outermost(frame, self._turn_away):
+            try:
+                if frame.claimed:
+                    return _Apart()
+                admitted = self._decoder.admit(frame)
+                if (ending := self._decoder.skipped(frame, admitted)) is None:
+                    return self._decoder.latent(frame, admitted) or _Apart(admitted)
                 self._end(frame, ending)
-                return None
-            return self._decoder.latent(frame, admitted) or _Apart(admitted)
-        except Missing:
-            return _Apart(admitted)
-        except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those beside it go on
-            self._turn_away(frame, error)
-            return None
+            except Missing:
+                return _Apart(admitted)
+        return None
 
     def _decode(self, latents: Sequence[Latent]) -> None:
         """Latents of different streams, in one call of the kernel."""
-        found: Sequence[TimedPlane | Exception]
-        try:
+        found = list[TimedPlane | FrameRefused]()
+        with Outermost(latents, self._turn_all_away):
             found = decode_together([latent.plane for latent in latents])
-        except Exception as error:  # noqa: BLE001 - the outermost point of a call: each of its frames is told
-            found = [error] * len(latents)
         if done := [plane.took_s for plane in found if isinstance(plane, TimedPlane)]:
             self._metrics.took("decode", done[0], len(done))
-        for latent, plane in zip(latents, found, strict=True):
-            try:
+        for latent, plane in zip(latents, found, strict=False):  # where the call failed there are none
+            with Outermost(latent.frame, self._turn_away):
                 self._decoded(latent.frame, self._decoder.decoded(latent, plane))
-            except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those beside it go on
-                self._turn_away(latent.frame, error)
 
     async def _take_up_apart(self, frame: Frame, admitted: Admitted | None) -> None:
         """A frame that has to be waited for, and then those behind it in its stream."""
@@ -167,15 +162,13 @@ class FramePath:
         await self._go_on([frame.stream])
 
     async def _decode_apart(self, frame: Frame, admitted: Admitted | None) -> None:
-        try:
+        with Outermost(frame, self._turn_away):
             async with self._suspects.counted(frame):
                 decoded = await self._decoder.decode_apart(frame, admitted)
             if isinstance(decoded, Ending):
                 self._end(frame, decoded)
             else:
                 self._decoded(frame, decoded)
-        except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those behind it go on
-            self._turn_away(frame, error)
 
     def _decoded(self, frame: Frame, decoded: Decoded) -> None:
         """It waits for a batch, unless its camera made what is published."""
@@ -190,6 +183,10 @@ class FramePath:
             inputs = _inputs(decoded.content, admitted.level)
             waiting = Waiting(frame.stream, inputs, admitted.stale_at_s, tell, lambda: frame.gone)
             self._batchers[admitted.model_id].put(waiting)
+
+    def _turn_all_away(self, latents: Sequence[Latent], error: Exception) -> None:
+        for latent in latents:
+            self._turn_away(latent.frame, error)
 
     def _turn_away(self, frame: Frame, error: Exception) -> None:
         """A frame that could not be decoded: where its camera's next key frame mends that, one is asked for first."""
@@ -209,7 +206,7 @@ class FramePath:
 
     def _inferred(self, frame: Frame, decoded: Decoded, answer: Answer) -> None:
         """A frame's batch is back, and holds its slot until this returns."""
-        try:
+        with Outermost(frame, self._fail):
             if isinstance(answer, Exception):
                 self._fail(frame, answer)
             elif answer is None:
@@ -218,8 +215,6 @@ class FramePath:
                 self._metrics.took("batch", answer.batch_s)
                 self._metrics.took("infer", answer.infer_s)
                 self._pack(frame, decoded, answer)
-        except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those beside it in its batch go on
-            self._fail(frame, error)
 
     def _fail(self, frame: Frame, error: Exception) -> None:
         """A refused frame ends by that name; any other error leaves it pending, to be taken up again."""
@@ -267,13 +262,11 @@ class FramePath:
             )
 
     async def _pack_apart(self, frame: Frame, decoded: Decoded, inferred: Inferred) -> None:
-        try:
+        with Outermost(frame, self._fail):
             work = partial(pack_outputs, self._to_pack(frame, decoded, inferred), inferred.further)
             async with self._suspects.counted(frame):
                 packed = await self._workers.on_pixels(packing_pixels(inferred.labels, inferred.further), work)
             self._packed(frame, decoded, inferred, *packed)
-        except Exception as error:  # noqa: BLE001 - the outermost point of a frame
-            self._fail(frame, error)
 
     def _to_pack(self, frame: Frame, decoded: Decoded, inferred: Inferred) -> MaskToPack:
         return MaskToPack(
@@ -314,13 +307,11 @@ class FramePath:
 
     def _ended(self, frame: Frame, ended: Ended | Exception) -> None:
         """The finisher is back."""
-        if isinstance(ended, Exception):
-            self._fail(frame, ended)
-            return
-        try:
-            self._conclude(frame, ended)
-        except Exception as error:  # noqa: BLE001 - the outermost point of a frame: those beside it in its call go on
-            self._fail(frame, error)
+        with Outermost(frame, self._fail):
+            if isinstance(ended, Exception):
+                self._fail(frame, ended)
+            else:
+                self._conclude(frame, ended)
 
     def _conclude(self, frame: Frame, ended: Ended) -> None:
         verdict, lost, ending = ended
@@ -345,11 +336,9 @@ class FramePath:
 
     async def _set_back(self, frame: Frame) -> None:
         """A frame of a forged id ended, and was the last that is held: its stream's ids begin again at the clock."""
-        try:
+        with Outermost(frame, self._fail):
             await set_back(self._store, frame.stream.lease, [frame.stream.keys])
             self._let_go(frame)
-        except Exception as error:  # noqa: BLE001 - the outermost point of a frame
-            self._fail(frame, error)
 
     def _count(self, frame: Frame, ending: Ending, verdict: FinishReply) -> None:
         metrics, now_s = self._metrics, time.monotonic()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,12 +68,16 @@ class Decoder(Protocol):
         """The largest batch that any slot takes."""
         ...
 
-    def slot(self) -> AbstractAsyncContextManager[Slot]:
-        """Borrow a slot; waits while all are lent.
+    async def lend(self) -> Slot:
+        """A slot, to be given back; waits while all are lent. Who has it to himself for a while uses :func:`lent`.
 
         Raises:
-            ServiceError: on entering it, if nobody is there who could lend one.
+            ServiceError: nobody is there who could lend one.
         """
+        ...
+
+    def give_back(self, slot: Slot) -> None:
+        """Take a slot back."""
         ...
 
     async def ready(self) -> bool:
@@ -83,3 +87,17 @@ class Decoder(Protocol):
     async def close(self) -> None:
         """Give back what is held, here and at the server."""
         ...
+
+
+@asynccontextmanager
+async def lent(decoder: Decoder) -> AsyncIterator[Slot]:
+    """A slot for as long as one function works with it.
+
+    Raises:
+        ServiceError: on entering it, as :meth:`Decoder.lend`.
+    """
+    slot = await decoder.lend()
+    try:
+        yield slot
+    finally:
+        decoder.give_back(slot)

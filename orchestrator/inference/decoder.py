@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from typing import Any, Self
 
 import structlog
@@ -99,14 +98,13 @@ class TritonDecoder:
             await model.close()
             raise
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot]:
-        """Borrow a slot; waits while all are lent."""
-        slot = await self._free.get()
-        try:
-            yield slot
-        finally:
-            self._free.put_nowait(slot)
+    async def lend(self) -> Slot:
+        """See :class:`orchestrator.inference.contract.Decoder`."""
+        return await self._free.get()
+
+    def give_back(self, slot: Slot) -> None:
+        """See :class:`orchestrator.inference.contract.Decoder`."""
+        self._free.put_nowait(slot)
 
     async def ready(self) -> bool:
         """Whether Triton is there and the model ready."""

@@ -6,7 +6,7 @@
 
               ┌─► connect ─► in rotation ─► lost, or draining ─► let go ─► wait ─┐
               └──────────────────│───────────────────────────────────────────────┘
-    slot() ─► choose an endpoint ─► lend
+    lend() ─► choose an endpoint ─► a slot of its decoder
 
 A server that fails is left alone for a while, longer each time, and then connected to anew: what answers there may be
 another process, with other shapes and without our shared memory.
@@ -15,8 +15,8 @@ another process, with other shapes and without our shared memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -73,6 +73,7 @@ class ServerPool:
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._partings: dict[asyncio.Task[None], Connection] = {}
         self._renewals: dict[str, asyncio.Task[None]] = {}
+        self._lent: dict[Slot, tuple[Slot, Connection]] = {}
         self._freed = asyncio.Event()
         self._turns = 0
         self._guard = guard or LoopGuard()
@@ -94,20 +95,27 @@ class ServerPool:
         """The servers that take work."""
         return [endpoint for endpoint in self._endpoints.values() if endpoint.in_rotation]
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot]:
-        """Borrow a slot of the server with the least work; waits while all have as much as they may.
+    async def lend(self) -> Slot:
+        """A slot of the server with the least work; waits while all have as much as they may.
 
         Raises:
             NoServer, ModelMissing: no server takes work; the message says what each one's trouble is.
         """
-        endpoint, connection = await self._lend()
+        endpoint, connection = await self._choose()
         try:
-            async with connection.decoder.slot() as slot:
-                yield _PooledSlot(slot, endpoint, connection, self._failed)
-        finally:
-            connection.give_back()
-            self._freed.set()
+            slot = await connection.decoder.lend()
+        except BaseException:
+            self._release(connection)
+            raise
+        pooled = _PooledSlot(slot, endpoint, connection, self._failed)
+        self._lent[pooled] = slot, connection
+        return pooled
+
+    def give_back(self, slot: Slot) -> None:
+        """See :class:`orchestrator.inference.contract.Decoder`."""
+        own, connection = self._lent.pop(slot)
+        connection.decoder.give_back(own)
+        self._release(connection)
 
     async def ready(self) -> bool:
         """Whether a server takes work."""
@@ -139,7 +147,11 @@ class ServerPool:
             connection.abandon()
         await asyncio.gather(*self._partings)
 
-    async def _lend(self) -> tuple[Endpoint, Connection]:
+    def _release(self, connection: Connection) -> None:
+        connection.give_back()
+        self._freed.set()
+
+    async def _choose(self) -> tuple[Endpoint, Connection]:
         while True:
             endpoint = choose(self._endpoints.values())
             if endpoint is not None and endpoint.connection is not None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ from orchestrator.dispatch import Dispatcher, DispatchSettings, Store
 from orchestrator.dispatch.endings import Ending
 from orchestrator.dispatch.finish import Ended, Finisher
 from orchestrator.dispatch.stream import Frame
-from orchestrator.inference.contract import Batch, Inputs, ServedOutput
+from orchestrator.inference.contract import Batch, Inputs, ServedOutput, Slot
 
 SHARDS = 4
 BOTH_READINGS = pytest.mark.parametrize("told", [False, True], ids=["waits", "told"], indirect=True)
@@ -80,13 +80,13 @@ class RuleDecoder:
         self.inputs: Inputs = {"symbols": self.symbols, "level": self.levels}
         self._lock = asyncio.Lock()
 
-    def slot(self) -> AbstractAsyncContextManager["RuleDecoder"]:
-        return self._slot()
+    async def lend(self) -> "RuleDecoder":
+        await self._lock.acquire()
+        return self
 
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator["RuleDecoder"]:
-        async with self._lock:
-            yield self
+    def give_back(self, slot: Slot) -> None:
+        assert slot is self
+        self._lock.release()
 
     async def run(self, n: int) -> Batch:
         await self.gate.wait()

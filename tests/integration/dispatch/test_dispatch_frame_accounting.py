@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +9,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from narrows.contract.wire import FrameIdentity, MaskPacket, Refusal
-from orchestrator.inference.contract import Batch, Inputs, ServedOutput
+from orchestrator.inference.contract import Batch, Inputs, ServedOutput, Slot
 from tests.integration.dispatch.rig import LATENT, QUICK, Camera, MakeCamera, RuleDecoder, Start, rule
 
 
@@ -19,6 +17,7 @@ from tests.integration.dispatch.rig import LATENT, QUICK, Camera, MakeCamera, Ru
 class UnevenSlot:
     """One of several slots; how long a batch takes has nothing to do with when it began."""
 
+    number: int
     chance: np.random.Generator
     longest_s: float
     served: tuple[ServedOutput, ...] = ()
@@ -42,14 +41,16 @@ class UnevenDecoder(RuleDecoder):
         self._chance, self._longest_s, self._free = np.random.default_rng(1), longest_s, asyncio.Semaphore(6)
         self.overtakings, self._begun, self._ended = 0, 0, 0
 
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[UnevenSlot]:  # type: ignore[override]
-        async with self._free:
-            self._begun += 1
-            number = self._begun
-            yield UnevenSlot(self._chance, self._longest_s)
-            self.overtakings += number < self._ended
-            self._ended = max(self._ended, number)
+    async def lend(self) -> UnevenSlot:  # type: ignore[override]
+        await self._free.acquire()
+        self._begun += 1
+        return UnevenSlot(self._begun, self._chance, self._longest_s)
+
+    def give_back(self, slot: Slot) -> None:
+        assert isinstance(slot, UnevenSlot)
+        self._free.release()
+        self.overtakings += slot.number < self._ended
+        self._ended = max(self._ended, slot.number)
 
 
 async def test_outcomes_keep_the_order_of_their_entries_however_unevenly_batches_end(

@@ -12,6 +12,7 @@ from narrows.contract.bundle import Bundle
 from narrows.ops.doctor.triton_server import gather, judge
 from narrows.runtime.triton_config import model_name
 from orchestrator.inference import TritonDecoder
+from orchestrator.inference.contract import lent
 from orchestrator.scaling.engines.instances import TritonInstances
 from orchestrator.scaling.replicas import ActuationFailed
 from orchestrator.servers import LocalTriton, local_triton
@@ -43,7 +44,7 @@ async def test_a_server_without_explicit_control_is_named_and_decodes(
     assert [line["server"] for line in logs if line["event"] == "model_control_missing"] == [
         without_control.grpc_address
     ]
-    async with decoder.slot() as slot:
+    async with lent(decoder) as slot:
         slot.inputs["symbols"][:1] = 0
         slot.inputs["level"][:1] = 0
         assert len((await slot.run(1))[0]) == 1
@@ -55,7 +56,7 @@ async def test_instances_that_cannot_be_made_anew_leave_the_others_working(
 ) -> None:
     decoder = await TritonDecoder.connect(without_control.grpc_address, demo_bundle, max_batch=2, slots=1)
     await decoder._model._make_anew(0, Cause.TRITON_INSTANCE_LOST, "a stub died")
-    async with decoder.slot() as slot:
+    async with lent(decoder) as slot:
         assert len((await slot.run(1))[0]) == 1
     await decoder.close()
 

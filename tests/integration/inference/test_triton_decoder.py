@@ -18,6 +18,7 @@ from narrows.contract.outputs import Output
 from narrows.runtime.onnx_runtime import InferenceSession
 from narrows.runtime.triton_config import fill_repository, model_config, model_name
 from orchestrator.inference import LoadMeter, TritonDecoder
+from orchestrator.inference.contract import lent
 from orchestrator.inference.infer_message import plain_request
 from orchestrator.inference.region import FOLDER
 from orchestrator.inference.slots import SharedSlot
@@ -62,7 +63,7 @@ async def decoder(server: LocalTriton, demo_bundle: Bundle) -> AsyncIterator[Tri
 
 
 async def decode(decoder: TritonDecoder, batch: Batch, n: int, start: int = 0) -> NDArray[np.uint8]:
-    async with decoder.slot() as slot:
+    async with lent(decoder) as slot:
         slot.inputs["symbols"][:n] = batch.symbols[start : start + n]
         slot.inputs["level"][:n] = batch.levels[start : start + n]
         return (await slot.run(n))[0].copy()
@@ -114,7 +115,7 @@ async def test_what_runs_is_named_as_it_is(decoder: TritonDecoder, demo_bundle: 
 async def test_the_models_limit_lowers_the_batch(server: LocalTriton, demo_bundle: Bundle) -> None:
     decoder = await TritonDecoder.connect(server.grpc_address, demo_bundle, max_batch=100, slots=1)
     assert decoder.max_batch == MAX_BATCH
-    async with decoder.slot() as slot:
+    async with lent(decoder) as slot:
         for n in (0, MAX_BATCH + 1):
             with pytest.raises(ValueError, match="1 to 8"):
                 await slot.run(n)
@@ -122,7 +123,7 @@ async def test_the_models_limit_lowers_the_batch(server: LocalTriton, demo_bundl
 
 
 async def test_a_level_that_does_not_exist_fails_that_batch_and_no_other(decoder: TritonDecoder, batch: Batch) -> None:
-    async with decoder.slot() as slot:
+    async with lent(decoder) as slot:
         slot.inputs["level"][0] = 200
         with pytest.raises(InferenceFailed):
             await slot.run(1)
@@ -137,7 +138,7 @@ async def test_a_batch_is_answered_or_refused_by_name_without_grpcs_own_client(
 
     monkeypatch.setattr(decoder._model, "_model_infer", never)
     np.testing.assert_array_equal(await decode(decoder, batch, 2), batch.labels[:2])
-    async with decoder.slot() as slot:
+    async with lent(decoder) as slot:
         slot.inputs["level"][0] = 200
         with pytest.raises(InferenceFailed, match="Triton at"):
             await slot.run(1)

@@ -31,6 +31,7 @@ from narrows.contract.wire.mask import label_tables_of
 from narrows.runtime.triton_config import fill_repository, model_name
 from orchestrator.dispatch import Connected, Dispatcher, DispatchSettings, Store
 from orchestrator.inference import TritonDecoder
+from orchestrator.inference.contract import lent
 from orchestrator.servers import LocalRedis, LocalTriton
 from tests.integration.while_running import while_running
 
@@ -98,7 +99,7 @@ async def test_both_outputs_of_each_frame_of_a_batch_come_back(
     two: Bundle,
     shared_memory: bool,  # noqa: FBT001
 ) -> None:
-    async with connected(triton, two, shared_memory=shared_memory) as decoder, decoder.slot() as slot:
+    async with connected(triton, two, shared_memory=shared_memory) as decoder, lent(decoder) as slot:
         for n in (MAX_BATCH, 3, 1):
             frames = [symbols_of(two, seed) for seed in range(n)]
             slot.inputs["symbols"][:n], slot.inputs["level"][:n] = frames, 0
@@ -117,7 +118,7 @@ async def test_a_label_map_that_cannot_be_fails_its_batch_by_name_and_no_other(
     two: Bundle,
     shared_memory: bool,  # noqa: FBT001
 ) -> None:
-    async with connected(triton, two, shared_memory=shared_memory) as decoder, decoder.slot() as slot:
+    async with connected(triton, two, shared_memory=shared_memory) as decoder, lent(decoder) as slot:
         slot.inputs["symbols"][0], slot.inputs["level"][0] = symbols_of(two, 1), 201
         with pytest.raises(InferenceFailed, match="label 250 for output labels"):
             await slot.run(1)
@@ -132,7 +133,7 @@ async def test_a_second_output_of_another_form_is_left_out_and_the_label_map_is_
     two: Bundle,
     shared_memory: bool,  # noqa: FBT001
 ) -> None:
-    async with connected(triton, two, shared_memory=shared_memory) as decoder, decoder.slot() as slot:
+    async with connected(triton, two, shared_memory=shared_memory) as decoder, lent(decoder) as slot:
         for level, there in ((0, 1), (202, 0), (0, 1)):
             slot.inputs["symbols"][0], slot.inputs["level"][0] = symbols_of(two, 1), level
             labels, scores = await slot.run(1)
@@ -154,7 +155,7 @@ async def test_a_model_without_the_second_output_or_of_another_dtype_is_refused_
 
 async def test_an_output_that_nobody_asks_for_is_left_where_it_is(triton: LocalTriton, two: Bundle) -> None:
     fewer = replace(two, manifest=replace(two.manifest, outputs=two.manifest.outputs[:1]))
-    async with connected(triton, fewer) as decoder, decoder.slot() as slot:
+    async with connected(triton, fewer) as decoder, lent(decoder) as slot:
         slot.inputs["symbols"][0], slot.inputs["level"][0] = symbols_of(two, 1), 0
         (labels,) = await slot.run(1)
         np.testing.assert_array_equal(labels[0], by_rule(two, symbols_of(two, 1))[0])

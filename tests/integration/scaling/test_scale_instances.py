@@ -14,6 +14,7 @@ from narrows.contract.bundle import Bundle
 from narrows.runtime.redis.store import Store
 from narrows.runtime.triton_config import model_name
 from orchestrator.inference import TritonDecoder
+from orchestrator.inference.contract import lent
 from orchestrator.inference.triton_model import TritonModel
 from orchestrator.scaling.engines.instances import TritonInstances
 from orchestrator.scaling.leader import Leadership
@@ -60,7 +61,7 @@ async def inferring(decoder: TritonDecoder) -> AsyncIterator[list[int]]:
 
     async def play() -> None:
         while playing:
-            async with decoder.slot() as slot:
+            async with lent(decoder) as slot:
                 slot.inputs["symbols"][:_BATCH] = 1
                 slot.inputs["level"][:_BATCH] = 0
                 answered.append(len((await slot.run(_BATCH))[0]))
@@ -103,7 +104,7 @@ async def test_neither_a_reload_nor_a_change_undoes_the_other(
     before = dict((await _config(servers[0], demo_bundle)).parameters)
     os.kill(next(pid for pid in members(servers[0].pid) if pid != servers[0].pid), signal.SIGKILL)
     for _ in range(4):  # until the dead instance had its turn
-        async with decoder.slot() as slot:
+        async with lent(decoder) as slot:
             slot.inputs["symbols"][:1], slot.inputs["level"][:1] = 1, 0
             assert len((await slot.run(1))[0]) == 1
     healed = await _config(servers[0], demo_bundle)

@@ -18,6 +18,7 @@ from narrows.runtime.redis.store import Store
 from narrows.runtime.triton_config import model_name
 from orchestrator.discovery.record import ServerRecord
 from orchestrator.inference import TritonDecoder
+from orchestrator.inference.contract import lent
 from orchestrator.scaling.capacity import CapacityModel
 from orchestrator.scaling.observe import Observation, Observer
 from orchestrator.scaling.replicas import Observed
@@ -115,7 +116,7 @@ async def test_odd_keys_and_another_kind_of_key_are_passed_over(store: Store) ->
 
 async def decode(decoder: TritonDecoder, n: int, times: int) -> None:
     for _ in range(times):
-        async with decoder.slot() as slot:
+        async with lent(decoder) as slot:
             slot.inputs["symbols"][:n] = np.zeros_like(slot.inputs["symbols"][:n])
             slot.inputs["level"][:n] = 0
             await slot.run(n)

@@ -29,6 +29,7 @@ from narrows.contract.bundle import SplitBundle
 from narrows.contract.wire import FrameIdentity, Refusal, ResultPacket, StreamKeys
 from narrows.contract.wire.frame_packet import Tensor
 from orchestrator.inference import TritonDecoder
+from orchestrator.inference.contract import lent
 from orchestrator.servers import LocalRedis, LocalTriton
 from tests import split_bundles
 from tests.integration.dispatch.rig import until
@@ -201,7 +202,7 @@ async def test_a_tail_has_a_cost_and_instances_of_its_own(bundle: SplitBundle, t
         decoder = await TritonDecoder.connect(triton.grpc_address, tail, max_batch=4, slots=1)
         try:
             assert decoder.max_batch == (4 if tail.batched else 1)
-            async with decoder.slot() as slot:
+            async with lent(decoder) as slot:
                 for name in slot.inputs:
                     slot.inputs[name][:1] = 1.0
                 scores, _ = await slot.run(1)

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -22,7 +22,7 @@ from orchestrator.dispatch.lease import Lease
 from orchestrator.dispatch.reference_cache import ReferenceCache
 from orchestrator.dispatch.settings import DispatchSettings
 from orchestrator.dispatch.stream import Stream
-from orchestrator.inference.contract import Batch, Inputs, ServedOutput, ServerLost
+from orchestrator.inference.contract import Batch, Inputs, ServedOutput, ServerLost, Slot
 from orchestrator.telemetry.metrics import Metrics
 
 PLANE = np.ones((1, 2, 2), np.int8)
@@ -49,11 +49,16 @@ class Echo:
         self.inputs: Inputs = {"symbols": self.symbols, "level": np.zeros((self.max_batch, 1), np.int32)}
         self.failures = failures
         self.batches: list[int] = []
-        self.troubles: list[ServiceError] = []
+        self.troubles: list[Exception] = []
+        self.lent = 0
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator["Echo"]:
-        yield self
+    async def lend(self) -> "Echo":
+        self.lent += 1
+        return self
+
+    def give_back(self, slot: Slot) -> None:
+        assert slot is self
+        self.lent -= 1
 
     async def run(self, n: int) -> Batch:
         self.batches.append(n)
@@ -225,6 +230,27 @@ async def test_an_answer_is_told_while_its_batch_holds_the_slot_and_only_to_who_
     assert copied.labels is not None
     assert copied.labels[0, 0] == 6
     assert copied.labels.base is None
+
+
+async def test_every_slot_is_given_back_however_its_batch_ends() -> None:
+    decoder, clock = Echo(failures=1), TurnedClock()
+    decoder.troubles = [ServerLost("gone"), ServiceError("away"), ValueError("unforeseen")]
+    async with _batcher(decoder, clock) as batcher:
+        assert isinstance(await _outcome(batcher.infer(_stream("a"), inputs_of(PLANE, 0), None)), ValueError)
+        for _ in range(2):  # the first fails as a batch, and is tried alone
+            assert await batcher.infer(_stream("a"), inputs_of(PLANE, 0), None) is not None
+        late = asyncio.ensure_future(batcher.infer(_stream("b"), inputs_of(PLANE, 0), stale_at_s=0.5))
+        assert await late is None
+        await asyncio.sleep(0)
+        assert decoder.lent <= 1  # the one that waits for frames
+    assert decoder.batches == [1, 1, 1, 1, 1, 1]
+
+
+async def _outcome(answer: Awaitable[Inferred | None]) -> Inferred | Exception | None:
+    try:
+        return await answer
+    except (ValueError, InferenceFailed) as error:
+        return error
 
 
 async def test_a_frame_that_fails_three_times_is_given_up() -> None:

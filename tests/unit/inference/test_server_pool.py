@@ -13,7 +13,7 @@ from narrows.runtime.loop_guard import LoopGuard
 from orchestrator.discovery.address import Address
 from orchestrator.discovery.service_discovery import ServiceDiscovery
 from orchestrator.discovery.sources import parse_sources
-from orchestrator.inference.contract import Batch, Inputs, ServedOutput, ServerLost
+from orchestrator.inference.contract import Batch, Inputs, ServedOutput, ServerLost, Slot, lent
 from orchestrator.inference.cost import BatchTotals
 from orchestrator.inference.pool import NoServer, ServerPool
 from orchestrator.inference.triton_model import ModelMissing
@@ -49,9 +49,11 @@ class OnServer:
         self.server = server
         self.inputs: Inputs = {"symbols": np.zeros((4, 1, 2, 2), np.int8), "level": np.zeros((4, 1), np.int32)}
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator["OnServer"]:
-        yield self
+    async def lend(self) -> "OnServer":
+        return self
+
+    def give_back(self, slot: Slot) -> None:
+        assert slot is self
 
     async def run(self, n: int) -> Batch:
         await self.server.going.wait()
@@ -112,7 +114,7 @@ class Fleet:
 
 
 async def run_one(pool: ServerPool, frames: int = 1) -> None:
-    async with pool.slot() as slot:
+    async with lent(pool) as slot:
         await slot.run(frames)
 
 
