@@ -121,6 +121,8 @@ def test_packets_that_are_acknowledged_together_are_one_also_here() -> None:
     speed = meter.speed(2.0)
     assert speed.bytes_per_s == pytest.approx(10_000, rel=0.02)
     assert speed.shape.measured_bytes == 4000
+    meter.deliver(Delivery(2.5, 2.5, 2.61, 300))
+    assert [size for size, _ in meter.speed(2.61).shape.points] == [300, 4000]
 
 
 def test_the_first_packet_of_all_is_no_measure_of_a_bare_round_trip() -> None:

@@ -134,3 +134,10 @@ def test_once_it_is_calm_it_is_as_quick_as_before() -> None:
 @given(st.floats(0.01, 100), st.floats(0.01, 100))
 def test_an_advantage_is_at_most_whole(one: float, other: float) -> None:
     assert -1.0 <= advantage(candidate(one).rank, candidate(other).rank) <= 1.0
+
+
+def test_of_those_that_are_due_and_cost_about_the_same_that_of_fewest_bytes_takes_over() -> None:
+    many, few = Candidate(Rank(0.0, 0.0, 0.5, 0.0, 50_000.0), 0.0), Candidate(Rank(0.0, 0.0, 0.505, 0.0, 2_000.0), 0.0)
+    hysteresis = Hysteresis(SETTINGS)
+    chosen = [hysteresis.step(0, [candidate(1.0), many, few], step / 100) for step in range(100)]
+    assert next(each for each in chosen if each) == 2

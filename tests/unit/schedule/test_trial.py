@@ -95,10 +95,12 @@ def test_a_pin_or_other_designs_end_a_trial(how: str) -> None:
     found = at_small()
     now_s = tried(found)
     if how == "pin":
+        found.took("large", 0.27, 0.0, now_s)
         found.pin("small")
         assert found.plan(HOPEFUL, now_s + 0.1).reason == Reason.PINNED
         found.pin(None)
-        assert found.plan(HOPEFUL, now_s + 0.2).reason == Reason.UNPINNED
+        after = [found.plan(HOPEFUL, now_s + 0.2 + n * LOOK_S) for n in range(3)]
+        assert {(each.chosen.design, each.reason) for each in after} == {(LARGE, Reason.UNPINNED)}
     else:
         found.choose_among(table(LARGE, SMALL))
         assert found.plan(HOPEFUL, now_s + 0.1).reason != Reason.NOT_YET
