@@ -35,7 +35,8 @@ class Quantiser:
     """One tensor's channels ``(C,)``: value = (symbol + shift) · step, symbols from ``least`` to ``most``.
 
     Attributes:
-        open: symbols may lie beyond those, up to ``MOST_MAGNITUDE``: they are what calibration has seen.
+        open: channels whose symbols may lie beyond those, up to ``MOST_MAGNITUDE``: they are what calibration has seen.
+            ``None``: no channel's may.
     """
 
     bits: int
@@ -43,7 +44,7 @@ class Quantiser:
     shift: NDArray[np.int32]
     least: NDArray[np.int32]
     most: NDArray[np.int32]
-    open: bool = False
+    open: NDArray[np.bool_] | None = None
 
     def planes(self, tensor: NDArray[Any]) -> Planes:
         """A tensor, with or without its batch of 1, in the planes that it is coded in."""
@@ -60,9 +61,10 @@ class Quantiser:
     @property
     def bounds(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The least and the largest symbol of each channel."""
-        if not self.open:
+        if self.open is None:
             return self.least, self.most
-        return np.full_like(self.least, -MOST_MAGNITUDE), np.full_like(self.most, MOST_MAGNITUDE)
+        wide = np.int32(MOST_MAGNITUDE)
+        return np.where(self.open, -wide, self.least), np.where(self.open, wide, self.most)
 
     def unsigned(self, symbols: Symbols) -> NDArray[np.uint32]:
         """From 0, as whoever sends a fixed number of bits has them: what lies beyond the range is clipped to it."""

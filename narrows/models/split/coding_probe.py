@@ -102,7 +102,7 @@ def _packed(plans: tuple[TensorPlan, ...], tensors: list[NDArray[Any]]) -> Way:
 
     def packed(plan: TensorPlan, tensor: NDArray[Any], least: Symbols) -> NDArray[np.uint8]:
         width = plan.quantiser.bits
-        unsigned = np.minimum(plan.quantiser.symbols(plan.quantiser.planes(tensor)) - least, (1 << width) - 1).ravel()
+        unsigned = (plan.quantiser.symbols(plan.quantiser.planes(tensor)) - least).ravel()
         bits = (unsigned[:, None] >> np.arange(width)) & 1
         return np.packbits(bits.astype(np.uint8))
 

@@ -1,9 +1,11 @@
 """Quantisers from calibration pictures: each channel's range and steps.
 
-From 8 bits on the range is open, and its width only sets the steps: the ranges of sixteen pictures alone cost a
-classifier 3.6 points at 16 bits, where no step matters. At fewer bits it is chosen by what it loses, and clips.
+What a few pictures had is no bound for others: the ranges of sixteen alone cost a classifier 3.6 points at 16 bits,
+where no step matters. So a range only sets the steps, and is open; but at fewer than 8 bits a part of it may lose less
+than all, for its steps are smaller, and what lies beyond that part is clipped.
 
-A channel of whole numbers (of a network in int8) has no step below 1: where the bits suffice it crosses as it is.
+A tensor of whole numbers (of a network in int8) has no step below 1: where the bits suffice it crosses as it is. A
+channel that was silent at calibration has the steps of the others: it may speak on other pictures.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.contract.codec.tensor_quantiser import Planes, Quantiser, Symbols
+from narrows.contract.codec.tensor_quantiser import MOST_MAGNITUDE, Planes, Quantiser, Symbols
 
 _SHRUNK = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 """Parts of a channel's range that are tried; the rest is clipped."""
 _SAMPLED = 1 << 14
 OPEN_FROM_BITS = 8
-"""Values beyond what calibration has seen cost two bytes each there, few beside what all others take."""
+"""No part of a range is tried: steps are small enough."""
 _LEAST_SENSITIVITY, _MOST_SENSITIVITY = 0.05, 20.0
 """Of the median: a channel that seemed not to matter on a few pictures may on others, and one that seemed to matter
 more than all others together would take the steps of them all."""
@@ -32,9 +34,16 @@ def by_range(planes: Planes, bits: int) -> Quantiser:
     """
     low, high = _ranges(planes)
     least_step = _least_step(planes)
+    part = np.ones(len(low), dtype=np.float32) if bits >= OPEN_FROM_BITS else _best_parts(planes, bits, least_step)
+    low, high = low * part, high * part
+    step = np.maximum(_step(low, high, bits), least_step)
+    return _quantiser(planes, bits, step, low, high, part == 1)
+
+
+def _best_parts(planes: Planes, bits: int, least_step: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each channel's range the part that loses least."""
+    low, high = _ranges(planes)
     sample = _sampled(planes)
-    if bits >= OPEN_FROM_BITS:
-        return _quantiser(planes, bits, np.maximum(_step(low, high, bits), least_step), low, high)
     best_error = np.full(len(low), np.inf)
     best = np.ones(len(low), dtype=np.float32)
     for part in _SHRUNK:
@@ -43,8 +52,7 @@ def by_range(planes: Planes, bits: int) -> Quantiser:
         error = ((tried - sample) ** 2).sum(axis=0)
         best = np.where(error < best_error, part, best).astype(np.float32)
         best_error = np.minimum(error, best_error)
-    step = np.maximum(_step(low * best, high * best, bits), least_step)
-    return _quantiser(planes, bits, step, low * best, high * best)
+    return best
 
 
 def by_sensitivity(planes: Planes, bits: int, sensitivity: NDArray[np.float64]) -> Quantiser:
@@ -63,14 +71,16 @@ def by_sensitivity(planes: Planes, bits: int, sensitivity: NDArray[np.float64]) 
     weight = np.clip(sensitivity, _LEAST_SENSITIVITY * usual + 1e-12, most)
     unit = ((high - low) * weight).max() / (2**bits - 1)
     step = np.maximum((unit / weight).astype(np.float32), _least_step(planes))
-    return _quantiser(planes, bits, step, low, high)
+    return _quantiser(planes, bits, step, low, high, np.ones(len(low), dtype=np.bool_))
 
 
-def _quantiser(planes: Planes, bits: int, step: NDArray[np.float32], low: Planes, high: Planes) -> Quantiser:
+def _quantiser(
+    planes: Planes, bits: int, step: NDArray[np.float32], low: Planes, high: Planes, is_open: NDArray[np.bool_]
+) -> Quantiser:
     least, most = np.rint(low / step).astype(np.int32), np.rint(high / step).astype(np.int32)
     sample = np.clip(np.rint(_sampled(planes) / step), least, most).astype(np.int32)
     shift = np.array([_most_frequent(sample[:, channel]) for channel in range(len(step))], dtype=np.int32)
-    return Quantiser(bits, step, shift, least - shift, most - shift, open=bits >= OPEN_FROM_BITS)
+    return Quantiser(bits, step, shift, least - shift, most - shift, is_open)
 
 
 def _most_frequent(symbols: Symbols) -> int:
@@ -85,14 +95,22 @@ def _ranges(planes: Planes) -> tuple[Planes, Planes]:
 
 
 def _least_step(planes: Planes) -> NDArray[np.float32]:
-    """Of each channel: 1 where it has whole numbers alone, else 0."""
-    whole: NDArray[np.bool_] = (planes == np.rint(planes)).all(axis=(0, 2, 3))
-    return whole.astype(np.float32)
+    """Of each channel: 1 if the tensor has whole numbers alone. One channel's zeros say nothing.
+
+    Else so wide a step that its symbols reach twice as far as the widest channel has been seen to go, unless that would
+    leave a channel fewer steps than 8 bits give it: at 16 bits its own range would take all symbols that there are.
+    """
+    if (planes == np.rint(planes)).all():
+        return np.ones(planes.shape[1], dtype=np.float32)
+    low, high = _ranges(planes)
+    reach = 2 * float((high - low).max()) / MOST_MAGNITUDE
+    return np.minimum(reach, _step(low, high, OPEN_FROM_BITS)).astype(np.float32)
 
 
 def _step(low: Planes, high: Planes, bits: int) -> NDArray[np.float32]:
-    width = high - low
-    return np.where(width > 0, width / (2**bits - 1), 1.0).astype(np.float32)
+    width, steps = high - low, (1 << bits) - 1
+    usual = float(np.median(width[width > 0])) if (width > 0).any() else float(steps)
+    return (np.where(width > 0, width, usual) / steps).astype(np.float32)
 
 
 def _sampled(planes: Planes) -> Planes:

@@ -183,7 +183,7 @@ def _plan0(bundle: SplitBundle) -> list[list[dict[str, Any]]]:
         ("step", np.array([1, 0, 1], "<f4").tobytes(), "no positive number"),
         ("step", np.array([1, np.nan, 1], "<f4").tobytes(), "no positive number"),
         ("shift", np.array([1, 1], "<i4").tobytes(), "a plan of"),
-        ("least", np.array([9999, 0, 0], "<i4").tobytes(), "no range"),
+        ("least", np.array([1 << 16, 0, 0], "<i4").tobytes(), "no range"),
         ("most", np.array([1 << 20, 0, 0], "<i4").tobytes(), "beyond 16 bits"),
         ("tables", b"junk", "tables file begins"),
         ("largest", 65536, "largest"),

@@ -87,6 +87,42 @@ def test_from_eight_bits_on_no_picture_is_clipped_whatever_calibration_has_seen(
     assert np.array_equal(coder.decode(coder.encode(symbols), symbols.shape), symbols)
 
 
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("sensitivity", [None, np.array([1.0, 2.0, 0.5, 4.0])], ids=["by range", "by sensitivity"])
+def test_a_channel_may_go_as_far_as_the_widest_has_gone(bits: int, sensitivity: NDArray[np.float64] | None) -> None:
+    """A hundred times its own range; at 16 bits that would take more symbols than there are."""
+    planes = SIGNED * np.array([1, 0.01, 1, 1], np.float32)[:, None, None]
+    quantiser = by_range(planes, bits) if sensitivity is None else by_sensitivity(planes, bits, sensitivity)
+    error = np.abs(quantiser.values(quantiser.symbols(SIGNED)) - SIGNED)
+    assert (error <= 0.501 * quantiser.step[:, None, None] + 1e-6).all()
+    own = np.ptp(planes, axis=(0, 2, 3)) / 255
+    assert sensitivity is not None or (quantiser.step <= own * 1.001).all()
+
+
+def test_at_eight_bits_what_is_rare_at_calibration_is_not_clipped_either(random: np.random.Generator) -> None:
+    planes = random.standard_normal((4, 1, 40, 40)).astype(np.float32)
+    planes[0, 0, 0, 0] = 60
+    quantiser = by_range(planes, 8)
+    assert np.abs(quantiser.values(quantiser.symbols(planes)) - planes).max() <= 0.501 * quantiser.step[0]
+    assert quantiser.step[0] == pytest.approx((60 - planes.min()) / 255)
+
+
+@pytest.mark.parametrize("bits", [4, 8, 16])
+@pytest.mark.parametrize("sensitivity", [None, np.array([1.0, 2.0, 0.5, 4.0])], ids=["by range", "by sensitivity"])
+def test_a_channel_that_was_silent_at_calibration_is_rounded_as_finely_as_the_others(
+    bits: int, sensitivity: NDArray[np.float64] | None
+) -> None:
+    """Zeros alone are whole numbers, but say nothing of those that are to come."""
+    planes = SIGNED.copy()
+    planes[:, 1] = 0
+    quantiser = by_range(planes, bits) if sensitivity is None else by_sensitivity(planes, bits, sensitivity)
+    error = np.abs(quantiser.values(quantiser.symbols(SIGNED)) - SIGNED)
+    assert error[:, 1].max() <= 0.501 * quantiser.step[1]
+    assert quantiser.step[1] <= 2 * max(quantiser.step[[0, 2, 3]])
+    alone = by_range(np.zeros_like(planes), bits)
+    assert (alone.values(alone.symbols(np.full_like(planes[0], 3.0))) == 3).all()
+
+
 def test_what_a_fixed_number_of_bits_has_of_a_symbol_is_clipped_to_the_range() -> None:
     quantiser = by_range(SIGNED, 8)
     unsigned = quantiser.unsigned(quantiser.symbols(5 * SIGNED))
@@ -220,6 +256,8 @@ def test_a_map_of_one_channel_is_one_plane_to_a_new_plan_and_as_it_was_to_one_of
     assert np.array_equal(
         again.values(again.decode(payload, (1, 12, 9)), (1, 1, 12, 9), "float32"), rounding.rounded(maps[0])["x"]
     )
+    loud = 5 * maps[0]["x"]
+    assert again.encode(loud) == plan.encode(loud), "a plan that was read clips no more than one that was fitted"
     by_rows = by_range(np.stack([each["x"].reshape(12, 1, 9) for each in maps]), 8)
     before = TensorPlan(
         by_rows, fit_tensor_coder([by_rows.symbols(each["x"].reshape(12, 1, 9)) for each in maps], by_rows)
