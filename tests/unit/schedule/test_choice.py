@@ -186,13 +186,13 @@ def test_a_better_link_never_takes_fewer_bytes_and_less_accuracy(
 
 
 @given(designs, conditions, st.floats(0, 1), st.sampled_from(Objective))
-def test_a_cloud_with_less_load_never_makes_the_result_later(
+def test_a_cloud_with_less_load_never_makes_the_result_later_but_for_what_is_about_the_same(
     found: list[Design], seen: Conditions, share: float, objective: Objective
 ) -> None:
     lighter = replace(seen, cloud_load=seen.cloud_load * share)
     one, other = planner(objective, None, *found), planner(objective, None, *found)
     before, after = one.plan(seen, 0.0).chosen.estimate, other.plan(lighter, 0.0).chosen.estimate
-    assert cost(objective, after) <= cost(objective, before) * (1 + 1e-9)
+    assert cost(objective, after) <= cost(objective, before) * (1 + ABOUT_THE_SAME) * (1 + 1e-9)
 
 
 def test_late_has_fewer_bytes_than_early() -> None:
