@@ -20,7 +20,7 @@ def _row(network: dict[str, Any]) -> list[str]:
     title = f"{network['name']}: {network['measure']}, on {network['share_of_pictures']:.0%} of the pictures"
     found, best, codec = network["at_one_point"], network["best"], network["picture_codec"]
     if found is None:
-        return [title, *["none holds"] * 7, "–", _codec(codec)]
+        return [title, *["none holds"] * 7, _best(best), _codec(codec)]
     low, high = found["interval"]
     return [
         title,
@@ -31,9 +31,15 @@ def _row(network: dict[str, Any]) -> list[str]:
         f"{found['over_best_coder']:.2f} ({found['best_rival']})",
         f"{found['lost_points']:.2f} ({low:.2f} to {high:.2f})",
         f"{found['positives']:,} {network['positives_are']}",
-        f"{best['ratio']:.1f} at {best['head_macs_share']:.0%} of the MACs, {best['lost_points']:.2f} points",
+        _best(best),
         _codec(codec),
     ]
+
+
+def _best(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "none holds"
+    return f"{found['ratio']:.1f} at {found['head_macs_share']:.0%} of the MACs, {found['lost_points']:.2f} points"
 
 
 def _codec(found: dict[str, Any]) -> str:
