@@ -5,9 +5,9 @@ ones nothing is sure: a small packet passes a shaper's token bucket at once, and
 its acknowledgement up to a tenth of a second late, so neither a short nor a long time is in proportion. Hence:
 
 - **What was measured at a size is told of that size.** A line leads from the packets in use to larger ones of before.
-- **It is believed less with time**: what those took longer than the ones in use halves every ten seconds. So a size
+- **It is believed less with time**: what those took longer than the ones in use halves every five seconds. So a size
   that failed is tried again the later the worse it failed. Of a size that was never tried, the link is believed to
-  carry 1 Mbit/s, then twice as much every ten seconds.
+  carry 1 Mbit/s, then twice as much every five seconds.
 - **A larger packet takes no less than in proportion** to what the ones in use surely took: the least of their times,
   less what they scatter by.
 - **A link that was away says nothing of a size**: one packet that took a second and a half more than twice its usual
@@ -24,7 +24,7 @@ from statistics import median, median_high
 from narrows.contract.schedule.conditions import PRIOR_BYTES_PER_S, goodput_while_waiting
 from narrows.contract.schedule.link_shape import IN_PROPORTION, LinkShape
 
-HALVES_S = 10.0
+HALVES_S = 5.0
 SAME_SIZE = 1.5
 """Packets are of a size if one has no more than so many times the bytes of the other: scenes differ by less."""
 _OF_A_SIZE = 3
@@ -39,7 +39,7 @@ class LinkSpeed:
     """How fast the link takes packets of the size in use, and how others go by that; infinite before the first.
 
     Attributes:
-        tried_bytes: larger packets were not acknowledged within the last few seconds.
+        tried_bytes: larger packets were not acknowledged within the last five seconds.
     """
 
     bytes_per_s: float = math.inf
@@ -106,7 +106,8 @@ class PacketTimes:
             points.append((larger.size_bytes, seconds))
         goodput = here.size_bytes / here.seconds
         shape = tuple((size, seconds * goodput) for size, seconds in points)
-        tried = max(each.size_bytes for each in self._latest if each.at_s >= self._latest[-1].at_s - _AT_A_TIME_S)
+        known_since_s = min(now_s - HALVES_S, self._latest[-1].at_s)
+        tried = max(each.size_bytes for each in self._latest if each.at_s >= known_since_s)
         return LinkSpeed(goodput, LinkShape(shape, goodput / self._beyond(points, here, now_s)), SAME_SIZE * tried)
 
     def _larger(self, here: _At) -> Iterator[_At]:

@@ -45,12 +45,13 @@ def test_what_was_measured_at_a_size_is_told_of_that_size() -> None:
 
 def test_a_small_packet_that_passed_at_once_does_not_make_a_thin_link_wide() -> None:
     speed = failed().speed(2.0)
+    believed = 2 ** (-2.0 / HALVES_S)
     assert seconds(speed, SMALL) <= 0.002
-    assert seconds(speed, LARGE) == pytest.approx(LARGE / THIN, rel=0.15)
-    assert seconds(speed, 2 * LARGE) >= 1.7 * LARGE / THIN
+    assert seconds(speed, LARGE) == pytest.approx(believed * LARGE / THIN, rel=0.01)
+    assert seconds(speed, 2 * LARGE) == pytest.approx(2 * believed * LARGE / THIN, rel=0.01)
 
 
-def test_a_failure_is_believed_half_as_much_every_ten_seconds_and_no_less_than_what_small_ones_took() -> None:
+def test_a_failure_is_believed_half_as_much_every_five_seconds_and_no_less_than_what_small_ones_took() -> None:
     found = failed()
     longer = [seconds(found.speed(2.0 + n * HALVES_S), LARGE) - 0.002 for n in range(3)]
     assert longer[1] == pytest.approx(longer[0] / 2, rel=0.01)
@@ -98,6 +99,13 @@ def test_an_outage_says_nothing_of_a_size_and_a_link_that_stays_thin_does() -> N
     assert seconds(outage.speed(4.0), LARGE) == pytest.approx(0.1)
     thin = times(*usual, (LARGE, 3.0, 3.6), (LARGE, 3.0, 6.6))
     assert seconds(thin.speed(7.0), LARGE) == pytest.approx(3.0)
+
+
+def test_a_size_counts_as_tried_for_as_long_as_it_is_believed_by_half() -> None:
+    found = failed()
+    assert found.speed(HALVES_S - 0.1).tried_bytes >= LARGE
+    assert SMALL < found.speed(HALVES_S + 0.1).tried_bytes < LARGE
+    assert SMALL < found.speed(500.0).tried_bytes < LARGE, "the size in use is tried however long ago"
 
 
 def test_while_a_size_is_tried_how_long_it_waits_is_told_at_once() -> None:

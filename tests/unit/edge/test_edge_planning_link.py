@@ -69,7 +69,7 @@ def test_a_camera_gets_nearly_what_the_best_design_gets(
 
 def test_behind_a_bucket_a_large_packet_is_tried_seldom_and_given_up_at_once(bundle: SplitBundle) -> None:
     camera = PlanningCamera(bundle, shaped(steady(THIN))).play(60)
-    assert camera.shares(10, 60)[LARGE] < 0.05
+    assert camera.shares(10, 60)[LARGE] < 0.1
 
 
 def test_a_wide_link_is_used_within_seconds_by_a_camera_that_is_slow_to_notice(bundle: SplitBundle) -> None:
