@@ -173,5 +173,6 @@ async def outcome(call: Awaitable[bytes]) -> bytes | Exception:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    while not holds():  # noqa: ASYNC110 - what it waits for has no event
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0.001)

@@ -195,6 +195,27 @@ async def test_what_cannot_be_asked_or_read_here_is_asked_through_grpc_and_only_
     assert told == [(Cause.TRITON_ASKED_AGAIN, f"Triton at {address}: in Huffman's code; asked again through gRPC")]
 
 
+async def test_what_was_waited_for_before_is_part_of_the_time_that_grpc_has() -> None:
+    left_s = list[float]()
+
+    class Slow(_Calls):
+        async def call(self, request: bytes, timeout_s: float) -> bytes:
+            await asyncio.sleep(0.05)
+            return await super().call(request, timeout_s)
+
+    async def infer(request: bytes, timeout: float) -> bytes:  # noqa: ASYNC109 - as grpc's
+        left_s.append(timeout)
+        return await answers_batches(request, None)
+
+    model = TritonModel("127.0.0.1:9", "model", answer_s=20)
+    try:
+        model._calls, model._model_infer = cast("UnaryMethod", Slow([NotAsked()])), infer
+        await model.infer(b"")
+    finally:
+        await model.close()
+    assert left_s[0] <= 20 - 0.05
+
+
 async def test_an_answer_that_is_no_answer_fails_its_batch() -> None:
     async def junk(_: bytes, __: Any) -> bytes:
         return b"\xff" * 20

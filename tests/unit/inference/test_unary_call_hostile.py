@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.inference import http2_frames, unary_call
 from orchestrator.inference.unary_call import CallFailed, CallLost, NotAsked, UnaryMethod, Unreadable
+from orchestrator.inference.unary_connection import UnaryConnection
 from tests.unit.inference.http2_peer import (
     ACK,
     CONTINUATION,
@@ -74,6 +75,7 @@ BREACHES = {
     "a call's window that grows by nothing": (Frame(WINDOW_UPDATE, 0, 1, u32(0)).to_bytes(), PROTOCOL_ERROR),
     "a window that grows beyond": (Frame(WINDOW_UPDATE, 0, 0, u32((1 << 31) - 1)).to_bytes(), FLOW_CONTROL_ERROR),
     "padding of more than there is": (data(1, b"\x05abc", PADDED), PROTOCOL_ERROR),
+    "padding of all that there is": (data(1, b"\x03ab", PADDED), PROTOCOL_ERROR),
     "padding of nothing": (data(1, b"", PADDED), PROTOCOL_ERROR),
     "a priority that is cut off": (Frame(HEADERS, END_HEADERS | 32, 1, b"\0\0").to_bytes(), FRAME_SIZE_ERROR),
     "a continuation of nothing": (Frame(CONTINUATION, END_HEADERS, 1, b"").to_bytes(), PROTOCOL_ERROR),
@@ -153,7 +155,9 @@ def ornate(stream: int, asked: bytes) -> bytes:
     early = head(stream, b"\x08\x03103") + head(stream, b"\x08\x03100")
     padded = Frame(HEADERS, END_HEADERS | PADDED | 32, stream, b"\x02" + bytes(5) + OK_HEAD + bytes(2)).to_bytes()
     body = data(stream, b"\x03" + message(asked) + bytes(3), PADDED)
-    return unknown + early + priority + padded + body + settings(s9=1) + trailers(stream, literal("x", "y") + OK)
+    reserved = 1 << 31  # a bit that means nothing
+    ended = trailers(stream | reserved, literal("x", "y") + OK)
+    return unknown + early + priority + padded + body + settings(s9=1) + ended
 
 
 @pytest.mark.parametrize("spelt", [one_by_one, ornate])
@@ -473,12 +477,52 @@ async def test_a_server_whose_answers_cannot_be_read_is_left_to_others_for_a_whi
     async def compresses(peer: Peer) -> None:
         while True:
             stream, asked = await peer.asked()
-            peer.say(answer(stream, asked) if asked == b"plain" else huffman._replace(stream=stream).to_bytes())
+            failed = trailers(stream, OK_HEAD + literal("grpc-status", "3"))
+            said = {b"plain": answer(stream, asked), b"failed": failed}
+            peer.say(said.get(asked, huffman._replace(stream=stream).to_bytes()))
 
     async with calling(compresses) as method:
-        asked = (b"x", b"x", b"plain", b"x", b"x", b"x", b"x")
+        asked = (b"x", b"x", b"plain", b"x", b"x", b"failed", b"x", b"x", b"x", b"x")
         kinds = [type(await outcome(method.call(each, 20))) for each in asked]
-        assert kinds == [Unreadable, Unreadable, bytes, *[Unreadable] * 3, later]
+        twice = [Unreadable] * 2
+        assert kinds == [*twice, bytes, *twice, CallFailed, *twice, Unreadable, later]
+
+
+async def test_frames_are_counted_from_the_last_call_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http2_frames, "_MOST_FRAMES", 10)
+    async with serving(echoes) as (method, server):
+        for _ in range(20):
+            assert await method.call(b"on", 20) == b"no"
+        assert len(server.peers) == 1
+
+
+async def test_a_connection_whose_streams_are_used_up_is_replaced_and_ends() -> None:
+    async with serving(echoes) as (method, server):
+        used_up = await method._connected(20)
+        used_up._next_stream = (1 << 31) - 1
+        assert await method.call(b"on", 20) == b"no"
+        await until(lambda: used_up not in method._open)
+        assert len(server.peers) == 2
+
+
+async def test_what_connecting_takes_is_part_of_a_calls_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    left_s = list[float]()
+
+    async def call(_: UnaryConnection, request: bytes, timeout_s: float) -> bytes:
+        left_s.append(timeout_s)
+        return request
+
+    monkeypatch.setattr(UnaryConnection, "call", call)
+    async with calling(echoes) as method:
+        connect = method._connect
+
+        async def slowly() -> UnaryConnection:
+            await asyncio.sleep(0.05)
+            return await connect()
+
+        monkeypatch.setattr(method, "_connect", slowly)
+        await method.call(b"x", 20)
+    assert left_s[0] <= 20 - 0.05
 
 
 async def test_a_method_that_was_closed_leaves_no_connection_behind() -> None:
