@@ -28,10 +28,13 @@ class Server:
     connects: int = 0
     closed: int = 0
     batches: int = 0
+    lent: int = 0
+    free: asyncio.Event = field(default_factory=asyncio.Event)
     going: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.going.set()
+        self.free.set()
 
     def refuse_connections(self) -> None:
         if isinstance(self.trouble, ServiceError):
@@ -50,10 +53,13 @@ class OnServer:
         self.inputs: Inputs = {"symbols": np.zeros((4, 1, 2, 2), np.int8), "level": np.zeros((4, 1), np.int32)}
 
     async def lend(self) -> "OnServer":
+        await self.server.free.wait()
+        self.server.lent += 1
         return self
 
     def give_back(self, slot: Slot) -> None:
         assert slot is self
+        self.server.lent -= 1
 
     async def run(self, n: int) -> Batch:
         await self.server.going.wait()
@@ -168,6 +174,26 @@ async def test_more_batches_than_fit_wait_until_one_is_done() -> None:
         fleet.servers["a:1"].going.set()
         await asyncio.gather(*batches)
         assert pool.servers()["a:1"].frames == 11
+
+
+async def test_a_slot_goes_back_to_its_server_once_and_a_wait_for_one_that_is_given_up_holds_nothing() -> None:
+    fleet = Fleet("a")
+    server = fleet.servers["a:1"]
+    async with fleet.pool() as pool:
+        slot = await pool.lend()
+        assert server.lent == 1
+        pool.give_back(slot)
+        assert server.lent == 0
+        with pytest.raises(KeyError):
+            pool.give_back(slot)
+        server.free.clear()
+        waiting = asyncio.create_task(pool.lend())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        connection = pool.rotation[0].connection
+        assert connection is not None
+        assert connection.lent == 0
 
 
 async def test_a_dead_server_costs_one_retry_is_told_once_and_comes_back() -> None:
