@@ -6,16 +6,21 @@ share of all cores would say that a device of four is a quarter full while a net
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 _SCHEDSTAT = Path("/proc/thread-self/schedstat")
-_GAIN = 0.2
+_GAIN, _MEMORY_NS = 0.2, 0.5e9
 Times = tuple[float, float]
 
 
 class DeviceLoad:
-    """Read it in the thread that encodes, once a frame: a mean over about five frames; 0 where nothing tells."""
+    """Read it in the thread that encodes, once a frame; 0 where nothing tells.
+
+    A mean over about five frames, or over half a second if that is less: a device that was slowed down shows it in one
+    slow frame.
+    """
 
     def __init__(self, times: Callable[[], Times] | None = None) -> None:
         self._times = times or thread_times
@@ -27,7 +32,8 @@ class DeviceLoad:
         (ran, waited), now = self._before, self._times()
         ran, waited, self._before = now[0] - ran, now[1] - waited, now
         if ran + waited > 0:
-            self._load += _GAIN * (waited / (ran + waited) - self._load)
+            gain = max(_GAIN, 1 - math.exp(-(ran + waited) / _MEMORY_NS))
+            self._load += gain * (waited / (ran + waited) - self._load)
         return self._load
 
 

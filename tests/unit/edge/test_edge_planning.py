@@ -302,3 +302,12 @@ def test_a_devices_load_is_the_share_of_time_that_it_stood_in_line() -> None:
     assert last == pytest.approx(0.25, abs=1e-3)
     still = DeviceLoad(lambda: (5.0, 5.0))
     assert still.read() == 0.0
+
+
+def test_a_device_that_was_slowed_down_shows_it_in_one_slow_frame() -> None:
+    second = 1e9
+    times = iter([(0.0, 0.0), (0.01 * second, 0.0), (0.11 * second, 0.9 * second), (0.12 * second, 0.9 * second)])
+    load = DeviceLoad(lambda: next(times))
+    assert load.read() == 0.0
+    assert load.read() == pytest.approx(0.9 * (1 - math.exp(-2)))
+    assert load.read() > 0.6, "one quick frame says little"
