@@ -33,8 +33,8 @@ _PICTURES = 1000
 _HELD_BACK = 0.5
 """Points that a precision may lose on the pictures that choose it, as in ``split_bits``."""
 _TIMED = 15
-_FITTED = 36
-"""Pictures that precisions are found on: a third to fit, a third to choose."""
+_FITTED = 12
+"""Pictures of ``--quick``; else as many as ``split_bits`` finds precisions on: a third to fit, the others to choose."""
 Say = Callable[[str], None]
 
 
@@ -90,7 +90,7 @@ def measured(plan: Plan, data: Path, runs: Path, wanted: Sequence[str], say: Say
     """The wanted designs of a network; those that were trained or judged before are taken from ``runs``."""
     original = open_network(plan.subject.path)
     share = 0.02 if quick else plan.share
-    fitted: Sequence[Sample] = plan.subject.calibration(data, 12 if quick else _FITTED)
+    fitted: Sequence[Sample] = plan.subject.calibration(data, _FITTED if quick else plan.subject.calibrated)
     held_out = plan.subject.held_out(data, max(8, int(plan.subject.pictures * share)))
     rows, halves = [], []
     designs: dict[str, Settings | None] = {UNMODIFIED: None, **plan.designs()}
@@ -104,7 +104,9 @@ def measured(plan: Plan, data: Path, runs: Path, wanted: Sequence[str], say: Say
             names = narrow_names(network, settings)
         kept = runs / f"{plan.subject.name.split(' ')[0]}-{name.replace(' ', '-')}.json"
         if not kept.is_file():
-            bench = Bench(plan.subject, network, fitted[::3], fitted[1::3], held_out, original)
+            bench = Bench(
+                plan.subject, network, fitted[::3], [each for n, each in enumerate(fitted) if n % 3], held_out, original
+            )
             row = {"design": name} | judged(bench, names)
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(row) + "\n")
