@@ -1,8 +1,10 @@
 """Which zero-shot proxy orders weak networks as short trainings do, and whether a search beats scaling.
 
-Networks are drawn by chance, trained briefly alike, and judged on a drive that none has seen: Kendall's tau of each
-proxy with its bootstrap interval. Then a search by the best of them within the latency of the present encoder, scaled,
-and both trained alike. Everything is kept in the run folder; a run that was stopped goes on.
+Networks are drawn by chance and trained briefly alike: Kendall's tau of each proxy, with its bootstrap interval, on a
+drive that none has seen. Then each proxy searches within the latency of the present encoder, scaled; what it likes best
+is trained briefly, as `narrows search` does, and the best of these on blocks of the drives that were trained on is
+compared with the scaled encoder on the drive that none has seen. Everything is kept in the run folder; a run that was
+stopped goes on.
 
 Example: python -m benchmarks.search --run runs/bench-search
 """
@@ -38,7 +40,7 @@ from narrows.models.search.proxies import PROXIES, Subject
 from narrows.models.search.ranking import kendall_tau, tau_interval
 from narrows.models.search.search import TABLE, Search
 from narrows.models.search.space import Candidate, Space, candidate_of
-from narrows.models.search.training import Judgement, judge, train_briefly
+from narrows.models.search.training import AtResolution, Judgement, judge, train_briefly
 from narrows.models.split.device import Device
 from narrows.models.training.mask_setup import MaskSetup, mask_task
 
@@ -113,7 +115,6 @@ class Bench:
         self.setup = MaskSetup.of(
             parts.classes, parts.train, parts.held, self.config.prices, batch=scale.batch, small_share=small
         )
-        self.judged = replace(self.setup, held=parts.judged)
         self.table = LatencyTable(folder / TABLE, device, device_name)
         self.searching = self._search(self.config, folder / "drawn")
 
@@ -124,17 +125,15 @@ class Bench:
         """Rows, taus, and the find beside what it must beat."""
         drawn = self.draw()
         rows = [self.row(each, place) for place, each in enumerate(drawn, 1)]
-        taus = {name: _tau(rows, name) for name in PROXIES}
-        best = max(taus, key=lambda name: taus[name]["tau"])
         return {
             "design": Design.EDGE.value,
             "device": self.config.device,
             "steps": self.scale.steps,
             "frames": len(self.parts.judged),
+            "held_frames": len(self.parts.held),
             "networks": rows,
-            "tau": taus,
-            "best_proxy": best,
-            "find": self.find(best),
+            "tau": {name: _tau(rows, name) for name in PROXIES},
+            "find": self.find(),
         }
 
     def draw(self) -> list[Candidate]:
@@ -158,36 +157,46 @@ class Bench:
             subject = Subject(self.searching.network(candidate), cost, pictures, task)
             said = {name: proxy(subject) for name, proxy in PROXIES.items()}
             row = {**candidate.record, "macs": cost.macs, "latency_ms": cost.latency_ms, "proxies": said}
-            path.write_text(json.dumps(row | {"miou": self.train(candidate).miou}))
+            path.write_text(json.dumps(row | {"miou": self.judged(self.trained(candidate)).miou}))
         row = json.loads(path.read_text())
         assert isinstance(row, dict)
         return row
 
-    def train(self, candidate: Candidate) -> Judgement:
-        """Briefly, by the recipe and from the seed of all, and judged on the drive that none has seen."""
+    def trained(self, candidate: Candidate) -> AtResolution:
+        """Briefly, by the recipe and from the seed of all."""
         config, fresh = self.config, self.searching.network(candidate)
         weights = self.folder / f"{candidate.name}.pt"
-        done = train_briefly(fresh, self.setup, config.steps, config.learning_rate, config.seed, weights, say)
-        return judge(done, self.judged, np.inf)
+        return train_briefly(fresh, self.setup, config.steps, config.learning_rate, config.seed, weights, say)
 
-    def find(self, proxy: str) -> dict[str, Any]:
-        """The search's best within the latency of the present encoder, scaled to :data:`_BUDGET_GMAC`."""
+    def judged(self, network: AtResolution) -> Judgement:
+        """On the drive that none has seen."""
+        return judge(network, replace(self.setup, held=self.parts.judged), np.inf)
+
+    def find(self) -> dict[str, Any]:
+        """The best of the proxies' finds within the latency of the present encoder, scaled to :data:`_BUDGET_GMAC`."""
         scaled = Candidate(camera_shape(Design.EDGE, _BUDGET_GMAC * 1e9, self.parts.size, self.config.classes))
         limit_ms = self.searching.cost(scaled).latency_ms
-        config = replace(self.config, proxy=proxy, trained=0, limits=CameraLimits(latency_ms=limit_ms))
-        search = self._search(config, self.folder / f"search-{proxy}")
-        search.look()
-        within = search.within_limits()
-        found = max(within, key=lambda each: each.proxy).candidate
-        ours, theirs = self.train(found), self.train(scaled)
+        finds = {proxy: self.best_by(proxy, limit_ms) for proxy in PROXIES}
+        held = {name: judge(self.trained(each), self.setup, np.inf).miou for name, each in finds.items()}
+        chosen = max(held, key=lambda name: held[name])
+        ours, theirs = (self.judged(self.trained(each)) for each in (finds[chosen], scaled))
         return {
             "limit_ms": limit_ms,
-            "looked_at": len(search.trials),
-            "found": self._measured(found, ours),
+            "held_miou": held,
+            "chosen": chosen,
+            "looked_at": self.scale.trials,
+            "found": self._measured(finds[chosen], ours),
             "scaled": self._measured(scaled, theirs),
             "points": 100 * (ours.miou - theirs.miou),
             "interval": paired_interval(ours.counts, theirs.counts),
         }
+
+    def best_by(self, proxy: str, limit_ms: float | None) -> Candidate:
+        """What a search likes best by one proxy."""
+        config = replace(self.config, proxy=proxy, trained=0, limits=CameraLimits(latency_ms=limit_ms))
+        search = self._search(config, self.folder / f"search-{proxy}")
+        search.look()
+        return max(search.within_limits(), key=lambda each: each.proxy).candidate
 
     def _measured(self, candidate: Candidate, judged: Judgement) -> dict[str, Any]:
         cost = self.searching.cost(candidate)
@@ -209,11 +218,14 @@ def _print(result: dict[str, Any]) -> None:
     print(
         f"{len(result['networks'])} networks, {result['steps']} steps each, {result['frames']} frames of another drive"
     )
-    print(f"{'proxy':<11} {'tau':>6}  95 %")
-    for name, each in sorted(result["tau"].items(), key=lambda pair: -pair[1]["tau"]):
-        print(f"{name:<11} {each['tau']:>+6.2f}  {each['interval'][0]:+.2f} to {each['interval'][1]:+.2f}")
     find = result["find"]
-    print(f"{find['looked_at']} networks looked at by {result['best_proxy']} within {find['limit_ms']:.2f} ms (blocks)")
+    print(f"{'proxy':<11} {'tau':>6}  95 %              its find")
+    for name, each in sorted(result["tau"].items(), key=lambda pair: -pair[1]["tau"]):
+        low, high = each["interval"]
+        print(f"{name:<11} {each['tau']:>+6.2f}  {low:+.2f} to {high:+.2f}  {find['held_miou'][name]:.1%}")
+    print(
+        f"each proxy looked at {find['looked_at']} networks within {find['limit_ms']:.2f} ms; {find['chosen']}'s it is"
+    )
     for name in ("found", "scaled"):
         each = find[name]
         print(f"  {name:<7} {each['whole_ms']:.2f} ms whole, {each['macs'] / 1e6:.0f} MMAC, {each['miou']:.2%}")

@@ -9,11 +9,11 @@ from benchmarks.markdown import table
 
 def render(result: dict[str, Any]) -> str:
     """How each proxy orders, and the find beside the present encoder, scaled."""
+    find = result["find"]
     taus = [
-        [name, f"{each['tau']:+.2f}", f"{each['interval'][0]:+.2f} to {each['interval'][1]:+.2f}"]
+        [name, _with_interval(each), f"{find['held_miou'][name]:.1%}{', chosen' if name == find['chosen'] else ''}"]
         for name, each in sorted(result["tau"].items(), key=lambda pair: -pair[1]["tau"])
     ]
-    find = result["find"]
     rows = [
         [
             name,
@@ -25,9 +25,17 @@ def render(result: dict[str, Any]) -> str:
     ]
     low, high = find["interval"]
     note = (
-        f"{len(result['networks'])} networks of {result['steps']:,} steps each, judged on {result['frames']} frames "
-        f"of a drive that none has seen; the search looked at {find['looked_at']} by {result['best_proxy']}: "
+        f"{len(result['networks'])} networks drawn by chance, and each proxy's find among {find['looked_at']}, had "
+        f"{result['steps']:,} steps each. Tau and the last table are of {result['frames']} frames of a drive that none "
+        f"has seen; finds are chosen on {result['held_frames']} frames of the drives that were trained on: "
         f"{find['points']:+.1f} points ({low:+.1f} to {high:+.1f})."
     )
     head = ["network", "ms, whole", "MMAC", "mIoU"]
-    return "\n\n".join([table(["proxy", "Kendall's tau", "95 %"], taus), table(head, rows), note])
+    return "\n\n".join(
+        [table(["proxy", "Kendall's tau (95 %)", "its find, mIoU on drives trained on"], taus), table(head, rows), note]
+    )
+
+
+def _with_interval(tau: dict[str, Any]) -> str:
+    low, high = tau["interval"]
+    return f"{tau['tau']:+.2f} ({low:+.2f} to {high:+.2f})"
