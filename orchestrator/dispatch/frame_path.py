@@ -214,6 +214,8 @@ class FramePath:
             else:
                 self._metrics.took("batch", answer.batch_s)
                 self._metrics.took("infer", answer.infer_s)
+                if decoded.admitted.contents.tensors is not None:
+                    frame.stream.answered[decoded.admitted.contents.tensors.tail.hex_id] += 1
                 self._pack(frame, decoded, answer)
 
     def _fail(self, frame: Frame, error: Exception) -> None:

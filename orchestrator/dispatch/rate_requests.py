@@ -27,7 +27,7 @@ from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.control_records import ControlRecords
 from orchestrator.dispatch.mask_requests import Candidate, MaskRequests
 from orchestrator.dispatch.objective import Objective
-from orchestrator.dispatch.plan_requests import OVERLOADED_WAIT_S, OwnDemand, plan_fields
+from orchestrator.dispatch.plan_requests import OVERLOADED_WAIT_S, TailUse, plan_fields
 from orchestrator.dispatch.shard import Shard
 from orchestrator.dispatch.stream import Stream
 from orchestrator.dispatch.throttle import Offered, Pressure, Throttle
@@ -59,7 +59,7 @@ class RateRequests:
         self._objective, self._metrics, self._monotonic = objective, metrics, monotonic
         self._throttle, self._mask_requests = Throttle(), MaskRequests()
         self._rates: dict[Stream, tuple[Rate, int]] = {}
-        self._own: dict[Stream, OwnDemand] = {}
+        self._own: dict[Stream, TailUse] = {}
         self._capped: dict[Stream, float] = {}
         self._sends: dict[Stream, Sends] = {}
         self._counted = (0, 0)
@@ -83,7 +83,9 @@ class RateRequests:
         now_s = self._monotonic()
         active = self._measure(now_s)
         rates = {stream: rate for stream, rate in active.items() if stream.asked_for_masks or not stream.makes_masks}
-        pressure = await self._pressure(rates)
+        everywhere = await self._demand_everywhere()
+        share = self._share(rates, everywhere)
+        pressure = self._pressure(everywhere, share)
         candidates = {stream.id: _candidate(stream, rate) for stream, rate in active.items()}
         sends = self._mask_requests.decide(candidates, pressure.load_ratio, now_s)
         offered = {stream.id: _offered(stream, rate) for stream, rate in rates.items() if not stream.makes_masks}
@@ -92,7 +94,7 @@ class RateRequests:
         await self._ask(
             {stream: caps[stream.id] for stream in rates if stream.id in caps},
             {stream: sends[stream.id] for stream in active if stream.id in sends},
-            self._plans(active, pressure.load_ratio),
+            self._plans(active, pressure.load_ratio, share),
         )
 
     def _measure(self, now_s: float) -> dict[Stream, float]:
@@ -107,30 +109,34 @@ class RateRequests:
             rate.take(elapsed_s)
             measured[stream] = rate, stream.taken_in
         self._rates = measured
-        self._own = {each: self._own.get(each, OwnDemand(_HALF_LIFE_S)) for each in active if each.split is not None}
+        self._own = {each: self._own.get(each, TailUse(_HALF_LIFE_S)) for each in active if each.split is not None}
         for stream, own in self._own.items():
-            own.take(stream.wanted, elapsed_s)
+            own.take(stream.wanted, stream.answered, elapsed_s)
         return {stream: rate.per_s for stream, (rate, _) in measured.items()}
 
-    def _plans(self, active: Iterable[Stream], load_ratio: float) -> dict[Stream, dict[str, Any]]:
-        """What cameras with a split network are told."""
+    def _plans(self, active: Collection[Stream], load_ratio: float, share: float) -> dict[Stream, dict[str, Any]]:
+        """What cameras with a split network are told; ``share``: of all demand, what this dispatcher's streams ask."""
         readings = self._readings()
         late = {each.model.hex_id for each in self._batchers if each.longest_wait_s > OVERLOADED_WAIT_S}
+        weights = sum(stream.settings.weight for stream in active if not stream.makes_masks) / share
         plans = {}
-        for stream in active:
-            if stream.split is not None:
-                own = self._own[stream]
-                load = max(load_ratio, 1.0) if own.wants_any(late) else load_ratio
-                plans[stream] = plan_fields(stream.split, stream.settings, load, own.load_ratio(readings))
+        for stream, own in self._own.items():
+            if (bundle := stream.split) is not None:
+                late_s = {tail.hex_id: tail.cut.tail_ms / 1000 for tail in bundle.tails if tail.hex_id in late}
+                due = stream.settings.weight / max(weights, stream.settings.weight)
+                load = own.cloud_load(load_ratio - own.load_ratio(readings), due, late_s)
+                plans[stream] = plan_fields(bundle, stream.settings, load)
         return plans
 
     def _readings(self) -> dict[str, LoadReading | None]:
         return {batcher.model.hex_id: batcher.reading for batcher in self._batchers}
 
-    async def _pressure(self, rates: Mapping[Stream, float]) -> Pressure:
-        everywhere = await self._demand_everywhere()
+    def _share(self, rates: Mapping[Stream, float], everywhere: Mapping[str, float]) -> float:
+        """Of what all dispatchers' cameras would send, the part of those here."""
         own = sum(max(rate, self._throttle.demand(stream.id)) for stream, rate in rates.items())
-        share = own / max(own, sum(everywhere.values())) if own > 0 else 1.0
+        return own / max(own, sum(everywhere.values())) if own > 0 else 1.0
+
+    def _pressure(self, everywhere: Mapping[str, float], share: float) -> Pressure:
         load, capacity = load_of(everywhere, self._readings())
         return Pressure(
             capacity * share, load, max((batcher.wait_s for batcher in self._batchers), default=0.0), self._late()

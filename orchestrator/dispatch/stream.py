@@ -71,7 +71,8 @@ class Stream:
         asked_for_masks: it is asked to.
         skipped_share: share of its latest frames that came too late for the network, 0 to 1.
         split: the bundle that its latest frame named, if that is a split network's.
-        wanted: frames of split networks that wanted each tail so far, by the tail's hexadecimal id.
+        wanted, answered: frames of split networks that wanted each tail so far, and those that it answered, by the
+            tail's hexadecimal id.
         rests_until_s: it is not read before, monotonic: Redis refused to end its frames.
     """
 
@@ -104,6 +105,7 @@ class Stream:
     asked_for_masks: bool = False
     split: SplitBundle | None = None
     wanted: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
     rests_until_s: float = -math.inf
     chain_read: bool = False
     contexts: ContextCache = field(default_factory=ContextCache)
