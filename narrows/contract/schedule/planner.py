@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from narrows.contract.errors import DesignUnknown
@@ -31,6 +31,8 @@ from narrows.contract.schedule.objective import Constraints, Objective, Rank, fi
 from narrows.contract.schedule.table import Design, PlanTable
 
 _CAUTION, _CAUTION_HALVES_S = 8.0, 0.5
+_WORKED_OFF_S = 30.0
+"""A stream of a few frames a second has some hundred of them waiting then, which Redis keeps."""
 _LONGEST_TRIAL_S = 10.0
 """Then its packet was given up."""
 
@@ -69,7 +71,7 @@ class Decision:
         best: the first at this moment, which hysteresis may not have taken yet.
         next_best: the first by rank but for ``chosen``; ``None`` where there is no other.
         broken: constraints that ``chosen`` breaks now.
-        seen: what was measured.
+        seen: what was measured, the cloud's load as it counts.
     """
 
     chosen: Considered
@@ -109,6 +111,7 @@ class Planner:
     _pinned: int | None = None
     _reason_anew: Reason = Reason.FIRST
     _trial: _Trial | None = None
+    _load: tuple[float, float] | None = None
 
     def choose_among(self, table: PlanTable) -> None:
         """From the next plan on, other designs of the same network.
@@ -149,6 +152,7 @@ class Planner:
         """What to use for the next frame."""
         if self._begun_s is None:
             self._begun_s = now_s
+        seen = replace(seen, cloud_load=self._lasting_load(seen, now_s))
         considered = self.consider(seen, self._caution(now_s))
         before = self._current
         self._current = self._choose(considered, seen, now_s)
@@ -221,6 +225,17 @@ class Planner:
         if gained <= 0 or breaks or now_s - (trial.coded_s or now_s) > _LONGEST_TRIAL_S:
             self._trial = None
         return trial.held
+
+    def _lasting_load(self, seen: Conditions, now_s: float) -> float:
+        """The cloud's load as it counts: over time where frames may pile up, and a rate alone is asked for."""
+        piles_up = self.objective is Objective.THROUGHPUT and seen.most_on_their_way is None
+        if not piles_up or self.constraints.most_latency_s is not None or self._load is None:
+            self._load = seen.cloud_load, now_s
+        else:
+            before, at_s = self._load
+            keep = math.exp2(-max(0.0, now_s - at_s) / _WORKED_OFF_S)
+            self._load = keep * before + (1 - keep) * min(seen.cloud_load, 1.0), now_s
+        return self._load[0]
 
     def _caution(self, now_s: float) -> float:
         if self.speed.measured or self._begun_s is None:

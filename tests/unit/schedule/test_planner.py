@@ -175,3 +175,27 @@ def test_who_goes_back_to_what_was_pinned_waits_longer_for_the_next_change() -> 
         return changes[-1] - changes[-2]
 
     assert switches(unpinned=True) == pytest.approx(switches(unpinned=False), abs=0.06)
+
+
+RUSH = replace(FAST, cloud_load=0.97)
+
+
+def switches(found: Planner, loads: dict[range, Conditions]) -> list[int]:
+    """The seconds at which another design took over."""
+    seen = {second: conditions for seconds, conditions in loads.items() for second in seconds}
+    return [second for second in sorted(seen) if found.plan(seen[second], float(second)).switched][1:]
+
+
+def test_a_rush_is_worked_off_where_only_a_rate_is_asked_for() -> None:
+    rush = {range(30): FAST, range(30, 45): RUSH, range(45, 90): FAST}
+    assert switches(ready(Objective.THROUGHPUT), rush) == []
+    bounded = {seconds: replace(seen, most_on_their_way=4) for seconds, seen in rush.items()}
+    assert switches(ready(Objective.THROUGHPUT, Constraints(most_latency_s=2.0)), rush)
+    assert switches(ready(Objective.THROUGHPUT), bounded)
+    assert switches(ready(Objective.LATENCY), rush)
+
+
+def test_a_load_that_lasts_is_left_where_only_a_rate_is_asked_for() -> None:
+    left = switches(ready(Objective.THROUGHPUT), {range(30): FAST, range(30, 300): RUSH})
+    assert 45 < left[0] < 180
+    assert len(left) <= 2
