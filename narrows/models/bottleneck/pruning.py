@@ -32,6 +32,9 @@ from narrows.models.split.network import Network
 from narrows.models.split.quantiser import by_range
 
 _BITS = 8
+_MULTIPLE = 8
+"""Channels that stay of a space: ONNX Runtime's blocked convolutions take no odd ones, and a classifier's head with a
+tenth less work took 14 ms of processor time where the whole one takes 6."""
 Kept = Mapping[int, NDArray[np.int64]]
 """Of each space, by its place in a list, the channels that stay."""
 
@@ -79,7 +82,7 @@ def prune(
         for name in set(cut.names).intersection(space.tensors):
             cost += how.bits_weight * torch.from_numpy(bits[name] / all_bits).float()
         groups.append(Group(each, cost, LEAST_HIDDEN))
-    kept = {number: each.numpy() for number, each in enumerate(keep_most_worth(groups, how.share))}
+    kept = {number: each.numpy() for number, each in enumerate(keep_most_worth(groups, how.share, _MULTIPLE))}
     return cut_out(network, spaces, kept, feeds)
 
 

@@ -17,7 +17,8 @@ Convolutional Neural Networks for Resource Efficient Inference", ICLR 2017.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -75,27 +76,39 @@ def choose(network: JointNetwork, pictures: Tensor, share: float, bits_weight: f
     return Kept(tuple(stay[:-1]), stay[-1])
 
 
-def keep_most_worth(groups: Sequence[Group], share: float) -> list[Tensor]:
-    """Of each group the places that stay, ascending, once ``share`` of the cost is gone: least worth goes first."""
-    by_worth = sorted(
-        (float(group.matters[place] / (_cost(group, place) + 1e-12)), index, place)
+def keep_most_worth(groups: Sequence[Group], share: float, multiple: int = 1) -> list[Tensor]:
+    """Of each group the places that stay, ascending, once ``share`` of the cost is gone: least worth goes first.
+
+    What goes of a group goes by ``multiple`` places, so that as many or a multiple of it stay.
+    """
+    steps = sorted(
+        (sum(float(group.matters[place]) for place in some) / cost, index, some)
         for index, group in enumerate(groups)
-        for place in range(len(group.matters))
+        for some in _steps(group, multiple)
+        if (cost := sum(_cost(group, place) for place in some)) > 0  # what costs nothing would go in vain
     )
     gone: list[set[int]] = [set() for _ in groups]
     left = share
-    for _, index, place in by_worth:
-        group = groups[index]
+    for _, index, some in steps:
         if left <= 0:
             break
-        frees = _cost(group, place) > 0  # what costs nothing would go in vain
-        if frees and len(group.matters) - len(gone[index]) > group.least:
-            gone[index].add(place)
-            left -= _cost(group, place)
+        gone[index].update(some)
+        left -= sum(_cost(groups[index], place) for place in some)
     return [
         torch.tensor([place for place in range(len(group.matters)) if place not in out])
         for group, out in zip(groups, gone, strict=True)
     ]
+
+
+def _steps(group: Group, multiple: int) -> Iterator[tuple[int, ...]]:
+    """Places that go together, those of least worth first, as long as the least of the group stays."""
+    channels = len(group.matters)
+    by_worth = sorted(range(channels), key=lambda place: float(group.matters[place]) / (_cost(group, place) + 1e-12))
+    most = channels - multiple * math.ceil(group.least / multiple)
+    begin, end = 0, channels % multiple or multiple
+    while end <= most:
+        yield tuple(by_worth[begin:end])
+        begin, end = end, end + multiple
 
 
 def _cost(group: Group, place: int) -> float:
