@@ -32,6 +32,8 @@ _AT_A_TIME_S = 3.0
 _QUICKEST_S = 0.002
 _FORGOTTEN_S = 120.0
 _AWAY_S = 1.5
+_MOST_DOUBLINGS = 20
+"""Of what an untried link is believed to carry: 1 Tbit/s. Two to the power of a camera's days is no float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class PacketTimes:
         largest, seconds = points[-1]
         if len(points) > 1:
             return largest / seconds
-        believed = PRIOR_BYTES_PER_S * math.exp2((now_s - (self._begun_s or 0.0)) / HALVES_S)
+        believed = PRIOR_BYTES_PER_S * math.exp2(min((now_s - (self._begun_s or 0.0)) / HALVES_S, _MOST_DOUBLINGS))
         return min(here.size_bytes / max(here.surely_s, _QUICKEST_S), believed)
 
 

@@ -37,6 +37,14 @@ def test_before_the_first_packet_nothing_is_known() -> None:
     assert PacketTimes().speed(5.0).bytes_per_s == math.inf
 
 
+@pytest.mark.parametrize("up_s", [60.0, 3_600.0, 86_400.0, 1e8])
+def test_a_camera_may_be_up_for_years(up_s: float) -> None:
+    """Of an untried size more is believed with time, of a failed one less of what was measured: neither overflows."""
+    small = times((SMALL, 0.01, 0.0), (SMALL, 0.01, up_s))
+    assert 0 < seconds(small.speed(up_s + 1), LARGE) < math.inf
+    assert 0 < seconds(failed().speed(up_s), LARGE) < math.inf
+
+
 def test_what_was_measured_at_a_size_is_told_of_that_size() -> None:
     speed = times(*[(LARGE, 0.4, 0.3 * n) for n in range(3)]).speed(1.0)
     assert seconds(speed, LARGE) == pytest.approx(0.4)
