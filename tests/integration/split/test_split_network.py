@@ -110,7 +110,7 @@ async def test_a_camera_goes_over_to_another_cut_and_bad_frames_cost_themselves_
             found = await outcomes(server, "cam-2", 6)
             ledger: Any = client.hgetall(StreamKeys.of("cam-2", SHARDS).ledger)
         known = dispatcher.shards[StreamKeys.of("cam-2", SHARDS).shard].streams["cam-2"]
-        assert known.wanted == {bundle.tails[0].hex_id: 2, bundle.tails[1].hex_id: 1}
+        assert known.wanted == known.answered == {bundle.tails[0].hex_id: 2, bundle.tails[1].hex_id: 1}
         registry = dispatcher.metrics.registry
         refused = {
             reason: registry.get_sample_value(
