@@ -147,6 +147,8 @@ class Pipeline:
     def _encoded(self, frame: CameraFrame, level: int) -> Outgoing:
         """From a picture to a packet, with what the journal says of it."""
         taken_s = time.monotonic() - max(0, unix_ms() - frame.capture_ms) * 1e-3
+        if self.planning is not None:
+            self.planning.begins()
         begun_s = time.perf_counter()
         latent = self.encoder.latent(self.encoder.fit(frame.picture))
         network_s = time.perf_counter() - begun_s

@@ -55,6 +55,7 @@ class DesignChange:
             "goodput_bytes_per_s": None if math.isinf(seen.goodput_bytes_per_s) else round(seen.goodput_bytes_per_s),
             "round_trip_ms": round(seen.round_trip_s * 1e3, 1),
             "device_load": round(seen.device_load, 3),
+            "overhead_ms": round(seen.overhead_s * 1e3, 1),
             "temperature_c": seen.temperature_c,
             "cloud_load": round(seen.cloud_load, 3),
             "size_ratio": round(seen.size_ratio, 3),

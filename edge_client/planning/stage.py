@@ -23,7 +23,7 @@ from edge_client.encode.open import Encoder
 from edge_client.encode.packet_sizes import FRAMING_BYTES
 from edge_client.encode.split import SplitHead
 from edge_client.planning.design_change import DesignChange
-from edge_client.planning.device_load import DeviceLoad
+from edge_client.planning.device import Device
 from edge_client.planning.settings import PlanSettings, least_accuracy
 from edge_client.rate.governor import LinkReading
 from edge_client.rate.heat import Thermometer
@@ -75,7 +75,7 @@ class PlanningStage:
         settings: PlanSettings,
         monotonic_s: Callable[[], float],
         tell: Callable[[DesignChange], None] = lambda _: None,
-        device_load: Callable[[], float] | None = None,
+        device: Device | None = None,
         celsius: Callable[[], float | None] | None = None,
         make_planner: MakePlanner = Planner,
     ) -> None:
@@ -85,7 +85,7 @@ class PlanningStage:
             EncoderError: the folder has no head, or none that can be used.
         """
         self._head, self._monotonic_s, self._tell = head, monotonic_s, tell
-        self._device_load = device_load or DeviceLoad().read
+        self._device = device or Device(monotonic_s)
         self._celsius = celsius or Thermometer(monotonic_s).read_c
         self._all = _on_link(plan_table(bundle.manifest))
         self._usable = frozenset(cut for cut in range(len(bundle.manifest.cuts)) if bundle.head_path(cut).is_file())
@@ -97,7 +97,6 @@ class PlanningStage:
         self._served: frozenset[int] | None = None
         self._pinned: str | None = None
         self._decision: Decision | None = None
-        self._load = 0.0
         self._size_ratio: float | None = None
         self._explain_due_s = 0.0
         self.explanation: Explanation | None = None
@@ -136,11 +135,15 @@ class PlanningStage:
             self._explain_due_s = now_s + EXPLAIN_PERIOD_S
         return Planned(cut, self._all.designs.index(design) % self._levels)
 
+    def begins(self) -> None:
+        """A frame was taken: its head runs next."""
+        self._device.begins()
+
     def coded(self, level: int, device_s: float, size_bytes: int) -> None:
         """A frame was coded at the planned cut, head and coder, in so long, into a packet of so many bytes."""
         design = self._all.designs[self._head.cut * self._levels + level]
-        self._load = self._device_load()
-        self._planner.took(design.name, device_s, self._load, self._monotonic_s())
+        self._device.coded()
+        self._planner.took(design.name, device_s, self._device.waited, self._monotonic_s())
         ratio = (size_bytes + FRAMING_BYTES) / design.link_bytes
         before = ratio if self._size_ratio is None else self._size_ratio
         self._size_ratio = before + _SIZE_GAIN * (ratio - before)
@@ -151,7 +154,8 @@ class PlanningStage:
         return Conditions(
             goodput_bytes_per_s=speed.bytes_per_s,
             round_trip_s=link.base_s,
-            device_load=self._load,
+            device_load=self._device.load,
+            overhead_s=self._device.overhead_s,
             temperature_c=self._celsius(),
             cloud_load=0.0 if control is None or control.cloud_load is None else control.cloud_load,
             size_ratio=1.0 if self._size_ratio is None else self._size_ratio,

@@ -50,6 +50,8 @@ class LinkMeter:
     times: PacketTimes = field(default_factory=PacketTimes)
     _round_trips: deque[tuple[float, float]] = field(default_factory=deque)
     _deliveries: deque[Delivery] = field(default_factory=lambda: deque(maxlen=_DELIVERIES))
+    _resized_s: float = -math.inf
+    _expected_bytes_per_s: float = math.inf
     _clump_s: float = -math.inf
     _first_of_all: bool = False
 
@@ -84,6 +86,10 @@ class LinkMeter:
         seconds = latest.acked_s - latest.sent_s if self._first_of_all else self._seconds_of(latest, behind)
         self.times.took(latest.size_bytes, seconds, latest.acked_s, again=one_more)
 
+    def resized(self, size_bytes: float, now_s: float) -> None:
+        """Packets of another size are coded from now on: until one is acknowledged, what others took tells of it."""
+        self._resized_s, self._expected_bytes_per_s = now_s, self.times.speed(now_s).of(size_bytes)
+
     @property
     def base_s(self) -> float:
         """The least round trip of the last minute; 0 before the first answer."""
@@ -115,11 +121,15 @@ class LinkMeter:
 
     @property
     def service_bytes_per_s(self) -> float:
-        """How fast the link takes bytes while it takes some: the median of three; infinite before the first."""
+        """How fast the link takes bytes while it takes some: the median of three packets of the size that is coded.
+
+        Infinite before the first of all.
+        """
         latest = self._latest(_RATES + 1)
         before = [None, *latest] if len(latest) <= _RATES else latest
-        rates = [self._rate_of(each, behind) for behind, each in zip(before, latest[-_RATES:], strict=False)]
-        return median(rates) if rates else math.inf
+        pairs = zip(before, latest[-_RATES:], strict=False)
+        rates = [self._rate_of(each, behind) for behind, each in pairs if each.coded_s >= self._resized_s]
+        return median(rates) if rates else self._expected_bytes_per_s
 
     @property
     def latest_bytes_per_s(self) -> float:

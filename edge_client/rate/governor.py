@@ -20,7 +20,7 @@ from threading import Lock
 from edge_client.encode.packet_sizes import PacketSizes
 from edge_client.rate.goodput import Delivery, LinkMeter
 from edge_client.rate.heat import Thermometer
-from edge_client.rate.packet_times import UNKNOWN, LinkSpeed
+from edge_client.rate.packet_times import SAME_SIZE, UNKNOWN, LinkSpeed
 from edge_client.rate.rate_control import DELAY_MOST_S, SHARE, RateControl
 from edge_client.rate.steering import Choice, Ladder, fit, steer
 from edge_client.slow_start import SlowStart
@@ -104,10 +104,13 @@ class Governor:
         """A planner chose: from the next frame on this is coded, or coarser if the cloud asks for it."""
         sizes = self._sizes_by_cut[cut]
         with self._lock:
+            before = None if self._planned is None else self._sizes.on_link(self._planned.level)
             if sizes is not self._sizes:
                 self._sizes, self._encode_s = sizes, 0.0
             self._planned = Choice(level, self._own.frames_per_s)
             self._slow_start.active = False
+            if before is not None:
+                self._resize(before, sizes.on_link(level))
 
     def coded(self, level: int, size_bytes: int, encode_s: float, *, mask: bool = False) -> None:
         """A frame was encoded into so many bytes, in so long; ``mask``: as the camera's own mask."""
@@ -205,6 +208,15 @@ class Governor:
     def _coarsest(self) -> int:
         """The coarsest level that the link may force."""
         return len(self._sizes) - 1 if self._planned is None else self._limits.level
+
+    def _resize(self, before: float, after: float) -> None:
+        """Another design's packets: as many of them a second as of those before, if the link takes these.
+
+        The rate in bytes is what was asked of it, which small packets leave low.
+        """
+        if max(before, after) > SAME_SIZE * min(before, after):
+            self._meter.resized(after, self._monotonic_s())
+            self._control.resize(self._meter, after / before)
 
     def _start(self, now_s: float) -> None:
         limits, speed = self._limits, self._meter.latest_bytes_per_s

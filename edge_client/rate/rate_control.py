@@ -40,6 +40,10 @@ class RateControl:
         self._updated_s = -math.inf
         self._decreased_s = -math.inf
 
+    def resize(self, meter: LinkMeter, times: float) -> None:
+        """Packets are so many times as large as before: the rate is that of as many, if the link takes it."""
+        self.rate = min(self.rate * max(times, 1.0), SHARE * meter.service_bytes_per_s)
+
     def update(self, meter: LinkMeter, packet_bytes: float, floor: float, cap: float, now_s: float) -> float:
         """The rate after one more delivery.
 

@@ -129,7 +129,10 @@ def _measured(said: Explanation) -> Iterator[str]:
     yield f"cloud load {said.cloud_load:.0%}"
     yield f"packets {said.size_ratio:.2f} x the table's"
     factor = said.device_factor
-    yield "device not measured yet" if factor is None else f"heads take {factor:.2f} x as long as by the table"
+    if factor is None:
+        yield "device not measured yet"
+        return
+    yield f"heads take {factor:.2f} x as long as by the table, and a frame {said.overhead_s * 1e3:.0f} ms beside them"
 
 
 def _change(change: Change) -> str:

@@ -8,17 +8,16 @@ The server enters its group before it executes, so all its threads and helpers a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from narrows.contract.errors import ServiceError
+from narrows.runtime.control_groups import MOUNTS, OWN_GROUPS, mounted, own_group
 
 PERIOD_US = 20_000  # short, so that a batch is not held up for long once the share is used
 _LEAST_US = 1_000  # the kernel takes no less
-_MOUNTS = Path("/proc/self/mounts")
-_OWN_GROUPS = Path("/proc/self/cgroup")
 _ENTER = 'echo $$ > "$0" && exec "$@"'
 
 
@@ -75,7 +74,7 @@ class Hierarchy:
         return CpuGroup(folder, quota_us / PERIOD_US)
 
 
-def find_hierarchy(mounts: Path = _MOUNTS, own_groups: Path = _OWN_GROUPS) -> Hierarchy:
+def find_hierarchy(mounts: Path = MOUNTS, own_groups: Path = OWN_GROUPS) -> Hierarchy:
     """Where this process may make groups with a quota: below its own group, else beside it, else at the top.
 
     A controller is switched on for children of the own group alone: what lies above belongs to others.
@@ -84,8 +83,8 @@ def find_hierarchy(mounts: Path = _MOUNTS, own_groups: Path = _OWN_GROUPS) -> Hi
         QuotaUnavailable: nowhere.
     """
     refusals = []
-    for version, mount in _mounted(mounts):
-        for rank, folder in enumerate(_candidates(mount, _own(own_groups, version))):
+    for version, mount in mounted(mounts):
+        for rank, folder in enumerate(_candidates(mount, own_group(version, own_groups))):
             try:
                 _prepare(folder, version, ours=rank == 0)
             except OSError as error:
@@ -116,38 +115,6 @@ def _candidates(mount: Path, own: str) -> list[Path]:
     """In a container the path of the own group may be the host's, and not be there."""
     below = mount / own.lstrip("/")
     return [folder for folder in dict.fromkeys((below, below.parent, mount)) if folder.is_relative_to(mount)]
-
-
-def _mounted(mounts: Path) -> list[tuple[int, Path]]:
-    found = []
-    for line in _lines(mounts):
-        _, folder, kind, options, *_ = line.split()
-        if kind == "cgroup" and "cpu" in options.split(","):
-            found.append((1, Path(folder)))
-        if kind == "cgroup2" and "cpu" in _words(Path(folder) / "cgroup.controllers"):
-            found.append((2, Path(folder)))
-    return found
-
-
-def _own(own_groups: Path, version: int) -> str:
-    """The path of this process's group: lines are ``number:controllers:path``, of version 2 without controllers."""
-    wanted: Callable[[str], bool] = (lambda names: "cpu" in names.split(",")) if version == 1 else (lambda n: not n)
-    for line in _lines(own_groups):
-        _, names, path = line.split(":", 2)
-        if wanted(names):
-            return path
-    return "/"
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
-
-
-def _words(path: Path) -> list[str]:
-    return [word for line in _lines(path) for word in line.split()]
 
 
 def _refused(why: str) -> QuotaUnavailable:

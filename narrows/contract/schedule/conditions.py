@@ -46,7 +46,7 @@ class Conditions:
         goodput_bytes_per_s: how fast the link takes packets of the size in use; infinite before it was measured, 0
             while it is away.
         round_trip_s: of a small question.
-        device_load: share of the device's processor that other programs take.
+        device_load: share of the device's processor that other programs or a quota take.
         temperature_c: of its board; ``None`` where nothing tells.
         cloud_load: share of the servers' time that others take, by the control record.
         cloud_wait_s: how long a frame waits there for its turn.
@@ -54,6 +54,7 @@ class Conditions:
         size_ratio: bytes of the latest packets over what the table expects: a costly scene is costly at every design.
         shape: what packets of other sizes count for at that goodput.
         tried_bytes: larger packets were not on the link of late: what is known of them is a guess.
+        overhead_s: processor seconds of a frame on the device beside its head and coder: taking it, sealing, sending.
     """
 
     goodput_bytes_per_s: float = math.inf
@@ -66,6 +67,7 @@ class Conditions:
     size_ratio: float = 1.0
     shape: LinkShape = IN_PROPORTION
     tried_bytes: float = math.inf
+    overhead_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def estimate(design: Design, device_s: float, energy_j: float, seen: Conditions)
         energy_j: its joules there.
         seen: what was measured.
     """
-    at_device_s = device_s / (1 - min(max(seen.device_load, 0.0), _FULLEST))
+    at_device_s = (device_s + seen.overhead_s) / (1 - min(max(seen.device_load, 0.0), _FULLEST))
     known = seen.goodput_bytes_per_s < math.inf
     goodput = max(seen.goodput_bytes_per_s, _SLOWEST_BYTES_PER_S) if known else PRIOR_BYTES_PER_S
     link_s = seen.shape.counts_for(design.link_bytes * seen.size_ratio) / goodput

@@ -59,6 +59,7 @@ class Explanation(Record, frozen=True, tag_field="v", tag=1):
         at_ms: when it was written, by the camera's clock.
         for_s: how long the design has been in use.
         goodput_bytes_per_s, round_trip_s, device_load, temperature_c, cloud_load: what was measured.
+        overhead_s: what a frame takes of the device's processor beside head and coder.
         size_ratio: bytes of the latest packets over what the table expects.
         device_factor: how many times as long as by the table heads take; ``None`` before the first was run.
         broken: constraints that it breaks because no design keeps them all, or since a moment only.
@@ -86,6 +87,7 @@ class Explanation(Record, frozen=True, tag_field="v", tag=1):
     designs: tuple[DesignName, ...] = ()
     size_ratio: Annotated[float, Meta(ge=0)] = 1.0
     measure: Annotated[str, Meta(max_length=256)] = ""
+    overhead_s: Seconds = 0.0
 
 
 def explain(planner: Planner, decision: Decision, now_s: float, at_ms: int) -> Explanation:
@@ -109,6 +111,7 @@ def explain(planner: Planner, decision: Decision, now_s: float, at_ms: int) -> E
         designs=tuple(design.name for design in planner.table.designs),
         size_ratio=seen.size_ratio,
         measure=planner.table.measure,
+        overhead_s=seen.overhead_s,
     )
 
 

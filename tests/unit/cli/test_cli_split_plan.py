@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from narrows.cli.split_plan import lines
 from narrows.client.registry.plans import PlanSeen
 from narrows.contract.schedule import Conditions, Constraints, Objective, explain
@@ -38,3 +40,13 @@ def test_what_has_no_end_and_what_no_design_keeps_is_said() -> None:
     text = "\n".join(told(None, 1.0, Conditions(), Constraints(most_latency_s=1e-6)))
     assert "link not measured yet" in text
     assert "broken     latency" in text
+
+
+def test_what_heads_take_and_frames_beside_them_is_said_once_one_was_run() -> None:
+    found = planner(Objective.LATENCY, None)
+    seen = replace(SLOW, overhead_s=0.0126)
+    found.plan(seen, 0.0)
+    found.took(found.table.designs[0].name, 0.2, 0.0, 1.0)
+    said = explain(found, found.plan(seen, 2.0), 2.0, 1_767_225_600_000)
+    text = "\n".join(lines("gate-3", PlanSeen(None, said, 1.0), said))
+    assert "x as long as by the table, and a frame 13 ms beside them" in text

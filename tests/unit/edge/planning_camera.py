@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from msgspec.structs import replace as with_fields
 
 from edge_client.encode.packet_sizes import FRAMING_BYTES
 from edge_client.encode.split import SplitHead
+from edge_client.planning.device import Device
+from edge_client.planning.device_load import DeviceLoad
 from edge_client.planning.settings import PlanSettings
 from edge_client.planning.stage import PlanningStage
 from edge_client.rate.goodput import Delivery
@@ -28,6 +31,12 @@ LARGE, SMALL = 0, 1
 _TOOK_S = (0.27, 0.58)
 _BYTES = (20_000, 1_300)
 _PROBE_PERIOD_S, _LOOK_S, _QUESTION_BYTES = 1.0, 0.02, 80
+
+
+def still_device(limit_cores: Callable[[], float] = lambda: math.inf) -> Device:
+    """Nothing else runs on it, and a frame takes nothing beside its head."""
+    load = DeviceLoad(lambda: 0.0, times=lambda: (0.0, 0.0), limit_cores=limit_cores)
+    return Device(load=load, processor_s=lambda: 0.0)
 
 
 def bundle_of_two_cuts(folder: Path) -> SplitBundle:
@@ -75,7 +84,7 @@ class PlanningCamera:
             SplitHead(self.bundle),
             PlanSettings(self.objective),
             lambda: self.now_s,
-            device_load=lambda: 0.0,
+            device=still_device(),
             celsius=lambda: None,
         )
         self.governor = Governor(self.bundle.manifest, Choice(0, 30.0), adaptive=True, monotonic_s=lambda: self.now_s)

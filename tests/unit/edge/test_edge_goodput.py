@@ -85,3 +85,31 @@ def test_nothing_is_known_before_the_first_answer() -> None:
     meter = LinkMeter()
     assert (meter.base_s, meter.delay_s) == (0.0, 0.0)
     assert meter.service_bytes_per_s == meter.goodput_bytes_per_s == math.inf
+
+
+def test_behind_a_change_of_size_packets_of_that_size_alone_count() -> None:
+    """Small ones were answered in 50 ms each, which says 20 kB/s; large ones cross at 200 kB/s."""
+    meter = LinkMeter()
+    meter.probe(0.0, 0.0)
+    for number in range(10):
+        meter.deliver(Delivery(number, number, number + 0.05, 1000))
+    assert meter.service_bytes_per_s == pytest.approx(20_000)
+    meter.resized(40_000, 10.0)
+    meter.deliver(Delivery(9.9, 10.0, 10.05, 1000))  # coded before the change
+    meter.deliver(Delivery(10.1, 10.1, 10.3, 40_000))
+    assert meter.service_bytes_per_s == pytest.approx(200_000)
+
+
+def test_until_one_was_acknowledged_what_their_size_took_before_counts() -> None:
+    meter = LinkMeter()
+    meter.probe(0.0, 0.0)
+    meter.resized(40_000, 0.0)
+    assert meter.service_bytes_per_s == math.inf
+    for number in range(5):
+        meter.deliver(Delivery(number, number, number + 0.2, 40_000))
+    meter.resized(1000, 5.0)
+    for number in range(5, 10):
+        meter.deliver(Delivery(number, number, number + (0.01, 0.1)[number % 2], 1000))
+    meter.resized(40_000, 10.0)
+    assert 100_000 < meter.service_bytes_per_s <= 2_000_000
+    assert meter.service_bytes_per_s == pytest.approx(meter.speed(10.0).of(40_000))

@@ -67,6 +67,7 @@ def test_a_change_of_design_is_a_line_of_its_own(tmp_path: Path) -> None:
         "goodput_bytes_per_s": 2000,
         "round_trip_ms": 10.0,
         "device_load": 0.0,
+        "overhead_ms": 0.0,
         "temperature_c": None,
         "cloud_load": 0.0,
         "size_ratio": 1.0,

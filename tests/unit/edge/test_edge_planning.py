@@ -10,7 +10,6 @@ import pytest
 
 from edge_client.encode.split import SplitHead
 from edge_client.planning.design_change import DesignChange
-from edge_client.planning.device_load import DeviceLoad
 from edge_client.planning.settings import PlanSettings
 from edge_client.planning.stage import Planned, PlanningStage, open_planning
 from edge_client.rate.goodput import Delivery
@@ -23,6 +22,7 @@ from narrows.contract.errors import EncoderError
 from narrows.contract.schedule import Constraints, Objective
 from narrows.contract.wire import Control, FrameIdentity
 from tests import split_bundles
+from tests.unit.edge.planning_camera import still_device
 
 NAMES = ["cut 0, level 0", "cut 0, level 1", "cut 1, level 0", "cut 1, level 1"]
 FRAME_S = 0.1
@@ -56,7 +56,7 @@ class Camera:
             settings or PlanSettings(),
             lambda: self.now_s,
             self.told.append,
-            lambda: self.load,
+            still_device(limit_cores=lambda: 1 - self.load),
             lambda: self.celsius,
         )
 
@@ -293,21 +293,44 @@ def test_the_frame_rate_that_fits_is_that_of_the_planned_cuts_packets(bundle: Sp
     assert small.frames_per_s == pytest.approx(large.frames_per_s * 670 / 290)
 
 
-def test_a_devices_load_is_the_share_of_time_that_it_stood_in_line() -> None:
-    times = iter([(0.0, 0.0), (30.0, 10.0), *((30.0 + 30.0 * n, 10.0 + 10.0 * n) for n in range(1, 40))])
-    load = DeviceLoad(lambda: next(times))
-    assert load.read() == pytest.approx(0.05)
-    for _ in range(39):
-        last = load.read()
-    assert last == pytest.approx(0.25, abs=1e-3)
-    still = DeviceLoad(lambda: (5.0, 5.0))
-    assert still.read() == 0.0
+SMALL_BYTES, LARGE_BYTES, NOTICED_S = 290, 670, 0.05
 
 
-def test_a_device_that_was_slowed_down_shows_it_in_one_slow_frame() -> None:
-    second = 1e9
-    times = iter([(0.0, 0.0), (0.01 * second, 0.0), (0.11 * second, 0.9 * second), (0.12 * second, 0.9 * second)])
-    load = DeviceLoad(lambda: next(times))
-    assert load.read() == 0.0
-    assert load.read() == pytest.approx(0.9 * (1 - math.exp(-2)))
-    assert load.read() > 0.6, "one quick frame says little"
+def behind_small_packets(bundle: SplitBundle, clock: list[float]) -> Governor:
+    """Small packets cross a wide link; what is measured of each is that the device was late to notice its answer."""
+    governor = Governor(bundle.manifest, Choice(0, 30.0), adaptive=True, monotonic_s=lambda: clock[0])
+    governor.plan(1, 0)
+    governor.choose(None)
+    governor.probed(0.001)
+    for _ in range(20):
+        coded_s, clock[0] = clock[0], clock[0] + NOTICED_S
+        governor.delivered(Delivery(coded_s, coded_s, clock[0], SMALL_BYTES))
+        governor.choose(None)
+        clock[0] += 0.5
+    return governor
+
+
+def test_a_design_of_larger_packets_begins_at_as_many_frames_a_second_as_the_one_before(bundle: SplitBundle) -> None:
+    """Its rate in bytes is not that which small packets needed, and its first delivery counts alone."""
+    clock = [10.0]
+    governor = behind_small_packets(bundle, clock)
+    small = governor.choose(None)
+    governor.plan(0, 0)
+    assert governor.choose(None).frames_per_s >= 0.4 * small.frames_per_s
+    coded_s, clock[0] = clock[0], clock[0] + NOTICED_S
+    governor.delivered(Delivery(coded_s, coded_s, clock[0], LARGE_BYTES))
+    assert governor.choose(None).frames_per_s > 0.95 / NOTICED_S
+
+
+def test_a_design_of_larger_packets_asks_no_more_of_a_link_than_it_took_of_their_size(bundle: SplitBundle) -> None:
+    clock = [10.0]
+    governor = Governor(bundle.manifest, Choice(0, 30.0), adaptive=True, monotonic_s=lambda: clock[0])
+    governor.probed(0.001)
+    for cut, size, took_s in ((0, LARGE_BYTES, 0.67), (1, SMALL_BYTES, 0.05)):
+        governor.plan(cut, 0)
+        governor.choose(None)
+        for _ in range(3):
+            coded_s, clock[0] = clock[0], clock[0] + took_s
+            governor.delivered(Delivery(coded_s, coded_s, clock[0], size))
+    governor.plan(0, 0)
+    assert governor.choose(None).frames_per_s < 1.5 / 0.67

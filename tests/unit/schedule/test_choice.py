@@ -49,6 +49,13 @@ def test_the_slowest_of_device_link_and_server_sets_the_rate() -> None:
     assert estimate(EARLY, 0.05, 0.15, Conditions(device_load=0.9)).frames_per_s == pytest.approx(2.0)
 
 
+def test_what_a_frame_takes_beside_its_head_is_the_devices_too() -> None:
+    found = estimate(EARLY, 0.05, 0.15, Conditions(device_load=0.9, overhead_s=0.15))
+    assert found.frames_per_s == pytest.approx(0.5)
+    assert found.latency_s == pytest.approx(estimate(EARLY, 0.2, 0.15, Conditions(device_load=0.9)).latency_s)
+    assert found.device_energy_j == 0.15
+
+
 def test_a_wait_in_the_cloud_counts_for_what_needs_a_server_alone() -> None:
     waits = Conditions(100_000.0, cloud_wait_s=2.0)
     assert estimate(EARLY, 0.05, 0.15, waits).latency_s == pytest.approx(0.05 + 0.6 + 0.08 + 2.0)

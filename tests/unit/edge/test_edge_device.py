@@ -1,0 +1,104 @@
+"""What a camera knows of its own processor: what others and a quota take, and what a frame takes beside its head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from edge_client.planning.device import Device
+from edge_client.planning.device_load import DeviceLoad, Times
+
+SECOND = 1e9
+
+
+def device_load(times: Sequence[Times], limit_cores: Callable[[], float] = lambda: math.inf) -> DeviceLoad:
+    left = iter(times)
+    return DeviceLoad(lambda: 0.0, times=lambda: next(left), limit_cores=limit_cores)
+
+
+def test_a_devices_load_is_the_share_of_time_that_it_stood_in_line() -> None:
+    load = device_load([(0.0, 0.0), *((30.0 * n, 10.0 * n) for n in range(1, 41))])
+    load.ran()
+    assert load.expected() == pytest.approx(0.05)
+    assert load.lately == 0.25
+    for _ in range(39):
+        load.ran()
+    assert load.expected() == pytest.approx(0.25, abs=1e-3)
+    still = device_load([(5.0, 5.0)] * 2)
+    still.ran()
+    assert (still.expected(), still.lately) == (0.0, 0.0)
+
+
+def test_a_device_that_was_slowed_down_shows_it_in_one_slow_frame() -> None:
+    load = device_load([(0, 0), (0.01 * SECOND, 0), (0.11 * SECOND, 0.9 * SECOND), (0.12 * SECOND, 0.9 * SECOND)])
+    load.ran()
+    assert load.expected() == 0.0
+    load.ran()
+    assert load.expected() == pytest.approx(0.9 * (1 - math.exp(-2)))
+    assert load.lately == pytest.approx(0.9)
+    load.ran()
+    assert load.expected() > 0.6, "one quick frame says little"
+    assert load.lately == 0.0
+
+
+@pytest.mark.parametrize(("cores", "load"), [(0.1, 0.9), (0.5, 0.5), (1.0, 0.0), (4.0, 0.0), (math.inf, 0.0)])
+def test_a_quota_is_known_before_it_was_felt(cores: float, load: float) -> None:
+    assert device_load([(0, 0)], lambda: cores).expected() == pytest.approx(load)
+
+
+def test_what_others_take_beyond_the_quota_counts() -> None:
+    load = device_load([(0, 0), (0.01 * SECOND, 100 * SECOND)], lambda: 0.5)
+    load.ran()
+    assert load.expected() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_quota_is_looked_at_twice_a_second() -> None:
+    now_s, cores, looked = [0.0], 0.5, 0
+
+    def limit() -> float:
+        nonlocal looked
+        looked += 1
+        return cores
+
+    load = DeviceLoad(lambda: now_s[0], times=lambda: (0.0, 0.0), limit_cores=limit)
+    assert load.expected() == 0.5
+    cores = 0.1
+    for now_s[0] in (0.1, 0.2, 0.4):
+        assert load.expected() == 0.5
+    now_s[0] = 0.5
+    assert load.expected() == 0.9
+    assert looked == 2
+
+
+def test_what_a_frame_takes_beside_its_head_is_the_median_of_the_latest_five() -> None:
+    processor_s = 0.0
+    device = Device(load=device_load([(0, 0)] * 99), processor_s=lambda: processor_s)
+    for overhead_s in (0.5, 0.012, 0.013, 0.4, 0.011, 0.012, 0.013):  # the first is that of starting
+        processor_s += overhead_s
+        device.begins()
+        processor_s += 0.2  # its head
+        device.coded()
+    assert device.overhead_s == pytest.approx(0.013)
+
+
+def test_nothing_is_said_of_it_before_the_second_frame() -> None:
+    device = Device(load=device_load([(0, 0)] * 9), processor_s=lambda: 7.0)
+    assert device.overhead_s == 0.0
+    device.begins()
+    device.coded()
+    assert device.overhead_s == 0.0
+
+
+def test_a_thread_that_works_is_seen_by_the_kernels_own_counters() -> None:
+    device = Device()
+    for _ in range(3):
+        device.begins()
+        sum(range(200_000))
+        device.coded()
+        sum(range(400_000))
+    device.begins()
+    assert 0 < device.overhead_s < 5
+    assert 0 <= device.waited <= 1
+    assert 0 <= device.load <= 1
