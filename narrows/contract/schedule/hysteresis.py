@@ -98,6 +98,10 @@ class Hysteresis:
             self._doublings = min(self._doublings + 1, self.settings.most_doublings)
             self._returned_s = now_s
         self._left_s[current] = now_s
+        self.begin_anew(now_s)
+
+    def begin_anew(self, now_s: float) -> None:
+        """No design has an advantage yet."""
         self._sums_s.clear()
         self._looked_s = now_s
 

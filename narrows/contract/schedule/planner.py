@@ -47,6 +47,7 @@ class Reason(StrEnum):
     CONSTRAINT = "the one before broke a constraint"
     PINNED = "pinned by the operator"
     UNPINNED = "no longer pinned"
+    BACK = "the link is back, and it was in use before"
     WITHDRAWN = "the one before cannot be used any more"
 
 
@@ -111,6 +112,7 @@ class Planner:
     _pinned: int | None = None
     _reason_anew: Reason = Reason.FIRST
     _trial: _Trial | None = None
+    _before_outage: int | None = None
     _load: tuple[float, float] | None = None
 
     def choose_among(self, table: PlanTable) -> None:
@@ -120,7 +122,7 @@ class Planner:
         """
         current = None if self._current is None else self.table.designs[self._current]
         self.table, self.hysteresis, self._pinned = table, Hysteresis(self.hysteresis.settings), None
-        self._trial = None
+        self._trial = self._before_outage = None
         self._current = next((number for number, each in enumerate(table.designs) if each == current), None)
         if current is not None and self._current is None:
             self._reason_anew = Reason.WITHDRAWN
@@ -191,7 +193,7 @@ class Planner:
     def _choose(self, considered: Sequence[Considered], seen: Conditions, now_s: float) -> int:
         best = first([each.rank for each in considered])
         if self._pinned is not None:
-            self._reason, self._trial = Reason.PINNED, None
+            self._reason, self._trial, self._before_outage = Reason.PINNED, None, None
             return self._pinned
         if self._current is None:
             self._reason = self._reason_anew
@@ -202,6 +204,11 @@ class Planner:
             return best
         if self._trial is not None:
             return self._try(self._trial, considered, seen, now_s)
+        before_outage = self._after_outage(self._current, considered, seen)
+        if before_outage is not None:
+            self._reason = Reason.BACK
+            self.hysteresis.begin_anew(now_s)
+            return before_outage
         candidates = [Candidate(each.rank, self.speed.seconds(each.design)) for each in considered]
         chosen = self.hysteresis.step(self._current, candidates, now_s)
         if chosen != self._current:
@@ -225,6 +232,19 @@ class Planner:
         if gained <= 0 or breaks or now_s - (trial.coded_s or now_s) > _LONGEST_TRIAL_S:
             self._trial = None
         return trial.held
+
+    def _after_outage(self, current: int, considered: Sequence[Considered], seen: Conditions) -> int | None:
+        """The design that was in use when the link went away, once it is back and that one is the better.
+
+        A link that is away makes the design of fewest bytes the best, and says nothing of the link behind the outage.
+        """
+        if seen.goodput_bytes_per_s == 0:
+            self._before_outage = current if self._before_outage is None else self._before_outage
+            return None
+        before, self._before_outage = self._before_outage, None
+        if before is None or advantage(considered[current].rank, considered[before].rank) <= 0:
+            return None
+        return before
 
     def _lasting_load(self, seen: Conditions, now_s: float) -> float:
         """The cloud's load as it counts: over time where frames may pile up, and a rate alone is asked for."""

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from narrows.contract.errors import DesignUnknown, RecordError
-from narrows.contract.schedule import Conditions, Constraints, Explanation, Objective, Planner, PlanTable, Reason
+from narrows.contract.schedule import (
+    Conditions,
+    Constraints,
+    Decision,
+    Explanation,
+    Objective,
+    Planner,
+    PlanTable,
+    Reason,
+)
 from narrows.contract.schedule import explain as explained
 from narrows.contract.schedule.conditions import PRIOR_BYTES_PER_S
 from narrows.contract.schedule.objective import ABOUT_THE_SAME, first
@@ -199,3 +208,42 @@ def test_a_load_that_lasts_is_left_where_only_a_rate_is_asked_for() -> None:
     left = switches(ready(Objective.THROUGHPUT), {range(30): FAST, range(30, 300): RUSH})
     assert 45 < left[0] < 180
     assert len(left) <= 2
+
+
+def through_an_outage(found: Planner, behind: Conditions) -> list[Decision]:
+    """Five seconds of a wide link, three without one, then a link of some kind: plans ten times a second."""
+    times = [(tenth / 10, FAST if tenth < 50 else AWAY if tenth < 80 else behind) for tenth in range(100)]
+    return [found.plan(seen, at_s) for at_s, seen in times]
+
+
+def test_a_link_that_is_back_has_the_design_of_before_at_once() -> None:
+    decisions = through_an_outage(planner(Objective.THROUGHPUT), FAST)
+    before, away, back = (decisions[tenth] for tenth in (49, 79, 80))
+    assert away.chosen != before.chosen
+    assert (back.chosen.design, back.reason, back.switched) == (before.chosen.design, Reason.BACK, True)
+    assert not any(each.switched for each in decisions[81:])
+
+
+def test_a_link_that_is_thin_behind_an_outage_keeps_what_is_better_on_it() -> None:
+    decisions = through_an_outage(planner(Objective.THROUGHPUT), Conditions(2_000.0, 0.04))
+    assert decisions[80].chosen.design == decisions[79].chosen.design
+    assert all(each.reason is not Reason.BACK for each in decisions)
+
+
+def test_a_pin_during_an_outage_outlasts_it() -> None:
+    found = planner(Objective.THROUGHPUT)
+    for second, seen in enumerate((FAST, AWAY, AWAY, AWAY)):
+        found.plan(seen, float(second))
+    found.pin(LATE.name)
+    found.plan(AWAY, 4.0)
+    assert found.plan(FAST, 5.0).reason is Reason.PINNED
+    found.pin(None)
+    assert found.plan(FAST, 6.0).reason is Reason.UNPINNED
+    assert found.plan(FAST, 6.1).reason is Reason.UNPINNED
+
+
+def test_a_design_that_is_gone_behind_an_outage_is_not_returned_to() -> None:
+    found = planner(Objective.THROUGHPUT)
+    used = [found.plan(seen, float(second)).chosen.design for second, seen in enumerate((FAST, AWAY, AWAY, AWAY))]
+    found.choose_among(table(*(each for each in found.table.designs if each != used[0])))
+    assert all(found.plan(FAST, 4.0 + tenth / 10).chosen.design != used[0] for tenth in range(20))
