@@ -25,16 +25,13 @@ from narrows.models.bottleneck.gradients import own_loss
 from narrows.models.bottleneck.objective import Target
 from narrows.models.bottleneck.trainable import Trainable
 from narrows.models.bottleneck.weights import Rounded
-from narrows.models.compression.pruning import LEAST_HIDDEN, Group, keep_most_worth
+from narrows.models.compression.pruning import CHANNELS_AT_ONCE, LEAST_HIDDEN, Group, keep_most_worth
 from narrows.models.split.cuts import Cut
 from narrows.models.split.halves import Runner, Values
 from narrows.models.split.network import Network
 from narrows.models.split.quantiser import by_range
 
 _BITS = 8
-_MULTIPLE = 8
-"""Channels that stay of a space: ONNX Runtime's blocked convolutions take no odd ones, and a classifier's head with a
-tenth less work took 14 ms of processor time where the whole one takes 6."""
 Kept = Mapping[int, NDArray[np.int64]]
 """Of each space, by its place in a list, the channels that stay."""
 
@@ -81,8 +78,8 @@ def prune(
         cost = torch.full((space.channels,), (1 - how.bits_weight) * work)
         for name in set(cut.names).intersection(space.tensors):
             cost += how.bits_weight * torch.from_numpy(bits[name] / all_bits).float()
-        groups.append(Group(each, cost, LEAST_HIDDEN))
-    kept = {number: each.numpy() for number, each in enumerate(keep_most_worth(groups, how.share, _MULTIPLE))}
+        groups.append(Group(each, cost, LEAST_HIDDEN, CHANNELS_AT_ONCE))
+    kept = {number: each.numpy() for number, each in enumerate(keep_most_worth(groups, how.share))}
     return cut_out(network, spaces, kept, feeds)
 
 

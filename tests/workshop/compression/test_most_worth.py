@@ -15,8 +15,8 @@ GROUPS = st.lists(
 )
 
 
-def group(matters: list[float], cost: float, least: int = 8) -> Group:
-    return Group(torch.tensor(matters), cost, least)
+def group(matters: list[float], cost: float, least: int = 8, at_once: int = 1) -> Group:
+    return Group(torch.tensor(matters), cost, least, at_once)
 
 
 def test_the_least_worth_for_its_cost_goes_first() -> None:
@@ -27,12 +27,12 @@ def test_the_least_worth_for_its_cost_goes_first() -> None:
 
 @given(GROUPS, st.floats(0, 1), st.sampled_from([1, 4, 8, 16]))
 def test_what_stays_is_a_multiple_or_all_and_is_worth_most(
-    groups: list[tuple[list[float], float]], share: float, multiple: int
+    groups: list[tuple[list[float], float]], share: float, at_once: int
 ) -> None:
-    kept = keep_most_worth([group(matters, cost) for matters, cost in groups], share, multiple)
+    kept = keep_most_worth([group(matters, cost, at_once=at_once) for matters, cost in groups], share)
     for (matters, _), places in zip(groups, kept, strict=True):
         stay = set(places.tolist())
-        assert len(stay) % multiple == 0 or len(stay) == len(matters)
+        assert len(stay) % at_once == 0 or len(stay) == len(matters)
         assert len(stay) >= min(8, len(matters))
         gone = [each for place, each in enumerate(matters) if place not in stay]
         assert min(matters[place] for place in stay) >= max(gone, default=0.0)
@@ -40,9 +40,9 @@ def test_what_stays_is_a_multiple_or_all_and_is_worth_most(
 
 @given(GROUPS, st.floats(0, 1), st.sampled_from([1, 4, 8, 16]))
 def test_as_much_goes_as_was_asked_for_or_as_can(
-    groups: list[tuple[list[float], float]], share: float, multiple: int
+    groups: list[tuple[list[float], float]], share: float, at_once: int
 ) -> None:
-    kept = keep_most_worth([group(matters, cost) for matters, cost in groups], share, multiple)
+    kept = keep_most_worth([group(matters, cost, at_once=at_once) for matters, cost in groups], share)
     gone = sum(cost * (len(matters) - len(places)) for (matters, cost), places in zip(groups, kept, strict=True))
-    least = multiple * -(-8 // multiple)
+    least = at_once * -(-8 // at_once)
     assert gone >= share - 1e-6 or all(len(places) in range(least + 1) for places in kept if len(places) >= least)
