@@ -153,7 +153,8 @@ def test_among_other_designs_a_pin_is_let_go_and_what_was_learned_stays() -> Non
     found = ready()
     found.pin("picture")
     assert found.plan(FAST, 0.0).chosen.design.name == "picture"
-    found.choose_among(table(LATE, EARLY))
+    worse = (design(name, 9.0, 900_000) for name in ("worse", "worst"))  # so that the pin's number exists
+    found.choose_among(table(LATE, EARLY, *worse))
     decision = found.plan(SLOW, 1.0)
     assert (decision.chosen.design.name, decision.reason) == ("late", Reason.WITHDRAWN)
     assert decision.device_measured
