@@ -20,6 +20,7 @@ from edge_client.encode.objects_alone import NoEncoder, ObjectsCoder
 from edge_client.encode.writing import PacketWriter
 from edge_client.frame_numbers import FrameNumbers
 from edge_client.pipeline import Pipeline, Step
+from edge_client.planning.stage import Planned
 from edge_client.prompts.settings import PromptSettings
 from edge_client.prompts.stage import open_prompts
 from edge_client.rate.governor import Governor
@@ -190,3 +191,44 @@ def test_a_stop_and_the_end_of_a_source_both_end_the_run(bundle: Bundle, still_s
     stop.set()
     with pipeline_of(bundle, still_scene, stop) as pipeline:
         assert pipeline.next_frame() is Step.ENDED
+
+
+class Plans:
+    """Hears when a frame is planned, begun and coded."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.device_s: list[float] = []
+
+    def plan(self, *_: object) -> Planned:
+        self.told.append("planned")
+        return Planned(0, 1)
+
+    def begins(self) -> None:
+        self.told.append("begun")
+
+    def coded(self, level: int, device_s: float, size_bytes: int) -> None:
+        self.told.append("coded")
+        self.device_s.append(device_s)
+        assert level == 1
+        assert size_bytes > 0
+
+
+class Listening(Governor):
+    """Keeps what it was told that frames took of this device."""
+
+    took_s: list[float]
+
+    def coded(self, level: int, size_bytes: int, encode_s: float, *, mask: bool = False) -> None:
+        self.took_s = [*getattr(self, "took_s", []), encode_s]
+        super().coded(level, size_bytes, encode_s, mask=mask)
+
+
+def test_a_planner_hears_when_a_frame_begins_and_what_head_and_coder_took(bundle: Bundle, still_scene: Path) -> None:
+    plans: Any = Plans()
+    with pipeline_of(bundle, still_scene, Event(), Listening) as pipeline:
+        planned = replace(pipeline, planning=plans)
+        assert [planned.next_frame() for _ in range(2)] == [Step.QUEUED] * 2
+        assert isinstance(planned.governor, Listening)
+        assert plans.device_s == planned.governor.took_s
+    assert plans.told == ["planned", "begun", "coded"] * 2

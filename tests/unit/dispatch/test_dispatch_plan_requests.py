@@ -71,6 +71,13 @@ def test_where_frames_wait_a_camera_is_told_what_it_got_and_believes_it_less_wit
     assert told == pytest.approx([0.4, 0.2, 0.1])
 
 
+def test_what_others_take_and_what_did_not_come_back_are_the_same_time_of_the_servers() -> None:
+    use = TailUse(2.0)
+    use.take({"a": 30}, {"a": 10}, 1.0)
+    assert use.cloud_load(0.5, 0.25, {"a": 0.02}) == pytest.approx(0.8)
+    assert use.cloud_load(0.9, 0.05, {"a": 0.02}) == pytest.approx(0.9)
+
+
 def test_frames_that_wait_at_another_tail_are_no_matter_of_a_cameras() -> None:
     use = TailUse(2.0)
     use.take({"a": 10}, {"a": 10}, 1.0)
@@ -157,6 +164,11 @@ def test_each_camera_is_told_the_load_of_the_others(two: tuple[Busy, Busy]) -> N
 
 def test_the_cameras_of_other_dispatchers_count_for_what_is_due(two: tuple[Busy, Busy]) -> None:
     assert told_to(two, (0.0, 0.4), 64 / 20, 0.25) == [0.88, 0.88]
+
+
+def test_what_is_due_goes_by_the_weights_of_streams(two: tuple[Busy, Busy]) -> None:
+    two[0].settings = StreamSettings(weight=3)
+    assert told_to(two, (0.0, 0.4), 64 / 20, 1.0) == [0.25, 0.75]
 
 
 def test_a_camera_whose_tail_lets_frames_wait_is_told_what_it_got(two: tuple[Busy, Busy]) -> None:

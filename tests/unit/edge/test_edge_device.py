@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from edge_client.planning.device import Device
-from edge_client.planning.device_load import DeviceLoad, Times
+from edge_client.planning.device_load import DeviceLoad, Times, thread_times
 
 SECOND = 1e9
 
@@ -102,3 +105,52 @@ def test_a_thread_that_works_is_seen_by_the_kernels_own_counters() -> None:
     assert 0 < device.overhead_s < 5
     assert 0 <= device.waited <= 1
     assert 0 <= device.load <= 1
+
+
+def test_a_frame_that_was_coded_is_one_of_which_the_load_hears() -> None:
+    device = Device(load=device_load([(0, 0), (SECOND, 3 * SECOND)]), processor_s=lambda: 0.0)
+    device.begins()
+    device.coded()
+    assert device.waited == 0.75
+    assert device.load > 0.7
+
+
+def burn(until_s: float) -> None:
+    while time.thread_time() < until_s:
+        pass
+
+
+def test_what_another_thread_takes_for_a_frame_counts() -> None:
+    """The uplink's, which seals and sends."""
+    device, took_s = Device(), [0.0]
+
+    def send() -> None:
+        burn(0.02)
+        took_s.append(time.thread_time())
+
+    device.begins()
+    device.coded()
+    thread = Thread(target=send)
+    thread.start()
+    thread.join()
+    device.begins()
+    assert device.overhead_s >= took_s[-1] >= 0.02
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/schedstat").exists(), reason="the kernel counts no waiting of threads")
+def test_what_the_kernel_says_is_of_this_thread_and_what_it_ran_comes_first() -> None:
+    """The kernel counts what a thread ran in two places; only of the thread that asks are the two the same."""
+    found: list[tuple[float, float, float]] = []
+
+    def look() -> None:
+        burn(0.05)
+        before_ns = time.thread_time_ns()
+        ran_ns, _ = thread_times()
+        found.append((before_ns, ran_ns, time.thread_time_ns()))
+
+    burn(0.2)
+    thread = Thread(target=look)
+    thread.start()
+    thread.join()
+    before_ns, ran_ns, after_ns = found[0]
+    assert before_ns <= ran_ns <= after_ns

@@ -174,3 +174,28 @@ def test_few_packets_are_remembered_whatever_comes() -> None:
     for n in range(3_000):
         found.took(200 + (n * 7919) % 1_000_000, 0.1, 0.01 * n)
         assert len(found._latest) < 100
+
+
+def test_a_larger_packet_takes_no_less_than_a_smaller_one_that_failed() -> None:
+    """Of two sizes above the one in use the smaller one was unlucky."""
+    found = times((6_000, 2.0, 0.0), (LARGE, 0.1, 0.4), *[(500, 0.01, 0.8 + 0.3 * n) for n in range(3)])
+    speed = found.speed(1.5)
+    assert seconds(speed, LARGE) >= seconds(speed, 6_000) > 1.0
+
+
+def test_the_latest_three_of_a_size_tell() -> None:
+    found = times(*[(LARGE, took_s, 0.3 * n) for n, took_s in enumerate((0.9, 0.9, 0.1, 0.1))])
+    assert seconds(found.speed(1.0), LARGE) == pytest.approx(0.1)
+
+
+def test_a_size_of_two_minutes_ago_is_as_good_as_untried() -> None:
+    found = times((LARGE, 0.5, 0.0), (SMALL, 0.01, 119.0), (SMALL, 0.01, 119.5))
+    assert [size for size, _ in found.speed(119.5).shape.points] == [SMALL, LARGE]
+    found.took(SMALL, 0.01, 120.5)
+    assert [size for size, _ in found.speed(120.5).shape.points] == [SMALL]
+
+
+def test_a_packet_of_a_size_that_takes_long_may_wait_as_long_before_the_link_is_away() -> None:
+    speed = failed().speed(2.0)
+    assert speed.while_waiting(LARGE, 1.5).bytes_per_s == speed.bytes_per_s
+    assert speed.while_waiting(LARGE, 2.5).bytes_per_s == 0.0

@@ -10,6 +10,8 @@ import pytest
 
 from edge_client.encode.split import SplitHead
 from edge_client.planning.design_change import DesignChange
+from edge_client.planning.device import Device
+from edge_client.planning.device_load import DeviceLoad
 from edge_client.planning.settings import PlanSettings
 from edge_client.planning.stage import Planned, PlanningStage, open_planning
 from edge_client.rate.goodput import Delivery
@@ -44,6 +46,7 @@ class Camera:
         *,
         took_s: Callable[[int], float] = lambda cut: (0.001, 0.002)[cut],
         settings: PlanSettings | None = None,
+        device: Device | None = None,
     ) -> None:
         self.now_s, self.goodput, self.frames = 100.0, WIDE, 0
         self.took_s, self.control, self.waits = took_s, Control(), (0, 0.0)
@@ -56,12 +59,12 @@ class Camera:
             settings or PlanSettings(),
             lambda: self.now_s,
             self.told.append,
-            still_device(limit_cores=lambda: 1 - self.load),
+            device or still_device(limit_cores=lambda: 1 - self.load),
             lambda: self.celsius,
         )
 
-    def plan(self) -> Planned:
-        link = LinkReading(math.inf, math.inf, 0.01, 0.0, LinkSpeed(self.goodput))
+    def plan(self, round_trip_s: float = 0.01) -> Planned:
+        link = LinkReading(math.inf, math.inf, round_trip_s, 0.0, LinkSpeed(self.goodput))
         return self.stage.plan(link, self.waits, self.control, FrameIdentity(7, self.frames))
 
     def play(self, seconds: float) -> list[int]:
@@ -333,4 +336,111 @@ def test_a_design_of_larger_packets_asks_no_more_of_a_link_than_it_took_of_their
             coded_s, clock[0] = clock[0], clock[0] + took_s
             governor.delivered(Delivery(coded_s, coded_s, clock[0], size))
     governor.plan(0, 0)
+    link = governor.reading
+    assert link.rate_bytes_per_s == pytest.approx(0.95 * link.speed.of(LARGE_BYTES))
     assert governor.choose(None).frames_per_s < 1.5 / 0.67
+
+
+def behind_both_sizes(bundle: SplitBundle, clock: list[float]) -> Governor:
+    """Large packets crossed in 50 ms, small ones since then in as much or less, by when the device looks."""
+    governor = Governor(bundle.manifest, Choice(0, 30.0), adaptive=True, monotonic_s=lambda: clock[0])
+    governor.probed(0.001)
+    for cut, size in ((0, LARGE_BYTES), (1, SMALL_BYTES)):
+        governor.plan(cut, 0)
+        governor.choose(None)
+        for number in range(6):
+            deliver(governor, clock, size, 0.02 if cut == 1 and number == 4 else NOTICED_S)
+            governor.choose(None)
+    return governor
+
+
+def deliver(governor: Governor, clock: list[float], size: int, took_s: float) -> None:
+    coded_s, clock[0] = clock[0], clock[0] + took_s
+    governor.delivered(Delivery(coded_s, coded_s, clock[0], size))
+
+
+def test_a_design_of_larger_packets_begins_at_the_rate_that_the_link_is_known_to_take_of_them(
+    bundle: SplitBundle,
+) -> None:
+    """Small packets of so many bytes a second say nothing of it: as many frames as before are asked of it at once."""
+    clock = [10.0]
+    governor = behind_both_sizes(bundle, clock)
+    rate = governor.reading.rate_bytes_per_s
+    governor.plan(0, 0)
+    assert governor.reading.rate_bytes_per_s == pytest.approx(rate * LARGE_BYTES / SMALL_BYTES, rel=0.05)
+
+
+def test_behind_a_change_to_smaller_packets_these_alone_count(bundle: SplitBundle) -> None:
+    """They are noticed as late as large ones, so fewer bytes cross in the time."""
+    clock = [10.0]
+    governor = Governor(bundle.manifest, Choice(0, 30.0), adaptive=True, monotonic_s=lambda: clock[0])
+    governor.probed(0.001)
+    governor.plan(0, 0)
+    governor.choose(None)
+    for _ in range(5):
+        deliver(governor, clock, LARGE_BYTES, NOTICED_S)
+    governor.plan(1, 0)
+    deliver(governor, clock, SMALL_BYTES, NOTICED_S)
+    assert governor.needs(None).carries_bytes_per_s < 1.1 * SMALL_BYTES / NOTICED_S
+
+
+def test_a_design_of_packets_about_as_large_keeps_what_was_measured(bundle: SplitBundle) -> None:
+    """A segment that is lost at the change is one of three."""
+    clock = [10.0]
+    governor = Governor(bundle.manifest, Choice(0, 30.0), adaptive=True, monotonic_s=lambda: clock[0])
+    governor.probed(0.001)
+    governor.plan(0, 1)
+    governor.choose(None)
+    for _ in range(5):
+        deliver(governor, clock, 430, 0.1)
+    governor.plan(1, 0)
+    deliver(governor, clock, SMALL_BYTES, 0.9)
+    assert governor.needs(None).carries_bytes_per_s == pytest.approx(0.95 * 4_300, rel=0.02)
+
+
+def test_what_the_head_before_took_does_not_bound_the_frame_rate_of_another_cut(bundle: SplitBundle) -> None:
+    governor = Governor(bundle.manifest, Choice(0, 10.0), adaptive=True, monotonic_s=lambda: 0.0)
+    governor.plan(1, 0)
+    governor.coded(0, 100, 1.0)
+    assert governor.choose(None).frames_per_s == 0.95
+    governor.plan(0, 0)
+    assert governor.choose(None).frames_per_s == 10.0
+
+
+def test_what_a_frame_takes_beside_its_head_is_measured_told_and_written_down(bundle: SplitBundle) -> None:
+    used_s = iter(number * 0.04 for number in range(1000))
+    camera = Camera(
+        bundle,
+        device=Device(load=DeviceLoad(lambda: 0.0, lambda: (0, 0), lambda: 1.0), processor_s=lambda: next(used_s)),
+    )
+    for _ in range(3):
+        camera.stage.begins()
+        camera.play(FRAME_S)
+    camera.goodput = THIN
+    camera.play(3)
+    assert camera.told[-1].line()["overhead_ms"] == 40.0
+    assert camera.stage.explanation is not None
+    assert camera.stage.explanation.overhead_s == pytest.approx(0.04)
+
+
+def test_a_frame_is_corrected_by_what_it_waited_itself(bundle: SplitBundle) -> None:
+    """Its head took ten times as long as by the table, for nine tenths of which it stood in line."""
+    times = iter([(0.0, 0.0), (0.001e9, 0.009e9)])
+    slowed = DeviceLoad(lambda: 0.0, lambda: next(times), lambda: math.inf)
+    camera = Camera(bundle, took_s=lambda _: 0.01, device=Device(load=slowed, processor_s=lambda: 0.0))
+    camera.play(FRAME_S)
+    camera.stage.plan(
+        LinkReading(math.inf, math.inf, 0.01, 0.0), (0, 0.0), Control(design=NAMES[0]), FrameIdentity(7, 1)
+    )
+    assert camera.stage.explanation is not None
+    assert camera.stage.explanation.device_factor == pytest.approx(1.0)
+
+
+def test_a_packet_that_waits_for_a_long_round_trip_is_not_of_a_link_that_is_away(bundle: SplitBundle) -> None:
+    camera = Camera(bundle)
+    camera.waits = (670, 3.0)
+    camera.plan(round_trip_s=2.5)
+    assert camera.told[0].seen.goodput_bytes_per_s == WIDE
+    camera.control = Control(design=NAMES[3])
+    camera.plan(round_trip_s=0.01)
+    assert camera.told[1].seen.goodput_bytes_per_s == 0.0

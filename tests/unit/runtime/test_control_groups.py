@@ -41,6 +41,33 @@ def test_a_quota_is_cores(tmp_path: Path) -> None:
     assert version_1(tmp_path / "one", {"service": (50_000, 100_000)}, "/service").cores() == 0.5
 
 
+def test_a_quota_is_of_its_own_period(tmp_path: Path) -> None:
+    assert version_2(tmp_path / "two", {"service": "10000 20000"}, "/service").cores() == 0.5
+    assert version_1(tmp_path / "one", {"service": (1_000, 10_000)}, "/service").cores() == 0.1
+
+
+def test_other_controllers_that_begin_like_it_are_none(tmp_path: Path) -> None:
+    """Each may have a hierarchy of its own, and this process another group in it."""
+    controllers = ("cpuset", "cpuacct", "cpu")
+    mounts = "".join(f"cgroup {tmp_path / each} cgroup rw,relatime,{each} 0 0\n" for each in controllers)
+    for own in controllers:
+        (tmp_path / "cpu" / own).mkdir(parents=True)
+        (tmp_path / "cpu" / own / "cpu.cfs_quota_us").write_text("70000" if own == "cpu" else "10000")
+        (tmp_path / "cpu" / own / "cpu.cfs_period_us").write_text("100000")
+    found = limit(tmp_path, mounts, "".join(f"{n}:{each}:/{each}\n" for n, each in enumerate(controllers, 1)))
+    assert found.hierarchies == ((1, tmp_path / "cpu"),)
+    assert found.cores() == 0.7
+
+
+def test_where_both_versions_are_mounted_each_has_a_group_of_its_own(tmp_path: Path) -> None:
+    mount = tmp_path / "unified"
+    for group, cores in (("service", 0.7), ("memory", 0.1)):
+        (mount / group).mkdir(parents=True)
+        (mount / group / "cpu.max").write_text(f"{round(cores * 1e5)} 100000")
+    (mount / "cgroup.controllers").write_text("cpu\n")
+    assert limit(tmp_path, f"cgroup2 {mount} cgroup2 rw 0 0\n", "3:memory:/memory\n0::/service\n").cores() == 0.7
+
+
 def test_the_tightest_of_all_groups_above_counts(tmp_path: Path) -> None:
     groups = {"a": "200000 100000", "a/b": "30000 100000", "a/b/c": "max 100000"}
     assert version_2(tmp_path / "two", groups, "/a/b/c").cores() == 0.3
@@ -53,7 +80,7 @@ def test_in_a_container_the_top_is_ours_whatever_path_the_host_has(tmp_path: Pat
     assert version_1(tmp_path / "one", {"": (150_000, 100_000)}, "/docker/0123abcd").cores() == 1.5
 
 
-@pytest.mark.parametrize("cpu_max", ["max 100000", "", "nonsense", "0 0", "-1 100000", "1", "1 2 3"])
+@pytest.mark.parametrize("cpu_max", ["max 100000", "", "nonsense", "0 0", "0 100000", "-1 100000", "1", "1 2 3"])
 def test_what_says_no_limit_or_nothing_sensible_is_none(tmp_path: Path, cpu_max: str) -> None:
     assert version_2(tmp_path, {"service": cpu_max}, "/service").cores() == math.inf
 

@@ -121,3 +121,13 @@ def test_a_head_that_takes_twice_as_long_takes_twice_the_energy() -> None:
     speed.took(EARLY, 2 * 0.05, 0.0, 0.0)
     assert speed.energy_j(EARLY) == pytest.approx(0.3)
     assert speed.energy_j(LATE) == pytest.approx(1.8), "by the device's factor"
+
+
+def test_a_head_of_long_ago_is_remembered_by_the_median_of_its_last_five() -> None:
+    speed = DeviceSpeed()
+    for now_s in (0.0, 1.0, 2.0, 3.0):
+        speed.took(EARLY, 2 * 0.05, 0.0, now_s)
+    speed.took(EARLY, 40 * 0.05, 0.0, 4.0)
+    for now_s in (30.0, 31.0, 32.0):
+        speed.took(LATE, 2 * 0.3, 0.0, now_s)
+    assert speed.seconds(EARLY) == pytest.approx(0.1), "the last one was held up"

@@ -141,3 +141,46 @@ def test_of_those_that_are_due_and_cost_about_the_same_that_of_fewest_bytes_take
     hysteresis = Hysteresis(SETTINGS)
     chosen = [hysteresis.step(0, [candidate(1.0), many, few], step / 100) for step in range(100)]
     assert next(each for each in chosen if each) == 2
+
+
+def test_who_goes_back_waits_twice_as_long_each_time_up_to_eight_times() -> None:
+    hysteresis, now_s, waited = Hysteresis(SETTINGS), 0.0, []
+    for back in range(5):
+        current, begun_s = back % 2, now_s
+        better = [candidate(1.0 if number == current else 0.5) for number in (0, 1)]
+        while hysteresis.step(current, better, now_s) == current:
+            now_s += 0.01
+        waited.append(now_s - begun_s)
+    assert waited == pytest.approx([each * 0.3 / 0.46 for each in (1, 1, 2, 4, 8)], abs=0.03)
+
+
+def test_a_long_sleep_lets_all_returns_be_forgotten_at_once() -> None:
+    hysteresis = Hysteresis(SETTINGS)
+    for number, now_s in enumerate((0.0, 1.0, 2.0, 3.0, 4.0)):
+        hysteresis.leave(number % 2, 1 - number % 2, now_s)
+    better = [candidate(1.0), candidate(0.5)]
+    begun_s = 4.0 + 4 * SETTINGS.forget_s
+    looks = (begun_s + step / 100 for step in range(1000))
+    assert next(now_s for now_s in looks if hysteresis.step(0, better, now_s)) - begun_s < 2 * 0.3 / 0.46
+
+
+def test_the_best_of_the_moment_waits_for_its_long_head_and_one_that_is_due_takes_over() -> None:
+    hysteresis, looks = Hysteresis(SETTINGS), (step / 100 for step in range(1000))
+    designs = [candidate(1.0), candidate(0.5), candidate(0.4, device_s=8.0)]
+    assert next(chosen for now_s in looks if (chosen := hysteresis.step(0, designs, now_s))) == 1
+
+
+def test_none_takes_over_at_a_moment_at_which_it_is_hardly_better() -> None:
+    """Its head looked so slow that it had to wait; now it looks quick, and is better by less than the margin."""
+    hysteresis = Hysteresis(SETTINGS)
+    for step in range(100):
+        assert hysteresis.step(0, [candidate(1.0), candidate(0.5, device_s=4.0)], step / 100) == 0
+    assert hysteresis.step(0, [candidate(1.0), candidate(0.97)], 1.0) == 0
+
+
+def test_the_time_before_a_pin_was_let_go_counts_for_nothing() -> None:
+    hysteresis = Hysteresis(SETTINGS)
+    better = [candidate(1.0), candidate(0.5)]
+    assert hysteresis.step(0, better, 0.0) == 0
+    hysteresis.leave(1, 0, 100.0)
+    assert hysteresis.step(0, better, 100.1) == 0

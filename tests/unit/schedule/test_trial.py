@@ -126,3 +126,10 @@ def test_a_design_that_comes_to_break_a_constraint_is_not_held_on_to_for_a_trial
     loaded = replace(HOPEFUL, device_load=0.5)
     decisions = [found.plan(loaded, now_s + 0.4 + n * LOOK_S) for n in range(10)]
     assert (decisions[-1].chosen.design, decisions[-1].reason) == (LARGE, Reason.CONSTRAINT)
+
+
+def test_a_frame_of_another_design_that_was_begun_before_is_not_the_one_that_is_tried() -> None:
+    found = at_small()
+    now_s = tried(found)
+    found.took("small", 0.58, 0.0, now_s + 0.05)
+    assert found.plan(HOPEFUL, now_s + LOOK_S).chosen.design == LARGE
