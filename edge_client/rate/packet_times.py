@@ -50,8 +50,6 @@ class LinkSpeed:
 
     def of(self, size_bytes: float) -> float:
         """Bytes a second in packets of this size."""
-        if math.isinf(self.bytes_per_s):
-            return math.inf
         return size_bytes * self.bytes_per_s / self.shape.counts_for(size_bytes)
 
     def while_waiting(self, size_bytes: float, waiting_s: float) -> LinkSpeed:
