@@ -31,9 +31,9 @@ from narrows.models.nn.reparametrised import Reparametrised
 
 LEAST_HIDDEN, LEAST_LATENT = 8, 4
 CHANNELS_AT_ONCE = 8
-"""Channels that go together, so that a multiple stays: ONNX Runtime's blocked convolutions take as many at once (16 with
-AVX-512, which gains a twentieth over this), and what is no multiple goes a slower way. The demo bundle's encoder takes
-53 ms, 41 in int8; without 30 % of its work, whichever channels, 76 and 42; by eights 40 and 34."""
+"""Channels that go together, so that a multiple stays: ONNX Runtime's blocked convolutions take as many at once (16
+with AVX-512, which gains a twentieth over this), and what is no multiple goes a slower way. The demo bundle's encoder
+takes 53 ms, 41 in int8; without 30 % of its work, whichever channels, 76 and 42; by eights 40 and 34."""
 EXPAND, DEPTHWISE, PROJECT = 0, 3, 6
 """Places of the convolutions in a block's body; a batch norm follows each."""
 
