@@ -116,7 +116,7 @@ def _networks(settings: EdgeSettings, bundle: AnyBundle) -> tuple[Encoder, Coder
     """The street network and its coder, or what stands in their place."""
     if settings.prompts.alone:
         return NoEncoder(), ObjectsCoder(bundle.id)
-    return open_encoder(bundle, settings.threads, settings.key_period_s)
+    return open_encoder(bundle, settings.threads, settings.key_period_s, plans=settings.level is None)
 
 
 def check_packet_format(bundle: AnyBundle, packet_format: int | None) -> None:

@@ -100,6 +100,21 @@ def write(folder: Path, *, name: str = "pools", work: int = 0, unlike: bool = Fa
     return SplitBundle.open(folder)
 
 
+def head_that_cannot_be_run() -> bytes:
+    """Of cut 1, and of its form; at each picture it asks for the 32nd of a batch of one."""
+    nodes = [
+        node("Cast", ["picture"], "floats", to=FLOAT),
+        node("Transpose", ["floats"], "planes", perm=[0, 3, 1, 2]),
+        node("MaxPool", ["planes"], "pooled", kernel_shape=[SIDE, SIDE], strides=[SIDE, SIDE]),
+        node("Shape", ["picture"], "sides"),
+        node("Gather", ["pooled", "sides"], "beyond"),
+        node("ReduceMax", ["beyond"], "tensor_0", axes=[0]),
+        node("GlobalAveragePool", ["tensor_0"], "tensor_1"),
+    ]
+    outputs = [Value("tensor_0", (1, *EARLY)), Value("tensor_1", (1, 3, 1, 1))]
+    return model(nodes, [Value("picture", (1, HEIGHT, WIDTH, 3), UINT8)], outputs)
+
+
 def _plan(planes: NDArray[np.float32], bits: int) -> TensorPlan:
     quantiser = by_range(planes, bits)
     return TensorPlan(quantiser, fit_coder([quantiser.symbols(each) for each in planes], 1 << bits))

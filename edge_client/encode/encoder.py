@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,13 +30,18 @@ class OnnxEncoder:
             EncoderError: ONNX Runtime is missing or refuses it, or it is not the manifest's.
         """
         self._width, self._height = bundle.manifest.input.width, bundle.manifest.input.height
-        path = path or bundle.encoder_path
-        self._session = open_session(path, threads)
-        _check_signature(self._session, bundle, path)
+        self._path = path or bundle.encoder_path
+        self._session = open_session(self._path, threads)
+        _check_signature(self._session, bundle, self._path)
 
     def latent(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The latent ``(C, h, w)`` float32 of a picture ``(H, W, 3)`` uint8 RGB of the bundle's size."""
-        (latent,) = self._session.run([_OUTPUT], {_INPUT: picture[np.newaxis]})
+        """The latent ``(C, h, w)`` float32 of a picture ``(H, W, 3)`` uint8 RGB of the bundle's size.
+
+        Raises:
+            EncoderError: the network cannot be run: there is no memory for it, say.
+        """
+        with named_refusals(self._path):
+            (latent,) = self._session.run([_OUTPUT], {_INPUT: picture[np.newaxis]})
         plane: NDArray[np.float32] = latent[0]
         return plane
 
@@ -67,8 +74,21 @@ def open_session(path: Path, threads: int) -> InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
+    with named_refusals(path):
         return onnx_runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def named_refusals(path: Path) -> Iterator[None]:
+    """Whatever ONNX Runtime does not load, or not run.
+
+    Raises:
+        EncoderError: by the network's name.
+    """
+    from narrows.runtime import onnx_runtime  # noqa: PLC0415 -- an extra: a machine that only reads masks needs none
+
+    try:
+        yield
     except onnx_runtime.REFUSALS as error:
         raise EncoderError(f"{path}: ONNX Runtime {onnx_runtime.__version__} refuses it: {error}") from None
 

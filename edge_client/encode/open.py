@@ -46,14 +46,16 @@ class Coder(Protocol):
         ...
 
 
-def open_encoder(bundle: AnyBundle, threads: int, key_period_s: float = 0.0) -> tuple[Encoder, Coder]:
-    """Both, of either sort of bundle.
+def open_encoder(
+    bundle: AnyBundle, threads: int, key_period_s: float = 0.0, *, plans: bool = False
+) -> tuple[Encoder, Coder]:
+    """Both, of either sort of bundle; ``plans``: a split network's cut is chosen while it runs, so any head will do.
 
     Raises:
         EncoderError: ONNX Runtime is missing or refuses the network, or it is not the manifest's.
     """
     if isinstance(bundle, SplitBundle):
-        return SplitHead(bundle, threads), SplitCoder(bundle)
+        return SplitHead.any_of(bundle, threads) if plans else SplitHead(bundle, threads), SplitCoder(bundle)
     return OnnxEncoder(bundle, threads), FrameCoder(bundle, key_period_s)
 
 

@@ -10,12 +10,12 @@ So a camera may go over to another cut, or level, with any frame: the packet's c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_client.encode.encoder import fitted, open_session
+from edge_client.encode.encoder import fitted, named_refusals, open_session
 from edge_client.encode.sections import SectionedFrame
 from narrows.contract.bundle import SplitBundle
 from narrows.contract.bundle.split_manifest import SplitCut, tensor_name
@@ -60,6 +60,21 @@ class SplitHead:
         self.cut = cut
         self.use(cut)
 
+    @classmethod
+    def any_of(cls, bundle: SplitBundle, threads: int = 1) -> Self:
+        """With the first cut whose head can be loaded, for whoever goes over to others: the folder may not have all.
+
+        Raises:
+            EncoderError: there is none; said is what is wrong with the first.
+        """
+        refused: EncoderError | None = None
+        for cut in range(len(bundle.manifest.cuts)):
+            try:
+                return cls(bundle, threads, cut)
+            except EncoderError as error:
+                refused = refused or error
+        raise refused or EncoderError(f"{bundle.folder} has no head")
+
     def use(self, cut: int) -> None:
         """Take the head of another cut from the next picture on; it is loaded if it was not.
 
@@ -74,17 +89,24 @@ class SplitHead:
         """Load a head beside the one in use and run it once: its first frame then takes no longer than others.
 
         Raises:
-            EncoderError: as on making it.
+            EncoderError: as on making it, or it cannot be run; the cut in use stays.
         """
         in_use, size = self.cut, self._bundle.manifest.input
-        self.use(cut)
-        self.latent(np.zeros((size.height, size.width, 3), np.uint8))
-        self.cut = in_use
+        try:
+            self.use(cut)
+            self.latent(np.zeros((size.height, size.width, 3), np.uint8))
+        finally:
+            self.cut = in_use
 
     def latent(self, picture: NDArray[np.uint8]) -> Crossing:
-        """What crosses for a picture ``(H, W, 3)`` uint8 RGB of the bundle's size."""
+        """What crosses for a picture ``(H, W, 3)`` uint8 RGB of the bundle's size.
+
+        Raises:
+            EncoderError: the head cannot be run: there is no memory for it, or it is no network for this picture.
+        """
         names = [tensor_name(place) for place in range(len(self._bundle.manifest.cuts[self.cut].tensors))]
-        return Crossing(self.cut, tuple(self._sessions[self.cut].run(names, {_PICTURE: picture[np.newaxis]})))
+        with named_refusals(self._bundle.head_path(self.cut)):
+            return Crossing(self.cut, tuple(self._sessions[self.cut].run(names, {_PICTURE: picture[np.newaxis]})))
 
     def fit(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture at the bundle's size: see :func:`fitted`."""

@@ -43,7 +43,7 @@ class DeviceLoad:
         """A frame was encoded in this thread."""
         (ran, waited), now = self._before, self._times()
         ran, waited, self._before = now[0] - ran, now[1] - waited, now
-        if ran + waited > 0:
+        if min(ran, waited) >= 0 and ran + waited > 0:  # else they are another thread's, or could not be read
             self.lately = waited / (ran + waited)
             gain = max(_GAIN, 1 - math.exp(-(ran + waited) / _MEMORY_NS))
             self._waited += gain * (self.lately - self._waited)

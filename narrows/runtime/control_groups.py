@@ -7,6 +7,7 @@ Documentation/admin-guide/cgroup-v2.rst, ``cpu.cfs_quota_us`` in scheduler/sched
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +80,9 @@ def _cores(group: Path, version: int) -> float:
 
 
 def _lines(path: Path) -> list[str]:
+    """Paths in it may be of any bytes."""
     try:
-        return path.read_text().splitlines()
+        return os.fsdecode(path.read_bytes()).splitlines()
     except OSError:
         return []
 

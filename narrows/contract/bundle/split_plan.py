@@ -126,6 +126,7 @@ def _read(packed: _Packed, bits: int, of: Sequence[int]) -> TensorPlan:
     bound = 1 << MOST_BITS
     if (least > most).any() or max(np.abs(each.astype(np.int64)).max() for each in (shift, least, most)) >= bound:
         raise BundleError("a plan has a channel whose values have no range, or one beyond 16 bits")
+    least, most = (np.clip(each, -packed.largest, packed.largest) for each in (least, most))  # what its coder takes
     tables = CodingTables.from_bytes(packed.tables)
     if (tables.levels, tables.channels) != (1, channels):
         raise BundleError(f"tables for {tables.levels} levels of {tables.channels} channels; the tensor has {channels}")

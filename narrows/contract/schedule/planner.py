@@ -249,12 +249,12 @@ class Planner:
     def _lasting_load(self, seen: Conditions, now_s: float) -> float:
         """The cloud's load as it counts: over time where frames may pile up, and a rate alone is asked for."""
         piles_up = self.objective is Objective.THROUGHPUT and seen.most_on_their_way is None
-        if not piles_up or self.constraints.most_latency_s is not None or self._load is None:
-            self._load = seen.cloud_load, now_s
-        else:
+        load = min(seen.cloud_load, 1.0)  # no share is larger, and none is forgotten later than a whole one
+        if piles_up and self.constraints.most_latency_s is None and self._load is not None:
             before, at_s = self._load
             keep = math.exp2(-max(0.0, now_s - at_s) / _WORKED_OFF_S)
-            self._load = keep * before + (1 - keep) * min(seen.cloud_load, 1.0), now_s
+            load = keep * before + (1 - keep) * load
+        self._load = load, now_s
         return self._load[0]
 
     def _caution(self, now_s: float) -> float:

@@ -110,6 +110,10 @@ class PlanningCamera:
             self._code(planned.cut, planned.level)
         return self
 
+    def leap(self, ahead_s: float) -> None:
+        """The clock is so far ahead of where it was: the machine slept."""
+        self.now_s += ahead_s
+
     def shares(self, from_s: float, until_s: float) -> dict[int, float]:
         """Of the frames coded between two moments, the share at each cut."""
         cuts = Counter(cut for at_s, cut in self.frames if from_s <= at_s < until_s)

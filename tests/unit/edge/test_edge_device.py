@@ -154,3 +154,13 @@ def test_what_the_kernel_says_is_of_this_thread_and_what_it_ran_comes_first() ->
     thread.join()
     before_ns, ran_ns, after_ns = found[0]
     assert before_ns <= ran_ns <= after_ns
+
+
+def test_counters_of_another_thread_or_none_at_all_are_no_load() -> None:
+    """They go back where another thread encodes from now on, or where they could not be read for a moment."""
+    load = device_load([(3 * SECOND, SECOND), (2.9 * SECOND, 1.3 * SECOND), (0.0, 0.0), (0.1 * SECOND, 0.1 * SECOND)])
+    for _ in range(2):
+        load.ran()
+        assert (load.expected(), load.lately) == (0.0, 0.0)
+    load.ran()
+    assert load.lately == 0.5

@@ -203,6 +203,14 @@ def test_a_head_that_cannot_be_used_costs_its_cut_and_no_frame(tmp_path: Path) -
     assert set(camera.play(3)) == {0}
 
 
+def test_a_head_that_loads_and_cannot_be_run_costs_its_cut_and_not_the_camera(tmp_path: Path) -> None:
+    made = split_bundles.write(tmp_path, unlike=True)
+    (tmp_path / "head1.onnx").write_bytes(split_bundles.head_that_cannot_be_run())
+    camera = Camera(made)
+    camera.goodput = THIN
+    assert set(camera.play(3)) == {0}
+
+
 def test_a_folder_without_heads_is_refused(tmp_path: Path) -> None:
     made = split_bundles.write(tmp_path, unlike=True)
     head = SplitHead(made)

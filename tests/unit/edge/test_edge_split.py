@@ -138,3 +138,27 @@ def test_packet_format_1_is_refused_by_name(bundle: SplitBundle) -> None:
     check_packet_format(bundle, 2)
     with pytest.raises(ConfigError, match="need packet format 2"):
         check_packet_format(bundle, 1)
+
+
+def test_a_camera_that_plans_needs_no_head_in_particular_and_names_the_first_where_none_can_be_used(
+    tmp_path: Path,
+) -> None:
+    made = split_bundles.write(tmp_path)
+    (tmp_path / "head0.onnx").unlink()
+    encoder, _ = open_encoder(made, threads=1, plans=True)
+    assert encoder.latent(split_bundles.picture(1)).cut == 1
+    with pytest.raises(EncoderError, match=r"head0\.onnx is not here"):
+        open_encoder(made, threads=1)
+    (tmp_path / "head1.onnx").unlink()
+    with pytest.raises(EncoderError, match=r"head0\.onnx is not here"):
+        open_encoder(made, threads=1, plans=True)
+
+
+def test_a_head_that_loads_and_cannot_be_run_is_named_and_the_cut_in_use_stays(tmp_path: Path) -> None:
+    made = split_bundles.write(tmp_path)
+    (tmp_path / "head1.onnx").write_bytes(split_bundles.head_that_cannot_be_run())
+    head = SplitHead(made)
+    with pytest.raises(EncoderError, match=r"head1\.onnx: ONNX Runtime .* refuses it"):
+        head.load(1)
+    assert head.cut == 0
+    assert head.latent(split_bundles.picture(1)).cut == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,12 @@ def test_a_path_that_leads_out_of_the_hierarchy_ends(tmp_path: Path) -> None:
 
 def test_this_machine_answers() -> None:
     assert CpuLimit.here().cores() > 0
+
+
+def test_paths_of_any_bytes_beside_ours_or_ours_itself_are_read(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    (tmp_path / "mounts").write_bytes(b"tmpfs /mnt/caf\xe9 tmpfs rw 0 0\n")
+    seen = version_2(tmp_path, {odd: "50000 100000"}, "/")
+    (tmp_path / "own").write_bytes(b"0::/caf\xe9\n")
+    assert mounted(tmp_path / "mounts")
+    assert seen.cores() == 0.5

@@ -248,3 +248,10 @@ def test_a_design_that_is_gone_behind_an_outage_is_not_returned_to() -> None:
     used = [found.plan(seen, float(second)).chosen.design for second, seen in enumerate((FAST, AWAY, AWAY, AWAY))]
     found.choose_among(table(*(each for each in found.table.designs if each != used[0])))
     assert all(found.plan(FAST, 4.0 + tenth / 10).chosen.design != used[0] for tenth in range(20))
+
+
+def test_a_load_beyond_a_whole_one_is_forgotten_no_later() -> None:
+    """A record may say of servers in demand that ten times their time is asked for, or a billion times."""
+    beyond = {range(1): replace(RUSH, cloud_load=1e9), range(1, 120): FAST}
+    whole = {range(1): replace(RUSH, cloud_load=1.0), range(1, 120): FAST}
+    assert switches(ready(Objective.THROUGHPUT), beyond) == switches(ready(Objective.THROUGHPUT), whole)

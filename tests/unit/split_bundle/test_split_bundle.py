@@ -199,6 +199,15 @@ def test_a_plan_that_makes_no_sense_is_refused_by_name(
         read_plan(msgspec.msgpack.encode(levels), split_bundles.BITS, [split_bundles.EARLY])
 
 
+def test_what_a_plans_coder_does_not_take_is_clipped_by_the_camera(bundle: SplitBundle) -> None:
+    """A picture that goes as far as the ranges say would end it."""
+    levels = _plan0(bundle)
+    levels[0][0]["largest"] = 5
+    plan = read_plan(msgspec.msgpack.encode(levels), split_bundles.BITS, [split_bundles.EARLY])[0][0]
+    payload, _ = plan.encode(split_bundles.early(split_bundles.picture(3)))
+    assert np.abs(plan.decode(payload, split_bundles.EARLY)).max() == 5
+
+
 def test_a_plan_of_other_levels_or_tensors_is_refused(bundle: SplitBundle) -> None:
     data = (bundle.folder / "plan0.bin").read_bytes()
     early = split_bundles.EARLY
