@@ -22,6 +22,7 @@ from narrows.cli.termination import unwind_on_signals
 from narrows.contract.errors import ConfigError, NarrowsError
 from narrows.runtime.direct import ignore_proxies
 from narrows.runtime.redact import redact, redact_stderr
+from narrows.runtime.words import printable
 
 INTERRUPTED = 130
 _HELP = {"-h", "--help"}
@@ -179,7 +180,7 @@ def _explain_missing(error: ModuleNotFoundError, needed: str | None = None) -> N
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"narrows: {message.strip()}", file=sys.stderr)
+    print("\n".join(map(printable, f"narrows: {message.strip()}".splitlines())), file=sys.stderr)
     raise typer.Exit(1)
 
 

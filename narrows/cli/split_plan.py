@@ -8,6 +8,7 @@ import typer
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
 from narrows.runtime.surroundings import caller
+from narrows.runtime.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,11 @@ def explain(
         print(f"{stream} has said nothing of a plan: it plans where its bundle is a split network's of several designs")
         print(f"and --level is not given. It is {_held(seen)}.")
         raise typer.Exit(1)
-    print(seen.explanation.to_json().decode() if as_json else "\n".join(lines(stream, seen, seen.explanation)))
+    if as_json:
+        print(seen.explanation.to_json().decode())
+        return
+    for line in lines(stream, seen, seen.explanation):
+        print(printable(line))
 
 
 def lines(stream: str, seen: PlanSeen, said: Explanation) -> Iterator[str]:

@@ -11,3 +11,13 @@ def counted(number: int, noun: str) -> str:
         ('1 stream', '2 streams', '0 frames')
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def printable(text: str) -> str:
+    r"""A line that others wrote, for a terminal: what would move the cursor or colour it is shown as what it is.
+
+    Example:
+        >>> print(printable("gate\x1b[2J-3"))
+        gate\x1b[2J-3
+    """
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

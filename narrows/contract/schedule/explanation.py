@@ -18,11 +18,14 @@ from msgspec import Meta, Struct
 from narrows.contract.schedule.conditions import PRIOR_BYTES_PER_S, Conditions
 from narrows.contract.schedule.objective import Objective, first
 from narrows.contract.schedule.planner import Considered, Decision, Planner
-from narrows.contract.schedule.table import Design, DesignName
+from narrows.contract.schedule.table import MOST_DESIGNS, Design, DesignName
 from narrows.contract.wire.record import Ratio, Record, Seconds, UnixMs
 
 _WIDEST, _HALVINGS, _STEPS = 64.0, 12, 24
 _Bytes = Annotated[float, Meta(ge=0, le=1e12)]
+_Words = Annotated[str, Meta(max_length=256)]
+_MOST_NAMED = 16
+"""More than there are constraints, or ways in which another design would be best."""
 
 
 class Numbers(Struct, frozen=True):
@@ -46,8 +49,8 @@ class Change(Struct, frozen=True):
         design: the one that would be.
     """
 
-    what: str
-    side: str
+    what: _Words
+    side: _Words
     value: float
     design: DesignName
 
@@ -72,7 +75,7 @@ class Explanation(Record, frozen=True, tag_field="v", tag=1):
 
     at_ms: UnixMs
     chosen: Numbers
-    reason: str
+    reason: _Words
     for_s: Seconds
     objective: Objective
     goodput_bytes_per_s: _Bytes | None
@@ -82,11 +85,11 @@ class Explanation(Record, frozen=True, tag_field="v", tag=1):
     cloud_load: Ratio
     device_factor: Annotated[float, Meta(gt=0)] | None
     next_best: Numbers | None = None
-    broken: tuple[str, ...] = ()
-    changes: tuple[Change, ...] = ()
-    designs: tuple[DesignName, ...] = ()
+    broken: Annotated[tuple[_Words, ...], Meta(max_length=_MOST_NAMED)] = ()
+    changes: Annotated[tuple[Change, ...], Meta(max_length=_MOST_NAMED)] = ()
+    designs: Annotated[tuple[DesignName, ...], Meta(max_length=MOST_DESIGNS)] = ()
     size_ratio: Annotated[float, Meta(ge=0)] = 1.0
-    measure: Annotated[str, Meta(max_length=256)] = ""
+    measure: _Words = ""
     overhead_s: Seconds = 0.0
 
 

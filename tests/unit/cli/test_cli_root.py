@@ -81,6 +81,13 @@ def test_a_named_error_is_one_line_on_stderr_and_exit_code_1() -> None:
     assert shown.stderr.count("\n") == 1
 
 
+def test_what_an_error_repeats_of_others_moves_no_cursor() -> None:
+    shown = narrows("bundle", "show", "no\x1b[2Jfolder")
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("narrows: ")
+    assert r"no\x1b[2Jfolder" in shown.stderr
+
+
 @pytest.mark.parametrize(
     ("module", "extra", "arguments"),
     [

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+from msgspec.structs import replace as with_fields
+
 from narrows.cli.split_plan import lines
 from narrows.client.registry.plans import PlanSeen
-from narrows.contract.schedule import Conditions, Constraints, Objective, explain
+from narrows.contract.errors import RecordError
+from narrows.contract.schedule import Conditions, Constraints, Explanation, Objective, explain
 from tests.unit.schedule.scenes import SLOW, planner
 
 
@@ -50,3 +54,18 @@ def test_what_heads_take_and_frames_beside_them_is_said_once_one_was_run() -> No
     said = explain(found, found.plan(seen, 2.0), 2.0, 1_767_225_600_000)
     text = "\n".join(lines("gate-3", PlanSeen(None, said, 1.0), said))
     assert "x as long as by the table, and a frame 13 ms beside them" in text
+
+
+def test_words_without_end_are_no_explanation() -> None:
+    """What a camera writes is shown on a page and in terminals."""
+    found = planner(Objective.LATENCY, None)
+    said = explain(found, found.plan(SLOW, 0.0), 2.0, 1_767_225_600_000)
+    for longer in (
+        with_fields(said, reason="x" * 257),
+        with_fields(said, broken=("latency",) * 17),
+        with_fields(said, changes=said.changes[:1] * 17),
+        with_fields(said, designs=tuple(map(str, range(513)))),
+    ):
+        assert Explanation.parse(said.to_json()) == said
+        with pytest.raises(RecordError):
+            Explanation.parse(longer.to_json())
