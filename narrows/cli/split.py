@@ -130,6 +130,8 @@ def frontier(
     with device_named(f"{device} {detail}".strip()) as there:
         found = measure(network, there, None if there == Local() else Local(), Effort(runs, seconds, threads))
         designs = [each for each in all_designs(found, feeding, taken, typer.echo) if limits.admit(each)]
+    if not designs:
+        raise ConfigError(f"no design fits in {memory_mb or 0:g} MB: allow the device more by --memory-mb")
     best = pareto(designs)
     if json is not None:
         record = {"network": network.name} | as_record(designs, best)

@@ -23,7 +23,10 @@ def export(
     pictures: Annotated[Path, typer.Option(help="Folder of pictures: half to fit on, half to judge on.")],
     out: Annotated[Path, typer.Option(callback=folder_to_write, help="Bundle folder to write.")],
     model_repository: Annotated[
-        Path | None, typer.Option(help="Triton repository to fill with the tails, too.", show_default="none")
+        Path | None,
+        typer.Option(
+            callback=folder_to_write, help="Triton repository to fill with the tails, too.", show_default="none"
+        ),
     ] = None,
     cut: Annotated[
         list[str] | None,

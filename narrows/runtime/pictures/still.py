@@ -46,6 +46,8 @@ def opened(source: Path | bytes, name: str | None = None) -> Iterator[Image.Imag
     """
     called = name or (str(source) if isinstance(source, Path) else "the picture")
     file = source if isinstance(source, Path) else io.BytesIO(source)
+    if isinstance(source, Path) and source.exists() and not source.is_file():
+        raise PictureError(f"{called} is no file")  # whoever opens a pipe waits for its other end
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

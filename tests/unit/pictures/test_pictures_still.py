@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,6 +173,11 @@ def test_what_is_no_picture_or_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no picture")
     with pytest.raises(PictureError, match=r"notes\.png is no picture of a kind that is read"):
         read_picture(tmp_path / "notes.png")
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    for name in ("folder", "pipe"):  # nobody writes to the pipe: whoever opened it would wait
+        with pytest.raises(PictureError, match=rf"{name}\.png is no file"):
+            read_picture(tmp_path / f"{name}.png")
 
 
 SOUND = [

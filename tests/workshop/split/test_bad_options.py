@@ -15,6 +15,8 @@ from narrows.contract.errors import ConfigError, CutUnknown, FileUnwritable, Nar
 from tests.workshop.split.networks import RESIDUAL, written
 from tests.workshop.split.test_frontier import folder_of_pictures
 
+QUICK = ["--runs", "1", "--seconds", "0"]
+
 
 @pytest.mark.parametrize(
     ("words", "kind", "said"),
@@ -27,6 +29,8 @@ from tests.workshop.split.test_frontier import folder_of_pictures
         (["export", "--input-shape", "1x3x8x99999999999999999999"], ConfigError, "is no shape"),
         (["export", "--classes", "binary"], ConfigError, "binary is no text in UTF-8"),
         (["export", "--out", "binary"], FileUnwritable, "binary is a file: name a folder"),
+        (["export", "--model-repository", "binary"], FileUnwritable, "binary is a file: name a folder"),
+        (["frontier", "--memory-mb", "0", *QUICK], ConfigError, "no design fits in 0 MB"),
         (["frontier", "--json", "pictures"], FileUnwritable, "pictures is a folder: name a file in it"),
         (["frontier", "--html", "binary/f.html"], FileUnwritable, "binary is no folder"),
         (["compress", "--cut", "b", "--run", "binary"], FileUnwritable, "binary is a file: name a folder"),
