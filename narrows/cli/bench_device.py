@@ -18,7 +18,9 @@ _SHOWN_OPERATORS = 6
 def bench_device(
     models: Annotated[list[Path] | None, typer.Argument(help="ONNX files: a bundle's encoder.int8.onnx, say.")] = None,
     *,
-    device: Annotated[str, typer.Option(help="Where: local, 'quota CORES' of this machine, or 'ssh HOST'.")] = "local",
+    device: Annotated[
+        str, typer.Option(help="Where: local, 'quota CORES' of this machine, 'ssh HOST' or 'ssh HOST PYTHON'.")
+    ] = "local",
     json: Annotated[
         Path | None, typer.Option(callback=file_to_write, help="File to write everything to: a line of JSON a network.")
     ] = None,

@@ -48,7 +48,9 @@ def search(
         float, typer.Option(min=0.02, max=0.5, help="Share of each drive's frames to judge on, not to train on.")
     ] = 0.1,
     design: Annotated[DesignName, typer.Option(help="What the camera makes and sends.")] = DesignName.EDGE,
-    device: Annotated[str, typer.Option(help="Where: local, 'quota CORES' of this machine, or 'ssh HOST'.")] = "local",
+    device: Annotated[
+        str, typer.Option(help="Where: local, 'quota CORES' of this machine, 'ssh HOST' or 'ssh HOST PYTHON'.")
+    ] = "local",
     latency_table: Annotated[
         Path | None,
         typer.Option(help="What probe.py measured of the blocks on a device that is out of reach."),

@@ -44,7 +44,10 @@ def profile(
     detail: Annotated[str, typer.Argument(hidden=True)] = "",
     *,
     device: Annotated[
-        str, typer.Option(help="Where the head is measured: local, 'quota CORES' of this machine, or 'ssh HOST'.")
+        str,
+        typer.Option(
+            help="Where the head is measured: local, 'quota CORES' of this machine, 'ssh HOST' or 'ssh HOST PYTHON'."
+        ),
     ] = "local",
     json: Annotated[Path | None, typer.Option(callback=file_to_write, help="File to write everything to.")] = None,
     input_shape: Annotated[
@@ -208,7 +211,9 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
 
 @contextmanager
 def device_named(text: str) -> Iterator[Device]:
-    """A device by what ``--device`` says: ``local``, ``quota CORES`` or ``ssh HOST``; a colon does for the space.
+    """A device by what ``--device`` says: ``local``, ``quota CORES``, ``ssh HOST`` or ``ssh HOST PYTHON``.
+
+    A colon does for the first space.
 
     Raises:
         ConfigError: it is none of these.
@@ -219,13 +224,15 @@ def device_named(text: str) -> Iterator[Device]:
     match kind, value.strip():
         case "local", "":
             yield Local()
-        case "ssh", host if host and not host.startswith("-"):
-            yield Remote(host)
+        case "ssh", reached if reached and not reached.startswith("-"):
+            yield Remote(*reached.split(maxsplit=1))
         case "quota", cores if _is_share(cores):
             with _limited(float(cores)) as launched:
                 yield launched
         case _:
-            raise ConfigError(f"--device {text!r} is no device: local, 'quota 0.1' (cores) or 'ssh HOST'")
+            raise ConfigError(
+                f"--device {text!r} is no device: local, 'quota 0.1' (cores), 'ssh HOST' or 'ssh HOST PYTHON'"
+            )
 
 
 def _is_share(text: str) -> bool:

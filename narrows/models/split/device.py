@@ -133,7 +133,7 @@ class Local:
 
 @dataclass(frozen=True)
 class Remote:
-    """A machine with python3, onnxruntime and numpy that `ssh HOST` reaches without a question."""
+    """A machine that `ssh HOST` reaches without a question, and a Python there that has onnxruntime and numpy."""
 
     host: str
     python: str = "python3"

@@ -138,6 +138,11 @@ def test_a_device_is_written_with_a_space_or_a_colon() -> None:
             assert device == Remote("camera-3")
 
 
+def test_a_device_may_have_its_python_in_an_environment() -> None:
+    with device_named("ssh camera-3 /opt/narrows/.venv/bin/python") as device:
+        assert device == Remote("camera-3", "/opt/narrows/.venv/bin/python")
+
+
 def test_a_shape_is_written_with_crosses_or_commas() -> None:
     assert parse_shape("1x3x4x5") == parse_shape("1,3,4,5") == (1, 3, 4, 5)
     with pytest.raises(ConfigError, match="is no shape"):
