@@ -138,7 +138,7 @@ class TritonModel:
             kind = ServiceError if isinstance(_ours(error, self.address), Unanswered) else ModelMissing
             raise kind(
                 f"Triton at {self.address} does not serve {self.name}: {error.message()}. Is it running, and was its "
-                "model repository filled by `narrows export`?"
+                "model repository filled by `narrows bundle install`?"
             ) from None
 
     async def describe(self) -> ServerDescription:

@@ -34,7 +34,9 @@ class PictureFolder:
             raise SourceError(f"{folder} cannot be read ({error.strerror})") from None
         self._paths = sorted(path for path in files if path.suffix.lower() in PICTURE_SUFFIXES)
         if not self._paths:
-            raise SourceError(f"{folder} holds no picture: {', '.join(PICTURE_SUFFIXES)} are read")
+            raise SourceError(
+                f"{folder} holds no picture: {', '.join(PICTURE_SUFFIXES)} are read, folders in it are not"
+            )
         self._now_ms = now_ms
         self._loop = loop
         self._next = 0
