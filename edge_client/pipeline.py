@@ -92,7 +92,7 @@ class Pipeline:
         Raises:
             SourceError: nothing of the source can be read.
         """
-        if not self.capture.wait_until_due(self.governor.choose(self.sender.control).frames_per_s):
+        if not self.capture.wait_until_due(lambda: self.governor.choose(self.sender.control).frames_per_s):
             return Step.ENDED
         self._plan()
         if not self.sender.keeps_up(self.governor.patience_s) or self._waits_for_format():

@@ -54,11 +54,14 @@ class PacedCapture:
         )
         return cls(source, watch, Pacer(time.monotonic), stop, beat, live)
 
-    def wait_until_due(self, frames_per_s: float) -> bool:
-        """Wait for the next frame's time; whether it came before ``stop``."""
-        delay_s = self.pacer.delay_s(frames_per_s)
-        while delay_s > _PAUSE_S and not self.stop.wait(_PAUSE_S):
-            delay_s -= _PAUSE_S
+    def wait_until_due(self, frames_per_s: Callable[[], float]) -> bool:
+        """Wait for the next frame's time; whether it came before ``stop``.
+
+        Whoever is asked for a frame an hour is asked anew every five seconds: another rate may hold by then.
+        """
+        while (delay_s := self.pacer.delay_s(frames_per_s(), within_s=_PAUSE_S)) > _PAUSE_S:
+            if self.stop.wait(_PAUSE_S):
+                return False
             self.beat()
         return not self.stop.wait(delay_s)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 
@@ -17,13 +18,19 @@ class Pacer:
         self._last_due_s: float | None = None
         self.behind_s = 0.0
 
-    def delay_s(self, frames_per_s: float) -> float:
-        """Seconds until the next frame is due, at least 0; asking commits to that frame."""
+    def delay_s(self, frames_per_s: float, within_s: float = math.inf) -> float:
+        """Seconds until the next frame is due, at least 0.
+
+        Asking commits to that frame if it is due within so many seconds: who waits longer asks again, as the rate may
+        be another by then.
+        """
         now_s = self._monotonic_s()
         if self._last_due_s is None:
             self._last_due_s = now_s
             return 0.0
         due_s = self._last_due_s + 1.0 / frames_per_s
+        if due_s - now_s > within_s:
+            return due_s - now_s
         if due_s < now_s:
             self.behind_s += now_s - due_s
             due_s = now_s

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from threading import Event
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_client.capture.paced_capture import PacedCapture
 from edge_client.capture.pacer import Pacer
 
 
@@ -47,6 +51,45 @@ def test_a_new_rate_holds_from_the_next_frame() -> None:
     pacer = Pacer(clock)
     pacer.delay_s(10.0)
     assert pacer.delay_s(2.0) == pytest.approx(0.5)
+
+
+def test_a_wait_that_is_longer_than_is_committed_to_is_asked_for_anew() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock)
+    pacer.delay_s(10.0)
+    assert pacer.delay_s(0.001, within_s=5.0) == pytest.approx(1000.0)
+    clock.now_s += 5.0
+    assert pacer.delay_s(0.1, within_s=5.0) == pytest.approx(5.0)
+    clock.now_s += 5.0
+    assert pacer.delay_s(10.0) == pytest.approx(0.1), "it was committed to"
+    assert pacer.behind_s == 0.0
+
+
+class Waits(Event):
+    """Waiting moves the clock, and does not take any time."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self._clock.now_s += timeout
+        return self.is_set()
+
+
+@pytest.mark.parametrize("least", [1e-9, 1e-300, 5e-324])
+def test_a_camera_that_was_asked_for_next_to_no_frames_goes_on_once_it_is_asked_for_more(least: float) -> None:
+    """Were it committed to the frame of then, one record would stop it for as long as it runs."""
+    clock, beats = FakeClock(), list[float]()
+    nothing: Any = None
+    capture = PacedCapture(nothing, nothing, Pacer(clock), Waits(clock), lambda: beats.append(clock.now_s), live=True)
+    assert capture.wait_until_due(lambda: 10.0)
+    assert capture.wait_until_due(lambda: least if clock.now_s < 1060.0 else 10.0)
+    assert clock.now_s == pytest.approx(1060.0)
+    assert beats == [1005.0 + 5 * n for n in range(12)]
+    capture.stop.set()
+    assert not capture.wait_until_due(lambda: least)
 
 
 @given(
