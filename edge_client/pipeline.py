@@ -25,6 +25,7 @@ from edge_client.capture.sources import CameraFrame
 from edge_client.clock import unix_ms
 from edge_client.encode.frame_kind import FrameKind
 from edge_client.encode.open import Coder, Encoder
+from edge_client.encode.sections import SectionedFrame
 from edge_client.encode.writing import PacketWriter
 from edge_client.frame_numbers import FrameNumbers
 from edge_client.masks.stage import NO_MASK, MaskStage
@@ -106,6 +107,8 @@ class Pipeline:
         try:
             self.sender.put(self._encoded(frame, level))
         except FrameTooLarge:
+            if self.planning is not None:
+                self.planning.too_large()
             self.tally.taken(0.0, 0.0)
             self.tally.dropped(FRAME_TOO_LARGE)
             return Step.TOO_LARGE
@@ -172,6 +175,8 @@ class Pipeline:
         self.tally.taken(network_s, coder_s, staged.mask_s, outlined.prompt_s)
         device_s = network_s + outlined.prompt_s + staged.mask_s + coder_s
         features = staged.sections is None and not self.objects_alone
+        if features and isinstance(coded, SectionedFrame):
+            level = coded.layouts[0].level  # a coarser one, where a packet had no room for what was asked for
         self.governor.coded(level, len(written.data), device_s, mask=not features)
         if self.planning is not None:
             self.planning.coded(level, network_s + coder_s, len(written.data))

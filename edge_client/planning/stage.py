@@ -43,11 +43,14 @@ from narrows.contract.schedule import (
     explain,
 )
 from narrows.contract.wire import Control, FrameIdentity
+from narrows.contract.wire.feature import MAX_PACKET_BYTES
 
 _LOG = structlog.get_logger("edge.planning")
 EXPLAIN_PERIOD_S = 10.0
 """An explanation that nothing changed is made anew so often: it takes tens of milliseconds."""
 _SIZE_GAIN = 0.1
+_CROWDED_S = 60.0
+"""A cut at which a frame had no room in a packet is left for so long: a scene costs it a frame a minute at most."""
 MakePlanner = Callable[[PlanTable, Objective, Constraints], Planner]
 """The product's is :class:`Planner`; benchmarks have others chosen in its place."""
 
@@ -95,6 +98,7 @@ class PlanningStage:
         constraints = _with_accuracy(settings.constraints, self._all)
         self._planner = make_planner(self._all, settings.objective, constraints)
         self._served: frozenset[int] | None = None
+        self._crowded_until_s: dict[int, float] = {}
         self._pinned: str | None = None
         self._decision: Decision | None = None
         self._size_ratio: float | None = None
@@ -122,6 +126,7 @@ class PlanningStage:
         """
         self._heed(control)
         now_s = self._monotonic_s()
+        self._try_crowded(now_s)
         decision = self._planner.plan(self._seen(link, first_in_line, control), now_s)
         design = decision.chosen.design
         cut = design.cut or 0
@@ -147,6 +152,20 @@ class PlanningStage:
         ratio = (size_bytes + FRAMING_BYTES) / design.link_bytes
         before = ratio if self._size_ratio is None else self._size_ratio
         self._size_ratio = before + _SIZE_GAIN * (ratio - before)
+
+    def too_large(self) -> None:
+        """A frame at the planned cut had no room in a packet at any level: others have the next ones, if there are."""
+        cut = self._head.cut
+        _LOG.warning("cut_too_large", cut=cut, remedy="export another cut, or coarser levels of it")
+        self._crowded_until_s[cut] = self._monotonic_s() + _CROWDED_S
+        self._restrict()
+
+    def _try_crowded(self, now_s: float) -> None:
+        over = [cut for cut, until_s in self._crowded_until_s.items() if until_s <= now_s]
+        for cut in over:
+            del self._crowded_until_s[cut]
+        if over:
+            self._restrict()
 
     def _seen(self, link: LinkReading, first_in_line: tuple[int, float], control: Control | None) -> Conditions:
         size_bytes, waited_s = first_in_line
@@ -201,13 +220,20 @@ class PlanningStage:
         self._restrict()
 
     def _restrict(self) -> None:
-        """Choose among the designs whose head is here and whose tail is served; if there is none, among all heads."""
+        """Choose among the designs whose head is here and whose tail is served; if there is none, among all heads.
+
+        Of these among those that a packet has room for, if there are some.
+        """
         here = [design for design in self._all.designs if design.cut in self._usable]
         both = [design for design in here if self._served is None or design.cut in self._served]
         if not both:
             _LOG.warning("no_common_cut", heads=sorted(self._usable), tails=sorted(self._served or ()))
-        self._planner.choose_among(with_fields(self._all, designs=tuple(both or here)))
+        roomy = [design for design in both or here if self._has_room(design)]
+        self._planner.choose_among(with_fields(self._all, designs=tuple(roomy or both or here)))
         self._pin()
+
+    def _has_room(self, design: Design) -> bool:
+        return design.link_bytes <= MAX_PACKET_BYTES and design.cut not in self._crowded_until_s
 
     def _changed(self, decision: Decision, before: Decision | None, upcoming: FrameIdentity) -> None:
         reason = decision.reason.value

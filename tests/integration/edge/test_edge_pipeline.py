@@ -8,15 +8,18 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from PIL import Image
 
 from edge_client.capture.paced_capture import PacedCapture
+from edge_client.encode import split
 from edge_client.encode.coding import FrameCoder
-from edge_client.encode.encoder import OnnxEncoder
 from edge_client.encode.frame_kind import FrameKind
 from edge_client.encode.objects_alone import NoEncoder, ObjectsCoder
+from edge_client.encode.open import open_encoder
+from edge_client.encode.split import SplitCoder, SplitHead
 from edge_client.encode.writing import PacketWriter
 from edge_client.frame_numbers import FrameNumbers
 from edge_client.pipeline import Pipeline, Step
@@ -28,12 +31,13 @@ from edge_client.rate.steering import Choice
 from edge_client.settings import EdgeSettings
 from edge_client.stats import Tally
 from edge_client.transport.sender import open_sender
-from narrows.contract.bundle import Bundle
+from narrows.contract.bundle import AnyBundle, Bundle
 from narrows.contract.errors import FrameTooLarge
 from narrows.contract.records.prompts import PromptList, SourceBox, SourcePrompt
 from narrows.contract.wire import Control, FeaturePacket, FrameIdentity, PacketKind
 from narrows.contract.wire.frame_packet import Envelope
 from narrows.contract.wire.frame_packet.header import is_frame_packet
+from tests import split_bundles
 from tests.bright_network import write_bright_network
 
 EPOCH = 7
@@ -57,7 +61,10 @@ def still_scene(samples: Path, tmp_path: Path) -> Path:
 
 
 @contextmanager
-def pipeline_of(bundle: Bundle, pictures: Path, stop: Event, governor: type[Governor] = Governor) -> Iterator[Pipeline]:
+def pipeline_of(
+    bundle: AnyBundle, pictures: Path, stop: Event, governor: type[Governor] = Governor
+) -> Iterator[Pipeline]:
+    encoder, coder = open_encoder(bundle, 1, 60.0)
     settings = EdgeSettings(
         str(pictures),
         "cam-1",
@@ -77,8 +84,8 @@ def pipeline_of(bundle: Bundle, pictures: Path, stop: Event, governor: type[Gove
         assert sender.thread.open() is not None
         yield Pipeline(
             capture=capture,
-            encoder=OnnxEncoder(bundle),
-            coder=FrameCoder(bundle, 60.0),
+            encoder=encoder,
+            coder=coder,
             writer=PacketWriter(None, lambda: sender.packet_format),
             sender=sender,
             governor=rate,
@@ -196,21 +203,27 @@ def test_a_stop_and_the_end_of_a_source_both_end_the_run(bundle: Bundle, still_s
 class Plans:
     """Hears when a frame is planned, begun and coded."""
 
+    level = 1
+
     def __init__(self) -> None:
         self.told: list[str] = []
         self.device_s: list[float] = []
+        self.levels: list[int] = []
 
     def plan(self, *_: object) -> Planned:
         self.told.append("planned")
-        return Planned(0, 1)
+        return Planned(0, self.level)
 
     def begins(self) -> None:
         self.told.append("begun")
 
+    def too_large(self) -> None:
+        self.told.append("too large")
+
     def coded(self, level: int, device_s: float, size_bytes: int) -> None:
         self.told.append("coded")
         self.device_s.append(device_s)
-        assert level == 1
+        self.levels.append(level)
         assert size_bytes > 0
 
 
@@ -232,3 +245,29 @@ def test_a_planner_hears_when_a_frame_begins_and_what_head_and_coder_took(bundle
         assert isinstance(planned.governor, Listening)
         assert plans.device_s == planned.governor.took_s
     assert plans.told == ["planned", "begun", "coded"] * 2
+    assert plans.levels == [1, 1]
+
+
+def test_a_planner_hears_of_a_frame_that_had_no_room_and_of_the_level_that_was_coded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second picture has room at no level, the third at a coarser one than was planned."""
+    made, plans, pictures = split_bundles.write(tmp_path / "bundle"), Plans(), tmp_path / "pictures"
+    pictures.mkdir()
+    for seed in range(3):
+        Image.fromarray(split_bundles.picture(seed)).save(pictures / f"{seed}.png")
+    coder, head, planning = SplitCoder(made), SplitHead(made), cast("Any", plans)
+    plans.level = 0
+    sizes = [len(coder.packet(head.latent(split_bundles.picture(2)), level, FrameIdentity(1, 1), 0).sections[0].payload)
+             for level in (0, 1)]  # fmt: skip
+    with pipeline_of(made, pictures, Event()) as pipeline:
+        planned = replace(pipeline, planning=planning, encoder=head, coder=coder, writer=PacketWriter(None, lambda: 2))
+        steps = []
+        for room in (1 << 20, 0, split._BESIDE_BYTES + sizes[0] - 1):
+            monkeypatch.setattr(split, "MAX_PACKET_BYTES", room)
+            steps.append(planned.next_frame())
+        levels = [outgoing.record.level for outgoing in pipeline.sender.outbox.take(100, 0.0)]
+    assert sizes[1] < sizes[0]
+    assert steps == [Step.QUEUED, Step.TOO_LARGE, Step.QUEUED]
+    assert plans.told == ["planned", "begun", "coded", "planned", "begun", "too large", "planned", "begun", "coded"]
+    assert plans.levels == levels == [0, 1]

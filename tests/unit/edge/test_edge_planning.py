@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace as dataclass_replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as with_fields
 
 from edge_client.encode.split import SplitHead
 from edge_client.planning.design_change import DesignChange
@@ -172,6 +174,37 @@ def test_a_cut_that_the_cloud_does_not_serve_is_left_and_known_while_no_record_i
     assert camera.head.cut == 1
     camera.control = Control()
     assert camera.play(5)[-1] == 0
+
+
+def test_a_cut_at_which_a_frame_has_no_room_in_a_packet_is_left_for_a_minute(bundle: SplitBundle) -> None:
+    """Were it told nothing, the planner would choose it for each frame that is lost there."""
+    camera = Camera(bundle)
+    assert set(camera.play(1)) == {0}
+    camera.stage.too_large()
+    assert set(camera.play(59)) == {1}
+    assert camera.told[-1].reason == "the one before cannot be used any more"
+    assert camera.play(10)[-1] == 0
+
+
+def test_where_there_is_no_other_cut_frames_without_room_cost_themselves_alone(bundle: SplitBundle) -> None:
+    camera = Camera(bundle)
+    camera.control = Control(cuts=(0,))
+    assert set(camera.play(1)) == {0}
+    camera.stage.too_large()
+    assert set(camera.play(1)) == {0}
+
+
+def test_a_level_that_no_packet_has_room_for_is_not_planned(tmp_path: Path) -> None:
+    """The coder would send a coarser one each time, and the planner take that for the size of the finer."""
+    made = split_bundles.write(tmp_path)
+    first, *others = made.manifest.cuts[0].levels
+    cuts = [with_fields(made.manifest.cuts[0], levels=(with_fields(first, bytes=2e6), *others)), made.manifest.cuts[1]]
+    large = SplitBundle(made.folder, made.id, dataclass_replace(made.manifest, cuts=tuple(cuts)), made.plans)
+    camera = Camera(large, settings=PlanSettings(Objective.SERVER_COST))
+    camera.play(1)
+    said = camera.stage.explanation
+    assert said is not None
+    assert said.designs == tuple(NAMES[1:])
 
 
 def test_a_pin_to_a_cut_that_is_not_served_holds_once_it_is(bundle: SplitBundle) -> None:
