@@ -204,7 +204,7 @@ class Planner:
             return best
         if self._trial is not None:
             return self._try(self._trial, considered, seen, now_s)
-        before_outage = self._after_outage(self._current, considered, seen)
+        before_outage = self._after_outage(self._current, considered, seen, now_s)
         if before_outage is not None:
             self._reason = Reason.BACK
             self.hysteresis.begin_anew(now_s)
@@ -233,13 +233,18 @@ class Planner:
             self._trial = None
         return trial.held
 
-    def _after_outage(self, current: int, considered: Sequence[Considered], seen: Conditions) -> int | None:
+    def _after_outage(
+        self, current: int, considered: Sequence[Considered], seen: Conditions, now_s: float
+    ) -> int | None:
         """The design that was in use when the link went away, once it is back and that one is the better.
 
         A link that is away makes the design of fewest bytes the best, and says nothing of the link behind the outage.
+        Two switches are as far apart as ever: behind a very short outage the return waits for that.
         """
         if seen.goodput_bytes_per_s == 0:
             self._before_outage = current if self._before_outage is None else self._before_outage
+            return None
+        if now_s - self._since_s < self.hysteresis.settings.least_dwell_s:
             return None
         before, self._before_outage = self._before_outage, None
         if before is None or advantage(considered[current].rank, considered[before].rank) <= 0:

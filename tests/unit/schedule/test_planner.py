@@ -14,6 +14,7 @@ from narrows.contract.schedule import (
     Constraints,
     Decision,
     Explanation,
+    Hysteresis,
     Objective,
     Planner,
     PlanTable,
@@ -241,6 +242,41 @@ def test_a_pin_during_an_outage_outlasts_it() -> None:
     found.pin(None)
     assert found.plan(FAST, 6.0).reason is Reason.UNPINNED
     assert found.plan(FAST, 6.1).reason is Reason.UNPINNED
+
+
+def test_a_pin_that_was_let_go_is_no_end_of_an_outage() -> None:
+    found = planner(Objective.THROUGHPUT)
+    for second, seen in enumerate((FAST, AWAY, AWAY, AWAY)):
+        found.plan(seen, float(second))
+    found.pin(LATE.name)
+    found.plan(AWAY, 4.0)
+    found.pin(None)
+    assert found.plan(SLOW, 5.0).reason is Reason.UNPINNED
+    assert found.plan(FAST, 6.0).reason is not Reason.BACK
+
+
+def test_a_design_that_stays_through_an_outage_is_in_use_for_the_same_reason_as_before() -> None:
+    found = planner(Objective.THROUGHPUT, None, LATE)
+    assert {each.reason for each in through_an_outage(found, FAST)} == {Reason.FIRST}
+
+
+def test_an_outage_is_over_once_the_link_was_back() -> None:
+    """What the link then does is seen by the hysteresis, as ever."""
+    found = planner(Objective.THROUGHPUT)
+    through_an_outage(found, FAST)
+    later = [found.plan(SLOW if tenth < 50 else FAST, 10 + tenth / 10) for tenth in range(100)]
+    assert any(each.switched for each in later)
+    assert not any(each.switched and each.reason is Reason.BACK for each in later)
+
+
+def test_behind_a_very_short_outage_the_return_is_no_closer_to_the_change_than_any_other() -> None:
+    found, least_s = planner(Objective.THROUGHPUT), Hysteresis().settings.least_dwell_s
+    found.plan(FAST, 0.0)
+    left_s = next(n / 20 for n in range(1, 100) if found.plan(AWAY, n / 20).switched)
+    looks = (left_s + n / 20 for n in range(1, 100))
+    back = next((now_s, decision) for now_s in looks if (decision := found.plan(FAST, now_s)).switched)
+    assert back[1].reason is Reason.BACK
+    assert least_s <= back[0] - left_s < least_s + 0.06
 
 
 def test_a_design_that_is_gone_behind_an_outage_is_not_returned_to() -> None:
