@@ -137,7 +137,7 @@ def _measured(said: Explanation) -> Iterator[str]:
     if factor is None:
         yield "device not measured yet"
         return
-    yield f"heads take {factor:.2f} x as long as by the table, and a frame {said.overhead_s * 1e3:.0f} ms beside them"
+    yield f"heads take {factor:.2f} x as long as by the table, a frame takes {said.overhead_s * 1e3:.0f} ms beside them"
 
 
 def _change(change: Change) -> str:

@@ -53,7 +53,7 @@ def test_what_heads_take_and_frames_beside_them_is_said_once_one_was_run() -> No
     found.took(found.table.designs[0].name, 0.2, 0.0, 1.0)
     said = explain(found, found.plan(seen, 2.0), 2.0, 1_767_225_600_000)
     text = "\n".join(lines("gate-3", PlanSeen(None, said, 1.0), said))
-    assert "x as long as by the table, and a frame 13 ms beside them" in text
+    assert "x as long as by the table, a frame takes 13 ms beside them" in text
 
 
 def test_words_without_end_are_no_explanation() -> None:
