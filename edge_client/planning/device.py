@@ -18,8 +18,8 @@ class Device:
     ::
 
         frame n            frame n + 1
-        ├── head, coder ──┤ sending n, taking n + 1, planning ├── head, coder ──┤
-                          └───────── overhead ────────────────┘
+        ├── head, coder ──┤ handing n on, planning, taking n + 1 ├── head, coder ──┤
+                          └───────────── overhead ───────────────┘
 
     A frame of a network that is cut early costs a camera with a tenth of a core less in its head than around it.
     """
@@ -28,9 +28,9 @@ class Device:
         self,
         monotonic_s: Callable[[], float] = time.monotonic,
         load: DeviceLoad | None = None,
-        processor_s: Callable[[], float] = time.process_time,
+        processor_s: Callable[[], float] = time.thread_time,
     ) -> None:
-        """``processor_s``: of all threads of this process."""
+        """``processor_s``: of the thread that encodes; what a live camera's own decodes between two frames is no frame's."""
         self._load, self._processor_s = load or DeviceLoad(monotonic_s), processor_s
         self._ended_s: float | None = None
         self._overheads_s: deque[float] = deque(maxlen=_FRAMES)
