@@ -30,7 +30,7 @@ class Device:
         load: DeviceLoad | None = None,
         processor_s: Callable[[], float] = time.thread_time,
     ) -> None:
-        """``processor_s``: of the thread that encodes; what a live camera's own decodes between two frames is no frame's."""
+        """``processor_s``: of the thread that encodes; what a live camera's own decodes in between is no frame's."""
         self._load, self._processor_s = load or DeviceLoad(monotonic_s), processor_s
         self._ended_s: float | None = None
         self._overheads_s: deque[float] = deque(maxlen=_FRAMES)
