@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from narrows.cli.group import command_group
+from narrows.cli.saying import say
 from narrows.cli.written_paths import folder_to_write
 
 bundle = command_group("Look into a bundle, install it, add to it.")
@@ -29,32 +30,30 @@ def show(folder: Annotated[Path, typer.Argument(help="Bundle folder.")] = Path("
         print_bundle(opened)
         return
     manifest = opened.manifest
-    print(f"{manifest.name} {manifest.version}  id {opened.hex_id}")
-    print(f"  pictures   {manifest.input.width} x {manifest.input.height}")
-    print(f"  latent     {' x '.join(map(str, manifest.latent.as_tuple()))} symbols, {manifest.coding_order}")
-    print(f"  cuts       {', '.join(cut.name for cut in manifest.cuts)}")
-    print(f"  classes    {', '.join(manifest.classes)}")
+    say(f"{manifest.name} {manifest.version}  id {opened.hex_id}")
+    say(f"  pictures   {manifest.input.width} x {manifest.input.height}")
+    say(f"  latent     {' x '.join(map(str, manifest.latent.as_tuple()))} symbols, {manifest.coding_order}")
+    say(f"  cuts       {', '.join(cut.name for cut in manifest.cuts)}")
+    say(f"  classes    {', '.join(manifest.classes)}")
     for output in opened.outputs:
         head = opened.heads.head(output.name)
         of_head = f", head {head.version}, not part of the id" if head else ""
-        print(
-            f"  output     {output.name}: {output.kind}, {output.dtype} {' x '.join(map(str, output.shape))}{of_head}"
-        )
+        say(f"  output     {output.name}: {output.kind}, {output.dtype} {' x '.join(map(str, output.shape))}{of_head}")
     for index, level in enumerate(manifest.levels):
-        print(f"  level {index}    {level.bits_per_pixel:.4f} bits per pixel on the counting set")
+        say(f"  level {index}    {level.bits_per_pixel:.4f} bits per pixel on the counting set")
     for name, entry in manifest.files.items():
         here = "" if (folder / name).is_file() else "  (left out here)"
-        print(f"  {name:20} {entry.size_bytes:>10,} bytes{here}")
+        say(f"  {name:20} {entry.size_bytes:>10,} bytes{here}")
     for name, twin in ((DECODER_INT8, opened.int8_decoder), (DECODER_CPU, opened.cpu_decoder)):
         if twin is None:
             continue
-        print(f"  {name:20} {twin.size_bytes:>10,} bytes, not part of the id")
-        print(f"  int8       loses at most {max(twin.points_lost):.2f} points of mIoU on {twin.held_out_frames} frames")
+        say(f"  {name:20} {twin.size_bytes:>10,} bytes, not part of the id")
+        say(f"  int8       loses at most {max(twin.points_lost):.2f} points of mIoU on {twin.held_out_frames} frames")
     tables = opened.label_tables
-    print(f"  masks      {'made in the cloud and at cameras' if opened.has_camera_decoder else 'made in the cloud'}")
-    print(f"  labels     coded with {'the general tables' if tables is None else f'tables {tables.id:016x}'}")
-    print(f"  licence    {manifest.licence}")
-    print(f"  provenance {manifest.provenance}")
+    say(f"  masks      {'made in the cloud and at cameras' if opened.has_camera_decoder else 'made in the cloud'}")
+    say(f"  labels     coded with {'the general tables' if tables is None else f'tables {tables.id:016x}'}")
+    say(f"  licence    {manifest.licence}")
+    say(f"  provenance {manifest.provenance}")
 
 
 @bundle.command()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from narrows.cli.group import command_group
+from narrows.cli.saying import say
 from narrows.cli.split_compress import compress
 from narrows.cli.split_export import export
 from narrows.cli.split_plan import explain, pin, unpin
@@ -264,22 +265,22 @@ def _limited(cores: float) -> Iterator[Device]:
 
 def _print(record: dict[str, Any]) -> None:
     alone, served = record["device_only"], record["server_only"]
-    print(f"{record['network']}  {record['macs'] / 1e6:,.0f} M multiply-accumulates, {len(record['cuts'])} cuts")
-    print(f"  device only  {alone['device_ms']:9.2f} ms, {alone['energy_mj']:.1f} mJ ({record['energy_source']})")
-    print(f"  server only  {served['server_ms']:9.2f} ms, {served['input_bytes']:,} bytes of input")
+    say(f"{record['network']}  {record['macs'] / 1e6:,.0f} M multiply-accumulates, {len(record['cuts'])} cuts")
+    say(f"  device only  {alone['device_ms']:9.2f} ms, {alone['energy_mj']:.1f} mJ ({record['energy_source']})")
+    say(f"  server only  {served['server_ms']:9.2f} ms, {served['input_bytes']:,} bytes of input")
     if not record["cuts"]:
-        print("  no cut: serve it whole (narrows split export --whole), or run it on the device")
+        say("  no cut: serve it whole (narrows split export --whole), or run it on the device")
         return
     best = _fewest_bytes(record["cuts"])
-    print(f"  cuts of fewest bytes for their time on the device ({len(best)}):")
+    say(f"  cuts of fewest bytes for their time on the device ({len(best)}):")
     heads = ("head ms", "coder ms", "tail ms"), ("bytes", "at 8 bits", "at 4 bits", "memory")
-    print(f"  {' '.join(f'{each:>9}' for each in heads[0])} {' '.join(f'{each:>12}' for each in heads[1])}  tensors")
+    say(f"  {' '.join(f'{each:>9}' for each in heads[0])} {' '.join(f'{each:>12}' for each in heads[1])}  tensors")
     for cut in best:
         times = (cut["head_ms"], cut["encode_ms"], cut["tail_ms"])
         sizes = (*(cut["bytes"][key] for key in ("native", "8", "4")), cut["head_memory_bytes"])
         cells = [*(f"{each:9.2f}" for each in times), *(f"{each:12,}" for each in sizes)]
-        print(f"  {' '.join(cells)}  {', '.join(cut['tensors'])}")
-    print(f"  coder ms: to code what crosses, by the number of values at 8 bits ({record['coding']['source']})")
+        say(f"  {' '.join(cells)}  {', '.join(cut['tensors'])}")
+    say(f"  coder ms: to code what crosses, by the number of values at 8 bits ({record['coding']['source']})")
 
 
 def _fewest_bytes(cuts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrows.cli.saying import say
 from narrows.cli.written_paths import folder_to_write
 from narrows.contract.errors import ConfigError
 
@@ -133,18 +134,18 @@ def print_bundle(bundle: SplitBundle) -> None:
     """What a split network's bundle holds, for people."""
     manifest = bundle.manifest
     size = manifest.input
-    print(f"{manifest.name} {manifest.version}  id {bundle.hex_id}  in {bundle.folder}")
-    print(f"  pictures   {size.width} x {size.height}")
+    say(f"{manifest.name} {manifest.version}  id {bundle.hex_id}  in {bundle.folder}")
+    say(f"  pictures   {size.width} x {size.height}")
     for output in bundle.outputs:
-        print(f"  output     {output.name}: {output.kind}, {output.dtype} {' x '.join(map(str, output.shape))}")
+        say(f"  output     {output.name}: {output.kind}, {output.dtype} {' x '.join(map(str, output.shape))}")
     for number, cut in enumerate(manifest.cuts):
-        print(f"  cut {number}  {cut.name}: {cut.head_ms:.2f} ms at the camera, {cut.tail_ms:.2f} ms in the cloud")
+        say(f"  cut {number}  {cut.name}: {cut.head_ms:.2f} ms at the camera, {cut.tail_ms:.2f} ms in the cloud")
         tail = next((tail for tail in bundle.tails if tail.number == number), None)
         here = "no tail in this folder" if tail is None else f"tail {tail.hex_id}"
-        print(f"         {here}{'' if cut.batched else ', a picture at a time'}")
+        say(f"         {here}{'' if cut.batched else ', a picture at a time'}")
         for index, level in enumerate(cut.levels):
             chosen = "  the default" if number == 0 and index == manifest.default_level else ""
-            print(
+            say(
                 f"    level {index}  {level.precision_bits:2} bits by {level.steps:11}  {level.bytes:9,.0f} bytes  "
                 f"agreement {level.agreement:.4f}, at least {level.least_agreement:.4f}{chosen}"
             )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.cli.saying import say
 from narrows.runtime.surroundings import caller
-from narrows.runtime.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def explain(
         print(seen.explanation.to_json().decode())
         return
     for line in lines(stream, seen, seen.explanation):
-        print(printable(line))
+        say(line)
 
 
 def lines(stream: str, seen: PlanSeen, said: Explanation) -> Iterator[str]:

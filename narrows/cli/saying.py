@@ -1,0 +1,10 @@
+"""Printing what others named: bundles, networks, cameras."""
+
+from __future__ import annotations
+
+from narrows.runtime.words import printable
+
+
+def say(line: str) -> None:
+    """Print a line of which a part was written by others: a terminal shows it and obeys nothing in it."""
+    print(printable(line))

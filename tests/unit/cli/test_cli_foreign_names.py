@@ -1,0 +1,43 @@
+"""Names in bundles and networks are their authors': a terminal shows them and obeys nothing in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace as with_fields
+
+from narrows.cli.split import _print as print_profile
+from narrows.cli.split_export import print_bundle
+from narrows.contract.bundle import SplitBundle
+from tests import split_bundles
+
+CLEARS = "net\x1b[2J"
+
+
+def test_a_bundle_names_its_cuts_without_clearing_the_screen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = split_bundles.write(tmp_path, unlike=True)
+    cuts = tuple(with_fields(cut, name=CLEARS) for cut in made.manifest.cuts)
+    print_bundle(SplitBundle(made.folder, made.id, replace(made.manifest, name=CLEARS, cuts=cuts), made.plans))
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert said.count(r"net\x1b[2J") == 1 + len(cuts)
+
+
+def test_a_profile_names_tensors_without_clearing_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    cut = {
+        "head_ms": 1.0, "encode_ms": 0.1, "tail_ms": 2.0, "head_memory_bytes": 10, "tensors": [CLEARS],
+        "bytes": {"native": 100, "8": 25, "4": 13},
+    }  # fmt: skip
+    print_profile(
+        {
+            "network": CLEARS, "macs": 1e6, "energy_source": "estimate", "cuts": [cut], "coding": {"source": "here"},
+            "device_only": {"device_ms": 3.0, "energy_mj": 1.0}, "server_only": {"server_ms": 3.0, "input_bytes": 10},
+        }
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert said.count(r"net\x1b[2J") == 2
