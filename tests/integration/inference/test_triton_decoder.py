@@ -294,7 +294,7 @@ async def test_a_server_restarted_unnoticed_gets_its_regions_again(
 
 
 async def test_an_absent_server_is_named_with_what_to_do(demo_bundle: Bundle) -> None:
-    with pytest.raises(ServiceError, match=r"127\.0\.0\.1:9.*narrows export"):
+    with pytest.raises(ServiceError, match=r"127\.0\.0\.1:9.*narrows bundle install"):
         await TritonDecoder.connect("127.0.0.1:9", demo_bundle, max_batch=1, slots=1)
 
 

@@ -34,6 +34,7 @@ ENGINE_PROXY = {
         "narrows.runtime.exposure",
         "narrows.runtime.logs",
         "narrows.runtime.run_program",
+        "narrows.runtime.words",
     ),
     *("orchestrator.scaling", "orchestrator.scaling.engines"),
     *("orchestrator.containers.clone", "orchestrator.scaling.engines.options"),
