@@ -21,7 +21,7 @@ class Device:
         ├── head, coder ──┤ handing n on, planning, taking n + 1 ├── head, coder ──┤
                           └───────────── overhead ───────────────┘
 
-    A frame of a network that is cut early costs a camera with a tenth of a core less in its head than around it.
+    Where a network is cut early, that is of the order of the head's own time.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Device:
         """A head is about to run."""
         if self._ended_s is not None:
             self._overheads_s.append(self._processor_s() - self._ended_s)
+        self._ended_s = None  # a frame that no packet has room for is never coded: its head is no overhead of the next
 
     def coded(self) -> None:
         """Its frame was coded."""

@@ -86,6 +86,18 @@ def test_what_a_frame_takes_beside_its_head_is_the_median_of_the_latest_five() -
     assert device.overhead_s == pytest.approx(0.013)
 
 
+def test_a_frame_that_is_never_coded_adds_its_head_to_no_other() -> None:
+    processor_s = [0.0]
+    device = Device(load=device_load([(0, 0)] * 99), processor_s=lambda: processor_s[0])
+    for coded in (True, False, False, True, False, True):
+        processor_s[0] += 0.01
+        device.begins()
+        processor_s[0] += 5.0  # its head
+        if coded:
+            device.coded()
+    assert device.overhead_s == pytest.approx(0.01)
+
+
 def test_nothing_is_said_of_it_before_the_second_frame() -> None:
     device = Device(load=device_load([(0, 0)] * 9), processor_s=lambda: 7.0)
     assert device.overhead_s == 0.0
