@@ -145,7 +145,7 @@ def frontier(
     print(f"{len(designs)} designs fit the device; of these none is better than")
     print(f"  {'bytes':>12} {'device ms':>10} {'server ms':>10} {'memory MB':>10} {'agreement':>10}  design")
     for name, *cells in map(row, best):
-        print(f"  {cells[0]:>12} {cells[1]:>10} {cells[2]:>10} {cells[3]:>10} {cells[4]:>10}  {name}")
+        say(f"  {cells[0]:>12} {cells[1]:>10} {cells[2]:>10} {cells[3]:>10} {cells[4]:>10}  {name}")
 
 
 for _command in (compress, export, pin, unpin, explain):

@@ -54,7 +54,7 @@ class Conditions:
         size_ratio: bytes of the latest packets over what the table expects: a costly scene is costly at every design.
         shape: what packets of other sizes count for at that goodput.
         tried_bytes: larger packets were not on the link of late: what is known of them is a guess.
-        overhead_s: processor seconds of a frame on the device beside its head and coder: taking it, sealing, sending.
+        overhead_s: processor seconds of a frame on the device beside head and coder: taking, planning, handing it on.
     """
 
     goodput_bytes_per_s: float = math.inf
