@@ -179,7 +179,7 @@ class Pipeline:
             level = coded.layouts[0].level  # a coarser one, where a packet had no room for what was asked for
         self.governor.coded(level, len(written.data), device_s, mask=not features)
         if self.planning is not None:
-            self.planning.coded(level, network_s + coder_s, len(written.data))
+            self.planning.coded(level, network_s + coder_s, len(written.data), beside_s=outlined.prompt_s)
         record = FrameRecord(
             sequence=identity.sequence,
             epoch=identity.epoch,

@@ -17,11 +17,13 @@ class Device:
 
     ::
 
-        frame n            frame n + 1
-        ├── head, coder ──┤ handing n on, planning, taking n + 1 ├── head, coder ──┤
-                          └───────────── overhead ───────────────┘
+        frame n                              link busy          frame n + 1
+        ├── head, prompts, coder ──┤ handing on ├── plan, plan, ──┤ plan, taking ├── head, coder ──┤
+                └──────┴───────────┴────────────┘                 └──────────────┘
+                   overhead of a frame                              overhead of it
 
-    Where a network is cut early, that is of the order of the head's own time.
+    Where a network is cut early, that is of the order of the head's own time. Plans that found the link busy are no
+    frame's: they would make a slow link look like a slow camera.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Device:
         """``processor_s``: of the thread that encodes; what a live camera's own decodes in between is no frame's."""
         self._load, self._processor_s = load or DeviceLoad(monotonic_s), processor_s
         self._ended_s: float | None = None
+        self._planned_s: float | None = None
         self._overheads_s: deque[float] = deque(maxlen=_FRAMES)
 
     @property
@@ -50,13 +53,21 @@ class Device:
         """Processor seconds of a frame beside head and coder, the median of the latest five; 0 before the second."""
         return median(self._overheads_s) if self._overheads_s else 0.0
 
+    def plans(self) -> None:
+        """The next frame is about to be planned. If there was a plan for it before, the link was busy in between."""
+        now_s = self._processor_s()
+        if self._ended_s is not None and self._planned_s is not None:
+            self._ended_s += now_s - self._planned_s
+        self._planned_s = now_s
+
     def begins(self) -> None:
         """A head is about to run."""
         if self._ended_s is not None:
             self._overheads_s.append(self._processor_s() - self._ended_s)
+        self._planned_s = None
         self._ended_s = None  # a frame that no packet has room for is never coded: its head is no overhead of the next
 
-    def coded(self) -> None:
-        """Its frame was coded."""
-        self._ended_s = self._processor_s()
+    def coded(self, beside_s: float = 0.0) -> None:
+        """Its frame was coded, and took so long beside head and coder before that: prompts, by the wall clock."""
         self._load.ran()
+        self._ended_s = self._processor_s() - beside_s * (1 - self.waited)

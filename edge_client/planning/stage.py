@@ -25,6 +25,7 @@ from edge_client.encode.split import SplitHead
 from edge_client.planning.design_change import DesignChange
 from edge_client.planning.device import Device
 from edge_client.planning.settings import PlanSettings, least_accuracy
+from edge_client.planning.usable import UsableDesigns
 from edge_client.rate.governor import LinkReading
 from edge_client.rate.heat import Thermometer
 from edge_client.settings import EdgeSettings
@@ -43,14 +44,11 @@ from narrows.contract.schedule import (
     explain,
 )
 from narrows.contract.wire import Control, FrameIdentity
-from narrows.contract.wire.feature import MAX_PACKET_BYTES
 
 _LOG = structlog.get_logger("edge.planning")
 EXPLAIN_PERIOD_S = 10.0
 """An explanation that nothing changed is made anew so often: it takes tens of milliseconds."""
 _SIZE_GAIN = 0.1
-_CROWDED_S = 60.0
-"""A cut at which a frame had no room in a packet is left for so long: a scene costs it a frame a minute at most."""
 MakePlanner = Callable[[PlanTable, Objective, Constraints], Planner]
 """The product's is :class:`Planner`; benchmarks have others chosen in its place."""
 
@@ -91,22 +89,21 @@ class PlanningStage:
         self._device = device or Device(monotonic_s)
         self._celsius = celsius or Thermometer(monotonic_s).read_c
         self._all = _on_link(plan_table(bundle.manifest))
-        self._usable = frozenset(cut for cut in range(len(bundle.manifest.cuts)) if bundle.head_path(cut).is_file())
-        if not self._usable:
+        heads = [cut for cut in range(len(bundle.manifest.cuts)) if bundle.head_path(cut).is_file()]
+        if not heads:
             raise EncoderError(f"{bundle.folder} has no head: copy head0.onnx and its like to this machine")
+        self._usable = UsableDesigns(self._all, heads)
         self._levels = len(bundle.manifest.levels)
         constraints = _with_accuracy(settings.constraints, self._all)
         self._planner = make_planner(self._all, settings.objective, constraints)
-        self._served: frozenset[int] | None = None
-        self._crowded_until_s: dict[int, float] = {}
         self._pinned: str | None = None
         self._decision: Decision | None = None
         self._size_ratio: float | None = None
         self._explain_due_s = 0.0
         self.explanation: Explanation | None = None
         self.changes: dict[str, int] = {}
-        self._restrict()
         self._load_heads()
+        self._restrict()
 
     @property
     def design(self) -> Design | None:
@@ -124,9 +121,10 @@ class PlanningStage:
             control: the newest control record.
             upcoming: the frame's identity, for the journal.
         """
+        self._device.plans()
         self._heed(control)
+        self._restrict()
         now_s = self._monotonic_s()
-        self._try_crowded(now_s)
         decision = self._planner.plan(self._seen(link, first_in_line, control), now_s)
         design = decision.chosen.design
         cut = design.cut or 0
@@ -144,10 +142,13 @@ class PlanningStage:
         """A frame was taken: its head runs next."""
         self._device.begins()
 
-    def coded(self, level: int, device_s: float, size_bytes: int) -> None:
-        """A frame was coded at the planned cut, head and coder, in so long, into a packet of so many bytes."""
+    def coded(self, level: int, device_s: float, size_bytes: int, beside_s: float = 0.0) -> None:
+        """A frame was coded at the planned cut, head and coder, in so long, into a packet of so many bytes.
+
+        ``beside_s``: what it took beside that, for prompts: the next one takes it too, whatever its design.
+        """
         design = self._all.designs[self._head.cut * self._levels + level]
-        self._device.coded()
+        self._device.coded(beside_s)
         self._planner.took(design.name, device_s, self._device.waited, self._monotonic_s())
         ratio = (size_bytes + FRAMING_BYTES) / design.link_bytes
         before = ratio if self._size_ratio is None else self._size_ratio
@@ -157,15 +158,7 @@ class PlanningStage:
         """A frame at the planned cut had no room in a packet at any level: others have the next ones, if there are."""
         cut = self._head.cut
         _LOG.warning("cut_too_large", cut=cut, remedy="export another cut, or coarser levels of it")
-        self._crowded_until_s[cut] = self._monotonic_s() + _CROWDED_S
-        self._restrict()
-
-    def _try_crowded(self, now_s: float) -> None:
-        over = [cut for cut, until_s in self._crowded_until_s.items() if until_s <= now_s]
-        for cut in over:
-            del self._crowded_until_s[cut]
-        if over:
-            self._restrict()
+        self._usable.crowd(cut, self._monotonic_s())
 
     def _seen(self, link: LinkReading, first_in_line: tuple[int, float], control: Control | None) -> Conditions:
         size_bytes, waited_s = first_in_line
@@ -188,10 +181,7 @@ class PlanningStage:
         Without a record the camera decides alone, among the cuts that were served when there was one.
         """
         if control is not None:
-            cuts = None if control.cuts is None else frozenset(control.cuts)
-            if cuts != self._served:
-                self._served = cuts
-                self._restrict()
+            self._usable.serve(control.cuts)
         pinned = None if control is None else control.design
         if pinned != self._pinned:
             self._pinned = pinned
@@ -206,34 +196,21 @@ class PlanningStage:
 
     def _load_heads(self) -> None:
         """All of them before the first frame: on a tenth of a core a head takes a second and a half to load."""
-        for cut in sorted(self._usable):
+        for cut in sorted(self._usable.heads):
             try:
                 self._head.load(cut)
             except EncoderError as error:
-                self._do_without(cut, error)
-
-    def _do_without(self, cut: int, error: EncoderError) -> None:
-        _LOG.error("head_unusable", cut=cut, cause=str(error))
-        self._usable -= {cut}
-        if not self._usable:
-            raise error
-        self._restrict()
+                _LOG.error("head_unusable", cut=cut, cause=str(error))
+                self._usable.lose_head(cut)
+                if not self._usable.heads:
+                    raise
 
     def _restrict(self) -> None:
-        """Choose among the designs whose head is here and whose tail is served; if there is none, among all heads.
-
-        Of these among those that a packet has room for, if there are some.
-        """
-        here = [design for design in self._all.designs if design.cut in self._usable]
-        both = [design for design in here if self._served is None or design.cut in self._served]
-        if not both:
-            _LOG.warning("no_common_cut", heads=sorted(self._usable), tails=sorted(self._served or ()))
-        roomy = [design for design in both or here if self._has_room(design)]
-        self._planner.choose_among(with_fields(self._all, designs=tuple(roomy or both or here)))
-        self._pin()
-
-    def _has_room(self, design: Design) -> bool:
-        return design.link_bytes <= MAX_PACKET_BYTES and design.cut not in self._crowded_until_s
+        """Choose among the designs that can be used now, and hold on to the pinned one if that is among them."""
+        table = self._usable.changed(self._monotonic_s())
+        if table is not None:
+            self._planner.choose_among(table)
+            self._pin()
 
     def _changed(self, decision: Decision, before: Decision | None, upcoming: FrameIdentity) -> None:
         reason = decision.reason.value

@@ -98,6 +98,35 @@ def test_a_frame_that_is_never_coded_adds_its_head_to_no_other() -> None:
     assert device.overhead_s == pytest.approx(0.01)
 
 
+def test_plans_that_found_the_link_busy_are_no_frames_overhead() -> None:
+    processor_s = [0.0]
+    device = Device(load=device_load([(0, 0)] * 99), processor_s=lambda: processor_s[0])
+    for busy in (0, 40, 3, 400):
+        device.plans()
+        for _ in range(busy):
+            processor_s[0] += 0.002  # the plan, and waiting for the next
+            device.plans()
+        processor_s[0] += 0.003  # the plan that stands, taking the frame
+        device.begins()
+        processor_s[0] += 0.2
+        device.coded()
+        processor_s[0] += 0.01  # handing it on
+    assert device.overhead_s == pytest.approx(0.013)
+
+
+@pytest.mark.parametrize(("waited", "overhead_s"), [(0.0, 0.11), (0.75, 0.035)])
+def test_what_prompts_took_of_the_processor_is_overhead(waited: float, overhead_s: float) -> None:
+    processor_s = [0.0]
+    times = [(n * (1 - waited), n * waited) for n in range(99)]
+    device = Device(load=device_load(times), processor_s=lambda: processor_s[0])
+    for _ in range(6):
+        processor_s[0] += 0.01
+        device.begins()
+        processor_s[0] += 0.2
+        device.coded(beside_s=0.1)
+    assert device.overhead_s == pytest.approx(overhead_s)
+
+
 def test_nothing_is_said_of_it_before_the_second_frame() -> None:
     device = Device(load=device_load([(0, 0)] * 9), processor_s=lambda: 7.0)
     assert device.overhead_s == 0.0

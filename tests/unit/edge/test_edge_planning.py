@@ -348,3 +348,23 @@ def test_a_packet_that_waits_for_a_long_round_trip_is_not_of_a_link_that_is_away
     camera.control = Control(design=NAMES[3])
     camera.plan(round_trip_s=0.01)
     assert camera.told[1].seen.goodput_bytes_per_s == 0.0
+
+
+def test_plans_that_find_the_link_busy_are_no_frames_work(bundle: SplitBundle) -> None:
+    used_s = [0.0]
+    load = DeviceLoad(lambda: 0.0, lambda: (0, 0), lambda: 1.0)
+    camera = Camera(bundle, device=Device(load=load, processor_s=lambda: used_s[0]))
+    for _ in range(6):
+        for _ in range(20):
+            planned = camera.plan()
+            used_s[0] += 0.05
+        camera.now_s += 11
+        planned = camera.plan()
+        used_s[0] += 0.01
+        camera.stage.begins()
+        used_s[0] += 0.3
+        camera.stage.coded(planned.level, 0.3, 500, beside_s=0.02)
+    camera.now_s += 11
+    camera.plan()
+    assert camera.stage.explanation is not None
+    assert camera.stage.explanation.overhead_s == pytest.approx(0.03)
