@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ def mounted(mounts: Path = MOUNTS) -> list[tuple[int, Path]]:
     """Hierarchies with a ``cpu`` controller: their version, and where they are mounted."""
     found = []
     for line in _lines(mounts):
-        _, folder, kind, options, *_ = line.split()
+        _, folder, kind, options, *_ = line.split(" ")
+        folder = _unescaped(folder)
         if kind == "cgroup" and "cpu" in options.split(","):
             found.append((1, Path(folder)))
         if kind == "cgroup2" and "cpu" in _words(Path(folder) / "cgroup.controllers"):
@@ -79,10 +81,15 @@ def _cores(group: Path, version: int) -> float:
     return quota_us / period_us if quota_us > 0 and period_us > 0 else math.inf
 
 
+def _unescaped(folder: str) -> str:
+    """Blanks, tabs, line ends, backslashes and ``#`` are three octal digits in the kernel's tables (getmntent(3))."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), folder)
+
+
 def _lines(path: Path) -> list[str]:
-    """Paths in it may be of any bytes."""
+    """Paths in it may be of any bytes, those that :meth:`str.splitlines` takes for a line's end too."""
     try:
-        return os.fsdecode(path.read_bytes()).splitlines()
+        return [line for line in os.fsdecode(path.read_bytes()).split("\n") if line]
     except OSError:
         return []
 

@@ -112,3 +112,17 @@ def test_paths_of_any_bytes_beside_ours_or_ours_itself_are_read(tmp_path: Path) 
     (tmp_path / "own").write_bytes(b"0::/caf\xe9\n")
     assert mounted(tmp_path / "mounts")
     assert seen.cores() == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "in_table"), [("run time", r"run\040time"), ("a#b", r"a\043b"), ("a\tb\\", r"a\011b\134")]
+)
+def test_a_mount_whose_name_the_kernel_escapes_is_found(tmp_path: Path, name: str, in_table: str) -> None:
+    version_2(tmp_path / name, {"service": "50000 100000"}, "/service")
+    seen = limit(tmp_path, f"cgroup2 {tmp_path}/{in_table}/unified cgroup2 rw 0 0\n", "0::/service\n")
+    assert seen.cores() == 0.5
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\x0b", "\x85", "\xa0"])
+def test_what_only_python_takes_for_a_blank_or_a_lines_end_is_a_part_of_a_name(tmp_path: Path, odd: str) -> None:
+    assert version_2(tmp_path / f"a{odd}b", {f"c{odd}d": "50000 100000"}, f"/c{odd}d").cores() == 0.5
