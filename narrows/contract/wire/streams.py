@@ -83,8 +83,7 @@ class StreamSettings(Record, frozen=True, forbid_unknown_fields=True):
             RecordError: no JSON object, an unknown field, or a value out of its range.
         """
         found = super().parse(data)
-        if not found.group.isprintable():
-            raise RecordError(f"{cls.what}: group is {found.group!r}: use printable characters")
-        if found.pinned is not None and not found.pinned.isprintable():
-            raise RecordError(f"{cls.what}: design is {found.pinned!r}: use printable characters")
+        for field, text in (("group", found.group), ("design", found.pinned)):
+            if text is not None and not (text.isprintable() and text.strip()):
+                raise RecordError(f"{cls.what}: {field} is {text!r}: use printable characters, not blanks alone")
         return replace(found, bundle=None if found.bundle is None else found.bundle.lower())
