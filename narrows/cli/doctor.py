@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.cli.options import HttpToken
+from narrows.runtime.words import printable
 
 if TYPE_CHECKING:
     from narrows.runtime.finding import Finding
@@ -101,4 +102,4 @@ def _print(finding: Finding) -> None:
     shown = typer.style(level, fg=_COLOURS[finding.level], bold=True) if sys.stdout.isatty() else level
     remedy = f" -> {finding.remedy}" if finding.remedy else ""
     one_line = " ".join(f"{finding.detail}{remedy}".split())
-    print(f"{shown} {finding.subject:16} {one_line}", flush=True)
+    print(shown, printable(f"{finding.subject:16} {one_line}"), flush=True)

@@ -11,6 +11,7 @@ from msgspec import json, to_builtins
 
 from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.cli.saying import say
 from narrows.runtime.surroundings import caller
 from narrows.runtime.words import counted
 from narrows.runtime.writing import write_file
@@ -173,30 +174,31 @@ def _registry(redis_url: str) -> AbstractContextManager[PromptRegistry]:
 
 
 def _print_table(camera: str, seen: PromptsSeen) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from narrows.cli.tables import fill, show
     from narrows.runtime.prompting.states import in_words
 
     if not seen.prompts:
         able = seen.fault or "point at a thing with `narrows prompts add`, or on the live page"
-        print(f"{camera}: no prompts, version {seen.version}; {able}")
+        say(f"{camera}: no prompts, version {seen.version}; {able}")
         return
     table = Table(title=f"{camera}: {counted(len(seen.prompts), 'prompt')}, version {seen.version}")
     for heading in ("id", "points at", "picture", "state", "frames/s", "expires in", "set by"):
         table.add_column(heading, justify="right" if heading in {"id", "frames/s"} else "left")
-    for prompt in seen.prompts:
-        left_h = (prompt.expires_ms - seen.now_ms) / 3_600_000
-        table.add_row(
+    rows = (
+        (
             str(prompt.id),
             _pointed(prompt),
             f"{prompt.width}x{prompt.height}",
             in_words(seen.state_of(prompt)),
             f"{seen.rate_of(prompt):.1f}",
-            f"{left_h:.1f} h",
+            f"{(prompt.expires_ms - seen.now_ms) / 3_600_000:.1f} h",
             prompt.who or "-",
         )
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+        for prompt in seen.prompts
+    )
+    show(fill(table, rows), _PIPED_WIDTH)
 
 
 def _pointed(prompt: SourcePrompt) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
-from rich.console import Console
 from rich.table import Table
 
+from narrows.cli.tables import fill, show
+
 if TYPE_CHECKING:
+    from orchestrator.scaling.journal import JournalEntry
     from orchestrator.scaling.standing import ScaleOverview
     from orchestrator.scaling.status import ServerLine, Status
 
@@ -28,24 +29,21 @@ def as_record(standing: ScaleOverview) -> dict[str, Any]:
 
 def print_tables(standing: ScaleOverview) -> None:
     """The state, the servers, the last decisions."""
-    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     if standing.status is None:
-        console.print("No autoscaler leads: start `narrows autoscale` with this Redis. Nothing is scaled meanwhile.")
+        print("No autoscaler leads: start `narrows autoscale` with this Redis. Nothing is scaled meanwhile.")
     else:
-        console.print(_state(standing, standing.status))
+        show(_state(standing, standing.status), _PIPED_WIDTH)
         if standing.status.servers:
-            console.print(_servers(standing.status.servers))
+            show(_servers(standing.status.servers), _PIPED_WIDTH)
     if standing.decisions:
-        console.print(_decisions(standing))
+        show(_decisions(standing), _PIPED_WIDTH)
 
 
 def _state(standing: ScaleOverview, status: Status) -> Table:
     table = Table(title=_title(standing, status), show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, value in _rows(standing, status):
-        table.add_row(name, value)
-    return table
+    return fill(table, _rows(standing, status))
 
 
 def _title(standing: ScaleOverview, status: Status) -> str:
@@ -102,30 +100,34 @@ def _servers(servers: tuple[ServerLine, ...]) -> Table:
     table.add_column("address")
     for heading in ("instances", "busy", "frames there", "pending", "queue ms", "batch ms", "GPU", "GPU memory"):
         table.add_column(heading, justify="right")
-    for each in servers:
-        table.add_row(
-            each.address,
-            _number(each.instances, "d"),
-            _number(each.busy_instances, ".2f"),
-            str(each.outstanding),
-            _number(each.pending, "d"),
-            _number(None if each.queue_s is None else each.queue_s * 1000, ".1f"),
-            _number(None if each.compute_s is None else each.compute_s * 1000, ".1f"),
-            _number(each.gpu_ratio, ".0%"),
-            _number(each.gpu_memory_ratio, ".0%"),
-        )
-    return table
+    return fill(table, map(_server, servers))
+
+
+def _server(each: ServerLine) -> tuple[str, ...]:
+    return (
+        each.address,
+        _number(each.instances, "d"),
+        _number(each.busy_instances, ".2f"),
+        str(each.outstanding),
+        _number(each.pending, "d"),
+        _number(None if each.queue_s is None else each.queue_s * 1000, ".1f"),
+        _number(None if each.compute_s is None else each.compute_s * 1000, ".1f"),
+        _number(each.gpu_ratio, ".0%"),
+        _number(each.gpu_memory_ratio, ".0%"),
+    )
 
 
 def _decisions(standing: ScaleOverview) -> Table:
     table = Table(title="last decisions")
     for heading in ("when", "what", "servers", "instances", "why"):
         table.add_column(heading, justify="right" if heading in {"servers", "instances"} else "left", overflow="fold")
-    for each in standing.decisions:
-        what = f"{each.action}{' (dry run)' if each.dry_run else ''}"
-        why = f"{', '.join(each.reasons)}: {each.detail}"
-        table.add_row(_ago(standing.now_ms, each.at_ms), what, str(each.servers), str(each.instances), why)
-    return table
+    return fill(table, (_decision(each, standing.now_ms) for each in standing.decisions))
+
+
+def _decision(each: JournalEntry, now_ms: int) -> tuple[str, ...]:
+    what = f"{each.action}{' (dry run)' if each.dry_run else ''}"
+    why = f"{', '.join(each.reasons)}: {each.detail}"
+    return _ago(now_ms, each.at_ms), what, str(each.servers), str(each.instances), why
 
 
 def _number(value: float | None, form: str) -> str:

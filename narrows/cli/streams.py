@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from narrows.cli.group import command_group
 from narrows.cli.options import DEFAULT_REDIS_URL, RedisUrl
+from narrows.cli.saying import say
 from narrows.contract.wire.streams import MaskPacking, Policy, StreamSettings
 from narrows.runtime.surroundings import caller
 from narrows.runtime.words import counted
@@ -89,9 +90,7 @@ def list_streams(
     _print_table(found, rates)
     for overview in found:
         if overview.unreadable:
-            print(
-                f"{overview.stream}: {overview.unreadable}; `narrows streams set` or `remove` mends it", file=sys.stderr
-            )
+            say(f"{overview.stream}: {overview.unreadable}; `narrows streams set` or `remove` mends it", sys.stderr)
 
 
 @streams.command("set")
@@ -130,7 +129,7 @@ def set_stream(
     with open_registry(redis_url) as registry:
         current = registry.get_if_readable(stream) or StreamSettings()
         stored = registry.set(stream, replace(current, **changes), who=by or caller())
-    print(f"{stream}: {_in_words(stored)}")
+    say(f"{stream}: {_in_words(stored)}")
 
 
 @streams.command("remove")
@@ -272,8 +271,9 @@ def _in_words(settings: StreamSettings) -> str:
 
 
 def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from narrows.cli.tables import fill, show
 
     table = Table(title=counted(len(found), "stream"), caption="* not registered: the defaults apply")
     headings = [
@@ -296,25 +296,27 @@ def _print_table(found: list[StreamOverview], rates: Mapping[str, StreamRates]) 
     for heading in headings:
         right = heading in {"weight", "stale ms", "backlog", *_RATES}
         table.add_column(heading, justify="right" if right else "left")
-    for overview in found:
-        settings = overview.settings
-        table.add_row(
-            overview.stream + ("" if overview.registered else " *"),
-            *_shown(rates.get(overview.stream)),
-            settings.policy.value,
-            f"{settings.weight:g}",
-            settings.group,
-            settings.bundle or "any",
-            str(settings.stale_ms),
-            settings.mask_packing.value,
-            _sends(overview),
-            str(overview.backlog),
-            ", ".join(f"{name} {count}" for name, count in sorted(overview.ledger.items())) or "-",
-            _ago(overview.seen_ms),
-            _ago(overview.mask_ms),
-            overview.state.replace("_", " "),
-        )
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+    show(fill(table, (_row(overview, rates.get(overview.stream)) for overview in found)), _PIPED_WIDTH)
+
+
+def _row(overview: StreamOverview, rates: StreamRates | None) -> tuple[str, ...]:
+    settings = overview.settings
+    return (
+        overview.stream + ("" if overview.registered else " *"),
+        *_shown(rates),
+        settings.policy.value,
+        f"{settings.weight:g}",
+        settings.group,
+        settings.bundle or "any",
+        str(settings.stale_ms),
+        settings.mask_packing.value,
+        _sends(overview),
+        str(overview.backlog),
+        ", ".join(f"{name} {count}" for name, count in sorted(overview.ledger.items())) or "-",
+        _ago(overview.seen_ms),
+        _ago(overview.mask_ms),
+        overview.state.replace("_", " "),
+    )
 
 
 def _shown(rates: StreamRates | None) -> tuple[str, ...]:

@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace as with_fields
+from rich.table import Table
 
+from narrows.cli import tables
+from narrows.cli.doctor import _print as print_finding
 from narrows.cli.split import _print as print_profile
 from narrows.cli.split_export import print_bundle
+from narrows.cli.tables import fill, show
 from narrows.contract.bundle import SplitBundle
+from narrows.runtime.finding import Finding, Level
 from tests import split_bundles
 
 CLEARS = "net\x1b[2J"
+MARKS_UP = "[/x] [red]:car:"
+"""Rich ends a command at the first, and obeys the others."""
 
 
 def test_a_bundle_names_its_cuts_without_clearing_the_screen(
@@ -41,3 +48,27 @@ def test_a_profile_names_tensors_without_clearing_the_screen(capsys: pytest.Capt
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert said.count(r"net\x1b[2J") == 2
+
+
+def test_a_table_shows_what_was_written_and_obeys_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(title=MARKS_UP)
+    for heading in ("who", "why"):
+        table.add_column(heading)
+    show(fill(table, [(MARKS_UP, CLEARS)]), piped_width=80)
+    said = capsys.readouterr().out
+    assert said.count(MARKS_UP) == 2
+    assert r"net\x1b[2J" in said
+    assert "\x1b" not in said
+
+
+def test_every_table_of_a_command_goes_through_the_one_printer() -> None:
+    commands = Path(tables.__file__).parent
+    printers = sorted(each.name for each in commands.glob("*.py") if "Console(" in each.read_text(encoding="utf-8"))
+    assert printers == ["demo.py", "tables.py"]
+
+
+def test_what_a_check_found_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_finding(Finding(Level.FAIL, CLEARS, f"{CLEARS} is amiss", MARKS_UP))
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert MARKS_UP in said
