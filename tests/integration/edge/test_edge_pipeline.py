@@ -208,6 +208,7 @@ class Plans:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.device_s: list[float] = []
+        self.beside_s: list[float] = []
         self.levels: list[int] = []
 
     def plan(self, *_: object) -> Planned:
@@ -220,9 +221,10 @@ class Plans:
     def too_large(self) -> None:
         self.told.append("too large")
 
-    def coded(self, level: int, device_s: float, size_bytes: int) -> None:
+    def coded(self, level: int, device_s: float, size_bytes: int, beside_s: float) -> None:
         self.told.append("coded")
         self.device_s.append(device_s)
+        self.beside_s.append(beside_s)
         self.levels.append(level)
         assert size_bytes > 0
 
@@ -246,6 +248,24 @@ def test_a_planner_hears_when_a_frame_begins_and_what_head_and_coder_took(bundle
         assert plans.device_s == planned.governor.took_s
     assert plans.told == ["planned", "begun", "coded"] * 2
     assert plans.levels == [1, 1]
+    assert plans.beside_s == [0.0, 0.0]
+
+
+def test_a_planner_hears_what_prompts_took_beside_head_and_coder(
+    bundle: Bundle, still_scene: Path, tmp_path: Path
+) -> None:
+    network, plans = write_bright_network(tmp_path / "bright.onnx"), Plans()
+    with pipeline_of(bundle, still_scene, Event(), Listening) as pipeline:
+        prompts = open_prompts(PromptSettings(network))
+        planned = replace(pipeline, planning=cast("Any", plans), prompts=prompts)
+        questions = pipeline.sender.questions
+        assert questions is not None
+        questions.prompts = PromptList(1, (SourcePrompt(1, 1, 480, 360, 10**13, box=SourceBox(100, 100, 80, 80)),))
+        assert [planned.next_frame() for _ in range(2)] == [Step.QUEUED] * 2
+        assert isinstance(planned.governor, Listening)
+        both_s = [device_s + beside_s for device_s, beside_s in zip(plans.device_s, plans.beside_s, strict=True)]
+        assert both_s == pytest.approx(planned.governor.took_s)
+    assert min(plans.beside_s) > 0
 
 
 def test_a_planner_hears_of_a_frame_that_had_no_room_and_of_the_level_that_was_coded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from narrows.cli import tables
 from narrows.cli.doctor import _print as print_finding
+from narrows.cli.saying import say
 from narrows.cli.split import _print as print_profile
 from narrows.cli.split_export import print_bundle
 from narrows.cli.tables import fill, show
@@ -72,3 +74,9 @@ def test_what_a_check_found_is_shown_and_not_obeyed(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert MARKS_UP in said
+
+
+def test_a_warning_is_said_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    say(CLEARS, sys.stderr)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "net\\x1b[2J\n")
