@@ -52,7 +52,7 @@ def plans(data: Path, effort: float = 1.0) -> tuple[Plan, ...]:
     return (
         Plan(
             known["classifier"],
-            Settings(("add_5",), PRUNED, channels=128, stride=2, steps=round(2400 * effort), batch=4),
+            Settings(("add_5",), PRUNED, channels=96, noise=0.02, steps=round(2400 * effort), batch=4),
             Normalisation((127.0,) * 3, (128.0,) * 3), None, 0.2,
         ),
         Plan(

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_NOISE = 0.1
-"""Of the variance of what crosses: what rounding may add to begin with. Training finds its own."""
 _LEAST_WEIGHT = 0.05
 """Of the mean weight of a direction: on a few pictures some seem not to matter that matter on others."""
 Metric = NDArray[np.float64]
@@ -25,13 +23,16 @@ def root_of_moments(gradients: NDArray[Any]) -> Metric:
     return root
 
 
-def components(planes: NDArray[Any], count: int, stride: int) -> tuple[Metric, NDArray[np.float64], float]:
+def components(
+    planes: NDArray[Any], count: int, stride: int, noise: float
+) -> tuple[Metric, NDArray[np.float64], float]:
     """Of patches of ``stride`` by ``stride``: rows of the basis ``(k, C·s·s)``, the mean, the step of whole numbers.
 
     Args:
         planes: ``(N, C, H, W)``, of sides that the stride divides.
         count: of rows, at most.
         stride: side of a patch.
+        noise: share of the variance that rounding to whole numbers adds.
     """
     n, c, h, w = planes.shape
     parted = planes.astype(np.float64).reshape(n, c, h // stride, stride, w // stride, stride)
@@ -40,5 +41,5 @@ def components(planes: NDArray[Any], count: int, stride: int) -> tuple[Metric, N
     covariance = np.cov(patches - mean, rowvar=False).reshape(c * stride**2, -1)
     _, values, basis = np.linalg.svd(covariance, hermitian=True)
     rows = basis[:count]
-    unit = float(np.sqrt(12 * _NOISE * max(values[:count].sum(), 1e-12) / len(rows)))
+    unit = float(np.sqrt(12 * noise * max(values[:count].sum(), 1e-12) / len(rows)))
     return rows, mean, unit

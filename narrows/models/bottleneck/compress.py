@@ -132,7 +132,7 @@ def _begin(
             network = _opened(prune(network, cut, feeds[:_ASKED_ON], how, target, rounded), graph)
         found = _Narrow(tuple(settings.cut))
         if settings.channels:
-            pair = Pair(settings.channels, settings.stride)
+            pair = Pair(settings.channels, settings.stride, settings.noise)
             cut = cut_at(network, settings.cut)
             gradients = gradients_at(network, cut, feeds[:_ASKED_ON], target, rounded)
             inserted = insert_pairs(network, cut, pair, feeds, settings.seed, gradients)

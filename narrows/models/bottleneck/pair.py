@@ -25,6 +25,7 @@ from onnx import helper, numpy_helper
 from narrows.contract.errors import NotTrainable
 from narrows.models.bottleneck.components import Metric, components, root_of_moments
 from narrows.models.bottleneck.pruning import with_outputs
+from narrows.models.bottleneck.settings import NOISE
 from narrows.models.split.cuts import Cut
 from narrows.models.split.halves import Runner, Values
 from narrows.models.split.network import Network, Tensor
@@ -47,10 +48,12 @@ class Pair:
     Attributes:
         channels: of what crosses; 0 for no pair.
         stride: by which it is smaller than the cut's tensors, in both directions.
+        noise: see :class:`~narrows.models.bottleneck.settings.Settings`.
     """
 
     channels: int
     stride: int = 1
+    noise: float = NOISE
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +199,9 @@ class _Part:
     def nodes(self, planes: Floats, metric: Metric) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
         """Those of the encoder and of the decoder; their weights are put into the graph."""
         step = self.pair.stride
-        basis, mean, unit = components(np.einsum("dc,nchw->ndhw", metric, planes), self.pair.channels, step)
+        basis, mean, unit = components(
+            np.einsum("dc,nchw->ndhw", metric, planes), self.pair.channels, step, self.pair.noise
+        )
         count = len(basis)
         square = basis.reshape(count, self.channels, step, step)
         back = np.linalg.inv(metric)

@@ -8,6 +8,7 @@ from pathlib import Path
 from narrows.models.split.feeding import Normalisation
 
 NETWORK, LABELS, BOTH = "network", "labels", "both"
+NOISE = 0.1
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Settings:
         prune: share of the head's cost to remove.
         bits_weight: of the bits at the cut in that cost; multiply-accumulates have the rest.
         channels, stride: of the pair; no channels, no pair.
+        noise: share of the variance of what crosses that rounding adds before training. Training makes steps coarser
+            where bits cost more than they are worth, and hardly finer: what a step of the beginning loses stays lost.
         learn_from: ``network``, ``labels`` or ``both``.
         price: of a bit a pixel of the picture, in the loss.
         steps, batch: of the training; 0 steps for none.
@@ -31,6 +34,7 @@ class Settings:
     bits_weight: float = 0.3
     channels: int = 0
     stride: int = 1
+    noise: float = NOISE
     learn_from: str = NETWORK
     price: float = 0.3
     steps: int = 400

@@ -74,6 +74,13 @@ def test_a_pair_of_every_component_loses_what_rounding_loses(pair: Pair, tmp_pat
     assert missed(network, narrowed(network, tmp_path, pair, "a", "b")) < 0.1
 
 
+@pytest.mark.parametrize("noise", [0.1, 0.02, 0.004])
+def test_rounding_begins_with_the_noise_that_was_asked_for(noise: float, tmp_path: Path) -> None:
+    network = opened(ODD, tmp_path)
+    lost = missed(network, narrowed(network, tmp_path, Pair(10, noise=noise), "a", "b"))
+    assert noise / 5 < lost < 2 * noise
+
+
 def test_fewer_channels_lose_more_but_keep_what_varies_most(tmp_path: Path) -> None:
     network = opened(ODD, tmp_path)
     losses = [missed(network, narrowed(network, tmp_path, Pair(count), "a", "b")) for count in (1, 3, 10)]
