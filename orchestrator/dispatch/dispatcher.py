@@ -176,8 +176,10 @@ class Dispatcher:
         staying = sorted((s for s in self.shards.values() if not s.draining), key=lambda shard: shard.held)
         for shard in staying[: max(0, len(staying) - due)]:
             self._spawn(self._hand_over(shard))
-        for lease in await self._leases.acquire(due):
-            self._take_over(lease)
+        await self._leases.acquire(due)
+        for lease in self._leases.held.values():  # those too that were gained in a beat that broke off behind it
+            if not lease.lost and lease.shard not in self.shards:
+                self._take_over(lease)
         self.health.shards_away = self._leases.away
         for number, refused in self._leases.refused.items():
             self._faults.happened(cause_of(refused), f"shard {number} has no owner: {refused}")

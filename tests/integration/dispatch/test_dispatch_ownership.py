@@ -317,3 +317,22 @@ async def test_a_lease_is_not_renewed_once_a_newer_token_was_given_out(store: St
     await second.release(newer)  # free again, and the first never noticed
     assert await first.renew() == [old]
     assert await store.call("EXISTS", ShardKeys(0).lease) == 0
+
+
+async def test_shards_that_were_gained_before_the_server_broke_off_are_read(
+    camera: MakeCamera, dispatching: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire, breaks = Leases.acquire, [StoreAway("the connection ended")]
+
+    async def broken_off(leases: Leases, most: int) -> list[Lease]:
+        gained = await acquire(leases, most)
+        if breaks:
+            raise breaks.pop()
+        return gained
+
+    monkeypatch.setattr(Leases, "acquire", broken_off)
+    cam = camera()
+    await cam.frames(3)
+    async with dispatching() as dispatcher:
+        await cam.ended(mask=3)
+        assert len(dispatcher.shards) == SHARDS
