@@ -225,15 +225,17 @@ class Dispatcher:
             self._spawn(shard.abandon())
 
     async def _hand_over(self, shard: Shard) -> None:
-        """Finish what is held, then let another have the shard. The lease is renewed meanwhile."""
+        """Finish what is held, then let another have the shard, whatever came between. The lease is renewed meanwhile."""
         if shard.draining:
             return
-        await shard.drain(self._settings.drain_s)
         number = shard.lease.shard
-        if self.shards.get(number) is shard:
-            del self.shards[number]
-            self._readers.pop(number).cancel()
-        await self._leases.release(shard.lease)
+        try:
+            await shard.drain(self._settings.drain_s)
+        finally:
+            if self.shards.get(number) is shard:
+                del self.shards[number]
+                self._readers.pop(number).cancel()
+            await self._leases.release(shard.lease)
         _log.info("shard_released", shard=number)
 
     async def _read(self, shard: Shard) -> None:
@@ -311,9 +313,10 @@ class Dispatcher:
         """Hand all shards over at once, within the time that is left."""
         async with self._beating:  # what is being acquired right now is handed over too; nothing is acquired after it
             pass
+        for shard in self.shards.values():
+            self._spawn(self._hand_over(shard))
+        await asyncio.gather(*self._departing)
         try:
-            await asyncio.gather(*(self._hand_over(shard) for shard in list(self.shards.values())))
-            await asyncio.gather(*self._departing)
             await self._leases.leave()
             await self._reporting.leave()
         except ServiceError as error:

@@ -16,6 +16,7 @@ from orchestrator.dispatch.endings import Ending
 from orchestrator.dispatch.finish import FinishReply
 from orchestrator.dispatch.lease import Lease, Leases
 from orchestrator.dispatch.shard import Shard
+from orchestrator.dispatch.stream import Frame
 from orchestrator.servers import LocalRedis
 from tests.integration.dispatch.rig import (
     BOTH_READINGS,
@@ -336,3 +337,40 @@ async def test_shards_that_were_gained_before_the_server_broke_off_are_read(
     async with dispatching() as dispatcher:
         await cam.ended(mask=3)
         assert len(dispatcher.shards) == SHARDS
+
+
+async def test_a_shard_is_handed_over_though_its_frames_cannot_be_given_back(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: Shard, __: Frame) -> None:
+        raise StoreAway("the connection ended")
+
+    monkeypatch.setattr(Shard, "_give_back", broken)
+    cams = [next(cam for cam in map(camera, map(str, range(99))) if cam.keys.shard == shard) for shard in range(SHARDS)]
+    decoder.gate.clear()
+    async with dispatching(replace(QUICK, drain_s=0.2)) as first:
+        await until(lambda: holds(lambda: len(first.shards) == SHARDS))
+        for cam in cams:
+            await cam.frames(1)
+        await until(lambda: holds(lambda: sum(shard.held for shard in first.shards.values()) == SHARDS))
+        async with dispatching(with_decoder=RuleDecoder()) as second:
+            await until(lambda: holds(lambda: len(second.shards) == len(first.shards) == SHARDS // 2))
+            decoder.gate.set()
+            for cam in cams:
+                await cam.ended(mask=1)
+
+
+async def test_who_is_told_to_stop_and_cannot_give_frames_back_leaves_all_the_same(
+    camera: MakeCamera, dispatching: Start, decoder: RuleDecoder, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: Shard, __: Frame) -> None:
+        raise StoreAway("the connection ended")
+
+    monkeypatch.setattr(Shard, "_give_back", broken)
+    cam = camera()
+    decoder.gate.clear()
+    async with dispatching(replace(QUICK, drain_s=0.2, lease_ttl_ms=60_000)) as dispatcher:
+        await cam.frames(1)
+        await until(lambda: holds(lambda: sum(shard.held for shard in dispatcher.shards.values()) == 1))
+    assert [await store.call("EXISTS", ShardKeys(shard).lease) for shard in range(SHARDS)] == [0] * SHARDS
+    assert await store.call("ZCARD", DISPATCHERS_KEY) == 0
