@@ -210,7 +210,7 @@ class Dispatcher:
             self._note_found,
         )
         self.shards[lease.shard] = shard
-        self._readers[lease.shard] = self._tasks.create_task(self._guard.keep("reading", partial(self._read, shard)))
+        self._begin_reading(shard)
         self._gained.set()
         _log.info("shard_acquired", shard=lease.shard, token=lease.token)
 
@@ -225,7 +225,7 @@ class Dispatcher:
             self._spawn(shard.abandon())
 
     async def _hand_over(self, shard: Shard) -> None:
-        """Finish what is held, then let another have the shard, whatever came between. The lease is renewed meanwhile."""
+        """Finish what is held, and let another have the shard, whatever comes between. The lease is renewed until then."""
         if shard.draining:
             return
         number = shard.lease.shard
@@ -238,12 +238,22 @@ class Dispatcher:
             await self._leases.release(shard.lease)
         _log.info("shard_released", shard=number)
 
+    def _begin_reading(self, shard: Shard) -> None:
+        reading = self._guard.keep("reading", partial(self._read, shard))
+        self._readers[shard.lease.shard] = self._tasks.create_task(reading)
+
     async def _read(self, shard: Shard) -> None:
-        await asyncio.gather(
-            self._keep_reading(shard, shard.read),
-            self._keep_reading(shard, shard.read_isolated),
-            shard.follow(self._say_tracking_refused),
-        )
+        """Read in three loops. An error that ends one ends the others too: beside the next three they would go on."""
+        shard.begin_anew()
+        loops = [
+            asyncio.create_task(self._keep_reading(shard, shard.read)),
+            asyncio.create_task(self._keep_reading(shard, shard.read_isolated)),
+            asyncio.create_task(shard.follow(self._say_tracking_refused)),
+        ]
+        try:
+            await asyncio.gather(*loops)
+        finally:
+            await cancel_all(loops)
 
     def _say_tracking_refused(self, refusal: ReplyRefused) -> None:
         if not self._tracking_refused:
@@ -365,8 +375,7 @@ class Dispatcher:
             await cancel_all([reader])
             shard = self.shards.get(number)
             if shard is not None and self._readers.get(number) is reader:
-                shard.begin_anew()
-                self._readers[number] = self._tasks.create_task(self._read(shard))
+                self._begin_reading(shard)
 
     def _trouble(self, what: str, error: ServiceError) -> None:
         self.health.redis_ok = False
