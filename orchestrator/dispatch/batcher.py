@@ -113,7 +113,8 @@ class Batcher:
         """Connect, then batch after batch, for ever; frames wait while the decoder is away.
 
         Batches that are under way when this is cancelled are cancelled too, and waited for in :meth:`close`: one that
-        swallows its cancellation cannot hold this up.
+        swallows its cancellation cannot hold this up. An error that nobody foresaw costs them nothing: this is begun
+        anew behind it, and frames of a batch that was cancelled would never be answered.
         """
         try:
             while True:
@@ -121,9 +122,10 @@ class Batcher:
                     await self._feed()
                 except ServiceError as error:
                     await self._stay_away(error)
-        finally:
+        except asyncio.CancelledError:
             for batch in self._batches:
                 batch.cancel()
+            raise
 
     async def look(self) -> LoadReading | None:
         """See whether heads changed, whether the decoder is ready, and what its meter reads if it has one."""

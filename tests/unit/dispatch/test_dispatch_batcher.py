@@ -13,6 +13,7 @@ from narrows.contract.bundle import Bundle
 from narrows.contract.errors import InferenceFailed, ServiceError
 from narrows.contract.outputs import Output
 from narrows.contract.wire import StreamKeys, StreamSettings
+from narrows.runtime.loop_guard import LoopGuard
 from orchestrator.dispatch.batch import Answer, Inferred, Waiting
 from orchestrator.dispatch.batcher import Batcher
 from orchestrator.dispatch.connected import Connected
@@ -355,6 +356,44 @@ async def test_a_batch_that_swallows_cancellations_holds_neither_the_batcher_nor
     assert done
     assert decoder.swallow < 0
     waiting.cancel()
+
+
+class Crashing(Echo):
+    """Its first batch waits for ``gate``, and whoever asks for another slot meanwhile crashes once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.crashed = asyncio.Event(), asyncio.Event()
+
+    async def lend(self) -> Echo:
+        if self.lent and not self.crashed.is_set():
+            self.crashed.set()
+            raise ZeroDivisionError
+        return await super().lend()
+
+    async def run(self, n: int) -> Batch:
+        await self.gate.wait()
+        return await super().run(n)
+
+
+async def test_a_crash_of_the_loop_that_begins_batches_costs_no_batch_that_is_under_way() -> None:
+    decoder = Crashing()
+
+    async def connect() -> Connected:
+        return Connected(decoder)
+
+    batcher = Batcher(cast("Bundle", _NamedBundle()), connect, Metrics(), DispatchSettings(max_batch=4))
+    running = asyncio.create_task(LoopGuard().keep("batches", batcher.run))
+    answers = [asyncio.create_task(batcher.infer(_stream(name), inputs_of(PLANE, 0), None)) for name in "abcdef"]
+    try:
+        async with asyncio.timeout(20):
+            await decoder.crashed.wait()
+            decoder.gate.set()
+            assert None not in await asyncio.gather(*answers)
+        assert decoder.lent == 0
+    finally:
+        running.cancel()
+        await batcher.close()
 
 
 async def test_an_output_that_cannot_be_costs_itself_and_neither_its_frame_nor_its_neighbours() -> None:
