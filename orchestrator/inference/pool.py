@@ -199,7 +199,7 @@ class ServerPool:
         while (
             self._endpoints.get(endpoint.address) is endpoint
         ):  # also if this task's cancellation is swallowed on its way
-            if not endpoint.draining:
+            if not endpoint.draining and endpoint.connection is None:
                 await self._admit(endpoint)
             if endpoint.connection is not None:
                 await self._watch(endpoint)
@@ -257,6 +257,8 @@ class ServerPool:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
                     await endpoint.changed.wait()
+                continue
+            if endpoint.connection is not connection:  # it was exchanged, and the one of before may be closed
                 continue
             if endpoint.frames > answered or await connection.decoder.ready():
                 strikes = 0

@@ -49,7 +49,7 @@ class OnServer:
     heads_differ = False
 
     def __init__(self, server: Server) -> None:
-        self.server = server
+        self.server, self.closed = server, False
         self.inputs: Inputs = {"symbols": np.zeros((4, 1, 2, 2), np.int8), "level": np.zeros((4, 1), np.int32)}
 
     async def lend(self) -> "OnServer":
@@ -69,6 +69,8 @@ class OnServer:
         return (np.zeros((n, 2, 2), np.uint8),)
 
     async def ready(self) -> bool:
+        if self.closed:
+            raise ZeroDivisionError
         return self.server.trouble is None
 
     async def instances(self) -> int:
@@ -78,6 +80,7 @@ class OnServer:
         return {}
 
     async def close(self) -> None:
+        self.closed = True
         self.server.closed += 1
 
 
@@ -388,3 +391,40 @@ async def test_an_unforeseen_error_at_one_server_is_counted_and_its_neighbours_w
         await run_one(pool)
         assert fleet.crashed == ["servers"]
         await until(lambda: pool.servers()["a:1"].ready)
+
+
+async def test_a_connection_that_was_exchanged_while_it_was_idle_is_asked_nothing_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orchestrator.inference.pool._LOOK_S", 0.01)
+    fleet, looks = Fleet("a"), 3
+    async with fleet.pool() as pool:
+        await until(lambda: pool.servers()["a:1"].ready)
+        for exchanged in range(1, looks + 1):
+            pool.renew()
+            await until(lambda exchanged=exchanged: fleet.servers["a:1"].closed == exchanged)  # type: ignore[misc]
+            await asyncio.sleep(0.03)
+        assert fleet.crashed == []
+        assert fleet.servers["a:1"].connects == looks + 1
+    assert fleet.servers["a:1"].closed == looks + 1
+
+
+async def test_who_keeps_a_server_and_crashes_goes_on_with_the_connection_that_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orchestrator.inference.pool._LOOK_S", 0.01)
+    monkeypatch.setattr("narrows.runtime.loop_guard._FIRST_S", 0.01)
+    fleet, crashes = Fleet("a"), [ZeroDivisionError()]
+
+    async def crash_once(self: OnServer) -> bool:
+        if crashes:
+            raise crashes.pop()
+        return True
+
+    monkeypatch.setattr(OnServer, "ready", crash_once)
+    async with fleet.pool() as pool:
+        await until(lambda: fleet.crashed == ["servers"])
+        await asyncio.sleep(0.1)
+        await run_one(pool)
+    server = fleet.servers["a:1"]
+    assert (server.connects, server.closed) == (1, 1)
