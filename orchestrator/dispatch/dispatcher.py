@@ -225,7 +225,7 @@ class Dispatcher:
             self._spawn(shard.abandon())
 
     async def _hand_over(self, shard: Shard) -> None:
-        """Finish what is held, and let another have the shard, whatever comes between. The lease is renewed until then."""
+        """Finish what is held, then let another have the shard, whatever came between. Until then it is renewed."""
         if shard.draining:
             return
         number = shard.lease.shard

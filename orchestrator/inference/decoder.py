@@ -94,7 +94,7 @@ class TritonDecoder:
             differ = len(heads) < len(served.heads.heads) or bool(_still_there(config, removed))
             made = await _make_slots(model, shape, slots, shared_memory=shared_memory)
             return cls(model, made, shape.max_batch, heads_differ=differ)
-        except (ServiceError, asyncio.CancelledError):
+        except BaseException:
             await model.close()
             raise
 

@@ -108,14 +108,14 @@ class TritonModel:
     async def ready(self) -> bool:
         """Whether the server is there and the model ready."""
         try:
-            return bool(await self._client.is_model_ready(self.name, client_timeout=_CONTROL_S))
+            return bool(await _answered(self._client.is_model_ready(self.name, client_timeout=_CONTROL_S)))
         except InferenceServerException:
             return False
 
     async def check_control(self) -> bool:
         """Whether the server loads models by request; where it does not, that is said, and inference goes on."""
         try:
-            await self._client.unload_model(PROBE_MODEL, client_timeout=_CONTROL_S)
+            await _answered(self._client.unload_model(PROBE_MODEL, client_timeout=_CONTROL_S))
         except InferenceServerException as error:
             if refuses_control(str(error.message())):
                 _log.warning("model_control_missing", server=self.address, remedy=REMEDY)
@@ -132,8 +132,8 @@ class TritonModel:
         if await self.ready():
             return
         try:
-            await self._client.is_server_live(client_timeout=_CONTROL_S)
-            await self._client.load_model(self.name, client_timeout=_LOAD_S)
+            await _answered(self._client.is_server_live(client_timeout=_CONTROL_S))
+            await _answered(self._client.load_model(self.name, client_timeout=_LOAD_S))
         except InferenceServerException as error:
             kind = ServiceError if isinstance(_ours(error, self.address), Unanswered) else ModelMissing
             raise kind(
@@ -186,7 +186,7 @@ class TritonModel:
             call = self._client.register_system_shared_memory(
                 region, f"/{region}", size_bytes, client_timeout=_CONTROL_S
             )
-            await call
+            await _answered(call)
         except InferenceServerException as error:
             if error.status() != "StatusCode.ALREADY_EXISTS":
                 raise ServiceError(f"Triton at {self.address} cannot share memory: {error.message()}") from None
@@ -262,7 +262,10 @@ class TritonModel:
             pass
         except Unreadable as why:
             self.report(Cause.TRITON_ASKED_AGAIN, f"Triton at {self.address}: {why}; asked again through gRPC")
-        answer: bytes = await self._model_infer(request, timeout=until_s - time.monotonic())
+        try:
+            answer: bytes = await self._model_infer(request, timeout=until_s - time.monotonic())
+        except grpc.aio.UsageError as closed:
+            raise CallLost(str(closed)) from None
         return answer
 
     def _overdue(self, bound_s: float) -> Overdue:
@@ -297,9 +300,17 @@ class TritonModel:
 
     async def _ask(self, call: Awaitable[Any]) -> Any:  # noqa: ANN401
         try:
-            return await call
+            return await _answered(call)
         except InferenceServerException as error:
             raise _ours(error, self.address) from None
+
+
+async def _answered(call: Awaitable[Any]) -> Any:  # noqa: ANN401
+    """What the client answers. Of a connection that was closed no answer will come, as of one that broke."""
+    try:
+        return await call
+    except grpc.aio.UsageError as closed:
+        raise InferenceServerException(str(closed), str(grpc.StatusCode.CANCELLED)) from None
 
 
 def _ours(error: InferenceServerException, address: str) -> NarrowsError:
