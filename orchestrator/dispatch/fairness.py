@@ -21,6 +21,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 _SILENT_ROUNDS = 16
 _LONGER = 0.25
+_LEAST_WEIGHT = 1e-3
+"""Less counts as this: frames of next to no weight would move the virtual time until its steps are rounded away."""
 _SPARE = 64
 
 
@@ -113,7 +115,7 @@ class FairPicker(Generic[T]):
             item = line.waiting.popleft()
             if not drop(item):
                 self._virtual = max(self._virtual, line.virtual)
-                line.virtual += 1.0 / line.weight
+                line.virtual += 1.0 / max(line.weight, _LEAST_WEIGHT)
                 line.in_flight += 1
                 self._in_flight += 1
                 picked.append((name, item))

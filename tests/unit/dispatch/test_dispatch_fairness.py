@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,16 @@ def _serve(picker: FairPicker[int], batches: int, most: int) -> list[tuple[str, 
 def test_under_overload_streams_are_served_by_their_weights() -> None:
     served = Counter(name for name, _ in _serve(_filled(a=(1, 500), b=(2, 500), c=(4, 500)), batches=40, most=7))
     assert served == {"a": 40, "b": 80, "c": 160}
+
+
+@pytest.mark.parametrize("weight", [5e-324, 1e-17, 1e-6])
+def test_a_stream_of_next_to_no_weight_that_was_served_alone_leaves_others_their_turns(weight: float) -> None:
+    picker = _filled(least=(weight, 10_000))
+    _serve(picker, 10_000, 1)
+    for n in range(10):
+        picker.push("flood", 1.0, n)
+        picker.push("other", 1.0, n)
+    assert Counter(name for name, _ in _serve(picker, 5, 2)) == {"flood": 5, "other": 5}
 
 
 def test_the_first_in_line_are_those_of_each_stream_that_came_first_and_nobody_once_all_are_taken() -> None:
