@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -68,6 +69,7 @@ class SharedSlot:
         """
         await self._model.register(self._region.name, self._region.size_bytes)
         self._registered = True
+        await self._forget_settled()
 
     async def run(self, n: int) -> Batch:
         """See :class:`orchestrator.inference.contract.Slot`."""
@@ -87,13 +89,17 @@ class SharedSlot:
         thaws, and would die if the memory were gone by then.
         """
         self._region.unlink()
+        await self._forget_settled()
+        with suppress(ServiceError, InferenceFailed):  # a server that is gone has forgotten it anyway
+            await self._model.unregister(self._region.name)
+
+    async def _forget_settled(self) -> None:
+        """Have the server let go what was given up long ago: one that hangs now and then would keep ever more of it."""
         settled_s = time.monotonic() - _SETTLED_S
-        settled = [name for name, since_s in self._given_up if since_s < settled_s]
-        for name in (*settled, self._region.name):
-            try:
+        while self._given_up and self._given_up[0][1] < settled_s:
+            name, _ = self._given_up.pop(0)
+            with suppress(ServiceError, InferenceFailed):
                 await self._model.unregister(name)
-            except (ServiceError, InferenceFailed):
-                continue  # a server that is gone has forgotten it anyway
 
     async def _run_again(self, n: int) -> Batch:
         """The instance that hung was replaced; a second silence is the server's."""

@@ -31,11 +31,15 @@ class Asked:
 
     def __init__(self) -> None:
         self.registered: list[str] = []
+        self.unregistered: list[str] = []
         self.regions: list[set[str]] = []
         self.silent = 0
 
     async def register(self, name: str, _: int) -> None:
         self.registered.append(name)
+
+    async def unregister(self, name: str) -> None:
+        self.unregistered.append(name)
 
     async def infer(self, request: bytes) -> InferAnswer:
         asked = service_pb2.ModelInferRequest.FromString(request)
@@ -67,6 +71,22 @@ async def test_each_batch_names_the_region_of_its_time_also_after_one_was_given_
         assert np.array_equal(slot.inputs["symbols"], np.zeros((2, 1, 2, 2), np.int8))
     finally:
         slot._region.unlink()
+
+
+@pytest.mark.parametrize(("settled_s", "left"), [(-1.0, 1), (3600.0, 6)], ids=["long ago", "just now"])
+async def test_a_server_that_hangs_now_and_then_keeps_no_region_of_long_ago(
+    monkeypatch: pytest.MonkeyPatch, settled_s: float, left: int
+) -> None:
+    monkeypatch.setattr("orchestrator.inference.slots._SETTLED_S", settled_s)
+    model = Asked()
+    slot = SharedSlot(cast("TritonModel", model), SHAPE)
+    for _ in range(5):
+        model.silent = 1
+        await slot.run(2)
+    assert len(model.registered) == 6
+    assert model.unregistered == model.registered[: 6 - left]
+    await slot.close()
+    assert model.unregistered == [*model.registered[: 6 - left], model.registered[-1]]
 
 
 def test_a_request_names_each_part_of_the_region_by_place_and_size() -> None:
