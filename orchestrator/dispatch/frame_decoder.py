@@ -167,15 +167,18 @@ class FrameDecoder:
             stream.wanted[contents.tensors.tail.hex_id] += 1
 
     def _learn(self, frame: Frame, packet: FramePacket, bundle: AnyBundle, contents: Contents) -> None:
-        """What a believed packet says of its camera. A mask that was asked for still counts as demand: it may end."""
-        stream = frame.stream
+        """What a believed packet says of its camera. A mask that was asked for still counts as demand: it may end.
+
+        Of a split network no camera makes a mask, whatever it says: what it outlines alone stands for no tail's work.
+        """
+        stream, joint = frame.stream, isinstance(bundle, Bundle)
         stream.makes_masks = contents.mask is not None or contents.made_by_camera
         stream.outputs = len(bundle.outputs)
         if contents.mask is not None and contents.level is not None:
             stream.audited_s = time.monotonic()
         if packet.head.carries_context:
-            stream.able = makes_masks_if_asked(frame.entry)
-        if stream.makes_masks and stream.asked_for_masks and contents.level is None:
+            stream.able = joint and makes_masks_if_asked(frame.entry)
+        if joint and stream.makes_masks and stream.asked_for_masks and contents.level is None:
             self._batchers[bundle.id].demand.offered(0)
 
     def skipped(self, frame: Frame, admitted: Admitted) -> Ending | None:
