@@ -94,16 +94,23 @@ class DispatchSettings:
             "read_bytes",
             "stream_entries",
             "stream_bytes",
+            "deliveries",
+            "cached_references",
             "references_bytes",
             "max_batch",
             "tries",
             "retention",
             "retention_bytes",
+            "retention_s",
             "threads",
         )
         for name in positive:
             if getattr(self, name) <= 0:
                 raise ServiceError(f"setting {name} is {getattr(self, name)}; it must be above 0")
+        if self.room < self.read_count:
+            raise ServiceError(
+                f"no read would fit: a stream has room for {self.room} frames, a read brings up to {self.read_count}"
+            )
         if self.beat_s * 2000 > self.lease_ttl_ms:
             raise ServiceError(
                 f"leases of {self.lease_ttl_ms} ms need a beat of at most half of it, not {self.beat_s} s"

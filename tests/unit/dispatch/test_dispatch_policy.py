@@ -259,6 +259,18 @@ def test_settings_that_would_let_leases_lapse_are_refused() -> None:
         DispatchSettings(max_batch=0)
 
 
+@pytest.mark.parametrize("name", ["cached_references", "deliveries", "retention_s"])
+def test_settings_with_which_no_frame_could_end_well_are_refused(name: str) -> None:
+    with pytest.raises(ServiceError, match=name):
+        DispatchSettings(**{name: 0})  # type: ignore[arg-type]
+
+
+def test_a_room_that_no_read_fits_into_is_refused() -> None:
+    DispatchSettings(room=4, read_count=4)
+    with pytest.raises(ServiceError, match="no read would fit"):
+        DispatchSettings(room=3, read_count=4)
+
+
 @pytest.mark.parametrize("address", ["9464", "host:", ":9464", "host:port", "host:99999"])
 def test_an_address_is_host_and_port(address: str) -> None:
     with pytest.raises(ServiceError, match="HOST:PORT"):
