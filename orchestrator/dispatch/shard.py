@@ -83,6 +83,7 @@ class Shard:
         self._ready = ReadyStreams(self.keys.features, self.streams, found)
         self._isolation = Isolation(settings.isolated_s)
         self._being_read: Sequence[Stream] = ()
+        self._adopted = asyncio.Event()
         self._trimmer = Trimmer(store, consumer, metrics, settings)
         self._looked_s = self._looked_ms = -math.inf
 
@@ -161,6 +162,9 @@ class Shard:
 
     async def _read_any(self) -> int:
         """Wait for entries in a read of all streams, and say how many came."""
+        if not self.streams:  # looked at 200 times a second, a thousand shards of nobody's would take a whole core
+            self._adopted.clear()
+            await self._adopted.wait()
         together = [stream for stream in self.streams.values() if stream not in self._isolation]
         settled = await self._settled(together)
         if not settled:
@@ -343,6 +347,7 @@ class Shard:
             under_way=self._under_way,
         )
         self._ready.add(self.streams[keys.stream])
+        self._adopted.set()
 
     def see_lengths(self, lengths: Iterable[tuple[Stream, int]], seen_s: float) -> None:
         """What streams held, at ``seen_s`` or later: one that holds more than is here was written, said or not."""

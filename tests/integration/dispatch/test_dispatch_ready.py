@@ -237,3 +237,23 @@ async def test_the_server_says_what_cameras_write_and_not_what_a_dispatcher_read
 
 def test_a_shard_is_told_by_default_once_it_has_more_streams_than_one_read_should_name() -> None:
     assert DispatchSettings().waited_streams == 32
+
+
+async def test_a_shard_without_streams_is_not_looked_at_until_it_has_one(
+    camera: MakeCamera, dispatching: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An install may have a thousand shards, and one dispatcher."""
+    read_any, looks = Shard._read_any, Counter[int]()
+
+    async def counted(shard: Shard) -> int:
+        looks[shard.lease.shard] += 1
+        return await read_any(shard)
+
+    monkeypatch.setattr(Shard, "_read_any", counted)
+    cam = camera()
+    async with dispatching() as dispatcher:
+        await until(lambda: holds(lambda: len(dispatcher.shards) == SHARDS))
+        await cam.frames(3)
+        await cam.ended(mask=3)
+        assert looks.pop(cam.keys.shard) > 1
+        assert looks == dict.fromkeys(dispatcher.shards.keys() - {cam.keys.shard}, 1)
