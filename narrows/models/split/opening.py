@@ -145,7 +145,10 @@ def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _describe(model: onnx.ModelProto, inferred: onnx.ModelProto, called: str, source: Tensor) -> frozenset[str]:
-    """Give every live tensor its shape in ``value_info``, fold nodes that ask for shapes; the live names."""
+    """Give every live tensor its shape in ``value_info``, fold nodes that ask for shapes; the names that are live then.
+
+    A tensor that was asked for its shape alone is live no more: nobody needs it.
+    """
     live = _live(model)
     _check_shaping(model, live)
     known = {value.name: value for value in (*inferred.graph.value_info, *inferred.graph.output) if _fixed(value)}
@@ -156,7 +159,7 @@ def _describe(model: onnx.ModelProto, inferred: onnx.ModelProto, called: str, so
     outputs = {value.name for value in model.graph.output}
     model.graph.value_info.extend(known[name] for name in live if name in known and name not in outputs)
     _fold_shapes(model, known)
-    return live
+    return _live(model)
 
 
 def _live(model: onnx.ModelProto) -> frozenset[str]:

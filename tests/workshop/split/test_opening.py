@@ -18,7 +18,7 @@ from narrows.contract.errors import (
     ShapeDynamic,
     SplitError,
 )
-from narrows.models.split.cuts import cut_at
+from narrows.models.split.cuts import cut_at, find_cuts
 from narrows.models.split.frontier import worthwhile
 from narrows.models.split.halves import Runner, take_apart
 from narrows.models.split.opening import open_network
@@ -151,6 +151,25 @@ def test_constants_are_not_live(tmp_path: Path) -> None:
 def test_what_no_output_needs_is_not_live(tmp_path: Path) -> None:
     network = opened(RESIDUAL.replace("f = Global", "aside = Sigmoid (e)\n  f = Global"), tmp_path)
     assert "aside" not in network.tensors
+
+
+def test_what_is_asked_for_its_shape_alone_is_not_live(tmp_path: Path) -> None:
+    """Left among the nodes it would be a tensor that nobody reads, and no cut could be found beside it."""
+    network = opened(
+        f"""{HEAD} g (float[1,4,8,8] x) => (float[1,4,4,4] y) {{
+            a = Sigmoid (x)
+            b = Relu (a)
+            small = MaxPool <kernel_shape = [2,2], strides = [2,2]> (b)
+            sizes = Shape (small)
+            c = Tanh (a)
+            d = Resize <mode = "nearest"> (c, , , sizes)
+            e = AveragePool <kernel_shape = [2,2], strides = [2,2]> (b)
+            y = Add (d, e)
+        }}""",
+        tmp_path,
+    )
+    assert [node.operator for node in network.nodes] == ["Sigmoid", "Relu", "Tanh", "Resize", "AveragePool", "Add"]
+    assert ("d", "e") in {cut.names for cut in find_cuts(network)}
 
 
 def test_weights_of_a_network_of_the_wheel_are_constants() -> None:
