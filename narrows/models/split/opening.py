@@ -115,11 +115,15 @@ def fix_input(model: onnx.ModelProto, wanted: Sequence[int] | None) -> Tensor:
     source = given[0]
     dims = source.type.tensor_type.shape.dim
     described = "x".join(str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?" for dim in dims)
+    described = described or "of unknown rank"
     if wanted is None and (not dims or any(dim.dim_value <= 0 for dim in dims)):
-        raise ShapeDynamic(f"input {source.name} is {described or 'of unknown rank'}: say which with --input-shape")
+        raise ShapeDynamic(f"input {source.name} is {described}: say which with --input-shape")
     if wanted is not None:
+        if source.type.HasField("tensor_type") and not source.type.tensor_type.HasField("shape"):
+            dims.extend(onnx.TensorShapeProto.Dimension() for _ in wanted)
         fits = len(wanted) == len(dims) and all(
-            asked > 0 and dim.dim_value in {0, asked} for dim, asked in zip(dims, wanted, strict=True)
+            asked > 0 and (dim.dim_value <= 0 or dim.dim_value == asked)
+            for dim, asked in zip(dims, wanted, strict=True)
         )
         if not fits:
             raise ShapeDynamic(f"input {source.name} is {described}; {'x'.join(map(str, wanted))} is none of that kind")

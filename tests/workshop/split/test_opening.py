@@ -72,6 +72,28 @@ def test_an_open_dimension_asks_for_a_shape_and_takes_one(tmp_path: Path) -> Non
             open_network(path, wrong)
 
 
+def of_unknown_rank(value: onnx.ValueInfoProto) -> None:
+    value.type.tensor_type.ClearField("shape")
+
+
+def of_negative_sides(value: onnx.ValueInfoProto) -> None:
+    for dim in value.type.tensor_type.shape.dim:
+        dim.dim_value = -1
+
+
+@pytest.mark.parametrize("leave_open", [of_unknown_rank, of_negative_sides])
+def test_whatever_leaves_a_side_open_takes_a_shape(
+    leave_open: Callable[[onnx.ValueInfoProto], None], tmp_path: Path
+) -> None:
+    path = changed(tmp_path, lambda model: leave_open(model.graph.input[0]))
+    for opening in (open_network, open_whole):
+        with pytest.raises(ShapeDynamic, match="say which with --input-shape"):
+            opening(path)
+        assert opening(path, (1, 3, 8, 8)).input.shape == (1, 3, 8, 8)
+        with pytest.raises(ShapeDynamic, match="1x0x8x8 is none of that kind"):
+            opening(path, (1, 0, 8, 8))
+
+
 def test_a_size_that_depends_on_the_picture_is_dynamic(tmp_path: Path) -> None:
     with pytest.raises(ShapeDynamic, match="NonZero"):
         opened(f"{HEAD} g (float[1,4] x) => (int64[2,k] y) {{ y = NonZero (x) }}", tmp_path)
