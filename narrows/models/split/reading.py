@@ -39,7 +39,11 @@ def read_network(path: Path) -> tuple[onnx.ModelProto, str]:
     if not model.graph.node:
         raise SplitError(f"{path} is no ONNX file, or its graph has no node")
     if model.functions:
-        model = inliner.inline_local_functions(model)
+        try:
+            model = inliner.inline_local_functions(model)
+        except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:
+            raise SplitError(f"functions of {path} cannot be inlined: {' '.join(str(error).split())}") from None
+    model.graph.ClearField("quantization_annotation")  # nothing computes by it, and onnx takes no such graph apart
     return model, hashlib.sha256(data).hexdigest()
 
 
@@ -80,11 +84,15 @@ def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def check_inside(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse weights in another file.
+    """Refuse weights that halves cannot take with them: in another file, or sparse.
 
     Raises:
-        ExternalData: there are some.
+        ExternalData: there are some in another file.
+        SplitError: there are sparse ones.
     """
+    if model.graph.sparse_initializer:
+        name = model.graph.sparse_initializer[0].values.name
+        raise SplitError(f"{path} keeps {name} as a sparse tensor: write it as a dense one, or {SERVE_WHOLE}")
     if outside := _outside(model):
         raise ExternalData(
             f"{path} keeps {outside[0].name} in another file: join them, onnx.save(onnx.load(PATH), ONE_FILE), or "

@@ -209,6 +209,35 @@ def test_functions_of_the_file_are_inlined(tmp_path: Path) -> None:
     assert [node.operator for node in open_network(tmp_path / "f.onnx").nodes] == ["Relu", "Add"]
 
 
+def test_a_function_that_calls_itself_is_refused(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17, "mine" : 1]>
+        g (float[1,4] x) => (float[1,4] y) { y = mine.again (x) }
+        <opset_import: ["" : 17, "mine" : 1], domain: "mine"> again (a) => (b) { c = mine.again (a)  b = Relu (c) }"""
+    onnx.save(parser.parse_model(text), tmp_path / "f.onnx")
+    for opening in (open_network, open_whole):
+        with pytest.raises(SplitError, match=r"functions of .*f.onnx cannot be inlined: Cycle"):
+            opening(tmp_path / "f.onnx")
+
+
+def test_what_is_noted_of_quantisation_does_not_matter(tmp_path: Path) -> None:
+    path = changed(tmp_path, lambda model: model.graph.quantization_annotation.add(tensor_name="b"))
+    network = open_network(path)
+    assert take_apart(network, cut_at(network, ["e"])).cut.names == ("e",)
+
+
+def test_sparse_weights_are_refused_and_served_whole(tmp_path: Path) -> None:
+    def make_sparse(model: onnx.ModelProto) -> None:
+        weight = next(each for each in model.graph.initializer if each.name == "u")
+        model.graph.initializer.remove(weight)
+        values, places = helper.make_tensor("u", 1, [2], [1.0, 2.0]), helper.make_tensor("places", 7, [2], [0, 7])
+        model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [4, 5]))
+
+    path = changed(tmp_path, make_sparse)
+    with pytest.raises(SplitError, match=r"keeps u as a sparse tensor: .* serve it whole"):
+        open_network(path)
+    assert open_whole(path).outputs == ("result",)
+
+
 def test_a_digest_tells_networks_apart(tmp_path: Path) -> None:
     one = opened(RESIDUAL, tmp_path)
     other = opened(RESIDUAL.replace("Relu (c)", "Sigmoid (c)"), tmp_path)
