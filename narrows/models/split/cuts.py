@@ -72,12 +72,14 @@ def cut_at(network: Network, names: Collection[str]) -> Cut:
     """The cut at which these tensors cross. A name with commas in it may have been taken apart at them.
 
     Raises:
-        CutUnknown: they do not part the network, or there is nothing to do on one side.
+        CutUnknown: they do not part the network, there is nothing to do on one side, or the tail would make one of
+            them again: beside another that the same node makes, and that does not cross.
     """
     names = _joined(network, list(names))
     if all(name in network.tensors for name in names):
         cut = _cut(network, names)
-        if cut.head and cut.tail and network.needed(network.outputs, names)[1] == set(names):
+        again = {name for place in cut.tail for name in network.nodes[place].outputs}.intersection(names)
+        if cut.head and cut.tail and not again and network.needed(network.outputs, names)[1] == set(names):
             return cut
     asked = ", ".join(filter(None, names)) or "no tensor"
     raise CutUnknown(f"{asked} of {network.name} do not part it: `narrows split profile` lists cuts")

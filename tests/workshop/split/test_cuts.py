@@ -149,6 +149,15 @@ def test_tensors_that_do_not_part_the_network_are_refused(tmp_path: Path) -> Non
             cut_at(network, names)
 
 
+def test_a_tensor_that_the_tail_makes_again_does_not_cross(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 18]> g (float[1,4] x) => (float[1,2] y) {
+        a = Relu (x)  p, q = Split <axis = 1, num_outputs = 2> (a)  r = Sigmoid (p)  y = Add (r, q) }"""
+    network = opened(text, tmp_path)
+    assert cuts_of(network) == {("a",), ("p", "q"), ("q", "r")}
+    with pytest.raises(CutUnknown, match="a, p of small do not part it"):
+        cut_at(network, ["a", "p"])
+
+
 def test_a_tensor_s_name_may_have_commas_in_it(tmp_path: Path) -> None:
     model = onnx.load(written(RESIDUAL, tmp_path / "small.onnx"))
     for node in model.graph.node:
