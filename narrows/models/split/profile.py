@@ -38,7 +38,7 @@ WATTS_A_CORE = 3.0
 """Where no counter tells: of a small ARM or x86 core at work, an assumption to compare cuts by."""
 _BLOCKED = "_nchwc"
 """What the name of a convolution in blocks of channels ends in, after that of its output."""
-_PLACE = re.compile(r"narrows_(\d+)")
+_NODE = "narrows_"
 
 
 @dataclass(frozen=True)
@@ -122,18 +122,27 @@ def named_by_place(network: Network) -> onnx.ModelProto:
     """The graph with each live node named after its place among ``Network.nodes``."""
     model = onnx.ModelProto()
     model.CopyFrom(network.model)
+    mark = _unused(network)
     for number, node in enumerate(model.graph.node):
         node.name = f"constant_{number}"
     for place, live in enumerate(network.nodes):
-        model.graph.node[live.index].name = f"narrows_{place}"
+        model.graph.node[live.index].name = f"{mark}{place}"
     return model
+
+
+def _unused(network: Network) -> str:
+    """What nodes are called but for their places: part of no tensor's name, after which a fused node may be called."""
+    mark = _NODE
+    while any(mark in name for name in network.tensors):
+        mark += _NODE
+    return mark
 
 
 def _by_place(network: Network, events: Sequence[tuple[str, float]]) -> list[float]:
     ms = [0.0] * len(network.nodes)
-    before = 0
+    before, named = 0, re.compile(f"{_unused(network)}(\\d+)")
     for name, microseconds in events:
-        found = _PLACE.search(name)
+        found = named.search(name)
         before = int(found[1]) if found else network.maker.get(name.removesuffix(_BLOCKED), before)
         ms[before] += microseconds / 1e3
     return ms

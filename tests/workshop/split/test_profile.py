@@ -17,7 +17,15 @@ from narrows.models.split.cuts import cut_at
 from narrows.models.split.device import PROBE, Effort, Local, Remote
 from narrows.models.split.memory import head_memory_bytes
 from narrows.models.split.probe import read_energy, spent
-from narrows.models.split.profile import WATTS_A_CORE, Profile, as_record, coding_speed, measure_nodes, profile
+from narrows.models.split.profile import (
+    WATTS_A_CORE,
+    Profile,
+    as_record,
+    coding_speed,
+    measure_nodes,
+    named_by_place,
+    profile,
+)
 from tests.workshop.split.networks import LIGHT, RESIDUAL, Told, opened, written
 
 SHORT = Effort(runs=3, seconds=0.0)
@@ -34,6 +42,14 @@ def test_times_count_where_the_fused_node_stands_and_sum_to_a_run(tmp_path: Path
     times = measure_nodes(opened(RESIDUAL, tmp_path), Told(FUSED), SHORT)
     assert times.ms == (3.0, 0.0, 3.0, 0.0, 2.0, 0.0, 0.0, 0.0)
     assert times.whole_ms == 8.0
+
+
+def test_a_tensor_that_is_called_as_nodes_are_here_is_no_place(tmp_path: Path) -> None:
+    text = RESIDUAL.replace("a = Conv", "narrows_77 = Conv").replace("Relu (a)", "Relu (narrows_77)")
+    network = opened(text, tmp_path)
+    assert named_by_place(network).graph.node[2].name == "narrows_narrows_2"
+    times = measure_nodes(network, Told([("narrows_77_nchwc", 1000.0), ("narrows_narrows_2", 3000.0)]), SHORT)
+    assert times.ms == (2.0, 0.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_a_run_without_events_is_shared_out_evenly(tmp_path: Path) -> None:
