@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,8 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
     original = open_network(request.network, request.input_shape)
     feeding, target = Feeding.of(original, request.normalisation), target_of(original)
     _check(original, settings.cut, target)
+    named = settings
+    settings = replace(named, cut=cut_at(original, named.cut).names)
     labelled = settings.learn_from != NETWORK
     if labelled and not target.decides:
         raise NotTrainable(f"{target.tensor} decides among no classes: --learn-from network is for it")
@@ -84,7 +86,7 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
     if not np.isfinite(seen_on(original, [target.tensor], feeds[:1])[target.tensor].astype(float)).all():
         raise NotTrainable(f"{target.tensor} is NaN or infinite on {samples.trained[0].path}: nothing is learned of it")
     with locked(request.run):
-        _claim(request, settings, original)
+        _claim(request, named, original)
         begun = _begin(floats, settings, feeds, target, rounded, request.run)
         training = Training(original, begun, target, rounded, settings, feeding, samples, request.run)
         trained = training.to_the_end(say)

@@ -157,6 +157,20 @@ def test_a_run_folder_of_another_compression_is_refused(tmp_path: Path, small: P
         compressed(tmp_path, small, shown, replace(SETTINGS, steps=0, channels=5))
 
 
+@pytest.mark.parametrize("channels", [0, 4])
+def test_a_tensor_whose_name_has_commas_is_put_together_again(channels: int, tmp_path: Path, shown: Path) -> None:
+    model = onnx.load(written(LABELLED, tmp_path / "small.onnx"))
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            renamed = ["f(d,2)" if name == "d" else name for name in names]
+            del names[:]
+            names.extend(renamed)
+    onnx.save(model, tmp_path / "small.onnx")
+    settings = replace(SETTINGS, cut=("f(d", "2)"), channels=channels, steps=2)
+    found = compressed(tmp_path, tmp_path / "small.onnx", shown, settings)
+    assert found.cut == (("narrow_0",) if channels else ("f(d,2)",))
+
+
 def test_without_a_pair_the_cut_has_fewer_channels(tmp_path: Path, small: Path, shown: Path) -> None:
     found = compressed(tmp_path, small, shown, replace(SETTINGS, channels=0, prune=0.3, bits_weight=1.0, steps=2))
     assert found.cut == ("d",)
