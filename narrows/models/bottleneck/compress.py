@@ -111,6 +111,7 @@ def _claim(request: Request, settings: Settings, network: Network) -> None:
     """Make the run folder this compression's, or see that it is."""
     run = request.run
     asked = asdict(settings) | {"network": network.digest, "normalisation": asdict(request.normalisation)}
+    asked |= {"input_shape": network.input.shape, "classes": request.classes}
     wanted = json.loads(json.dumps(asked | {"data": str(request.data), "split": request.split}))
     path = run / CONFIG
     keep_settings(path, wanted, begun=path.is_file())

@@ -157,6 +157,17 @@ def test_a_run_folder_of_another_compression_is_refused(tmp_path: Path, small: P
         compressed(tmp_path, small, shown, replace(SETTINGS, steps=0, channels=5))
 
 
+def test_a_run_of_another_input_shape_or_other_classes_is_refused(tmp_path: Path, shown: Path) -> None:
+    open_sides = LABELLED.replace("float[1,3,8,8]", "float[1,3,h,w]").replace("uint8[1,8,8]", "uint8[1,h,w]")
+    request = asked(tmp_path, written(open_sides, tmp_path / "open.onnx"), shown)
+    request = replace(request, input_shape=(1, 3, 8, 8), classes=("a", "b"))
+    compress(request, replace(SETTINGS, steps=2), lambda _: None)
+    with pytest.raises(ConfigError, match=r"run was begun with classes \['a', 'b'\], now \['b', 'a'\]"):
+        compress(replace(request, classes=("b", "a")), replace(SETTINGS, steps=2), lambda _: None)
+    with pytest.raises(ConfigError, match=r"run was begun with input_shape \[1, 3, 8, 8\], now \[1, 3, 16, 16\]"):
+        compress(replace(request, input_shape=(1, 3, 16, 16)), replace(SETTINGS, steps=2), lambda _: None)
+
+
 @pytest.mark.parametrize("channels", [0, 4])
 def test_a_tensor_whose_name_has_commas_is_put_together_again(channels: int, tmp_path: Path, shown: Path) -> None:
     model = onnx.load(written(LABELLED, tmp_path / "small.onnx"))
