@@ -58,7 +58,7 @@ class Trainable(nn.Module):
             for proto in protos
             for place in _TRAINED.get(proto.op_type, ())
             if place < len(proto.input)
-        }
+        }.intersection(each.name for each in network.model.graph.initializer)
         self._constants: dict[str, Tensor] = {}
         self.weights = nn.ParameterDict()
         self._names: dict[str, str] = {}

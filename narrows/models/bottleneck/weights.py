@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -50,14 +51,42 @@ class Rounded:
         return scales
 
 
+def with_initialisers(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which what `Constant` nodes give is initialisers: some exporters write weights and scales as nodes."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    kept = []
+    for node in copy.graph.node:
+        values = _constant(node) if node.op_type == "Constant" else None
+        if values is None:
+            kept.append(node)
+        else:
+            copy.graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+    _set_nodes(copy.graph, kept)
+    return copy
+
+
+def _constant(node: onnx.NodeProto) -> NDArray[Any] | None:
+    """What a `Constant` node gives; ``None`` of one that gives no plain numbers."""
+    (given,) = node.attribute
+    value = helper.get_attribute_value(given)
+    match given.name:
+        case "value":
+            return numpy_helper.to_array(value)
+        case "value_float" | "value_floats":
+            return np.asarray(value, np.float32)
+        case "value_int" | "value_ints":
+            return np.asarray(value, np.int64)
+    return None
+
+
 def with_float_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Mapping[str, Rounded]]:
-    """A copy whose weights in whole numbers are floats, and which these are.
+    """A copy whose weights in whole numbers are floats, all initialisers, and which were in whole numbers.
 
     Raises:
         NotTrainable: such a weight has a zero that is not 0.
     """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    copy = with_initialisers(model)
     constants = {each.name: each for each in copy.graph.initializer}
     found: dict[str, Rounded] = {}
     kept, made = [], []

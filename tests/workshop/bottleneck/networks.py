@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper, parser
+from onnx import helper, numpy_helper, parser
 
 from narrows.models.split.network import Network
 from narrows.models.split.opening import open_network
@@ -42,6 +42,18 @@ g (float[1,3,8,8] picture) => (uint8[1,8,8] labels) <float[12,3,3,3] w, float[12
   large = Gather <axis = 1> (small, rows)
   labels = Cast <to = 2> (large)
 }"""
+
+
+def as_constants(path: Path) -> Path:
+    """With `Constant` nodes in the place of initialisers, as some exporters write all weights."""
+    model = onnx.load(path)
+    nodes = [helper.make_node("Constant", [], [each.name], value=each) for each in model.graph.initializer]
+    nodes += model.graph.node
+    del model.graph.initializer[:]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
+    return path
 
 
 def int8_network(folder: Path) -> Network:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -25,7 +26,7 @@ from narrows.models.split.feeding import Feeding, Normalisation
 from narrows.models.split.halves import Runner
 from narrows.models.split.opening import open_network
 from narrows.models.split.shipping import Classes
-from tests.workshop.bottleneck.networks import LABELLED, int8_network
+from tests.workshop.bottleneck.networks import LABELLED, as_constants, int8_network
 from tests.workshop.split.networks import RESIDUAL, opened, unmeasured, written
 
 SETTINGS = Settings(("d",), prune=0.2, channels=4, steps=12, batch=2, price=1.0)
@@ -196,6 +197,26 @@ def test_a_network_in_int8_is_compressed_and_stays_so(tmp_path: Path, shown: Pat
     assert dtypes["w/whole"] == onnx.TensorProto.INT8
     assert dtypes["b/whole"] == onnx.TensorProto.INT32
     assert cut_at(network, ["narrow_0"]).tensors[0].shape == (1, 3, 8, 8)
+
+
+def test_weights_that_are_constant_nodes_are_pruned_and_trained_as_others_are(tmp_path: Path, shown: Path) -> None:
+    for name in ("initialisers", "nodes"):
+        path = written(LABELLED, tmp_path / f"{name}.onnx")
+        compressed(tmp_path / name, as_constants(path) if name == "nodes" else path, shown, SETTINGS)
+    pairs = [
+        {each.name: numpy_helper.to_array(each) for each in onnx.load(tmp_path / name / "out.onnx").graph.initializer}
+        for name in ("initialisers", "nodes")
+    ]
+    for name, values in pairs[0].items():
+        np.testing.assert_array_equal(pairs[1][name], values)
+
+
+def test_a_network_in_int8_may_have_its_scales_in_constant_nodes(tmp_path: Path, shown: Path) -> None:
+    int8_network(tmp_path)
+    path = as_constants(tmp_path / "int8.onnx")
+    compressed(tmp_path, path, shown, replace(SETTINGS, cut=("hq",), channels=3, steps=1))
+    dtypes = {each.name: each.data_type for each in open_network(tmp_path / "out.onnx").model.graph.initializer}
+    assert dtypes["w/whole"] == onnx.TensorProto.INT8
 
 
 def test_the_result_is_exported_like_any_network_and_crosses_unchanged_in_8_bits(

@@ -108,6 +108,12 @@ def test_weights_that_were_trained_are_written_into_the_graph(tmp_path: Path) ->
     np.testing.assert_allclose(after, 2 * before, rtol=1e-5)
 
 
+def test_what_cannot_be_written_back_is_not_learned(tmp_path: Path) -> None:
+    """A weight that the graph computes of another is no initialiser."""
+    network = network_of("n = Transpose <perm = [1,0,2,3]> (w)\n c = Conv (x, n)\n y = Conv (c, w)", tmp_path)
+    assert set(Trainable(network, ["y"], {}).named_weights()) == {"w"}
+
+
 def test_what_rounds_passes_gradients_on(tmp_path: Path) -> None:
     network = network_of(
         "c = Conv (x, w)\n q = QuantizeLinear (c, tenth, zero)\n y = DequantizeLinear (q, tenth, zero)", tmp_path
