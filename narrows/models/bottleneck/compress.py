@@ -17,6 +17,7 @@ import torch
 
 from narrows.contract.errors import ConfigError, NotTrainable
 from narrows.contract.wire.record import decode_record
+from narrows.models.bottleneck.checking import check_computed
 from narrows.models.bottleneck.gradients import gradients_at
 from narrows.models.bottleneck.objective import Target, target_of
 from narrows.models.bottleneck.pair import Pair, insert_pairs
@@ -85,6 +86,7 @@ def compress(request: Request, settings: Settings, say: Say) -> Compressed:
     ]
     if not np.isfinite(seen_on(original, [target.tensor], feeds[:1])[target.tensor].astype(float)).all():
         raise NotTrainable(f"{target.tensor} is NaN or infinite on {samples.trained[0].path}: nothing is learned of it")
+    check_computed(original, target.tensor, feeds[0])
     with locked(request.run):
         _claim(request, named, original)
         begun = _begin(floats, settings, feeds, target, rounded, request.run)

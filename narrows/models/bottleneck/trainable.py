@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from narrows.contract.errors import NotTrainable
 from narrows.models.bottleneck.operators import OPERATORS
 from narrows.models.bottleneck.weights import Rounded
 from narrows.models.nn.rate import round_straight_through
+from narrows.models.split.halves import Values
 from narrows.models.split.network import Network, Node
 from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions
 
@@ -49,10 +51,13 @@ class Trainable(nn.Module):
         places, _ = network.needed(outputs)
         self._nodes: list[Node] = [network.nodes[place] for place in sorted(places)]
         protos = [network.model.graph.node[node.index] for node in self._nodes]
-        self._inputs = [tuple(proto.input) for proto in protos]
-        self._attributes = [
-            {each.name: helper.get_attribute_value(each) for each in proto.attribute} for proto in protos
-        ]
+        self._read = {
+            node.index: (
+                tuple(proto.input),
+                {each.name: helper.get_attribute_value(each) for each in proto.attribute},
+            )
+            for node, proto in zip(self._nodes, protos, strict=True)
+        }
         learned = {
             proto.input[place]
             for proto in protos
@@ -62,7 +67,7 @@ class Trainable(nn.Module):
         self._constants: dict[str, Tensor] = {}
         self.weights = nn.ParameterDict()
         self._names: dict[str, str] = {}
-        for name, value in constants_of(network, {name for names in self._inputs for name in names}).items():
+        for name, value in constants_of(network, {name for names, _ in self._read.values() for name in names}).items():
             tensor = torch.from_numpy(np.array(value))
             if name in learned and tensor.dtype == torch.float32:
                 self._names[name] = str(len(self._names))  # a parameter's name has no dots
@@ -79,16 +84,28 @@ class Trainable(nn.Module):
         """Of one picture as the network takes it: each tensor that was asked for."""
         known: dict[str, Tensor] = {self.network.input.name: picture.float()}
         weights = {name: self._weight(name) for name in self._names}
-        for node, names, attributes in zip(self._nodes, self._inputs, self._attributes, strict=True):
-            values = [
-                None if not name else known[name] if name in known else weights.get(name, self._constants.get(name))
-                for name in names
-            ]
-            try:
-                known[node.outputs[0]] = OPERATORS[node.operator](values, attributes)
-            except NotTrainable as error:
-                raise NotTrainable(f"node {node.name or node.index} ({node.operator}): {error}") from None
+        for node in self._nodes:
+            known[node.outputs[0]] = self._made(node, known, weights)
         return {name: known[name] for name in self.outputs}
+
+    @torch.no_grad()
+    def made_by(self, node: Node, seen: Values) -> NDArray[Any]:
+        """What one node makes of what it has in ONNX Runtime."""
+        known = {name: torch.from_numpy(np.array(seen[name])).float() for name in node.inputs}
+        weights = {name: self._weight(name) for name in self._read[node.index][0] if name in self._names}
+        made: NDArray[Any] = self._made(node, known, weights).numpy()
+        return made
+
+    def _made(self, node: Node, known: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Tensor:
+        names, attributes = self._read[node.index]
+        values = [
+            None if not name else known[name] if name in known else weights.get(name, self._constants.get(name))
+            for name in names
+        ]
+        try:
+            return OPERATORS[node.operator](values, attributes)
+        except NotTrainable as error:
+            raise NotTrainable(f"node {node.name or node.index} ({node.operator}): {error}") from None
 
     def _weight(self, name: str) -> Tensor:
         weight: Tensor = self.weights[self._names[name]]

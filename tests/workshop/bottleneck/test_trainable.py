@@ -11,6 +11,7 @@ import torch
 from onnx import numpy_helper
 
 from narrows.contract.errors import NotTrainable
+from narrows.models.bottleneck.checking import check_computed
 from narrows.models.bottleneck.operators import OPERATORS
 from narrows.models.bottleneck.trainable import Trainable
 from narrows.models.bottleneck.weights import with_float_weights, with_whole_weights
@@ -53,6 +54,8 @@ CONSTANTS = {
     "t5": np.arange(5, dtype=np.float32), "low": np.float32(-0.4), "high": np.float32(0.9), "tenth": np.float32(0.1),
     "zero": np.array(3, np.int8), "one": np.array([1]), "two": np.array([2]), "five": np.array([5]),
     "rows": np.array([0, 0, 3, 5]), "pads": np.array([0, 0, 1, 0, 0, 0, 2, 3]), "sides": np.array([2, 3]),
+    "odd": np.array([1, 1, 1.3, 1.3], np.float32), "odd2": np.array([2, 2], np.float32), "tens": np.float32(10),
+    "rows144": np.array([1, 144, 1]), "m144": np.random.default_rng(6).standard_normal((144, 4)).astype(np.float32),
     "shape": np.array([0, 4, -1]), "scales": np.array([1, 1, 2, 2], np.float32),
     "w": np.random.default_rng(1).standard_normal((4, 4, 3, 3)).astype(np.float32),
     "d": np.random.default_rng(2).standard_normal((4, 1, 3, 3)).astype(np.float32),
@@ -95,6 +98,34 @@ def test_what_an_operator_does_not_take_is_named_with_its_node(tmp_path: Path) -
     nodes = "y = MaxPool <kernel_shape = [2,2], strides = [2,2], ceil_mode = 1> (x)"
     with pytest.raises(NotTrainable, match=r"node 0 \(MaxPool\): a MaxPool with ceil_mode"):
         Trainable(network_of(nodes, tmp_path), ["y"], {})(torch.from_numpy(PICTURE))
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_what_is_computed_alike_is_let_pass(name: str, tmp_path: Path) -> None:
+    check_computed(network_of(GRAPHS[name], tmp_path), "y", {"x": PICTURE})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "operator", "said"),
+    [
+        ('y = Resize <mode = "linear"> (x, , odd)', "Resize", "is computed otherwise here than by ONNX Runtime"),
+        ('y = Resize <mode = "nearest", nearest_mode = "ceil"> (x, , scales)', "Resize", "is computed otherwise"),
+        ("y = Resize <axes = [2,3]> (x, , odd2)", "Resize", "is not taken as it stands"),
+        ("y = Transpose (x)", "Transpose", "is not taken as it stands"),
+        (
+            "f = Flatten (x)\n g4 = MatMul (f, m144)\n y = BatchNormalization (g4, s4, t4, t4, s4)",
+            "BatchNorm",
+            "otherwise",
+        ),
+        ("a = Reshape (x, rows144)\n y = Squeeze (a)", "Squeeze", "is not taken as it stands: list index"),
+        ("a = Mul (x, tens)\n b = Cast <to = 6> (a)\n y = Cast <to = 1> (b)", "Cast", "is computed otherwise"),
+    ],
+)
+def test_what_torch_would_compute_otherwise_is_refused_by_name(
+    nodes: str, operator: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NotTrainable, match=rf"node \d+ \({operator}.*{said}"):
+        check_computed(network_of(nodes, tmp_path), "y", {"x": PICTURE})
 
 
 def test_weights_that_were_trained_are_written_into_the_graph(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_options_are_refused_by_name(
 
 FLOAT16 = RESIDUAL.replace("float[", "float16[")
 OUTPUT_TOO = RESIDUAL.replace("float[1,5] result)", "float[1,5] result, float[1,4,4,4] b)")
+CEILED = RESIDUAL.replace("d = Relu (c)", "d = MaxPool <kernel_shape = [1,1], ceil_mode = 1> (c)")
 NOT_A_NUMBER = RESIDUAL.replace("e = Add (d, b)", "z = Sub (b, b)\n  e = Div (z, z)")
 
 
@@ -66,6 +67,7 @@ NOT_A_NUMBER = RESIDUAL.replace("e = Add (d, b)", "z = Sub (b, b)\n  e = Div (z,
     [
         (FLOAT16, "is float16: networks are trained in float32"),
         (OUTPUT_TOO, "b is an output itself"),
+        (CEILED, "a MaxPool with ceil_mode"),
         (NOT_A_NUMBER, "is NaN or infinite on"),
     ],
 )
