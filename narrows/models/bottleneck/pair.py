@@ -32,6 +32,8 @@ from narrows.models.split.network import Network, Tensor
 
 NARROW = "narrow_{}"
 _PREFIX = "narrows/pair{}/"
+_BEHIND = "narrows/behind/"
+"""Of what the tail makes again of a tensor that crosses, as the head does for itself."""
 _BEGUN = 0.2
 """Of the usual deviation of weights that begin at random: the whole numbers that they read are about 5."""
 _REFINED = 64
@@ -134,18 +136,24 @@ def _rewire(
     tails: list[onnx.NodeProto],
     decoded: dict[str, str],
 ) -> None:
-    """Let the tail read what is decoded; put the pair's nodes behind the head's."""
+    """Let the tail read what is decoded; put the pair's nodes behind the head's. What both sides run is there twice."""
     inside = {network.nodes[place].index for place in cut.head}
+    twice = {network.nodes[place].index for place in cut.head & cut.tail}
+    renamed = dict(decoded)
     before: list[onnx.NodeProto] = []
     after: list[onnx.NodeProto] = []
     for index, proto in enumerate(graph.node):
-        node = onnx.NodeProto.FromString(proto.SerializeToString())
-        behind = index not in inside and set(node.input).intersection(network.tensors)
-        if behind:
-            renamed = [decoded.get(name, name) for name in node.input]
-            del node.input[:]
-            node.input.extend(renamed)
-        (after if behind else before).append(node)
+        behind = index not in inside and set(proto.input).intersection(network.tensors)
+        if not behind:
+            before.append(onnx.NodeProto.FromString(proto.SerializeToString()))
+        if behind or index in twice:
+            node = onnx.NodeProto.FromString(proto.SerializeToString())
+            if index in twice:
+                node.name = f"{_BEHIND}{node.name}"
+                renamed |= {name: f"{_BEHIND}{name}" for name in node.output}
+                node.output[:] = [renamed[name] for name in node.output]
+            node.input[:] = [renamed.get(name, name) for name in node.input]
+            after.append(node)
     del graph.node[:]
     graph.node.extend([*before, *heads, *tails, *after])
     del graph.value_info[:]

@@ -11,6 +11,7 @@ import pytest
 from narrows.contract.errors import NotTrainable
 from narrows.models.bottleneck.pair import Pair, insert_pairs
 from narrows.models.bottleneck.pruning import with_outputs
+from narrows.models.bottleneck.weights import with_float_weights
 from narrows.models.split.cuts import cut_at
 from narrows.models.split.halves import Runner, Values
 from narrows.models.split.network import Network
@@ -103,6 +104,32 @@ def test_a_network_in_int8_goes_on_in_int8_behind_the_pair(tmp_path: Path) -> No
     (read,) = next(node.inputs for node in other.nodes if "hf" in node.outputs)
     assert makers == ["DequantizeLinear"]
     assert other.nodes[other.maker[read]].operator == "QuantizeLinear"
+
+
+def test_what_both_sides_make_of_a_tensor_is_made_of_the_decoded_one_behind_the_pair(tmp_path: Path) -> None:
+    """A residual network in int8: the head goes on with what it dequantised, the tail adds it."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    g (float[1,3,8,8] picture) => (float[1,2,8,8] result) <float[6,3,3,3] w, float[6,6,1,1] v, float[2,6,1,1] u> {
+      step = Constant <value = float {0.02}> ()
+      zero = Constant <value = int8 {0}> ()
+      a = Conv <pads = [1,1,1,1]> (picture, w)
+      q = QuantizeLinear (a, step, zero)
+      d = DequantizeLinear (q, step, zero)
+      b = Conv (d, v)
+      bq = QuantizeLinear (b, step, zero)
+      bd = DequantizeLinear (bq, step, zero)
+      e = Add (bd, d)
+      result = Conv (e, u)
+    }"""
+    network = opened(text, tmp_path)
+    floats, _ = with_float_weights(network.model)
+    onnx.save(floats, tmp_path / "floats.onnx")
+    network = open_network(tmp_path / "floats.onnx")
+    cut = cut_at(network, ["q", "bq"])
+    assert [network.nodes[place].operator for place in cut.head & cut.tail] == ["DequantizeLinear"]
+    other = narrowed(network, tmp_path, Pair(12), "q", "bq")
+    assert cut_at(other, ["narrow_0"]).tensors[0].shape == (1, 12, 8, 8)
+    assert missed(network, other) < 0.1
 
 
 def test_a_cut_without_sides_is_refused_by_name(tmp_path: Path) -> None:
