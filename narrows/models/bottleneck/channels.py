@@ -9,7 +9,7 @@
 Tensors whose channels go together are a :class:`Space`. A space is pruned if convolutions of the head make it, and
 only convolutions, in the head or behind it, take it apart; what lies between works on each channel by itself. So any
 network of convolutions is pruned, sums and the cut's own channels included; what is joined, transposed or flattened
-stays as it is.
+stays as it is, and so does what is resized to a size that names the channels.
 """
 
 from __future__ import annotations
@@ -101,6 +101,12 @@ def _seen_twice(spaces: list[Space]) -> set[_Slice]:
     return twice
 
 
+def _names_channels(resize: onnx.NodeProto) -> bool:
+    """It says the sides that it makes, the number of channels among them: with fewer it would enlarge those, too."""
+    axes = next((each.ints for each in resize.attribute if each.name == "axes"), (1,))
+    return len(resize.input) > 3 and resize.input[3] != "" and 1 in axes
+
+
 class _Finder:
     """Joins tensors into spaces, node by node."""
 
@@ -125,6 +131,8 @@ class _Finder:
             self._convolution(place, node, proto)
         elif node.operator == "BatchNormalization" and all(name in self.constants for name in proto.input[1:]):
             self._join(*node.inputs, *node.outputs).slices += [(name, 0) for name in proto.input[1:]]
+        elif node.operator == "Resize" and _names_channels(proto):
+            self._freeze(node)
         elif node.operator in _CHANNELWISE and len(node.inputs) == 1 and proto.input[0] == node.inputs[0]:
             self._join(*node.inputs, *node.outputs)
         elif node.operator in _ARITHMETIC:

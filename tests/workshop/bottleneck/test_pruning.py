@@ -75,6 +75,25 @@ def test_what_is_joined_stays_whole(tmp_path: Path) -> None:
     assert set(hidden.tensors) == {"c", "f", "h"}
 
 
+def test_what_is_resized_to_a_size_that_names_the_channels_stays_whole(tmp_path: Path) -> None:
+    resized = """<ir_version: 8, opset_import: ["" : 18]>
+    g (float[1,3,8,8] picture) => (float[1,6,16,16] result) <float[32,3,3,3] w, float[32,32,1,1] v, float[6,32,1,1] u> {
+      a = Conv <pads = [1,1,1,1]> (picture, w)
+      all = Constant <value_ints = [1, 32, 16, 16]> ()
+      large = Resize <mode = "nearest"> (a, , , all)
+      b = Conv (large, v)
+      k = Relu (b)
+      result = Conv (k, u)
+    }"""
+    spaces = {}
+    for text in (resized, resized.replace("[1, 32, 16, 16]", "[16, 16]").replace("<mode", "<axes = [2,3], mode")):
+        network = opened(text, tmp_path)
+        spaces[text] = [space.tensors for space in prunable_spaces(network, cut_at(network, ["k"]))]
+    assert list(spaces.values()) == [[["b", "k"]], [["a", "large"], ["b", "k"]]]
+    model = pruned(opened(resized, tmp_path), 0.5, 0.0)
+    assert Runner(model)(FEEDS[0])["result"].shape == (1, 6, 16, 16)
+
+
 def test_what_lies_behind_the_cut_stays_whole(tmp_path: Path) -> None:
     network = opened(SUMMED, tmp_path)
     assert prunable_spaces(network, cut_at(network, ["b"])) == []
