@@ -66,7 +66,8 @@ def target_of(network: Network) -> Target:
             return Target(node.inputs[0], decides=True, gathered=tuple(found))
         if whole and node.operator == "Gather" and node.inputs == (proto.input[0],):
             places = constants_of(network, {proto.input[1]})[proto.input[1]]
-            gathered.append((attributes.get("axis", 0), tuple(int(each) for each in np.ravel(places))))
+            axis = attributes.get("axis", 0) % len(network.tensors[node.inputs[0]].shape)
+            gathered.append((axis, tuple(int(each) for each in np.ravel(places))))
         elif not whole or node.operator not in _PASSING:
             break
         name = node.inputs[0]

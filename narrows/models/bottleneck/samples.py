@@ -18,6 +18,7 @@ from PIL import Image
 from narrows.contract.errors import DatasetError
 from narrows.models.bottleneck.objective import IGNORED
 from narrows.models.dataset import FolderDataset
+from narrows.models.dataset.folder import check_labels
 from narrows.models.split.evaluation import pictures_below
 from narrows.models.split.feeding import Feeding, Picture
 from narrows.runtime.pictures import read_labels, read_picture
@@ -42,11 +43,13 @@ class Samples:
     """Those to train on, and those that judge the result at the end.
 
     Attributes:
-        ignored: the value in label maps that is no class.
+        known: how many classes label maps have.
+        ignored: the value in them that is no class.
     """
 
     trained: Sequence[Sample]
     held_out: Sequence[Sample]
+    known: int = 0
     ignored: int = IGNORED
 
     def view(self, sample: Sample, feeding: Feeding, chance: random.Random) -> tuple[Picture, Labels]:
@@ -60,7 +63,9 @@ class Samples:
         seen = np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=box))
         labels: Labels = None
         if isinstance(sample.label, Path):
-            whole = Image.fromarray(read_labels(sample.label))
+            given = read_labels(sample.label)
+            check_labels(given, sample.label, self.known, self.ignored)
+            whole = Image.fromarray(given)
             if whole.size != picture.size:
                 raise DatasetError(f"{sample.label} is {whole.size}, its picture {picture.size}: they must agree")
             shown = np.asarray(whole.resize(size, Image.Resampling.NEAREST, box=box))
@@ -108,4 +113,4 @@ def open_samples(folder: Path, split: str, classes: Sequence[str], count: int, *
     if len(found) < _LEAST_PICTURES:
         raise DatasetError(f"{folder} has {len(found)} pictures; {_LEAST_PICTURES} are needed, and hundreds are better")
     held_out = found[:: max(2, _HELD_OUT_EVERY, len(found) // _MOST_HELD_OUT)][:_MOST_HELD_OUT]
-    return Samples([each for each in found if each not in held_out], held_out, ignored)
+    return Samples([each for each in found if each not in held_out], held_out, count, ignored)

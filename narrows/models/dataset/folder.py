@@ -21,6 +21,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from narrows.contract.errors import DatasetError, RecordError
 from narrows.contract.wire.record import Record
@@ -144,11 +145,7 @@ class FolderDataset:
         picture = read_picture(picture_path)
         labels = read_labels(label_path)
         sample = of_one_size(name, picture, labels, label_path)
-        values = np.unique(labels)
-        known = len(self.classes.names)
-        strange = [int(v) for v in values if v >= known and v != self.classes.ignore_index]
-        if strange:
-            raise DatasetError(f"{label_path} has label {strange[0]}, classes.json names {known} and the ignored one")
+        check_labels(labels, label_path, len(self.classes.names), self.classes.ignore_index)
         return sample
 
     def picture_path(self, name: str) -> Path:
@@ -164,3 +161,14 @@ class FolderDataset:
         raise DatasetError(
             f"{stem}.jpg (or {', '.join(PICTURE_SUFFIXES[1:])}) is missing, though {self.split}.txt lists {name}"
         )
+
+
+def check_labels(labels: NDArray[np.uint8], path: Path, known: int, ignored: int) -> None:
+    """See that a label map has no other values than classes and the ignored one.
+
+    Raises:
+        DatasetError: it has.
+    """
+    strange = [int(value) for value in np.unique(labels) if value >= known and value != ignored]
+    if strange:
+        raise DatasetError(f"{path} has label {strange[0]}, classes.json names {known} and the ignored one")

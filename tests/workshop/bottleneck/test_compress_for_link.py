@@ -116,6 +116,16 @@ def test_labels_are_learned_where_they_are_asked_for(tmp_path: Path, small: Path
     assert np.mean(right) > 0.6
 
 
+def test_a_label_that_is_no_class_is_named_with_its_file(tmp_path: Path, small: Path) -> None:
+    data = labelled(tmp_path / "labelled")
+    for path in (data / "labels/train").glob("*.png"):
+        values = np.array(Image.open(path))  # noqa: TID251
+        values[1, 1] = 9
+        Image.fromarray(values).save(path)
+    with pytest.raises(DatasetError, match=r"labels/train/\d\d.png has label 9, classes.json names 4"):
+        compressed(tmp_path, small, data, replace(SETTINGS, learn_from="labels", steps=1))
+
+
 def test_a_class_is_learned_from_the_folder_of_its_pictures(tmp_path: Path) -> None:
     network = written(RESIDUAL, tmp_path / "classifier.onnx")
     for name in ("cat", "3"):
@@ -237,9 +247,10 @@ def test_the_result_is_exported_like_any_network_and_crosses_unchanged_in_8_bits
 
 
 def test_what_is_learned_from_lies_before_the_argmax_and_has_the_rows_of_the_output(tmp_path: Path) -> None:
-    target = target_of(opened(LABELLED, tmp_path))
-    assert (target.tensor, target.decides) == ("logits", True)
-    assert target.gathered == ((2, (0, 0, 1, 1, 2, 2, 3, 3)),)
+    for text in (LABELLED, LABELLED.replace("Gather <axis = 1>", "Gather <axis = -2>")):
+        target = target_of(opened(text, tmp_path))
+        assert (target.tensor, target.decides) == ("logits", True)
+        assert target.gathered == ((2, (0, 0, 1, 1, 2, 2, 3, 3)),)
 
 
 def test_whole_numbers_that_no_argmax_makes_are_nothing_to_learn_from(tmp_path: Path) -> None:
