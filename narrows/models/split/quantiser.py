@@ -20,6 +20,7 @@ _SHRUNK = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 _SAMPLED = 1 << 14
 OPEN_FROM_BITS = 8
 """No part of a range is tried: steps are small enough."""
+_LEAST_NORMAL = np.finfo(np.float32).tiny
 _LEAST_SENSITIVITY, _MOST_SENSITIVITY = 0.05, 20.0
 """Of the median: a channel that seemed not to matter on a few pictures may on others, and one that seemed to matter
 more than all others together would take the steps of them all."""
@@ -99,12 +100,13 @@ def _least_step(planes: Planes) -> NDArray[np.float32]:
 
     Else so wide a step that its symbols reach twice as far as the widest channel has been seen to go, unless that would
     leave a channel fewer steps than 8 bits give it: at 16 bits its own range would take all symbols that there are.
+    Never less than the least normal float: what a softmax leaves of a class that is out of the question is zero.
     """
     if (planes == np.rint(planes)).all():
         return np.ones(planes.shape[1], dtype=np.float32)
     low, high = _ranges(planes)
     reach = 2 * float((high - low).max()) / MOST_MAGNITUDE
-    return np.minimum(reach, _step(low, high, OPEN_FROM_BITS)).astype(np.float32)
+    return np.maximum(np.minimum(reach, _step(low, high, OPEN_FROM_BITS)), _LEAST_NORMAL).astype(np.float32)
 
 
 def _step(low: Planes, high: Planes, bits: int) -> NDArray[np.float32]:

@@ -123,6 +123,24 @@ def test_a_channel_that_was_silent_at_calibration_is_rounded_as_finely_as_the_ot
     assert (alone.values(alone.symbols(np.full_like(planes[0], 3.0))) == 3).all()
 
 
+@pytest.mark.parametrize("bits", [16, 8, 4, 1])
+@pytest.mark.parametrize("of", [slice(1, 2), slice(None)])
+@pytest.mark.parametrize("sensitivity", [None, np.ones(3)])
+def test_what_is_next_to_nothing_has_steps_too(
+    of: slice, bits: int, sensitivity: NDArray[np.float64] | None, random: np.random.Generator
+) -> None:
+    """A 255th of what a softmax leaves of a class may be no float32 any more."""
+    planes = random.standard_normal((2, 3, 4, 4)).astype(np.float32)
+    planes[:, of] = np.abs(planes[:, of] * 1e-43)
+    crossed: list[Values] = [{"t": each[None]} for each in planes]
+    rounding = fit_rounding(crossed, ["t"], bits, None if sensitivity is None else {"t": sensitivity})
+    plan = TensorPlan(rounding.quantisers["t"], fit_coders(rounding, crossed)["t"])
+    ((read,),) = read_plan(pack_plan([[plan]]), [bits], [(3, 4, 4)])
+    payload, _ = read.encode(planes[0])
+    made = read.values(read.decode(payload, (3, 4, 4)), (3, 4, 4), "float32")
+    assert np.abs(made[of] - planes[0, of]).max() < 1e-37
+
+
 def test_what_a_fixed_number_of_bits_has_of_a_symbol_is_clipped_to_the_range() -> None:
     quantiser = by_range(SIGNED, 8)
     unsigned = quantiser.unsigned(quantiser.symbols(5 * SIGNED))
