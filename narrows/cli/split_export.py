@@ -86,9 +86,9 @@ def export(
     feeding = Feeding.of(network, normalisation_of(mean, deviation, bgr=bgr))
     taken, names = pictures_of(pictures, most), class_names(classes)
     label = Labelling(name or network.name, version or f"{datetime.now(UTC):%Y-%m-%d}", licence, f"{model.name}, split")
-    if len(set(cut or ())) < len(cut or ()):
-        raise ConfigError(f"--cut names one cut twice: {'; '.join(cut or ())}")
     named = [cut_at(network, [each.strip() for each in tensors.split(",")]) for tensors in cut or ()]
+    if len({each.names for each in named}) < len(named):
+        raise ConfigError(f"--cut names one cut twice: {'; '.join(cut or ())}")
     with device_named("local" if whole else device) as there:
         if whole:
             found = profile_whole(network, feeding, Effort(5, 0.2))

@@ -25,6 +25,7 @@ QUICK = ["--runs", "1", "--seconds", "0"]
         (["export", "--deviation", "inf,1,1"], ConfigError, "is not three numbers"),
         (["frontier", "--mean", "nan,0,0"], ConfigError, "is not three numbers"),
         (["export", "--cut", "b", "--cut", "b"], ConfigError, "names one cut twice"),
+        (["export", "--cut", "b,d", "--cut", "d, b"], ConfigError, "names one cut twice: b,d; d, b"),
         (["export", "--cut", ""], CutUnknown, "no tensor of small do not part it"),
         (["export", "--input-shape", "1x3x8x99999999999999999999"], ConfigError, "is no shape"),
         (["export", "--classes", "binary"], ConfigError, "binary is no text in UTF-8"),
