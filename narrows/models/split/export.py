@@ -97,7 +97,8 @@ def _export(
         halves, head = whole_halves(found.network, cut, feeding)
     measured = _Calibrated.of(halves, head, feeding, pictures)
     levels = timed_levels(found, cut, [measured.level(each) for each in bits], measured.judged[0][0], say)
-    return ship(found, halves, head, levels, measured.fitted, outputs)
+    examples = [*measured.fitted, *(crossing for crossing, _ in measured.judged)]
+    return ship(found, halves, head, levels, examples, outputs)
 
 
 def timed_levels(

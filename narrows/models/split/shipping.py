@@ -89,11 +89,14 @@ def ship(
     examples: Sequence[Values],
     outputs: Sequence[Output],
 ) -> ShippedCut:
-    """One cut as a bundle has it; whether its tail takes batches is tried on ``examples`` of what crosses."""
+    """One cut as a bundle has it; whether its tail takes batches is tried on the first two ``examples`` that cross.
+
+    Of two pictures: beside itself a picture is answered alike by a tail that mixes those of a batch.
+    """
     network, cut = found.network, halves.cut
     tail = shipped_tail(halves, outputs)
     renamed = [{tensor_name(i): values[name] for i, name in enumerate(cut.names)} for values in examples[:2]]
-    free = batched(tail, (renamed * 2)[:2])
+    free = batched(tail, renamed)
     head_ms = found.device.share_ms(cut.head)
     declared = SplitCut(
         name="+".join(cut.names),

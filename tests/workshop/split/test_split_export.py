@@ -209,5 +209,10 @@ def test_another_bundle_takes_the_place_of_one_and_leaves_no_file_of_it(tmp_path
 
 def test_a_tail_that_mixes_the_pictures_of_a_batch_takes_them_one_by_one(tmp_path: Path) -> None:
     mixing = RESIDUAL.replace("e = Add (d, b)", "mean = ReduceMean <axes = [0], keepdims = 1> (d)\n  e = Sub (b, mean)")
-    bundle = exported(opened(mixing, tmp_path), tmp_path / "bundle", "b")
-    assert not bundle.tails[0].batched, "it runs with two pictures, and answers otherwise than with each"
+    network = opened(mixing, tmp_path)
+    feeding, cuts = Feeding.of(network, NORMALISED), [cut_at(network, ["b"])]
+    for given in (PICTURES, PICTURES[:2]):
+        bundle = write_split_bundle(
+            unmeasured(network), cuts, feeding, given, LABEL, Classes(), tmp_path / "bundle", say=lambda _: None
+        )
+        assert not bundle.tails[0].batched, "it runs with two pictures, and answers otherwise than with each"
