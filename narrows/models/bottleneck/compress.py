@@ -153,9 +153,7 @@ def _spread(samples: Sequence[Sample], count: int) -> Sequence[Sample]:
 
 
 def _opened(model: onnx.ModelProto, path: Path) -> Network:
-    partial = path.with_suffix(".partial")
-    onnx.save(model, partial)
-    partial.replace(path)
+    write_file(path, model.SerializeToString())
     return open_network(path)
 
 

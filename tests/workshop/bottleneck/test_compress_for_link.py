@@ -86,6 +86,12 @@ def test_fewer_bytes_cross_and_the_head_is_smaller(tmp_path: Path, small: Path, 
     assert network.tensors["labels"].shape == (1, 8, 8)
 
 
+def test_a_file_beside_the_network_is_left_alone(tmp_path: Path, small: Path, shown: Path) -> None:
+    (tmp_path / "out.partial").write_text("somebody's own")
+    compressed(tmp_path, small, shown, replace(SETTINGS, steps=0))
+    assert (tmp_path / "out.partial").read_text() == "somebody's own"
+
+
 def test_training_brings_the_answers_back(tmp_path: Path, small: Path, shown: Path) -> None:
     settings = replace(SETTINGS, prune=0.6, price=0.0, learning_rate=0.02)
     before = compressed(tmp_path / "before", small, shown, replace(settings, steps=0))
