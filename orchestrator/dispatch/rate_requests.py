@@ -109,7 +109,8 @@ class RateRequests:
             rate.take(elapsed_s)
             measured[stream] = rate, stream.taken_in
         self._rates = measured
-        self._own = {each: self._own.get(each, TailUse(_HALF_LIFE_S)) for each in active if each.split is not None}
+        # of silent ones too: begun anew, all that a camera ever sent would be of the second in which it is back
+        self._own = {each: self._own.get(each, TailUse(_HALF_LIFE_S)) for each in present if each.split is not None}
         for stream, own in self._own.items():
             own.take(stream.wanted, stream.answered, elapsed_s)
         return {stream: rate.per_s for stream, (rate, _) in measured.items()}
@@ -121,7 +122,7 @@ class RateRequests:
         weights = sum(stream.settings.weight for stream in active if not stream.makes_masks) / share
         plans = {}
         for stream, own in self._own.items():
-            if (bundle := stream.split) is not None:
+            if stream in active and (bundle := stream.split) is not None:
                 late_s = {tail.hex_id: tail.cut.tail_ms / 1000 for tail in bundle.tails if tail.hex_id in late}
                 due = stream.settings.weight / max(weights, stream.settings.weight)
                 load = own.cloud_load(load_ratio - own.load_ratio(readings), due, late_s)

@@ -134,15 +134,20 @@ class Busy:
         self.answered[self.model] += answered
 
 
-def told_to(streams: tuple[Busy, ...], waits_s: tuple[float, ...], load_ratio: float, share: float) -> list[float]:
-    """What each is told where a tail does 20 frames a second, and frames wait so long."""
+def requests_of(streams: tuple[Busy, ...], waits_s: tuple[float, ...]) -> RateRequests:
+    """Where a tail does 20 frames a second, and frames wait so long."""
     shards: Any = {0: SimpleNamespace(streams=dict(enumerate(streams)))}
     batchers: Any = [
         SimpleNamespace(model=SimpleNamespace(hex_id=stream.model), reading=reading(20.0), longest_wait_s=wait_s)
         for stream, wait_s in zip(streams, waits_s, strict=True)
     ]
     nothing: Any = None
-    requests = RateRequests(nothing, nothing, shards, batchers, nothing, nothing, lambda: 0.0)
+    return RateRequests(nothing, nothing, shards, batchers, nothing, nothing, lambda: 0.0)
+
+
+def told_to(streams: tuple[Busy, ...], waits_s: tuple[float, ...], load_ratio: float, share: float) -> list[float]:
+    """What each is told."""
+    requests = requests_of(streams, waits_s)
     active: Any = requests._measure(1.0)
     plans: Any = requests._plans(active, load_ratio, share)
     return [plans[stream]["cloud_load"] for stream in streams]
@@ -174,3 +179,20 @@ def test_what_is_due_goes_by_the_weights_of_streams(two: tuple[Busy, Busy]) -> N
 def test_a_camera_whose_tail_lets_frames_wait_is_told_what_it_got(two: tuple[Busy, Busy]) -> None:
     tail_s = two[1].split.manifest.cuts[1].tail_ms / 1000
     assert told_to(two, (0.0, 0.6), 16 / 20, 1.0) == [0.5, pytest.approx(1 - 6 * tail_s, abs=0.005)]
+
+
+def test_a_camera_that_was_silent_has_not_sent_at_once_all_that_it_ever_sent(tmp_path: Path) -> None:
+    """It would be told that it has the servers for itself, for as long as that rate takes to be forgotten."""
+    camera = Busy(split_bundles.write(tmp_path), 0)
+    requests = requests_of((camera,), (0.0,))
+    for second in range(1, 101):
+        camera.send(4, 4, float(second))
+        requests._measure(float(second))
+    for second in range(101, 121):
+        silent: Any = requests._measure(float(second))
+    assert not silent
+    assert requests._plans(silent, 0.6, 1.0) == {}
+    camera.send(4, 4, 121.0)
+    active: Any = requests._measure(121.0)
+    plans: Any = requests._plans(active, 0.6 + 4 / 20, 0.1)
+    assert 0.6 <= plans[camera]["cloud_load"] <= 0.8, "the others have three fifths, whatever it sent an hour ago"
