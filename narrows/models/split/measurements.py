@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +62,16 @@ def busy_ms(record: Mapping[str, Any], device: str) -> float:
 
 
 def _cores(device: str) -> float:
-    """Of ``quota CORES``; else 1."""
-    kind, _, cores = device.replace(":", " ", 1).partition(" ")
-    return float(cores) if kind == "quota" else 1.0
+    """Of ``quota CORES``; else 1.
+
+    Raises:
+        ValueError: that is no number above 0.
+    """
+    kind, _, text = device.replace(":", " ", 1).partition(" ")
+    cores = float(text) if kind == "quota" else 1.0
+    if not 0 < cores < math.inf:
+        raise ValueError(f"a quota of {text} cores")
+    return cores
 
 
 def write_measurements(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -89,6 +97,7 @@ def _parse(line: bytes, what: str) -> DeviceMeasurement:
     record = decode_object(line, what=what, most_bytes=_MOST_BYTES)
     try:
         latency_ms = {str(name): float(value) for name, value in record["latency_ms"].items()}
+        _cores(str(record.get("device", "")))
         return DeviceMeasurement(
             sha256=str(record["sha256"]),
             model=str(record["model"]),

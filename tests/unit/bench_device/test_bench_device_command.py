@@ -78,6 +78,14 @@ def test_a_line_that_is_no_measurement_is_named(tmp_path: Path, line: str) -> No
         read_measurements(path)
 
 
+@pytest.mark.parametrize("device", ["quota", "quota x", "quota 0", "quota nan"])
+def test_a_quota_that_is_none_is_no_measurement(device: str, tmp_path: Path) -> None:
+    """What a frame takes of it is divided by it, later."""
+    write_measurements(tmp_path / "m", [record(ENCODER, 5.0) | {"device": device, "processor_s": 0.01}])
+    with pytest.raises(RecordError, match=r"m:1 is no measurement"):
+        read_measurements(tmp_path / "m")
+
+
 def test_a_file_that_is_missing_or_empty_says_what_writes_it(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for name in ("none", "empty"):
