@@ -153,6 +153,7 @@ def _weight_times_gradient(weight: torch.nn.Parameter) -> Tensor:
 def _bits_of_channels(values: NDArray[Any]) -> NDArray[np.float64]:
     """Of each channel on all pictures; a cut's tensors that are no planes of a picture count as one."""
     planes = values.astype(np.float32)
+    planes = planes if planes.ndim == 4 else planes.reshape(len(planes), 1, 1, -1)
     symbols = by_range(planes, _BITS).symbols(planes)
     found = np.zeros(planes.shape[1])
     for channel in range(planes.shape[1]):

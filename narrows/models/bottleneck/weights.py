@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,9 @@ def with_whole_weights(model: onnx.ModelProto, rounded: Mapping[str, Rounded]) -
                 scales[node.input[1]] = wide.reshape(np.shape(weight)) if np.size(weight) > 1 else wide.max()
                 wide = np.broadcast_to(np.ravel(scales[node.input[1]]), least.shape)
             scales[bias] = (wide * step).astype(np.float32)
+    for name, how in rounded.items():
+        if how.is_bias and name in floats and name not in scales:  # no convolution's: its scale is its own
+            scales[name] = replace(how, most=int(_MOST_INT32)).scales(floats[name])
     nodes, made = [], []
     for name, how in rounded.items():
         if name in floats:

@@ -138,6 +138,20 @@ def test_where_bits_alone_cost_the_cuts_channels_go_and_no_others(tmp_path: Path
     assert smaller["d"] == (24, 1, 3, 3)
 
 
+def test_a_cut_of_a_vector_is_one_of_which_no_channel_goes(tmp_path: Path) -> None:
+    text = SUMMED.replace(
+        "result = Conv (k, last)", "m = GlobalAveragePool (k)\n v = Flatten (m)\n result = MatMul (v, last)"
+    )
+    text = text.replace("float[6,16,1,1] last", "float[16,6] last").replace(
+        "float[1,6,4,4] result", "float[1,6] result"
+    )
+    network = opened(text, tmp_path)
+    cut = cut_at(network, ["v"])
+    model = prune(network, cut, FEEDS, Pruning(0.3, 0.3), target_of(network), {})
+    assert shapes(model)["e"][0] < 24
+    assert shapes(model)["last"] == (16, 6)
+
+
 def test_where_work_alone_costs_as_much_of_it_goes_as_was_asked_for(tmp_path: Path) -> None:
     network = opened(SUMMED, tmp_path)
     cut = cut_at(network, ["k"])

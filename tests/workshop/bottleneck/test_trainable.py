@@ -56,7 +56,8 @@ CONSTANTS = {
     "rows": np.array([0, 0, 3, 5]), "pads": np.array([0, 0, 1, 0, 0, 0, 2, 3]), "sides": np.array([2, 3]),
     "odd": np.array([1, 1, 1.3, 1.3], np.float32), "odd2": np.array([2, 2], np.float32), "tens": np.float32(10),
     "rows144": np.array([1, 144, 1]), "m144": np.random.default_rng(6).standard_normal((144, 4)).astype(np.float32),
-    "shape": np.array([0, 4, -1]), "scales": np.array([1, 1, 2, 2], np.float32),
+    "whole": np.array([-70_000, 3, 0, 123_456], np.int32).reshape(1, 4, 1, 1), "shape": np.array([0, 4, -1]),
+    "scales": np.array([1, 1, 2, 2], np.float32),
     "w": np.random.default_rng(1).standard_normal((4, 4, 3, 3)).astype(np.float32),
     "d": np.random.default_rng(2).standard_normal((4, 1, 3, 3)).astype(np.float32),
     "g": np.random.default_rng(3).standard_normal((5, 144)).astype(np.float32),
@@ -200,6 +201,18 @@ def test_a_bias_that_its_scale_cannot_hold_widens_the_scale(tmp_path: Path) -> N
     picture = np.random.default_rng(9).random((1, 3, 8, 8)).astype(np.float32)
     wanted, made = (Runner(model, optimised=False)({"picture": picture})["scores"] for model in (floats, again))
     np.testing.assert_allclose(made, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("axis", [None, 1])
+def test_a_bias_that_no_convolution_reads_has_a_scale_of_its_own(axis: int | None, tmp_path: Path) -> None:
+    scales = "tenth" if axis is None else "s4"
+    text = f"b = DequantizeLinear <axis = {axis or 0}> (whole, {scales})\n c = Conv (x, w)\n y = Add (c, b)"
+    network = network_of(text, tmp_path)
+    again = with_whole_weights(*with_float_weights(network.model))
+    dtypes = {each.name: each.data_type for each in again.graph.initializer}
+    assert dtypes["b/whole"] == onnx.TensorProto.INT32
+    wanted, made = (Runner(model, optimised=False)({"x": PICTURE})["y"] for model in (network.model, again))
+    np.testing.assert_allclose(made, wanted, rtol=1e-5, atol=1e-2)  # of 123,456 / 10
 
 
 def test_weights_with_a_zero_of_their_own_are_refused_by_name(tmp_path: Path) -> None:
