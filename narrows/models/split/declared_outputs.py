@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import count
 
 from narrows.contract.errors import SplitError
 from narrows.contract.outputs import Output
@@ -68,4 +69,6 @@ def _plain(name: str, place: int, found: Sequence[Output]) -> str:
     plain = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")[:48]
     taken = {output.name for output in found}
     usable = plain and plain[0].isalpha() and plain not in taken and not plain.startswith("tensor_")
-    return plain if usable and plain != name else f"output_{place}"
+    if usable and plain != name:
+        return plain
+    return next(numbered for number in count(place) if (numbered := f"output_{number}") not in taken)

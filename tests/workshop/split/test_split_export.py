@@ -141,6 +141,14 @@ def test_floats_are_what_their_shape_says(tmp_path: Path, shape: tuple[int, ...]
     assert output.kind == kind
 
 
+def test_no_two_outputs_get_one_name(tmp_path: Path) -> None:
+    names = ("Output.1", "output_1", "output_2")
+    network = opened(RESIDUAL, tmp_path)
+    tensors = {name: Tensor(name, (1, 5), "float32") for name in names}
+    network = replace(network, outputs=names, tensors=dict(network.tensors) | tensors)
+    assert [output.name for output in declared_outputs(network, ())] == ["output_1", "output_2", "output_3"]
+
+
 def test_what_cannot_travel_is_refused_by_name(tmp_path: Path) -> None:
     network = opened(RESIDUAL, tmp_path)
     five = replace(network, tensors={**network.tensors, "result": Tensor("result", (1, 2, 3, 4, 5), "float32")})
