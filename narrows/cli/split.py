@@ -204,10 +204,15 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
     """
     if text is None:
         return None
-    parts = text.replace(",", "x").split("x")
-    if not all(part.strip().isascii() and part.strip().isdigit() and int(part) < _SIDES for part in parts):
+    parts = [part.strip() for part in text.replace(",", "x").split("x")]
+    if not all(is_whole(part, _SIDES - 1) for part in parts):
         raise ConfigError(f"--input-shape {text!r} is no shape: write 1x3x480x640")
     return tuple(map(int, parts))
+
+
+def is_whole(text: str, most: int) -> bool:
+    """Whether it is a number from 0 to ``most`` in plain digits; of thousands of them Python makes no number."""
+    return text.isascii() and text.isdigit() and len(text) <= len(str(most)) and int(text) <= most
 
 
 @contextmanager

@@ -124,8 +124,10 @@ def class_names(path: Path | None) -> tuple[str, ...]:
 
 
 def _precisions(text: str) -> tuple[int, ...]:
+    from narrows.cli.split import is_whole
+
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and 1 <= int(part) <= _MOST_BITS for part in parts):
+    if not all(is_whole(part, _MOST_BITS) and int(part) for part in parts):
         raise ConfigError(f"--bits {text!r}: precisions are 1 to {_MOST_BITS}, as 8,6,4")
     return tuple(map(int, parts))
 
