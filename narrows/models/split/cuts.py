@@ -186,12 +186,30 @@ def _chains(network: Network, first: int, last: int) -> Iterator[_Chain]:
         inside = first <= maker <= last
         if name in seen or maker > last or not (inside or any(first <= reader for reader in readers)):
             continue
-        tensors = [name]
+        tensors = [name] if inside else [*_made_of(network, name), name]
         while following := _continuation(network, readers):
             tensors.append(following)
             readers = _readers(network, following, first, last)
         seen.update(tensors)
         yield _Chain(maker if inside else _SOURCE, tuple(network.tensors[each] for each in tensors), readers)
+
+
+def _made_of(network: Network, name: str) -> list[str]:
+    """Tensors before a block from which one chain of nodes makes this one and nothing else, value by value.
+
+    So of a residual block behind a dequantisation the int8 tensor crosses beside the others. A chain that sums up, as a
+    convolution does, is not worth running on both sides.
+    """
+    found: list[str] = []
+    while (place := network.maker.get(name)) is not None:
+        node = network.nodes[place]
+        if not len(node.inputs) == len(node.outputs) == 1 or node.macs > network.tensors[name].values:
+            break
+        (name,) = node.inputs
+        if name in network.outputs or len(network.readers[name]) > 1:
+            break
+        found.insert(0, name)
+    return found
 
 
 def _readers(network: Network, name: str, first: int, last: int) -> tuple[int, ...]:

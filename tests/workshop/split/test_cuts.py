@@ -142,6 +142,19 @@ def test_of_a_dequantised_tensor_the_int8_one_crosses_and_both_sides_dequantise_
     assert twice == {"DequantizeLinear"}
 
 
+def test_a_chain_of_single_values_is_followed_back_before_its_block(tmp_path: Path) -> None:
+    """A quantised tensor and its floats are cuts by themselves; the block behind them reads the floats twice."""
+    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,8,8] x) => (float[1,6,8,8] y)
+      <float[6,3,1,1] w, float[6,6,1,1] v, float scale = {0.1}, int8 zero = {0}> {
+        a = Conv (x, w)
+        q = QuantizeLinear (a, scale, zero)
+        f = DequantizeLinear (q, scale, zero)
+        b = Conv (f, v)
+        c = Relu (b)
+        y = Add (c, f) }"""
+    assert cuts_of(opened(text, tmp_path)) >= {("a",), ("q",), ("f",), ("q", "b"), ("q", "c")}
+
+
 def test_tensors_that_do_not_part_the_network_are_refused(tmp_path: Path) -> None:
     network = opened(RESIDUAL, tmp_path)
     for names in (("c",), ("d", "f"), ("result",), ("picture",), ("nobody",)):
