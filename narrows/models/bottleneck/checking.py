@@ -40,7 +40,8 @@ def check_computed(network: Network, tensor: str, feed: Values) -> None:
         except NotTrainable:
             raise
         except _REFUSALS as error:
-            raise NotTrainable(f"{_called(node)} is not taken as it stands: {str(error).splitlines()[0]}") from None
+            why = (str(error) or type(error).__name__).splitlines()[0]
+            raise NotTrainable(f"{_called(node)} is not taken as it stands: {why}") from None
         if not _alike(made, seen[node.outputs[0]], 1 if node.operator == "QuantizeLinear" else 0):
             raise NotTrainable(f"{_called(node)} is computed otherwise here than by ONNX Runtime: it cannot be trained")
 

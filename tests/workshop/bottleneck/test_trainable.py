@@ -222,3 +222,12 @@ def test_weights_with_a_zero_of_their_own_are_refused_by_name(tmp_path: Path) ->
             each.CopyFrom(numpy_helper.from_array(np.eye(12, dtype=np.int8)[0], "w_z"))
     with pytest.raises(NotTrainable, match="weight w_q has a zero that is not 0"):
         with_float_weights(model)
+
+
+def test_a_refusal_without_a_word_names_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> torch.Tensor:
+        raise RuntimeError
+
+    monkeypatch.setattr("narrows.models.bottleneck.trainable.OPERATORS", {**OPERATORS, "Relu": refuse})
+    with pytest.raises(NotTrainable, match=r"Relu\) is not taken as it stands: RuntimeError"):
+        check_computed(network_of("y = Relu (x)", tmp_path), "y", {"x": PICTURE})
