@@ -13,6 +13,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def first_line(error: BaseException) -> str:
+    r"""An error's first line, or what kind it is where it says nothing.
+
+    Example:
+        >>> first_line(ValueError("no number\nat line 3")), first_line(RuntimeError())
+        ('no number', 'RuntimeError')
+    """
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def printable(text: str) -> str:
     r"""A line that others wrote, for a terminal: what would move the cursor or colour it is shown as what it is.
 

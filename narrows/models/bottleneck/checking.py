@@ -17,6 +17,7 @@ from narrows.models.bottleneck.pruning import with_outputs
 from narrows.models.bottleneck.trainable import Trainable
 from narrows.models.split.halves import Runner, Values
 from narrows.models.split.network import Network, Node
+from narrows.runtime.words import first_line
 
 _CLOSE = 1e-3
 """Of the largest value."""
@@ -40,8 +41,7 @@ def check_computed(network: Network, tensor: str, feed: Values) -> None:
         except NotTrainable:
             raise
         except _REFUSALS as error:
-            why = (str(error) or type(error).__name__).splitlines()[0]
-            raise NotTrainable(f"{_called(node)} is not taken as it stands: {why}") from None
+            raise NotTrainable(f"{_called(node)} is not taken as it stands: {first_line(error)}") from None
         if not _alike(made, seen[node.outputs[0]], 1 if node.operator == "QuantizeLinear" else 0):
             raise NotTrainable(f"{_called(node)} is computed otherwise here than by ONNX Runtime: it cannot be trained")
 

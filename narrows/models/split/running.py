@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from narrows.contract.errors import NotRunnable, SplitError
 from narrows.models.split.network import Tensor
 from narrows.runtime.onnx_runtime import REFUSALS, InferenceSession, SessionOptions
+from narrows.runtime.words import first_line
 
 MOST_INPUT_VALUES = 1 << 27
 """Of an input: a picture of 6,700 pixels square in three colours, half a gigabyte in floats."""
@@ -55,5 +56,5 @@ def black(source: Tensor) -> NDArray[Any]:
 
 def _said(error: Exception) -> str:
     """The first line; of a long one, which begins with places in ONNX Runtime's source, the end."""
-    line = (str(error) or type(error).__name__).splitlines()[0]
+    line = first_line(error)
     return line if len(line) <= _MOST_SAID else f"… {line[-_MOST_SAID:]}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from narrows.contract.errors import BundleError, KernelMissing, ServiceError
 from narrows.runtime.finding import Finding, fail, ok, warn
+from narrows.runtime.words import first_line
 
 EXTRAS = {
     "edge": ("onnxruntime",),
@@ -78,11 +79,6 @@ def look_at_bundle(folder: Path, *, given: bool) -> Finding:
     except BundleError as error:
         return fail("bundle", first_line(error), "copy the bundle again, whole, or make one with `narrows export`")
     return ok("bundle", f"{folder}: {bundle.manifest.name} {bundle.manifest.version}, id {bundle.hex_id}")
-
-
-def first_line(error: Exception) -> str:
-    """An error's first line."""
-    return str(error).strip().partition("\n")[0]
 
 
 def _missing(modules: tuple[str, ...]) -> list[str]:

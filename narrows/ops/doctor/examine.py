@@ -37,6 +37,7 @@ from narrows.runtime.redis import DEFAULT_REDIS_URL, connect, nodes_of
 from narrows.runtime.redis.address import Address, Topology
 from narrows.runtime.redis.replies import words_of
 from narrows.runtime.triton_config import model_name
+from narrows.runtime.words import first_line
 
 DEFAULT_TRITON, DEFAULT_ORCHESTRATOR, DEFAULT_BUNDLE = "127.0.0.1:8001", "http://127.0.0.1:9464", Path("bundles/demo")
 
@@ -82,9 +83,9 @@ def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Fi
     try:
         yield from look()
     except NarrowsError as error:
-        yield fail(subject, checkout.first_line(error), "mend this first, then look again")
+        yield fail(subject, first_line(error), "mend this first, then look again")
     except Exception as error:  # noqa: BLE001 - the outermost loop of a program that must never end in a stack trace
-        detail = f"a check ended early with {type(error).__name__}: {redact(checkout.first_line(error))}"
+        detail = f"a check ended early with {type(error).__name__}: {redact(first_line(error))}"
         yield fail(subject, detail, "report this: it is a fault of the doctor's")
 
 
