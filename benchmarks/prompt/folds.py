@@ -22,8 +22,8 @@ def sources(data: Path) -> tuple[Source, ...]:
     """What is trained on. COCO's things are what is judged, so they are drawn most often."""
     return (
         Source(Layout.COCO_PANOPTIC, data / COCO[0], COCO[1], 4.0),
-        Source(Layout.REGIONS, data / "regions", "train", 3.0),
-        Source(Layout.POLYGONS, data / "car_parts", "trainingset", 1.0),
+        Source(Layout.REGIONS, data / "regions", "train", 3.0, parts=True),
+        Source(Layout.POLYGONS, data / "car_parts", "trainingset", 1.0, parts=True),
         Source(Layout.MASKS, data / "magnetic_tile", "all", 0.3),
     )
 

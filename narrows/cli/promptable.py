@@ -130,9 +130,11 @@ def segment(
     typer.echo(f"{int(found.mask.sum()):,} of {found.mask.size:,} pixels, {found.passes} passes; see {out}")
 
 
-Sources = Annotated[
-    list[str], typer.Option("--source", help="LAYOUT:DIR:SPLIT[:WEIGHT], drawn from as often as WEIGHT says; repeat.")
-]
+SOURCE_HELP = (
+    "LAYOUT:DIR:SPLIT[:WEIGHT][:parts], drawn from as often as WEIGHT says; `parts` where its masks are parts of "
+    "things or regions, which one point alone never means; repeat."
+)
+Sources = Annotated[list[str], typer.Option("--source", help=SOURCE_HELP)]
 UnseenFold = Annotated[int | None, typer.Option(min=0, max=4, help="Never see pictures of this fold, of any source.")]
 
 
@@ -150,7 +152,7 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs.")] = 60,
     views: Annotated[int, typer.Option(min=1, help="Crops an epoch.")] = 2048,
     batch: Annotated[int, typer.Option(min=2, help="Crops a step.")] = 32,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Its peak.")] = 2e-3,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Its peak.")] = 3e-3,
     bfloat16: Annotated[bool, typer.Option(help="Half the bits where it helps.")] = True,
     threads: Annotated[
         int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; beside other work one is fastest.")
@@ -161,8 +163,8 @@ def train(
 
     Prompts are drawn anew for every crop: boxes tight and loose, one point, several, points beside the thing.
 
-    Example: narrows promptable train --source coco-panoptic:data/coco:train2017:4 --source regions:data/regions:train
-    --run runs/fold-0 --fold 0 --pretrained efficientnet-lite0.pth
+    Example: narrows promptable train --source coco-panoptic:data/coco:train2017:4
+    --source regions:data/regions:train:1:parts --run runs/fold-0 --fold 0 --pretrained efficientnet-lite0.pth
     """
     from narrows.models.promptable.config import PromptableConfig, Source
     from narrows.models.promptable.train import train_promptable

@@ -53,7 +53,7 @@ class PromptableShape:
 
 STUDENT = PromptableShape()
 TEACHER = PromptableShape(size=256, stages=7, bottom=256, joins=(128, 96, 64, 32), full=16)
-PROMPT_SHARE = 0.1
+PROMPT_SHARE = 0.5
 """Of the prompt's weights in the stem as they are drawn: the pretrained features first see what they know."""
 _TAPS = (0, 1, 2)
 """The stages whose outputs are joined on the way up: strides 2, 4 and 8."""
@@ -129,10 +129,6 @@ class PromptableNetwork(nn.Module):
         loaded = dict(zip(trunk, given, strict=False))
         loaded["stem.0.weight"] = torch.cat([given[0], first[:, 3:] * PROMPT_SHARE], dim=1)
         self.load_state_dict(loaded, strict=False)
-
-    def trunk_parameters(self) -> list[nn.Parameter]:
-        """Those that ImageNet weights are for."""
-        return [*self.stem.parameters(), *self.stages.parameters()]
 
 
 def _inputs() -> list[int]:

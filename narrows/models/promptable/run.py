@@ -96,16 +96,12 @@ def _shape(state: Stored) -> PromptableShape:
 
 
 def _optimiser(network: PromptableNetwork, config: PromptableConfig) -> torch.optim.AdamW:
-    """The pretrained trunk learns slower than the rest; norms and biases do not decay."""
-    trunk = {id(parameter) for parameter in network.trunk_parameters()}
-    fresh = [parameter for parameter in network.parameters() if id(parameter) not in trunk]
-    rate = config.learning_rate
-    share = config.trunk_share if config.pretrained or config.begin_from else 1.0
+    """Norms and biases do not decay. The trunk learns as fast as the rest: no pretraining has told it of prompts."""
+    parameters, rate = list(network.parameters()), config.learning_rate
     return torch.optim.AdamW(
         [
-            {"params": [p for p in fresh if p.ndim > 1], "peak": rate},
-            {"params": [p for p in fresh if p.ndim <= 1], "peak": rate, "weight_decay": 0.0},
-            {"params": network.trunk_parameters(), "peak": rate * share},
+            {"params": [p for p in parameters if p.ndim > 1], "peak": rate},
+            {"params": [p for p in parameters if p.ndim <= 1], "peak": rate, "weight_decay": 0.0},
         ],
         weight_decay=config.weight_decay,
     )

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from narrows.contract.errors import DatasetError
 from narrows.models.nn.promptable import STUDENT, TEACHER, PromptableNetwork
-from narrows.models.promptable.config import PromptableConfig
+from narrows.models.promptable.config import PromptableConfig, Source
 from narrows.models.promptable.data import open_instances, without_fold
 from narrows.models.promptable.data.instances import read_all
 from narrows.models.promptable.loss import mask_loss
@@ -40,9 +40,9 @@ _MAY_CHANGE = frozenset({"epochs", "pretrained", "begin_from", "bfloat16", "thre
 
 @dataclass(frozen=True)
 class _Things:
-    """The things of one source, and how often they are drawn from."""
+    """The things of one source."""
 
-    weight: float
+    source: Source
     held: list[Thing]
 
 
@@ -112,7 +112,7 @@ def _read_source(config: PromptableConfig, place: int, say: Say) -> _Things:
     if not held:
         raise DatasetError(f"{source.root}, split {source.split}: no picture has anything to tap")
     say(f"{len(held)} things in {len(names)} pictures of {source.root}, split {source.split}")
-    return _Things(source.weight, held)
+    return _Things(source, held)
 
 
 def _epoch(
@@ -140,11 +140,16 @@ def _epoch(
 def _batches(
     sources: list[_Things], steps: int, config: PromptableConfig, size: int, chance: np.random.Generator
 ) -> Iterator[tuple[list[View], list[Thing]]]:
-    weights = np.array([source.weight for source in sources])
+    weights = np.array([things.source.weight for things in sources])
     for _ in range(steps):
         picked = chance.choice(len(sources), config.batch, p=weights / weights.sum())
-        things = [sources[place].held[int(chance.integers(len(sources[place].held)))] for place in picked]
-        yield [draw_view(picture, instance, size, chance) for picture, instance in things], things
+        drawn = [_drawn(sources[place], size, chance) for place in picked]
+        yield [view for _, view in drawn], [thing for thing, _ in drawn]
+
+
+def _drawn(things: _Things, size: int, chance: np.random.Generator) -> tuple[Thing, View]:
+    thing = things.held[int(chance.integers(len(things.held)))]
+    return thing, draw_view(*thing, size, chance, parts=things.source.parts)
 
 
 def tensors_of(views: list[View]) -> tuple[Tensor, Tensor]:

@@ -15,12 +15,25 @@ from narrows.runtime.prompting.framing import BOX_SCALE, POINTS_SCALE
 from narrows.runtime.prompting.inputs import encode_input
 from narrows.runtime.prompting.window import box_around
 
-BOX_SHARE, BOX_AND_POINTS_SHARE, POINT_SHARE = 0.4, 0.15, 0.3
-"""How often a view is prompted so; the rest has several points."""
-MOST_JITTER = 0.3
+JITTER = (0.05, 0.35)
+"""Of boxes: hands are loose, and a network that has seen tight boxes alone trusts a box's edges too far."""
 SIDES = (0.9, 4.0)
 """Sides of the windows around points, of the thing's longer side."""
 LIGHT = 0.3
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """How often a view is prompted so; the rest has several points."""
+
+    box: float
+    box_and_points: float
+    point: float
+
+
+_THINGS = _Shares(box=0.4, box_and_points=0.1, point=0.45)
+_PARTS = _Shares(box=0.65, box_and_points=0.2, point=0.0)
+"""One point on a part means its thing; two tell the part's extent."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +46,14 @@ class View:
     mirrored: bool
 
 
-def draw_view(picture: AnnotatedPicture, instance: Instance, size: int, chance: np.random.Generator) -> View:
-    """A view of ``instance`` as nobody has seen it before: prompt, window, light and side are random."""
-    prompt, window = _draw(picture, instance, chance)
+def draw_view(
+    picture: AnnotatedPicture, instance: Instance, size: int, chance: np.random.Generator, *, parts: bool = False
+) -> View:
+    """A view of ``instance`` as nobody has seen it before: prompt, window, light and side are random.
+
+    ``parts``: it is a part of a thing, or a region, which one point alone does not mean.
+    """
+    prompt, window = _draw(picture, instance, chance, parts=parts)
     inputs = encode_input(picture.picture, prompt, window, size)
     target = mask_in(instance, window, size)
     mirrored = bool(chance.random() < 0.5)
@@ -51,17 +69,19 @@ def mask_in(instance: Instance, window: Window, size: int) -> NDArray[np.uint8]:
     return local.cut(instance.mask.astype(np.uint8) * 255, size, outside=0)
 
 
-def _draw(picture: AnnotatedPicture, instance: Instance, chance: np.random.Generator) -> tuple[Prompt, Window]:
-    kind = chance.random()
-    if kind < BOX_SHARE + BOX_AND_POINTS_SHARE:
-        box = loosened(instance.box, chance.uniform(0, MOST_JITTER), picture.size, chance)
-        points = () if kind < BOX_SHARE else points_on(instance, int(chance.integers(1, 3)), chance)
+def _draw(
+    picture: AnnotatedPicture, instance: Instance, chance: np.random.Generator, *, parts: bool
+) -> tuple[Prompt, Window]:
+    kind, shares = chance.random(), _PARTS if parts else _THINGS
+    if kind < shares.box + shares.box_and_points:
+        box = loosened(instance.box, chance.uniform(*JITTER), picture.size, chance)
+        points = () if kind < shares.box else points_on(instance, int(chance.integers(1, 3)), chance)
         return Prompt(box, points), Window.around(box, BOX_SCALE * chance.uniform(0.95, 1.1))
-    if kind < BOX_SHARE + BOX_AND_POINTS_SHARE + POINT_SHARE:
+    if kind < shares.box + shares.box_and_points + shares.point:
         prompt = Prompt(points=points_on(instance, 1, chance))
     else:
         beside = points_beside(instance, int(chance.integers(0, 4)), picture.size, chance)
-        prompt = Prompt(points=points_on(instance, int(chance.integers(1, 4)), chance) + beside)
+        prompt = Prompt(points=points_on(instance, int(chance.integers(2, 4)), chance) + beside)
     return prompt, _window_of_points(prompt, instance.box, chance)
 
 

@@ -24,6 +24,7 @@ from narrows.models.promptable.views import draw_view, mask_in
 from narrows.models.training.progress import read_records
 from narrows.models.training.run_page import PAGE
 from narrows.runtime.prompting import Window
+from narrows.runtime.prompting.inputs import encode_input
 
 SMALL = PromptableShape(size=32, stages=5, bottom=16, joins=(16, 16, 8, 8), full=4)
 
@@ -97,9 +98,9 @@ def test_no_picture_of_the_fold_is_ever_seen(
 ) -> None:
     seen: set[str] = set()
 
-    def recording(picture, *rest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN202
+    def recording(picture, *rest, **options):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN003, ANN202
         seen.add(picture.name)
-        return draw_view(picture, *rest)
+        return draw_view(picture, *rest, **options)
 
     monkeypatch.setattr("narrows.models.promptable.train.draw_view", recording)
     train_promptable(replace(config, epochs=1, views=64), tmp_path, lambda _: None)
@@ -215,10 +216,42 @@ def test_a_student_trains_beside_its_teacher(config: PromptableConfig, trained_r
     assert (trained_run / "taught-2.npz").is_file()
 
 
-@pytest.mark.parametrize("text", ["regions:data", "cats:data:train", "regions:data:train:x", "regions:data:train:0"])
+@pytest.mark.parametrize(
+    "text", ["regions:data", "cats:data:train", "regions:data:train:x", "regions:data:train:0", "a:b:c:part"]
+)
 def test_what_is_no_source_is_refused_with_the_layouts(text: str) -> None:
-    with pytest.raises(DatasetError, match=r"is not LAYOUT:DIR:SPLIT\[:WEIGHT\]; layouts are coco-panoptic"):
+    with pytest.raises(DatasetError, match=r"is not LAYOUT:DIR:SPLIT\[:WEIGHT\]\[:parts\]; layouts are coco-"):
         Source.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("masks:data:all", Source(Layout.MASKS, Path("data"), "all")),
+        ("masks:data:all:0.5", Source(Layout.MASKS, Path("data"), "all", 0.5)),
+        ("regions:data:train:parts", Source(Layout.REGIONS, Path("data"), "train", parts=True)),
+        ("regions:data:train:3:parts", Source(Layout.REGIONS, Path("data"), "train", 3.0, parts=True)),
+    ],
+)
+def test_a_source_says_its_weight_and_whether_its_masks_are_parts(text: str, source: Source) -> None:
+    assert Source.parse(text) == source
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_one_point_alone_never_means_a_part(discs: Source, monkeypatch: pytest.MonkeyPatch, *, parts: bool) -> None:
+    prompts = []
+
+    def recording(picture, prompt, *rest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN202
+        prompts.append(prompt)
+        return encode_input(picture, prompt, *rest)
+
+    monkeypatch.setattr("narrows.models.promptable.views.encode_input", recording)
+    dataset, chance = open_instances(discs.root, discs.layout, discs.split), np.random.default_rng(3)
+    picture = dataset.read(dataset.names[0])
+    for _ in range(80):
+        draw_view(picture, picture.instances[0], 32, chance, parts=parts)
+    alone = [prompt for prompt in prompts if prompt.box is None and len(prompt.positives) == 1]
+    assert bool(alone) is not parts
 
 
 def test_a_thing_in_a_window_is_its_mask(discs: Source) -> None:

@@ -64,7 +64,7 @@ def export_sensor(trained: Trained, sources: Sequence[Source], folder: Path, say
 def _views(trained: Trained, sources: Sequence[Source]) -> Iterator[NDArray[np.uint8]]:
     """Views as in training, evenly from every source."""
     chance = np.random.default_rng(SEED)
-    each = max(1, CALIBRATION_VIEWS // len(sources))
+    each, size = max(1, CALIBRATION_VIEWS // len(sources)), trained.network.shape.size
     for source in sources:
         dataset = open_instances(source.root, source.layout, source.split)
         names = dataset.names if trained.fold is None else without_fold(dataset.names, trained.fold)
@@ -73,4 +73,4 @@ def _views(trained: Trained, sources: Sequence[Source]) -> Iterator[NDArray[np.u
         for turn in range(each if pictures else 0):
             picture = pictures[turn % len(pictures)]
             thing = picture.instances[int(chance.integers(len(picture.instances)))]
-            yield np.ascontiguousarray(draw_view(picture, thing, trained.network.shape.size, chance).inputs)
+            yield np.ascontiguousarray(draw_view(picture, thing, size, chance, parts=source.parts).inputs)
