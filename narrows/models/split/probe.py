@@ -53,7 +53,7 @@ def measure(model: str, runs: int, least_s: float, threads: int) -> dict[str, An
     for _ in range(_WARM_UP):
         session.run(None, feed)
     meter, processor_s = Meter(SYSTEM), time.process_time()
-    timed = timed_runs(lambda: session.run(None, feed), runs, least_s, time.perf_counter, lambda: warmth(SYSTEM))
+    timed = timed_runs(lambda: session.run(None, feed), runs, least_s, time.perf_counter, meter.warmth)
     processor_s = time.process_time() - processor_s
     energy_j = meter.stop()
     count = len(timed.whole_ms)
@@ -156,32 +156,46 @@ class Meter:
     """Joules from now on, by the first of: RAPL's packages, hwmon's energy counters, hwmon's power meters."""
 
     def __init__(self, system: Path) -> None:
-        self._system, self._joules, self._done = system, 0.0, threading.Event()
-        self._rapl = read_energy(system / "class" / "powercap")
-        self._counters = read_counters(system)
+        self._system, self._done = system, threading.Event()
+        self._joules: float | None = 0.0
+        self._before, self.source = self._read(), None
         self._watched: threading.Thread | None = None
-        self.source = "rapl" if self._rapl else "hwmon energy" if self._counters else None
-        if self.source is None and _watts(system) is not None:
+        if self._before:
+            self.source = "rapl" if read_energy(system / "class" / "powercap") else "hwmon energy"
+        elif _watts(system) is not None:
             self.source = "hwmon power"
             self._watched = threading.Thread(target=self._watch, daemon=True)
             self._watched.start()
+
+    def _read(self) -> Mapping[str, tuple[int, int]]:
+        return read_energy(self._system / "class" / "powercap") or read_counters(self._system)
 
     def _watch(self) -> None:
         before_s = time.monotonic()
         while not self._done.wait(_METER_EVERY_S):
             now_s = time.monotonic()
-            self._joules += (_watts(self._system) or 0.0) * (now_s - before_s)
+            self._joules = (self._joules or 0.0) + (_watts(self._system) or 0.0) * (now_s - before_s)
             before_s = now_s
+
+    def warmth(self) -> dict[str, Any]:
+        """As :func:`warmth`; counters are read as well, which on a busy server begin anew every few minutes."""
+        self._count()
+        return warmth(self._system)
+
+    def _count(self) -> None:
+        if self._watched is None:
+            now = self._read()
+            found = spent(self._before, now)
+            self._joules = None if found is None or self._joules is None else self._joules + found
+            self._before = now
 
     def stop(self) -> float | None:
         """What was used since; ``None`` where nothing counts."""
         if self._watched is not None:
             self._done.set()
             self._watched.join()
-            return self._joules
-        if self.source == "rapl":
-            return spent(self._rapl, read_energy(self._system / "class" / "powercap"))
-        return spent(self._counters, read_counters(self._system))
+        self._count()
+        return self._joules
 
 
 def _watts(system: Path) -> float | None:

@@ -110,6 +110,18 @@ def test_energy_is_rapls_before_hwmons_counters_before_its_meters(tmp_path: Path
     assert meter.stop() == pytest.approx(30e-6)
 
 
+def test_a_counter_that_begins_anew_more_than_once_is_read_in_between(tmp_path: Path) -> None:
+    """RAPL's has 32 bits of 15 microjoules: a server of 200 W fills it in five minutes, and ten may be measured."""
+    zone = tmp_path / "class/powercap/intel-rapl:0"
+    for name, value in (("name", "package-0"), ("max_energy_range_uj", 999), ("energy_uj", 900)):
+        give(zone / name, value)
+    meter = Meter(tmp_path)
+    for reading in (600, 300, 0):  # 700 more each
+        give(zone / "energy_uj", reading)
+        meter.warmth()
+    assert meter.stop() == pytest.approx(2100e-6)
+
+
 def test_peak_memory_is_the_systems_figure(tmp_path: Path) -> None:
     give(tmp_path / "status", "Name:\tpython3\nVmHWM:\t   2048 kB\nVmRSS:\t 1024 kB")
     assert peak_rss_bytes(tmp_path / "status") == 2048 * 1024
