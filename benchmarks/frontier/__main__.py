@@ -19,6 +19,7 @@ import torch
 from benchmarks.accuracy.folds import FOLDS
 from benchmarks.frontier.costs import cost_of, milliseconds
 from benchmarks.frontier.data import Parts, read_parts
+from benchmarks.frontier.derived import is_current
 from benchmarks.frontier.full_size import CELLS, full_size_costs, score_full_size
 from benchmarks.frontier.margins import BITS_AT_MOST, by_budget, masks_over
 from benchmarks.frontier.networks import build
@@ -116,11 +117,11 @@ def _finished(plan: Plan, folder: RunFolder) -> list[Cell]:
 def judge(
     cell: Cell, parts: Parts, folder: RunFolder, device: Device, measured: Mapping[str, DeviceMeasurement]
 ) -> Judged:
-    """Score and cost of a finished network; scores that were made before are read."""
+    """Score and cost of a finished network; scores that were made of it before are read."""
     say(f"judging {cell.name}")
     network = build(cell, folder, parts.size, len(parts.classes.names))
     read_stored(folder.weights(cell), TRAINED, remedy=BEGIN_ANEW).fill(network)
-    if not folder.scores(cell).is_file():
+    if not is_current(folder.scores(cell), folder.weights(cell)):
         keep(folder.scores(cell), score(network, parts))
     return Judged(cell, cost_of(cell, network, parts, folder, device, measured), read(folder.scores(cell)))
 
@@ -140,9 +141,9 @@ def judge_full_size(
     """Score and cost of the largest budget's network, as a mask or as features."""
     say(f"judging {cell.name}")
     network = load_checkpoint(run / CHECKPOINT)
-    if not folder.scores(cell).is_file():
+    if not is_current(folder.scores(cell), run / CHECKPOINT):
         keep(folder.scores(cell), score_full_size(network, cell, parts))
-    costs = full_size_costs(network, cell, folder.graphs(cell), parts, device, measured)
+    costs = full_size_costs(network, cell, folder.graphs(cell), run / CHECKPOINT, parts, device, measured)
     return Judged(cell, costs, read(folder.scores(cell)))
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.frontier.data import Parts
+from benchmarks.frontier.derived import is_current
 from benchmarks.frontier.plan import Cell, Graphs, RunFolder
 from narrows.models.export.int8_throughout import quantise_throughout
 from narrows.models.export.resources import Resources, count_resources, write_and_count
@@ -81,29 +82,30 @@ def cost_of(
     device: Device,
     measured: Mapping[str, DeviceMeasurement],
 ) -> Costs:
-    """Export what is not exported yet, count it, and measure it unless ``measured`` knows the file."""
+    """Export what is not exported of these weights yet, count it, and measure it unless ``measured`` knows the file."""
     network = network.eval()
     cloud = None
     if network.cloud is not None:
         graph = CloudGraph(network, parts.size)
         cloud = Part(graph, graph.example(network, parts.size))
     camera = Part(network.camera, [torch.zeros(1, 3, *parts.size)])
-    return costs_of(camera, cloud, folder.graphs(cell), parts, device, measured)
+    return costs_of(camera, cloud, folder.graphs(cell), folder.weights(cell), parts, device, measured)
 
 
 def costs_of(
     camera: Part,
     cloud: Part | None,
     graphs: Graphs,
+    weights: Path,
     parts: Parts,
     device: Device,
     measured: Mapping[str, DeviceMeasurement],
 ) -> Costs:
-    """Of any camera and cloud; ``graphs`` is where their graphs are kept."""
-    if not graphs.camera_int8.is_file():
+    """Of any camera and cloud; ``graphs`` is where their graphs are kept, and made anew once ``weights`` are others."""
+    if not is_current(graphs.camera_int8, weights):
         write_and_count(camera.network, camera.inputs, graphs.camera)
         quantise_throughout(graphs.camera, ({INPUT: picture} for picture in _calibration(parts)), graphs.camera_int8)
-    if cloud is not None and not graphs.cloud.is_file():
+    if cloud is not None and not is_current(graphs.cloud, weights):
         write_and_count(cloud.network, cloud.inputs, graphs.cloud)
     return Costs(
         count_resources(graphs.camera),

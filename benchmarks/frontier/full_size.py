@@ -7,6 +7,7 @@ smaller ones; features and mask are of the same weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -113,6 +114,7 @@ def full_size_costs(
     network: JointNetwork,
     cell: Cell,
     graphs: Graphs,
+    weights: Path,
     parts: Parts,
     device: Device,
     measured: Mapping[str, DeviceMeasurement],
@@ -121,6 +123,6 @@ def full_size_costs(
     picture = torch.zeros(1, 3, *parts.size)
     if cell.design is Design.EDGE:
         whole = Part(WholeNetwork(network, parts.size), [picture])
-        return costs_of(whole, None, graphs, parts, device, measured)
+        return costs_of(whole, None, graphs, weights, parts, device, measured)
     cloud = Part(_Decoder(network, parts.size), [network.encoder(picture).detach()])
-    return costs_of(Part(network.encoder, [picture]), cloud, graphs, parts, device, measured)
+    return costs_of(Part(network.encoder, [picture]), cloud, graphs, weights, parts, device, measured)

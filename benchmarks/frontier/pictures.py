@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.frontier.data import Parts
+from benchmarks.frontier.derived import is_current
 from benchmarks.frontier.plan import Plan
 from benchmarks.frontier.score import Scored, keep, read, scored_masks
 from benchmarks.rate.codecs import AVIF, Coded, Picture, Setting, bits_of
@@ -79,7 +80,7 @@ CODECS = (
 def judge_pictures(
     run: Path, network: Path, data: Path, parts: Parts, plan: Plan, *, epochs: int = TUNING_EPOCHS
 ) -> Mapping[str, Scored]:
-    """Every codec at every setting, untuned and tuned; what was scored or tuned before is read.
+    """Every codec at every setting, untuned and tuned; what was scored or tuned of this network before is read.
 
     Args:
         run: where scores and tunings are kept.
@@ -98,7 +99,7 @@ def judge_pictures(
         tuned = partial(_tuned, network, folder, data, codec, parts, plan, epochs)
         for suffix, load in (("", partial(load_checkpoint, network / CHECKPOINT)), (", tuned", tuned)):
             kept = folder / f"scores{suffix.removeprefix(', ')}.npz"
-            if not kept.is_file():
+            if not is_current(kept, network / CHECKPOINT):
                 judged = load().eval()
                 ways = {f"{codec.name} {_name(each)}": _score(judged, codec, each, parts) for each in codec.settings}
                 folder.mkdir(parents=True, exist_ok=True)
@@ -127,6 +128,8 @@ def _tuned(
     network: Path, folder: Path, data: Path, codec: Codec, parts: Parts, plan: Plan, epochs: int
 ) -> JointNetwork:
     start = load_checkpoint(network / CHECKPOINT)
+    if not is_current(folder / "run" / CHECKPOINT, network / CHECKPOINT):
+        shutil.rmtree(folder / "run", ignore_errors=True)  # a tuning of what the network was before
     say(f"tuning the cloud's network to {codec.name} {_name(codec.tuned_at)}")
     seen = write_coded(folder / "data", data / "classes.json", codec, parts)
     config = TrainingConfig(

@@ -74,6 +74,10 @@ def test_pictures_are_judged_untuned_and_tuned_once(
     assert list(ways) == ["AVIF x1 q28", "AVIF x1 q28, tuned", "H.264 x1 q28", "H.264 x1 q28, tuned"]
     assert np.array_equal(ways["AVIF x1 q28"].frame_bytes, ways["AVIF x1 q28, tuned"].frame_bytes)
     assert not np.array_equal(ways["AVIF x1 q28"].counts, ways["AVIF x1 q28, tuned"].counts)
+    other = JointNetwork(network.shape).eval()
+    Run.begin(other, config).save(tmp_path / "fold" / CHECKPOINT)
+    anew = judge_pictures(*told, epochs=1)
+    assert not any(np.array_equal(anew[way].counts, ways[way].counts) for way in ways), "the network is another"
     (tmp_path / "fold" / CHECKPOINT).unlink()
     assert list(judge_pictures(*told)) == list(ways), "kept scores need no network"
 

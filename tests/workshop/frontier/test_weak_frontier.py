@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from typer.testing import CliRunner
 
+from benchmarks.frontier import __main__ as bench
 from benchmarks.frontier.coding import PACKET_BYTES, SECTION_BYTES, LabelCoder, SymbolCoder, mean_by_label
 from benchmarks.frontier.data import read_parts
 from benchmarks.frontier.margins import Contender, by_budget, margin, paired_interval
@@ -25,11 +26,28 @@ from narrows.cli.root import app
 from narrows.contract.errors import ConfigError, RecordError
 from narrows.models.export.cost import count_convolutions
 from narrows.models.nn.cloud_decoder import CloudShape
+from narrows.models.nn.stored import write_stored
 from narrows.models.nn.weak import WeakShape
 from narrows.models.nn.weak_designs import Design, WeakNetwork
+from narrows.models.split.device import Coded, Effort, Measured
 from narrows.models.training import fitting
 from narrows.models.training.mask_setup import mask_task
 from tests.docs.blocks import ROOT
+
+
+class Counting:
+    """A device that takes as many processor seconds as it was asked before."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def measure(self, model: bytes, effort: Effort) -> Measured:
+        self.asked += 1
+        return Measured("1", (1.0,), float(self.asked), None, ())
+
+    def time_coding(self, job: object) -> Coded:
+        raise AssertionError("nothing is coded here")
+
 
 LABELS, CHANNELS, GRID = 3, 4, (6, 8)
 SEARCHED = WeakShape()
@@ -124,6 +142,28 @@ def test_scores_are_kept_whole(tmp_path: Path) -> None:
     assert list(found) == ["1/4", "level 0"]
     assert found["1/4"].miou == pytest.approx(0.9 / 1.1)
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_scores_and_graphs_of_weights_that_were_trained_anew_are_made_anew(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cell, parts = RunFolder(tmp_path), Cell(0.05, Design.EDGE, 0.5, 1), read_parts(data, PLAN)
+    folder.make()
+    shapes = {"camera": asdict(WeakShape(widths=(8, 8, 8), head=8)), "cloud": asdict(CloudShape(16, 1, 16, 16))}
+    folder.shape(cell).write_text(json.dumps(shapes))
+    write_stored(build(cell, folder, parts.size, 2).state_dict(), folder.weights(cell))
+    said = iter((0.8, 0.9))
+    monkeypatch.setattr(bench, "score", lambda *_: {"1/4": frames(next(said))})
+    device = Counting()
+    for _ in range(2):
+        judged = bench.judge(cell, parts, folder, device, {})
+        assert judged.ways["1/4"].miou == pytest.approx(frames(0.8).miou)
+    first = folder.graphs(cell).camera.read_bytes()
+    folder.shape(cell).write_text(json.dumps({**shapes, "camera": asdict(WeakShape(widths=(8, 8, 12), head=8))}))
+    write_stored(build(cell, folder, parts.size, 2).state_dict(), folder.weights(cell))
+    judged = bench.judge(cell, parts, folder, device, {})
+    assert judged.ways["1/4"].miou == pytest.approx(frames(0.9).miou)
+    assert folder.graphs(cell).camera.read_bytes() != first
 
 
 def test_the_picture_shows_the_best_way_within_the_bits(tmp_path: Path) -> None:
