@@ -1,9 +1,13 @@
-"""Whether features beat the camera's own mask at a budget: a paired bootstrap over blocks of consecutive frames."""
+"""Whether features beat the camera's own mask at a budget: a paired bootstrap over blocks of consecutive frames.
+
+Seeds of one network are one contender, by their mean: the best of several would beat one by chance alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -21,11 +25,16 @@ _INTERVAL = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to send of a network: its name, bits per pixel, and frames."""
+    """A way to send of a network: its name, bits per pixel, and frames, of each seed that it was trained from."""
 
     name: str
     bits_per_pixel: float
-    scored: Scored
+    seeds: tuple[Scored, ...]
+
+    @property
+    def miou(self) -> float:
+        """The mean of its seeds."""
+        return fmean(scored.miou for scored in self.seeds)
 
 
 def margin(features: Sequence[Contender], masks: Sequence[Contender]) -> dict[str, Any] | None:
@@ -36,42 +45,61 @@ def margin(features: Sequence[Contender], masks: Sequence[Contender]) -> dict[st
     ours, theirs = _best(features), _best(masks)
     if ours is None or theirs is None:
         return None
-    low, high = paired_interval(ours.scored.counts, theirs.scored.counts)
-    points = 100 * (ours.scored.miou - theirs.scored.miou)
+    points, interval = _apart(ours, theirs)
     return {
         "features": ours.name,
         "mask": theirs.name,
         "points": points,
-        "interval": [low, high],
-        "wins": points >= WIN_POINTS and low > 0,
-        "send": "features" if points >= WIN_POINTS and low > 0 else "mask",
+        "interval": list(interval),
+        "wins": points >= WIN_POINTS and interval[0] > 0,
+        "send": "features" if points >= WIN_POINTS and interval[0] > 0 else "mask",
     }
+
+
+def _apart(ours: Contender, theirs: Contender) -> tuple[float, tuple[float, float]]:
+    """Points, and their interval."""
+    one, other = (np.stack([scored.counts for scored in each.seeds]) for each in (ours, theirs))
+    return 100 * (ours.miou - theirs.miou), paired_interval(one, other)
 
 
 def _best(contenders: Sequence[Contender]) -> Contender | None:
     within = [each for each in contenders if each.bits_per_pixel <= BITS_AT_MOST]
-    return max(within, key=lambda each: each.scored.miou, default=None)
+    return max(within, key=lambda each: each.miou, default=None)
 
 
 def paired_interval(
     ours: NDArray[np.int64], theirs: NDArray[np.int64], block: int = BLOCK_FRAMES, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % interval of the difference of mIoU in points; counts are ``(frames, classes, classes)`` of the same frames.
+    """95 % interval of the difference of mIoU in points, of the same frames.
+
+    Args:
+        ours: counts ``(frames, classes, classes)``, or of several seeds ``(seeds, frames, classes, classes)``.
+        theirs: the same; it may be of another number of seeds.
+        block: frames that are drawn together.
+        seed: of the draws.
 
     Raises:
         ValueError: the frames differ in number, or there are none.
     """
-    if len(ours) != len(theirs) or not len(ours):
-        raise ValueError(f"{len(ours)} frames beside {len(theirs)}: a paired bootstrap needs the same ones")
-    starts = range(0, len(ours), block)
+    frames = ours.shape[-3]
+    if frames != theirs.shape[-3] or not frames:
+        raise ValueError(f"{frames} frames beside {theirs.shape[-3]}: a paired bootstrap needs the same ones")
+    starts = range(0, frames, block)
     one, other = (
-        np.stack([counts[start : start + block].sum(axis=0) for start in starts]) for counts in (ours, theirs)
+        np.stack([counts[..., start : start + block, :, :].sum(axis=-3) for start in starts], axis=-3)
+        for counts in (ours, theirs)
     )
     chance = np.random.default_rng(seed)
-    draws = chance.integers(len(one), size=(_DRAWS, len(one)))
-    apart = [100 * (miou_of(one[drawn].sum(axis=0)) - miou_of(other[drawn].sum(axis=0))) for drawn in draws]
+    draws = chance.integers(len(starts), size=(_DRAWS, len(starts)))
+    apart = [100 * (_mean_miou(one[..., drawn, :, :]) - _mean_miou(other[..., drawn, :, :])) for drawn in draws]
     low, high = np.percentile(apart, _INTERVAL)
     return float(low), float(high)
+
+
+def _mean_miou(counts: NDArray[np.int64]) -> float:
+    """Of seeds; counts are ``([seeds,] blocks, classes, classes)``."""
+    summed = counts.sum(axis=-3)
+    return fmean(miou_of(each) for each in summed.reshape(-1, *summed.shape[-2:]))
 
 
 def masks_over(
@@ -96,9 +124,8 @@ def _beside(mask: Contender, pictures: Sequence[Contender]) -> dict[str, Any] | 
     picture = _best(pictures)
     if picture is None:
         return None
-    low, high = paired_interval(mask.scored.counts, picture.scored.counts)
-    points = 100 * (mask.scored.miou - picture.scored.miou)
-    return {"mask": mask.name, "picture": picture.name, "points": points, "interval": [low, high]}
+    points, interval = _apart(mask, picture)
+    return {"mask": mask.name, "picture": picture.name, "points": points, "interval": list(interval)}
 
 
 def by_budget(contenders: Mapping[float, Mapping[str, Sequence[Contender]]]) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,10 +31,15 @@ class Cell:
     seed: int
 
     @property
+    def network(self) -> str:
+        """Which one it is, from whatever seed."""
+        cloud = f"-{self.cloud_gmac:g}" if self.design.has_cloud else ""
+        return f"{self.budget_gmac:g}-{self.design.value}{cloud}"
+
+    @property
     def name(self) -> str:
         """Of its files; also what ``--only`` takes."""
-        cloud = f"-{self.cloud_gmac:g}" if self.design.has_cloud else ""
-        return f"{self.budget_gmac:g}-{self.design.value}{cloud}-s{self.seed}"
+        return f"{self.network}-s{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,14 @@ class Plan:
     teacher: str = ""
     limit: int = 0
 
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.pretrain_steps < 0:
+            raise ConfigError(
+                f"{self.steps} steps after {self.pretrain_steps} of pretraining: 1 or more, after 0 or more"
+            )
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(f"seeds {', '.join(map(str, self.seeds))}: one stands twice, and would count twice")
+
     @classmethod
     def quick(cls) -> Plan:
         """Enough to see that everything runs; its figures mean nothing."""
@@ -81,21 +94,27 @@ class Plan:
         return cls(**{**raw, "seeds": tuple(raw["seeds"]), "budgets_gmac": tuple(raw["budgets_gmac"])})
 
     def keep(self, folder: Path) -> None:
-        """Write it, or check that the run folder was begun by the same one.
+        """Write it, or check that the run folder was begun by the same one, and add its seeds and budgets.
 
         Raises:
-            ConfigError: by another, except for seeds and budgets: those may be added.
+            ConfigError: by another, except for seeds and budgets.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        kept = self
         if (folder / "plan.json").is_file():
-            before = asdict(Plan.read(folder))
+            before = Plan.read(folder)
             for name, value in asdict(self).items():
-                if name not in {"seeds", "budgets_gmac"} and before[name] != value:
+                if name not in {"seeds", "budgets_gmac"} and (held := getattr(before, name)) != value:
                     raise ConfigError(
-                        f"{folder} was begun with {name} {before[name]!r}, now it is {value!r}: networks of different "
+                        f"{folder} was begun with {name} {held!r}, now it is {value!r}: networks of different "
                         "plans are not comparable; name another --run folder"
                     )
-        (folder / "plan.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+            kept = replace(
+                self,
+                seeds=tuple(dict.fromkeys((*before.seeds, *self.seeds))),
+                budgets_gmac=tuple(dict.fromkeys((*before.budgets_gmac, *self.budgets_gmac))),
+            )
+        (folder / "plan.json").write_text(json.dumps(asdict(kept), indent=2) + "\n")
 
     @property
     def cells(self) -> Sequence[Cell]:

@@ -91,21 +91,29 @@ def picture_rows(pictures: JudgedPictures | None, pixels: int) -> list[dict[str,
 
 
 def contenders(judged: Sequence[Judged], pixels: int) -> dict[float, dict[str, list[Contender]]]:
-    """By budget and design."""
-    found: dict[float, dict[str, list[Contender]]] = {}
+    """By budget and design; seeds of one network are one contender."""
+    networks: dict[str, list[Judged]] = {}
     for each in judged:
-        some = found.setdefault(each.cell.budget_gmac, {}).setdefault(each.cell.design.value, [])
-        some += _contenders(f"{each.cell.name} ", each.ways, pixels)
+        networks.setdefault(each.cell.network, []).append(each)
+    found: dict[float, dict[str, list[Contender]]] = {}
+    for name, of_seeds in networks.items():
+        cell = of_seeds[0].cell
+        seeds = "+".join(str(each.cell.seed) for each in of_seeds)
+        some = found.setdefault(cell.budget_gmac, {}).setdefault(cell.design.value, [])
+        some += [
+            _contender(f"{name}-s{seeds} {way}", [each.ways[way] for each in of_seeds], pixels)
+            for way in of_seeds[0].ways
+        ]
     return found
 
 
 def picture_contenders(pictures: JudgedPictures | None, pixels: int) -> list[Contender]:
     """Pictures at every way to code them."""
-    return [] if pictures is None else _contenders("", pictures.ways, pixels)
+    return [] if pictures is None else [_contender(way, [scored], pixels) for way, scored in pictures.ways.items()]
 
 
-def _contenders(prefix: str, ways: Mapping[str, Scored], pixels: int) -> list[Contender]:
-    return [Contender(f"{prefix}{way}", _bits_per_pixel(scored, pixels), scored) for way, scored in ways.items()]
+def _contender(name: str, seeds: Sequence[Scored], pixels: int) -> Contender:
+    return Contender(name, fmean(_bits_per_pixel(scored, pixels) for scored in seeds), tuple(seeds))
 
 
 def _bits_per_pixel(scored: Scored, pixels: int) -> float:

@@ -50,7 +50,7 @@ def parse_options() -> argparse.Namespace:
         "--only", nargs="*", help="train these networks alone, in this order: 0.2-edge-s1 0.2-layered-0.5-s1"
     )
     parser.add_argument("--steps", type=int, help="of each network, if a new run folder is begun")
-    parser.add_argument("--pretrain-steps", type=int, help="of each trunk")
+    parser.add_argument("--pretrain-steps", type=int, help="of each trunk; 0 for none")
     parser.add_argument("--seeds", type=int, nargs="*", help="where two designs are within 2 points: 1 2 3")
     parser.add_argument("--teacher", help="run folder of a `narrows train --leave-out` of the same drive")
     parser.add_argument("--shapes", type=Path, help="cameras that `narrows search` found (its front.json)")
@@ -62,7 +62,8 @@ def parse_options() -> argparse.Namespace:
 
 def plan_of(options: argparse.Namespace) -> Plan:
     """The plan of the run folder, or of the options."""
-    asked = {name: getattr(options, name) for name in ("steps", "pretrain_steps", "teacher") if getattr(options, name)}
+    asked = {name: getattr(options, name) for name in ("steps", "pretrain_steps", "teacher")}
+    asked = {name: value for name, value in asked.items() if value is not None}
     plan = Plan.quick() if options.quick else Plan()
     if not options.quick and (options.run / "plan.json").is_file():
         plan = Plan.read(options.run)

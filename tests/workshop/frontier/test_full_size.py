@@ -96,13 +96,13 @@ def frames(share: float) -> Scored:
 
 def test_masks_stand_beside_the_best_picture_within_the_bits(tmp_path: Path) -> None:
     judged = JudgedPictures(2_600_000_000, 70.0, {"AVIF a": frames(0.7), "AVIF b": frames(0.8)})
-    fine = {"edge": [Contender("m", 0.01, frames(0.9))]}
+    fine = {"edge": [Contender("m", 0.01, (frames(0.9),))]}
     over = masks_over(picture_contenders(judged, 160_000), {0.2: fine, 0.4: {}})
     assert list(over) == ["0.2"]
     assert over["0.2"]["picture"] == "AVIF b"
     assert over["0.2"]["points"] == pytest.approx(100 * (0.9 / 1.1 - 0.8 / 1.2))
     assert over["0.2"]["at_its_bits"] is None, "no picture is as small as the mask"
-    large = masks_over(picture_contenders(judged, 160_000), {0.2: {"edge": [Contender("m", 0.045, frames(0.9))]}})
+    large = masks_over(picture_contenders(judged, 160_000), {0.2: {"edge": [Contender("m", 0.045, (frames(0.9),))]}})
     assert large["0.2"]["at_its_bits"]["picture"] == "AVIF b"
     assert masks_over(picture_contenders(judged, 1_000), {0.2: fine}) == {}, "6.4 bits per pixel are too many"
     assert masks_over(picture_contenders(None, 1), {0.2: fine}) == {}

@@ -14,17 +14,21 @@ from typer.testing import CliRunner
 
 from benchmarks.frontier import __main__ as bench
 from benchmarks.frontier.coding import PACKET_BYTES, SECTION_BYTES, LabelCoder, SymbolCoder, mean_by_label
+from benchmarks.frontier.costs import Costs
 from benchmarks.frontier.data import read_parts
 from benchmarks.frontier.margins import Contender, by_budget, margin, paired_interval
 from benchmarks.frontier.networks import build, take_found_shapes
 from benchmarks.frontier.plan import PRICES, Cell, Plan, RunFolder
 from benchmarks.frontier.plot import best_by_budget, draw
+from benchmarks.frontier.rows import Judged, contenders, rows_of
 from benchmarks.frontier.score import Scored, keep, miou_of, read, score
 from benchmarks.frontier.ship import ship
 from benchmarks.frontier.tasks import setup_of
+from benchmarks.frontier.train import parse_options, plan_of
 from narrows.cli.root import app
 from narrows.contract.errors import ConfigError, RecordError
 from narrows.models.export.cost import count_convolutions
+from narrows.models.export.resources import Resources
 from narrows.models.nn.cloud_decoder import CloudShape
 from narrows.models.nn.stored import write_stored
 from narrows.models.nn.weak import WeakShape
@@ -51,6 +55,7 @@ class Counting:
 
 LABELS, CHANNELS, GRID = 3, 4, (6, 8)
 SEARCHED = WeakShape()
+COSTS = Costs(Resources(200_000_000, 150_000, 800_000, "Conv"), 5.0, 200_000, None, None)
 LEVELS = [f"level {level}" for level in range(len(PRICES))]
 
 
@@ -94,7 +99,7 @@ def frames(share: float, count: int = 40) -> Scored:
 
 
 def contender(name: str, share: float, bits_per_pixel: float = 0.01) -> Contender:
-    return Contender(name, bits_per_pixel, frames(share))
+    return Contender(name, bits_per_pixel, (frames(share),))
 
 
 def test_features_win_by_three_points_whose_lower_bound_is_above_zero() -> None:
@@ -110,7 +115,7 @@ def test_features_win_by_three_points_whose_lower_bound_is_above_zero() -> None:
 def test_points_that_few_blocks_make_are_no_win() -> None:
     few = frames(0.8)
     few.counts[:10] = frames(1.0, 10).counts
-    apart = margin([Contender("f", 0.01, few)], [contender("m", 0.8)])
+    apart = margin([Contender("f", 0.01, (few,))], [contender("m", 0.8)])
     assert apart is not None
     assert apart["points"] > 3
     assert apart["interval"][0] == 0
@@ -124,6 +129,22 @@ def test_what_takes_more_bits_is_not_compared() -> None:
     )
     assert found["0.2"]["features"] == "l"
     assert by_budget({0.1: {"edge": [contender("m", 0.8)]}}) == {}
+
+
+def test_of_several_seeds_the_mean_counts_and_not_the_best() -> None:
+    """Twelve tries beside one would win by chance alone."""
+
+    def judged(design: Design, seed: int, share: float) -> Judged:
+        return Judged(Cell(0.2, design, 0.5, seed), COSTS, {"level 0": frames(share)})
+
+    lucky = [judged(Design.FEATURES, seed, share) for seed, share in ((1, 0.80), (2, 0.95), (3, 0.80))]
+    found = by_budget(contenders([*lucky, judged(Design.EDGE, 1, 0.85)], 160_000))["0.2"]
+    assert found["features"] == "0.2-features-0.5-s1+2+3 level 0"
+    assert found["points"] == pytest.approx(100 * np.mean([0.8 / 1.2, 0.95 / 1.05, 0.8 / 1.2]) - 100 * 0.85 / 1.15)
+    assert found["interval"] == pytest.approx([found["points"]] * 2), "every block is alike"
+    assert found["send"] == "mask"
+    (row, _) = sorted(rows_of([*lucky, judged(Design.EDGE, 1, 0.85)], 160_000), key=lambda each: -len(each["seeds"]))
+    assert 100 * (row["miou"] - 0.85 / 1.15) == pytest.approx(found["points"]), "what the table shows is compared"
 
 
 def test_an_interval_is_of_the_same_frames_in_blocks() -> None:
@@ -179,12 +200,30 @@ def test_the_picture_shows_the_best_way_within_the_bits(tmp_path: Path) -> None:
 def test_a_run_folder_takes_one_plan_and_may_grow(tmp_path: Path) -> None:
     plan = Plan(budgets_gmac=(0.1, 0.2))
     plan.keep(tmp_path)
-    replace(plan, seeds=(1, 2)).keep(tmp_path)
+    replace(plan, seeds=(2,), budgets_gmac=(0.4,)).keep(tmp_path)
     assert Plan.read(tmp_path).seeds == (1, 2)
+    assert Plan.read(tmp_path).budgets_gmac == (0.1, 0.2, 0.4), "what is finished stays in the table"
     with pytest.raises(ConfigError, match="begun with steps 6000, now it is 7"):
         replace(plan, steps=7).keep(tmp_path)
     with pytest.raises(ConfigError, match="train-frontier"):
         Plan.read(tmp_path / "none")
+
+
+def test_options_of_a_new_run_folder_are_taken_as_they_are_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan(*words: str) -> Plan:
+        monkeypatch.setattr("sys.argv", ["train", "--run", str(tmp_path), *words])
+        return plan_of(parse_options())
+
+    assert plan("--pretrain-steps", "0").pretrain_steps == 0
+    for words, said in (
+        (("--steps", "0"), "0 steps"),
+        (("--pretrain-steps", "-1"), "after -1"),
+        (("--seeds", "1", "2", "1"), "stands twice"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            plan(*words)
 
 
 def test_networks_come_by_what_they_say_most_of() -> None:
