@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from narrows.contract.errors import ConfigError
 from narrows.models.export.folding import fold
 from narrows.models.nn.cloud_decoder import CloudDecoder, CloudShape
 from narrows.models.nn.weak import WeakShape, grid_at4
@@ -32,7 +33,7 @@ def camera_shape(design: Design, budget_macs: float, size: tuple[int, int], clas
     """The widest camera of a design within a budget, for pictures of ``size`` (height, width).
 
     Raises:
-        ValueError: the narrowest is beyond it.
+        ConfigError: the narrowest is beyond it.
     """
     start = replace(WeakShape(), depths=next(depths for most, depths in _DEPTHS if budget_macs < most))
     picture = torch.zeros(1, 3, *size)
@@ -43,7 +44,7 @@ def cloud_shape(budget_macs: float, size: tuple[int, int], classes: int, latent_
     """The widest decoder of both labels and a latent within a budget: what reads less may have as wide a one.
 
     Raises:
-        ValueError: the narrowest is beyond it.
+        ConfigError: the narrowest is beyond it.
     """
     blocks = next(blocks for most, blocks in _CLOUD_BLOCKS if budget_macs < most)
     grid = grid_at4(size)
@@ -72,7 +73,7 @@ def _widest(
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     if not fits(low):
-        raise ValueError(f"nothing of this shape fits {budget_macs / 1e9:g} GMAC")
+        raise ConfigError(f"nothing of this shape fits {budget_macs / 1e9:g} GMAC at this picture size: allow more")
     return scaled(_WIDEST * low / _STEPS)
 
 

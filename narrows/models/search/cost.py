@@ -9,6 +9,7 @@ from functools import cache
 import onnx
 from onnx import shape_inference
 
+from narrows.contract.errors import ConfigError
 from narrows.models.export.resources import count_resources
 from narrows.models.search.blocks import Block, Placed, write_block
 from narrows.models.search.latency_table import Latencies
@@ -35,7 +36,11 @@ class CameraCost:
 
 @dataclass(frozen=True)
 class CameraLimits:
-    """What the device has; ``None`` is no limit."""
+    """What the device has; ``None`` is no limit.
+
+    Raises:
+        ConfigError: one is 0, which no network keeps.
+    """
 
     latency_ms: float | None = None
     peak_bytes: int | None = None
@@ -43,10 +48,19 @@ class CameraLimits:
     macs: int | None = None
     operators: frozenset[str] | None = None
 
+    def __post_init__(self) -> None:
+        for name in self._numbers:
+            if (limit := getattr(self, name)) is not None and limit <= 0:
+                raise ConfigError(f"a limit of {limit:g} {name}: no network keeps it; name one above 0, or none")
+
+    @property
+    def _numbers(self) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(self) if field.name != "operators")
+
     def excess(self, cost: CameraCost) -> dict[str, float]:
         """By the name of each limit that is broken: by which share, or by how many operators."""
         broken = {}
-        for name in (field.name for field in fields(self) if field.name != "operators"):
+        for name in self._numbers:
             limit, taken = getattr(self, name), getattr(cost, name)
             if limit is not None and taken is not None and taken > limit:
                 broken[name] = taken / limit - 1

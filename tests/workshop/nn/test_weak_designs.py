@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from narrows.contract.errors import ConfigError
 from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.models.export.fit_to_budget import camera_shape, cloud_shape, convolution_macs
 from narrows.models.export.resources import write_and_count
@@ -120,5 +121,7 @@ def test_a_cloud_decoder_is_counted_as_it_is_shipped() -> None:
 
 
 def test_a_budget_below_the_narrowest_is_refused() -> None:
-    with pytest.raises(ValueError, match="nothing of this shape fits"):
+    with pytest.raises(ConfigError, match="nothing of this shape fits"):
         camera_shape(Design.EDGE, 1e5, (360, 480), 11)
+    with pytest.raises(ConfigError, match=r"fits 0.05 GMAC at this picture size"):  # the least of --cloud-gmac
+        cloud_shape(0.05e9, (360, 480), 11, 48)
