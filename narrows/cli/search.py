@@ -108,6 +108,8 @@ def search(
         design=Design(design.value),
         size=(height, width),
         classes=len(dataset.classes.names),
+        samples=dataset.samples,
+        check_share=check_share,
         device=device if latency_table is None else str(latency_table),
         limits=_limits(latency_ms, peak_kb, weights_kb, mmac, operators),
         trials=trials,

@@ -89,7 +89,12 @@ def compress(bundle: Bundle, data: FolderDataset, how: Compression, run: Path, o
         start = pruned(start, kept)
         say(f"pruned: {sum(map(len, kept.hidden))} hidden channels stay, and {after} of {before} in the latent")
     config = _config(bundle, data, how)
-    asked = asdict(how) | {"bundle": bundle.hex_id, "split": data.split, "classes": data.classes.names}
+    asked = asdict(how) | {
+        "bundle": bundle.hex_id,
+        "split": data.split,
+        "samples": data.samples,
+        "classes": data.classes.names,
+    }
     with locked(run):
         keep_settings(run / COMPRESSION, asked, may_change=_MAY_CHANGE, begun=_begun(run, how))
         if not how.epochs:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -126,6 +127,12 @@ class FolderDataset:
         if not names:
             raise DatasetError(f"{self.root / self.split}.txt: no sample {told}; the first is {self.names[0]!r}")
         return replace(self, names=names)
+
+    @property
+    def samples(self) -> str:
+        """Which samples these are, in short: what a run folder is begun with holds for the same ones alone."""
+        digest = sha256("\n".join(self.names).encode()).hexdigest()[:12]
+        return f"{len(self.names)}, {self.names[0]} to {self.names[-1]}, {digest}"
 
     def __len__(self) -> int:
         return len(self.names)

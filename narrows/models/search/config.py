@@ -27,6 +27,8 @@ class SearchConfig:
         trials: networks to look at.
         proxy: what orders them before any is trained.
         trained: of the best, to train briefly; then accuracy orders these.
+        samples: that it learns from and judges on, as :attr:`narrows.models.dataset.FolderDataset.samples` says it.
+        check_share: of them, to judge on.
         most_bits_per_pixel: at which they are judged.
         cloud_gmac: of the decoder in the cloud, in designs that have one.
         prices: loss that a bit per pixel is worth, a level.
@@ -35,6 +37,8 @@ class SearchConfig:
     design: Design
     size: tuple[int, int]
     classes: int
+    samples: str = ""
+    check_share: float = 0.1
     device: str = "local"
     limits: CameraLimits = field(default_factory=CameraLimits)
     space: Space = field(default_factory=Space)

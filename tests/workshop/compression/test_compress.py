@@ -179,6 +179,16 @@ def test_a_training_is_not_written_over_by_a_compression(network: JointNetwork, 
         (run / COMPRESSION).unlink(missing_ok=True)
 
 
+def test_a_compression_goes_on_with_the_samples_that_it_was_begun_with(network: JointNetwork, tmp_path: Path) -> None:
+    """Else what was left out at last would have been trained on."""
+    data = made_up(tmp_path / "data", 3, CLASSES)
+    big = write_bundle(network, data, Labelling("big", "1", "none", "random"), tmp_path / "big", lambda _: None)
+    told = (Compression(), tmp_path / "run", tmp_path / "out", lambda _: None)
+    compress(big, data, *told)
+    with pytest.raises(ConfigError, match=r"was begun with samples '6, s0 to s5, .*', now '5, s0 to s4,"):
+        compress(big, data.without("s5"), *told)
+
+
 def _codes_every_level(bundle: Bundle, data: FolderDataset) -> None:
     chance = np.random.default_rng(0)
     for level, gain in enumerate(bundle.gains):
