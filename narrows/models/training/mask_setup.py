@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from narrows.contract.errors import DatasetError
 from narrows.models.dataset import ClassList, LabelledPicture
 from narrows.models.evaluation import ConfusionMatrix
 from narrows.models.nn.weak_designs import DesignOutput
@@ -67,7 +68,16 @@ class MaskSetup:
         small_share: float,
         teacher: Teacher | None = None,
     ) -> MaskSetup:
-        """Count class weights; ``prices`` are the loss that a bit per pixel is worth, a level."""
+        """Count class weights; ``prices`` are the loss that a bit per pixel is worth, a level.
+
+        Raises:
+            DatasetError: there is nothing to learn from, or nothing to choose by.
+        """
+        if not any((sample.labels != classes.ignore_index).any() for sample in held):
+            raise DatasetError(
+                f"{len(train)} pictures to train on and {len(held)} to judge on, of which nothing is labelled: every "
+                "score would be no number; give more pictures, or another share to judge on"
+            )
         weights = class_weights((sample.labels for sample in train), len(classes.names))
         objective = TrainingObjective(weights, torch.tensor(prices), classes.ignore_index, overlap_share=1.0)
         return cls(classes, train, held, objective, batch, small_share, teacher)

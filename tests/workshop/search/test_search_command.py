@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from narrows.cli.root import app
@@ -49,3 +51,16 @@ def test_a_search_goes_on_with_the_samples_that_it_was_begun_with(data: Path) ->
     del kept["samples"], kept["check_share"]
     (data.parent / "run/config.json").write_text(json.dumps(kept))
     assert search(data).exit_code == 0, "of a release that did not note them"
+
+
+def test_with_nothing_to_judge_on_a_search_ends_before_it_trains(data: Path) -> None:
+    """A twentieth of six frames is none: all was trained, and then every score was no number."""
+    done = search(data, "--check-share", "0.05")
+    assert done.exit_code == 1
+    assert "6 pictures to train on and 0 to judge on" in done.output
+    for path in (data / "labels/train").iterdir():
+        if path.stem != "s0":  # six frames of one drive: their middle is judged on
+            Image.fromarray(np.full((64, 96), 2, np.uint8)).save(path)
+    done = search(data)
+    assert done.exit_code == 1
+    assert "5 pictures to train on and 1 to judge on, of which nothing is labelled" in done.output
