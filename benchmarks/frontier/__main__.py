@@ -36,6 +36,7 @@ from benchmarks.frontier.rows import (
 )
 from benchmarks.frontier.score import keep, read, score
 from benchmarks.frontier.train import DATA, PRETRAINED, train_all
+from benchmarks.frontier.unseen import check_unseen
 from benchmarks.rate.progress import say
 from benchmarks.record import RESULTS, write_result
 from narrows.cli.split import device_named
@@ -72,7 +73,7 @@ def main() -> int:
         with device_named(options.device) as device:
             judged = [judge(cell, parts, folder, device, measured) for cell in _finished(plan, folder)]
             pictures = None
-            if (full := _full_size(options, plan)) is not None:
+            if (full := _full_size(options, plan, parts)) is not None:
                 judged += [judge_full_size(full, cell, parts, folder, device, measured) for cell in CELLS]
                 pictures = pictures_of(full, options.data, parts, plan, folder, device)
     except NarrowsError as error:
@@ -126,10 +127,15 @@ def judge(
     return Judged(cell, cost_of(cell, network, parts, folder, device, measured), read(folder.scores(cell)))
 
 
-def _full_size(options: argparse.Namespace, plan: Plan) -> Path | None:
-    """The run folder of the recipe's network that has not seen the drive."""
+def _full_size(options: argparse.Namespace, plan: Plan, parts: Parts) -> Path | None:
+    """The run folder of the recipe's network that has not seen the drive.
+
+    Raises:
+        ConfigError: it has.
+    """
     folder: Path = options.full_size / plan.leave_out
     if not options.quick and (folder / CHECKPOINT).is_file():
+        check_unseen(folder, parts.judged)
         return folder
     say(f"no network of {FULL_GMAC:g} GMAC in {folder}, nor pictures that it would read: make train-drives")
     return None

@@ -26,7 +26,7 @@ from benchmarks.frontier.ship import ship
 from benchmarks.frontier.tasks import setup_of
 from benchmarks.frontier.train import parse_options, plan_of
 from narrows.cli.root import app
-from narrows.contract.errors import ConfigError, RecordError
+from narrows.contract.errors import ConfigError, RecordError, WeightsMismatch
 from narrows.models.export.cost import count_convolutions
 from narrows.models.export.resources import Resources
 from narrows.models.nn.cloud_decoder import CloudShape
@@ -35,7 +35,9 @@ from narrows.models.nn.weak import WeakShape
 from narrows.models.nn.weak_designs import Design, WeakNetwork
 from narrows.models.split.device import Coded, Effort, Measured
 from narrows.models.training import fitting
+from narrows.models.training.config import TrainingConfig
 from narrows.models.training.mask_setup import mask_task
+from narrows.models.training.run_folder import keep_settings
 from tests.docs.blocks import ROOT
 
 
@@ -243,6 +245,22 @@ def test_no_network_sees_the_drive_that_it_is_judged_on(data: Path) -> None:
     assert [sample.name for sample in parts.train] == [f"a_{n}" for n in (0, 1, 2, 5, 6, 7)]
     with pytest.raises(ConfigError, match="no drive c: it has a, b"):
         read_parts(data, replace(PLAN, leave_out="c"))
+
+
+@pytest.mark.parametrize(("left_out", "seen"), [(None, "b_0"), ("a_*", "b_0"), ("b_[0-6]", "b_7")])
+def test_a_teacher_that_has_seen_what_is_judged_is_refused(
+    left_out: str | None, seen: str, data: Path, tmp_path: Path
+) -> None:
+    parts, plan = read_parts(data, PLAN), replace(PLAN, teacher=str(tmp_path))
+    with pytest.raises(ConfigError, match=r"has no config\.json"):
+        setup_of(plan, parts)
+    config = TrainingConfig(data, "train", None, leave_out=left_out)
+    keep_settings(tmp_path / "config.json", asdict(config), begun=False)
+    with pytest.raises(ConfigError, match=f"has seen {seen}, which is judged"):
+        setup_of(plan, parts)
+    keep_settings(tmp_path / "config.json", asdict(replace(config, leave_out="b_*")), begun=False)
+    with pytest.raises(WeightsMismatch, match=r"checkpoint\.pt is missing"):
+        setup_of(plan, parts)
 
 
 @pytest.mark.parametrize("design", Design)
