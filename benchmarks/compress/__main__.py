@@ -32,6 +32,7 @@ from narrows.models.export.four_bit import check_four_bit_convolutions
 from narrows.models.export.resources import count_resources
 from narrows.models.split.device import Effort, Local
 from narrows.ops.camera_packets import camera
+from narrows.runtime.writing import write_file
 
 PRUNED = 0.15
 LEVEL = 1
@@ -115,7 +116,7 @@ def row(
         found = _scores(small, judged)
         exact = evaluate_bundle(small, judged, LEVEL, encode=camera(small, LEVEL, small.float_encoder_path))
         found["peak_mb"] = count_resources(small.float_encoder_path).peak_bytes / 1e6
-        path.write_text(json.dumps({"name": name, **found, "float_miou": exact.miou}))
+        write_file(path, json.dumps({"name": name, **found, "float_miou": exact.miou}))
     kept: dict[str, Any] = json.loads(path.read_text())
     return kept
 

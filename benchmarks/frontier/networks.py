@@ -18,22 +18,34 @@ from narrows.models.export.fit_to_budget import camera_shape, cloud_shape
 from narrows.models.nn.cloud_decoder import CloudShape
 from narrows.models.nn.weak import WeakShape
 from narrows.models.nn.weak_designs import WeakNetwork
+from narrows.runtime.writing import write_file
 
 camera_shape_once = cache(camera_shape)
 cloud_shape_once = cache(cloud_shape)
 S = TypeVar("S")
+_MOST_BYTES = 1 << 22
+_UNFIT = (AttributeError, KeyError, TypeError, ValueError)
+"""What records of something else raise."""
 
 
 def build(cell: Cell, folder: RunFolder, size: tuple[int, int], classes: int) -> WeakNetwork:
-    """A fresh network for pictures of ``size`` (height, width); its shapes are kept in the run folder."""
+    """A fresh network for pictures of ``size`` (height, width); its shapes are kept in the run folder.
+
+    Raises:
+        ConfigError: nothing fits the cell's budgets.
+        RecordError: what the run folder holds of it is damaged.
+    """
     path = folder.shape(cell)
     if not path.is_file():
         camera = camera_shape_once(cell.design, cell.budget_gmac * 1e9, size, classes)
         cloud = cloud_shape_once(cell.cloud_gmac * 1e9, size, classes, camera.latent_channels)
         _keep(path, camera, cloud)
-    kept = json.loads(path.read_text())
+    kept = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
+    try:
+        shape, decoder = _read(WeakShape, kept["camera"]), _read(CloudShape, kept["cloud"])
+    except _UNFIT as error:
+        raise RecordError(f"{path} holds no shapes of a network: {error!r}; remove it to have it made anew") from None
     torch.manual_seed(cell.seed)
-    shape, decoder = _read(WeakShape, kept["camera"]), _read(CloudShape, kept["cloud"])
     return WeakNetwork(cell.design, shape, decoder, classes, len(PRICES))
 
 
@@ -45,7 +57,7 @@ def take_found_shapes(found: Path, cells: Sequence[Cell], folder: RunFolder, siz
     Raises:
         RecordError: it is no front of a search.
     """
-    record = decode_object(found.read_bytes(), what=str(found), most_bytes=1 << 22)
+    record = decode_object(found.read_bytes(), what=str(found), most_bytes=_MOST_BYTES)
     for cell in cells:
         try:
             fitting = [
@@ -63,7 +75,7 @@ def take_found_shapes(found: Path, cells: Sequence[Cell], folder: RunFolder, siz
 
 
 def _keep(path: Path, camera: WeakShape, cloud: CloudShape) -> None:
-    path.write_text(json.dumps({"camera": asdict(camera), "cloud": asdict(cloud)}, indent=2) + "\n")
+    write_file(path, json.dumps({"camera": asdict(camera), "cloud": asdict(cloud)}, indent=2) + "\n")
 
 
 def _read(kind: Callable[..., S], raw: dict[str, Any]) -> S:

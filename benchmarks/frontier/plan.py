@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from narrows.contract.errors import ConfigError
+from narrows.contract.errors import ConfigError, RecordError
+from narrows.contract.json_text import decode_object
 from narrows.models.nn.weak_designs import Design
+from narrows.runtime.writing import write_file
 
 RUNS = Path("runs/frontier")
 BUDGETS_GMAC = (0.05, 0.1, 0.2, 0.4, 0.85)
@@ -19,6 +21,7 @@ CLOUDS_GMAC = (0.2, 0.5, 1.0)
 MIDDLE_CLOUD_GMAC = 0.5
 PRICES = (0.5, 4.0, 20.0)
 """Loss that a bit per pixel is worth, a level."""
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,16 @@ class Plan:
 
         Raises:
             ConfigError: there is none.
+            RecordError: it is damaged.
         """
         path = folder / "plan.json"
         if not path.is_file():
             raise ConfigError(f"{path} is missing: `make train-frontier` writes it")
-        raw = json.loads(path.read_text())
-        return cls(**{**raw, "seeds": tuple(raw["seeds"]), "budgets_gmac": tuple(raw["budgets_gmac"])})
+        raw = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
+        try:
+            return cls(**{**raw, "seeds": tuple(raw["seeds"]), "budgets_gmac": tuple(raw["budgets_gmac"])})
+        except (KeyError, TypeError) as error:
+            raise RecordError(f"{path} is no plan of `make train-frontier`: {error!r}") from None
 
     def keep(self, folder: Path) -> None:
         """Write it, or check that the run folder was begun by the same one, and add its seeds and budgets.
@@ -114,7 +121,7 @@ class Plan:
                 seeds=tuple(dict.fromkeys((*before.seeds, *self.seeds))),
                 budgets_gmac=tuple(dict.fromkeys((*before.budgets_gmac, *self.budgets_gmac))),
             )
-        (folder / "plan.json").write_text(json.dumps(asdict(kept), indent=2) + "\n")
+        write_file(folder / "plan.json", json.dumps(asdict(kept), indent=2) + "\n")
 
     @property
     def cells(self) -> Sequence[Cell]:

@@ -43,6 +43,7 @@ from narrows.models.search.space import Candidate, Space, candidate_of
 from narrows.models.search.training import AtResolution, Judgement, judge, train_briefly
 from narrows.models.split.device import Device
 from narrows.models.training.mask_setup import MaskSetup, mask_task
+from narrows.runtime.writing import write_file
 
 LEAST_NETWORKS = 12
 _BUDGET_GMAC = 0.1
@@ -157,7 +158,7 @@ class Bench:
             subject = Subject(self.searching.network(candidate), cost, pictures, task)
             said = {name: proxy(subject) for name, proxy in PROXIES.items()}
             row = {**candidate.record, "macs": cost.macs, "latency_ms": cost.latency_ms, "proxies": said}
-            path.write_text(json.dumps(row | {"miou": self.judged(self.trained(candidate)).miou}))
+            write_file(path, json.dumps(row | {"miou": self.judged(self.trained(candidate)).miou}))
         row = json.loads(path.read_text())
         assert isinstance(row, dict)
         return row

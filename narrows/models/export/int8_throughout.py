@@ -13,6 +13,8 @@ import onnx
 
 from narrows.models.export.calibration import Feed
 from narrows.models.export.qdq import write_qdq
+from narrows.runtime.surroundings import scratch_folder
+from narrows.runtime.writing import write_file
 
 _QUANTISED = ["Add", "Concat", "Conv", "DepthToSpace", "Mul", "Relu", "Reshape", "Slice", "Transpose"]
 
@@ -25,7 +27,7 @@ def quantise_throughout(
     kept_float: Iterable[str] = (),
     seven_bit_weights: bool = False,
 ) -> None:
-    """Write a decoder's graph in int8.
+    """Write a decoder's graph in int8, whole or not.
 
     Args:
         graph: the float decoder's.
@@ -39,20 +41,22 @@ def quantise_throughout(
     def excluded(prepared: onnx.GraphProto) -> list[str]:
         return _inverse_gain_nodes(prepared.node) + [node.name for node in prepared.node if kept & set(node.output)]
 
-    write_qdq(
-        graph,
-        calibration,
-        path,
-        _QUANTISED,
-        unsigned=True,
-        excluded=excluded,
-        seven_bit_weights=seven_bit_weights,
-        options={"ActivationSymmetric": False},
-    )
-    model = onnx.load(path)
+    with scratch_folder() as folder:
+        draft = folder / "int8.onnx"
+        write_qdq(
+            graph,
+            calibration,
+            draft,
+            _QUANTISED,
+            unsigned=True,
+            excluded=excluded,
+            seven_bit_weights=seven_bit_weights,
+            options={"ActivationSymmetric": False},
+        )
+        model = onnx.load(draft)
     del model.metadata_props[:]
     onnx.checker.check_model(model)
-    onnx.save(model, path)
+    write_file(path, model.SerializeToString())
 
 
 def _inverse_gain_nodes(nodes: Iterable[onnx.NodeProto]) -> list[str]:

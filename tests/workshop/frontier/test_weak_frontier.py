@@ -228,6 +228,18 @@ def test_options_of_a_new_run_folder_are_taken_as_they_are_or_refused(
             plan(*words)
 
 
+@pytest.mark.parametrize("torn", ["", '{"camera": {"wid', '{"camera": {}}', '{"camera": {"width": 3}, "cloud": {}}'])
+def test_what_a_killed_process_left_of_a_run_folder_is_named(tmp_path: Path, torn: str) -> None:
+    folder, cell = RunFolder(tmp_path), Cell(0.05, Design.EDGE, 0.5, 1)
+    folder.make()
+    folder.shape(cell).write_text(torn)
+    with pytest.raises(RecordError, match=r"0\.05-edge-s1\.json"):
+        build(cell, folder, (64, 96), 2)
+    (tmp_path / "plan.json").write_text(torn)
+    with pytest.raises(RecordError, match=r"plan\.json"):
+        Plan.read(tmp_path)
+
+
 def test_networks_come_by_what_they_say_most_of() -> None:
     names = [cell.name for cell in Plan(budgets_gmac=(0.1, 0.2), seeds=(1, 2)).cells]
     assert names[:3] == ["0.2-edge-s1", "0.2-layered-0.5-s1", "0.2-refined-0.5-s1"]
