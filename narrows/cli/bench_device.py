@@ -60,14 +60,16 @@ def bench_device(
         raise ConfigError("no network was named: narrows bench-device bundles/demo/encoder.int8.onnx")
     if missing := [path for path in models if not path.is_file()]:
         raise ConfigError(f"{missing[0]} is no file: name ONNX files")
-    found = []
+    found, least_s = [], max(seconds, 60 * minutes)
     with device_named(device) as there:
         for path in models:
+            typer.echo(f"measuring {path.name}, at least {least_s:g} s ...", err=True)
             measured = there.measure(path.read_bytes(), Effort(runs, seconds, threads, minutes))
             found.append({**measured.record, "model": path.name, "device": device})
             _print(found[-1])
+            if json is not None:  # what comes may fail, after many minutes of what is done
+                write_measurements(json, found)
     if json is not None:
-        write_measurements(json, found)
         print(f"all of it is in {json}")
 
 

@@ -1,5 +1,6 @@
 """The command measures networks of the demo's bundle, and what it writes is what others read."""
 
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from narrows.cli.root import app
-from narrows.contract.errors import RecordError
-from narrows.models.split.device import PROBE
+from narrows.contract.errors import ProfilingFailed, RecordError
+from narrows.models.split.device import PROBE, Effort, Measured
 from narrows.models.split.measurements import read_measurements, write_measurements
 from orchestrator.servers import cpu_quota
 from tests.docs.blocks import ROOT
@@ -34,6 +35,32 @@ def test_what_the_command_writes_is_read_again_by_the_networks_digest(tmp_path: 
     assert (there.model, there.device) == (DECODER.name, "local")
     assert there.latency_ms["max"] >= there.latency_ms["p50"] > 0
     assert there.rss_peak_bytes is not None
+
+
+class Once:
+    """A device that measures one network and then is gone."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def measure(self, model: bytes, effort: Effort) -> Measured:
+        self._asked += 1
+        if self._asked > 1:
+            raise ProfilingFailed("the device is gone")
+        told = {"processor_s": 0.005, "frames_per_s": 200.0, "windows": [], "operators": {}, "rss_before_bytes": None}
+        told |= {"machine": "m", "runtime": "1"}
+        return Measured("1", (5.0,), 0.005, None, (), record=record(ENCODER, 5.0) | told)
+
+
+def test_a_network_that_fails_costs_no_other_its_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may have taken ten minutes."""
+    monkeypatch.setattr("narrows.cli.split.device_named", lambda _: nullcontext(Once()))
+    path = tmp_path / "measured.json"
+    done = CliRunner().invoke(app, ["bench-device", str(ENCODER), str(DECODER), "--minutes", "10", "--json", str(path)])
+    assert done.exit_code == 1
+    assert "the device is gone" in done.output
+    assert "measuring encoder.int8.onnx, at least 600 s" in done.output
+    assert [each.model for each in read_measurements(path).values()] == [ENCODER.name]
 
 
 @pytest.fixture
