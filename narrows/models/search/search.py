@@ -59,6 +59,8 @@ STUDY, TABLE, FRONT = "study.log", "latency.jsonl", "front.json"
 _PAGE_EVERY_S = 10.0
 _CALIBRATION_PICTURES = 16
 _MOST_BYTES = 1 << 16
+_AGAIN = "again"
+"""Of a trial: what it looks at was looked at before, by a process that was killed."""
 _WHOLE_EFFORT = Effort(runs=20, seconds=1.0)
 
 
@@ -105,6 +107,8 @@ class Search:
         """Look at as many networks as are asked for."""
         for killed in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._study.tell(killed.number, state=TrialState.FAIL)  # of a process that was killed
+            if _AGAIN not in killed.user_attrs:  # once: what it looked at may be what ended it
+                self._study.enqueue_trial(killed.system_attrs.get("fixed_params", killed.params), {_AGAIN: True})
         done = len(self.trials)
         for _ in rounds("networks looked at", range(self.config.trials), self._say, min(done, self.config.trials)):
             trial = self._study.ask()

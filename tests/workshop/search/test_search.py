@@ -125,6 +125,23 @@ def test_the_present_encoder_is_looked_at_first(tmp_path: Path, setup: MaskSetup
     assert Candidate.of_record(trial.user_attrs["seen"]["candidate"]).shape == WeakShape()
 
 
+def test_what_a_killed_search_was_looking_at_is_looked_at_once_more(tmp_path: Path, setup: MaskSetup) -> None:
+    config = replace(CONFIG, space=Space(), limits=CameraLimits(), trials=1, trained=0)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            searching(tmp_path / "twice", setup, config, ByOutputs(killed_after=0)).look()
+    with pytest.raises(KeyboardInterrupt):
+        searching(tmp_path / "once", setup, config, ByOutputs(killed_after=0)).look()
+    shapes = {}
+    for name in ("once", "twice"):
+        search = searching(tmp_path / name, setup, config)
+        search.look()
+        (trial,) = search.trials
+        shapes[name] = Candidate.of_record(trial.user_attrs["seen"]["candidate"]).shape
+    assert shapes["once"] == WeakShape(), "the present encoder is what others are compared with"
+    assert shapes["twice"] != WeakShape(), "it may be what the device cannot run"
+
+
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_a_proxy_says_the_same_of_the_same_network_and_leaves_it_alone(proxy: str, setup: MaskSetup) -> None:
     shape = WeakShape(widths=(8, 8, 12), head=8, latent_channels=4)
