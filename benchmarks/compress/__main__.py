@@ -31,6 +31,7 @@ from narrows.models.export.cost import count_convolutions
 from narrows.models.export.four_bit import check_four_bit_convolutions
 from narrows.models.export.resources import count_resources
 from narrows.models.split.device import Effort, Local
+from narrows.models.training.run_folder import CONFIG, keep_settings
 from narrows.ops.camera_packets import camera
 from narrows.runtime.writing import write_file
 
@@ -60,6 +61,8 @@ def main() -> int:
         if options.quick:
             learnt, judged = (_some(each, count) for each, count in ((learnt, 8), (judged, 10)))
         bundle, folder = Bundle.open(options.bundle), options.run
+        asked = {"bundle": bundle.hex_id, "epochs": options.epochs, "train": learnt.samples, "val": judged.samples}
+        keep_settings(folder / CONFIG, asked, begun=(folder / CONFIG).is_file())  # rows that are kept are of these
         known = [(_name(how), how) for how in variants(options.epochs)]
         if options.only:
             known = [each for each in known if each[0] in options.only]
