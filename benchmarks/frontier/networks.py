@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -55,23 +55,46 @@ def take_found_shapes(found: Path, cells: Sequence[Cell], folder: RunFolder, siz
     What sees pictures at another resolution than theirs is not taken.
 
     Raises:
-        RecordError: it is no front of a search.
+        RecordError: it is missing, or no front of a search.
     """
-    record = decode_object(found.read_bytes(), what=str(found), most_bytes=_MOST_BYTES)
+    rows = _front(found)
     for cell in cells:
-        try:
-            fitting = [
-                (row["miou"] if row["miou"] is not None else row["proxy"], place, row["shape"])
-                for place, row in enumerate(record["rows"])
-                if (row["design"], row["resolution"]) == (cell.design.value, 1)
-                and row["camera_gmac"] <= cell.budget_gmac
-            ]
-        except (KeyError, TypeError) as error:
-            raise RecordError(f"{found} is no front of `narrows search`: {error!r}") from None
+        fitting = [
+            row for row in rows if row.design == cell.design and row.resolution == 1 and row.gmac <= cell.budget_gmac
+        ]
         if fitting and not folder.shape(cell).is_file():
-            camera = _read(WeakShape, max(fitting)[-1])
+            camera = max(fitting, key=lambda row: row.worth).shape
             cloud = cloud_shape_once(cell.cloud_gmac * 1e9, size, many, camera.latent_channels)
             _keep(folder.shape(cell), camera, cloud)
+
+
+class _Row(NamedTuple):
+    """Of a front: a camera's shape, and what it was found to be worth."""
+
+    design: str
+    resolution: float
+    gmac: float
+    worth: float
+    shape: WeakShape
+
+
+def _front(path: Path) -> list[_Row]:
+    if not path.is_file():
+        raise RecordError(f"{path} is missing: `narrows search` writes RUN/front.json")
+    record = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
+    try:
+        return [
+            _Row(
+                str(row["design"]),
+                float(row["resolution"]),
+                float(row["camera_gmac"]),
+                float(row["proxy"] if row["miou"] is None else row["miou"]),
+                _read(WeakShape, row["shape"]),
+            )
+            for row in record["rows"]
+        ]
+    except _UNFIT as error:
+        raise RecordError(f"{path} is no front of `narrows search`: {error!r}") from None
 
 
 def _keep(path: Path, camera: WeakShape, cloud: CloudShape) -> None:

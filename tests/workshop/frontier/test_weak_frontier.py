@@ -365,9 +365,23 @@ def test_a_cell_takes_the_best_shape_that_was_searched_within_its_budget(tmp_pat
     take_found_shapes(tmp_path / "front.json", cells, folder, (64, 96), 2)
     assert build(cells[0], folder, (64, 96), 2).shape.widths == (16, 16, 16)
     assert not folder.shape(cells[1]).is_file(), "nothing of its design was searched"
-    (tmp_path / "front.json").write_text('{"rows": [{"design": "edge"}]}')
-    with pytest.raises(RecordError, match="no front"):
-        take_found_shapes(tmp_path / "front.json", cells, folder, (64, 96), 2)
+    with pytest.raises(RecordError, match="missing"):
+        take_found_shapes(tmp_path / "none.json", cells, folder, (64, 96), 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"shape": None}, {"shape": {"width": 3}}, {"miou": "much"}, {"camera_gmac": []}, {"design": None, "shape": 1}],
+)
+def test_a_file_that_is_no_front_is_named(tmp_path: Path, change: dict[str, object]) -> None:
+    row = {"design": "edge", "resolution": 1, "camera_gmac": 0.05, "miou": 0.4, "shape": vars(SEARCHED)}
+    folder, cells = RunFolder(tmp_path), Plan(budgets_gmac=(0.05,)).cells[:2]
+    folder.make()
+    for rows in ([row, {**row, **change}], [{"design": "edge"}], 3):
+        (tmp_path / "front.json").write_text(json.dumps({"rows": rows}))
+        with pytest.raises(RecordError, match="no front"):
+            take_found_shapes(tmp_path / "front.json", cells, folder, (64, 96), 2)
+    assert list((tmp_path / "shapes").iterdir()) == []
 
 
 def test_files_of_a_network_are_named_after_it(tmp_path: Path) -> None:
