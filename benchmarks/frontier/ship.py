@@ -1,7 +1,7 @@
 """The bundles for weak cameras, of networks that `make train-frontier` has finished: two folders with model cards.
 
 Each is a network of the design *features*, as a bundle is: symbols travel, and the cloud's decoder reads them.
-What its card says was measured on the drive that training left out. A folder that stands is replaced whole, or not.
+What its card says was measured on the drive that training left out. A bundle that stands is replaced whole, or not.
 
 Example: python -m benchmarks.frontier.ship --run runs/frontier
 """
@@ -9,7 +9,6 @@ Example: python -m benchmarks.frontier.ship --run runs/frontier
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from narrows.contract.bundle.int8_decoder import DECODER_INT8, RECORD
 from narrows.contract.errors import ConfigError, NarrowsError
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
+from narrows.models.export.draft import bundle_draft
 from narrows.models.export.halves import Halves
 from narrows.models.export.labelling import Labelling
 from narrows.models.export.resources import write_and_count
@@ -38,6 +38,7 @@ from narrows.models.training.fitting import TRAINED
 from narrows.models.training.model_card import MODEL_CARD
 from narrows.ops.camera_packets import camera
 from narrows.runtime.surroundings import scratch_folder
+from narrows.runtime.writing import write_file
 
 BUNDLES = {"weak": Cell(0.2, Design.FEATURES, 0.2, 1), "mcu": Cell(0.05, Design.FEATURES, 0.2, 1)}
 """What ships, by the name of its folder."""
@@ -86,9 +87,9 @@ def ship(name: str, cell: Cell, data: Path, run: RunFolder, folder: Path) -> Bun
             evaluate_bundle(bundle, unseen, level, encode=camera(bundle, level, bundle.encoder_path))
             for level in range(len(bundle.manifest.levels))
         ]
-        (scratch / name / MODEL_CARD).write_text(card_of(name, cell, plan, bundle, asked, judged))
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(scratch / name, folder)
+        with bundle_draft(folder, bundle):
+            card = card_of(name, cell, plan, bundle, asked, judged)
+        write_file(folder / MODEL_CARD, card)
     shipped = Bundle.open(folder)
     say(f"{folder}: bundle {shipped.hex_id}")
     return shipped

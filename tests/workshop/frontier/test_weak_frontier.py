@@ -401,6 +401,9 @@ def test_a_bundle_ships_whole_or_leaves_the_one_that_stands(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, cell, folder = RunFolder(tmp_path / "run"), Cell(0.05, Design.FEATURES, 0.2, 1), tmp_path / "mcu"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/decoder.int8.json").touch()  # of the bundle before, whose twin is not shipped
+    folder.symlink_to(tmp_path / "elsewhere")
     PLAN.keep(run.root)
     run.make()
     shapes = {"camera": asdict(WeakShape(widths=(8, 8, 8), head=8)), "cloud": asdict(CloudShape(16, 1, 16, 16))}
@@ -413,7 +416,9 @@ def test_a_bundle_ships_whole_or_leaves_the_one_that_stands(
     assert "On the 8 frames of drive `b`" in card
     assert not bundle.float_encoder_path.exists()
     assert bundle.int8_decoder is None
+    assert folder.is_symlink()
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert "decoder.int8.json" not in before
     monkeypatch.setattr("benchmarks.frontier.ship.MOST_BYTES", 1000)
     with pytest.raises(ConfigError, match="1,000 are the most that ships"):
         ship("mcu", cell, data, run, folder)
