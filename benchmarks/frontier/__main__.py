@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.accuracy.folds import FOLDS
-from benchmarks.frontier.costs import cost_of, milliseconds
+from benchmarks.frontier.costs import CLOUD, cost_of, milliseconds
 from benchmarks.frontier.data import Parts, read_parts
 from benchmarks.frontier.derived import is_current
 from benchmarks.frontier.full_size import CELLS, full_size_costs, score_full_size
@@ -75,7 +75,7 @@ def main() -> int:
             pictures = None
             if (full := _full_size(options, plan, parts)) is not None:
                 judged += [judge_full_size(full, cell, parts, folder, device, measured) for cell in CELLS]
-                pictures = pictures_of(full, options.data, parts, plan, folder, device)
+                pictures = pictures_of(full, options.data, parts, plan, folder)
     except NarrowsError as error:
         print(f"bench-frontier: {error}", file=sys.stderr)
         return 1
@@ -153,11 +153,11 @@ def judge_full_size(
     return Judged(cell, costs, read(folder.scores(cell)))
 
 
-def pictures_of(run: Path, data: Path, parts: Parts, plan: Plan, folder: RunFolder, device: Device) -> JudgedPictures:
+def pictures_of(run: Path, data: Path, parts: Parts, plan: Plan, folder: RunFolder) -> JudgedPictures:
     """What the same network reads of pictures, and costs the cloud."""
     ways = judge_pictures(folder.pictures, run, data, parts, plan)
     graph = folder.graphs(CELLS[0]).camera
-    return JudgedPictures(count_resources(graph).macs, milliseconds(graph, device, {}), ways)
+    return JudgedPictures(count_resources(graph).macs, milliseconds(graph, CLOUD, {}), ways)
 
 
 def result_of(

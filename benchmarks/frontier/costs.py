@@ -1,4 +1,4 @@
-"""What a network costs at the camera and in the cloud: counted on its graphs, and measured on a device as int8."""
+"""What a network costs: counted on its graphs, and measured, the camera on a device as int8, the cloud here."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from narrows.models.export.int8_throughout import quantise_throughout
 from narrows.models.export.resources import Resources, count_resources, write_and_count
 from narrows.models.nn.weak import grid_at4
 from narrows.models.nn.weak_designs import WeakNetwork
-from narrows.models.split.device import Device, Effort
+from narrows.models.split.device import Device, Effort, Local
 from narrows.models.split.measurements import DeviceMeasurement
 from narrows.models.training.augment import normalise
 
 _CALIBRATION_PICTURES = 16
+CLOUD: Device = Local()
+"""Where clouds are measured: on this machine, wherever its cameras are."""
 INPUT = "input0"
 """What the exported camera calls the picture."""
 
@@ -112,7 +114,7 @@ def costs_of(
         milliseconds(graphs.camera_int8, device, measured),
         graphs.camera_int8.stat().st_size,
         None if cloud is None else count_resources(graphs.cloud),
-        None if cloud is None else milliseconds(graphs.cloud, device, {}),
+        None if cloud is None else milliseconds(graphs.cloud, CLOUD, {}),
     )
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from benchmarks.frontier import __main__ as bench
 from benchmarks.frontier.coding import PACKET_BYTES, SECTION_BYTES, LabelCoder, SymbolCoder, mean_by_label
-from benchmarks.frontier.costs import Costs
+from benchmarks.frontier.costs import Costs, cost_of
 from benchmarks.frontier.data import read_parts
 from benchmarks.frontier.margins import Contender, by_budget, margin, paired_interval
 from benchmarks.frontier.networks import build, take_found_shapes
@@ -187,6 +187,19 @@ def test_scores_and_graphs_of_weights_that_were_trained_anew_are_made_anew(
     judged = bench.judge(cell, parts, folder, device, {})
     assert judged.ways["1/4"].miou == pytest.approx(frames(0.9).miou)
     assert folder.graphs(cell).camera.read_bytes() != first
+
+
+def test_clouds_are_measured_here_and_cameras_on_the_device(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cell, parts = RunFolder(tmp_path), Cell(0.05, Design.FEATURES, 0.2, 1), read_parts(data, PLAN)
+    folder.make()
+    network = WeakNetwork(cell.design, WeakShape(widths=(8, 8, 8), head=8), CloudShape(16, 1, 16, 16), 2, 3)
+    camera, cloud = Counting(), Counting()
+    monkeypatch.setattr("benchmarks.frontier.costs.CLOUD", cloud)
+    found = cost_of(cell, network, parts, folder, camera, {})
+    assert (camera.asked, cloud.asked) == (1, 1)
+    assert (found.camera_ms, found.cloud_ms) == (1e3, 1e3)
 
 
 def test_the_picture_shows_the_best_way_within_the_bits(tmp_path: Path) -> None:
