@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.accuracy.folds import FOLDS
-from benchmarks.frontier.costs import CLOUD, cost_of, milliseconds
+from benchmarks.frontier.costs import CLOUD, Target, cost_of
 from benchmarks.frontier.data import Parts, read_parts
 from benchmarks.frontier.derived import is_current
 from benchmarks.frontier.full_size import CELLS, full_size_costs, score_full_size
@@ -43,8 +43,7 @@ from narrows.cli.split import device_named
 from narrows.contract.errors import NarrowsError
 from narrows.models.export.resources import count_resources
 from narrows.models.nn.stored import BEGIN_ANEW, read_stored
-from narrows.models.split.device import Device
-from narrows.models.split.measurements import DeviceMeasurement, read_measurements
+from narrows.models.split.measurements import read_measurements
 from narrows.models.training.fitting import TRAINED
 from narrows.models.training.run import CHECKPOINT, load_checkpoint
 
@@ -71,10 +70,11 @@ def main() -> int:
         parts = read_parts(options.data, plan)
         measured = {} if options.measured is None else read_measurements(options.measured)
         with device_named(options.device) as device:
-            judged = [judge(cell, parts, folder, device, measured) for cell in _finished(plan, folder)]
+            cameras = Target(device, options.device, measured)
+            judged = [judge(cell, parts, folder, cameras) for cell in _finished(plan, folder)]
             pictures = None
             if (full := _full_size(options, plan, parts)) is not None:
-                judged += [judge_full_size(full, cell, parts, folder, device, measured) for cell in CELLS]
+                judged += [judge_full_size(full, cell, parts, folder, cameras) for cell in CELLS]
                 pictures = pictures_of(full, options.data, parts, plan, folder)
     except NarrowsError as error:
         print(f"bench-frontier: {error}", file=sys.stderr)
@@ -115,16 +115,14 @@ def _finished(plan: Plan, folder: RunFolder) -> list[Cell]:
     return [cell for cell in plan.cells if folder.weights(cell).is_file()]
 
 
-def judge(
-    cell: Cell, parts: Parts, folder: RunFolder, device: Device, measured: Mapping[str, DeviceMeasurement]
-) -> Judged:
+def judge(cell: Cell, parts: Parts, folder: RunFolder, cameras: Target) -> Judged:
     """Score and cost of a finished network; scores that were made of it before are read."""
     say(f"judging {cell.name}")
     network = build(cell, folder, parts.size, len(parts.classes.names))
     read_stored(folder.weights(cell), TRAINED, remedy=BEGIN_ANEW).fill(network)
     if not is_current(folder.scores(cell), folder.weights(cell)):
         keep(folder.scores(cell), score(network, parts))
-    return Judged(cell, cost_of(cell, network, parts, folder, device, measured), read(folder.scores(cell)))
+    return Judged(cell, cost_of(cell, network, parts, folder, cameras), read(folder.scores(cell)))
 
 
 def _full_size(options: argparse.Namespace, plan: Plan, parts: Parts) -> Path | None:
@@ -141,15 +139,13 @@ def _full_size(options: argparse.Namespace, plan: Plan, parts: Parts) -> Path | 
     return None
 
 
-def judge_full_size(
-    run: Path, cell: Cell, parts: Parts, folder: RunFolder, device: Device, measured: Mapping[str, DeviceMeasurement]
-) -> Judged:
+def judge_full_size(run: Path, cell: Cell, parts: Parts, folder: RunFolder, cameras: Target) -> Judged:
     """Score and cost of the largest budget's network, as a mask or as features."""
     say(f"judging {cell.name}")
     network = load_checkpoint(run / CHECKPOINT)
     if not is_current(folder.scores(cell), run / CHECKPOINT):
         keep(folder.scores(cell), score_full_size(network, cell, parts))
-    costs = full_size_costs(network, cell, folder.graphs(cell), run / CHECKPOINT, parts, device, measured)
+    costs = full_size_costs(network, cell, folder.graphs(cell), run / CHECKPOINT, parts, cameras)
     return Judged(cell, costs, read(folder.scores(cell)))
 
 
@@ -157,7 +153,7 @@ def pictures_of(run: Path, data: Path, parts: Parts, plan: Plan, folder: RunFold
     """What the same network reads of pictures, and costs the cloud."""
     ways = judge_pictures(folder.pictures, run, data, parts, plan)
     graph = folder.graphs(CELLS[0]).camera
-    return JudgedPictures(count_resources(graph).macs, milliseconds(graph, CLOUD, {}), ways)
+    return JudgedPictures(count_resources(graph).macs, CLOUD.milliseconds(graph), ways)
 
 
 def result_of(

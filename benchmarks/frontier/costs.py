@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -21,29 +21,48 @@ from narrows.models.export.resources import Resources, count_resources, write_an
 from narrows.models.nn.weak import grid_at4
 from narrows.models.nn.weak_designs import WeakNetwork
 from narrows.models.split.device import Device, Effort, Local
-from narrows.models.split.measurements import DeviceMeasurement
+from narrows.models.split.measurements import DeviceMeasurement, busy_ms
 from narrows.models.training.augment import normalise
 
 _CALIBRATION_PICTURES = 16
-CLOUD: Device = Local()
-"""Where clouds are measured: on this machine, wherever its cameras are."""
 INPUT = "input0"
 """What the exported camera calls the picture."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Of one frame; milliseconds are those of a processor, of the int8 camera and the float cloud.
-
-    Processor time of one thread hardly depends on what else the machine does, where latency does. Of a device that was
-    measured before it is the median latency.
-    """
+    """Of one frame; milliseconds are of the int8 camera and the float cloud (:class:`Target`)."""
 
     camera: Resources
     camera_ms: float
     camera_int8_bytes: int
     cloud: Resources | None
     cloud_ms: float | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where networks are measured: a device, what ``--device`` calls it, and what was measured of it before.
+
+    Milliseconds are of a processor, over the share of it that a quota leaves, as those of `narrows search`: what else
+    the machine does hardly changes them.
+    """
+
+    device: Device
+    name: str = "local"
+    measured: Mapping[str, DeviceMeasurement] = field(default_factory=dict)
+
+    def milliseconds(self, graph: Path) -> float:
+        """Of one frame through a graph; it is measured unless that was done before."""
+        data = graph.read_bytes()
+        if (known := self.measured.get(sha256(data).hexdigest())) is not None:
+            return known.busy_ms
+        found = self.device.measure(data, Effort(runs=20, seconds=1.0))
+        return busy_ms({"processor_s": found.processor_s}, self.name)
+
+
+CLOUD = Target(Local())
+"""Where clouds are measured: on this machine, wherever its cameras are."""
 
 
 class Part(NamedTuple):
@@ -81,17 +100,16 @@ def cost_of(
     network: WeakNetwork,
     parts: Parts,
     folder: RunFolder,
-    device: Device,
-    measured: Mapping[str, DeviceMeasurement],
+    cameras: Target,
 ) -> Costs:
-    """Export what is not exported of these weights yet, count it, and measure it unless ``measured`` knows the file."""
+    """Export what is not exported of these weights yet, count it, and measure it."""
     network = network.eval()
     cloud = None
     if network.cloud is not None:
         graph = CloudGraph(network, parts.size)
         cloud = Part(graph, graph.example(network, parts.size))
     camera = Part(network.camera, [torch.zeros(1, 3, *parts.size)])
-    return costs_of(camera, cloud, folder.graphs(cell), folder.weights(cell), parts, device, measured)
+    return costs_of(camera, cloud, folder.graphs(cell), folder.weights(cell), parts, cameras)
 
 
 def costs_of(
@@ -100,8 +118,7 @@ def costs_of(
     graphs: Graphs,
     weights: Path,
     parts: Parts,
-    device: Device,
-    measured: Mapping[str, DeviceMeasurement],
+    cameras: Target,
 ) -> Costs:
     """Of any camera and cloud; ``graphs`` is where their graphs are kept, and made anew once ``weights`` are others."""
     if not is_current(graphs.camera_int8, weights):
@@ -111,21 +128,13 @@ def costs_of(
         write_and_count(cloud.network, cloud.inputs, graphs.cloud)
     return Costs(
         count_resources(graphs.camera),
-        milliseconds(graphs.camera_int8, device, measured),
+        cameras.milliseconds(graphs.camera_int8),
         graphs.camera_int8.stat().st_size,
         None if cloud is None else count_resources(graphs.cloud),
-        None if cloud is None else milliseconds(graphs.cloud, CLOUD, {}),
+        None if cloud is None else CLOUD.milliseconds(graphs.cloud),
     )
 
 
 def _calibration(parts: Parts) -> list[NDArray[np.float32]]:
     some = parts.train[:: max(1, len(parts.train) // _CALIBRATION_PICTURES)]
     return [normalise(sample.picture)[None] for sample in some]
-
-
-def milliseconds(graph: Path, device: Device, measured: Mapping[str, DeviceMeasurement]) -> float:
-    """Of one frame through a graph, unless ``measured`` knows the file."""
-    data = graph.read_bytes()
-    if (known := measured.get(sha256(data).hexdigest())) is not None:
-        return known.latency_ms["p50"]
-    return 1e3 * device.measure(data, Effort(runs=20, seconds=1.0)).processor_s

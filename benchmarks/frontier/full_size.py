@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.frontier.coding import DIVISORS, PACKET_BYTES, LabelCoder, SymbolCoder
-from benchmarks.frontier.costs import Costs, Part, costs_of
+from benchmarks.frontier.costs import Costs, Part, Target, costs_of
 from benchmarks.frontier.data import Parts
 from benchmarks.frontier.plan import FULL_GMAC, Cell, Graphs
 from benchmarks.frontier.score import COUNTED, Scored, scored_masks, some
@@ -26,8 +26,6 @@ from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.models.dataset import LabelledPicture
 from narrows.models.nn.network import JointNetwork
 from narrows.models.nn.weak_designs import Design
-from narrows.models.split.device import Device
-from narrows.models.split.measurements import DeviceMeasurement
 from narrows.models.training.augment import normalise
 
 CELLS = (Cell(FULL_GMAC, Design.EDGE, 0.0, 1), Cell(FULL_GMAC, Design.FEATURES, 0.2, 1))
@@ -116,13 +114,12 @@ def full_size_costs(
     graphs: Graphs,
     weights: Path,
     parts: Parts,
-    device: Device,
-    measured: Mapping[str, DeviceMeasurement],
+    cameras: Target,
 ) -> Costs:
     """Of a camera that makes the mask, or of one that sends features, and of its cloud."""
     picture = torch.zeros(1, 3, *parts.size)
     if cell.design is Design.EDGE:
         whole = Part(WholeNetwork(network, parts.size), [picture])
-        return costs_of(whole, None, graphs, weights, parts, device, measured)
+        return costs_of(whole, None, graphs, weights, parts, cameras)
     cloud = Part(_Decoder(network, parts.size), [network.encoder(picture).detach()])
-    return costs_of(Part(network.encoder, [picture]), cloud, graphs, weights, parts, device, measured)
+    return costs_of(Part(network.encoder, [picture]), cloud, graphs, weights, parts, cameras)

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from benchmarks.frontier import __main__ as bench
 from benchmarks.frontier.coding import PACKET_BYTES, SECTION_BYTES, LabelCoder, SymbolCoder, mean_by_label
-from benchmarks.frontier.costs import Costs, cost_of
+from benchmarks.frontier.costs import Costs, Target, cost_of
 from benchmarks.frontier.data import read_parts
 from benchmarks.frontier.margins import Contender, by_budget, margin, paired_interval
 from benchmarks.frontier.networks import build, take_found_shapes
@@ -34,6 +35,7 @@ from narrows.models.nn.stored import write_stored
 from narrows.models.nn.weak import WeakShape
 from narrows.models.nn.weak_designs import Design, WeakNetwork
 from narrows.models.split.device import Coded, Effort, Measured
+from narrows.models.split.measurements import DeviceMeasurement
 from narrows.models.training import fitting
 from narrows.models.training.config import TrainingConfig
 from narrows.models.training.mask_setup import mask_task
@@ -179,12 +181,12 @@ def test_scores_and_graphs_of_weights_that_were_trained_anew_are_made_anew(
     monkeypatch.setattr(bench, "score", lambda *_: {"1/4": frames(next(said))})
     device = Counting()
     for _ in range(2):
-        judged = bench.judge(cell, parts, folder, device, {})
+        judged = bench.judge(cell, parts, folder, Target(device))
         assert judged.ways["1/4"].miou == pytest.approx(frames(0.8).miou)
     first = folder.graphs(cell).camera.read_bytes()
     folder.shape(cell).write_text(json.dumps({**shapes, "camera": asdict(WeakShape(widths=(8, 8, 12), head=8))}))
     write_stored(build(cell, folder, parts.size, 2).state_dict(), folder.weights(cell))
-    judged = bench.judge(cell, parts, folder, device, {})
+    judged = bench.judge(cell, parts, folder, Target(device))
     assert judged.ways["1/4"].miou == pytest.approx(frames(0.9).miou)
     assert folder.graphs(cell).camera.read_bytes() != first
 
@@ -196,10 +198,15 @@ def test_clouds_are_measured_here_and_cameras_on_the_device(
     folder.make()
     network = WeakNetwork(cell.design, WeakShape(widths=(8, 8, 8), head=8), CloudShape(16, 1, 16, 16), 2, 3)
     camera, cloud = Counting(), Counting()
-    monkeypatch.setattr("benchmarks.frontier.costs.CLOUD", cloud)
-    found = cost_of(cell, network, parts, folder, camera, {})
+    monkeypatch.setattr("benchmarks.frontier.costs.CLOUD", Target(cloud))
+    found = cost_of(cell, network, parts, folder, Target(camera, "quota 0.25"))
     assert (camera.asked, cloud.asked) == (1, 1)
-    assert (found.camera_ms, found.cloud_ms) == (1e3, 1e3)
+    assert (found.camera_ms, found.cloud_ms) == (4e3, 1e3), "a quarter of a core takes four times as long"
+    digest = sha256(folder.graphs(cell).camera_int8.read_bytes()).hexdigest()
+    known = DeviceMeasurement(digest, "m", "quota 0.5", {"p50": 900.0}, None, None, None, processor_s=0.3)
+    found = cost_of(cell, network, parts, folder, Target(camera, "quota 0.5", {digest: known}))
+    assert camera.asked == 1
+    assert found.camera_ms == pytest.approx(600.0), "as if it were measured now"
 
 
 def test_the_picture_shows_the_best_way_within_the_bits(tmp_path: Path) -> None:
