@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +29,7 @@ from benchmarks.frontier.tasks import setup_of
 from benchmarks.frontier.train import parse_options, plan_of
 from narrows.cli.root import app
 from narrows.contract.errors import ConfigError, RecordError, WeightsMismatch
+from narrows.models.dataset import LabelledPicture
 from narrows.models.export.cost import count_convolutions
 from narrows.models.export.resources import Resources
 from narrows.models.nn.cloud_decoder import CloudShape
@@ -318,6 +320,41 @@ def test_each_design_learns_and_is_judged_by_whole_packets(design: Design, data:
         assert len(scored.counts) == len(scored.frame_bytes) == len(parts.judged)
         assert scored.counts.sum() == 8 * 96 * 64
         assert (scored.frame_bytes > PACKET_BYTES + (SECTION_BYTES if design is Design.LAYERED else 0)).all()
+
+
+@pytest.mark.parametrize("design", [Design.EDGE, Design.REFINED, Design.LAYERED])
+def test_who_sends_a_mask_pays_for_it_by_tables_of_training_pictures(
+    design: Design, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, counted = read_parts(data, PLAN), list[str]()
+
+    def noted(samples: Sequence[LabelledPicture], most: int) -> Sequence[LabelledPicture]:
+        counted.extend(sample.name for sample in samples[:most])
+        return samples[:most]
+
+    monkeypatch.setattr("benchmarks.frontier.score.some", noted)
+    monkeypatch.setattr(LabelCoder, "bytes_of", lambda *_: 1000)
+    shape = WeakShape(widths=(8, 8, 8), head=8, latent_channels=4)
+    network = WeakNetwork(design, shape, CloudShape(16, 1, 16, 16), 2, len(PRICES))
+    beside = SECTION_BYTES + 1 if design.sends_symbols else 0
+    for scored in score(network, parts).values():
+        assert (scored.frame_bytes >= PACKET_BYTES + 1000 + beside).all()
+    assert counted == [sample.name for sample in parts.train]
+
+
+def test_the_better_of_a_trainings_checks_is_kept(tmp_path: Path) -> None:
+    network, seen = nn.Linear(2, 1), list[torch.Tensor]()
+
+    def score_of(average: nn.Module) -> float:
+        seen.append(average.weight.clone())  # type: ignore[operator]
+        return -len(seen)
+
+    task = fitting.Task(lambda net, step: net(torch.ones(1, 2)).square().sum(), score_of)
+    groups = [{"params": list(network.parameters()), "share": 1.0}]
+    found = fitting.fit(network, groups, fitting.Recipe(8, 0.1), task, tmp_path / "a.pt", lambda _: None)
+    assert len(seen) == fitting.CHECKS == 2
+    assert torch.equal(found.weight, seen[0])  # type: ignore[arg-type]
+    assert not torch.equal(seen[0], seen[1])
 
 
 def test_views_hang_on_seed_and_step_alone(data: Path) -> None:

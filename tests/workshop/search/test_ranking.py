@@ -41,6 +41,7 @@ def test_an_interval_holds_the_tau_and_is_wide_for_few_networks() -> None:
     other = [0.2, 0.3, 0.1, 0.8, 0.4, 1.0, 0.5, 0.6, 0.7, 0.9, 1.1, 1.2]
     low, high = tau_interval(some, other)
     assert 0 < low < kendall_tau(some, other) <= high <= 1
+    assert tau_interval([1, 2, 3, 4], [1, 2, 4, 3])[0] == -1, "one draw in 18 is of the wrong pair alone"
     fewer_low, _ = tau_interval(some[:5], other[:5])
     assert fewer_low < low
     with pytest.raises(ValueError, match="no interval"):

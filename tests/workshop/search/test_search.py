@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from narrows.contract.errors import ConfigError
 from narrows.models.nn.cloud_decoder import CloudShape
 from narrows.models.nn.weak import WeakShape
 from narrows.models.nn.weak_designs import Design
+from narrows.models.search import training
 from narrows.models.search.blocks import Block, blocks_of
 from narrows.models.search.config import SearchConfig
 from narrows.models.search.cost import CameraLimits, latency_ms, static_cost
@@ -19,10 +21,12 @@ from narrows.models.search.proxies import PROXIES, Subject
 from narrows.models.search.search import FRONT, Search
 from narrows.models.search.space import Candidate, Space
 from narrows.models.search.training import AtResolution, built
+from narrows.models.split.device import Coded, Effort, Measured
 from narrows.models.training.mask_setup import MaskSetup, mask_task
 from narrows.ops.advise import read_frontier
 from tests.workshop.export.small_data import SIZE, made_up
 
+NO_FRAMES = np.zeros((0, 2, 2), dtype=np.int64)
 SPACE = Space(
     width4=(8, 12), width8=(8, 16), width16=(8, 16), depth4=(0, 1), depth8=(0,), depth16=(0, 1), kernel4=(3,),
     kernel8=(3,), kernel16=(3, 5), expansion8=(2,), expansion16=(2,), head=(8,), resolution=(0.5, 1.0),
@@ -140,6 +144,47 @@ def test_what_a_killed_search_was_looking_at_is_looked_at_once_more(tmp_path: Pa
         shapes[name] = Candidate.of_record(trial.user_attrs["seen"]["candidate"]).shape
     assert shapes["once"] == WeakShape(), "the present encoder is what others are compared with"
     assert shapes["twice"] != WeakShape(), "it may be what the device cannot run"
+
+
+def test_what_is_over_a_limit_as_a_whole_is_left_out(
+    tmp_path: Path, setup: MaskSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts are never quite the whole: the slice of an odd grid, what the exporter adds."""
+    said: list[str] = []
+    search = Search(replace(CONFIG, trained=0, trials=4), tmp_path, setup, ByOutputs(), None, said.append)
+    search.look()
+    within = search.within_limits()
+    assert within
+    monkeypatch.setattr(
+        search, "measured_whole", lambda *_: replace(within[0].cost, peak_bytes=22_001, latency_ms=None)
+    )
+    assert search.run() == []
+    assert any("as a whole is over peak_bytes" in line for line in said)
+
+
+def test_a_network_takes_longer_on_a_share_of_a_processor(tmp_path: Path, setup: MaskSetup) -> None:
+    class Gauge:
+        def measure(self, model: bytes, effort: Effort) -> Measured:
+            return Measured("1", (9.0,), 0.002, None, (), record={"processor_s": 0.002})
+
+        def time_coding(self, job: object) -> Coded:
+            raise AssertionError("nothing is coded here")
+
+    config = replace(CONFIG, device="quota 0.25", trained=0)
+    search = Search(config, tmp_path, setup, ByOutputs(), Gauge(), lambda _: None)
+    small = Candidate(WeakShape(widths=(8, 8, 8), head=8))
+    assert search.measured_whole(small, None, tmp_path / "camera").latency_ms == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(("most", "level"), [(0.05, 1), (0.1, 0), (0.001, 2)])
+def test_a_network_is_judged_at_its_best_level_within_the_bits(
+    most: float, level: int, setup: MaskSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [training.Judgement(0.6, 0.06, 0, NO_FRAMES), training.Judgement(0.5, 0.04, 1, NO_FRAMES)]
+    found.append(training.Judgement(0.4, 0.01, 2, NO_FRAMES))
+    monkeypatch.setattr(training, "_judged_at", lambda _, __, level: found[level])
+    network = built(Candidate(WeakShape(widths=(8, 8, 8))), Design.FEATURES, CloudShape(16, 1, 16, 16), 2, 3, seed=1)
+    assert training.judge(network, setup, most).level == level
 
 
 @pytest.mark.parametrize("proxy", PROXIES)

@@ -38,19 +38,20 @@ def test_a_limit_of_nothing_is_refused_by_name(data: Path, option: str, value: s
 
 def test_a_search_goes_on_with_the_samples_that_it_was_begun_with(data: Path) -> None:
     """Else what is left out at last would have been trained on."""
-    assert search(data).exit_code == 0
+    begun = ("--check-share", "0.3")
+    assert search(data, *begun).exit_code == 0
     for words, said in (
         (("--leave-out", "s5"), "begun with samples '6, s0 to s5"),
-        (("--check-share", "0.5"), "begun with check_share 0.1, now 0.5"),
+        (("--check-share", "0.5"), "begun with check_share 0.3, now 0.5"),
     ):
-        done = search(data, *words)
+        done = search(data, *begun, *words)
         assert done.exit_code == 1
         assert said in done.output
-    assert search(data).exit_code == 0
+    assert search(data, *begun).exit_code == 0
     kept = json.loads((data.parent / "run/config.json").read_text())
     del kept["samples"], kept["check_share"]
     (data.parent / "run/config.json").write_text(json.dumps(kept))
-    assert search(data).exit_code == 0, "of a release that did not note them"
+    assert search(data, *begun).exit_code == 0, "of a release that did not note them"
 
 
 def test_with_nothing_to_judge_on_a_search_ends_before_it_trains(data: Path) -> None:
