@@ -1,8 +1,9 @@
 """How much memory a graph's activations take at once, where each is one byte an element.
 
-A tensor lives from the step that writes it to the last that reads it; pairs of quantise and dequantise, and clips,
-change a tensor where it lies. The peak is the most that lives at one step; the arena is what a simple allocator
-(largest tensor first, lowest free place) needs for it. A float graph is planned as the int8 graph that it will become.
+A tensor lives from the step that writes it to the last that reads it; pairs of quantise and dequantise change a tensor
+where it lies, and so do clips of what nobody reads as it was. The peak is the most that lives at one step; the arena is
+what a simple allocator (largest tensor first, lowest free place) needs for it. A float graph is planned as the int8
+graph that it will become.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import onnx
 from narrows.contract.errors import WeightsMismatch
 
 PAIRS = frozenset({"QuantizeLinear", "DequantizeLinear"})
-IN_PLACE = PAIRS | {"Clip", "Relu"}
+CLIPS = frozenset({"Clip", "Relu"})
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,13 @@ def _lifetimes(graph: onnx.GraphProto) -> tuple[tuple[Lifetime, ...], list[str]]
     written: dict[str, int] = {value.name: 0 for value in graph.input}
     read: dict[str, int] = {}
     steps: list[str] = []
-    for node in graph.node:
+    last_read = _last_read(graph)
+    for index, node in enumerate(graph.node):
         given = [root[name] for name in node.input if name in root]
         if not given:  # a weight's own dequantisation
             constants.update(node.output)
             continue
-        if node.op_type in IN_PLACE:
+        if node.op_type in PAIRS or (node.op_type in CLIPS and index in last_read):
             root[node.output[0]] = given[0]
             continue
         step = len(steps)
@@ -94,6 +96,20 @@ def _lifetimes(graph: onnx.GraphProto) -> tuple[tuple[Lifetime, ...], list[str]]
     for value in graph.output:
         read[root[value.name]] = len(steps) - 1
     return tuple(Lifetime(n, math.prod(shapes[n]), written[n], read.get(n, written[n])) for n in written), steps
+
+
+def _last_read(graph: onnx.GraphProto) -> frozenset[int]:
+    """Places of the nodes behind which nobody reads their first input, be it through pairs."""
+    same: dict[str, str] = {}
+    last: dict[str, int] = {}
+    for index, node in enumerate(graph.node):
+        for name in node.input:
+            last[same.get(name, name)] = index
+        if node.op_type in PAIRS:
+            same[node.output[0]] = same.get(node.input[0], node.input[0])
+    last |= {same.get(value.name, value.name): len(graph.node) for value in graph.output}
+    firsts = ((index, node.input[0]) for index, node in enumerate(graph.node) if node.input)
+    return frozenset(index for index, name in firsts if last[same.get(name, name)] == index)
 
 
 def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
