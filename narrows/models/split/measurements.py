@@ -57,8 +57,8 @@ class DeviceMeasurement:
 
 
 def busy_ms(record: Mapping[str, Any], device: str) -> float:
-    """As :attr:`DeviceMeasurement.busy_ms`, of what a probe printed."""
-    return 1e3 * float(record["processor_s"]) / _cores(device)
+    """As :attr:`DeviceMeasurement.busy_ms`, of what a probe printed. More than one core is no faster for one frame."""
+    return 1e3 * float(record["processor_s"]) / min(1.0, _cores(device))
 
 
 def _cores(device: str) -> float:

@@ -113,6 +113,15 @@ def test_a_quota_that_is_none_is_no_measurement(device: str, tmp_path: Path) -> 
         read_measurements(tmp_path / "m")
 
 
+@pytest.mark.parametrize(("device", "ms"), [("local", 10), ("quota 0.25", 40), ("quota:0.25", 40), ("quota 4", 10)])
+def test_a_frame_takes_longer_on_a_share_and_no_shorter_on_several_cores(
+    device: str, ms: float, tmp_path: Path
+) -> None:
+    """What one thread works one core does, however many it may have."""
+    write_measurements(tmp_path / "m", [record(ENCODER, 5.0) | {"device": device, "processor_s": 0.01}])
+    assert [each.busy_ms for each in read_measurements(tmp_path / "m").values()] == [pytest.approx(ms)]
+
+
 def test_a_file_that_is_missing_or_empty_says_what_writes_it(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for name in ("none", "empty"):
