@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,9 @@ import torch
 from benchmarks.frontier.train import DATA
 from benchmarks.rate.progress import say
 from benchmarks.record import write_result
+from benchmarks.resumable import resumable
 from narrows.contract.bundle import Bundle
-from narrows.contract.errors import NarrowsError, PrecisionRefused
+from narrows.contract.errors import PrecisionRefused
 from narrows.models.compression.compress import Compression, compress
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
@@ -54,28 +54,27 @@ def variants(epochs: int) -> tuple[Compression, ...]:
 
 
 def main() -> int:
+    return resumable("bench-compress", _bench)
+
+
+def _bench() -> None:
     options = _options()
     torch.set_num_threads(1)
-    try:
-        learnt, judged = (FolderDataset.open(options.data, split) for split in ("train", "val"))
-        if options.quick:
-            learnt, judged = (_some(each, count) for each, count in ((learnt, 8), (judged, 10)))
-        bundle, folder = Bundle.open(options.bundle), options.run
-        asked = {"bundle": bundle.hex_id, "epochs": options.epochs, "train": learnt.samples, "val": judged.samples}
-        keep_settings(folder / CONFIG, asked, begun=(folder / CONFIG).is_file())  # rows that are kept are of these
-        known = [(_name(how), how) for how in variants(options.epochs)]
-        if options.only:
-            known = [each for each in known if each[0] in options.only]
-        rows = [reference(bundle, judged)]
-        rows += [row(name, how, bundle, learnt, judged, folder) for name, how in known]
-    except NarrowsError as error:
-        print(f"bench-compress: {error}", file=sys.stderr)
-        return 1
+    learnt, judged = (FolderDataset.open(options.data, split) for split in ("train", "val"))
+    if options.quick:
+        learnt, judged = (_some(each, count) for each, count in ((learnt, 8), (judged, 10)))
+    bundle, folder = Bundle.open(options.bundle), options.run
+    asked = {"bundle": bundle.hex_id, "epochs": options.epochs, "train": learnt.samples, "val": judged.samples}
+    keep_settings(folder / CONFIG, asked, begun=(folder / CONFIG).is_file())  # rows that are kept are of these
+    known = [(_name(how), how) for how in variants(options.epochs)]
+    if options.only:
+        known = [each for each in known if each[0] in options.only]
+    rows = [reference(bundle, judged)]
+    rows += [row(name, how, bundle, learnt, judged, folder) for name, how in known]
     result = {"level": LEVEL, "frames": len(judged), "epochs": options.epochs, "rows": rows, "four_bit": _four_bit()}
     _print(result)
     if not options.quick and not options.only:
         print(write_result("compress", "make bench-compress", result))
-    return 0
 
 
 def _options() -> argparse.Namespace:

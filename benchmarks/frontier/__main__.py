@@ -9,7 +9,6 @@ Example: python -m benchmarks.frontier --run runs/frontier
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,8 +38,8 @@ from benchmarks.frontier.train import DATA, PRETRAINED, train_all
 from benchmarks.frontier.unseen import check_unseen
 from benchmarks.rate.progress import say
 from benchmarks.record import RESULTS, write_result
+from benchmarks.resumable import resumable
 from narrows.cli.split import device_named
-from narrows.contract.errors import NarrowsError
 from narrows.models.export.resources import count_resources
 from narrows.models.nn.stored import BEGIN_ANEW, read_stored
 from narrows.models.split.measurements import read_measurements
@@ -49,36 +48,36 @@ from narrows.models.training.run import CHECKPOINT, load_checkpoint
 
 
 def main() -> int:
+    return resumable("bench-frontier", _bench)
+
+
+def _bench() -> None:
     options = _options()
     torch.set_num_threads(1)
-    try:
-        if options.quick:
-            train_all(
-                argparse.Namespace(
-                    **vars(options),
-                    only=None,
-                    steps=None,
-                    pretrain_steps=None,
-                    seeds=None,
-                    teacher=None,
-                    shapes=None,
-                    list=False,
-                )
+    if options.quick:
+        train_all(
+            argparse.Namespace(
+                **vars(options),
+                only=None,
+                steps=None,
+                pretrain_steps=None,
+                seeds=None,
+                teacher=None,
+                shapes=None,
+                list=False,
             )
-        plan, folder = Plan.read(options.run), RunFolder(options.run)
-        folder.make()
-        parts = read_parts(options.data, plan)
-        measured = {} if options.measured is None else read_measurements(options.measured)
-        with device_named(options.device) as device:
-            cameras = Target(device, options.device, measured)
-            judged = [judge(cell, parts, folder, cameras) for cell in _finished(plan, folder)]
-            pictures = None
-            if (full := _full_size(options, plan, parts)) is not None:
-                judged += [judge_full_size(full, cell, parts, folder, cameras) for cell in CELLS]
-                pictures = pictures_of(full, options.data, parts, plan, folder)
-    except NarrowsError as error:
-        print(f"bench-frontier: {error}", file=sys.stderr)
-        return 1
+        )
+    plan, folder = Plan.read(options.run), RunFolder(options.run)
+    folder.make()
+    parts = read_parts(options.data, plan)
+    measured = {} if options.measured is None else read_measurements(options.measured)
+    with device_named(options.device) as device:
+        cameras = Target(device, options.device, measured)
+        judged = [judge(cell, parts, folder, cameras) for cell in _finished(plan, folder)]
+        pictures = None
+        if (full := _full_size(options, plan, parts)) is not None:
+            judged += [judge_full_size(full, cell, parts, folder, cameras) for cell in CELLS]
+            pictures = pictures_of(full, options.data, parts, plan, folder)
     result = result_of(plan, judged, pictures, parts, options.device)
     _print(result)
     if not options.quick:
@@ -86,7 +85,6 @@ def main() -> int:
         print(draw(result, RESULTS / "frontier.png"))
     else:
         draw(result, options.run / "frontier.png")
-    return 0
 
 
 def _options() -> argparse.Namespace:

@@ -9,7 +9,6 @@ Example: python -m benchmarks.frontier.train --run runs/frontier --only 0.2-edge
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +20,8 @@ from benchmarks.frontier.networks import build, take_found_shapes
 from benchmarks.frontier.plan import RUNS, Cell, Plan, RunFolder
 from benchmarks.frontier.tasks import FeatureStudent, feature_task, setup_of
 from benchmarks.rate.progress import say
-from narrows.contract.errors import ConfigError, NarrowsError
+from benchmarks.resumable import resumable
+from narrows.contract.errors import ConfigError
 from narrows.models.nn.weak_designs import WeakNetwork
 from narrows.models.training.fitting import Recipe, fit, groups_of
 from narrows.models.training.mask_setup import MaskSetup, mask_task
@@ -31,14 +31,13 @@ PRETRAINED = Path("../shared/data/weights/efficientnet-lite0-57934424.pth")
 
 
 def main() -> int:
+    return resumable("train-frontier", _train_networks)
+
+
+def _train_networks() -> None:
     options = parse_options()
     torch.set_num_threads(options.threads)
-    try:
-        train_all(options)
-    except NarrowsError as error:
-        print(f"train-frontier: {error}", file=sys.stderr)
-        return 1
-    return 0
+    train_all(options)
 
 
 def parse_options() -> argparse.Namespace:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,8 +28,8 @@ from benchmarks.frontier.plan import Plan
 from benchmarks.frontier.train import DATA
 from benchmarks.rate.progress import say
 from benchmarks.record import write_result
+from benchmarks.resumable import resumable
 from narrows.cli.split import device_named
-from narrows.contract.errors import NarrowsError
 from narrows.models.export.fit_to_budget import camera_shape
 from narrows.models.nn.weak_designs import Design
 from narrows.models.search.config import SearchConfig
@@ -71,20 +70,19 @@ QUICK = Scale(networks=LEAST_NETWORKS, steps=12, batch=2, trials=16, limit=16, s
 
 
 def main() -> int:
+    return resumable("bench-search", _bench)
+
+
+def _bench() -> None:
     options = _options()
     torch.set_num_threads(1)
     scale = QUICK if options.quick else Scale(networks=options.networks, steps=options.steps)
-    try:
-        parts = read_parts(options.data, Plan(limit=scale.limit))
-        with device_named(options.device) as device:
-            result = Bench(options.run, scale, parts, device, options.device).run()
-    except NarrowsError as error:
-        print(f"bench-search: {error}", file=sys.stderr)
-        return 1
+    parts = read_parts(options.data, Plan(limit=scale.limit))
+    with device_named(options.device) as device:
+        result = Bench(options.run, scale, parts, device, options.device).run()
     _print(result)
     if not options.quick:
         print(write_result("search", "make bench-search", result))
-    return 0
 
 
 def _options() -> argparse.Namespace:
