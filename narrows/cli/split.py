@@ -242,8 +242,10 @@ def device_named(text: str) -> Iterator[Device]:
 
 
 def _is_share(text: str) -> bool:
+    from orchestrator.servers.cpu_quota import LEAST_CORES
+
     try:
-        return 0 < float(text) < 1e3
+        return LEAST_CORES <= float(text) < 1e3
     except ValueError:
         return False
 

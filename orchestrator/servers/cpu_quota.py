@@ -18,6 +18,8 @@ from narrows.runtime.control_groups import MOUNTS, OWN_GROUPS, mounted, own_grou
 
 PERIOD_US = 20_000  # short, so that a batch is not held up for long once the share is used
 _LEAST_US = 1_000  # the kernel takes no less
+_LONGEST_PERIOD_US = 1_000_000  # nor longer periods
+LEAST_CORES = _LEAST_US / _LONGEST_PERIOD_US
 _ENTER = 'echo $$ > "$0" && exec "$@"'
 
 
@@ -55,23 +57,25 @@ class Hierarchy:
 
         Args:
             name: of the folder.
-            cores: processor seconds that it may use each second.
+            cores: processor seconds that it may use each second, at least :data:`LEAST_CORES`; of less than 0.05 the
+                period is longer.
 
         Raises:
             QuotaUnavailable: the kernel or the file system refuses.
         """
         folder = self.folder / name
-        quota_us = max(_LEAST_US, round(cores * PERIOD_US))
+        period_us = min(_LONGEST_PERIOD_US, max(PERIOD_US, round(_LEAST_US / cores)))
+        quota_us = max(_LEAST_US, round(cores * period_us))
         try:
             folder.mkdir(exist_ok=True)
             if self.version == 1:
-                (folder / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+                (folder / "cpu.cfs_period_us").write_text(str(period_us))
                 (folder / "cpu.cfs_quota_us").write_text(str(quota_us))
             else:
-                (folder / "cpu.max").write_text(f"{quota_us} {PERIOD_US}")
+                (folder / "cpu.max").write_text(f"{quota_us} {period_us}")
         except OSError as error:
             raise _refused(f"{folder}: {error}") from None
-        return CpuGroup(folder, quota_us / PERIOD_US)
+        return CpuGroup(folder, quota_us / period_us)
 
 
 def find_hierarchy(mounts: Path = MOUNTS, own_groups: Path = OWN_GROUPS) -> Hierarchy:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.servers.cpu_quota import PERIOD_US, QuotaUnavailable, find_hierarchy
+from orchestrator.servers.cpu_quota import LEAST_CORES, PERIOD_US, Hierarchy, QuotaUnavailable, find_hierarchy
 
 
 def tree(folder: Path, mounts: str, own: str) -> tuple[Path, Path]:
@@ -32,6 +32,21 @@ def test_version_2_needs_the_cpu_controller(tmp_path: Path) -> None:
     (mount / "cgroup.controllers").write_text("memory pids\n")
     with pytest.raises(QuotaUnavailable, match="no control groups"):
         find_hierarchy(*tree(tmp_path, f"cgroup2 {mount} cgroup2 rw 0 0\n", "0::/\n"))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("cores", [2.0, 0.1, 0.05, 0.04, 0.01, LEAST_CORES])
+def test_a_share_is_the_one_that_was_asked_for_however_small(version: int, cores: float, tmp_path: Path) -> None:
+    """Else what was measured under a hundredth of a core had had a twentieth."""
+    group = Hierarchy(tmp_path, version).group("small", cores)
+    if version == 1:
+        quota_us, period_us = (int((group.folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+    else:
+        quota_us, period_us = map(int, (group.folder / "cpu.max").read_text().split())
+    assert quota_us / period_us == group.cores == pytest.approx(cores)
+    assert quota_us >= 1_000
+    assert period_us <= 1_000_000
+    assert (period_us == PERIOD_US) == (cores >= 0.05)
 
 
 def test_the_period_is_short_enough_for_the_objective() -> None:

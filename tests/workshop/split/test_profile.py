@@ -141,7 +141,7 @@ def test_a_device_may_be_written_in_two_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "quota", "quota 0", "quota many", "ssh", "ssh -oProxyCommand=x", "gpu", "local x"]
+    "text", ["", "quota", "quota 0", "quota 0.0009", "quota many", "ssh", "ssh -oProxyCommand=x", "gpu", "local x"]
 )
 def test_other_devices_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="is no device"), device_named(text):
