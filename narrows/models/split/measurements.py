@@ -96,24 +96,37 @@ def read_measurements(path: Path) -> Mapping[str, DeviceMeasurement]:
 def _parse(line: bytes, what: str) -> DeviceMeasurement:
     record = decode_object(line, what=what, most_bytes=_MOST_BYTES)
     try:
-        latency_ms = {str(name): float(value) for name, value in record["latency_ms"].items()}
         _cores(str(record.get("device", "")))
         return DeviceMeasurement(
             sha256=str(record["sha256"]),
             model=str(record["model"]),
             device=str(record.get("device", "")),
-            latency_ms=_positive(latency_ms),
-            rss_peak_bytes=None if record["rss_peak_bytes"] is None else int(record["rss_peak_bytes"]),
-            energy_j=None if record["energy_j"] is None else float(record["energy_j"]),
-            slowdown=None if record["slowdown"] is None else float(record["slowdown"]),
-            processor_s=None if record.get("processor_s") is None else float(record["processor_s"]),
-            nodes_us=tuple((str(name), float(us)) for name, us in record.get("nodes", ())),
+            latency_ms=_latencies(record["latency_ms"]),
+            rss_peak_bytes=None if record["rss_peak_bytes"] is None else int(_amount(record["rss_peak_bytes"])),
+            energy_j=None if record["energy_j"] is None else _amount(record["energy_j"]),
+            slowdown=None if record["slowdown"] is None else _time(record["slowdown"]),
+            processor_s=None if record.get("processor_s") is None else _time(record["processor_s"]),
+            nodes_us=tuple((str(name), _amount(us)) for name, us in record.get("nodes", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{what} is no measurement of `narrows bench-device`: {error!r}") from None
 
 
-def _positive(latency_ms: Mapping[str, float]) -> Mapping[str, float]:
-    if latency_ms["p50"] <= 0:
-        raise ValueError("a run takes time")
+def _latencies(found: Mapping[str, Any]) -> Mapping[str, float]:
+    latency_ms = {str(name): _time(value) for name, value in found.items()}
+    if "p50" not in latency_ms:
+        raise KeyError("p50")
     return latency_ms
+
+
+def _time(value: float) -> float:
+    """What takes less than no time would win any search."""
+    if not 0 < (found := float(value)) < math.inf:
+        raise ValueError(f"{value!r}: a run takes time, and ends")
+    return found
+
+
+def _amount(value: float) -> float:
+    if not 0 <= (found := float(value)) < math.inf:
+        raise ValueError(f"{value!r} is no amount")
+    return found

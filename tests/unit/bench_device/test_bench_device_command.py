@@ -105,6 +105,30 @@ def test_a_line_that_is_no_measurement_is_named(tmp_path: Path, line: str) -> No
         read_measurements(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"latency_ms": {"p50": "nan"}},
+        {"latency_ms": {"p50": 5.0, "p99": -1}},
+        {"processor_s": 0},
+        {"processor_s": -0.01},
+        {"processor_s": "inf"},
+        {"nodes": [["conv", -3.0]]},
+        {"nodes": [["conv", "nan"]]},
+        {"energy_j": -1},
+        {"rss_peak_bytes": -1},
+        {"slowdown": 0},
+    ],
+)
+def test_figures_that_no_device_has_are_no_measurement(change: dict[str, object], tmp_path: Path) -> None:
+    """A search adds them up: what takes less than no time would win."""
+    write_measurements(tmp_path / "m", [record(ENCODER, 5.0) | {"processor_s": 0.01, "nodes": [["conv", 0.0]]}])
+    assert len(read_measurements(tmp_path / "m")) == 1
+    write_measurements(tmp_path / "m", [record(ENCODER, 5.0) | {"processor_s": 0.01} | change])
+    with pytest.raises(RecordError, match=r"m:1 is no measurement"):
+        read_measurements(tmp_path / "m")
+
+
 @pytest.mark.parametrize("device", ["quota", "quota x", "quota 0", "quota nan"])
 def test_a_quota_that_is_none_is_no_measurement(device: str, tmp_path: Path) -> None:
     """What a frame takes of it is divided by it, later."""
