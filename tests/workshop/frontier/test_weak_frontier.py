@@ -33,6 +33,7 @@ from narrows.models.dataset import LabelledPicture
 from narrows.models.export.cost import count_convolutions
 from narrows.models.export.resources import Resources
 from narrows.models.nn.cloud_decoder import CloudShape
+from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.nn.stored import write_stored
 from narrows.models.nn.weak import WeakShape
 from narrows.models.nn.weak_designs import Design, WeakNetwork
@@ -42,6 +43,7 @@ from narrows.models.training import fitting
 from narrows.models.training.config import TrainingConfig
 from narrows.models.training.mask_setup import mask_task
 from narrows.models.training.run_folder import keep_settings
+from narrows.models.training.teacher import Teacher
 from tests.docs.blocks import ROOT
 
 
@@ -131,7 +133,14 @@ def test_points_that_few_blocks_make_are_no_win() -> None:
 def test_what_takes_more_bits_is_not_compared() -> None:
     assert margin([contender("f", 0.9, 0.051)], [contender("m", 0.8)]) is None
     found = by_budget(
-        {0.2: {"features": [contender("f", 0.9)], "layered": [contender("l", 0.95)], "edge": [contender("m", 0.8)]}}
+        {
+            0.2: {
+                "features": [contender("f", 0.9)],
+                "layered": [contender("l", 0.95)],
+                "edge": [contender("m", 0.8)],
+                "refined": [contender("r", 0.99)],  # a mask all the same
+            }
+        }
     )
     assert found["0.2"]["features"] == "l"
     assert by_budget({0.1: {"edge": [contender("m", 0.8)]}}) == {}
@@ -149,6 +158,9 @@ def test_of_several_seeds_the_mean_counts_and_not_the_best() -> None:
     assert found["points"] == pytest.approx(100 * np.mean([0.8 / 1.2, 0.95 / 1.05, 0.8 / 1.2]) - 100 * 0.85 / 1.15)
     assert found["interval"] == pytest.approx([found["points"]] * 2), "every block is alike"
     assert found["send"] == "mask"
+    small, large = lucky[0], replace(lucky[1], ways={"level 0": Scored(np.full(40, 400), frames(0.9).counts)})
+    (one,) = contenders([small, large], 160_000)[0.2]["features"]
+    assert one.bits_per_pixel == pytest.approx(8 * (100 + 400) / 2 / 160_000)
     (row, _) = sorted(rows_of([*lucky, judged(Design.EDGE, 1, 0.85)], 160_000), key=lambda each: -len(each["seeds"]))
     assert 100 * (row["miou"] - 0.85 / 1.15) == pytest.approx(found["points"]), "what the table shows is compared"
 
@@ -355,6 +367,30 @@ def test_the_better_of_a_trainings_checks_is_kept(tmp_path: Path) -> None:
     assert len(seen) == fitting.CHECKS == 2
     assert torch.equal(found.weight, seen[0])  # type: ignore[arg-type]
     assert not torch.equal(seen[0], seen[1])
+
+
+def test_a_cameras_own_mask_is_taught_at_every_level_and_by_the_teacher_if_there_is_one(data: Path) -> None:
+    parts, levels = read_parts(data, PLAN), set[int]()
+    setup = setup_of(PLAN, parts)
+    shape = WeakShape(widths=(8, 8, 8), head=8, latent_channels=4)
+    network = WeakNetwork(Design.REFINED, shape, CloudShape(16, 1, 16, 16), 2, len(PRICES)).train()
+    network.register_forward_pre_hook(lambda _, given: levels.update(given[1].tolist()))
+    for step in range(8):
+        mask_task(setup, 8, 1).loss(network, step).backward()  # type: ignore[no-untyped-call]
+    assert network.camera.head is not None
+    assert all(
+        each.grad is not None and each.grad.abs().sum() > 0 for each in network.camera.head.classify.parameters()
+    )
+    assert levels == set(range(len(PRICES)))
+
+    class Dark(Teacher):
+        def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            sure = torch.tensor([9.0, -9.0])[:, None, None].expand(2, *pictures.shape[-2:])
+            return pictures, sure.expand(len(pictures), *sure.shape)
+
+    asked = replace(setup, teacher=Dark(JointNetwork(NetworkShape(2, 4, 3))))
+    alone, taught = (mask_task(each, 8, 1).loss(network, 0).item() for each in (setup, asked))
+    assert taught > alone + 0.1
 
 
 def test_views_hang_on_seed_and_step_alone(data: Path) -> None:

@@ -108,7 +108,8 @@ def test_a_head_costs_width_and_a_bottleneck_less(budget_gmac: float) -> None:
     picture = [torch.zeros(1, 3, 180, 240)]
     for design in Design:
         shape = camera_shape(design, budget_gmac * 0.25e9, (180, 240), 11)
-        assert 0.75 < convolution_macs(Camera(design, shape, 11), picture) / (budget_gmac * 0.25e9) <= 1
+        share = convolution_macs(Camera(design, shape, 11), picture) / (budget_gmac * 0.25e9)
+        assert 0.75 < share < 0.97, "what is no convolution has its place in the budget"
     edge, features = (camera_shape(d, budget_gmac * 0.25e9, (180, 240), 11) for d in (Design.EDGE, Design.FEATURES))
     assert features.widths >= edge.widths
 
