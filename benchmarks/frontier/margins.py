@@ -129,10 +129,21 @@ def _beside(mask: Contender, pictures: Sequence[Contender]) -> dict[str, Any] | 
 
 
 def by_budget(contenders: Mapping[float, Mapping[str, Sequence[Contender]]]) -> dict[str, dict[str, Any]]:
-    """Margins of features and layered over masks made at the camera, by budget in GMAC."""
+    """Margins of features and layered over masks made at the camera, by budget in GMAC.
+
+    What cameras should send is ``features`` where those win by themselves: *layered* is a design that no bundle has.
+    """
     found = {}
     for budget, by_design in sorted(contenders.items()):
-        ours = [*by_design.get("features", ()), *by_design.get("layered", ())]
-        if (apart := margin(ours, by_design.get("edge", ()))) is not None:
-            found[f"{budget:g}"] = apart
+        features, masks = by_design.get("features", ()), by_design.get("edge", ())
+        if (apart := margin([*features, *by_design.get("layered", ())], masks)) is None:
+            continue
+        if apart["wins"] and not _wins(features, masks):
+            apart["send"] = "layered"
+        found[f"{budget:g}"] = apart
     return found
+
+
+def _wins(features: Sequence[Contender], masks: Sequence[Contender]) -> bool:
+    apart = margin(features, masks)
+    return apart is not None and bool(apart["wins"])

@@ -6,6 +6,7 @@ answer is the mask.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,8 @@ from narrows.contract.json_text import decode_object
 from narrows.contract.wire import Sends
 
 _MOST_BYTES = 1 << 22
-_SENDS = {"mask": Sends.MASKS, "features": Sends.FEATURES}
+_SENDS = {"mask": Sends.MASKS, "features": Sends.FEATURES, "layered": Sends.MASKS}
+"""By verdict. Where a mask with features beside it wins, and features alone do not, a camera sends its mask."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ def read_frontier(path: Path) -> FrontierVerdicts:
         raise RecordError(f"{path} is missing: `make bench-frontier` writes benchmarks/results/frontier.json")
     record = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
     try:
-        return FrontierVerdicts({float(gmac): _SENDS[each["send"]] for gmac, each in record["margins"].items()})
+        return FrontierVerdicts({_budget(gmac): _SENDS[each["send"]] for gmac, each in record["margins"].items()})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{path} is no result of `make bench-frontier`: {error!r}") from None
+
+
+def _budget(text: str) -> float:
+    if not 0 < (gmac := float(text)) < math.inf:
+        raise ValueError(f"a budget of {text} GMAC")
+    return gmac

@@ -56,7 +56,15 @@ def test_the_benchs_result_is_read_and_another_file_is_refused(tmp_path: Path) -
     path = tmp_path / "frontier.json"
     path.write_text(json.dumps({"margins": {"0.05": {"send": "mask"}, "0.2": {"send": "features", "points": 3.4}}}))
     assert read_frontier(path).by_budget_gmac == {0.05: Sends.MASKS, 0.2: Sends.FEATURES}
-    for wrong in ('{"margins": {"0.2": {"send": "picture"}}}', '{"rows": []}', "[]", '{"margins": {"x": {}}}'):
+    path.write_text(json.dumps({"margins": {"0.2": {"send": "layered"}}}))
+    assert read_frontier(path).by_budget_gmac == {0.2: Sends.MASKS}, "no camera sends that"
+    for wrong in (
+        '{"margins": {"0.2": {"send": "picture"}}}',
+        '{"rows": []}',
+        "[]",
+        '{"margins": {"x": {}}}',
+        '{"margins": {"inf": {"send": "features"}}}',
+    ):
         path.write_text(wrong)
         with pytest.raises(RecordError):
             read_frontier(path)

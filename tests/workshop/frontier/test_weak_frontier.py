@@ -143,6 +143,11 @@ def test_what_takes_more_bits_is_not_compared() -> None:
         }
     )
     assert found["0.2"]["features"] == "l"
+    assert (found["0.2"]["wins"], found["0.2"]["send"]) == (True, "features"), "those win by themselves"
+    layered = by_budget(
+        {0.2: {"features": [contender("f", 0.8)], "layered": [contender("l", 0.95)], "edge": [contender("m", 0.8)]}}
+    )
+    assert (layered["0.2"]["wins"], layered["0.2"]["send"]) == (True, "layered"), "which cameras cannot send"
     assert by_budget({0.1: {"edge": [contender("m", 0.8)]}}) == {}
 
 
