@@ -19,6 +19,10 @@ BITS_AT_MOST = 0.05
 """Bits per pixel at which designs are compared."""
 WIN_POINTS = 3.0
 BLOCK_FRAMES = 10
+LEAST_BLOCKS = 4
+"""Of three, one draw in 27 has the same one thrice, so that 2.5 % cannot be told; of one, every draw is alike."""
+_UNKNOWN = (-100.0, 100.0)
+"""Points within which any two networks are."""
 _DRAWS = 2000
 _INTERVAL = (2.5, 97.5)
 
@@ -70,7 +74,7 @@ def _best(contenders: Sequence[Contender]) -> Contender | None:
 def paired_interval(
     ours: NDArray[np.int64], theirs: NDArray[np.int64], block: int = BLOCK_FRAMES, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % interval of the difference of mIoU in points, of the same frames.
+    """95 % interval of the difference of mIoU in points, of the same frames; of too few, all that there may be.
 
     Args:
         ours: counts ``(frames, classes, classes)``, or of several seeds ``(seeds, frames, classes, classes)``.
@@ -85,6 +89,8 @@ def paired_interval(
     if frames != theirs.shape[-3] or not frames:
         raise ValueError(f"{frames} frames beside {theirs.shape[-3]}: a paired bootstrap needs the same ones")
     starts = range(0, frames, block)
+    if len(starts) < LEAST_BLOCKS:
+        return _UNKNOWN
     one, other = (
         np.stack([counts[..., start : start + block, :, :].sum(axis=-3) for start in starts], axis=-3)
         for counts in (ours, theirs)

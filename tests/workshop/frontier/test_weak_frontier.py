@@ -130,6 +130,16 @@ def test_points_that_few_blocks_make_are_no_win() -> None:
     assert apart["send"] == "mask"
 
 
+@pytest.mark.parametrize(("count", "send"), [(6, "mask"), (30, "mask"), (31, "features")])
+def test_few_frames_are_no_proof(count: int, send: str) -> None:
+    """One block is like itself in every draw: an interval of no width, whose lower bound is above 0."""
+    ours, theirs = (Contender(name, 0.01, (frames(share, count),)) for name, share in (("f", 0.9), ("m", 0.8)))
+    apart = margin([ours], [theirs])
+    assert apart is not None
+    assert apart["send"] == send
+    assert (apart["interval"] == [-100, 100]) == (send == "mask")
+
+
 def test_what_takes_more_bits_is_not_compared() -> None:
     assert margin([contender("f", 0.9, 0.051)], [contender("m", 0.8)]) is None
     found = by_budget(
