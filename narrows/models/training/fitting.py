@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from narrows.contract.errors import TrainingDiverged
 from narrows.models.nn.stored import BEGIN_ANEW, read_stored, write_stored
 from narrows.models.training.rounds import Say, rounds
 from narrows.models.training.run import follow, take_step
@@ -62,6 +63,7 @@ def fit(
 
     Raises:
         WeightsMismatch: what ``path`` holds, or the state beside it, is damaged, or of another network.
+        TrainingDiverged: loss or score is no number any more.
     """
     state = _State.start(network, groups, recipe)
     if path.is_file():
@@ -119,6 +121,8 @@ class _State:
 
     def check(self, task: Task) -> None:
         score = task.score(self.average)
+        if math.isnan(score):  # no network is better than another by that: none would be kept
+            raise TrainingDiverged(f"after {self.step} steps the network's score is no number: lower the learning rate")
         if score > self.best_score:
             self.best_score = score
             self.best = {name: value.clone() for name, value in self.average.state_dict().items()}

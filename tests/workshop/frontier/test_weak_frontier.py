@@ -28,7 +28,7 @@ from benchmarks.frontier.ship import ship
 from benchmarks.frontier.tasks import setup_of
 from benchmarks.frontier.train import parse_options, plan_of
 from narrows.cli.root import app
-from narrows.contract.errors import ConfigError, RecordError, WeightsMismatch
+from narrows.contract.errors import ConfigError, RecordError, TrainingDiverged, WeightsMismatch
 from narrows.models.dataset import LabelledPicture
 from narrows.models.export.cost import count_convolutions
 from narrows.models.export.resources import Resources
@@ -382,6 +382,15 @@ def test_the_better_of_a_trainings_checks_is_kept(tmp_path: Path) -> None:
     assert len(seen) == fitting.CHECKS == 2
     assert torch.equal(found.weight, seen[0])  # type: ignore[arg-type]
     assert not torch.equal(seen[0], seen[1])
+
+
+def test_a_score_that_is_no_number_leaves_no_network_behind(tmp_path: Path) -> None:
+    network = nn.Linear(2, 1)
+    task = fitting.Task(lambda net, step: net(torch.ones(1, 2)).square().sum(), lambda _: math.nan)
+    groups = [{"params": list(network.parameters()), "share": 1.0}]
+    with pytest.raises(TrainingDiverged, match="after 6 steps"):
+        fitting.fit(network, groups, fitting.Recipe(8, 0.1), task, tmp_path / "a.pt", lambda _: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cameras_own_mask_is_taught_at_every_level_and_by_the_teacher_if_there_is_one(data: Path) -> None:
