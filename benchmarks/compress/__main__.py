@@ -23,7 +23,7 @@ from benchmarks.rate.progress import say
 from benchmarks.record import write_result
 from benchmarks.resumable import resumable
 from narrows.contract.bundle import Bundle
-from narrows.contract.errors import PrecisionRefused
+from narrows.contract.errors import ConfigError, PrecisionRefused
 from narrows.models.compression.compress import Compression, compress
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
@@ -68,6 +68,8 @@ def _bench() -> None:
     keep_settings(folder / CONFIG, asked, begun=(folder / CONFIG).is_file())  # rows that are kept are of these
     known = [(_name(how), how) for how in variants(options.epochs)]
     if options.only:
+        if unknown := sorted(set(options.only) - {name for name, _ in known}):
+            raise ConfigError(f"--only {unknown[0]!r}: no such row; there are {', '.join(name for name, _ in known)}")
         known = [each for each in known if each[0] in options.only]
     rows = [reference(bundle, judged)]
     rows += [row(name, how, bundle, learnt, judged, folder) for name, how in known]

@@ -26,6 +26,8 @@ def test_rows_of_another_length_are_not_shown_as_of_this_one(
         monkeypatch.setattr("sys.argv", ["bench-compress", *given, "--only", "PTQ", *words])
         return bench.main()
 
+    assert run("--epochs", "2", "--only", "PTQ", "QAT ") == 1
+    assert "--only 'QAT ': no such row; there are PTQ, " in capsys.readouterr().err
     assert run("--epochs", "2") == run("--epochs", "2") == 0
     capsys.readouterr()
     assert run("--epochs", "3") == 1
