@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from narrows.models.split.feeding import Feeding
 from narrows.models.split.halves import Runner
 from narrows.models.split.network import Network
 from narrows.models.training.loop import set_learning_rate
+from narrows.models.training.progress import append_record
 from narrows.models.training.rounds import rounds
 from narrows.models.training.run import CHECKPOINT, check_loss, shorten_gradient
 
@@ -155,9 +155,8 @@ class Training:
             "rates": self._rates.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
+        append_record(self._run, {"step": self.step} | {n: float(f"{v:.5g}") for n, v in told.items()})
         write_stored(state, path)
-        with (self._run / "progress.jsonl").open("a") as file:
-            file.write(json.dumps({"step": self.step} | {n: float(f"{v:.5g}") for n, v in told.items()}) + "\n")
 
     def _load(self, path: Path) -> None:
         names = {"weights", "rates", "optimiser", "step"}

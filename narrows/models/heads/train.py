@@ -30,11 +30,12 @@ from narrows.models.heads.rename import rename
 from narrows.models.heads.trunk import TrunkTensor, trunk_tensors
 from narrows.models.nn.stored import BEGIN_ANEW, read_stored, write_stored
 from narrows.models.training.loss import class_weights
+from narrows.models.training.progress import append_record
 from narrows.models.training.run import check_loss
 from narrows.models.training.run_folder import CONFIG, keep_settings, locked
 from narrows.runtime.writing import write_file
 
-HEAD_GRAPH, HEAD_RECORD, CHECKPOINT, PROGRESS = "head.onnx", "head.json", "checkpoint.pt", "progress.jsonl"
+HEAD_GRAPH, HEAD_RECORD, CHECKPOINT = "head.onnx", "head.json", "checkpoint.pt"
 
 
 _MAY_CHANGE = frozenset({"name", "epochs", "threads", "provenance"})
@@ -103,11 +104,10 @@ def _trained(
         rate = config.learning_rate * 0.5 * (1 + math.cos(math.pi * done / config.epochs))
         loss, right = _epoch(head, points, weights, optimiser, rate, config, done)
         done += 1
-        _keep(run / CHECKPOINT, head, optimiser, done)
         took_s = time.monotonic() - begun_s
         record = {"epoch": done, "loss": round(loss, 4), "agreement": round(right, 4), "seconds": round(took_s, 1)}
-        with (run / PROGRESS).open("a") as log:
-            log.write(json.dumps(record) + "\n")
+        append_record(run, record)
+        _keep(run / CHECKPOINT, head, optimiser, done)
         left_min = (config.epochs - done) * took_s / 60
         say(f"epoch {done}/{config.epochs}  {json.dumps(record)}  about {left_min:.0f} min left")
     return head.eval()

@@ -72,8 +72,8 @@ def _train(config: PromptableConfig, run_folder: Path, say: Say) -> Path:
         began = time.monotonic()
         record = _epoch(run, config, sources, taught)
         run.epoch += 1
-        run.save(checkpoint)
         append_record(run_folder, record | {"epoch": run.epoch, "seconds": round(time.monotonic() - began, 1)})
+        run.save(checkpoint)
         if taught is not None:
             taught.save()
         write_run_page(run_folder, config.epochs, partial(_seconds_left, config.epochs), asdict(config))

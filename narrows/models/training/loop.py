@@ -1,8 +1,11 @@
 """The training itself: resumable, seeded, with progress, and a run folder that tells what happened.
 
-A run folder holds ``config.json``, ``origin.json``, ``progress.jsonl`` (a line an epoch), ``training.html`` (its
-curves, to look at while it runs), ``checkpoint.pt`` and, in the end, ``MODEL_CARD.md``. Starting the same run again
-goes on after the last finished epoch.
+A run folder holds ``config.json``, ``origin.json``, ``progress.jsonl`` (a line an epoch, and another where it was
+checked), ``training.html`` (its curves, to look at while it runs), ``checkpoint.pt`` and, in the end,
+``MODEL_CARD.md``. Starting the same run again goes on after the last finished epoch::
+
+    epoch ─► its line ─► checkpoint ─► check, where one is due ─► its line ─► page      killed anywhere: what is
+    behind the checkpoint is done again, what is before it is made up for at the next start
 """
 
 from __future__ import annotations
@@ -120,23 +123,35 @@ def _train(
     if goes_on:
         run.load(checkpoint)
         say(f"resuming {run_folder} after epoch {run.epoch}")
+        _add_check(run, setup, run_folder)
+    draw = partial(write_run_page, run_folder, config.epochs, partial(seconds_left, config), asdict(config))
     drawn_s = -PAGE_EVERY_S
     while run.epoch < config.epochs:
         began = time.monotonic()
         record: Record = _epoch(run, setup)
         run.epoch += 1
-        run.save(checkpoint)
-        if setup.checks_after(run.epoch):
-            record |= _checked(run, setup)
         append_record(run_folder, record | {"epoch": run.epoch, "seconds": round(time.monotonic() - began, 1)})
-        if run.epoch == config.epochs or time.monotonic() - drawn_s >= PAGE_EVERY_S:
-            write_run_page(run_folder, config.epochs, partial(seconds_left, config), asdict(config))
+        run.save(checkpoint)
+        _add_check(run, setup, run_folder)
+        if time.monotonic() - drawn_s >= PAGE_EVERY_S:
+            draw()
             drawn_s = time.monotonic()
         records = read_records(run_folder)
         left = seconds_left(config, records) / 60
         say(f"epoch {run.epoch}/{config.epochs}  {json.dumps(records[-1])}  about {left:.0f} min left")
+    draw()
     write_run_card(run_folder, config, dataset)
     return checkpoint
+
+
+def _add_check(run: Run, setup: _Setup, run_folder: Path) -> None:
+    """Measure after the last finished epoch what is due, unless its line has that: a check can be killed, too."""
+    last = next(iter(read_records(run_folder)[-1:]), None)
+    if last is None or last["epoch"] != run.epoch or "miou0" in last or not setup.checks_after(run.epoch):
+        return
+    began = time.monotonic()
+    found = _checked(run, setup)
+    append_record(run_folder, last | found | {"seconds": round(last["seconds"] + time.monotonic() - began, 1)})
 
 
 def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Setup:

@@ -1,0 +1,81 @@
+"""A training that is killed at any instant loses no epoch's line, no check and no page."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from narrows.models.training import loop
+from narrows.models.training.loop import train
+from narrows.models.training.run import Run
+from tests.workshop.training.conftest import four_pictures
+from tests.workshop.training.small_run import config, progress
+
+
+def quiet(_line: str) -> None: ...
+
+
+def killed(*_args: Any, **_named: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def untimed(run: Path) -> list[dict[str, float]]:
+    by_epoch = {record["epoch"]: record for record in progress(run)}
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in by_epoch.values()]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
+    folder = tmp_path_factory.mktemp("unbroken")
+    train(replace(config(four_pictures(folder / "data"), 2), check_share=0.25), folder / "run", quiet)
+    return untimed(folder / "run")
+
+
+@pytest.mark.parametrize(
+    ("instant", "at_call"),
+    [("check", 1), ("check", 4), ("append_record", 2), ("append_record", 4), ("write_run_page", 2)],
+)
+def test_a_run_that_is_killed_tells_all_that_an_unbroken_one_does(
+    instant: str,
+    at_call: int,
+    unbroken: list[dict[str, float]],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = replace(config(data, 2), check_share=0.25)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, instant, killed_at(at_call, getattr(loop, instant)))
+        patch.setattr(loop, "PAGE_EVERY_S", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            train(asked, tmp_path / "parts", quiet)
+        train(asked, tmp_path / "parts", quiet)
+    assert untimed(tmp_path / "parts") == unbroken
+    assert "Epoch 2 of 2, finished" in (tmp_path / "parts" / "training.html").read_text()
+    assert "2 of 2 epochs" in (tmp_path / "parts" / "MODEL_CARD.md").read_text()
+
+
+def killed_at(call: int, usual: Callable[..., Any]) -> Callable[..., Any]:
+    """As usual, but killed at that call, and not again."""
+    calls = 0
+
+    def either(*args: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return killed() if calls == call else usual(*args, **named)
+
+    return either
+
+
+def test_an_epoch_is_told_of_before_it_counts_as_done(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config(data, 1), tmp_path / "run", quiet)
+    assert [record["epoch"] for record in progress(tmp_path / "run")] == [1]
+    train(config(data, 1), tmp_path / "run", quiet)
+    assert [record["epoch"] for record in progress(tmp_path / "run")] == [1, 1]
