@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmarks.rate.contenders import Contender
 from benchmarks.rate.plan import Plan
@@ -18,6 +17,7 @@ from narrows.models.dataset import ClassList
 from narrows.models.evaluation import ConfusionMatrix
 from narrows.models.nn.heads import DeepLabV3Head
 from narrows.models.nn.separate import Separate, rebuilding_loss
+from narrows.models.training import loss as losses
 from narrows.models.training.fitting import Recipe, Task
 
 LEARNING_RATE = 2e-3
@@ -106,9 +106,8 @@ def cross_entropy(logits: Tensor, labels: Tensor, setup: Setup, step: int) -> Te
     """Weighted, on every fourth pixel: a grid whose offset changes with the step, so that all pixels count."""
     rows, columns = slice(step % 2, None, 2), slice(step // 2 % 2, None, 2)
     some = labels[:, rows, columns].long()
-    return functional.cross_entropy(
-        logits[:, :, rows, columns].float(), some, setup.weights, ignore_index=setup.classes.ignore_index
-    )
+    log_probability = logits[:, :, rows, columns].float().log_softmax(dim=1)
+    return losses.cross_entropy(log_probability, some, setup.weights, setup.classes.ignore_index)
 
 
 def update(matrix: ConfusionMatrix, labels: NDArray[np.uint8], logits: Tensor) -> None:

@@ -6,14 +6,12 @@ Example: python -m benchmarks.rate.train --checkpoint runs/camvid/checkpoint.pt 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from benchmarks.rate import heads, networks
 from benchmarks.rate.codecs import STILLS
@@ -32,6 +30,7 @@ from narrows.models.nn.network import JointNetwork
 from narrows.models.nn.pictures import PictureNetwork
 from narrows.models.nn.stored import BEGIN_ANEW, read_stored
 from narrows.models.training.fitting import TRAINED, fit, groups_of
+from narrows.models.training.loss import class_weights
 from narrows.models.training.run import load_checkpoint
 
 FULL = "full"
@@ -95,23 +94,13 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _setup(network: JointNetwork, parts: Parts, folder: RunFolder, classes: ClassList) -> heads.Setup:
-    counts = np.zeros(len(classes.names), dtype=np.int64)
-    for sample in parts.train:
-        counts += np.bincount(sample.labels[sample.labels < len(counts)], minlength=len(counts))
     return heads.Setup(
         Views.open(folder.views, "train"),
         Views.open(folder.views, "held"),
         network.gains.log_gain.detach().exp(),
-        weights_of(counts),
+        class_weights((sample.labels for sample in parts.train), len(classes.names)),
         classes,
     )
-
-
-def weights_of(counts: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]]) -> Tensor:
-    """``(classes,)`` float32, ``1 / ln(1.1 + share)`` with mean 1 by share (Paszke et al., "ENet", 2016)."""
-    share = np.asarray(counts) / np.sum(counts)
-    weights = 1 / np.log(1.1 + share)
-    return torch.from_numpy((weights / (weights * share).sum()).astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from torch.nn import functional
 from narrows.contract.errors import NotTrainable
 from narrows.models.bottleneck.trainable import constants_of
 from narrows.models.split.network import Network
+from narrows.models.training.loss import cross_entropy
 
 _PASSING = frozenset({"Cast", "Identity"})
 _MISSED_SHARE = 0.1
@@ -101,7 +102,7 @@ def label_loss(target: Target, raw: Tensor, labels: NDArray[np.uint8] | int) -> 
     wanted = torch.from_numpy(labels.astype(np.int64))[None, None].float()
     if wanted.shape[2:] != values.shape[2:]:
         wanted = functional.interpolate(wanted, values.shape[2:], mode="nearest")
-    return functional.cross_entropy(values, wanted[:, 0].long(), ignore_index=IGNORED)
+    return cross_entropy(values.log_softmax(dim=1), wanted[:, 0].long(), None, IGNORED)
 
 
 def missed_loss(decoded: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:

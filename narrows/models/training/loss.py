@@ -79,10 +79,20 @@ class TrainingObjective:
     def task(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The task's part alone, of logits ``(N, classes, H, W)``."""
         log_probability = logits.float().log_softmax(dim=1)
-        task = functional.nll_loss(log_probability, labels, self.weights, ignore_index=self.ignore_index)
+        task = cross_entropy(log_probability, labels, self.weights, self.ignore_index)
         if self.overlap_share:
             task = task + self.overlap_share * soft_jaccard_loss(log_probability.exp(), labels, self.ignore_index)
         return task
+
+
+def cross_entropy(log_probability: Tensor, labels: Tensor, weights: Tensor | None, ignore_index: int) -> Tensor:
+    """Weighted mean over the pixels that are known; 0, and no gradient, where none is: torch says NaN of that.
+
+    ``log_probability`` ``(N, classes, H, W)``, ``labels`` ``(N, H, W)`` int64.
+    """
+    if not (labels != ignore_index).any():
+        return log_probability.sum() * 0
+    return functional.nll_loss(log_probability, labels, weights, ignore_index=ignore_index)
 
 
 def soft_jaccard_loss(probability: Tensor, labels: Tensor, ignore_index: int) -> Tensor:

@@ -68,7 +68,7 @@ def take_step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor
     """Go down the loss once; a gradient that is too long is shortened.
 
     Raises:
-        TrainingDiverged: the loss is no number any more.
+        TrainingDiverged: the loss is no number any more, or its gradient is none.
     """
     check_loss(loss)
     optimiser.zero_grad(set_to_none=True)
@@ -84,14 +84,24 @@ def check_loss(loss: Tensor) -> None:
         TrainingDiverged: the loss is no number any more.
     """
     if not torch.isfinite(loss):
-        raise TrainingDiverged(
-            f"the loss became {loss.item()}: lower --learning-rate; the run folder keeps what was trained before"
-        )
+        raise _diverged("loss became", loss)
 
 
 def shorten_gradient(network: nn.Module) -> None:
-    """To the longest that a step may follow."""
-    torch.nn.utils.clip_grad_norm_(network.parameters(), LONGEST_GRADIENT)
+    """To the longest that a step may follow.
+
+    Raises:
+        TrainingDiverged: it is infinite or no number: a step would leave weights of NaN behind a loss that was fine.
+    """
+    length = torch.nn.utils.clip_grad_norm_(network.parameters(), LONGEST_GRADIENT)
+    if not torch.isfinite(length):
+        raise _diverged("gradient is", length)
+
+
+def _diverged(what: str, value: Tensor) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"the {what} {value.item()}: lower --learning-rate; the run folder keeps what was trained before"
+    )
 
 
 def averaged_share(decay: float, done: int) -> float:
