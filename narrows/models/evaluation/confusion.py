@@ -46,16 +46,19 @@ class ConfusionMatrix:
 
     @property
     def per_class_iou(self) -> NDArray[np.float64]:
-        """Intersection over union of each class ``(classes,)``; NaN where a class is neither there nor predicted."""
+        """Intersection over union of each class ``(classes,)``; NaN where no label has it.
+
+        A few pixels that were taken for an absent class cost the classes that they are of, not a whole class beside.
+        """
         hits = np.diag(self.counts).astype(np.float64)
-        union = self.counts.sum(axis=0) + self.counts.sum(axis=1) - hits
+        there = self.counts.sum(axis=1)
         scores = np.full(self.classes, np.nan)
-        np.divide(hits, union, out=scores, where=union > 0)
+        np.divide(hits, self.counts.sum(axis=0) + there - hits, out=scores, where=there > 0)
         return scores
 
     @property
     def miou(self) -> float:
-        """The mean over the classes that occur; NaN before the first labelled pixel."""
+        """The mean over the classes that labels have; NaN before the first labelled pixel."""
         scores = self.per_class_iou
         occurring = scores[~np.isnan(scores)]
         return float(occurring.mean()) if occurring.size else float("nan")

@@ -74,7 +74,7 @@ def score(
 
 
 def name_scores(matrix: ConfusionMatrix, classes: ClassList) -> dict[str, float | None]:
-    """Intersection over union by class name; ``None`` where a class does not occur."""
+    """Intersection over union by class name; ``None`` where no label has the class."""
     return {
         name: None if np.isnan(value) else round(float(value), 5)
         for name, value in zip(classes.names, matrix.per_class_iou, strict=True)

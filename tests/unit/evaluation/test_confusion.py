@@ -20,6 +20,20 @@ def test_scores_of_a_matrix_worked_by_hand() -> None:
     assert matrix.pixel_accuracy == pytest.approx(2 / 3)
 
 
+def test_a_class_that_no_label_has_is_left_out_of_the_mean_though_it_was_predicted() -> None:
+    matrix = ConfusionMatrix(classes=3, ignore_index=3)
+    matrix.update(np.array([[0, 0, 1, 1]], np.uint8), np.array([[0, 2, 1, 1]], np.uint8))
+    assert matrix.per_class_iou[:2].tolist() == [0.5, 1.0]
+    assert np.isnan(matrix.per_class_iou[2])
+    assert matrix.miou == 0.75
+
+
+def test_a_class_that_is_there_and_never_found_counts_as_nothing_found() -> None:
+    matrix = ConfusionMatrix(classes=2, ignore_index=3)
+    matrix.update(np.array([[0, 0, 1]], np.uint8), np.array([[0, 0, 0]], np.uint8))
+    assert matrix.miou == pytest.approx((2 / 3 + 0) / 2)
+
+
 @given(maps)
 def test_a_perfect_mask_scores_one(labels: NDArray[np.uint8]) -> None:
     matrix = ConfusionMatrix(3, 9)
