@@ -14,7 +14,7 @@ from benchmarks.rate import assemble
 from benchmarks.rate.claims import BELOW_UNCOMPRESSED, bounds_of, claims_of, savings_of, small_claims_of
 from benchmarks.rate.frames import digest, send, validation
 from benchmarks.rate.gains import read_gains
-from benchmarks.rate.plan import Plan, RunFolder
+from benchmarks.rate.plan import RUNS, Plan, RunFolder
 from benchmarks.rate.plot import draw
 from benchmarks.rate.score import Judge
 from benchmarks.rate.showcase import keep
@@ -63,7 +63,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-rate", description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, default=Path("runs/rate"), help="what `make train-rate-table` wrote")
+    parser.add_argument("--run", type=Path, default=RUNS, help="what `make train-rate-table` wrote")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="labelled folder")
     parser.add_argument("--quick", action="store_true", help="few rounds of timing; writes no result")
     return parser.parse_args()

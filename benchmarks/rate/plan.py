@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
 from pathlib import Path
 
+from narrows.models.training.run_folder import keep_settings
+
+RUNS, QUICK_RUNS = Path("runs/rate"), Path("runs/rate-quick")
 SCALES = (1.0, 0.75, 0.5)
+_PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,18 @@ class Plan:
     @classmethod
     def read(cls, folder: Path) -> Plan:
         """The plan of a run folder."""
-        raw = json.loads((folder / "plan.json").read_text())
-        return cls(**{**raw, "seeds": tuple(raw["seeds"])})
+        raw = json.loads((folder / _PLAN).read_text())
+        known = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
+        return cls(**{**known, "seeds": tuple(raw["seeds"])})
 
-    def write(self, folder: Path) -> None:
-        """Keep it in a run folder."""
-        (folder / "plan.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+    def keep(self, folder: RunFolder, checkpoint: Path, classes: tuple[str, ...]) -> None:
+        """Write it into a run folder, or see that what stands there was trained by it, on the same encoder.
+
+        Raises:
+            ConfigError: heads or networks of another plan or checkpoint stand there: a table would mix them.
+        """
+        asked = asdict(self) | {"checkpoint": sha256(checkpoint.read_bytes()).hexdigest(), "classes": classes}
+        keep_settings(folder.root / _PLAN, asked, begun=folder.begun)
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,11 @@ class RunFolder:
     """Where things lie; everything in it is derived and can be made again."""
 
     root: Path
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything is trained or exported."""
+        return any(path.is_file() for kind in ("weights", "graphs") for path in (self.root / kind).glob("*"))
 
     @property
     def views(self) -> Path:

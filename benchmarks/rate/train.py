@@ -6,6 +6,7 @@ Example: python -m benchmarks.rate.train --checkpoint runs/camvid/checkpoint.pt 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,12 +17,13 @@ import torch
 from benchmarks.rate import heads, networks
 from benchmarks.rate.codecs import STILLS
 from benchmarks.rate.contenders import CONTENDERS, Contender, equal_cost_width, write_head
-from benchmarks.rate.plan import Plan, RunFolder
+from benchmarks.rate.plan import QUICK_RUNS, RUNS, Plan, RunFolder
 from benchmarks.rate.progress import say
 from benchmarks.rate.resnet import write_resnet_graphs
 from benchmarks.rate.video import NAME as VIDEO
 from benchmarks.rate.views import Parts, Views, make_views, split_train
 from narrows.contract.codec import count_tables
+from narrows.contract.errors import NarrowsError
 from narrows.models.dataset import ClassList, FolderDataset
 from narrows.models.export.counting import symbols_at
 from narrows.models.export.graphs import write_encoder
@@ -36,15 +38,25 @@ from narrows.models.training.run import load_checkpoint
 FULL = "full"
 
 
-def main() -> None:
+def main() -> int:
     options = _options()
-    folder = RunFolder(options.run)
-    folder.make()
+    try:
+        train_all(options)
+    except NarrowsError as error:
+        print(f"train-rate-table: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def train_all(options: argparse.Namespace) -> None:
+    """Train and export what is missing."""
+    folder = RunFolder(options.run or (QUICK_RUNS if options.quick else RUNS))
     plan = _plan(options)
-    plan.write(folder.root)
     torch.set_num_threads(options.threads)
     network = load_checkpoint(options.checkpoint)
     data = FolderDataset.open(options.data, "train")
+    folder.make()
+    plan.keep(folder, options.checkpoint, data.classes.names)
     parts = split_train(data, plan)
     make_views(network, parts, data.classes.size, plan, folder.views, options.checkpoint, say)
     setup = _setup(network, parts, folder, data.classes)
@@ -68,7 +80,7 @@ def _options() -> argparse.Namespace:
         "--checkpoint", type=Path, required=True, help="of `narrows train`: its encoder is frozen for all"
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="labelled folder")
-    parser.add_argument("--run", type=Path, default=Path("runs/rate"), help="where everything is kept")
+    parser.add_argument("--run", type=Path, help=f"where everything is kept; {RUNS}, or {QUICK_RUNS} if quick")
     parser.add_argument("--head-steps", type=int, default=default.head_steps, help="steps a head and seed")
     parser.add_argument("--full-steps", type=int, default=default.full_steps, help="steps on uncompressed pictures")
     parser.add_argument("--codec-steps", type=int, default=default.codec_steps, help="further steps a codec")
@@ -205,4 +217,4 @@ class ComparisonTraining:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
