@@ -27,15 +27,15 @@ def main() -> None:
     parser.add_argument("--begin-from", type=Path, default=Path("bundles/demo"), help="bundle that all runs go on from")
     parser.add_argument("--runs", type=Path, default=Path("runs/ablations"), help="a run folder for each idea")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=tuple(IDEAS), default=tuple(IDEAS))
+    parser.add_argument("--only", nargs="+", choices=tuple(IDEAS), default=tuple(IDEAS), help="train these alone")
     parser.add_argument("--table", action="store_true", help="train nothing: tell what is there")
     options = parser.parse_args()
-    configs = {name: settings(IDEAS[name], options.data, options.begin_from, options.epochs) for name in options.only}
+    configs = {name: settings(idea, options.data, options.begin_from, options.epochs) for name, idea in IDEAS.items()}
     if not options.table:
         from narrows.models.training.loop import train  # noqa: PLC0415 -- the table needs no torch
 
-        for name, config in configs.items():
-            train(config, options.runs / name, partial(print, f"{name}:", flush=True))
+        for name in options.only:
+            train(configs[name], options.runs / name, partial(print, f"{name}:", flush=True))
     rows = [row for name, config in configs.items() for row in ended(name, config, options.runs / name)]
     for row in rows:
         print(row)
@@ -45,12 +45,11 @@ def main() -> None:
 
 
 def ended(name: str, config: TrainingConfig, folder: Path) -> list[dict[str, Any]]:
-    """The last record of a run that came to its end; nothing of one that did not."""
-    records = read_records(folder)
-    if not records or records[-1]["epoch"] != config.epochs:
+    """The last record of a run that came to its end and was checked there; nothing of one that did not."""
+    last = next(iter(read_records(folder)[-1:]), {"epoch": 0})
+    if last["epoch"] != config.epochs or any(figure not in last for figure in FIGURES):
         return []
-    last = records[-1]
-    return [{"idea": name, "told": IDEAS[name].told, **{figure: last[figure] for figure in FIGURES if figure in last}}]
+    return [{"idea": name, "told": IDEAS[name].told, **{figure: last[figure] for figure in FIGURES}}]
 
 
 if __name__ == "__main__":

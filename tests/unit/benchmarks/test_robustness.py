@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.robustness import __main__ as robustness
 from benchmarks.robustness.claims import claims
 from benchmarks.robustness.corruptions import KINDS, STRENGTHS, Picture, rotated
 
@@ -82,3 +83,18 @@ def test_what_the_cells_come_to() -> None:
 def test_kinds_that_no_training_shows_are_told_of_alone() -> None:
     found = claims([cell("clean", 0, 0.8, 0.5, 0.04), cell("noise", 1, 0.6, 0.5, 0.05), cell("fog", 1, 0.2, 0.5, 0.05)])
     assert found["kept_share_unlike_training"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("kinds", "written"), [(("noise",), []), (tuple(KINDS), ["robustness"])])
+def test_a_part_of_the_table_is_not_written_over_the_whole(
+    kinds: tuple[str, ...], written: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    some = [cell("clean", 0, 0.8, 0.5, 0.04), cell("noise", 3, 0.6, 0.5, 0.05)]
+    both = [each | {"features_3": each["features_1"]} for each in some]
+    monkeypatch.setattr(robustness, "_judged", lambda *_: [])
+    monkeypatch.setattr(robustness, "cells", lambda *_: iter(both))
+    monkeypatch.setattr(robustness, "write_result", lambda name, *_: found.append(name))
+    monkeypatch.setattr("sys.argv", ["robustness", "--kinds", *kinds])
+    robustness.main()
+    assert found == written
