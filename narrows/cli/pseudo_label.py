@@ -43,8 +43,7 @@ def pseudo_label(
     from narrows.models.dataset import ClassList
     from narrows.models.nn.espnetv2 import ESPNetV2
     from narrows.models.training.ground_truth import GroundTruth
-    from narrows.models.training.pseudo_labels import cityscapes_labeller, trained_labeller, write_pseudo_labels
-    from narrows.models.training.run import CHECKPOINT, load_checkpoint
+    from narrows.models.training.pseudo_labels import cityscapes_labeller, labeller_of_run, write_pseudo_labels
 
     if (run is None) == (cityscapes_weights is None):
         raise ConfigError("say who labels: --run or --cityscapes-weights, one of the two")
@@ -54,7 +53,7 @@ def pseudo_label(
     elif ground_truth is not None or same_classes is not None:
         raise ConfigError("--ground-truth and --same-classes go together: labels, and which of their classes are meant")
     if run is not None:
-        labeller = trained_labeller(load_checkpoint(run / CHECKPOINT))
+        labeller = labeller_of_run(run, classes, data)
     elif cityscapes_weights is not None:
         labeller = cityscapes_labeller(ESPNetV2.load(cityscapes_weights), len(classes.names))
     count = write_pseudo_labels(

@@ -31,6 +31,7 @@ from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import Augmentation, augment, normalise
 from narrows.models.training.check import check, split_off, worsened
 from narrows.models.training.config import TrainingConfig
+from narrows.models.training.known_classes import check_known
 from narrows.models.training.loss import TrainingObjective, class_weights
 from narrows.models.training.model_card import write_run_card
 from narrows.models.training.origin import keep_origin
@@ -116,7 +117,7 @@ def _train(
     setup = _prepare(config, dataset)
     network = start or _network(config, len(dataset.classes.names))
     if start is None and not goes_on:
-        _begin(network, config, setup.samples)
+        _begin(network, config, setup)
     run = Run.begin(network.to(setup.device), config)
     if config.quantisation_aware:
         round_activations(run.network)
@@ -165,6 +166,7 @@ def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Setup:
     )
     teacher = None
     if config.teacher is not None:
+        check_known(config.teacher, dataset.classes.names, config.data)
         network, count = _teacher(config.teacher, samples).to(device), len(dataset.classes.names)
         if network.shape.classes != count:
             raise WeightsMismatch(
@@ -199,11 +201,11 @@ def _settling(samples: list[LabelledPicture]) -> Tensor:
     return pictures.to(memory_format=torch.channels_last)
 
 
-def _begin(network: JointNetwork, config: TrainingConfig, samples: list[LabelledPicture]) -> None:
+def _begin(network: JointNetwork, config: TrainingConfig, setup: _Setup) -> None:
     if config.pretrained:
         network.encoder.trunk.load_imagenet(config.pretrained)
     if config.begin_from:
-        begin_from(network, Bundle.open(config.begin_from), _settling(samples))
+        begin_from(network, Bundle.open(config.begin_from), _settling(setup.samples), setup.classes.names)
 
 
 def _checked(run: Run, setup: _Setup) -> Record:

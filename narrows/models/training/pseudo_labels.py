@@ -22,6 +22,8 @@ from narrows.models.nn.espnetv2 import MULTIPLE, ESPNetV2
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import normalise
 from narrows.models.training.ground_truth import GroundTruth
+from narrows.models.training.known_classes import check_known
+from narrows.models.training.run import CHECKPOINT, load_checkpoint
 from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
 from narrows.runtime.writing import write_file
 
@@ -41,6 +43,16 @@ def trained_labeller(network: JointNetwork) -> Labeller:
         return logits.softmax(dim=1)[0]
 
     return label
+
+
+def labeller_of_run(run_folder: Path, classes: ClassList, data: Path) -> Labeller:
+    """The network of a run folder, for labels as the class list of ``data`` has them.
+
+    Raises:
+        WeightsMismatch: it knows other classes, or the folder holds no training.
+    """
+    check_known(run_folder, classes.names, data)
+    return trained_labeller(load_checkpoint(run_folder / CHECKPOINT))
 
 
 def cityscapes_labeller(network: ESPNetV2, classes: int) -> Labeller:

@@ -48,15 +48,19 @@ def network_of(bundle: Bundle, pictures: Tensor) -> JointNetwork:
     """
     manifest = bundle.manifest
     network = JointNetwork(NetworkShape(len(manifest.classes), manifest.latent.channels, len(manifest.levels)))
-    begin_from(network, bundle, pictures)
+    begin_from(network, bundle, pictures, manifest.classes)
     return network.eval()
 
 
 @torch.no_grad()
-def begin_from(network: JointNetwork, bundle: Bundle, pictures: Tensor) -> None:
-    """Give ``network`` the encoder of a bundle, its gains if it has as many levels, its decoder if its shape is that.
+def begin_from(network: JointNetwork, bundle: Bundle, pictures: Tensor, classes: tuple[str, ...]) -> None:
+    """Give ``network`` the encoder of a bundle, its gains if it has as many levels, its decoder if its classes are its.
 
-    ``pictures`` ``(N, 3, H, W)``, normalised, set the statistics: a few dozen will do.
+    Args:
+        network: to fill.
+        bundle: what it begins from.
+        pictures: ``(N, 3, H, W)``, normalised; they set the statistics, a few dozen will do.
+        classes: that ``network`` is for, in their order.
 
     Raises:
         WeightsMismatch: the bundle's encoder is of another shape.
@@ -71,7 +75,7 @@ def begin_from(network: JointNetwork, bundle: Bundle, pictures: Tensor) -> None:
         latent = network.encoder(pictures)
     levels = torch.arange(len(pictures)) % network.shape.levels
     steps, stored = _decoder_steps(network.decoder), _stored_weights(bundle.decoder_path)
-    if same_levels and _fits(steps, stored):
+    if same_levels and classes == bundle.manifest.classes and _fits(steps, stored):
         gain = network.gains(levels)
         with _filled(steps, stored, bundle):
             network.decoder((latent * gain).round() / gain, (pictures.shape[-2], pictures.shape[-1]))

@@ -137,7 +137,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_bundle_is_where_a_training_may_begin(bundle: Bundle, network: JointNetwork, data: FolderDataset) -> None:
     pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
     begun = JointNetwork(network.shape)
-    begin_from(begun, bundle, pictures)
+    begin_from(begun, bundle, pictures, bundle.manifest.classes)
     with torch.no_grad():
         before, after = network.encoder(pictures), begun.eval().encoder(pictures)
     assert float(torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1]) > 0.98
@@ -149,7 +149,7 @@ def test_a_training_begins_with_the_masks_of_the_bundle(
 ) -> None:
     pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
     begun = JointNetwork(network.shape)
-    begin_from(begun, bundle, pictures)
+    begin_from(begun, bundle, pictures, bundle.manifest.classes)
     levels = torch.arange(len(pictures)) % 3
     with torch.no_grad():
         before, after = network(pictures, levels), begun.eval()(pictures, levels)
@@ -160,7 +160,7 @@ def test_a_training_begins_with_the_masks_of_the_bundle(
 def test_branches_that_add_nothing_yet_can_learn(bundle: Bundle, network: JointNetwork, data: FolderDataset) -> None:
     pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
     begun = JointNetwork(network.shape)
-    begin_from(begun, bundle, pictures)
+    begin_from(begun, bundle, pictures, bundle.manifest.classes)
     begun.train()(pictures, torch.zeros(len(pictures), dtype=torch.int64)).logits.square().sum().backward()
     scale = begun.get_parameter("decoder.enter.0.wide.1.1.weight")
     assert not scale.any()
@@ -168,19 +168,20 @@ def test_branches_that_add_nothing_yet_can_learn(bundle: Bundle, network: JointN
     assert scale.grad.any()
 
 
-def test_a_decoder_for_other_classes_begins_anew(bundle: Bundle, data: FolderDataset) -> None:
+@pytest.mark.parametrize("classes", [("one", "two", "three", "four"), ("another", "order")])
+def test_a_decoder_for_other_classes_begins_anew(classes: tuple[str, ...], bundle: Bundle, data: FolderDataset) -> None:
     pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
     torch.manual_seed(5)
-    begun = JointNetwork(NetworkShape(classes=4, latent_channels=6, levels=3))
+    begun = JointNetwork(NetworkShape(classes=len(classes), latent_channels=6, levels=3))
     fresh = begun.decoder.classify.weight.clone()
-    begin_from(begun, bundle, pictures)
+    begin_from(begun, bundle, pictures, classes)
     assert torch.equal(begun.decoder.classify.weight, fresh)
 
 
 def test_a_begun_rate_model_knows_what_symbols_cost(bundle: Bundle, network: JointNetwork, data: FolderDataset) -> None:
     pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in data]))
     begun = JointNetwork(network.shape)
-    begin_from(begun, bundle, pictures)
+    begin_from(begun, bundle, pictures, bundle.manifest.classes)
     levels = torch.arange(len(pictures)) % 3
     with torch.no_grad():
         fitted = begun(pictures, levels, rounded_rate=True).bits.sum()
@@ -192,4 +193,4 @@ def test_a_begun_rate_model_knows_what_symbols_cost(bundle: Bundle, network: Joi
 def test_a_bundle_of_another_network_is_no_place_to_begin(bundle: Bundle) -> None:
     other = JointNetwork(NetworkShape(classes=2, latent_channels=7, levels=3))
     with pytest.raises(WeightsMismatch, match="bottleneck"):
-        begin_from(other, bundle, torch.zeros(1, 3, 64, 96))
+        begin_from(other, bundle, torch.zeros(1, 3, 64, 96), bundle.manifest.classes)

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -6,12 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from narrows.contract.errors import ConfigError, DeviceMissing, PictureError
+from narrows.contract.errors import ConfigError, DeviceMissing, PictureError, WeightsMismatch
 from narrows.models.dataset import ClassList, FolderDataset
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
 from narrows.models.training.loss import class_weights, soft_jaccard_loss
-from narrows.models.training.pseudo_labels import pseudo_labels, trained_labeller, write_pseudo_labels
+from narrows.models.training.pseudo_labels import (
+    labeller_of_run,
+    pseudo_labels,
+    trained_labeller,
+    write_pseudo_labels,
+)
 from narrows.models.training.run import load_checkpoint
 from tests.workshop.training.small_run import config, progress
 
@@ -122,6 +128,20 @@ def test_pseudo_labels_are_a_folder_to_train_on(data: Path, tmp_path: Path) -> N
     labelled = FolderDataset.open(out, "extra")
     assert (count, len(labelled)) == (4, 4)
     train(replace(config(out, 1), split="extra"), tmp_path / "again", lambda _: None)
+
+
+@pytest.mark.parametrize("names", [["bright", "dark", "void"], ["road", "sky", "void"]])
+def test_as_many_classes_of_another_order_or_other_names_are_not_the_same(
+    names: list[str], data: Path, tmp_path: Path
+) -> None:
+    run, listing = tmp_path / "run", data / "classes.json"
+    train(config(data, 1), run, lambda _: None)
+    labeller_of_run(run, ClassList.read(listing), data)
+    listing.write_text(json.dumps(json.loads(listing.read_text()) | {"classes": names}))
+    with pytest.raises(WeightsMismatch, match=f"run segments 2 classes, dark, bright; .* {names[0]}, {names[1]}"):
+        labeller_of_run(run, ClassList.read(listing), data)
+    with pytest.raises(WeightsMismatch, match="run segments 2 classes"):
+        train(replace(config(data, 1), teacher=run), tmp_path / "taught", lambda _: None)
 
 
 def test_where_the_network_is_not_sure_the_label_is_ignored(data: Path, tmp_path: Path) -> None:
