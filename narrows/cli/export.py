@@ -21,7 +21,9 @@ def export(
     name: Annotated[str, typer.Option(help="The bundle's name.")] = "camvid-lite0",
     version: Annotated[str, typer.Option(help="The bundle's version.")] = "1",
     split: Annotated[str, typer.Option(help="Split to count on: the one trained on.")] = "train",
-    leave_out: Annotated[str | None, typer.Option(help="Samples never to see, as in `narrows train`.")] = None,
+    leave_out: Annotated[
+        str | None, typer.Option(help="Samples not to count on either, beside those that the run left out.")
+    ] = None,
     check_split: Annotated[str | None, typer.Option(help="Split to report the int8/float gap on.")] = None,
     licence: Annotated[str, typer.Option(help="Terms of the data and so of the weights.")] = "unstated",
     provenance: Annotated[str, typer.Option(help="Where data and pretrained weights come from.")] = "unstated",
@@ -40,15 +42,15 @@ def export(
     from narrows.models.export.camera_masks import add_camera_masks
     from narrows.models.export.labelling import Labelling
     from narrows.models.export.write import write_bundle
+    from narrows.models.training.config import TrainingConfig
     from narrows.models.training.model_card import MODEL_CARD, write_bundle_card
     from narrows.models.training.run import CHECKPOINT, load_checkpoint
+    from narrows.models.training.run_folder import CONFIG
     from narrows.runtime.triton_config import fill_repository
 
     network = load_checkpoint(run / CHECKPOINT)
     label = Labelling(name, version, licence, provenance)
-    counted = FolderDataset.open(data, split)
-    if leave_out is not None:
-        counted = counted.without(leave_out)
+    counted = FolderDataset.open(data, split).without(TrainingConfig.read(run / CONFIG).leave_out, leave_out)
     bundle = write_bundle(network, counted, label, out, typer.echo)
     if camera_masks:
         try:

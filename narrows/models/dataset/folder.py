@@ -115,13 +115,15 @@ class FolderDataset:
         """
         return self._with(tuple(n for n in self.names if fnmatchcase(n, pattern)), f"matches {pattern!r}")
 
-    def without(self, pattern: str) -> FolderDataset:
-        """The samples whose names do not match a shell pattern.
+    def without(self, *patterns: str | None) -> FolderDataset:
+        """The samples whose names match none of some shell patterns; ``None`` is none.
 
         Raises:
             DatasetError: every name matches.
         """
-        return self._with(tuple(n for n in self.names if not fnmatchcase(n, pattern)), f"is left without {pattern!r}")
+        given = [pattern for pattern in patterns if pattern is not None]
+        names = tuple(name for name in self.names if not any(fnmatchcase(name, pattern) for pattern in given))
+        return self._with(names, f"is left without {' and '.join(map(repr, given))}")
 
     def _with(self, names: tuple[str, ...], told: str) -> FolderDataset:
         if not names:

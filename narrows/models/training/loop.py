@@ -99,9 +99,7 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    dataset = dataset or FolderDataset.open(config.data, config.split)
-    if config.leave_out is not None:
-        dataset = dataset.without(config.leave_out)
+    dataset = (dataset or FolderDataset.open(config.data, config.split)).without(config.leave_out)
     with locked(run_folder):
         return _train(config, run_folder, say, start, dataset)
 

@@ -48,9 +48,7 @@ def write_bundle_card(
         DatasetError: the data that the run was trained on are no longer there.
     """
     config = TrainingConfig.read(run_folder / "config.json")
-    dataset = FolderDataset.open(config.data, config.split)
-    if config.leave_out is not None:
-        dataset = dataset.without(config.leave_out)
+    dataset = FolderDataset.open(config.data, config.split).without(config.leave_out)
     sections = [
         f"# {label.name} {label.version}: model card\n",
         _of_bundle(bundle),

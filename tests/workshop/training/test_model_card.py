@@ -2,8 +2,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from narrows.cli.root import app
 from narrows.contract.bundle import Bundle
+from narrows.contract.errors import BundleError
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.score import Evaluation
 from narrows.models.export.labelling import Labelling
@@ -48,6 +51,21 @@ def test_a_runs_card_counts_what_was_trained_on_measured_on_and_left_out(run: Pa
     assert "1 of 1 epochs" in card
     assert code_version() in card
     assert "| level 1, bad pictures |" in card
+
+
+def test_what_a_run_left_out_is_not_counted_or_calibrated_on_either(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+
+    def write(_network: object, samples: FolderDataset, *_: object) -> Bundle:
+        counted.extend(samples.names)
+        raise BundleError("no bundle is wanted here")
+
+    monkeypatch.setattr("narrows.models.export.write.write_bundle", write)
+    asked = ["export", "--run", str(run), "--data", str(data), "--out", str(tmp_path / "out"), "--leave-out", "s3"]
+    assert CliRunner().invoke(app, asked).exit_code == 1
+    assert counted == ["s1", "s2"]
 
 
 def test_a_bundles_card_says_terms_rates_and_what_was_judged(run: Path, bundle: Bundle) -> None:
