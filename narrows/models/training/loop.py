@@ -111,7 +111,7 @@ def _train(
     goes_on = checkpoint.is_file()
     asked = asdict(config) | {"classes": dataset.classes.names}
     keep_settings(run_folder / CONFIG, asked, may_change=_MAY_CHANGE, begun=goes_on)
-    keep_origin(run_folder, config.begin_from)
+    keep_origin(run_folder, config.begin_from, begun=goes_on)
     setup = _prepare(config, dataset)
     network = start or _network(config, len(dataset.classes.names))
     if start is None and not goes_on:

@@ -110,15 +110,24 @@ def _data(config: TrainingConfig, dataset: FolderDataset) -> str:
         )
         for drive in drives
     ]
-    left_out = _left_out(config)
     return "\n".join(
         [
             "## Data\n",
             f"`{dataset.root.name}`, split `{dataset.split}`, {len(dataset.classes.names)} classes.\n",
             _table("drive", "frames trained on | frames that choices were made on", rows),
-            f"Never seen: {left_out}other splits of the folder.\n",
+            f"{_never_seen(config)}\n",
         ]
     )
+
+
+def _never_seen(config: TrainingConfig) -> str:
+    """Of this run; it cannot answer for a network that it got weights or shades of."""
+    unseen = f"{_left_out(config)}other splits of the folder."
+    lent = [f"`{folder.name}`" for folder in (config.begin_from, config.teacher) if folder is not None]
+    if not lent:
+        return f"Never seen: {unseen}"
+    told = f"What {' and '.join(lent)} was trained on is in its own card: it may have seen them."
+    return f"Never seen by this run: {unseen} {told}"
 
 
 def _left_out(config: TrainingConfig) -> str:

@@ -42,11 +42,14 @@ class Origin:
         return decode_record(path.read_bytes(), cls, what=str(path), most_bytes=_MOST_BYTES)
 
 
-def keep_origin(run_folder: Path, begin_from: Path | None) -> None:
-    """Note that this code goes on with a run; at first the bundle too, whose folder may hold another later."""
-    kept = Origin.read(run_folder)
+def keep_origin(run_folder: Path, begin_from: Path | None, *, begun: bool) -> None:
+    """Note that this code goes on with a run, or begins it: then the bundle too, whose folder may hold another later.
+
+    What was noted of a run that was killed before anything was trained is forgotten.
+    """
+    kept = Origin.read(run_folder) if begun else Origin()
     begun_from = kept.begun_from
-    if not kept.code and begin_from is not None:
+    if not begun and begin_from is not None:
         bundle = Bundle.open(begin_from)
         begun_from = f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.hex_id})"
     code = code_version()

@@ -11,8 +11,9 @@ from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.score import Evaluation
 from narrows.models.export.labelling import Labelling
 from narrows.models.export.write import write_bundle
+from narrows.models.training.config import TrainingConfig
 from narrows.models.training.loop import train
-from narrows.models.training.model_card import MODEL_CARD, write_bundle_card
+from narrows.models.training.model_card import MODEL_CARD, write_bundle_card, write_run_card
 from narrows.models.training.origin import Origin, code_version, keep_origin
 from narrows.models.training.run import load_checkpoint
 from tests.workshop.training.conftest import four_pictures
@@ -51,6 +52,20 @@ def test_a_runs_card_counts_what_was_trained_on_measured_on_and_left_out(run: Pa
     assert "1 of 1 epochs" in card
     assert code_version() in card
     assert "| level 1, bad pictures |" in card
+
+
+@pytest.mark.parametrize("lent", ["begin_from", "teacher"])
+def test_a_card_does_not_answer_for_what_it_began_from_or_was_taught_by(
+    lent: str, run: Path, bundle: Bundle, data: Path, tmp_path: Path
+) -> None:
+    assert bundle.folder is not None
+    taught = replace(TrainingConfig.read(run / "config.json"), **{lent: bundle.folder})  # type: ignore[arg-type]  # of two fields
+    dataset = FolderDataset.open(data, "train").without(taught.leave_out)
+    (tmp_path / "run").mkdir()
+    write_run_card(tmp_path / "run", taught, dataset)
+    card = (tmp_path / "run" / MODEL_CARD).read_text()
+    assert "Never seen by this run: `s0` (1 frames of this split), and other splits of the folder." in card
+    assert f"What `{bundle.folder.name}` was trained on is in its own card: it may have seen them." in card
 
 
 def test_what_a_run_left_out_is_not_counted_or_calibrated_on_either(
@@ -102,6 +117,7 @@ def test_a_card_written_without_that_heading_is_kept_whole(run: Path, bundle: Bu
 
 
 def test_a_run_keeps_what_it_began_from_and_each_code_once(bundle: Bundle, tmp_path: Path) -> None:
-    keep_origin(tmp_path, bundle.folder)
-    keep_origin(tmp_path, tmp_path / "another that is there no longer")
+    keep_origin(tmp_path, Path("bundles/demo"), begun=False)  # killed before its first epoch, and begun anew
+    keep_origin(tmp_path, bundle.folder, begun=False)
+    keep_origin(tmp_path, tmp_path / "another that is there no longer", begun=True)
     assert Origin.read(tmp_path) == Origin((code_version(),), f"tiny 7 ({bundle.hex_id})")
