@@ -8,6 +8,8 @@
       SPLIT.txt               one sample name a line, as DRIVE_FRAME where frames are of several drives
       images/SPLIT/NAME.jpg   (or .jpeg, .png, .webp, .bmp)
       labels/SPLIT/NAME.png   uint8 class index, one channel, same size as the image
+
+Who trains on it, or counts tables on it, wants all pictures at the listed size: bundles are made for that one.
 """
 
 from __future__ import annotations
@@ -141,6 +143,23 @@ class FolderDataset:
 
     def __iter__(self) -> Iterator[LabelledPicture]:
         return (self.read(name) for name in self.names)
+
+    def at_its_size(self) -> Iterator[LabelledPicture]:
+        """All samples, for a network that is made for pictures of the listed size: scale is part of what it learns.
+
+        Raises:
+            PictureError: a file is missing or broken.
+            DatasetError: as :meth:`read`, or a picture is of another size than ``classes.json`` says.
+        """
+        for sample in self:
+            height, width = sample.labels.shape
+            if (width, height) != self.classes.size:
+                listed = "{}x{}".format(*self.classes.size)
+                raise DatasetError(
+                    f"{sample.name} is {width}x{height}, {self.root / 'classes.json'} says {listed}: resize the "
+                    f"pictures and their labels, or list their size"
+                )
+            yield sample
 
     def read(self, name: str) -> LabelledPicture:
         """Read one sample.

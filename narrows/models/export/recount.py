@@ -23,7 +23,7 @@ def recount(bundle: Bundle, data: FolderDataset, folder: Path, say: Progress = p
     size = bundle.manifest.input
     if data.classes.size != (size.width, size.height):
         raise DatasetError(f"pictures of {data.classes.size}; bundle {bundle.hex_id} takes {size.width}x{size.height}")
-    pictures = [sample.picture for sample in data]
+    pictures = [sample.picture for sample in data.at_its_size()]
     say(f"running the int8 encoder over {2 * len(pictures)} pictures to count symbols")
     latents = latents_of(bundle.encoder_path, with_mirrored(pictures))
     tables = count_both(bundle.encoder_path, pictures, latents, bundle.gains, say)

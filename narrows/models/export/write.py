@@ -46,7 +46,7 @@ def write_bundle(network: Exportable, data: FolderDataset, label: Labelling, fol
     with bundle_draft(folder) as draft:
         say(f"exporting the float encoder and the decoder for {width}x{height}")
         write_encoder(network, (height, width), draft / ENCODER_FLOAT)
-        pictures = [sample.picture for sample in data]
+        pictures = [sample.picture for sample in data.at_its_size()]
         step = max(1, len(pictures) // CALIBRATION_PICTURES)
         say(f"quantising the encoder to int8, calibrated on {len(pictures[::step])} pictures")
         quantise_encoder(draft / ENCODER_FLOAT, pictures[::step], draft / ENCODER_INT8)

@@ -44,7 +44,7 @@ class Points:
 
 def views_of(data: FolderDataset) -> Iterator[LabelledPicture]:
     """Each frame and its mirror image."""
-    for sample in data:
+    for sample in data.at_its_size():
         yield sample
         mirrored = np.ascontiguousarray(sample.picture[:, ::-1]), np.ascontiguousarray(sample.labels[:, ::-1])
         yield LabelledPicture(f"{sample.name}-mirrored", *mirrored)

@@ -59,7 +59,7 @@ def split_off(dataset: FolderDataset, share: float) -> tuple[list[LabelledPictur
         PictureError, DatasetError: one cannot be read.
     """
     checked = set(block_names(dataset.names, share))
-    samples = list(dataset)
+    samples = list(dataset.at_its_size())
     return [s for s in samples if s.name not in checked], [s for s in samples if s.name in checked]
 
 

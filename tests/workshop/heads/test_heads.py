@@ -29,8 +29,9 @@ from narrows.models.dataset import FolderDataset
 from narrows.models.export.write import file_entry
 from narrows.models.heads.change import add_head, remove_head
 from narrows.models.heads.evaluate import compare
-from narrows.models.heads.train import HEAD_GRAPH, HEAD_RECORD, PROGRESS, HeadConfig, train_head
+from narrows.models.heads.train import HEAD_GRAPH, HEAD_RECORD, HeadConfig, train_head
 from narrows.models.heads.trunk import trunk_tensors
+from narrows.models.training.progress import PROGRESS
 from narrows.runtime.onnx_runtime import InferenceSession
 
 DEMO = Path(__file__).parents[3] / "bundles" / "demo"

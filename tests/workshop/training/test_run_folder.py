@@ -140,3 +140,12 @@ def test_a_listing_that_cannot_be_meant_is_named(data: Path, listed: bytes, told
     (data / "train.txt").write_bytes(listed)
     with pytest.raises(DatasetError, match=rf"train\.txt .*{told}"):
         FolderDataset.open(data, "train")
+
+
+def test_pictures_of_another_size_than_the_list_of_classes_says_are_named(data: Path, tmp_path: Path) -> None:
+    for kind in ("images", "labels"):
+        path = data / kind / "train" / "s2.png"
+        Image.open(path).resize((128, 96)).save(path)  # noqa: TID251 -- written by a test
+    with pytest.raises(DatasetError, match=r"s2 is 128x96, .*classes\.json says 64x48"):
+        train(config(data), tmp_path / "run", lambda _: None)
+    assert not (tmp_path / "run" / CHECKPOINT).exists()
