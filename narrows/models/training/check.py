@@ -6,6 +6,7 @@ made on these blocks; what is reported is measured on drives that neither traini
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,13 @@ def drive_of(name: str) -> str:
 
 
 def _drives(names: Sequence[str]) -> Iterator[list[str]]:
-    return (list(drive) for _, drive in groupby(sorted(names, key=lambda n: (drive_of(n), n)), key=drive_of))
+    return (list(drive) for _, drive in groupby(sorted(names, key=_place), key=drive_of))
+
+
+def _place(name: str) -> tuple[str, list[tuple[int, str]]]:
+    """By drive, then as the frames follow each other: 2 before 10, however many digits are written."""
+    parts = re.findall(r"\d+|\D+", name)
+    return drive_of(name), [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _middle(drive: list[str], share: float) -> list[str]:

@@ -41,6 +41,11 @@ def test_each_drive_gives_a_block_of_neighbours_from_its_middle() -> None:
     assert block_names(names, 0.2) == tuple(f"{drive}_{frame:03}" for drive in "ab" for frame in range(8, 12))
 
 
+def test_neighbours_are_those_by_number_where_numbers_are_not_padded() -> None:
+    names = [f"a_f{frame}" for frame in range(1, 21)]
+    assert block_names(names, 0.25) == tuple(f"a_f{frame}" for frame in range(8, 13))
+
+
 def test_names_that_tell_no_drive_are_one() -> None:
     assert block_names([f"{number:012}" for number in range(10)], 0.2) == ("000000000004", "000000000005")
 
