@@ -47,8 +47,9 @@ def _unseen(found: dict[str, Any] | None) -> list[str]:
     drives = found["drives"]
     rows = [[each["drive"], str(each["frames"]), f"{each['miou']:.1%}"] for each in drives]
     low, high = (f"{found[name]:.1%}" for name in ("lowest_miou", "highest_miou"))
-    epochs, whole = sum(drives[0]["epochs"]), found["recipe_epochs"]
-    short = f", where the recipe has {whole}: a floor, not what it can do" if epochs < whole else ""
+    lengths, whole = sorted({sum(each["epochs"]) for each in drives}), found["recipe_epochs"]
+    epochs = " to ".join(map(str, lengths[:: max(1, len(lengths) - 1)]))
+    short = f", where the recipe has {whole}: a floor, not what it can do" if lengths[0] < whole else ""
     told = (
         f"On drives that training has not seen: **{found['mean_miou']:.1%} mIoU** at {found['bits_per_pixel']:g} bits "
         f"per pixel, {low} to {high}. Each drive is judged by a network of the recipe that was trained on the others "

@@ -55,3 +55,13 @@ def test_the_figure_leads_with_drives_not_seen_and_calls_a_short_training_a_floo
     assert "**37.5% mIoU** at 0.04 bits per pixel, 32.0% to 42.0%" in first
     assert "for 22 epochs" in first
     assert ("where the recipe has 78: a floor" in first) is floor
+
+
+def test_of_folds_of_different_length_none_is_said_to_be_as_long_as_the_first() -> None:
+    drives = [
+        {"drive": name, "frames": 3, "epochs": epochs, "miou": 0.4, "levels": []}
+        for name, epochs in (("x", [48, 30]), ("y", [14, 8]))
+    ]
+    unseen = {"bits_per_pixel": 0.04, "recipe_epochs": 78, "mean_miou": 0.4, "lowest_miou": 0.4, "highest_miou": 0.4}
+    first = render({"levels": [], "unseen_drives": unseen | {"drives": drives}}).partition("\n\n")[0]
+    assert "for 22 to 78 epochs, where the recipe has 78: a floor" in first
