@@ -121,11 +121,23 @@ class FolderDataset:
         """The samples whose names match none of some shell patterns; ``None`` is none.
 
         Raises:
-            DatasetError: every name matches.
+            DatasetError: every name matches, or none of the whole folder: a drive that was misspelt would be seen.
         """
         given = [pattern for pattern in patterns if pattern is not None]
+        for pattern in given:
+            if not any(fnmatchcase(name, pattern) for name in self._listed()):
+                raise DatasetError(
+                    f"{self.root} has no sample that matches {pattern!r} in any split: nothing would be left out; the "
+                    f"first is {self.names[0]!r}"
+                )
         names = tuple(name for name in self.names if not any(fnmatchcase(name, pattern) for pattern in given))
         return self._with(names, f"is left without {' and '.join(map(repr, given))}")
+
+    def _listed(self) -> Iterator[str]:
+        """Of this split, then of all that the folder has."""
+        yield from self.names
+        for listing in sorted(self.root.glob("*.txt")):
+            yield from map(str.strip, listing.read_text("utf-8", errors="replace").splitlines())
 
     def _with(self, names: tuple[str, ...], told: str) -> FolderDataset:
         if not names:

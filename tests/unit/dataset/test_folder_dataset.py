@@ -82,6 +82,15 @@ def test_a_drive_can_be_left_out_and_seen_alone(root: Path) -> None:
     assert every.only("two_*").names == ("two_1", "two_2")
 
 
+def test_a_drive_that_is_misspelt_is_not_seen_in_silence(root: Path) -> None:
+    (root / "train.txt").write_text("one_1\ntwo_1\n")
+    (root / "val.txt").write_text("three_1\n")
+    every = FolderDataset.open(root, "train")
+    assert every.without("three_*", None).names == every.names  # of another split, so never seen anyhow
+    with pytest.raises(DatasetError, match="no sample that matches 'two' in any split: nothing would be left out"):
+        every.without("one_*", "two")
+
+
 def test_a_pattern_that_leaves_nothing_is_named(root: Path) -> None:
     with pytest.raises(DatasetError, match=r"no sample is left without '\*'; the first is 'a'"):
         FolderDataset.open(root, "train").without("*")
