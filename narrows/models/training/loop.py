@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from narrows.contract.bundle import Bundle
 from narrows.contract.bundle.manifest import MANIFEST
-from narrows.contract.errors import DeviceMissing, WeightsMismatch
+from narrows.contract.errors import ConfigError, DeviceMissing, WeightsMismatch
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import Augmentation, augment, normalise
@@ -94,9 +94,12 @@ def train(
         DatasetError: the data are not in the documented layout.
         WeightsMismatch: the weights or the bundle to begin from, or the teacher, are of another network.
         DeviceMissing: the device is not there.
-        ConfigError: the run folder is another command's, was begun with other options, or is in use.
+        ConfigError: there is no epoch; or the run folder is another command's, was begun with other options, or is
+            in use.
         TrainingDiverged: the loss is no number any more.
     """
+    if not config.epochs:
+        raise ConfigError("no epochs at all: nothing would be trained; give --epochs or --full-epochs")
     if config.threads:
         torch.set_num_threads(config.threads)
     dataset = (dataset or FolderDataset.open(config.data, config.split)).without(config.leave_out)

@@ -62,6 +62,11 @@ def test_a_run_does_not_go_on_with_other_classes(trained: Path, data: Path) -> N
         train(config(data), trained, lambda _: None)
 
 
+def test_a_run_of_no_epochs_is_no_run(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no epochs at all"):
+        train(replace(config(data), phases=phases_for((64, 48), 0, 0)), tmp_path / "run", lambda _: None)
+
+
 def test_two_trainings_do_not_share_a_run_folder(trained: Path, data: Path) -> None:
     with locked(trained), pytest.raises(ConfigError, match="another process trains in this run folder"):
         train(config(data), trained, lambda _: None)
