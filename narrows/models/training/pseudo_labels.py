@@ -94,12 +94,10 @@ def write_pseudo_labels(
 
     Raises:
         PictureError: a picture cannot be read.
-        DatasetError: the folder holds no picture, the network knows another number of classes, or people labelled
-            pictures of another size.
+        DatasetError: the folder is none, holds no picture or two of one name, the network knows another number of
+            classes, or people labelled pictures of another size.
     """
-    found = sorted(path for path in pictures.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
-    if not found:
-        raise DatasetError(f"{pictures} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
+    found = _pictures_in(pictures)
     for kind in ("images", "labels"):
         (out / kind / split).mkdir(parents=True, exist_ok=True)
     for done, path in enumerate(found, start=1):
@@ -114,6 +112,18 @@ def write_pseudo_labels(
     write_file(out / f"{split}.txt", "".join(f"{path.stem}\n" for path in found))
     write_file(out / "classes.json", json.dumps(_listing(classes)) + "\n")
     return len(found)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is no folder of pictures")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not found:
+        raise DatasetError(f"{folder} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
+    by_name = {path.stem: path for path in found}
+    if twice := [path for path in found if by_name[path.stem] != path]:
+        raise DatasetError(f"{twice[0]} and {by_name[twice[0].stem].name} would be one sample: rename one of them")
+    return found
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from narrows.contract.errors import ConfigError, DeviceMissing, PictureError, WeightsMismatch
+from narrows.contract.errors import ConfigError, DatasetError, DeviceMissing, PictureError, WeightsMismatch
 from narrows.models.dataset import ClassList, FolderDataset
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
@@ -128,6 +128,20 @@ def test_pseudo_labels_are_a_folder_to_train_on(data: Path, tmp_path: Path) -> N
     labelled = FolderDataset.open(out, "extra")
     assert (count, len(labelled)) == (4, 4)
     train(replace(config(out, 1), split="extra"), tmp_path / "again", lambda _: None)
+
+
+def test_a_folder_that_cannot_be_labelled_is_named_before_anything_is_written(data: Path, tmp_path: Path) -> None:
+    classes, out = ClassList.read(data / "classes.json"), tmp_path / "out"
+
+    def label(pictures: Path) -> None:
+        write_pseudo_labels(lambda _: torch.zeros(2, 48, 64), classes, pictures, out, split="train", confidence=0.0)
+
+    with pytest.raises(DatasetError, match="nowhere is no folder"):
+        label(tmp_path / "nowhere")
+    (data / "images/train/s1.jpg").write_bytes((data / "images/train/s1.png").read_bytes())
+    with pytest.raises(DatasetError, match=r"s1\.jpg and s1\.png would be one sample"):
+        label(data / "images/train")
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("names", [["bright", "dark", "void"], ["road", "sky", "void"]])
