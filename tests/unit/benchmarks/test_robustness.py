@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.rate.codecs import Coded, Setting, bits_of
 from benchmarks.robustness import __main__ as robustness
+from benchmarks.robustness import contenders
+from benchmarks.robustness.cells import _worsened
 from benchmarks.robustness.claims import claims
+from benchmarks.robustness.contenders import PICTURE_QUALITIES
 from benchmarks.robustness.corruptions import KINDS, STRENGTHS, Picture, rotated
+from narrows.models.dataset import ClassList, LabelledPicture
 
 
 @pytest.fixture
@@ -98,3 +103,34 @@ def test_a_part_of_the_table_is_not_written_over_the_whole(
     monkeypatch.setattr("sys.argv", ["robustness", "--kinds", *kinds])
     robustness.main()
     assert found == written
+
+
+def test_a_turned_frame_is_judged_by_turned_labels_and_no_other_kind_moves_them(street: Picture) -> None:
+    classes = ClassList(("off", "on"), 9, (160, 120), ((0, 0, 0),) * 2)
+    labels = (street[..., 0] > 200).astype(np.uint8)
+    shown = np.repeat(labels[..., None] * 255, 3, axis=2)
+    bad = _worsened(LabelledPicture("frame", shown, labels), "turned", 5, classes)
+    known = bad.labels != classes.ignore_index
+    assert not known.all()
+    assert np.mean((bad.picture[..., 0] > 127)[known] == (bad.labels == 1)[known]) > 0.98
+    for kind in KINDS:
+        if kind != "turned":
+            assert np.array_equal(_worsened(LabelledPicture("frame", shown, labels), kind, 3, classes).labels, labels)
+
+
+@pytest.mark.parametrize(("least_bits", "quality"), [(1, 0), (16_000, 8), (10**9, PICTURE_QUALITIES[-1])])
+def test_the_picture_rival_has_at_least_as_many_bits_where_its_codec_has_them(
+    least_bits: int, quality: int, street: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Codec:
+        def code(self, picture: Picture, setting: Setting) -> Coded:
+            asked.append(setting.quality)
+            return Coded(150 * setting.quality, picture)
+
+    monkeypatch.setattr(contenders, "AVIF", Codec())
+    coded = contenders._of_at_least(least_bits, [street, street], 0.5)
+    assert asked[-1] == quality
+    assert len(coded) == 2
+    assert sum(bits_of(each.size_bytes) for each in coded) >= min(least_bits, 2 * 8 * 150 * quality)

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
+from narrows.models.nn.network import JointNetwork, NetworkOutput
 from narrows.models.training import loop
-from narrows.models.training.loop import train
+from narrows.models.training.loop import set_learning_rate, train
 from narrows.models.training.run import Run
 from tests.workshop.training.conftest import four_pictures
 from tests.workshop.training.small_run import config, progress
@@ -79,3 +82,42 @@ def test_an_epoch_is_told_of_before_it_counts_as_done(
     assert [record["epoch"] for record in progress(tmp_path / "run")] == [1]
     train(config(data, 1), tmp_path / "run", quiet)
     assert [record["epoch"] for record in progress(tmp_path / "run")] == [1, 1]
+
+
+def test_a_run_that_goes_on_follows_the_schedule_where_it_was(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(config(data, 4), rounded_tail=0.5)
+    places: list[tuple[int, int]] = []
+    rounded: list[bool] = []
+    forward = JointNetwork.forward
+
+    def see(network: JointNetwork, pictures: Tensor, level: Tensor, *, rounded_rate: bool) -> NetworkOutput:
+        rounded.append(rounded_rate)
+        return forward(network, pictures, level, rounded_rate=rounded_rate)
+
+    monkeypatch.setattr(
+        loop, "set_learning_rate", lambda _optimiser, step, total, _warmup: places.append((step, total))
+    )
+    monkeypatch.setattr(JointNetwork, "forward", see)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "write_run_page", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(asked, tmp_path / "run", quiet)
+    train(asked, tmp_path / "run", quiet)
+    assert places == [(step, 8) for step in range(8)]
+    assert rounded == [False] * 4 + [True] * 4
+
+
+def test_the_learning_rate_rises_falls_to_nothing_and_keeps_each_groups_share() -> None:
+    optimiser = torch.optim.SGD([{"params": [torch.zeros(1)], "peak": peak} for peak in (1.0, 0.25)], lr=9.0)
+    rates = []
+    for step in range(100):
+        set_learning_rate(optimiser, step, 100, 10)
+        rates.append([group["lr"] for group in optimiser.param_groups])
+    assert [slow / fast for fast, slow in rates] == pytest.approx([0.25] * 100)
+    fast = [rate for rate, _ in rates]
+    assert fast[0] == pytest.approx(0.1)
+    assert max(fast) == pytest.approx(fast[9], rel=0.01)
+    assert fast[50] == pytest.approx(0.5)
+    assert 0 < fast[99] < 0.001

@@ -1,12 +1,18 @@
-"""The loss of odd batches, and steps along gradients that are no numbers."""
+"""What training goes down, how fast each part does, and what it does not follow."""
+
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from narrows.contract.errors import TrainingDiverged
+from narrows.models.nn.network import JointNetwork, NetworkOutput, NetworkShape
+from narrows.models.training.config import TrainingConfig
 from narrows.models.training.loss import TrainingObjective
-from narrows.models.training.run import take_step
+from narrows.models.training.run import Run, take_step
+from narrows.models.training.teacher import Teacher, divergence
 
 IGNORED = 9
 
@@ -50,3 +56,47 @@ def test_a_gradient_that_is_no_number_ends_the_run_before_it_reaches_a_weight() 
     with pytest.raises(TrainingDiverged, match="the gradient is inf"):
         take_step(network, optimiser, network.loss())
     assert network.weight.tolist() == [0]
+
+
+def test_a_bit_costs_what_its_own_level_says() -> None:
+    class Outcome(NamedTuple):
+        logits: Tensor
+        bits: Tensor
+
+    labels, level = torch.zeros((2, 3, 4), dtype=torch.long), torch.tensor([1, 0])
+    wanted = TrainingObjective(torch.ones(2), torch.tensor([0.5, 3.0]), IGNORED, overlap_share=1.0)
+    parts = wanted.loss(Outcome(torch.zeros(2, 2, 3, 4), torch.tensor([24.0, 12.0])), labels, level)
+    assert parts.bits_per_pixel.tolist() == [2, 1]
+    assert float(parts.whole - parts.task) == pytest.approx((3.0 * 2 + 0.5 * 1) / 2)
+
+
+def test_the_trunk_learns_slower_gains_and_rate_faster_and_all_is_learned_once() -> None:
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=2))
+    asked = TrainingConfig(Path("data"), "train", None, learning_rate=1.0, trunk_share=0.25, scale_share=4.0)
+    groups = Run.begin(network, asked).optimiser.param_groups
+    peaks = {id(each): group["peak"] for group in groups for each in group["params"]}
+    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters())) == len(peaks)
+    wanted = {"encoder.trunk": 0.25, "gains": 4.0, "rate": 4.0}
+    for name, parameter in network.named_parameters():
+        assert peaks[id(parameter)] == next((peak for part, peak in wanted.items() if name.startswith(part)), 1.0), name
+
+
+def test_a_teacher_is_worth_its_shares() -> None:
+    chance = torch.Generator().manual_seed(2)
+    features, logits, said = (
+        torch.randn(size, generator=chance) for size in ((1, 4, 2, 2), (1, 3, 2, 2), (1, 3, 2, 2))
+    )
+    told, heard = (torch.softmax(each / 2, dim=1) for each in (logits, said))
+    apart = float((told * (told / heard).log()).sum(dim=1).mean()) * 4
+    assert float(divergence(logits, said)) == pytest.approx(apart, rel=1e-5)
+
+    class Seen(Teacher):
+        def look(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+            del pictures
+            return features, logits
+
+    student = NetworkOutput(said, torch.zeros(1), -features)
+    network = JointNetwork(NetworkShape(classes=3, latent_channels=4, levels=2))
+    found = Seen(network, share=0.5, feature_share=3.0).loss(student, torch.zeros(1, 3, 8, 8))
+    assert float(found) == pytest.approx(0.5 * apart + 3.0 * 4, rel=1e-5)  # opposite directions are 4 apart
+    assert float(Seen(network, share=0.5).loss(student, torch.zeros(1, 3, 8, 8))) == pytest.approx(0.5 * apart)
