@@ -24,7 +24,7 @@ def all_at_once(packets: Iterable[bytes]) -> Iterator[NDArray[np.uint8]]:
 def test_a_frame_is_judged_by_its_own_labels_and_whole_packets_count(segment: Segment) -> None:
     samples = [
         LabelledPicture(str(label), np.full((3, 4, 3), label, np.uint8), np.full((3, 4), label, np.uint8))
-        for label in (0, 1, 1, 0)
+        for label in (0, 1, 1, 1)
     ]
     encode: Callable[[NDArray[np.uint8]], bytes] = lambda picture: bytes([picture[0, 0, 0]]) * 6  # noqa: E731
     matrix, bits_per_pixel, frames = score(samples, CLASSES, encode, segment)
