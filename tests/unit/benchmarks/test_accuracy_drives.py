@@ -1,14 +1,18 @@
 """A drive is judged whole, from whichever split its frames are in, and at one rate."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.accuracy import __main__ as accuracy
 from benchmarks.accuracy.__main__ import at_rate
 from benchmarks.accuracy.drives import drives_of
 from benchmarks.accuracy.figures import render
+from narrows.contract.bundle import Bundle
 from narrows.contract.errors import DatasetError
 from narrows.models.evaluation.score import Evaluation
+from narrows.models.training.config import TrainingConfig
 
 CLASSES = '{"classes": ["road"], "ignore_index": 255, "size": [8, 8], "palette": [[0, 0, 0]]}'
 
@@ -65,3 +69,24 @@ def test_of_folds_of_different_length_none_is_said_to_be_as_long_as_the_first() 
     unseen = {"bits_per_pixel": 0.04, "recipe_epochs": 78, "mean_miou": 0.4, "lowest_miou": 0.4, "highest_miou": 0.4}
     first = render({"levels": [], "unseen_drives": unseen | {"drives": drives}}).partition("\n\n")[0]
     assert "for 22 to 78 epochs, where the recipe has 78: a floor" in first
+
+
+def test_a_drive_is_judged_at_the_rate_of_comparison_by_the_bundle_that_has_not_seen_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (drive, _) = drives_of(_folder(tmp_path, train="x_1 y_1", val="y_3"))
+    folder = tmp_path / "folds" / drive.name
+    folder.mkdir(parents=True)
+    TrainingConfig(tmp_path, "train", None, leave_out=drive.pattern).write(folder / "config.json")
+    opened: list[Path] = []
+
+    def open_bundle(path: Path) -> SimpleNamespace:
+        opened.append(path)
+        return SimpleNamespace(manifest=SimpleNamespace(levels=(0, 1)), encoder_path=path)
+
+    monkeypatch.setattr(Bundle, "open", open_bundle)
+    monkeypatch.setattr(accuracy, "camera", lambda *_: None)
+    levels = [_level(0.05, 0.7), _level(0.03, 0.6)]
+    monkeypatch.setattr(accuracy, "evaluate_bundle", lambda _bundle, _drive, level, encode: levels[level])
+    assert accuracy._unseen(drive, folder)["miou"] == 0.65
+    assert opened == [folder / "bundle"]

@@ -1,9 +1,12 @@
 """Bad pictures get worse with strength and are the same in every run; what the cells come to is arithmetic."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.accuracy.camera_masks import BESIDE_BYTES
 from benchmarks.rate.codecs import Coded, Setting, bits_of
 from benchmarks.robustness import __main__ as robustness
 from benchmarks.robustness import contenders
@@ -134,3 +137,12 @@ def test_the_picture_rival_has_at_least_as_many_bits_where_its_codec_has_them(
     assert asked[-1] == quality
     assert len(coded) == 2
     assert sum(bits_of(each.size_bytes) for each in coded) >= min(least_bits, 2 * 8 * 150 * quality)
+
+
+def test_a_mask_made_at_the_camera_pays_for_its_packet(street: Picture) -> None:
+    judge = object.__new__(contenders.Judge)
+    judge._encoder = SimpleNamespace(fit=lambda picture: picture, latent=lambda picture: picture)  # type: ignore[assignment]
+    judge._masks = SimpleNamespace(make=lambda _: SimpleNamespace(labels=street[..., 0], payload=b"12345"))  # type: ignore[assignment]
+    found = judge.camera_masks([street, street])
+    assert found.bits == 2 * 8 * (5 + BESIDE_BYTES)
+    assert len(found.masks) == 2

@@ -146,6 +146,16 @@ def test_an_instances_file_of_any_bytes_is_named(coco: Path, text: str) -> None:
         CocoVocDataset.open(coco, "val")
 
 
+def test_a_crowd_lies_below_what_was_outlined_alone_wherever_the_file_has_it(coco: Path) -> None:
+    path = coco / "annotations/instances_val2017.json"
+    instances = json.loads(path.read_text())
+    crowd = {"image_id": 139, "category_id": 1, "iscrowd": 1, "segmentation": {"counts": [0, 80], "size": [8, 10]}}
+    for annotations in ([crowd, *instances["annotations"]], [*instances["annotations"], crowd]):
+        path.write_text(json.dumps(instances | {"annotations": annotations}))
+        (sample,) = CocoVocDataset.open(coco, "val")
+        assert (sample.labels[2, 2], sample.labels[5, 5], sample.labels[0, 0]) == (15, 9, 255)
+
+
 def test_stuff_is_numbered_without_gaps(stuff: Path) -> None:
     data = CocoStuffDataset.open(stuff, "val")
     (sample,) = data

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from narrows.contract.errors import TrainingDiverged
 from narrows.models.nn.network import JointNetwork, NetworkOutput, NetworkShape
+from narrows.models.nn.rate import add_noise
 from narrows.models.training.config import TrainingConfig
 from narrows.models.training.loss import TrainingObjective
-from narrows.models.training.run import Run, take_step
+from narrows.models.training.run import Run, averaged_share, follow, take_step
 from narrows.models.training.teacher import Teacher, divergence
 
 IGNORED = 9
@@ -100,3 +101,24 @@ def test_a_teacher_is_worth_its_shares() -> None:
     found = Seen(network, share=0.5, feature_share=3.0).loss(student, torch.zeros(1, 3, 8, 8))
     assert float(found) == pytest.approx(0.5 * apart + 3.0 * 4, rel=1e-5)  # opposite directions are 4 apart
     assert float(Seen(network, share=0.5).loss(student, torch.zeros(1, 3, 8, 8))) == pytest.approx(0.5 * apart)
+
+
+def test_an_average_keeps_its_share_of_itself_and_more_of_it_later() -> None:
+    average, network = nn.BatchNorm2d(1), nn.BatchNorm2d(1)
+    nn.init.constant_(network.weight, 3.0)
+    network.get_buffer("running_mean").fill_(10.0)
+    network.get_buffer("num_batches_tracked").fill_(7)
+    follow(average, network, 0.9)
+    assert float(average.weight.detach()) == pytest.approx(0.9 * 1 + 0.1 * 3)
+    assert float(average.get_buffer("running_mean")) == pytest.approx(1.0)
+    assert int(average.get_buffer("num_batches_tracked")) == 7
+    shares = [averaged_share(0.9, done) for done in range(200)]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.1, 0.9)
+
+
+def test_noise_is_as_wide_as_a_rounding_step() -> None:
+    torch.manual_seed(1)
+    noise = add_noise(torch.zeros(20_000))
+    assert float(noise.abs().max()) <= 0.5
+    assert float(noise.std()) == pytest.approx((1 / 12) ** 0.5, rel=0.02)

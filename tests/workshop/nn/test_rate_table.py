@@ -1,0 +1,142 @@
+"""The rate table's contenders learn from what they get in use, and are charged for all that travels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks.rate.assemble import _over_seeds
+from benchmarks.rate.codecs import Coded, PictureCodec, Setting
+from benchmarks.rate.contenders import Contender
+from benchmarks.rate.frames import _through_packet
+from benchmarks.rate.heads import REBUILDING_PRICE, Setup, dequantised, head_task
+from benchmarks.rate.networks import through
+from benchmarks.rate.plan import Plan
+from benchmarks.rate.views import Views, _views, split_train
+from narrows.contract.codec import count_tables, encode_symbols, quantise
+from narrows.contract.wire.feature import HEADER_BYTES
+from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
+from narrows.models.training.augment import Augmentation, normalise
+from tests.workshop.training.conftest import four_pictures
+
+CLASSES = ClassList(("road", "sky"), 255, (32, 32), ((0, 0, 0),) * 2)
+PLAN = Plan(batch=4, held_out_drive="b", held_out=2)
+
+
+def test_a_head_sees_whole_symbols_scaled_back_by_their_levels_gain() -> None:
+    latent = np.random.default_rng(1).normal(0, 40, (2, 3, 4, 5)).astype(np.float32)
+    gain = torch.tensor([[1.0, 0.5, 8.0], [0.25, 2.0, 1.0]])
+    seen = dequantised(latent, gain)
+    symbols = seen * gain[:, :, None, None]
+    assert torch.allclose(symbols, symbols.round(), atol=1e-4)
+    assert float(symbols.abs().max()) == pytest.approx(127)
+    within = (torch.from_numpy(latent) * gain[:, :, None, None]).abs() < 127
+    error = (seen - torch.from_numpy(latent)).abs() * gain[:, :, None, None]
+    assert float(error[within].max()) <= 0.5 + 1e-4
+
+
+def setup(levels: int) -> Setup:
+    chance = np.random.default_rng(2)
+    views = Views(
+        np.full((8, 1, 2, 2), 0.6, np.float32),
+        chance.normal(size=(8, 40, 4, 4)).astype(np.float16),
+        chance.normal(size=(8, 320, 2, 2)).astype(np.float16),
+        np.zeros((8, 32, 32), np.uint8),
+    )
+    gains = 10.0 ** -torch.arange(levels)[:, None]
+    return Setup(views, views, gains, torch.ones(2), CLASSES)
+
+
+class Watched(nn.Module):
+    """Answers nothing, and keeps what it was shown."""
+
+    strides = (16,)
+
+    def __init__(self, missed: float = 0.0) -> None:
+        super().__init__()
+        self.missed = missed
+        self.shown: list[Tensor] = []
+
+    def forward(self, given: Tensor | Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+        self.shown.append(given if isinstance(given, Tensor) else given[0])
+        return torch.zeros(len(self.shown[-1]), 2, *size)
+
+    def rebuild(self, latent: Tensor) -> tuple[Tensor, ...]:
+        return (torch.full((len(latent), 320, 2, 2), self.missed),)
+
+    @property
+    def head(self) -> nn.Module:
+        return self
+
+
+def test_every_level_is_learned() -> None:
+    head = Watched()
+    task = head_task(Contender("joint", "joint", lambda *_: head), setup(2), PLAN, seed=1)
+    for step in range(10):
+        task.loss(head, step)
+    assert {round(float(value), 3) for shown in head.shown for value in shown.flatten()} == {1.0, 0.0}
+
+
+def test_features_that_are_rebuilt_badly_cost_their_price() -> None:
+    given, seed = setup(1), 3
+    contender = Contender("separate", "separate", lambda *_: Watched(), rebuilds=True)
+    near, far = (head_task(contender, given, PLAN, seed).loss(Watched(missed), 0) for missed in (0.0, 10.0))
+    rows = np.sort(np.random.default_rng((seed, 0)).choice(8, PLAN.batch, replace=False))
+    true = torch.from_numpy(given.train.at16[rows].astype(np.float32))
+    apart = ((10.0 - true).square().mean() - true.square().mean()) / true.var()
+    assert float(far - near) == pytest.approx(REBUILDING_PRICE * float(apart), rel=1e-3)
+
+
+def test_a_mirrored_view_has_mirrored_labels() -> None:
+    labels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    sample = LabelledPicture("s", labels[..., None].repeat(3, axis=2), labels)
+    plain, mirrored = _views([sample], Augmentation((4, 3), (1.0, 1.5)), 2)
+    assert np.array_equal(plain[0], normalise(sample.picture))
+    assert np.array_equal(mirrored[0], normalise(sample.picture)[:, :, ::-1])
+    assert np.array_equal(mirrored[1], labels[:, ::-1])
+    assert np.array_equal(plain[1], labels)
+
+
+def test_the_block_that_checkpoints_are_chosen_on_is_not_trained_on(tmp_path: Path) -> None:
+    root = four_pictures(tmp_path / "data")
+    for kind, suffix in (("images", "png"), ("labels", "png")):
+        for number, name in enumerate(("a1", "b1", "b2", "b3")):
+            (root / kind / "train" / f"s{number}.{suffix}").rename(root / kind / "train" / f"{name}.{suffix}")
+    (root / "train.txt").write_text("a1\nb1\nb2\nb3\n")
+    parts = split_train(FolderDataset.open(root, "train"), PLAN)
+    assert [sample.name for sample in parts.train] == ["a1", "b1"]
+    assert [sample.name for sample in parts.held] == ["b2", "b3"]
+
+
+def test_a_codecs_network_is_tuned_on_what_comes_out_of_it() -> None:
+    picture, labels = np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.uint8)
+
+    class Codec(PictureCodec):
+        def code(self, picture: NDArray[np.uint8], setting: Setting) -> Coded:
+            return Coded(1, np.full_like(picture, setting.quality))
+
+    degrade = through(Codec("c", "c", (5, 20), lambda *_: (b"", 0)))
+    seen = [degrade(LabelledPicture("s", picture, labels), Random(seed)) for seed in range(12)]
+    assert {int(each.picture[0, 0, 0]) for each in seen} == {5, 20}
+    assert all(np.array_equal(each.labels, labels) for each in seen)
+
+
+def test_a_packets_header_is_paid_for() -> None:
+    latent = np.random.default_rng(4).normal(0, 3, (4, 6, 8)).astype(np.float32)
+    gain = np.ones(4, np.float32)
+    symbols = quantise(latent, gain)
+    tables = count_tables([symbols[None]])
+    decoded, size_bytes = _through_packet(latent, gain, tables, 0)
+    assert size_bytes >= HEADER_BYTES + len(encode_symbols(tables.silence(symbols, 0), tables, 0))
+    assert np.array_equal(decoded, tables.silence(symbols, 0))
+
+
+def test_seeds_are_averaged_and_each_is_kept() -> None:
+    runs = [[{"level": 0, "bits_per_pixel": 0.1, "miou": miou}] for miou in (0.5, 0.6, 0.4)]
+    (point,) = _over_seeds(runs)
+    assert point == {"level": 0, "bits_per_pixel": 0.1, "miou": pytest.approx(0.5), "miou_by_seed": [0.5, 0.6, 0.4]}
