@@ -25,7 +25,9 @@ def export(
         str | None, typer.Option(help="Samples not to count on either, beside those that the run left out.")
     ] = None,
     check_split: Annotated[str | None, typer.Option(help="Split to report the int8/float gap on.")] = None,
-    licence: Annotated[str, typer.Option(help="Terms of the data and so of the weights.")] = "unstated",
+    licence: Annotated[
+        str | None, typer.Option(help="Terms of the data and so of the weights.", show_default="as the run's")
+    ] = None,
     provenance: Annotated[str, typer.Option(help="Where data and pretrained weights come from.")] = "unstated",
     model_repository: Annotated[Path, typer.Option(help="Triton repository to fill.")] = Path("model_repository"),
     *,
@@ -49,8 +51,9 @@ def export(
     from narrows.runtime.triton_config import fill_repository
 
     network = load_checkpoint(run / CHECKPOINT)
-    label = Labelling(name, version, licence, provenance)
-    counted = FolderDataset.open(data, split).without(TrainingConfig.read(run / CONFIG).leave_out, leave_out)
+    trained = TrainingConfig.read(run / CONFIG)
+    label = Labelling(name, version, licence or trained.licence, provenance)
+    counted = FolderDataset.open(data, split).without(trained.leave_out, leave_out)
     bundle = write_bundle(network, counted, label, out, typer.echo)
     if camera_masks:
         try:

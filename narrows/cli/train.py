@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from narrows.cli.number_options import MOST_SEED, MOST_THREADS
+from narrows.models.training.config import UNSTATED
 
 Epochs = Annotated[int, typer.Option(min=0, help="Epochs at two thirds of the size.")]
 LeaveOut = Annotated[str | None, typer.Option(help="Samples never to see, as a shell pattern of names: '0006R0_*'.")]
@@ -56,6 +57,9 @@ def train(
     bfloat16: Annotated[bool, typer.Option(help="Half the bits where it helps.")] = True,
     threads: Annotated[int, typer.Option(min=0, max=MOST_THREADS, help="CPU threads; 0 takes all.")] = 0,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Everything random hangs on it.")] = 20260720,
+    licence: Annotated[
+        str, typer.Option(help="Terms of the data and so of the weights, for the model card.")
+    ] = UNSTATED,
 ) -> None:
     """Train a camera-side encoder and a joint decoder on a labelled folder.
 
@@ -89,6 +93,7 @@ def train(
         bfloat16=bfloat16,
         threads=threads,
         seed=seed,
+        licence=licence,
     )
     checkpoint = train_network(config, run, typer.echo)
     typer.echo(f"done: {checkpoint}; next: narrows export --run {run} --data {data} --out bundles/mine")

@@ -12,6 +12,7 @@ from narrows.contract.errors import RecordError
 from narrows.contract.json_text import decode_object
 from narrows.runtime.writing import write_file
 
+UNSTATED = "unstated"
 _MOST_BYTES = 1 << 20
 
 
@@ -50,6 +51,7 @@ class TrainingConfig:
         quantisation_aware: the encoder is rounded as `narrows export` will round it.
         teacher: run folder of a trained network, or a bundle's.
         bad_share: share of the views that are bad pictures: noise, blur, darkness, glare, rain, JPEG.
+        licence: terms of the data, and so of the weights.
     """
 
     data: Path
@@ -81,6 +83,7 @@ class TrainingConfig:
     threads: int = 0
     device: str = "cpu"
     bfloat16: bool = True
+    licence: str = UNSTATED
 
     @property
     def epochs(self) -> int:

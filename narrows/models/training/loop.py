@@ -47,7 +47,9 @@ SETTLING_PICTURES = 24
 PAGE_EVERY_S = 10.0
 CHECKS = 12
 """So many times in a run, and after its last epoch, mIoU is measured: a check costs a quarter of an epoch."""
-_MAY_CHANGE = frozenset({"phases", "data", "pretrained", "begin_from", "batch", "device", "bfloat16", "threads"})
+_MAY_CHANGE = frozenset(
+    {"phases", "data", "pretrained", "begin_from", "batch", "device", "bfloat16", "threads", "licence"}
+)
 """What a run that goes on may be given another of: more epochs, what has moved, what the machine takes."""
 Say = Callable[[str], None]
 

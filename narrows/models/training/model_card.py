@@ -29,6 +29,7 @@ def write_run_card(run_folder: Path, config: TrainingConfig, dataset: FolderData
     sections = [
         f"# {run_folder.name}: model card\n\nA run of `narrows train`, {len(records)} of {config.epochs} epochs.\n",
         *_of_run(config, Origin.read(run_folder), dataset, records),
+        f"## Terms\n\n- Licence: {config.licence}.\n",
     ]
     _write(run_folder, sections)
 

@@ -33,7 +33,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that left a frame out, and measured on some."""
     folder = tmp_path_factory.mktemp("card") / "run"
     left_out = FolderDataset.open(data, "train").names[0]
-    train(replace(config(data, 1), leave_out=left_out, check_share=0.5), folder, lambda _: None)
+    asked = replace(config(data, 1), leave_out=left_out, check_share=0.5, licence="CC BY 4.0")
+    train(asked, folder, lambda _: None)
     return folder
 
 
@@ -52,6 +53,7 @@ def test_a_runs_card_counts_what_was_trained_on_measured_on_and_left_out(run: Pa
     assert "1 of 1 epochs" in card
     assert code_version() in card
     assert "| level 1, bad pictures |" in card
+    assert "- Licence: CC BY 4.0." in card
 
 
 @pytest.mark.parametrize("lent", ["begin_from", "teacher"])
@@ -68,19 +70,19 @@ def test_a_card_does_not_answer_for_what_it_began_from_or_was_taught_by(
     assert f"What `{bundle.folder.name}` was trained on is in its own card: it may have seen them." in card
 
 
-def test_what_a_run_left_out_is_not_counted_or_calibrated_on_either(
+def test_what_a_run_left_out_is_not_counted_or_calibrated_on_either_and_its_terms_hold(
     run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[str] = []
 
-    def write(_network: object, samples: FolderDataset, *_: object) -> Bundle:
-        counted.extend(samples.names)
+    def write(_network: object, samples: FolderDataset, label: Labelling, *_: object) -> Bundle:
+        counted.extend([*samples.names, label.licence])
         raise BundleError("no bundle is wanted here")
 
     monkeypatch.setattr("narrows.models.export.write.write_bundle", write)
     asked = ["export", "--run", str(run), "--data", str(data), "--out", str(tmp_path / "out"), "--leave-out", "s3"]
     assert CliRunner().invoke(app, asked).exit_code == 1
-    assert counted == ["s1", "s2"]
+    assert counted == ["s1", "s2", "CC BY 4.0"]
 
 
 def test_a_bundles_card_says_terms_rates_and_what_was_judged(run: Path, bundle: Bundle) -> None:
