@@ -28,7 +28,7 @@ class Via(StrEnum):
 
 
 def evaluate(
-    data: Annotated[Path, typer.Option(help="Labelled folder.")],
+    data: Annotated[Path, typer.Option(help="Labelled folder, Cityscapes or COCO.")],
     split: Annotated[str, typer.Option(help="Split to evaluate.")] = "val",
     bundle: Annotated[Path, typer.Option(help="Bundle folder.", envvar="NARROWS_BUNDLE")] = DEMO_BUNDLE,
     rate: Annotated[
@@ -53,7 +53,7 @@ def evaluate(
     """
     from narrows.contract.bundle import SplitBundle, open_bundle
     from narrows.contract.errors import BundleError
-    from narrows.models.dataset import FolderDataset
+    from narrows.models.dataset import open_dataset
     from narrows.models.evaluation.evaluate import evaluate_bundle
     from narrows.ops.camera_packets import camera
 
@@ -76,7 +76,7 @@ def evaluate(
     segment = _through_stack(redis_url) if via is Via.TRITON else None
     result = evaluate_bundle(
         opened,
-        FolderDataset.open(data, split),
+        open_dataset(data, split),
         level,
         encode=camera(opened, level, encoder),
         segment=segment,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from narrows.contract.errors import BundleError
 from narrows.models.dataset import ClassList, LabelledPicture
 from narrows.models.evaluation.confusion import ConfusionMatrix
+from narrows.runtime.pictures import labels_at_source_size
 
 Encode = Callable[[NDArray[np.uint8]], bytes]
 """A picture ``(H, W, 3)`` uint8 to the bytes of a whole FeaturePacket."""
@@ -53,7 +54,10 @@ def check_classes(bundle_classes: tuple[str, ...], data: ClassList) -> None:
 def score(
     samples: Iterable[LabelledPicture], classes: ClassList, encode: Encode, segment: Segment
 ) -> tuple[ConfusionMatrix, float, int]:
-    """The confusion matrix, bits per pixel and number of frames of ``samples`` sent through coder and decoder."""
+    """The confusion matrix, bits per pixel and number of frames of ``samples`` sent through coder and decoder.
+
+    Masks are judged at the size of their pictures, as whoever uses them sees them, and that is whose pixels count.
+    """
     matrix = ConfusionMatrix(len(classes.names), classes.ignore_index)
     waiting: list[NDArray[np.uint8]] = []
     bits = pixels = frames = 0
@@ -68,7 +72,8 @@ def score(
             yield packet
 
     for mask in segment(packets()):
-        matrix.update(waiting.pop(0), mask)
+        labels = waiting.pop(0)
+        matrix.update(labels, labels_at_source_size(mask, labels.shape[1], labels.shape[0]))
         frames += 1
     return matrix, bits / pixels if pixels else float("nan"), frames
 

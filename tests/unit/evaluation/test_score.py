@@ -30,3 +30,12 @@ def test_a_frame_is_judged_by_its_own_labels_and_whole_packets_count(segment: Se
     matrix, bits_per_pixel, frames = score(samples, CLASSES, encode, segment)
     assert (matrix.miou, bits_per_pixel, frames) == (1.0, 8 * 6 / 12, 4)
     assert name_scores(matrix, CLASSES) == {"road": 1.0, "sky": 1.0, "pole": None}
+
+
+def test_a_mask_goes_back_to_the_size_of_the_picture_that_it_is_of() -> None:
+    labels = np.zeros((6, 8), np.uint8)
+    labels[:, 4:] = 1
+    sample = LabelledPicture("large", np.zeros((6, 8, 3), np.uint8), labels)
+    mask = np.array([[0, 0, 1, 1]] * 3, np.uint8)
+    matrix, bits_per_pixel, _ = score([sample], CLASSES, lambda _: bytes(6), lambda packets: (mask for _ in packets))
+    assert (matrix.miou, bits_per_pixel) == (1.0, 8 * 6 / 48)
