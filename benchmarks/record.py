@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from narrows.runtime.writing import write_file
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -25,7 +27,7 @@ def write_result(name: str, command: str, figures: dict[str, Any]) -> Path:
     """Write ``results/NAME.json``: the figures, the command that prints them and the machine."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"command": command, "machine": machine(), **figures}, indent=2) + "\n")
+    write_file(path, json.dumps({"command": command, "machine": machine(), **figures}, indent=2) + "\n")
     return path
 
 

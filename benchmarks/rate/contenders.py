@@ -19,6 +19,7 @@ from narrows.models.nn.decoder import JointDecoder
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.nn.separate import SeparateDeepLabV3, SeparateLRASPP
 from narrows.models.nn.small_decoder import SmallJointDecoder
+from narrows.runtime.writing import write_file
 
 Size = tuple[int, int]
 WIDTHS_TO_TRY = (256, 768)
@@ -83,5 +84,5 @@ def equal_cost_width(network: JointNetwork, size: Size, folder: RunFolder) -> in
     wanted = macs(JointDecoder(shape.latent_channels, shape.classes))
     slope = (high - low) / (WIDTHS_TO_TRY[1] - WIDTHS_TO_TRY[0])
     width = max(8, 8 * round((WIDTHS_TO_TRY[0] + (wanted - low) / slope) / 8))
-    kept.write_text(json.dumps(width) + "\n")
+    write_file(kept, json.dumps(width) + "\n")
     return width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from narrows.contract.wire import FeaturePacket, LatentShape, PacketKind
 from narrows.models.dataset import FolderDataset, LabelledPicture
 from narrows.models.export.counting import latents_of
 from narrows.runtime.onnx_runtime import InferenceSession, SessionOptions
+from narrows.runtime.writing import write_file
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def send(folder: RunFolder, gains: NDArray[np.float32], frames: Sequence[Labelle
     both = [[_through_packet(latent, gain, tables, level) for latent in latents] for level, gain in enumerate(gains)]
     symbols = np.stack([[plane for plane, _ in row] for row in both])
     sizes = np.array([[size for _, size in row] for row in both])
-    np.savez(kept, symbols=symbols, packet_bytes=sizes, made_of=made_of)
+    content = io.BytesIO()
+    np.savez(content, symbols=symbols, packet_bytes=sizes, made_of=made_of)
+    write_file(kept, content.getvalue())
     return Sent(symbols, sizes)
 
 

@@ -23,6 +23,7 @@ from narrows.contract.outputs.labels.scaling import DIVISORS, divide_labels
 from narrows.models.dataset import ClassList, LabelledPicture
 from narrows.models.evaluation import ConfusionMatrix
 from narrows.models.training.rounds import rounds
+from narrows.runtime.writing import write_file
 
 Labels = NDArray[np.uint8]
 Scores = list[dict[str, Any]]
@@ -57,7 +58,7 @@ class Judge:
                 found: Scores = stored["scores"]
                 return found
         scores = compute()
-        path.write_text(json.dumps({"made_of": made_of, "scores": scores}) + "\n")
+        write_file(path, json.dumps({"made_of": made_of, "scores": scores}) + "\n")
         return scores
 
     def latent_method(self, name: str, sent: Sent) -> Scores:

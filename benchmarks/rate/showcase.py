@@ -17,6 +17,7 @@ from benchmarks.rate.plan import Plan
 from benchmarks.rate.score import Judge, Labels
 from narrows.client.painting.overlay import to_palette_png
 from narrows.contract.outputs.labels.scaling import divide_labels
+from narrows.runtime.writing import write_file
 
 FRAMES = 4
 RATES = (0.02, 0.06)
@@ -27,7 +28,7 @@ def keep(judge: Judge, sent: Sent, plan: Plan, methods: Mapping[str, Mapping[str
     step = max(1, len(judge.frames) // FRAMES)
     numbers = list(range(step // 2, len(judge.frames), step))[:FRAMES]
     entries = [_Frame(judge, sent, plan, methods, number).entry() for number in numbers]
-    (judge.folder.root / "masks" / "index.json").write_text(json.dumps(entries, indent=1) + "\n")
+    write_file(judge.folder.root / "masks" / "index.json", json.dumps(entries, indent=1) + "\n")
 
 
 class _Frame:
@@ -92,7 +93,7 @@ class _Frame:
         palette = np.zeros((256, 3), np.uint8)
         palette[: len(self._judge.classes.palette)] = self._judge.classes.palette
         file = f"{self._frame.name}-{name}.png"
-        (self._judge.folder.root / "masks" / file).write_bytes(to_palette_png(labels, palette))
+        write_file(self._judge.folder.root / "masks" / file, to_palette_png(labels, palette))
         return file
 
     def _save_picture(self, name: str, picture: Labels) -> str:

@@ -34,6 +34,7 @@ from narrows.models.nn.stored import BEGIN_ANEW, read_stored
 from narrows.models.training.fitting import TRAINED, fit, groups_of
 from narrows.models.training.loss import class_weights
 from narrows.models.training.run import load_checkpoint
+from narrows.runtime.writing import write_file
 
 FULL = "full"
 
@@ -142,7 +143,7 @@ class ComparisonTraining:
             say("counting tables")
             plain = self.setup.train.latent[: 2 * len(self.parts.train)]
             tables = count_tables([symbols_at(plain, gain.numpy()) for gain in self.setup.gains])
-            self.folder.tables.write_bytes(tables.to_bytes())
+            write_file(self.folder.tables, tables.to_bytes())
 
     def head_jobs(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """The heads, seed by seed."""

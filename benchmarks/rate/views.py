@@ -29,6 +29,7 @@ from narrows.models.dataset import FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import Augmentation, augment, normalise
 from narrows.models.training.rounds import Say, rounds
+from narrows.runtime.writing import write_file
 
 KINDS = ("latent", "at8", "at16", "labels")
 _AT_ONCE = 8
@@ -95,7 +96,7 @@ def make_views(
     how = Augmentation(size, (1.0, 1.5))
     _write(network, list(_views(parts.train, how, plan.views)), folder, "train", say)
     _write(network, list(_views(parts.held, how, 1)), folder, "held", say)
-    note.write_text(json.dumps(made_of) + "\n")
+    write_file(note, json.dumps(made_of) + "\n")
 
 
 def _views(samples: Sequence[LabelledPicture], how: Augmentation, count: int) -> Iterator[View]:

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import onnx
@@ -27,8 +29,10 @@ from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.folding import fold
 from narrows.models.export.halves import Exportable
 from narrows.models.training.augment import DEVIATION, MEAN
+from narrows.runtime.writing import write_file
 
 OPSET = 20
+Rewrite = Callable[[onnx.ModelProto], onnx.ModelProto]
 PICTURE, LATENT, SYMBOLS, LEVEL, LABELS = "picture", "latent", "symbols", "level", "labels"
 
 
@@ -75,8 +79,8 @@ def write_decoder(network: Exportable, size: tuple[int, int], latent: tuple[int,
     level = torch.zeros(2, 1, dtype=torch.int32)
     batch = torch.export.Dim("batch", min=1, max=256)
     shapes = {SYMBOLS: {0: batch}, LEVEL: {0: batch}}
-    write_graph(DecoderGraph(network, size), (symbols, level), path, [SYMBOLS, LEVEL], [LABELS], shapes)
-    onnx.save(faster_decoder(onnx.load(path)), path)
+    graph = DecoderGraph(network, size)
+    write_graph(graph, (symbols, level), path, [SYMBOLS, LEVEL], [LABELS], shapes, rewrite=faster_decoder)
 
 
 def write_graph(
@@ -86,8 +90,37 @@ def write_graph(
     input_names: list[str],
     output_names: list[str],
     dynamic_shapes: dict[str, Any] | None,
+    *,
+    rewrite: Rewrite | None = None,
 ) -> None:
-    """Write any graph as this project ships them: one file, no trace of the machine that made it."""
+    """Write any graph as this project ships them: one file, no trace of the machine that made it; whole, or not at all.
+
+    A graph that stands is taken for finished, so what is killed on the way leaves none, and none that is not rewritten.
+
+    Args:
+        graph: to write.
+        inputs: of it, examples.
+        path: where.
+        input_names: as ONNX has them.
+        output_names: likewise.
+        dynamic_shapes: of the inputs, as ``torch.onnx.export`` takes them.
+        rewrite: is given what the exporter made.
+    """
+    with TemporaryDirectory() as scratch:
+        draft = Path(scratch) / path.name
+        _export(graph, inputs, draft, input_names, output_names, dynamic_shapes)
+        model = _stripped(onnx.load(draft))
+    write_file(path, (model if rewrite is None else rewrite(model)).SerializeToString())
+
+
+def _export(
+    graph: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    input_names: list[str],
+    output_names: list[str],
+    dynamic_shapes: dict[str, Any] | None,
+) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations are nothing that a user can mend
@@ -103,16 +136,14 @@ def write_graph(
             dynamic_shapes=dynamic_shapes,
             verbose=False,
         )
-    _strip(path)
 
 
-def _strip(path: Path) -> None:
-    """Drop what the exporter notes of the source: stack traces name paths of this machine."""
-    model = onnx.load(path)
+def _stripped(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without what the exporter notes of the source: stack traces name paths of this machine."""
     for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
         part.doc_string = ""
         del part.metadata_props[:]
     for value in (*model.graph.input, *model.graph.output):
         value.doc_string = ""
         del value.metadata_props[:]
-    onnx.save(model, path)
+    return model

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-import onnx
 import torch
 from torch import Tensor, nn
 
@@ -53,5 +52,4 @@ class PictureGraph(nn.Module):
 def write_picture_graph(network: PictureNetwork | MaskAtEdge, size: tuple[int, int], path: Path) -> None:
     """Write the graph for pictures of ``size`` (height, width)."""
     picture = torch.zeros(1, *size, 3, dtype=torch.uint8)
-    write_graph(PictureGraph(network), (picture,), path, [PICTURE], [LABELS], None)
-    onnx.save(faster_decoder(onnx.load(path)), path)
+    write_graph(PictureGraph(network), (picture,), path, [PICTURE], [LABELS], None, rewrite=faster_decoder)

@@ -1,15 +1,19 @@
 """The rate table's contenders learn from what they get in use, and are charged for all that travels."""
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks import record
 from benchmarks.rate.assemble import _over_seeds
 from benchmarks.rate.codecs import Coded, PictureCodec, Setting
 from benchmarks.rate.contenders import Contender
@@ -18,9 +22,13 @@ from benchmarks.rate.heads import REBUILDING_PRICE, Setup, dequantised, head_tas
 from benchmarks.rate.networks import through
 from benchmarks.rate.plan import Plan
 from benchmarks.rate.views import Views, _views, split_train
+from benchmarks.record import read_result, write_result
 from narrows.contract.codec import count_tables, encode_symbols, quantise
+from narrows.contract.errors import FileUnwritable
 from narrows.contract.wire.feature import HEADER_BYTES
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
+from narrows.models.export import graphs
+from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import Augmentation, normalise
 from tests.workshop.training.conftest import four_pictures
 
@@ -140,3 +148,31 @@ def test_seeds_are_averaged_and_each_is_kept() -> None:
     runs = [[{"level": 0, "bits_per_pixel": 0.1, "miou": miou}] for miou in (0.6, 0.5, 0.4)]
     (point,) = _over_seeds(runs)
     assert point == {"level": 0, "bits_per_pixel": 0.1, "miou": pytest.approx(0.5), "miou_by_seed": [0.6, 0.5, 0.4]}
+
+
+def test_a_graph_that_is_killed_on_the_way_is_not_taken_for_a_finished_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_model: onnx.ModelProto) -> onnx.ModelProto:
+        raise KeyboardInterrupt
+
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=2)).eval()
+    monkeypatch.setattr(graphs, "faster_decoder", killed)
+    with pytest.raises(KeyboardInterrupt):
+        graphs.write_decoder(network, (32, 48), (4, 2, 3), tmp_path / "head.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_result_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    write_result("rate", "make bench-rate", {"miou": 0.7})
+
+    def torn(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:9])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", torn)
+    with pytest.raises(FileUnwritable):
+        write_result("rate", "make bench-rate", {"miou": 0.1})
+    assert read_result("rate")["miou"] == 0.7
