@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 import msgspec
@@ -102,8 +102,13 @@ class TrainingConfig:
             RecordError: it was changed by hand, or damaged.
         """
         raw = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
-        raw.setdefault("bad_share", 0.0)  # of runs before there was a choice
         try:
-            return msgspec.convert(raw, cls, dec_hook=lambda kind, value: kind(value))
+            return msgspec.convert(OF_OLD_RUNS | raw, cls, dec_hook=lambda kind, value: kind(value))
         except msgspec.ValidationError as error:
             raise RecordError(f"{path}: {error}") from None
+
+
+OF_OLD_RUNS = {f.name: f.default for f in fields(TrainingConfig) if f.default is not MISSING and f.name != "phases"} | {
+    "bad_share": 0.0
+}
+"""How runs were trained from before an option was: without bad pictures, and else as it is by default."""

@@ -30,7 +30,7 @@ from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import Augmentation, augment, normalise
 from narrows.models.training.check import check, split_off, worsened
-from narrows.models.training.config import TrainingConfig
+from narrows.models.training.config import OF_OLD_RUNS, TrainingConfig
 from narrows.models.training.known_classes import check_known
 from narrows.models.training.loss import TrainingObjective, class_weights
 from narrows.models.training.model_card import write_run_card
@@ -115,7 +115,7 @@ def _train(
     checkpoint = run_folder / CHECKPOINT
     goes_on = checkpoint.is_file()
     asked = asdict(config) | {"classes": dataset.classes.names}
-    keep_settings(run_folder / CONFIG, asked, may_change=_MAY_CHANGE, begun=goes_on)
+    keep_settings(run_folder / CONFIG, asked, may_change=_MAY_CHANGE, begun=goes_on, before=OF_OLD_RUNS)
     keep_origin(run_folder, config.begin_from, begun=goes_on)
     setup = _prepare(config, dataset)
     network = start or _network(config, len(dataset.classes.names))

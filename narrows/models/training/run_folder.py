@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from narrows.contract.errors import ConfigError
@@ -44,7 +45,12 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def keep_settings(
-    path: Path, asked: Mapping[str, Any], *, may_change: frozenset[str] = frozenset(), begun: bool
+    path: Path,
+    asked: Mapping[str, Any],
+    *,
+    may_change: frozenset[str] = frozenset(),
+    begun: bool,
+    before: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write down what a run is begun with, or see that it is what it was begun with.
 
@@ -53,20 +59,27 @@ def keep_settings(
         asked: of this run, as JSON has it or as ``str`` makes it.
         may_change: what a run that goes on may be given another of.
         begun: something was trained; before that, only what another command wrote is refused.
+        before: how it was with options that are younger than the record, by name.
 
     Raises:
         ConfigError: the folder is another command's, or was begun with other options.
         RecordError: the record was changed by hand, or damaged.
     """
-    folder, now = path.parent, json.loads(json.dumps(dict(asked), default=str))
+    folder, now, then = path.parent, _as_json(asked), _as_json(before)
     if path.is_file():
         held = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
         if strange := sorted(held.keys() - now.keys()):
             raise ConfigError(f"{folder} is another command's: its {path.name} has {strange[0]!r}; {_ELSEWHERE}")
-        other = sorted(name for name in held if name not in may_change and held[name] != now[name])
+        known = {name: value for name, value in then.items() if name in now} | held
+        other = sorted(name for name in known if name not in may_change and known[name] != now[name])
         if begun and other:
-            told = ", ".join(f"{name} {held[name]!r}, now {now[name]!r}" for name in other)
+            told = ", ".join(f"{name} {known[name]!r}, now {now[name]!r}" for name in other)
             raise ConfigError(f"{folder} was begun with {told}; {_ELSEWHERE}")
     elif begun:
         raise ConfigError(f"{folder} holds a training, and no {path.name} of this command; {_ELSEWHERE}")
     write_file(path, json.dumps(now, indent=2) + "\n")
+
+
+def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(dict(settings), default=str))
+    return found

@@ -1,6 +1,7 @@
 """One training in a run folder: another command, other options, a second process and a full disk are named."""
 
 import errno
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,17 @@ def test_a_run_does_not_go_on_with_other_options(trained: Path, data: Path, othe
     with pytest.raises(ConfigError, match=told):
         train(replace(config(data), **other), trained, lambda _: None)  # type: ignore[arg-type]  # of any field
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
+
+
+def test_a_run_from_before_an_option_goes_on_as_it_was(trained: Path, data: Path) -> None:
+    held = json.loads((trained / CONFIG).read_text())
+    del held["bad_share"], held["average_decay"]
+    (trained / CONFIG).write_text(json.dumps(held))
+    with pytest.raises(ConfigError, match=r"bad_share 0\.0, now 0\.5"):
+        train(config(data), trained, lambda _: None)
+    with pytest.raises(ConfigError, match=r"average_decay 0\.995, now 0\.5"):
+        train(replace(config(data), bad_share=0.0, average_decay=0.5), trained, lambda _: None)
+    train(replace(config(data), bad_share=0.0), trained, lambda _: None)
 
 
 def test_a_run_goes_on_for_longer(trained: Path, data: Path) -> None:
