@@ -57,7 +57,7 @@ def compress(
     if weight_bits == "8/4":
         check_four_bit_convolutions()
         raise ConfigError("--weight-bits 8/4: this runtime would execute it, but nothing here writes such graphs yet")
-    dataset = FolderDataset.open(data, split).without(leave_out)
+    dataset = FolderDataset.open(data, split).without_named(leave_out)
     how = Compression(
         prune=prune,
         bits_weight=bits_weight,

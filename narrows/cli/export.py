@@ -53,7 +53,7 @@ def export(
     network = load_checkpoint(run / CHECKPOINT)
     trained = TrainingConfig.read(run / CONFIG)
     label = Labelling(name, version, licence or trained.licence, provenance)
-    counted = FolderDataset.open(data, split).without(trained.leave_out, leave_out)
+    counted = FolderDataset.open(data, split).without(trained.leave_out).without_named(leave_out)
     bundle = write_bundle(network, counted, label, out, typer.echo)
     if camera_masks:
         try:

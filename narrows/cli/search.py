@@ -100,7 +100,7 @@ def search(
     from narrows.models.training.run_folder import locked
 
     use_threads(threads)
-    dataset = FolderDataset.open(data, split).without(leave_out)
+    dataset = FolderDataset.open(data, split).without_named(leave_out)
     width, height = dataset.classes.size
     config = SearchConfig(
         design=Design(design.value),

@@ -71,7 +71,7 @@ def train(
     from narrows.models.training.config import TrainingConfig, phases_for
     from narrows.models.training.loop import train as train_network
 
-    width, height = FolderDataset.open(data, split).classes.size
+    width, height = FolderDataset.open(data, split).without_named(leave_out).classes.size
     config = TrainingConfig(
         data=data,
         split=split,

@@ -121,17 +121,24 @@ class FolderDataset:
         """The samples whose names match none of some shell patterns; ``None`` is none.
 
         Raises:
-            DatasetError: every name matches, or none of the whole folder: a drive that was misspelt would be seen.
+            DatasetError: every name matches.
         """
         given = [pattern for pattern in patterns if pattern is not None]
-        for pattern in given:
-            if not any(fnmatchcase(name, pattern) for name in self._listed()):
-                raise DatasetError(
-                    f"{self.root} has no sample that matches {pattern!r} in any split: nothing would be left out; the "
-                    f"first is {self.names[0]!r}"
-                )
         names = tuple(name for name in self.names if not any(fnmatchcase(name, pattern) for pattern in given))
         return self._with(names, f"is left without {' and '.join(map(repr, given))}")
+
+    def without_named(self, pattern: str | None) -> FolderDataset:
+        """As :meth:`without`, of what a person named: a drive that was misspelt would be seen, and called never seen.
+
+        Raises:
+            DatasetError: every name matches, or none in any split of the folder.
+        """
+        if pattern is not None and not any(fnmatchcase(name, pattern) for name in self._listed()):
+            raise DatasetError(
+                f"{self.root} has no sample that matches {pattern!r} in any split: nothing would be left out; the "
+                f"first is {self.names[0]!r}"
+            )
+        return self.without(pattern)
 
     def _listed(self) -> Iterator[str]:
         """Of this split, then of all that the folder has."""

@@ -86,9 +86,12 @@ def test_a_drive_that_is_misspelt_is_not_seen_in_silence(root: Path) -> None:
     (root / "train.txt").write_text("one_1\ntwo_1\n")
     (root / "val.txt").write_text("three_1\n")
     every = FolderDataset.open(root, "train")
-    assert every.without("three_*", None).names == every.names  # of another split, so never seen anyhow
+    assert every.without("four_*", None).names == every.names
+    assert every.without_named("three_*").names == every.names  # of another split, so never seen anyhow
+    assert every.without_named(None) == every
+    assert every.without_named("two_*").names == ("one_1",)
     with pytest.raises(DatasetError, match="no sample that matches 'two' in any split: nothing would be left out"):
-        every.without("one_*", "two")
+        every.without_named("two")
 
 
 def test_a_pattern_that_leaves_nothing_is_named(root: Path) -> None:

@@ -12,7 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from typer.testing import CliRunner
 
+from narrows.cli.root import app
 from narrows.contract.errors import ConfigError, DatasetError, FileUnwritable, TrainingDiverged, WeightsMismatch
 from narrows.models.dataset import FolderDataset
 from narrows.models.nn.stored import read_stored, write_stored
@@ -166,3 +168,13 @@ def test_pictures_of_another_size_than_the_list_of_classes_says_are_named(data: 
     with pytest.raises(DatasetError, match=r"s2 is 128x96, .*classes\.json says 64x48"):
         train(config(data), tmp_path / "run", lambda _: None)
     assert not (tmp_path / "run" / CHECKPOINT).exists()
+
+
+def test_a_drive_that_is_misspelt_on_the_command_line_is_not_trained_on(data: Path, tmp_path: Path) -> None:
+    asked = ["train", "--data", str(data), "--run", str(tmp_path / "run"), "--leave-out", "s_0"]
+    told = CliRunner().invoke(app, asked)
+    assert told.exit_code == 1
+    assert "no sample that matches 's_0' in any split" in told.output
+    assert not (tmp_path / "run").exists()
+    already = replace(config(data), leave_out="gone_*")  # by code, of a folder that was made without it
+    train(already, tmp_path / "run", lambda _: None)
