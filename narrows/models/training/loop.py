@@ -10,6 +10,7 @@ checked), ``training.html`` (its curves, to look at while it runs), ``checkpoint
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -266,10 +267,13 @@ def _views(config: TrainingConfig, epoch: int) -> Augmentation:
 def _batches(
     samples: list[LabelledPicture], batch: int, how: Augmentation, chance: random.Random
 ) -> Iterator[tuple[Tensor, Tensor]]:
+    """As few as hold all samples, as large as each other but for one: a rest of one would step as far as eight."""
     order = list(samples)
     chance.shuffle(order)
-    for start in range(0, len(order), batch):
-        views = [augment(sample, how, chance) for sample in order[start : start + batch]]
+    count = math.ceil(len(order) / batch)
+    bounds = [len(order) * number // count for number in range(count + 1)]
+    for start, end in itertools.pairwise(bounds):
+        views = [augment(sample, how, chance) for sample in order[start:end]]
         pictures = torch.from_numpy(np.stack([v[0] for v in views])).to(memory_format=torch.channels_last)
         yield pictures, torch.from_numpy(np.stack([v[1] for v in views]))
 

@@ -7,6 +7,7 @@ import pytest
 
 from narrows.models.dataset import LabelledPicture
 from narrows.models.training.augment import DEVIATION, MEAN, Augmentation, augment
+from narrows.models.training.loop import _batches
 
 CLASSES = (0, 7, 3)
 WIDTH, HEIGHT = 96, 64
@@ -47,3 +48,19 @@ def test_things_are_as_large_as_the_zoom_says(zoom: float, sample: LabelledPictu
     apart = np.diff(np.flatnonzero(np.diff(seen[0]) == 1))
     assert len(apart) >= 2
     assert (np.abs(apart - 3 * zoom) <= 1).all()
+
+
+@pytest.mark.parametrize(("pictures", "batch", "steps"), [(305, 8, 39), (9, 8, 2), (4, 8, 1), (16, 8, 2)])
+def test_no_batch_is_left_with_the_rest(pictures: int, batch: int, steps: int) -> None:
+    """One picture's statistics and gradient would count for as much as eight pictures'."""
+    samples = [
+        LabelledPicture(str(number), np.zeros((4, 4, 3), np.uint8), np.full((4, 4), number % 250, np.uint8))
+        for number in range(pictures)
+    ]
+    how = Augmentation((4, 4), (1.0, 1.0), light=0.0)
+    labels = [seen[:, 0, 0].tolist() for _, seen in _batches(samples, batch, how, Random(1))]
+    sizes = [len(each) for each in labels]
+    assert len(sizes) == steps
+    assert max(sizes) <= batch
+    assert max(sizes) - min(sizes) <= 1
+    assert sorted(number for each in labels for number in each) == sorted(n % 250 for n in range(pictures))
