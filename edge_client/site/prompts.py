@@ -39,6 +39,8 @@ from narrows.runtime.prompting import Prompt
 
 _LOG = structlog.get_logger("edge.site")
 _FILE = "site_prompts.json"
+SAVING = "site-prompts"
+"""The name of threads that write the file, so that a slow disk costs no frame."""
 LIFETIME_S = 8 * 3600.0
 """As of the cloud's: a shift."""
 _SET_MS = 60_000
@@ -108,11 +110,10 @@ class SitePrompts:
 
     def merged(self, cloud: PromptList) -> PromptList:
         """What is looked for: the cloud's list, as it was last heard, and the site's own behind it."""
-        self._mind_the_clock()
         if cloud is not self._cloud:
             with self._lock:
                 self._hear(cloud)
-        kept = self._kept
+        kept = self._by_the_clock()
         if not kept.prompts and not kept.removed:
             return cloud
         removed = {_key(each) for each in kept.removed}
@@ -123,7 +124,7 @@ class SitePrompts:
 
     def told(self, answers: PromptAnswers) -> PromptAnswers:
         """The camera's answer with what the cloud does not know."""
-        kept = self._kept
+        kept = self._by_the_clock()
         if not kept.prompts and not kept.removed:
             return answers
         removed = tuple(PromptRef(each.id, each.version) for each in self._alive(kept.removed))
@@ -224,6 +225,13 @@ class SitePrompts:
             prompts=tuple(each for each in kept.prompts if _key(each) not in unwanted),
             removed=tuple(each for each in kept.removed if _key(each) in there),
         )
+        if self._kept != kept:  # the cloud forgets what it took away once it hears that it is gone here
+            self._save_aside()
+
+    def _by_the_clock(self) -> _Kept:
+        """What is kept, by the clock as it is now: all that looks at expiries begins here."""
+        self._mind_the_clock()
+        return self._kept
 
     def _mind_the_clock(self) -> None:
         """A clock that was set takes no prompt of the site away, nor keeps one: each lives as long as it was to.
@@ -241,13 +249,13 @@ class SitePrompts:
             self._kept = structs.replace(kept, prompts=moved)
         if moved != kept.prompts:
             _LOG.info("site_prompts_moved", clock_set_by_s=round(set_by_ms / 1000))
-            Thread(target=self._save, daemon=True).start()  # a slow disk costs no frame
+            self._save_aside()
 
     def _difference_ms(self) -> float:
         return self.now_ms() - self._steady_s() * 1000
 
     def _drop_expired(self) -> None:
-        kept = self._kept
+        kept = self._by_the_clock()
         self._kept = structs.replace(kept, prompts=self._alive(kept.prompts), removed=self._alive(kept.removed))
 
     def _alive(self, prompts: tuple[SourcePrompt, ...]) -> tuple[SourcePrompt, ...]:
@@ -256,6 +264,9 @@ class SitePrompts:
 
     def _change(self, kept: _Kept) -> None:
         self._kept, self._version = kept, self._version + 1
+
+    def _save_aside(self) -> None:
+        Thread(target=self._save, name=SAVING, daemon=True).start()
 
     def _save(self) -> None:
         """For the next start; a disk that does not take it costs no prompt, one that is slow no frame."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_client.site.prompts import LIFETIME_S, SitePrompts
+from edge_client.site.prompts import LIFETIME_S, SAVING, SitePrompts
 from narrows.contract.errors import PromptConflict, PromptInvalid, PromptsFull
 from narrows.contract.outputs.objects import MOST_PROMPTS
 from narrows.contract.records.prompts import (
@@ -276,3 +277,23 @@ def test_a_clock_that_runs_a_little_fast_moves_nothing(site: Site) -> None:
     site.clock_is_set(50_000)
     site.looked_for(PromptList())
     assert site.prompts.look().prompts == (made,)
+
+
+def test_what_the_cloud_took_away_stays_away_over_a_restart_also_once_the_cloud_has_forgotten_it(site: Site) -> None:
+    made = site.add()
+    assert site.looked_for(of_cloud(1, removed=(PromptRef(made.id, made.version),))) == [1]
+    for each in threading.enumerate():
+        if each.name == SAVING:
+            each.join()
+    site.again()
+    assert site.looked_for(of_cloud(1, version=8)) == [1]
+
+
+def test_a_clock_that_was_set_before_the_next_frame_takes_no_prompt_away_where_somebody_points_meanwhile(
+    site: Site,
+) -> None:
+    made, version = site.add(), site.prompts.look().version
+    site.clock_is_set(FIFTY_YEARS_MS)
+    assert [each.id for each in site.prompts.told(PromptAnswers()).site] == [made.id]
+    site.prompts.add(BOX, SOURCE, who="ada", if_version=version)
+    assert site.looked_for(PromptList()) == [made.id, made.id + 1]
