@@ -185,8 +185,8 @@ class Questions:
 
     def server_ms(self, own_ms: float) -> float:
         """The server's clock, when this machine's says ``own_ms``; the same as long as nothing better is known."""
-        offset = self.clock.local_offset()
-        return own_ms if offset is None else own_ms - offset.value_s * 1000
+        offset_s = self.clock.last_offset_s()
+        return own_ms if offset_s is None else own_ms - offset_s * 1000
 
     def command(self, question: Question) -> tuple[str | bytes | int, ...]:  # noqa: PLR0911 -- a line a question
         """As Redis takes it."""

@@ -61,6 +61,7 @@ class ServerClockEstimate:
         self._monotonic_s = monotonic_s
         self._unix_s = unix_s
         self._samples: deque[Sample] = deque(maxlen=_SAMPLES)
+        self._before: Sample | None = None
         self._due_s = self._asked_s = monotonic_s()
         self._forbidden = False
         self._wrong = False
@@ -91,6 +92,7 @@ class ServerClockEstimate:
 
     def forget(self) -> None:
         """Another server may answer from now on."""
+        self._before = self._best(self._monotonic_s()) or self._before
         self._samples.clear()
         self._due_s = self._monotonic_s()
 
@@ -99,6 +101,15 @@ class ServerClockEstimate:
         now_s = self._monotonic_s()
         best = self._best(now_s)
         return None if best is None else Estimate(self._unix_s() - now_s - best.offset_s, best.error_at(now_s))
+
+    def last_offset_s(self) -> float | None:
+        """As :meth:`local_offset`, and while nobody answers as the server's clock went before.
+
+        What expires by that clock does not expire, or live on, because the link is away and this machine's is wrong.
+        """
+        now_s = self._monotonic_s()
+        best = self._best(now_s) or self._before
+        return None if best is None else self._unix_s() - now_s - best.offset_s
 
     def latency(self, taken_s: float | None, entry_ms: int) -> Estimate | None:
         """From a capture, by the monotonic clock, to an entry id of an answer that has come; ``None``: not known.

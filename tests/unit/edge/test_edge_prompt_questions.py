@@ -143,3 +143,12 @@ def test_an_expiry_is_by_the_servers_clock() -> None:
     sent_s = time.monotonic()
     clock.answered(sent_s, 400.0, sent_s)
     assert questions.server_ms(1_000_000.0) == pytest.approx(400_000.0, abs=1000)
+
+
+def test_a_clock_that_is_wrong_ends_no_prompt_while_the_link_is_away() -> None:
+    clock = ServerClockEstimate(time.monotonic, lambda: 1000.0)
+    questions = Questions(KEYS, clock, Tally(), time.monotonic)
+    sent_s = time.monotonic()
+    clock.answered(sent_s, 400.0, sent_s)
+    questions.forget()
+    assert questions.server_ms(1_000_000.0) == pytest.approx(400_000.0, abs=1000)
