@@ -231,8 +231,9 @@ class Questions:
         read[question](answered)
 
     def forget(self) -> None:
-        """The connection is gone, and another server may answer from now on."""
+        """The connection is gone, and another server may answer from now on, which was told nothing."""
         self.clock.forget()
+        self._told = self._plan_told = None
         if self.room is not None:
             self.room.forget()
 
@@ -257,7 +258,7 @@ class Questions:
     def _answer_is_due(self, now_s: float) -> bool:
         """Whether there is something to say: of what changed, soon; else now and then.
 
-        A camera that runs no prompts says so once, and else only where it is asked for some.
+        A camera that runs no prompts says so once a connection, and else only where it is asked for some.
         """
         if self._answers is None or now_s < self._answer_soonest_s:
             return False
@@ -295,7 +296,7 @@ class Questions:
 
     def _plan_taken(self, answered: CommandReply[Any]) -> None:
         if answered.refusal is not None:
-            self._plan_soonest_s = self._put_off("plan", self._keys.plan, answered.refusal)
+            self._plan_told, self._plan_soonest_s = None, self._put_off("plan", self._keys.plan, answered.refusal)
 
     def _still_taken(self, answered: CommandReply[Any]) -> None:
         if answered.refusal is not None and self._stills is not None:
@@ -305,7 +306,7 @@ class Questions:
     def _answer_taken(self, answered: CommandReply[Any]) -> None:
         if answered.refusal is not None:
             again_s = self._put_off("prompts", self._keys.prompt_state, answered.refusal)
-            self._answer_due_s = self._answer_soonest_s = again_s
+            self._told, self._answer_due_s, self._answer_soonest_s = None, again_s, again_s
 
     def _put_off(self, what: str, key: str, refusal: ResponseError) -> float:
         """Frames matter more: it is done without, and tried again when Redis may have room, or an operator a right.

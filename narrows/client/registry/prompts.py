@@ -74,7 +74,7 @@ class PromptsSeen:
         """Why pointing is of no use now, in words; empty: it is, as far as the camera has said."""
         if self.answers is None:
             return in_words(NOT_ANSWERED)
-        stale = self.asleep and self.answers.unable != Unable.NO_NETWORK  # which alone is said once, at a start
+        stale = self.asleep and self.answers.unable != Unable.NO_NETWORK  # which alone is said once a connection
         return in_words(self.answers.unable) if self.answers.unable and not stale else ""
 
     def source_or_fault(self, camera: str) -> Size:

@@ -74,6 +74,17 @@ def test_who_may_not_say_it_says_so_once_and_sends_frames_all_the_same() -> None
         lost.tells(1, ReadOnlyError("READONLY"))
 
 
+def test_what_was_said_is_said_again_where_another_server_may_answer_or_it_was_not_taken() -> None:
+    camera = Camera()
+    camera.said = explanation(1)
+    said = camera.tells(3)
+    camera.questions.forget()
+    assert camera.tells(3) == said
+    camera.said = explanation(2)
+    assert len(camera.tells(3, NoPermissionError("no permissions"))) == 1
+    assert len(camera.tells(70)) == 1
+
+
 def test_constraints_are_named_as_the_planner_names_them() -> None:
     assert constraints_of(["least_accuracy=0.9", "most_memory_bytes=64e6"]) == Constraints(0.9, 64_000_000)
     assert constraints_of([]) == Constraints()

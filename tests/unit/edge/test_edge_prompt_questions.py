@@ -145,6 +145,16 @@ def test_an_expiry_is_by_the_servers_clock() -> None:
     assert questions.server_ms(1_000_000.0) == pytest.approx(400_000.0, abs=1000)
 
 
+def test_a_camera_that_runs_none_says_so_again_where_another_server_may_answer_or_the_first_took_nothing() -> None:
+    camera = Camera(able=False)
+    assert camera.asks(4).count(Question.ANSWER) == 1
+    camera.questions.forget()
+    assert camera.asks(4).count(Question.ANSWER) == 1
+    camera = Camera(able=False)
+    assert camera.asks(30, {Question.ANSWER: FULL}).count(Question.ANSWER) == 1
+    assert camera.asks(60).count(Question.ANSWER) == 1
+
+
 def test_a_clock_that_is_wrong_ends_no_prompt_while_the_link_is_away() -> None:
     clock = ServerClockEstimate(time.monotonic, lambda: 1000.0)
     questions = Questions(KEYS, clock, Tally(), time.monotonic)
