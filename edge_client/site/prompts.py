@@ -33,9 +33,11 @@ from narrows.contract.records.prompts import (
     PromptList,
     PromptRef,
     SourcePrompt,
+    Unable,
 )
 from narrows.contract.wire.record import Record
 from narrows.runtime.prompting import Prompt
+from narrows.runtime.prompting.states import in_words
 
 _LOG = structlog.get_logger("edge.site")
 _FILE = "site_prompts.json"
@@ -296,8 +298,10 @@ def source_of(answers: PromptAnswers) -> Size:
     """The size of the camera's picture.
 
     Raises:
-        PromptInvalid: there was none yet.
+        PromptInvalid: there was none yet, or one in which nothing can be outlined.
     """
+    if answers.unable not in ("", Unable.PACKET_FORMAT):  # in which things are outlined for this site alone
+        raise PromptInvalid(in_words(answers.unable))
     if not (answers.width and answers.height):
         raise PromptInvalid("the camera has no picture yet: wait for one")
     return answers.width, answers.height

@@ -20,7 +20,8 @@ from edge_client.site.prompts import SitePrompts
 from edge_client.site.settings import SiteSettings
 from edge_client.site.view import SiteView
 from narrows.contract.errors import ConfigError, ServiceError
-from narrows.contract.records.prompts import PromptList
+from narrows.contract.outputs.objects import MAX_SOURCE_SIDE
+from narrows.contract.records.prompts import PromptAnswers, PromptList
 from narrows.runtime.listening import Limits
 from narrows.runtime.prompting.segmenter import PromptSegmenter
 from tests.unit.edge.test_edge_prompts import HEIGHT, SIZE, WIDTH, scene
@@ -191,6 +192,15 @@ def test_what_points_at_nothing_is_refused_by_name_and_changes_nothing(camera: C
 def test_before_the_first_picture_there_is_nothing_to_point_at(camera: Camera) -> None:
     camera.enter()
     assert "no picture yet" in camera.point(status=422, points=[[0.5, 0.5]])
+
+
+def test_a_camera_that_cannot_outline_what_it_films_says_so_and_takes_no_prompt(camera: Camera) -> None:
+    """Taken all the same, its answer would name a size that no reader of it takes, and the cloud would have none."""
+    camera.enter()
+    asked = camera.site.asked(PromptList())
+    camera.stage.frame(np.zeros((4, MAX_SOURCE_SIDE + 1, 3), np.uint8), 2, asked, camera.site.prompts.now_ms(), 0.1)
+    assert "its picture is too large" in camera.point(status=422, box=[0.1, 0.1, 0.2, 0.2])
+    assert PromptAnswers.parse(camera.site.answers().to_json()).site == ()
 
 
 def test_broken_bodies_and_methods_get_an_answer(camera: Camera) -> None:
