@@ -26,7 +26,7 @@ from narrows.contract.records.prompts import (
     SourcePrompt,
     Unable,
 )
-from narrows.contract.records.still import MAX_WHO_CHARACTERS
+from narrows.contract.records.still import MAX_WHO_CHARACTERS, REQUEST_MS
 from narrows.contract.wire import Install, StreamKeys
 from narrows.contract.wire.keys import PACKET_FIELD
 from narrows.runtime.prompting import Prompt
@@ -270,10 +270,16 @@ def _refs(answers: PromptAnswers | None) -> set[PromptRef]:
 
 
 def ends_ms(prompts: PromptList, now_ms: int) -> int:
-    """When Redis may forget a list: its version is to outlive what it names."""
+    """When Redis may forget a list: its version is to outlive what it names, and a request for a still counts so long.
+
+    Lists begin with the clock's version, so none is forgotten before the clock is past its own.
+    """
     ends = [each.expires_ms for each in prompts.prompts]
     if prompts.removed or not ends:  # a site's prompts live as long, and some may not know yet
         ends.append(now_ms + round(DEFAULT_LIFETIME_S * 1000))
+    if prompts.still is not None:
+        ends.append(prompts.still.asked_ms + REQUEST_MS)
+    ends.append(min(1000 * (prompts.version + 1), now_ms + round(LONGEST_LIFETIME_S * 1000)))
     return max(ends)
 
 

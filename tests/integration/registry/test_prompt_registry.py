@@ -196,6 +196,17 @@ def test_a_prompt_expires_and_the_list_with_its_last_one(registry: PromptRegistr
     assert PromptList.parse(stored).at(long.expires_ms) == ()
 
 
+def test_a_version_never_comes_again_however_soon_a_list_of_many_changes_is_gone(
+    registry: PromptRegistry, client: redis.Redis
+) -> None:
+    last = registry.add("cam-1", BOX, who="ada", source=SOURCE)
+    for _ in range(6):
+        last = registry.add("cam-1", BOX, who="ada", source=SOURCE, replaced=1, lifetime_s=1)
+    while client.exists(KEYS.prompts) and now_ms_of(client) < (last.version + 1) * 1000:
+        time.sleep(0.1)
+    assert registry.add("cam-1", BOX, who="ada", source=SOURCE).version > last.version
+
+
 def test_a_list_that_cannot_be_read_is_named(registry: PromptRegistry, client: redis.Redis) -> None:
     client.set(KEYS.prompts, b'{"v":1,"version":-3}')
     with pytest.raises(RecordError, match="a list of prompts: version is -3"):

@@ -18,7 +18,7 @@ from PIL import Image
 from narrows.client.registry import PromptRegistry, StillRegistry, read_prompt_audit, read_still_audit
 from narrows.contract.errors import RecordError, StillRefused
 from narrows.contract.records.prompts import PromptAnswers, PromptList
-from narrows.contract.records.still import MAX_STILL_BYTES, Still, StillAnswer
+from narrows.contract.records.still import MAX_STILL_BYTES, REQUEST_MS, Still, StillAnswer
 from narrows.contract.wire import Install, StreamKeys
 from narrows.contract.wire.keys import AUDIT_KEY, INSTALL_KEY
 from narrows.runtime.prompting import Box, Prompt
@@ -48,6 +48,15 @@ def send(client: redis.Redis, asked_ms: int, picture: bytes | None = None, **cha
     fields: dict[Any, Any] = {"p": still.to_json(), "b": jpeg() if picture is None else picture} | changed
     client.xadd(KEYS.still, fields, maxlen=1)
     answer(client, PromptAnswers(width=640, height=480, stills_per_hour=6, still=StillAnswer(asked_ms, "sent")))
+
+
+def test_a_request_stays_as_long_as_it_counts_though_every_prompt_expires_before(
+    registry: StillRegistry, client: redis.Redis
+) -> None:
+    answer(client, ABLE)
+    PromptRegistry(client, Install(4)).add("cam-1", Prompt(Box(1, 2, 30, 40)), who="grace", lifetime_s=1)
+    registry.ask("cam-1", who="ada")
+    assert int(client.pttl(KEYS.prompts)) > REQUEST_MS - 5000
 
 
 def test_a_request_is_in_the_list_is_no_change_of_it_and_the_audit_says_who(
