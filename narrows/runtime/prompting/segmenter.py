@@ -9,9 +9,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,17 +81,18 @@ class PromptSegmenter:
             WeightsMismatch: the graph takes or gives something else.
         """
         session = open_session(path)
-        shapes = {each.name: each.shape for each in (*session.get_inputs(), *session.get_outputs())}
-        size = shapes.get(INPUTS, [0])[-1]
-        if shapes != {INPUTS: [1, CHANNELS, size, size], LOGITS: [1, 1, size, size]}:
-            raise WeightsMismatch(f"{path} has {shapes}: it is no graph of `narrows promptable export`")
+        ends = {each.name: (each.type, each.shape) for each in (*session.get_inputs(), *session.get_outputs())}
+        fold = session.get_modelmeta().custom_metadata_map.get(UNSEEN_FOLD)
+        size = _size_of(ends)
+        if size is None or not (fold is None or (fold.isascii() and fold.isdigit() and len(fold) < 3)):
+            said = "" if fold is None else f", unseen fold {fold[:20]!r}"
+            raise WeightsMismatch(f"{path} has {ends}{said}: it is no graph of `narrows promptable export`")
 
         def run(inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
             logits: NDArray[np.float32] = session.run([LOGITS], {INPUTS: inputs[None]})[0][0, 0]
             return logits
 
-        fold = session.get_modelmeta().custom_metadata_map.get(UNSEEN_FOLD)
-        return cls(run, size, int(fold) if fold else None)
+        return cls(run, size, None if fold is None else int(fold))
 
     def segment(self, picture: NDArray[np.uint8], prompt: Prompt) -> PromptedMask:
         """The thing that ``prompt`` points at in ``picture`` ``(H, W, 3)`` uint8 RGB.
@@ -140,6 +142,14 @@ def open_session(path: Path) -> InferenceSession:
         return InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except REFUSALS as error:
         raise WeightsMismatch(f"{path} cannot be opened as a graph: {error}") from None
+
+
+def _size_of(ends: Mapping[str, tuple[str, list[Any]]]) -> int | None:
+    """The side of the crop of a graph with these inputs and outputs; ``None`` where it has others."""
+    _, shape = ends.get(INPUTS, ("", []))
+    size = shape[-1] if shape else None
+    wanted = {INPUTS: ("tensor(uint8)", [1, CHANNELS, size, size]), LOGITS: ("tensor(float)", [1, 1, size, size])}
+    return size if isinstance(size, int) and ends == wanted else None
 
 
 def preference(window: Window, logits: NDArray[np.float32]) -> float:

@@ -157,10 +157,30 @@ def _dynamic(model: onnx.ModelProto) -> None:
     model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
 
 
-@pytest.mark.parametrize("change", [_renamed, _dynamic])
+def _scalar(model: onnx.ModelProto) -> None:
+    for end in (*model.graph.input, *model.graph.output):
+        del end.type.tensor_type.shape.dim[:]
+
+
+@pytest.mark.parametrize("change", [_renamed, _dynamic, _scalar])
 def test_a_graph_that_is_not_ours_is_refused(change: Callable[[onnx.ModelProto], None], tmp_path: Path) -> None:
     model = _chain("Relu")
     change(model)
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(WeightsMismatch, match="no graph of `narrows promptable export`"):
+        PromptSegmenter.open(tmp_path / "other.onnx")
+
+
+@pytest.mark.parametrize("fault", ["takes floats", "fold"])
+def test_a_graph_of_our_shapes_that_takes_or_says_something_else_is_refused_as_well(
+    fault: str, sensor: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(sensor / "sensor.onnx")
+    if fault == "fold":
+        model.metadata_props[0].value = "the first"
+    else:
+        (cast,) = (node for node in model.graph.node if node.op_type == "Cast")
+        model.graph.input[0].type.tensor_type.elem_type = cast.attribute[0].i = TensorProto.FLOAT
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(WeightsMismatch, match="no graph of `narrows promptable export`"):
         PromptSegmenter.open(tmp_path / "other.onnx")
