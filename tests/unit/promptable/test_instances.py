@@ -1,5 +1,6 @@
 """Things come out of every layout, and pictures fall into the same five folds everywhere."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,3 +141,15 @@ def test_folds_are_the_same_on_every_machine() -> None:
 def test_there_are_five_folds() -> None:
     with pytest.raises(DatasetError, match="fold 5: there are folds 0 to 4"):
         in_fold(("a",), 5)
+
+
+def test_two_pictures_of_one_name_are_refused_for_the_things_of_one_would_be_looked_for_in_the_other(
+    tmp_path: Path,
+) -> None:
+    write_polygons(tmp_path)
+    path = tmp_path / "trainingset/annotations.json"
+    told = json.loads(path.read_text())
+    told["images"].append({**told["images"][0], "id": 2, "file_name": "more/train1.jpg"})
+    path.write_text(json.dumps(told))
+    with pytest.raises(DatasetError, match="two pictures are named train1"):
+        open_instances(tmp_path, Layout.POLYGONS, "trainingset")

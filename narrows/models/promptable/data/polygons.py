@@ -34,7 +34,7 @@ class PolygonsDataset:
         """Read the split's annotations.
 
         Raises:
-            DatasetError: the file is missing, or is no COCO instances file.
+            DatasetError: the file is missing, or is no COCO instances file; two pictures have one name.
         """
         path = root / split / "annotations.json"
         try:
@@ -50,7 +50,12 @@ class PolygonsDataset:
             if annotation.image_id not in files:
                 raise DatasetError(f"{path}: an annotation names picture {annotation.image_id}, which is not listed")
             outlines[Path(files[annotation.image_id]).stem].append(bytes(annotation.segmentation))
-        named = {Path(file).stem: file for file in files.values()}
+        named: dict[str, str] = {}
+        for file in files.values():
+            if named.setdefault(Path(file).stem, file) != file:
+                raise DatasetError(
+                    f"{path}: two pictures are named {Path(file).stem}: their outlines cannot be told apart"
+                )
         held = {name: tuple(each) for name, each in outlines.items()}
         return cls(root, split, tuple(sorted(held)), named, held)
 
