@@ -165,3 +165,11 @@ def test_coco_things_have_the_floors_that_others_found() -> None:
     assert scores.floor_fill_box == pytest.approx(0.566, abs=0.015)
     assert scores.floor_ellipse == pytest.approx(0.589, abs=0.005)
     assert scores.floor_all_ones_96 == pytest.approx(0.324, abs=0.02)
+
+
+def test_an_encoder_alone_is_no_pair(tmp_path: Path) -> None:
+    write_coco_panoptic(tmp_path)
+    line = f"promptable evaluate --data {tmp_path} --layout coco-panoptic --split train2017 --encoder e.onnx"
+    ended = CliRunner().invoke(app, line.split())
+    assert ended.exit_code != 0
+    assert "--network" in ended.output + ended.stderr

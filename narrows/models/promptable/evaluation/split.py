@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from narrows.contract.errors import ConfigError
 from narrows.models.promptable.data import Layout, in_fold, open_instances
 from narrows.models.promptable.data.instances import read_all
 from narrows.models.promptable.evaluation.evaluate import GrabCut, evaluate_prompts
@@ -41,7 +42,10 @@ def evaluate_split(
     Raises:
         DatasetError: the split is not there, or not in this layout.
         WeightsMismatch: the network is no graph of ``narrows promptable export``.
+        ConfigError: there is an encoder without its decoder.
     """
+    if encoder is not None and network is None:
+        raise ConfigError("--encoder is half of a pair: give its decoder as --network")
     dataset = open_instances(split.data, split.layout, split.name)
     names = dataset.names if split.fold is None else in_fold(dataset.names, split.fold)
     segmenter = None if network is None else open_segmenter(network, encoder)
