@@ -6,14 +6,20 @@
     student's view ─► its window cut out of that map ─► probabilities beside the label
 
 The teacher is asked with the tight box, which the student seldom gets. Maps are kept beside the teacher's checkpoint,
-as bytes, and belong to the epoch that made them.
+as bytes, and belong to those very weights and to a thing's name and mask: data sets share names.
 
 Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import secrets
+import zipfile
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,12 +29,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.models.nn.promptable import PromptableNetwork
+from narrows.models.nn.stored import DAMAGED
 from narrows.models.promptable.data import AnnotatedPicture, Instance
 from narrows.models.promptable.run import load_trained
 from narrows.models.promptable.views import View
 from narrows.models.training.augment import DEVIATION, MEAN
+from narrows.models.training.run import CHECKPOINT
 from narrows.runtime.prompting import Prompt, Window
 from narrows.runtime.prompting.inputs import encode_input
+from narrows.runtime.writing import write_file
 
 KEPT_SIZE = 96
 KEPT_SCALE = 2.0
@@ -41,7 +50,7 @@ Thing = tuple[AnnotatedPicture, Instance]
 
 @dataclass
 class TaughtMasks:
-    """Probabilities by thing, ``(96, 96)`` uint8 of 255, and who to ask for more."""
+    """Probabilities by the key of a thing, ``(96, 96)`` uint8 of 255, and who to ask for more."""
 
     teacher: PromptableNetwork
     cache: Path
@@ -49,24 +58,34 @@ class TaughtMasks:
 
     @classmethod
     def open(cls, run: Path) -> TaughtMasks:
-        """The teacher of a run folder, and what it was asked before.
+        """The teacher of a run folder, and what it was asked before; what cannot be read is asked anew.
 
         Raises:
             WeightsMismatch: there is no checkpoint of ``narrows promptable train``.
         """
-        trained = load_trained(run)
-        cache = run / f"taught-{trained.epochs}.npz"
+        teacher = load_trained(run).network
+        digest = hashlib.sha256((run / CHECKPOINT).read_bytes()).hexdigest()
+        cache = run / f"taught-{digest[:16]}.npz"
         held: dict[str, NDArray[np.uint8]] = {}
         if cache.is_file():
-            with np.load(cache) as stored:
+            with (
+                suppress(*DAMAGED, OSError, zipfile.BadZipFile, zlib.error),
+                np.load(io.BytesIO(cache.read_bytes())) as stored,
+            ):
                 held = dict(zip(stored["names"].tolist(), stored["maps"], strict=True))
-        return cls(trained.network, cache, held)
+        return cls(teacher, cache, held)
 
     def save(self) -> None:
-        """Keep what was asked, whole or not at all."""
-        partial = self.cache.with_suffix(".partial.npz")
-        np.savez_compressed(partial, names=np.array(list(self.maps)), maps=np.stack(list(self.maps.values())))
-        partial.replace(self.cache)
+        """Keep what was asked, whole or not at all; of two students of one teacher what the last one knows.
+
+        Raises:
+            FileUnwritable: it cannot be written.
+        """
+        content = io.BytesIO()
+        np.savez_compressed(content, names=np.array(list(self.maps)), maps=np.stack(list(self.maps.values())))
+        own = self.cache.with_name(f".{secrets.token_hex(4)}-{self.cache.name}")  # another student may write now, too
+        write_file(own, content.getvalue())
+        own.replace(self.cache)
 
     def tensors(self, things: Sequence[Thing], views: Sequence[View]) -> Tensor:
         """What the teacher says in views of things, ``(N, 1, size, size)`` float32, 0 to 1."""
@@ -74,10 +93,10 @@ class TaughtMasks:
         return torch.from_numpy(np.stack(told)[:, None]).float().div_(255)
 
     def _in_view(self, thing: Thing, view: View) -> NDArray[np.uint8]:
-        name, kept = thing[1].name, Window.around(thing[1].box, KEPT_SCALE)
-        if name not in self.maps:
-            self.maps[name] = self._ask(*thing, kept)
-        crop = _within(view.window, kept).cut(self.maps[name], view.target.shape[0], outside=0)
+        key, kept = _key(thing[1]), Window.around(thing[1].box, KEPT_SCALE)
+        if key not in self.maps:
+            self.maps[key] = self._ask(*thing, kept)
+        crop = _within(view.window, kept).cut(self.maps[key], view.target.shape[0], outside=0)
         return np.ascontiguousarray(crop[:, ::-1]) if view.mirrored else crop
 
     @torch.no_grad()
@@ -90,6 +109,10 @@ class TaughtMasks:
             said.append(_within(window, kept).spread(logits.sigmoid().numpy(), KEPT_SIZE, KEPT_SIZE, 0.0))
         mean: NDArray[np.float32] = np.mean(said, axis=0)
         return np.rint(255 * mean).astype(np.uint8)
+
+
+def _key(instance: Instance) -> str:
+    return f"{instance.name} {zlib.crc32(instance.mask.tobytes(), zlib.crc32(repr(instance.box).encode())):08x}"
 
 
 def _within(window: Window, kept: Window) -> Window:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +22,12 @@ from narrows.models.promptable.loss import edges, mask_loss, soft_jaccard
 from narrows.models.promptable.run import PromptableRun, load_trained
 from narrows.models.promptable.taught import TaughtMasks
 from narrows.models.promptable.train import tensors_of, train_promptable
-from narrows.models.promptable.views import draw_view, mask_in
+from narrows.models.promptable.views import View, draw_view, mask_in
 from narrows.models.training.progress import read_records
 from narrows.models.training.run_page import PAGE
 from narrows.runtime.prompting import Window
 from narrows.runtime.prompting.inputs import encode_input
+from tests.unit.promptable.things import disc, picture_of, rectangle
 
 SMALL = PromptableShape(size=32, stages=5, bottom=16, joins=(16, 16, 8, 8), full=4)
 
@@ -206,14 +209,14 @@ def test_what_a_teacher_said_is_kept_beside_its_checkpoint(trained_run: Path, di
     first = taught.tensors([(picture, picture.instances[0])], [view])
     taught.save()
     again = TaughtMasks.open(trained_run)
-    assert list(again.maps) == [picture.instances[0].name]
+    assert list(again.maps) == list(taught.maps)
     assert torch.equal(again.tensors([(picture, picture.instances[0])], [view]), first)
 
 
 def test_a_student_trains_beside_its_teacher(config: PromptableConfig, trained_run: Path, tmp_path: Path) -> None:
     train_promptable(replace(config, epochs=1, teacher=trained_run), tmp_path, lambda _: None)
     assert load_trained(tmp_path).epochs == 1
-    assert (trained_run / "taught-2.npz").is_file()
+    assert TaughtMasks.open(trained_run).maps
 
 
 @pytest.mark.parametrize(
@@ -260,3 +263,62 @@ def test_a_thing_in_a_window_is_its_mask(discs: Source) -> None:
     thing, (width, height) = picture.instances[0], picture.size
     crop = mask_in(thing, Window(0, 0, float(width)), width) > 127
     assert np.array_equal(crop[:height], thing.whole(width, height))
+
+
+def test_a_teacher_takes_no_thing_for_another_of_its_name(tmp_path: Path) -> None:
+    teacher = _Bright()
+    taught = TaughtMasks(teacher, tmp_path / "taught-1.npz")  # type: ignore[arg-type]
+    for mask in (disc(30, 20, 12), rectangle(18, 8, 24, 24)):
+        picture = picture_of(mask)
+        window = Window.around(picture.instances[0].box, 1.3)
+        view = View(np.zeros((6, 96, 96), np.uint8), mask_in(picture.instances[0], window, 96), window, mirrored=False)
+        (told,) = taught.tensors([(picture, picture.instances[0])], [view])
+        assert ((told[0].numpy() > 0.5) == (view.target > 127)).mean() > 0.97
+
+
+def test_what_a_teacher_said_is_no_longer_kept_once_it_is_another(
+    trained_run: Path, config: PromptableConfig, tmp_path: Path
+) -> None:
+    """A folder that was trained anew for as many epochs."""
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    taught = TaughtMasks.open(run)
+    dataset = open_instances(config.sources[0].root, config.sources[0].layout, config.sources[0].split)
+    picture = dataset.read(dataset.names[0])
+    thing = (picture, picture.instances[0])
+    taught.tensors([thing], [draw_view(*thing, 96, np.random.default_rng(0))])
+    taught.save()
+    assert TaughtMasks.open(run).maps
+    begun = PromptableRun.begin(load_trained(run).network, config)
+    begun.load(run / "checkpoint.pt")
+    with torch.no_grad():
+        next(begun.average.parameters()).add_(1)
+    begun.save(run / "checkpoint.pt")
+    assert TaughtMasks.open(run).maps == {}
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04 cut off"])
+def test_what_is_kept_of_a_teacher_and_cannot_be_read_is_asked_anew(
+    trained_run: Path, tmp_path: Path, damage: bytes
+) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    TaughtMasks.open(run).cache.write_bytes(damage)
+    assert TaughtMasks.open(run).maps == {}
+
+
+def test_two_students_of_one_teacher_keep_what_it_said_without_ending_one_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The second begins and ends while the first writes."""
+    first, second = (TaughtMasks(_Bright(), tmp_path / "taught-1.npz") for _ in range(2))  # type: ignore[arg-type]
+    for each in (first, second):
+        each.maps["thing"] = np.zeros((96, 96), np.uint8)
+    packed, meanwhile = np.savez_compressed, [second.save]
+
+    def interrupted(*given: Any, **values: Any) -> None:
+        packed(*given, **values)
+        while meanwhile:
+            meanwhile.pop()()
+
+    monkeypatch.setattr(np, "savez_compressed", interrupted)
+    first.save()
+    assert [each.name for each in tmp_path.iterdir()] == ["taught-1.npz"]
