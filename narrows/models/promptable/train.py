@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.contract.errors import DatasetError
+from narrows.contract.errors import ConfigError, DatasetError
 from narrows.models.nn.promptable import STUDENT, TEACHER, PromptableNetwork
 from narrows.models.promptable.config import PromptableConfig, Source
 from narrows.models.promptable.data import open_instances, without_fold
@@ -52,8 +52,11 @@ def train_promptable(config: PromptableConfig, run_folder: Path, say: Say = prin
     Raises:
         DatasetError: a source is not in its layout, or has nothing in it.
         WeightsMismatch: weights to begin with, or the checkpoint, are of another network.
-        ConfigError: the run folder is another command's, was begun with other options, or is in use.
+        ConfigError: the run folder is another command's, was begun with other options, or is in use; an epoch has no
+            step.
     """
+    if config.views < config.batch:
+        raise ConfigError(f"--views {config.views} are less than one --batch of {config.batch}: an epoch has no step")
     torch.set_num_threads(config.threads)
     with locked(run_folder):
         return _train(config, run_folder, say)

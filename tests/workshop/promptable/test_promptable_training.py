@@ -265,6 +265,14 @@ def test_a_thing_in_a_window_is_its_mask(discs: Source) -> None:
     assert np.array_equal(crop[:height], thing.whole(width, height))
 
 
+def test_fewer_views_than_a_batch_are_refused_for_they_would_be_no_step(
+    config: PromptableConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="--views 4 are less than one --batch of 8"):
+        train_promptable(replace(config, views=4), tmp_path, lambda _: None)
+    assert not list(tmp_path.glob("*.pt"))
+
+
 def test_a_teacher_takes_no_thing_for_another_of_its_name(tmp_path: Path) -> None:
     teacher = _Bright()
     taught = TaughtMasks(teacher, tmp_path / "taught-1.npz")  # type: ignore[arg-type]
