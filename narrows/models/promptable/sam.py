@@ -97,7 +97,7 @@ class SamPair:
         wanted = {each.name for each in second.get_inputs()}
         if not {"point_coords", "point_labels"} <= wanted:
             raise WeightsMismatch(f"{decoder} takes {', '.join(sorted(wanted))}: SAM's takes point_coords too")
-        shape = first.get_inputs()[0].shape
+        shape: list[Any] = next((each.shape for each in first.get_inputs()), [])
         side = shape[2] if len(shape) == 4 and shape[1] == 3 else None
         if not isinstance(side, int) or shape[3] != side:
             raise WeightsMismatch(f"{encoder} takes {shape}: an encoder of SAM takes (1, 3, side, side)")
@@ -115,7 +115,7 @@ class SamPair:
             PromptInvalid: the prompt points at nothing.
         """
         height, width = picture.shape[:2]
-        prompt.check(width, height)
+        prompt = prompt.within(width, height)
         frame = SamFrame(width, height, self.side, self.stretches)
         logits = self._decode(self._embeddings(picture, frame), prompt, frame)
         box = prompt.box or box_of(logits > 0)

@@ -140,3 +140,17 @@ def test_a_prompt_that_points_at_nothing_is_refused_before_the_encoder_runs(tmp_
     pair = SamPair.open(encoder(tmp_path / "e.onnx"), decoder(tmp_path / "d.onnx"))
     with pytest.raises(PromptInvalid, match="negative points only"):
         pair.segment(np.zeros((10, 10, 3), np.uint8), Prompt(points=(Point(1, 1, positive=False),)))
+
+
+def test_a_box_that_reaches_beyond_the_picture_ends_at_its_edges(tmp_path: Path) -> None:
+    pair = SamPair.open(encoder(tmp_path / "e.onnx"), decoder(tmp_path / "d.onnx"))
+    picture, _ = _white_disc(100, 100, 50, 50)
+    beyond, within = (pair.segment(picture, Prompt(box)) for box in (Box(-1000, 0, 1040, 900), Box(0, 0, 40, 100)))
+    assert beyond.window == within.window
+
+
+def test_a_graph_without_inputs_is_no_encoder(tmp_path: Path) -> None:
+    nodes, constants = [helper.make_node("Identity", ["x"], ["image_embeddings"])], {"x": np.zeros(3, np.float32)}
+    empty = _graph(nodes, {}, {"image_embeddings": [3]}, constants, tmp_path / "empty.onnx")
+    with pytest.raises(WeightsMismatch, match=r"an encoder of SAM takes \(1, 3, side, side\)"):
+        SamPair.open(empty, decoder(tmp_path / "d.onnx"))
