@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.export.memory_plan import Lifetime, place
@@ -125,6 +125,18 @@ def test_an_operator_that_sensors_lack_is_refused_by_name(operator: str, tmp_pat
         model.graph.node[1].input.append("inputs")
     onnx.save(model, tmp_path / "g.onnx")
     with pytest.raises(WeightsMismatch, match=operator):
+        plan_sensor(tmp_path / "g.onnx")
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_a_resize_of_other_than_nearest_neighbours_is_refused_by_name(mode: str, tmp_path: Path) -> None:
+    model = _chain("Relu", "Resize")
+    resize = model.graph.node[1]
+    resize.input.extend(["", "scales"])
+    resize.attribute.append(helper.make_attribute("mode", mode))
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(4, np.float32), "scales"))
+    onnx.save(model, tmp_path / "g.onnx")
+    with pytest.raises(WeightsMismatch, match=rf"Resize \({mode}\)"):
         plan_sensor(tmp_path / "g.onnx")
 
 

@@ -49,7 +49,7 @@ def plan_sensor(path: Path) -> SensorPlan:
     """
     model = shape_inference.infer_shapes(onnx.load(path), strict_mode=True, data_prop=True)
     graph = model.graph
-    operators = Counter(node.op_type for node in graph.node)
+    operators = Counter(_named(node) for node in graph.node)
     if strange := sorted(set(operators) - SENSOR_OPERATORS - PAIRS):
         raise WeightsMismatch(f"{path} has {', '.join(strange)}: a sensor takes {', '.join(sorted(SENSOR_OPERATORS))}")
     plan = plan_memory(graph)
@@ -60,6 +60,14 @@ def plan_sensor(path: Path) -> SensorPlan:
         peak_step=plan.peak_step,
         arena_bytes=plan.arena_bytes,
         weight_bytes=_weight_bytes(graph),
+    )
+
+
+def _named(node: onnx.NodeProto) -> str:
+    """Its operator; with how it samples, where that is not as sensors do it."""
+    modes = [each.s.decode() for each in node.attribute if each.name == "mode"]
+    return (
+        f"{node.op_type} ({modes[0]})" if node.op_type == "Resize" and modes not in ([], ["nearest"]) else node.op_type
     )
 
 
