@@ -12,7 +12,7 @@ import typer
 from narrows.cli.evaluate import show_progress
 from narrows.cli.group import command_group
 from narrows.cli.number_options import MOST_SEED, MOST_THREADS
-from narrows.cli.written_paths import file_to_write, folder_to_write
+from narrows.cli.written_paths import PICTURE_FORMATS, file_to_write, folder_to_write, picture_to_write
 from narrows.runtime.writing import write_file
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def segment(
     box: Annotated[str | None, typer.Option(help="x,y,width,height in pixels.")] = None,
     point: Annotated[list[str] | None, typer.Option(help="x,y on the thing, or x,y,- beside it; repeat.")] = None,
     out: Annotated[
-        Path, typer.Option(callback=file_to_write, help="Picture to write: the mask over the source.")
+        Path, typer.Option(callback=picture_to_write, help="Picture to write: the mask over the source.")
     ] = Path("prompted.png"),
     mask: Annotated[
         Path | None,
@@ -114,19 +114,17 @@ def segment(
 
     Example: narrows promptable segment street.jpg --network sensor.int8.onnx --point 200,140 --point 90,60,-
     """
-    from PIL import Image
-
     from narrows.models.promptable.evaluation.split import open_segmenter
-    from narrows.models.promptable.paint import paint_prompted
+    from narrows.models.promptable.paint import packed, paint_prompted
     from narrows.runtime.pictures import read_picture
     from narrows.runtime.prompting.parsing import parse_prompt
 
     prompt = parse_prompt(box, point or ())
     source = read_picture(picture)
     found = open_segmenter(network, encoder).segment(source, prompt)
-    Image.fromarray(paint_prompted(source, found.mask, prompt)).save(out)
+    write_file(out, packed(paint_prompted(source, found.mask, prompt), PICTURE_FORMATS[out.suffix.lower()]))
     if mask is not None:
-        Image.fromarray(found.mask).convert("L").save(mask)
+        write_file(mask, packed(found.mask.astype("uint8") * 255, "PNG"))
     typer.echo(f"{int(found.mask.sum()):,} of {found.mask.size:,} pixels, {found.passes} passes; see {out}")
 
 

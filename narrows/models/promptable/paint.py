@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -29,3 +31,10 @@ def paint_prompted(picture: NDArray[np.uint8], mask: NDArray[np.bool_], prompt: 
         around = (point.x - POINT_RADIUS, point.y - POINT_RADIUS, point.x + POINT_RADIUS, point.y + POINT_RADIUS)
         pen.ellipse(around, fill=ON_COLOUR if point.positive else BESIDE_COLOUR, outline=BOX_COLOUR)
     return np.asarray(image)
+
+
+def packed(pixels: NDArray[np.uint8], format_: str) -> bytes:
+    """A picture ``(H, W)`` or ``(H, W, 3)`` uint8 as a file, in a format as Pillow names it."""
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, format_)
+    return data.getvalue()

@@ -43,3 +43,12 @@ def test_what_cannot_be_written_is_said_first(
     said = outcome.output + capfd.readouterr().err
     assert "is a folder: name a file in it" in said or "is a file: name a folder" in said or "is no folder" in said
     assert NOTHING not in said
+
+
+@pytest.mark.parametrize("name", ["seen", "seen.xyz", "seen.onnx"])
+def test_a_picture_of_no_format_is_said_first(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["promptable", "segment", NOTHING, "--network", NOTHING, "--out", str(tmp_path / name)]
+    outcome = CliRunner().invoke(app, words)
+    assert outcome.exit_code == 1, outcome.output
+    said = outcome.output + capfd.readouterr().err
+    assert f"{name} names no picture: end it with .png, .jpg or .webp" in said
