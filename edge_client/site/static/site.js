@@ -9,8 +9,12 @@ const freshness = document.getElementById("freshness");
 let stream = "";
 let shown = 0;
 let changedAt = performance.now();
+let timer = 0;
+let asking = null;
 
 async function look() {
+  clearTimeout(timer);
+  const mine = (asking = {}); // a tab that comes and goes begins another: the one before ends
   try {
     const response = await fetch("/api/site", { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(LATE_MS) });
     if (response.status === 401) location.assign("/enter");
@@ -22,7 +26,7 @@ async function look() {
   const late = performance.now() - changedAt > LATE_MS;
   freshness.toggleAttribute("data-late", late);
   freshness.textContent = late ? "no new picture" : "live";
-  if (!document.hidden) setTimeout(look, EVERY_MS);
+  if (mine === asking && !document.hidden) timer = setTimeout(look, EVERY_MS);
 }
 
 async function show({ stream: id, picture, stills }) {
