@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from edge_client.http_server import served
 from narrows.runtime.listening import Limits
@@ -56,3 +56,40 @@ def test_a_tab_that_comes_and_goes_asks_no_more_often(page: Page) -> None:
     while len(asked) < 15:
         page.wait_for_timeout(100)
     assert page.evaluate("window.mostWaiting") == 1
+
+
+def test_what_was_said_of_a_list_that_could_not_be_read_goes_once_it_can(page: Page) -> None:
+    told = page.locator("#camera .told")
+
+    def away(route: Route) -> None:
+        route.fulfill(status=503, body="Redis is away\n", content_type="text/plain")
+
+    page.route("**/prompts", away)
+    expect(told).to_have_text("Redis is away", timeout=SOON_MS)
+    page.unroute("**/prompts")
+    expect(told).to_have_text("", timeout=SOON_MS)
+
+
+def test_a_change_that_is_never_answered_stops_no_other(page: Page, camera: Camera) -> None:
+    told, posted = page.locator("#camera .told"), []
+
+    def hold_the_first(route: Route) -> None:
+        if route.request.method == "POST":
+            posted.append(route)
+        if len(posted) != 1 or route.request.method != "POST":
+            route.continue_()
+
+    camera.films((100, 80, 20))
+    expect(page.locator("#camera img.frame")).to_be_visible(timeout=SOON_MS)
+    page.route("**/prompts", hold_the_first)
+    page.clock.install()
+    for share in (0.3, 0.6):
+        box = page.locator("#camera .picture").bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + share * box["width"], box["y"] + 0.5 * box["height"])
+    while not posted:
+        page.wait_for_timeout(100)
+    page.clock.fast_forward(20_000)
+    expect(page.locator("#camera [data-prompt]")).to_have_count(1, timeout=SOON_MS)
+    assert len(posted) == 2
+    expect(told).to_have_text("", timeout=SOON_MS)

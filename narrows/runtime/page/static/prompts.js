@@ -5,8 +5,10 @@
 const TAP = 0.02; // of the picture's sides: a shorter drag is a tap,
 const LEAST = 0.004; // and so is one along a line
 const EVERY_MS = 2000;
+const LATE_MS = 15_000; // longer than a server holds a request: changes go one after the other, and none is to stop the rest
 const known = new WeakMap();
 const changes = new WeakMap();
+const unread = new WeakMap();
 
 export function listen(element, id) {
   const box = element.querySelector(".picture");
@@ -85,10 +87,13 @@ async function ask(element, id, method, path, body) {
   known.set(element, { version: 0, prompts: [], ...before, changed, askedAt: performance.now() });
   const headers = { Accept: "application/json", "X-CSRF-Token": before?.csrf ?? "" };
   if (body) headers["Content-Type"] = "application/json";
+  const late = new AbortController();
+  const limit = setTimeout(() => late.abort(new Error("No answer came in time: see below whether it was done.")), LATE_MS);
   try {
-    const response = await fetch(`/api/streams/${encodeURIComponent(id)}/prompts${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const request = { method, headers, body: body && JSON.stringify(body), signal: late.signal };
+    const response = await fetch(`/api/streams/${encodeURIComponent(id)}/prompts${path}`, request);
     if (!response.ok) {
-      tell(element, (await response.text()).trim());
+      failed(element, method, (await response.text()).trim());
       known.get(element).askedAt = -Infinity;
       return;
     }
@@ -96,11 +101,20 @@ async function ask(element, id, method, path, body) {
     if (known.get(element).changed !== changed) return; // it is of before a change that was made meanwhile
     const last = method === "POST" ? (found.made ?? before?.last) : before?.last;
     known.set(element, { ...found, last, changed, askedAt: performance.now() });
-    if (method !== "GET") tell(element, "");
+    if (method !== "GET" || element.querySelector(".prompts .told").textContent === unread.get(element)) tell(element, "");
     list(element, id, found);
   } catch (error) {
-    tell(element, String(error.message));
+    failed(element, method, String(error.message));
+  } finally {
+    clearTimeout(limit);
   }
+}
+
+// What is said of a list that cannot be read goes once it can; of a change, with the next one.
+function failed(element, method, words) {
+  if (method === "GET") unread.set(element, words);
+  else unread.delete(element);
+  tell(element, words);
 }
 
 function list(element, id, { prompts, csrf }) {
