@@ -116,7 +116,10 @@ class Pipeline:
 
     def _waits_for_format(self) -> bool:
         """Whether there is nothing that may be sent: packet format 1 has no room for objects."""
-        return self.objects_alone and self.writer.allowed_format < FORMAT
+        waits = self.objects_alone and self.writer.allowed_format < FORMAT
+        if waits and self.prompts is not None:
+            self.prompts.may_not_send(self.sender.prompts)
+        return waits
 
     def _plan(self) -> None:
         """Choose the design of the next frame, also while frames are held back: the link may be the reason."""

@@ -58,6 +58,10 @@ class PromptStage(Protocol):
         """
         ...
 
+    def may_not_send(self, asked: PromptList) -> None:
+        """No frame comes, for none may be sent in packet format 1: there is that to answer."""
+        ...
+
     def answers(self) -> PromptAnswers:
         """What to say of the prompts now; any thread may ask."""
         ...
@@ -80,6 +84,9 @@ class NoPrompts:
         if (self._answers.width, self._answers.height, self._answers.version) != (width, height, asked.version):
             self._answers = PromptAnswers(Unable.NO_NETWORK.value, width, height, asked.version)
         return StagedObjects()
+
+    def may_not_send(self, asked: PromptList) -> None:
+        """There is no network either."""
 
     def answers(self) -> PromptAnswers:
         """That there is no network."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from edge_client.prompts.stage import ObjectsSection, StagedObjects
@@ -107,6 +108,12 @@ class PromptTracker:
     def answers(self) -> PromptAnswers:
         """What became of each prompt."""
         return self._answers
+
+    def may_not_send(self, asked: PromptList) -> None:
+        """No frame comes, for none may be sent in packet format 1; how large pictures are stays as it was seen."""
+        said = self._answers
+        if (said.unable, said.version) != (Unable.PACKET_FORMAT, asked.version):
+            self._answers = structs.replace(said, unable=Unable.PACKET_FORMAT.value, version=asked.version)
 
     def frame(
         self, picture: NDArray[np.uint8], packet_format: int, asked: PromptList, now_ms: float, period_s: float

@@ -84,7 +84,7 @@ class PromptsSeen:
             PromptInvalid: it has not said, or cannot outline anything; the message says why, and what to do.
         """
         passing = self.answers is not None and self.answers.unable == Unable.PACKET_FORMAT  # an operator permits it
-        if self.fault and not passing:
+        if self.fault and not (passing and self.source):
             raise PromptInvalid(f"{camera}: {self.fault}")
         if self.source is None:
             raise PromptInvalid(f"{camera} has not said how large its pictures are: is it filming?")

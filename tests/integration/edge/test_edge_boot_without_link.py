@@ -12,11 +12,14 @@ from PIL import Image, ImageDraw
 
 from edge_client.state import StateFolder
 from edge_client.transport.remembered import Remembered
+from narrows.client.registry import PromptRegistry
 from narrows.contract.bundle import Bundle
+from narrows.contract.errors import PromptInvalid
 from narrows.contract.records.prompts import PromptList, SourceBox, SourcePrompt
 from narrows.contract.wire import Install
 from narrows.contract.wire.frame_packet.header import is_frame_packet
 from narrows.contract.wire.keys import INSTALL_KEY, PACKET_FIELD
+from narrows.runtime.prompting import Box, Prompt
 from orchestrator.servers.local_redis import LocalRedis
 from orchestrator.servers.ports import free_ports
 from tests.bright_network import write_bright_network
@@ -113,3 +116,18 @@ def test_what_the_cloud_pointed_at_is_outlined_after_a_reboot_without_a_link(
         program.until(lambda: client.xlen(KEYS.features) >= 2)
         program.until(lambda: Remembered(state / "prompts.json", PromptList).record == PromptList(8, (prompt,)))
         program.stop()
+
+
+def test_a_camera_of_objects_alone_says_why_it_sends_nothing_until_format_2_is_permitted(
+    tmp_path: Path, launch: Launch, bundle: Bundle, client: redis.Redis
+) -> None:
+    client.set(INSTALL_KEY, Install(SHARDS).to_json())
+    registry = PromptRegistry(client, Install(SHARDS))
+    options = ["--send", "objects", "--prompts", str(write_bright_network(tmp_path / "bright.onnx"))]
+    address = "redis://127.0.0.1:{port}".format(**client.get_connection_kwargs())
+    program = launch(address, bundle, "pattern:320x240", *options)
+    program.until(lambda: (seen := registry.look("cam-1")).answers is not None and seen.answers.unable != "")
+    with pytest.raises(PromptInvalid, match="`narrows streams packet-format 2` first"):
+        registry.add("cam-1", Prompt(Box(10, 10, 40, 40)), who="ada")
+    made = registry.add("cam-1", Prompt(Box(10, 10, 40, 40)), who="ada", source=(320, 240))
+    assert registry.look("cam-1").state_of(made) == "packet_format"
