@@ -387,3 +387,9 @@ def test_an_answer_as_large_as_a_camera_likes_is_none_and_not_read(
         newest_entry(client, KEYS.prompt_state)
     answer(client, said)
     assert registry.look("cam-1").answers == said
+
+
+def test_a_name_is_as_long_as_a_record_has_room_for(registry: PromptRegistry) -> None:
+    made = registry.add("cam-1", BOX, who="a" * 500, source=SOURCE)
+    assert made.who == "a" * 128
+    assert registry.look("cam-1").prompts == (made,)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from edge_client.prompts.settings import PromptSettings
 from edge_client.prompts.stage import NoPrompts, open_prompts
 from edge_client.prompts.tracker import PromptTracker
+from edge_client.prompts.tracking import follow
 from narrows.contract.errors import RecordError, WeightsMismatch
 from narrows.contract.outputs.objects import ObjectMask, Objects
 from narrows.contract.records.prompts import PromptList, SourceBox, SourcePoint, SourcePrompt
-from narrows.runtime.prompting import Point, Prompt
-from narrows.runtime.prompting.segmenter import PromptSegmenter
+from narrows.runtime.prompting import Point, Prompt, Window
+from narrows.runtime.prompting.segmenter import Look, PromptSegmenter
 from tests.bright_network import write_bright_network
 
 WIDTH, HEIGHT, SIZE = 320, 240, 32
@@ -284,3 +285,12 @@ def test_a_list_with_one_id_twice_is_no_list() -> None:
     twice = unique.to_json().replace(b'"id":2', b'"id":1')
     with pytest.raises(RecordError, match="prompt 1 is there twice"):
         PromptList.parse(twice)
+
+
+@pytest.mark.parametrize("cells", [3, 4])
+def test_a_mask_of_fewer_cells_than_a_thing_has_is_gone(cells: int) -> None:
+    logits = np.full((SIZE, SIZE), -5.0, np.float32)
+    logits[10, 10 : 10 + cells] = 5.0
+    outline = follow(None, Look(Window(100, 100, SIZE), logits, 1), WIDTH, HEIGHT)
+    assert (outline.mask is not None) is (cells == 4)
+    assert (outline.seen is not None) is (cells == 4)

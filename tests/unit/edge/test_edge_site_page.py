@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from edge_client.site.open import Site
 from edge_client.site.page import SitePage
 from edge_client.site.prompts import SitePrompts
 from edge_client.site.settings import SiteSettings
-from edge_client.site.view import SiteView
+from edge_client.site.view import WATCHED_S, SiteView
 from narrows.contract.errors import ConfigError, ServiceError
 from narrows.contract.outputs.objects import MAX_SOURCE_SIDE
 from narrows.contract.records.prompts import PromptAnswers, PromptList
@@ -256,3 +257,17 @@ def test_there_is_no_page_unless_one_is_asked_for() -> None:
     assert SiteSettings().page is None
     SiteSettings().check(prompts=False)
     SiteSettings("127.0.0.1:0", TOKEN).check(prompts=True)
+
+
+def test_no_picture_is_kept_once_nobody_looks() -> None:
+    now_s = 0.0
+    view = SiteView(lambda: now_s)
+    assert view.newest() is None
+    picture = scene((100, 80, 20))
+    kept = weakref.ref(picture)
+    view.show(picture, None, 1000)
+    del picture
+    assert kept() is not None
+    now_s += WATCHED_S + 1
+    view.show(scene(), None, 2000)
+    assert kept() is None

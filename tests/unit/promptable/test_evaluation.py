@@ -173,3 +173,13 @@ def test_an_encoder_alone_is_no_pair(tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, line.split())
     assert ended.exit_code != 0
     assert "--network" in ended.output + ended.stderr
+
+
+def test_an_interval_holds_the_mean_where_pictures_have_more_things_or_fewer() -> None:
+    """A picture of nine things counts nine times."""
+    many = [_score(0.2, f"m{place}") for place in range(10) for _ in range(9)]
+    few = [_score(0.8, f"f{place}") for place in range(10)]
+    low, high = interval_by_picture([*many, *few])
+    assert low is not None
+    assert high is not None
+    assert low < 0.26 < high < 0.4

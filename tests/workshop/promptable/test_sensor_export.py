@@ -12,9 +12,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.export.memory_plan import Lifetime, place
-from narrows.models.promptable.config import Source
+from narrows.models.promptable.config import PromptableConfig, Source
+from narrows.models.promptable.data import AnnotatedPicture, open_instances, without_fold
+from narrows.models.promptable.data.masks import MasksDataset
 from narrows.models.promptable.export import export_sensor
 from narrows.models.promptable.export.plan import BUDGET_BYTES, plan_sensor
+from narrows.models.promptable.export.write import _views
 from narrows.models.promptable.run import load_trained
 from narrows.runtime.prompting.segmenter import PromptSegmenter
 
@@ -203,3 +206,20 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "other.onnx", tmp_path / "missing.onnx"):
         with pytest.raises(WeightsMismatch, match=f"{path.name} cannot be opened"):
             PromptSegmenter.open(path)
+
+
+def test_no_picture_of_the_unseen_fold_calibrates(
+    trained_run: Path, config: PromptableConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,), read, looked_at = config.sources, MasksDataset.read, set()
+
+    def watched(dataset: MasksDataset, name: str) -> AnnotatedPicture:
+        looked_at.add(name)
+        return read(dataset, name)
+
+    monkeypatch.setattr(MasksDataset, "read", watched)
+    trained = load_trained(trained_run)
+    assert list(_views(trained, [source]))
+    assert trained.fold is not None
+    names = open_instances(source.root, source.layout, source.split).names
+    assert looked_at == set(without_fold(names, trained.fold))
