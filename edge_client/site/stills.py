@@ -35,6 +35,7 @@ from narrows.contract.records.still import (
     StillAnswer,
     StillRequest,
     StillState,
+    is_ahead,
 )
 from narrows.contract.wire.keys import PACKET_FIELD
 
@@ -99,6 +100,8 @@ class SiteStills:
 
     def heard(self, request: StillRequest | None, now_ms: float) -> None:
         """What is asked for, by the server's clock ``now_ms``. A request counts once, and while it is fresh."""
+        if is_ahead(self._heard_ms, now_ms):
+            self._heard_ms = 0
         if request is None or request.asked_ms <= self._heard_ms:
             return
         if not now_ms - REQUEST_MS < request.asked_ms <= now_ms + _AHEAD_MS:

@@ -21,8 +21,10 @@ from narrows.contract.records.still import (
     STILL_MS,
     STILL_SIDE,
     Still,
+    StillAnswer,
     StillRequest,
     StillState,
+    is_ahead,
 )
 from narrows.contract.wire import Install, StreamKeys
 from narrows.contract.wire.keys import PACKET_FIELD
@@ -110,8 +112,7 @@ class StillRegistry:
             StreamIdInvalid, RecordError: the id, or what is stored.
         """
         seen = PromptRegistry(self.client, self.install).look(camera)
-        answered = None if seen.answers is None else seen.answers.still
-        age_ms = seen.now_ms - asked_ms
+        answered, age_ms = _answered(seen, seen.now_ms), seen.now_ms - asked_ms
         if answered is None or answered.asked_ms < asked_ms:
             return StillSeen(WAITING if 0 <= age_ms < REQUEST_MS else EXPIRED)
         if answered.asked_ms > asked_ms or not 0 <= age_ms < STILL_MS:
@@ -144,8 +145,14 @@ def _check(camera: str, seen: PromptsSeen) -> None:
         raise StillRefused(StillSeen(StillState.NOT_ALLOWED.value).in_words(camera))
 
 
-def _joined(last: StillRequest | None, seen: PromptsSeen, now_ms: int) -> StillRequest | None:
+def _answered(seen: PromptsSeen, now_ms: int) -> StillAnswer | None:
+    """What the camera said of a request last; of one by a clock that was set back since it has said nothing."""
     answered = None if seen.answers is None else seen.answers.still
+    return None if answered is None or is_ahead(answered.asked_ms, now_ms) else answered
+
+
+def _joined(last: StillRequest | None, seen: PromptsSeen, now_ms: int) -> StillRequest | None:
+    answered = _answered(seen, now_ms)
     if last is None or (answered is not None and answered.asked_ms >= last.asked_ms):
         return None
     return last if 0 <= now_ms - last.asked_ms < _JOINED_MS else None
@@ -153,7 +160,7 @@ def _joined(last: StillRequest | None, seen: PromptsSeen, now_ms: int) -> StillR
 
 def _another(last: StillRequest | None, now_ms: int, who: str) -> StillRequest:
     """By the clock, so that its age is known; of two in one millisecond the second is the next one's."""
-    after_last = 0 if last is None or last.asked_ms > now_ms + _JOINED_MS else last.asked_ms + 1
+    after_last = 0 if last is None or is_ahead(last.asked_ms, now_ms) else last.asked_ms + 1
     return StillRequest(max(now_ms, after_last), who[:MAX_WHO_CHARACTERS])
 
 

@@ -23,8 +23,15 @@ REQUEST_MS = 30_000
 STILL_MS = 60_000
 """So long a still can be looked at."""
 MOST_STILLS_PER_HOUR = 3600
+_AHEAD_MS = 10_000
+"""More than two who ask at once, and what a camera thinks that the server's clock says, lie apart."""
 JPEG_FIELD = b"b"
 """Of the entry: the picture, beside the record in the field that all packets have."""
+
+
+def is_ahead(asked_ms: int, now_ms: float) -> bool:
+    """Whether a request is of a clock that has been set back since: it tells nothing of one that is made now."""
+    return asked_ms > now_ms + _AHEAD_MS
 
 
 class StillState(StrEnum):

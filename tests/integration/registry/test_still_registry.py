@@ -194,3 +194,14 @@ def test_the_command_writes_the_picture(server: LocalRedis, client: redis.Redis,
 
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path.cwd())}
+
+
+def test_what_was_answered_before_the_clock_was_set_back_is_no_answer_to_a_request_of_now(
+    registry: StillRegistry, client: redis.Redis
+) -> None:
+    ahead_ms = round(time.time() * 1000) + 3_600_000
+    answer(client, PromptAnswers(width=640, height=480, stills_per_hour=6, still=StillAnswer(ahead_ms, "sent")))
+    asked_ms = registry.ask("cam-1", who="ada").asked_ms
+    assert registry.look("cam-1", asked_ms).state == "waiting"
+    answer(client, PromptAnswers(width=640, height=480, stills_per_hour=6, still=StillAnswer(asked_ms + 1, "sent")))
+    assert registry.look("cam-1", asked_ms).state == "expired"  # another's, a moment later

@@ -42,7 +42,7 @@ class Site:
     able = True
 
     def __init__(self, per_hour: int) -> None:
-        self.now_s, self.tally = 0.0, Tally()
+        self.now_s, self.set_by_ms, self.tally = 0.0, 0, Tally()
         self.stills = SiteStills(per_hour, self.tally, lambda: self.now_s)
         clock = ServerClockEstimate(lambda: self.now_s, time.time)
         clock.refused()
@@ -56,7 +56,7 @@ class Site:
 
     @property
     def now_ms(self) -> int:
-        return BEGUN_MS + round(self.now_s * 1000)
+        return BEGUN_MS + self.set_by_ms + round(self.now_s * 1000)
 
     def answers(self) -> PromptAnswers:
         return PromptAnswers(width=1920, height=1080)
@@ -226,3 +226,13 @@ def test_people_on_site_are_told_what_may_leave_and_who_had_the_last() -> None:
     assert site.stills.to_tell() == {"per_hour": 2, "last": None}
     request = site.ask()
     assert site.stills.to_tell() == {"per_hour": 2, "last": {"who": "ada@desk", "asked_ms": request.asked_ms}}
+
+
+def test_a_clock_that_is_set_back_does_not_stop_stills_until_it_has_caught_up() -> None:
+    site = Site(12)
+    site.ask()
+    site.set_by_ms = -3_600_000
+    again = site.ask()
+    assert [each.asked_ms for each in stills_of(site)][1:] == [again.asked_ms]
+    site.run(20)
+    assert len(stills_of(site)) == 2  # once for a request all the same
