@@ -73,7 +73,7 @@ def add_prompt(
         made = registry.add(
             camera,
             wanted,
-            who=by or caller(),
+            who=caller(by),
             source=source,
             lifetime_s=hours * 3600,
             replaced=replace,
@@ -121,7 +121,7 @@ def remove_prompt(
     Example: narrows prompts remove cam-1 3
     """
     with _registry(redis_url) as registry:
-        registry.remove(camera, prompt, who=by or caller(), if_version=if_version)
+        registry.remove(camera, prompt, who=caller(by), if_version=if_version)
     print(f"{camera}: prompt {prompt} removed")
 
 
@@ -145,7 +145,7 @@ def take_still(
     from narrows.client.registry.stills import EXPIRED, StillSeen
     from narrows.contract.errors import StillRefused
 
-    who = by or caller()
+    who = caller(by)
     with _registry(redis_url) as prompting:
         registry = StillRegistry(prompting.client, prompting.install)
         asked_ms = registry.ask(camera, who=who).asked_ms

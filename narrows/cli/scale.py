@@ -65,7 +65,7 @@ def set_servers(
 
     servers = parse_target(number)
     with _registry(redis_url) as registry:
-        order = registry.set_servers(servers, who=by or caller())
+        order = registry.set_servers(servers, who=caller(by))
         _print_order(registry, order)
 
 
@@ -76,7 +76,7 @@ def freeze(*, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
     Example: narrows scale freeze
     """
     with _registry(redis_url) as registry:
-        _print_order(registry, registry.freeze(frozen=True, who=by or caller()))
+        _print_order(registry, registry.freeze(frozen=True, who=caller(by)))
 
 
 @scale.command()
@@ -86,7 +86,7 @@ def unfreeze(*, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_URL) -> None:
     Example: narrows scale unfreeze
     """
     with _registry(redis_url) as registry:
-        _print_order(registry, registry.freeze(frozen=False, who=by or caller()))
+        _print_order(registry, registry.freeze(frozen=False, who=caller(by)))
 
 
 def _registry(redis_url: str) -> AbstractContextManager[ScaleRegistry]:

@@ -42,7 +42,7 @@ def pin(
 
     name = " ".join(design)
     with open_registry(redis_url) as registry:
-        seen = plans.pin(registry, stream, name, who=by or caller())
+        seen = plans.pin(registry, stream, name, who=caller(by))
     print(f"{stream}: pinned to {name}")
     if seen.explanation is None:
         print(f"{stream} has not said which designs it has: `narrows split explain {stream}` says whether it follows")
@@ -57,7 +57,7 @@ def unpin(stream: Stream, *, by: By = None, redis_url: RedisUrl = DEFAULT_REDIS_
     from narrows.client.registry import plans
 
     with open_registry(redis_url) as registry:
-        before = plans.unpin(registry, stream, who=by or caller())
+        before = plans.unpin(registry, stream, who=caller(by))
     print(f"{stream}: was not pinned" if before is None else f"{stream}: no longer pinned to {before}")
 
 

@@ -128,7 +128,7 @@ def set_stream(
         changes["bundle"] = None if bundle == "any" else bundle
     with open_registry(redis_url) as registry:
         current = registry.get_if_readable(stream) or StreamSettings()
-        stored = registry.set(stream, replace(current, **changes), who=by or caller())
+        stored = registry.set(stream, replace(current, **changes), who=caller(by))
     say(f"{stream}: {_in_words(stored)}")
 
 
@@ -139,7 +139,7 @@ def remove_stream(stream: Stream, *, by: By = None, redis_url: RedisUrl = DEFAUL
     Example: narrows streams remove gate-3
     """
     with open_registry(redis_url) as registry:
-        removed = registry.remove(stream, who=by or caller())
+        removed = registry.remove(stream, who=caller(by))
     print(f"{stream}: removed" if removed else f"{stream}: was not registered")
 
 
@@ -186,7 +186,7 @@ def packet_format(
     with open_registry(redis_url) as registry:
         install = registry.install
         if packet_format is not None:
-            install = let_cameras_send(registry.client, packet_format, who=by or caller())
+            install = let_cameras_send(registry.client, packet_format, who=caller(by))
         for name, newest in sorted(newest_read(registry.client).items()):
             print(f"{name}: reads up to packet format {newest}")
     print(f"cameras may send packet format {install.newest_packet_format}")

@@ -16,9 +16,17 @@ from pathlib import Path
 
 from narrows.contract.errors import ServiceError, StateError
 
+_MOST_NAMED = 128
+"""Characters, of whoever is named: an audit keeps ten thousand, a camera's records have no more room."""
 
-def caller() -> str:
-    """Who calls, for people: ``USER@HOST``; a user without a name goes by its number."""
+
+def caller(named: str | None = None) -> str:
+    """Who calls, for people and the audit: as ``named``, cut to what records hold, or ``USER@HOST``.
+
+    A user without a name goes by its number.
+    """
+    if named:
+        return named[:_MOST_NAMED].encode("utf-8", "replace").decode()
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # no entry: the former before Python 3.13

@@ -62,3 +62,10 @@ def test_without_a_place_for_temporary_files_it_is_said(monkeypatch: pytest.Monk
     with scratch_folder() as folder:
         assert folder.is_dir()
     assert not folder.exists()
+
+
+def test_who_is_named_is_taken_as_any_record_can_hold_it() -> None:
+    assert caller("Ada Löwe") == "Ada Löwe"
+    assert caller("ada\udcff") == "ada?"  # bytes that are no UTF-8, as a command line has them
+    assert caller("a" * 100_000) == "a" * 128
+    assert caller("") == caller(None) == caller()
