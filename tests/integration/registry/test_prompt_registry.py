@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import redis
+from msgspec import structs
 
 from narrows.client.registry import (
     PromptRegistry,
@@ -393,3 +394,17 @@ def test_a_name_is_as_long_as_a_record_has_room_for(registry: PromptRegistry) ->
     made = registry.add("cam-1", BOX, who="a" * 500, source=SOURCE)
     assert made.who == "a" * 128
     assert registry.look("cam-1").prompts == (made,)
+
+
+def test_of_several_things_of_a_site_that_are_taken_away_none_comes_back_while_its_camera_has_not_heard(
+    registry: PromptRegistry, client: redis.Redis
+) -> None:
+    site = tuple(structs.replace(ON_SITE, id=number) for number in (17, 18, 19))
+    answer(client, PromptAnswers("", *SOURCE, 1, site=site))
+    for number in (17, 19):
+        registry.remove("cam-1", number, who="ada")
+    assert [each.id for each in registry.look("cam-1").prompts] == [18]
+    answer(client, PromptAnswers("", *SOURCE, 1, site=site[1:]))  # it has heard of the first
+    registry.remove("cam-1", 18, who="ada")
+    stored: Any = client.get(KEYS.prompts)
+    assert [each.id for each in PromptList.parse(stored).removed] == [19, 18]

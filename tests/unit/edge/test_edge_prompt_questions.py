@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError,
 from edge_client.stats import Tally
 from edge_client.transport.line import CommandReply
 from edge_client.transport.questions import Question, Questions
+from edge_client.transport.remembered import Remembered
 from edge_client.transport.server_clock import ServerClockEstimate
 from narrows.contract.records.prompts import PromptAnswer, PromptAnswers, PromptList, SourceBox, SourcePrompt
+from narrows.contract.records.still import StillRequest
 from narrows.contract.wire import StreamKeys
 
 KEYS = StreamKeys.of("cam-1", 4)
@@ -162,3 +165,11 @@ def test_a_clock_that_is_wrong_ends_no_prompt_while_the_link_is_away() -> None:
     clock.answered(sent_s, 400.0, sent_s)
     questions.forget()
     assert questions.server_ms(1_000_000.0) == pytest.approx(400_000.0, abs=1000)
+
+
+def test_a_list_is_remembered_without_the_still_that_was_asked_for(tmp_path: Path) -> None:
+    """A request is for now, and who asked is nothing to keep; each would be a write to the disk, too."""
+    camera, listed = Camera(), Remembered(tmp_path / "prompts.json", PromptList)
+    camera.questions._listed = listed
+    camera.asks(2, {Question.PROMPTS: structs.replace(ASKED, still=StillRequest(10**12, "ada")).to_json()})
+    assert Remembered(tmp_path / "prompts.json", PromptList).record == listed.record == ASKED

@@ -294,3 +294,19 @@ def test_a_mask_of_fewer_cells_than_a_thing_has_is_gone(cells: int) -> None:
     outline = follow(None, Look(Window(100, 100, SIZE), logits, 1), WIDTH, HEIGHT)
     assert (outline.mask is not None) is (cells == 4)
     assert (outline.seen is not None) is (cells == 4)
+
+
+@pytest.mark.parametrize("place", [1, 26], ids=["leapt", "far off"])
+def test_what_became_another_things_mask_is_not_followed(place: int) -> None:
+    """However long it stands there: a thing is looked for where it was."""
+    before = follow(None, _look(12), WIDTH, HEIGHT).seen
+    assert before is not None
+    for _ in range(3):
+        outline = follow(before, _look(place), WIDTH, HEIGHT)
+        assert (outline.mask, outline.seen) == (None, before)
+
+
+def _look(place: int) -> Look:
+    logits = np.full((SIZE, SIZE), -5.0, np.float32)
+    logits[place : place + 5, place : place + 5] = 5.0
+    return Look(Window(100, 100, SIZE), logits, 1)

@@ -223,3 +223,13 @@ def test_an_operators_token_that_can_be_guessed_or_that_visitors_know_is_refused
         PageOptions("redis://h", (), operator_token="12345").check()
     with pytest.raises(ServiceError, match="is the visitors' token"):
         PageOptions("redis://h", (), token=TOKEN, operator_token=TOKEN).check()
+
+
+async def test_a_viewer_asks_for_no_still_and_hears_of_none() -> None:
+    async with served(TOKEN, OPERATOR) as (session, url):
+        await session.post(f"{url}/enter", data={"token": TOKEN})
+        still = f"{url}/api/streams/cam-1/still"
+        for method, path in (("POST", still), ("GET", f"{still}?asked=1"), ("GET", f"{still}.jpg?asked=1")):
+            async with session.request(method, path) as response:
+                assert response.status == 403, path
+                assert "Only an operator may" in await response.text()

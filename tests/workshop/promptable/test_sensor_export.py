@@ -90,6 +90,9 @@ def test_the_report_is_within_what_a_sensor_has(sensor: Path) -> None:
     assert report["total_bytes"] <= BUDGET_BYTES
     assert set(report["operators"]) <= {"Conv", "Clip", "Relu", "Add", "Concat", "Resize"}
     assert report["unseen_fold"] == 0
+    sizes = {"int8": 1, "int32": 4 + 4}  # a bias has a multiplier beside it
+    weights = json.loads((sensor / "weights.json").read_text())
+    assert report["weight_bytes"] == sum(sizes[each["dtype"]] * int(np.prod(each["shape"])) for each in weights)
 
 
 def test_a_graph_knows_the_fold_that_it_never_saw(sensor: Path) -> None:
