@@ -23,10 +23,19 @@ async function look() {
   } catch (error) {
     if (error.name !== "TimeoutError") console.warn(error);
   }
+  if (mine === asking && !document.hidden) timer = setTimeout(look, EVERY_MS);
+}
+
+// Whatever a question waits for: a picture from long ago is not to be taken for what is there now.
+function sayFresh() {
   const late = performance.now() - changedAt > LATE_MS;
   freshness.toggleAttribute("data-late", late);
   freshness.textContent = late ? "no new picture" : "live";
-  if (mine === asking && !document.hidden) timer = setTimeout(look, EVERY_MS);
+}
+
+function inTime(work) {
+  const late = new Promise((_, end) => setTimeout(() => end(new DOMException("no answer in time", "TimeoutError")), LATE_MS));
+  return Promise.race([work, late]);
 }
 
 async function show({ stream: id, picture, stills }) {
@@ -43,7 +52,7 @@ async function show({ stream: id, picture, stills }) {
   const wanted = [image(`/api/site/picture?at=${picture.number}`, "frame", `What ${id} sees`)];
   const { objects } = picture;
   if (objects.length) wanted.push(image(`/api/site/outlines?at=${picture.number}`, "objects", `Outlines of prompts ${objects.join(", ")} of ${id}`));
-  await Promise.all(wanted.map((each) => each.decode()));
+  await inTime(Promise.all(wanted.map((each) => each.decode())));
   const box = tile.querySelector(".picture");
   box.style.aspectRatio = `${picture.width} / ${picture.height}`;
   box.replaceChildren(...wanted);
@@ -70,4 +79,5 @@ function image(source, kind, alt) {
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) look();
 });
+setInterval(sayFresh, EVERY_MS);
 look();
