@@ -1,5 +1,6 @@
 // A camera's own page: its newest picture, what is outlined in it, and pointing at things.
 
+import { settled } from "./images.js";
 import { listen, showPrompts } from "./prompts.js";
 
 const EVERY_MS = 500;
@@ -33,11 +34,6 @@ function sayFresh() {
   freshness.textContent = late ? "no new picture" : "live";
 }
 
-function inTime(work) {
-  const late = new Promise((_, end) => setTimeout(() => end(new DOMException("no answer in time", "TimeoutError")), LATE_MS));
-  return Promise.race([work, late]);
-}
-
 async function show({ stream: id, picture, stills }) {
   tile.querySelector(".leaves").textContent = leaves(stills);
   if (!stream) {
@@ -52,7 +48,7 @@ async function show({ stream: id, picture, stills }) {
   const wanted = [image(`/api/site/picture?at=${picture.number}`, "frame", `What ${id} sees`)];
   const { objects } = picture;
   if (objects.length) wanted.push(image(`/api/site/outlines?at=${picture.number}`, "objects", `Outlines of prompts ${objects.join(", ")} of ${id}`));
-  await inTime(Promise.all(wanted.map((each) => each.decode())));
+  if ((await settled(wanted, LATE_MS)).length < wanted.length) return;
   const box = tile.querySelector(".picture");
   box.style.aspectRatio = `${picture.width} / ${picture.height}`;
   box.replaceChildren(...wanted);

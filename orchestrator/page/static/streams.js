@@ -1,11 +1,13 @@
 // The tiles: one a stream, kept while it stays on the page, its mask fetched only while it is on the screen.
 
+import { settled } from "./images.js";
 import { listen, showPrompts } from "./prompts.js";
 import { listenForStills, stillOf } from "./stills.js";
 import { count, number, percent, say, short, span } from "./words.js";
 
 const STATES = { live: "live", dead: "dead", stalled: "stalled", no_masks: "no masks", new: "never sent" };
 const SINCE = { dead: (row) => row.silent_s, no_masks: (row) => row.mask_age_s };
+const LATE_MS = 4000;
 const tiles = new Map();
 const onScreen = new WeakSet();
 let classNames = new Map();
@@ -124,8 +126,7 @@ async function paint(tile, row) {
   const wanted = row.mask.largest ? [picture(`${base}/mask.png?at=${entry}`, "mask", altOf(row))] : [];
   if (row.filmed) wanted.unshift(picture(`${base}/frame?epoch=${epoch}&sequence=${sequence}`, "frame", ""));
   if (row.mask.objects.length || !row.mask.largest) wanted.push(picture(`${base}/objects.png?at=${entry}`, "objects", outlinesOf(row)));
-  const loaded = await Promise.allSettled(wanted.map((image) => image.decode()));
-  const here = wanted.filter((_, place) => loaded[place].status === "fulfilled");
+  const here = await settled(wanted, LATE_MS);
   const first = row.mask.largest ? "mask" : "objects";
   const [box, still] = [tile.element.querySelector(".picture"), stillOf(tile.element)];
   if (still) box.replaceChildren(still, ...here.filter((image) => image.className === "objects"));

@@ -139,6 +139,22 @@ def test_an_operator_taps_and_drags_and_sees_what_is_outlined_and_takes_it_away(
     assert events == [(WHO, "prompt-remove", 1), (WHO, "prompt-add", 2), (WHO, "prompt-add", 1)]
 
 
+def test_a_mask_that_never_comes_stops_none_of_those_behind_it(page: Page) -> None:
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        held.append(route)
+        if len(held) > 1:
+            route.continue_()
+
+    on_mask(page, 0.5, 0.5)
+    page.route("**/cam-1/mask.png*", hold_the_first)
+    while not held:
+        page.wait_for_timeout(100)
+    before = tile(page).locator("img.mask").get_attribute("src")
+    expect(tile(page).locator("img.mask")).not_to_have_attribute("src", before, timeout=SOON_MS)
+
+
 def test_an_operator_who_saw_an_older_list_is_told_and_overwrites_nothing(page: Page, registry: PromptRegistry) -> None:
     page.goto(page.url + "enter")
     page.locator("input[name=token]").fill(OPERATOR)
