@@ -91,6 +91,12 @@ def _smaller(path: Path) -> None:
     Image.new("RGB", (8, 8)).save(path)
 
 
+def _short_header(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[11] -= 1
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize(
     ("write", "layout", "split", "path", "breakage", "message"),
     [
@@ -98,6 +104,7 @@ def _smaller(path: Path) -> None:
         (write_regions, "regions", "train", "images/train/100075.jpg", _smaller, "sizes must agree"),
         (write_regions, "regions", "train", "regions/train/100075.a.png", Path.unlink, r"100075.a.png"),
         (write_regions, "regions", "train", "regions/train/100075.b.png", _smaller, "no map of region numbers"),
+        (write_regions, "regions", "train", "regions/train/100075.b.png", _short_header, r"100075.b.png"),
         (write_masks, "masks", "all", "MT_Crack/tile_1.jpg", _smaller, "upright picture"),
     ],
 )

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from narrows.contract.errors import DatasetError
+from narrows.contract.errors import DatasetError, PictureError
 from narrows.models.promptable.data.instances import AnnotatedPicture, instances_of
 from narrows.runtime.pictures import read_picture
+from narrows.runtime.pictures.still import opened
 
 COARSEST, FINEST = "a", "b"
 
@@ -71,10 +71,10 @@ class RegionsDataset:
 def _read_numbers(path: Path) -> NDArray[np.integer]:
     """Region numbers ``(H, W)``: 16 bits, which label files of classes never have."""
     try:
-        with Image.open(path) as image:  # noqa: TID251 -- numbers, not a picture to look at
+        with opened(path) as image:
             numbers = np.asarray(image)
-    except OSError as error:
-        raise DatasetError(f"{path}: {error}") from None
+    except PictureError as error:
+        raise DatasetError(str(error)) from None
     if numbers.ndim != 2 or not np.issubdtype(numbers.dtype, np.integer):
         raise DatasetError(f"{path} is no map of region numbers: {numbers.dtype} of shape {numbers.shape}")
     return numbers
