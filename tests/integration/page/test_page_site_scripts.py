@@ -112,3 +112,20 @@ def test_a_picture_that_never_comes_is_said_and_the_next_one_is_shown(page: Page
     camera.films((100, 80, 20))
     expect(freshness).to_have_text("live", timeout=SOON_MS)
     assert len(held) > 1
+
+
+def test_a_button_stays_where_it_is_while_its_prompt_does(page: Page, camera: Camera) -> None:
+    """Whoever goes by the keyboard had it taken away every two seconds, and a slow click its button."""
+    camera.films((100, 80, 20))
+    expect(page.locator("#camera img.frame")).to_be_visible(timeout=SOON_MS)
+    page.locator("#camera .picture").click()
+    button = page.get_by_role("button", name="Remove prompt 17 of gate-3")
+    button.focus()
+    camera.films((100, 80, 20))  # another state, and then a rate
+    for _ in range(2):
+        with page.expect_response("**/prompts", timeout=SOON_MS):
+            pass
+    expect(page.locator("#camera [data-prompt='17']")).not_to_contain_text("waiting", timeout=SOON_MS)
+    assert page.evaluate("document.activeElement.textContent") == "Remove"
+    button.press("Enter")
+    expect(page.locator("#camera [data-prompt]")).to_have_count(0, timeout=SOON_MS)

@@ -123,20 +123,30 @@ function list(element, id, { prompts, csrf }) {
   section.hidden = prompts.length === 0 && offered.length === 0 && !section.querySelector(".told").textContent;
   for (const each of offered) each.hidden = each.matches(".hint") && prompts.length > 0;
   section.querySelector("button.beside").hidden = !csrf || prompts.length === 0;
+  const rows = section.querySelector("ul");
   const items = prompts.map((prompt) => {
-    const item = document.createElement("li");
-    item.dataset.prompt = prompt.id;
+    const key = `${prompt.id} ${prompt.version} ${Boolean(csrf)}`;
+    const item = [...rows.children].find((each) => each.dataset.key === key) ?? itemOf(element, id, prompt, csrf);
+    item.dataset.key = key;
     const rate = prompt.frames_per_s ? `, ${prompt.frames_per_s}/s` : "";
-    item.append(`${prompt.id}: ${prompt.words}${rate} `);
-    if (csrf) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = "Remove";
-      button.setAttribute("aria-label", `Remove prompt ${prompt.id} of ${id}`);
-      button.addEventListener("click", () => remove(element, id, prompt));
-      item.append(button);
-    }
+    item.firstChild.data = `${prompt.id}: ${prompt.words}${rate} `;
     return item;
   });
-  section.querySelector("ul").replaceChildren(...items);
+  // what is there stays: a button that is pressed or has the focus is not to be another one meanwhile
+  if (items.length !== rows.children.length || items.some((each, place) => each !== rows.children[place])) rows.replaceChildren(...items);
+}
+
+function itemOf(element, id, prompt, csrf) {
+  const item = document.createElement("li");
+  item.dataset.prompt = prompt.id;
+  item.append(document.createTextNode(""));
+  if (csrf) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Remove";
+    button.setAttribute("aria-label", `Remove prompt ${prompt.id} of ${id}`);
+    button.addEventListener("click", () => remove(element, id, prompt));
+    item.append(button);
+  }
+  return item;
 }
