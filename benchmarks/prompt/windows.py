@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from narrows.models.promptable.data import AnnotatedPicture, Instance
 from narrows.models.promptable.evaluation.evaluate import FIXED_SIDE
@@ -15,9 +16,10 @@ from narrows.models.promptable.evaluation.measures import overlap
 from narrows.models.promptable.prompts import PromptKind, draw_prompt
 from narrows.models.promptable.views import mask_in
 from narrows.runtime.prompting import Point, Prompt, Window
-from narrows.runtime.prompting.framing import POINT_SHARES
+from narrows.runtime.prompting.framing import POINT_SHARES, windows_of
 from narrows.runtime.prompting.inputs import encode_input
-from narrows.runtime.prompting.segmenter import BEYOND, PromptSegmenter, preference
+from narrows.runtime.prompting.segmenter import BEYOND, PromptSegmenter
+from narrows.runtime.prompting.zoom import find_window
 
 OF_THE_THING = 1.8
 """The side of the window that the label tells, of the thing's longer side."""
@@ -51,21 +53,26 @@ def _of_thing(picture: AnnotatedPicture, thing: Instance, segmenter: PromptSegme
     (width, height), prompt = picture.size, draw_prompt(thing, PromptKind.POINT, picture.size)
     true = thing.whole(width, height)
 
-    def look(side: float, prompt: Prompt = prompt) -> tuple[Overlaps, float]:
+    def run(window: Window, prompt: Prompt = prompt) -> NDArray[np.float32]:
+        return segmenter.run(encode_input(picture.picture, prompt, window, segmenter.size))
+
+    def judge(window: Window, logits: NDArray[np.float32]) -> Overlaps:
+        said = window.spread(logits, width, height, BEYOND) > 0
+        return overlap(said, true), overlap(logits > 0, mask_in(thing, window, segmenter.size) >= HALF)
+
+    def look(side: float, prompt: Prompt = prompt) -> Overlaps:
         (point,) = prompt.points
         window = Window.at((point.x, point.y), side)
-        logits = segmenter.run(encode_input(picture.picture, prompt, window, segmenter.size))
-        said = window.spread(logits, width, height, BEYOND) > 0
-        within = overlap(logits > 0, mask_in(thing, window, segmenter.size) >= HALF)
-        return (overlap(said, true), within), preference(window, logits)
+        return judge(window, run(window, prompt))
 
     looks = {f"{share:g} of the picture": look(share * max(width, height)) for share in POINT_SHARES}
+    chosen = find_window(windows_of(prompt, width, height), run)
     return {
-        **{name: overlaps for name, (overlaps, _) in looks.items()},
-        CHOSEN: max(looks.values(), key=lambda each: each[1])[0],
-        BEST: max(overlaps for overlaps, _ in looks.values()),
-        TOLD: look(OF_THE_THING * thing.box.longer_side)[0],
-        MIDDLE: look(FIXED_SIDE, Prompt(points=(middle(thing),)))[0],
+        **looks,
+        CHOSEN: judge(chosen.window, chosen.logits),
+        BEST: max(looks.values()),
+        TOLD: look(OF_THE_THING * thing.box.longer_side),
+        MIDDLE: look(FIXED_SIDE, Prompt(points=(middle(thing),))),
     }
 
 

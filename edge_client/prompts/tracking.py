@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.runtime.prompting import Box, Prompt, Window
-from narrows.runtime.prompting.segmenter import Look
 from narrows.runtime.prompting.window import box_of
+from narrows.runtime.prompting.zoom import Look
 
 JUMP = 3.0
 """Between two looks a thing does not grow or shrink by so much in area: it became another thing's mask."""

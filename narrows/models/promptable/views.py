@@ -17,7 +17,7 @@ from narrows.runtime.prompting.window import box_around
 
 JITTER = (0.05, 0.35)
 """Of boxes: hands are loose, and a network that has seen tight boxes alone trusts a box's edges too far."""
-SIDES = (0.9, 4.0)
+SIDES = (0.4, 6.0)
 """Sides of the windows around points, of the thing's longer side."""
 LIGHT = 0.3
 

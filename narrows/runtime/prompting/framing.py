@@ -11,7 +11,7 @@ POINT_SHARES = (0.06, 0.135, 0.3, 0.68)
 """Sides of the windows around points, of the picture's longer side: a point does not say how large its thing is.
 
 Half of COCO's things are shorter than a tenth of their picture, and a network does best where its thing fills about
-half of the window. Each costs a pass of the network.
+half of the window. Each that is looked at costs a pass of the network (:mod:`narrows.runtime.prompting.zoom`).
 """
 POINTS_SCALE = 2.0
 """A window around points is at least so many times as large as what they span."""

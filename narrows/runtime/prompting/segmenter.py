@@ -3,12 +3,11 @@
 ::
 
     box ────► one window, one pass
-    points ─► four windows, small to large ─► the best of the masks ─► its box and the points, one pass more
+    points ─► windows, until one fits the mask ─► its box and the points, one pass more
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +22,11 @@ from narrows.runtime.prompting.framing import window_of_box, windows_of
 from narrows.runtime.prompting.inputs import CHANNELS, encode_input
 from narrows.runtime.prompting.prompt import Box, Prompt
 from narrows.runtime.prompting.window import Window, box_of
+from narrows.runtime.prompting.zoom import Look, find_window
 
 INPUTS, LOGITS = "inputs", "logits"
 UNSEEN_FOLD = "narrows.unseen_fold"
 """A graph's metadata: the fold of every data set that its network never saw."""
-STEADY = 1.0
-"""A mask is steady where a threshold of this logit above 0 or below makes little difference (SAM's stability score)."""
-LARGER = 0.03
-"""What a window that is e times as large may lack in steadiness: a point on a car means the car, and no door of it."""
 BEYOND = -30.0
 """The logit outside the window: nothing was looked at there."""
 
@@ -51,15 +47,6 @@ class PromptedMask:
     """
 
     mask: NDArray[np.bool_]
-    window: Window
-    logits: NDArray[np.float32]
-    passes: int
-
-
-@dataclass(frozen=True)
-class Look:
-    """Where the network looked last, what it said there ``(size, size)`` float32, and how often it ran."""
-
     window: Window
     logits: NDArray[np.float32]
     passes: int
@@ -116,9 +103,8 @@ class PromptSegmenter:
         windows = windows_of(prompt, width, height)
         if whole_pixels:
             windows = tuple(window.rounded() for window in windows)
-        looks = [(window, self._run(picture, prompt, window)) for window in windows]
-        window, logits = max(looks, key=lambda look: preference(*look))
-        passes = len(looks)
+        found = find_window(windows, lambda window: self._run(picture, prompt, window))
+        window, logits, passes = found.window, found.logits, found.passes
         again = None if prompt.box is not None else _box_in_source(logits, window)
         if again is not None:
             window, passes = window_of_box(again), passes + 1
@@ -150,20 +136,6 @@ def _size_of(ends: Mapping[str, tuple[str, list[Any]]]) -> int | None:
     size = shape[-1] if shape else None
     wanted = {INPUTS: ("tensor(uint8)", [1, CHANNELS, size, size]), LOGITS: ("tensor(float)", [1, 1, size, size])}
     return size if isinstance(size, int) and ends == wanted else None
-
-
-def preference(window: Window, logits: NDArray[np.float32]) -> float:
-    """What windows of points are chosen by: steadiness, and of masks that are about as steady the larger window's."""
-    return steadiness(logits) + LARGER * math.log(window.side)
-
-
-def steadiness(logits: NDArray[np.float32]) -> float:
-    """How much of a mask stays whatever the threshold, less what is cut off by the window's edge; 0 to 1."""
-    sure, perhaps = logits > STEADY, logits > -STEADY
-    if not sure.any():
-        return 0.0
-    edge = np.concatenate([sure[0], sure[-1], sure[:, 0], sure[:, -1]])
-    return float(sure.sum() / perhaps.sum() * (1 - edge.mean()))
 
 
 def _box_in_source(logits: NDArray[np.float32], window: Window) -> Box | None:

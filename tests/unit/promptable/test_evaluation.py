@@ -20,10 +20,16 @@ from narrows.models.promptable.evaluation.measures import (
     inscribed_ellipse,
     overlap,
 )
-from narrows.models.promptable.evaluation.scores import ThingScore, by_size, interval_by_picture, mean_of
+from narrows.models.promptable.evaluation.scores import (
+    ThingScore,
+    by_size,
+    gain_by_picture,
+    interval_by_picture,
+    mean_of,
+)
 from narrows.models.promptable.prompts import PromptKind
-from narrows.runtime.prompting import Box, Point, Prompt, Window
-from narrows.runtime.prompting.segmenter import PromptedMask, PromptSegmenter, preference, steadiness
+from narrows.runtime.prompting import Box, Prompt, Window
+from narrows.runtime.prompting.segmenter import PromptedMask, PromptSegmenter
 from tests.unit.promptable.things import HEIGHT, WIDTH, disc, picture_of, rectangle, write_coco_panoptic
 
 COCO = Path(__file__).parents[4] / "shared/data/coco_panoptic"
@@ -102,46 +108,19 @@ def test_a_mean_is_over_things_and_its_interval_over_pictures() -> None:
     assert interval_by_picture([]) == (None, None)
 
 
+def test_a_gain_is_of_the_same_things_and_its_interval_over_pictures() -> None:
+    before = [_score(0.2, "a"), _score(0.4, "a"), _score(0.6, "b")]
+    after = [_score(0.3, "a"), _score(0.5, "a"), _score(0.8, "b")]
+    gain, low, high = gain_by_picture(after, before)
+    assert gain == pytest.approx(0.4 / 3, abs=1e-5)
+    assert (low, high) == (0.1, 0.2)  # were things drawn, or the two networks' apart, it would be wider
+    with pytest.raises(ValueError, match="other things"):
+        gain_by_picture(after[1:], before)
+
+
 def test_sizes_are_cocos() -> None:
     told = by_size([_score(0.1, area=32**2 - 1), _score(0.2, area=32**2), _score(0.3, area=96**2)])
     assert {size: each["miou"] for size, each in told.items()} == {"small": 0.1, "medium": 0.2, "large": 0.3}
-
-
-def test_a_mask_cut_off_by_the_window_is_less_steady_than_one_within_it() -> None:
-    inside, across = np.full((96, 96), -5, np.float32), np.full((96, 96), -5, np.float32)
-    inside[30:60, 30:60] = 5
-    across[30:60, 60:] = 5
-    assert steadiness(inside) == 1
-    assert steadiness(across) < 0.95
-    assert steadiness(np.full((96, 96), -5, np.float32)) == 0
-
-
-def test_of_masks_about_as_steady_that_of_the_larger_window_is_preferred_and_a_steadier_one_to_both() -> None:
-    firm, hesitant, unsure = (np.full((96, 96), -5, np.float32) for _ in range(3))
-    for logits, margin in ((firm, 0), (hesitant, 1), (unsure, 5)):
-        logits[30 - margin : 60 + margin, 30:60] = 0.5
-        logits[30:60, 30:60] = 5
-    small, large = Window(0, 0, 40), Window(0, 0, 400)
-    assert steadiness(firm) > steadiness(hesitant) > steadiness(unsure)
-    assert preference(large, hesitant) > preference(small, firm) > preference(large, unsure)
-
-
-def test_a_point_that_every_window_outlines_alike_means_the_whole() -> None:
-    def middle(_: NDArray[np.uint8]) -> NDArray[np.float32]:
-        logits = np.full((96, 96), -5, np.float32)
-        logits[30:66, 30:66] = 5
-        return logits
-
-    found = PromptSegmenter(middle, 96).look(np.zeros((480, 640, 3), np.uint8), Prompt(points=(Point(320, 240),)))
-    assert found.passes == 5
-    assert found.window.side == pytest.approx(0.68 * 640 * 36 / 96 * 1.3)
-
-
-def test_an_unsure_mask_is_less_steady() -> None:
-    logits = np.full((96, 96), -5, np.float32)
-    logits[30:60, 30:60] = 0.5
-    logits[40:50, 40:50] = 5
-    assert steadiness(logits) == pytest.approx(100 / 900)
 
 
 def test_the_command_writes_scores_and_floors(tmp_path: Path) -> None:
