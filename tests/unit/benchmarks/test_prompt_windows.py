@@ -39,8 +39,21 @@ def test_the_middle_of_a_ring_is_on_the_ring() -> None:
 
 def test_windows_have_a_table_of_their_own() -> None:
     rows = window_rows({"0.3 of the picture": [(0.25, 0.5), (0.75, 1.0)]})
-    page = render({"rows": [], "folds_judged": [], "windows": rows, "network": None})
+    page = render({"rows": [], "networks": [], "gains": [], "windows": rows, "network": None})
     assert "| 0.3 of the picture | 2 | 0.500 | 0.750 |" in page
+    assert "No fold has a trained network yet" in page
+
+
+def test_the_table_says_which_networks_judged_and_what_a_teacher_is_worth() -> None:
+    networks = [
+        {"by": "float", "fold": 0, "epochs": 80},
+        {"by": "taught", "fold": 0, "epochs": 80},
+        {"by": "float", "fold": 1, "epochs": 80},
+    ]
+    gains = [{"prompt": "loose-box", "folds": [0], "instances": 7, "gain": 0.0131, "low": -0.002, "high": 0.03}]
+    page = render({"rows": [], "networks": networks, "gains": gains, "windows": [], "network": None})
+    assert "`float` of folds 0 (80 epochs), 1 (80 epochs), `taught` of folds 0 (80 epochs)." in page
+    assert "| loose box | 7 | +0.013 | -0.002 to +0.030 |" in page
 
 
 def _network() -> PromptSegmenter:

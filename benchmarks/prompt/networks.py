@@ -1,0 +1,57 @@
+"""The trained networks of a fold, each as the graph that is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.prompt.folds import Role, run_of, sources
+from narrows.models.promptable.export import export_sensor
+from narrows.models.promptable.export.graphs import write_float
+from narrows.models.promptable.export.write import FLOAT, INT8
+from narrows.models.promptable.run import Trained, load_trained
+from narrows.models.training.run import CHECKPOINT
+
+FLOAT_ALONE, INT8_ALONE = "float", "int8"
+
+
+@dataclass(frozen=True)
+class Network:
+    """``by`` stands in the table: `float` and `int8` are the student that learnt from labels alone."""
+
+    by: str
+    fold: int
+    epochs: int
+    graph: Path
+
+
+def networks_of(fold: int, data: Path, runs: Path, *, fully: bool = True) -> Iterator[Network]:
+    """Those that stand and, where ``fully``, are trained to their end: a graph is written where weights are newer."""
+    for role in Role:
+        run = run_of(runs, fold, role)
+        if not (run / CHECKPOINT).is_file():
+            continue
+        trained = load_trained(run)
+        if fully and trained.epochs < role.epochs:
+            print(f"{run}: {trained.epochs} of {role.epochs} epochs, so it is not judged yet: `make train-prompt`")
+        else:
+            yield from _written(trained, role, run, data)
+
+
+def _written(trained: Trained, role: Role, run: Path, data: Path) -> Iterator[Network]:
+    fold, folder = trained.fold or 0, run / "sensor"
+    if role is not Role.ALONE:
+        folder.mkdir(exist_ok=True)
+        if _is_stale(folder / FLOAT, run):
+            write_float(trained, folder / FLOAT)
+        yield Network(role.value, fold, trained.epochs, folder / FLOAT)
+        return
+    if _is_stale(folder / INT8, run):
+        export_sensor(trained, sources(data), folder)
+    yield Network(FLOAT_ALONE, fold, trained.epochs, folder / FLOAT)
+    yield Network(INT8_ALONE, fold, trained.epochs, folder / INT8)
+
+
+def _is_stale(graph: Path, run: Path) -> bool:
+    return not graph.is_file() or graph.stat().st_mtime < (run / CHECKPOINT).stat().st_mtime
