@@ -9,12 +9,14 @@ Example: python -m benchmarks.ablations --only bad-pictures
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.ablations.ideas import IDEAS, settings
 from benchmarks.record import write_result
+from benchmarks.resumable import resumable
 from narrows.models.training.config import TrainingConfig
 from narrows.models.training.progress import read_records
 
@@ -53,4 +55,4 @@ def ended(name: str, config: TrainingConfig, folder: Path) -> list[dict[str, Any
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(resumable("make bench-ablations", main))

@@ -8,9 +8,11 @@ that stands is kept.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from benchmarks.accuracy.drives import EPOCHS, FULL_EPOCHS, Drive, drives_of
+from benchmarks.resumable import resumable
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.labelling import Labelling
 from narrows.models.export.write import write_bundle
@@ -58,4 +60,4 @@ def _train_fold(drive: Drive, options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(resumable("make train-drives", main))

@@ -88,5 +88,5 @@ def _costs(network: dict[str, Any]) -> list[list[str]]:
         ["arena of a simple allocator", f"{network['arena_bytes']:,} bytes"],
         ["operators", ", ".join(f"{count} {name}" for name, count in network["operators"].items())],
         ["processor time a box, float / int8", f"{network['float_box_ms']} / {network['int8_box_ms']} ms"],
-        ["processor time a point, 5 passes", f"{network['float_point_ms']} / {network['int8_point_ms']} ms"],
+        ["processor time a point, 2 to 5 passes", f"{network['float_point_ms']} / {network['int8_point_ms']} ms"],
     ]

@@ -22,8 +22,8 @@ from benchmarks.rate.progress import say
 from benchmarks.rate.resnet import write_resnet_graphs
 from benchmarks.rate.video import NAME as VIDEO
 from benchmarks.rate.views import Parts, Views, make_views, split_train
+from benchmarks.resumable import resumable
 from narrows.contract.codec import count_tables
-from narrows.contract.errors import NarrowsError
 from narrows.models.dataset import ClassList, FolderDataset
 from narrows.models.export.counting import symbols_at
 from narrows.models.export.graphs import write_encoder
@@ -41,12 +41,7 @@ FULL = "full"
 
 def main() -> int:
     options = _options()
-    try:
-        train_all(options)
-    except NarrowsError as error:
-        print(f"train-rate-table: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return resumable("make train-rate-table", lambda: train_all(options))
 
 
 def train_all(options: argparse.Namespace) -> None:

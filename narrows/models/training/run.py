@@ -143,7 +143,8 @@ def _optimiser(network: JointNetwork, config: TrainingConfig) -> torch.optim.Ada
             {"params": [p for p in fresh if p.ndim > 1], "peak": rate},
             {"params": [p for p in fresh if p.ndim <= 1], "peak": rate, "weight_decay": 0.0},
             {"params": scales, "peak": rate * config.scale_share, "weight_decay": 0.0},
-            {"params": trunk, "peak": rate * config.trunk_share},
+            {"params": [p for p in trunk if p.ndim > 1], "peak": rate * config.trunk_share},
+            {"params": [p for p in trunk if p.ndim <= 1], "peak": rate * config.trunk_share, "weight_decay": 0.0},
         ],
         weight_decay=config.weight_decay,
     )

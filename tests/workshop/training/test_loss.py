@@ -71,15 +71,20 @@ def test_a_bit_costs_what_its_own_level_says() -> None:
     assert float(parts.whole - parts.task) == pytest.approx((3.0 * 2 + 0.5 * 1) / 2)
 
 
-def test_the_trunk_learns_slower_gains_and_rate_faster_and_all_is_learned_once() -> None:
+def test_the_trunk_learns_slower_gains_and_rate_faster_all_once_and_no_norm_or_bias_decays() -> None:
     network = JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=2))
     asked = TrainingConfig(Path("data"), "train", None, learning_rate=1.0, trunk_share=0.25, scale_share=4.0)
     groups = Run.begin(network, asked).optimiser.param_groups
     peaks = {id(each): group["peak"] for group in groups for each in group["params"]}
+    decays = {id(each): group["weight_decay"] for group in groups for each in group["params"]}
     assert sum(len(group["params"]) for group in groups) == len(list(network.parameters())) == len(peaks)
     wanted = {"encoder.trunk": 0.25, "gains": 4.0, "rate": 4.0}
     for name, parameter in network.named_parameters():
         assert peaks[id(parameter)] == next((peak for part, peak in wanted.items() if name.startswith(part)), 1.0), name
+        if parameter.ndim <= 1 or name.startswith(("gains", "rate")):
+            assert not decays[id(parameter)], name
+        else:
+            assert decays[id(parameter)] == asked.weight_decay, name
 
 
 def test_a_teacher_is_worth_its_shares() -> None:
