@@ -22,9 +22,9 @@ from narrows.runtime.prompting.window import Window
 
 BEGIN = 1
 """The place of the window that is looked at first; of fewer, the last."""
-CUT_OFF = 0.1
+CUT_OFF = 0.05
 """Of the window's edge: a mask on more of it goes on beyond."""
-SPECK = 0.15
+SPECK = 0.1
 """Of the window: a mask of less shows more in a smaller one."""
 STEADY = 1.0
 """A mask is steady where a threshold of this logit above 0 or below makes little difference (SAM's stability score)."""
