@@ -21,7 +21,7 @@ def test_a_graph_whose_writing_is_killed_is_not_there(tmp_path: Path, monkeypatc
     """Run folders take what is there for what is done."""
     network, picture, path = nn.Conv2d(3, 4, 3), [torch.zeros(1, 3, 8, 8)], tmp_path / "camera.onnx"
     with monkeypatch.context() as patched:
-        patched.setattr(graphs, "_strip", kill)
+        patched.setattr(graphs, "_stripped", kill)
         with pytest.raises(KeyboardInterrupt):
             write_and_count(network, picture, path)
     assert list(tmp_path.iterdir()) == []
