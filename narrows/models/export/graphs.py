@@ -18,7 +18,6 @@ import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import onnx
@@ -29,6 +28,7 @@ from narrows.models.export.faster_decoder import faster_decoder
 from narrows.models.export.folding import fold
 from narrows.models.export.halves import Exportable
 from narrows.models.training.augment import DEVIATION, MEAN
+from narrows.runtime.surroundings import scratch_folder
 from narrows.runtime.writing import write_file
 
 OPSET = 20
@@ -106,28 +106,14 @@ def write_graph(
         dynamic_shapes: of the inputs, as ``torch.onnx.export`` takes them.
         rewrite: is given what the exporter made.
     """
-    with TemporaryDirectory() as scratch:
-        draft = Path(scratch) / path.name
-        _export(graph, inputs, draft, input_names, output_names, dynamic_shapes)
-        model = _stripped(onnx.load(draft))
-    write_file(path, (model if rewrite is None else rewrite(model)).SerializeToString())
-
-
-def _export(
-    graph: nn.Module,
-    inputs: tuple[Tensor, ...],
-    path: Path,
-    input_names: list[str],
-    output_names: list[str],
-    dynamic_shapes: dict[str, Any] | None,
-) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with scratch_folder() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations are nothing that a user can mend
+        draft = folder / "graph.onnx"
         torch.onnx.export(
             graph.eval(),
             inputs,
-            path,
+            draft,
             input_names=input_names,
             output_names=output_names,
             opset_version=OPSET,
@@ -136,6 +122,8 @@ def _export(
             dynamic_shapes=dynamic_shapes,
             verbose=False,
         )
+        model = _stripped(onnx.load(draft))
+    write_file(path, (model if rewrite is None else rewrite(model)).SerializeToString())
 
 
 def _stripped(model: onnx.ModelProto) -> onnx.ModelProto:

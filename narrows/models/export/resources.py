@@ -18,8 +18,6 @@ from narrows.models.export.cost import count_cost
 from narrows.models.export.folding import fold
 from narrows.models.export.graphs import write_graph
 from narrows.models.export.memory_plan import plan_memory
-from narrows.runtime.surroundings import scratch_folder
-from narrows.runtime.writing import write_file
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,8 @@ class Resources:
 def write_and_count(network: nn.Module, inputs: Sequence[Tensor], path: Path) -> Resources:
     """Export a network as a float graph to ``path``, whole or not, for inputs of these shapes, and count it."""
     names = [f"input{index}" for index in range(len(inputs))]
-    with scratch_folder() as folder:
-        draft = folder / "graph.onnx"
-        write_graph(fold(network), tuple(inputs), draft, names, [], None)
-        found = count_resources(draft)
-        write_file(path, draft.read_bytes())
-    return found
+    write_graph(fold(network), tuple(inputs), path, names, [], None)
+    return count_resources(path)
 
 
 def count_resources(path: Path) -> Resources:
