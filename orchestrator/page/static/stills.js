@@ -3,6 +3,7 @@
 import { csrfOf, tell } from "./prompts.js";
 
 const EVERY_MS = 700;
+const LATE_MS = 15_000; // longer than a server holds a request, which sends a late camera's picture as soon as it is there
 const stills = new WeakMap();
 
 // The still that lies where masks are shown otherwise; null where none does.
@@ -22,9 +23,9 @@ async function ask(element, id) {
   name(element, "Stop waiting");
   tell(element, "Asking the camera for a still picture…");
   try {
-    const { asked } = await answerTo(await fetch(path(id), { method: "POST", headers: { "X-CSRF-Token": csrfOf(element) } }));
+    const { asked } = await answerTo(path(id), { method: "POST", headers: { "X-CSRF-Token": csrfOf(element) } });
     while (stills.get(element) === still) {
-      const { state, left_s: left } = await answerTo(await fetch(`${path(id)}?asked=${asked}`));
+      const { state, left_s: left } = await answerTo(`${path(id)}?asked=${asked}`);
       if (state === "sent") return await show(element, id, asked, left, still);
       await new Promise((done) => setTimeout(done, EVERY_MS));
     }
@@ -69,7 +70,17 @@ function path(id, suffix = "") {
   return `/api/streams/${encodeURIComponent(id)}/still${suffix}`;
 }
 
-async function answerTo(response) {
+async function answerTo(where, request = {}) {
+  const late = new AbortController();
+  const limit = setTimeout(() => late.abort(new Error("No answer came in time: ask again.")), LATE_MS);
+  try {
+    return await read(await fetch(where, { ...request, signal: late.signal }));
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+async function read(response) {
   if (!response.ok) throw new Error((await response.text()).trim());
   return response.json();
 }

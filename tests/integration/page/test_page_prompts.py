@@ -258,6 +258,18 @@ def test_an_operator_asks_for_a_still_picture_points_in_it_and_the_audit_says_wh
     expect(tile(page).locator("img.mask")).to_be_visible(timeout=SOON_MS)
 
 
+def test_an_answer_about_a_still_picture_that_never_comes_is_not_waited_for_for_ever(page: Page) -> None:
+    page.clock.install()
+    entered(page)
+    page.route("**/still?asked=*", lambda route: None)
+    with page.expect_request("**/still?asked=*", timeout=SOON_MS):
+        tile(page).get_by_role("button", name="Still picture of cam-1").click()
+    page.clock.fast_forward(15_000)
+    expect(tile(page).locator(".told")).to_have_text("No answer came in time: ask again.", timeout=SOON_MS)
+    expect(tile(page).locator("button.still")).to_have_text("Still picture")
+    page.unroute("**/still?asked=*")
+
+
 def test_who_taps_twice_in_a_hurry_points_at_both_things_and_takes_both_away(
     page: Page, registry: PromptRegistry
 ) -> None:
