@@ -88,6 +88,8 @@ def compress(bundle: Bundle, data: FolderDataset, how: Compression, run: Path, o
         before, after = start.shape.latent_channels, len(kept.latent)
         start = pruned(start, kept)
         say(f"pruned: {sum(map(len, kept.hidden))} hidden channels stay, and {after} of {before} in the latent")
+        if kept.gone < how.prune - 0.001:
+            say(f"pruned less than asked: {kept.gone:.1%} of the cost instead of {how.prune:.0%}; no more can go")
     config = _config(bundle, data, how)
     asked = asdict(how) | {
         "bundle": bundle.hex_id,

@@ -40,10 +40,15 @@ EXPAND, DEPTHWISE, PROJECT = 0, 3, 6
 
 @dataclass(frozen=True)
 class Kept:
-    """Channels that stay: of each block that expands, and of the latent; ascending."""
+    """Channels that stay: of each block that expands, and of the latent; ascending.
+
+    Attributes:
+        gone: share of the cost that the others had: less than was asked where no more can go.
+    """
 
     hidden: tuple[Tensor, ...]
     latent: Tensor
+    gone: float
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,10 @@ def choose(network: JointNetwork, pictures: Tensor, share: float, bits_weight: f
     """
     if not (0 <= share < 1 and 0 <= bits_weight <= 1):
         raise ValueError(f"share {share} and weight {bits_weight} of bits: both are shares")
-    stay = keep_most_worth(_groups(network, pictures, bits_weight), share)
-    return Kept(tuple(stay[:-1]), stay[-1])
+    groups = _groups(network, pictures, bits_weight)
+    stay = keep_most_worth(groups, share)
+    left = sum(_cost(group, int(place)) for group, kept in zip(groups, stay, strict=True) for place in kept)
+    return Kept(tuple(stay[:-1]), stay[-1], 1 - left)
 
 
 def keep_most_worth(groups: Sequence[Group], share: float) -> list[Tensor]:

@@ -66,7 +66,7 @@ def pictures() -> torch.Tensor:
 def test_a_pruned_network_answers_as_if_what_went_had_been_silent(
     network: JointNetwork, pictures: torch.Tensor
 ) -> None:
-    kept = Kept(choose(network, pictures, 0.4).hidden, torch.tensor([0, 2, 3, 5]))
+    kept = Kept(choose(network, pictures, 0.4).hidden, torch.tensor([0, 2, 3, 5]), gone=0.4)
     smaller = pruned(network, kept)
     silent = JointNetwork(network.shape).eval()
     silent.load_state_dict(network.state_dict())
@@ -102,7 +102,9 @@ def test_the_cost_that_goes_is_the_one_that_was_weighed(network: JointNetwork, p
         hook.remove()
     expanding = sum(convolution_macs(block, [given]) for block, given in inputs)
     assert 0.4 <= (before - after) / expanding < 0.42, "as many channels go as make the share, and hardly more"
+    assert work.gone == pytest.approx((before - after) / expanding)
     most = choose(network, pictures, 0.999, bits_weight=0.5)
+    assert 0.5 < most.gone < 0.998, "no more can go, and it says so"
     assert min(len(each) for each in most.hidden) == LEAST_HIDDEN
     assert len(most.latent) == LEAST_LATENT
     with pytest.raises(ValueError, match="both are shares"):
