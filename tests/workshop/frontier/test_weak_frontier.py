@@ -27,6 +27,7 @@ from benchmarks.frontier.score import Scored, keep, miou_of, read, score
 from benchmarks.frontier.ship import ship
 from benchmarks.frontier.tasks import setup_of
 from benchmarks.frontier.train import parse_options, plan_of
+from benchmarks.search.__main__ import likes_best
 from narrows.cli.root import app
 from narrows.contract.errors import ConfigError, RecordError, TrainingDiverged, WeightsMismatch
 from narrows.models.dataset import LabelledPicture
@@ -540,3 +541,8 @@ def test_a_bundle_ships_whole_or_leaves_the_one_that_stands(
     with pytest.raises(ConfigError, match="1,000 are the most that ships"):
         ship("mcu", cell, data, run, folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_search_that_finds_none_fast_enough_says_so_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"search by zico, of 16 networks: none is as fast .* look at more"):
+        likes_best([], "zico, of 16 networks")
