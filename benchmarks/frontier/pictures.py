@@ -28,7 +28,7 @@ from benchmarks.frontier.plan import Plan
 from benchmarks.frontier.score import Scored, keep, read, scored_masks
 from benchmarks.rate.codecs import AVIF, Coded, Picture, Setting, bits_of
 from benchmarks.rate.progress import say
-from benchmarks.rate.video import code_video
+from benchmarks.rate.video import H264
 from narrows.models.dataset import FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import normalise
@@ -73,7 +73,7 @@ def _stills(pictures: Sequence[Picture], setting: Setting) -> Iterator[Coded]:
 
 CODECS = (
     Codec("AVIF", (0, 8, 16, 28), Setting(0.35, 28), _stills),
-    Codec("H.264", (28, 32, 36, 40, 46), Setting(0.5, 36), code_video),
+    Codec("H.264", (28, 32, 36, 40, 46), Setting(0.5, 36), H264.code),
 )
 
 

@@ -16,9 +16,10 @@ from benchmarks.rate.frames import digest, send, validation
 from benchmarks.rate.gains import read_gains
 from benchmarks.rate.plan import RUNS, Plan, RunFolder
 from benchmarks.rate.plot import draw
-from benchmarks.rate.score import Judge
+from benchmarks.rate.score import WHOLE, Judge
 from benchmarks.rate.showcase import keep
 from benchmarks.rate.timing import coding_parts, graph_parts, measure, video_ms
+from benchmarks.rate.video import VIDEOS
 from benchmarks.record import RESULTS, write_result
 from narrows.models.dataset import FolderDataset
 
@@ -34,12 +35,12 @@ def main() -> None:
     sent = send(folder, read_gains(folder.graph("end_to_end")), judge.frames)
     methods = assemble.methods_of(judge, sent, plan)
     latent = sorted({m.graph for m in methods.values() if m.graph and m.edge == "encoder"})
-    pictures = ["encoder", "mask_at_edge", *assemble.PICTURES]
-    parts = graph_parts(folder, latent, pictures, sent)
+    parts = graph_parts(folder, latent, ["encoder", WHOLE], sent)
     parts |= coding_parts(folder, sent, judge.frames[0], len(data.classes.names))
-    times = measure(parts, 2 if options.quick else ROUNDS) | {"video_both": video_ms(judge.frames)}
+    times = measure(parts, 2 if options.quick else ROUNDS)
+    times |= {f"{codec.name}_both": video_ms(codec, judge.frames) for codec in VIDEOS}
     rows = assemble.rows_of(methods, folder, times)
-    full = judge.uncompressed("full")
+    full = judge.uncompressed()
     keep(judge, sent, plan, rows)
     result = {
         "data": {"name": data.root.name, "split": "val", "frames": len(judge.frames), "pixels": judge.pixels},
@@ -48,7 +49,7 @@ def main() -> None:
         "claims": claims_of(rows, full),
         "bits_ratio_at_most": bounds_of(rows, full - BELOW_UNCOMPRESSED),
         "small_joint_decoder": small_claims_of(rows),
-        "uncompressed": {"label": "encoder trunk and DeepLabv3, uncompressed pictures", "miou": full},
+        "uncompressed": {"label": "encoder and joint decoder in one, uncompressed pictures", "miou": full},
         "bd_rate_of_joint": savings_of(rows, "joint"),
         "bd_rate_of_end_to_end": savings_of(rows, "end_to_end"),
         "resnet50": assemble.resnet_rows(folder),
@@ -70,12 +71,12 @@ def _options() -> argparse.Namespace:
 
 
 def _print(result: Mapping[str, Any]) -> None:
-    print(f"{'method':<32} {'point':>12} {'bpp':>8} {'mIoU':>8} {'cloud M':>9} {'GMAC':>7} {'ms':>7} {'edge ms':>8}")
+    print(f"{'method':<32} {'point':>16} {'bpp':>8} {'mIoU':>8} {'cloud M':>9} {'GMAC':>7} {'ms':>7} {'edge ms':>8}")
     for row in result["methods"].values():
         cloud, edge = row["cloud"], row["edge"]
         for point in row["points"]:
             print(
-                f"{row['label']:<32} {_name(point):>12} {point['bits_per_pixel']:>8.4f} {point['miou']:>8.2%} "
+                f"{row['label']:<32} {_name(point):>16} {point['bits_per_pixel']:>8.4f} {point['miou']:>8.2%} "
                 f"{cloud['parameters'] / 1e6:>9.3f} {cloud['macs'] / 1e9:>7.3f} {cloud['cpu_ms']:>7.1f} "
                 f"{edge['cpu_ms'] + (edge['codec_cpu_ms'] or 0):>8.1f}"
             )
@@ -88,7 +89,9 @@ def _print(result: Mapping[str, Any]) -> None:
 def _name(point: Mapping[str, Any]) -> str:
     if "level" in point:
         return f"level {point['level']}"
-    return f"1/{point['factor']}" if "factor" in point else f"{point['scale']:g} q{point['quality']}"
+    if "factor" in point:
+        return f"1/{point['factor']}"
+    return f"{point['scale']:g} q{point['quality']}{', tuned' if point['tuned'] else ''}"
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ from benchmarks.rate.contenders import CONTENDERS
 from benchmarks.rate.frames import Sent
 from benchmarks.rate.plan import Plan, RunFolder
 from benchmarks.rate.resnet import resnet_costs
-from benchmarks.rate.score import Judge, Scores
-from benchmarks.rate.video import LABEL as VIDEO_LABEL
-from benchmarks.rate.video import NAME as VIDEO
+from benchmarks.rate.score import WHOLE, Judge, Scores
+from benchmarks.rate.video import VIDEOS
 from narrows.models.export.cost import count_cost
 
-PICTURES = (*(codec.name for codec in STILLS), VIDEO)
+CODECS = (*STILLS, *VIDEOS)
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,13 @@ def methods_of(judge: Judge, sent: Sent, plan: Plan) -> dict[str, Method]:
         for contender in CONTENDERS
     }
     end_to_end = judge.latent_method("end_to_end", sent)
-    edge_mask = judge.masks_at_edge("mask_at_edge")
-    stills = {c.name: Method(c.label, judge.stills(c), c.name, None, "fine-tuned for the codec") for c in STILLS}
+    pictures = {
+        c.name: Method(c.label, judge.pictures(c), WHOLE, None, "untuned, and tuned to a quality") for c in CODECS
+    }
     return {
         **heads,
-        **stills,
-        VIDEO: Method(VIDEO_LABEL, judge.video(VIDEO), VIDEO, None, "fine-tuned for the codec"),
-        "mask_at_edge": Method("mask at the edge", edge_mask, None, "mask_at_edge", "end to end"),
+        **pictures,
+        "mask_at_edge": Method("mask at the edge", judge.masks_at_edge(), None, WHOLE, "end to end"),
         "end_to_end": Method("joint decoder, end to end", end_to_end, "end_to_end", "encoder", "end to end"),
     }
 
@@ -96,13 +95,13 @@ def _side(graph: str | None, folder: RunFolder, times: Mapping[str, float]) -> d
 
 
 def _cloud_codec_ms(name: str, method: Method, times: Mapping[str, float]) -> float | None:
-    """Entropy or picture decoding; H.264's is not told apart from its encoding."""
+    """Entropy or picture decoding; a video's is not told apart from its encoding."""
     if method.edge == "encoder":
         return times["latent_decode"]
-    return max(0.0, times[f"{name}_both"] - times[f"{name}_encode"]) if f"{name}_both" in times else None
+    return max(0.0, times[f"{name}_both"] - times[f"{name}_encode"]) if f"{name}_encode" in times else None
 
 
 def _edge_codec_ms(name: str, method: Method, times: Mapping[str, float]) -> float | None:
     if method.edge == "encoder":
         return times["latent_encode"]
-    return times.get({"mask_at_edge": "mask_encode", VIDEO: "video_both"}.get(name, f"{name}_encode"))
+    return times["mask_encode"] if method.edge else times.get(f"{name}_encode", times.get(f"{name}_both"))

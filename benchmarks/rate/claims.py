@@ -11,12 +11,15 @@ RATES = 5
 BUDGET_BITS_PER_PIXEL = 0.08
 LOW_BITS_PER_PIXEL = 0.025
 BELOW_UNCOMPRESSED = 0.02
+RIVALS = ("jpeg", "webp", "avif", "h264", "hevc", "mask_at_edge")
+"""What is compared by its bits, where our accuracy is."""
 Methods = Mapping[str, dict[str, Any]]
 
 
 def curve_of(method: Mapping[str, Any]) -> Curve:
-    """A method's points (seed means), ascending in rate."""
-    return by_rate([Point(point["bits_per_pixel"], point["miou"]) for point in method["points"]])
+    """A method's points (seed means), ascending in rate; of a codec's settings and tunings the best."""
+    points = [Point(point["bits_per_pixel"], point["miou"]) for point in method["points"]]
+    return envelope(points) if "quality" in method["points"][0] else by_rate(points)
 
 
 def claims_of(methods: Methods, uncompressed_miou: float) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def bounds_of(methods: Methods, target: float) -> dict[str, float | None]:
     """The ratio of bits is at most this, where even our cheapest level is above the target and has no bits at it."""
     cheapest = curve_of(methods["end_to_end"])[0]
     bounds: dict[str, float | None] = {}
-    for name in ("avif", "jpeg", "webp", "h264", "mask_at_edge"):
+    for name in RIVALS:
         theirs = bits_at(envelope(curve_of(methods[name])), target)
         bounds[name] = None if theirs is None or cheapest.miou < target else cheapest.bits_per_pixel / theirs
     return bounds

@@ -15,7 +15,6 @@ from benchmarks.rate.plan import Plan
 from benchmarks.rate.views import Views
 from narrows.models.dataset import ClassList
 from narrows.models.evaluation import ConfusionMatrix
-from narrows.models.nn.heads import DeepLabV3Head
 from narrows.models.nn.separate import Separate, rebuilding_loss
 from narrows.models.training import loss as losses
 from narrows.models.training.fitting import Recipe, Task
@@ -37,9 +36,9 @@ class Setup:
     classes: ClassList
 
 
-def recipe_of(plan: Plan, share: float = 1.0) -> Recipe:
-    """The heads' recipe, for a share of their steps."""
-    return Recipe(max(1, round(share * plan.head_steps)), LEARNING_RATE)
+def recipe_of(plan: Plan) -> Recipe:
+    """The heads' recipe."""
+    return Recipe(plan.head_steps, LEARNING_RATE)
 
 
 def head_task(contender: Contender, setup: Setup, plan: Plan, seed: int) -> Task:
@@ -64,35 +63,6 @@ def head_task(contender: Contender, setup: Setup, plan: Plan, seed: int) -> Task
         return cross_entropy(logits, labels, setup, step) + REBUILDING_PRICE * error
 
     return Task(loss, lambda head: _mean_miou(head, setup))
-
-
-def clean_head_task(setup: Setup, plan: Plan) -> Task:
-    """DeepLabv3 on the trunk's own features: where the networks for pictures start."""
-
-    def loss(head: nn.Module, step: int) -> Tensor:
-        rows = np.sort(np.random.default_rng((0, step)).choice(len(setup.train), plan.batch, replace=False))
-        labels = torch.from_numpy(setup.train.labels[rows])
-        features = torch.from_numpy(setup.train.at16[rows].astype(np.float32))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = head((features,), labels.shape[1:])
-        return cross_entropy(logits, labels, setup, step)
-
-    def score(head: nn.Module) -> float:
-        matrix = ConfusionMatrix(len(setup.classes.names), setup.classes.ignore_index)
-        with torch.no_grad():
-            for start in range(0, len(setup.held), _AT_ONCE):
-                labels = setup.held.labels[start : start + _AT_ONCE]
-                features = torch.from_numpy(setup.held.at16[start : start + _AT_ONCE].astype(np.float32))
-                update(matrix, labels, head((features,), labels.shape[1:]))
-        return matrix.miou
-
-    return Task(loss, score)
-
-
-def new_clean_head(setup: Setup) -> DeepLabV3Head:
-    """A fresh DeepLabv3 head."""
-    torch.manual_seed(0)
-    return DeepLabV3Head(len(setup.classes.names))
 
 
 def dequantised(latent: NDArray[np.float32], gain: Tensor) -> Tensor:

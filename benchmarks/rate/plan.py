@@ -22,8 +22,8 @@ class Plan:
         seeds: one head a seed and method.
         views: of each training picture: plain, mirrored, and the rest augmented.
         held_out: this many pictures at the end of ``held_out_drive`` are cut from train to choose checkpoints on.
-        head_steps, full_steps, codec_steps: of the heads on cached features, of the network on uncompressed
-            pictures, and of each codec's network, which goes on from there.
+        head_steps: of the heads on cached features.
+        codec_steps: of the whole network on the pictures of a codec at one quality.
     """
 
     seeds: tuple[int, ...] = (1, 2, 3)
@@ -32,7 +32,6 @@ class Plan:
     held_out: int = 36
     batch: int = 8
     head_steps: int = 1200
-    full_steps: int = 480
     codec_steps: int = 200
     train_limit: int = 0
     val_limit: int = 0
@@ -46,7 +45,6 @@ class Plan:
             held_out=4,
             batch=4,
             head_steps=6,
-            full_steps=2,
             codec_steps=1,
             train_limit=12,
             val_limit=4,
@@ -67,6 +65,11 @@ class Plan:
         """
         asked = asdict(self) | {"checkpoint": sha256(checkpoint.read_bytes()).hexdigest(), "classes": classes}
         keep_settings(folder.root / _PLAN, asked, begun=folder.begun)
+
+
+def tuned_name(codec: str, quality: int) -> str:
+    """Of the network that is used to a codec's pictures at one quality."""
+    return f"{codec}-q{quality}"
 
 
 @dataclass(frozen=True)

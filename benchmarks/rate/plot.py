@@ -26,6 +26,7 @@ COLOURS = {
     "webp": (140, 86, 75),
     "avif": (44, 160, 44),
     "h264": (227, 119, 194),
+    "hevc": (127, 127, 127),
 }
 
 
@@ -53,7 +54,7 @@ def draw(methods: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
 
 def _shown(name: str, method: Mapping[str, Any]) -> Curve:
     curve = curve_of(method)
-    return envelope(curve) if "quality" in method["points"][0] or name == "mask_at_edge" else curve
+    return envelope(curve) if name == "mask_at_edge" else curve
 
 
 class _Frame:

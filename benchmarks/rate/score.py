@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 from benchmarks.rate.codecs import Coded, PictureCodec, Setting, bits_of
 from benchmarks.rate.frames import Sent, digest, session
 from benchmarks.rate.labelmaps import edge_coders, larger
-from benchmarks.rate.plan import RunFolder
+from benchmarks.rate.plan import RunFolder, tuned_name
 from benchmarks.rate.progress import say
-from benchmarks.rate.video import SETTINGS, code_video
+from benchmarks.rate.video import VideoCodec
 from narrows.contract.outputs.labels.scaling import DIVISORS, divide_labels
 from narrows.models.dataset import ClassList, LabelledPicture
 from narrows.models.evaluation import ConfusionMatrix
 from narrows.models.training.rounds import rounds
 from narrows.runtime.writing import write_file
 
+WHOLE = "mask_at_edge"
+"""Encoder and joint decoder in one graph, nothing quantised: at the camera, or on pictures in the cloud."""
 Labels = NDArray[np.uint8]
 Scores = list[dict[str, Any]]
 
@@ -49,9 +51,10 @@ class Judge:
             matrix.update(frame.labels, mask)
         return matrix.miou
 
-    def kept(self, name: str, extra: str, compute: Callable[[], Scores]) -> Scores:
-        """Scores of the graph ``name``, computed only if it or ``extra`` has changed."""
-        path, made_of = self.folder.scores(name), digest(self.folder.graph(name)) + extra + f"-{len(self.frames)}"
+    def kept(self, graph: str, extra: str, compute: Callable[[], Scores], *, name: str | None = None) -> Scores:
+        """Scores of ``graph``, computed only if it or ``extra`` has changed; several of one by names of their own."""
+        made_of = digest(self.folder.graph(graph)) + extra + f"-{len(self.frames)}"
+        path = self.folder.scores(name or graph)
         if path.is_file():
             stored = json.loads(path.read_text())
             if stored["made_of"] == made_of:
@@ -81,37 +84,36 @@ class Judge:
 
         return self.kept(name, str(int(sent.packet_bytes.sum())), compute)
 
-    def uncompressed(self, name: str) -> float:
-        """A picture network on the frames as they are."""
-        run = session(self.folder.graph(name)).run
+    def uncompressed(self) -> float:
+        """The whole network on the frames as they are."""
+        run = session(self.folder.graph(WHOLE)).run
 
         def compute() -> Scores:
             masks = (run(None, {"picture": frame.picture[None]})[0][0] for frame in self.frames)
             return [{"miou": self.miou(masks)}]
 
-        return float(self.kept(name, "uncompressed", compute)[0]["miou"])
+        return float(self.kept(WHOLE, "uncompressed", compute, name="uncompressed")[0]["miou"])
 
-    def stills(self, codec: PictureCodec) -> Scores:
-        """A still codec's network at each of its settings."""
+    def pictures(self, codec: PictureCodec | VideoCodec) -> Scores:
+        """The whole network on a codec's pictures at each of its settings: untuned, and tuned to each quality."""
+        untuned = self._pictures(codec, WHOLE, codec.settings, name=f"{codec.name}-untuned")
+        found = [{**point, "tuned": False} for point in untuned]
+        for quality in codec.qualities:
+            some = [setting for setting in codec.settings if setting.quality == quality]
+            tuned = tuned_name(codec.name, quality)
+            found += [{**point, "tuned": True} for point in self._pictures(codec, tuned, some, name=tuned)]
+        return found
 
-        def coded(setting: Setting) -> Iterable[Coded]:
-            return (codec.code(frame.picture, setting) for frame in self.frames)
-
-        return self._pictures(codec.name, codec.settings, coded)
-
-    def video(self, name: str) -> Scores:
-        """The H.264 network; the frames are one clip."""
-        pictures = [frame.picture for frame in self.frames]
-        return self._pictures(name, SETTINGS, lambda setting: code_video(pictures, setting))
-
-    def _pictures(self, name: str, settings: Sequence[Setting], coded: Callable[[Setting], Iterable[Coded]]) -> Scores:
-        run = session(self.folder.graph(name)).run
+    def _pictures(
+        self, codec: PictureCodec | VideoCodec, graph: str, settings: Sequence[Setting], *, name: str
+    ) -> Scores:
+        run = session(self.folder.graph(graph)).run
 
         def score(setting: Setting) -> dict[str, Any]:
             sizes: list[int] = []
 
             def masks() -> Iterable[Labels]:
-                for each in coded(setting):
+                for each in self._coded(codec, setting):
                     sizes.append(bits_of(each.size_bytes))
                     yield run(None, {"picture": np.ascontiguousarray(each.picture)[None]})[0][0]
 
@@ -119,17 +121,26 @@ class Judge:
             rate = float(np.mean(sizes)) / self.pixels
             return {"scale": setting.scale, "quality": setting.quality, "bits_per_pixel": rate, "miou": miou}
 
-        return self.kept(name, repr(settings), lambda: [score(s) for s in rounds(f"scoring {name}", settings, say)])
+        def compute() -> Scores:
+            return [score(each) for each in rounds(f"scoring {name}", settings, say)]
 
-    def masks_at_edge(self, name: str) -> Scores:
+        return self.kept(graph, repr(settings), compute, name=name)
+
+    def _coded(self, codec: PictureCodec | VideoCodec, setting: Setting) -> Iterable[Coded]:
+        """The frames; of a video codec they are one clip."""
+        if isinstance(codec, VideoCodec):
+            return codec.code([frame.picture for frame in self.frames], setting)
+        return (codec.code(frame.picture, setting) for frame in self.frames)
+
+    def masks_at_edge(self) -> Scores:
         """The whole network at the camera, its mask at four sizes through the coder that is smallest on the split."""
-        run = session(self.folder.graph(name)).run
+        run = session(self.folder.graph(WHOLE)).run
 
         def compute() -> Scores:
             masks = [run(None, {"picture": frame.picture[None]})[0][0] for frame in self.frames]
             return [self._mask_size(masks, factor) for factor in rounds("scoring masks at the edge", DIVISORS, say)]
 
-        return self.kept(name, repr((DIVISORS, *edge_coders(len(self.classes.names)))), compute)
+        return self.kept(WHOLE, repr((DIVISORS, *edge_coders(len(self.classes.names)))), compute)
 
     def _mask_size(self, masks: Sequence[Labels], factor: int) -> dict[str, Any]:
         classes = len(self.classes.names)

@@ -13,8 +13,8 @@ from benchmarks.rate.codecs import STILLS, PictureCodec, Setting
 from benchmarks.rate.contenders import CONTENDERS
 from benchmarks.rate.frames import Sent, session
 from benchmarks.rate.labelmaps import larger
-from benchmarks.rate.plan import Plan
-from benchmarks.rate.score import Judge, Labels
+from benchmarks.rate.plan import Plan, tuned_name
+from benchmarks.rate.score import WHOLE, Judge, Labels
 from narrows.client.painting.overlay import to_palette_png
 from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.runtime.writing import write_file
@@ -80,11 +80,12 @@ class _Frame:
     def _still(self, codec: PictureCodec, point: Mapping[str, Any]) -> Labels:
         coded = codec.code(self._frame.picture, Setting(point["scale"], point["quality"]))
         feed = {"picture": np.ascontiguousarray(coded.picture)[None]}
-        mask: Labels = session(self._judge.folder.graph(codec.name)).run(None, feed)[0][0]
+        graph = tuned_name(codec.name, point["quality"]) if point["tuned"] else WHOLE
+        mask: Labels = session(self._judge.folder.graph(graph)).run(None, feed)[0][0]
         return mask
 
     def _edge(self, factor: int) -> Labels:
-        run = session(self._judge.folder.graph("mask_at_edge")).run
+        run = session(self._judge.folder.graph(WHOLE)).run
         mask: Labels = run(None, {"picture": self._frame.picture[None]})[0][0]
         small = divide_labels(mask, factor, len(self._judge.classes.names))
         return larger(small, factor, (mask.shape[0], mask.shape[1]))
@@ -103,4 +104,5 @@ class _Frame:
 
 
 def _nearest(points: Sequence[Mapping[str, Any]], rate: float) -> Mapping[str, Any]:
-    return min(points, key=lambda point: abs(np.log(point["bits_per_pixel"] / rate)))
+    """Of several at one rate the best."""
+    return min(points, key=lambda point: (abs(np.log(point["bits_per_pixel"] / rate)), -point["miou"]))

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.rate.codecs import STILLS, PictureCodec, Setting, scaled_down
 from benchmarks.rate.frames import Sent, session
 from benchmarks.rate.plan import RunFolder
-from benchmarks.rate.video import code_video
+from benchmarks.rate.video import VideoCodec
 from narrows.contract.codec import CodingTables, decode_symbols, encode_labels, encode_symbols, general_label_tables
 from narrows.contract.outputs.labels.scaling import divide_labels
 from narrows.models.dataset import LabelledPicture
@@ -69,16 +69,15 @@ def coding_parts(folder: RunFolder, sent: Sent, frame: LabelledPicture, classes:
     return parts
 
 
-def video_ms(frames: Sequence[LabelledPicture]) -> float:
-    """CPU milliseconds a frame of H.264, coding and decoding together, over a clip."""
+def video_ms(codec: VideoCodec, frames: Sequence[LabelledPicture]) -> float:
+    """CPU milliseconds a frame of a video, coding and decoding together, over a clip."""
     clip = [frame.picture for frame in frames[:30]]
-    setting = Setting(_MIDDLE.scale, 34)
     began = time.process_time()
-    count = sum(1 for _ in code_video(clip, setting))
+    count = sum(1 for _ in codec.code(clip, _at_middle(codec)))
     return 1e3 * (time.process_time() - began) / count
 
 
-def _at_middle(codec: PictureCodec) -> Setting:
+def _at_middle(codec: PictureCodec | VideoCodec) -> Setting:
     return Setting(_MIDDLE.scale, codec.qualities[len(codec.qualities) // 2])
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.rate import heads, networks
+from benchmarks.rate import heads, tuning
 from benchmarks.rate.codecs import STILLS
 from benchmarks.rate.contenders import CONTENDERS, Contender, equal_cost_width, write_head
-from benchmarks.rate.plan import QUICK_RUNS, RUNS, Plan, RunFolder
+from benchmarks.rate.plan import QUICK_RUNS, RUNS, Plan, RunFolder, tuned_name
 from benchmarks.rate.progress import say
 from benchmarks.rate.resnet import write_resnet_graphs
-from benchmarks.rate.video import NAME as VIDEO
+from benchmarks.rate.video import VIDEOS, VideoCodec
 from benchmarks.rate.views import Parts, Views, make_views, split_train
 from benchmarks.resumable import resumable
 from narrows.contract.codec import count_tables
@@ -29,14 +29,10 @@ from narrows.models.export.counting import symbols_at
 from narrows.models.export.graphs import write_encoder
 from narrows.models.export.picture_graphs import MaskAtEdge, write_picture_graph
 from narrows.models.nn.network import JointNetwork
-from narrows.models.nn.pictures import PictureNetwork
-from narrows.models.nn.stored import BEGIN_ANEW, read_stored
-from narrows.models.training.fitting import TRAINED, fit, groups_of
+from narrows.models.training.fitting import fit, groups_of
 from narrows.models.training.loss import class_weights
 from narrows.models.training.run import load_checkpoint
 from narrows.runtime.writing import write_file
-
-FULL = "full"
 
 
 def main() -> int:
@@ -78,8 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="labelled folder")
     parser.add_argument("--run", type=Path, help=f"where everything is kept; {RUNS}, or {QUICK_RUNS} if quick")
     parser.add_argument("--head-steps", type=int, default=default.head_steps, help="steps a head and seed")
-    parser.add_argument("--full-steps", type=int, default=default.full_steps, help="steps on uncompressed pictures")
-    parser.add_argument("--codec-steps", type=int, default=default.codec_steps, help="further steps a codec")
+    parser.add_argument("--codec-steps", type=int, default=default.codec_steps, help="steps a codec and quality")
     parser.add_argument("--views", type=int, default=default.views, help="of each training picture")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument(
@@ -95,7 +90,6 @@ def _plan(options: argparse.Namespace) -> Plan:
     return replace(
         Plan(),
         head_steps=options.head_steps,
-        full_steps=options.full_steps,
         codec_steps=options.codec_steps,
         views=options.views,
     )
@@ -147,15 +141,16 @@ class ComparisonTraining:
                 yield f"{contender.label}, seed {seed}", partial(self.train_head, contender, seed)
 
     def picture_jobs(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """The networks that read pictures, in the order in which they need each other."""
-        yield "DeepLabv3 on the trunk's own features", self.train_clean_head
-        yield "the full network on uncompressed pictures", self.train_full
-        for codec in STILLS:
-            yield f"the network for {codec.label}", partial(self.train_codec, codec.name, networks.through(codec))
-        yield (
-            "the network for H.264",
-            lambda: self.train_codec(VIDEO, networks.through_video(self.parts, self.plan)),
-        )
+        """The network for each codec and quality."""
+        for codec in (*STILLS, *VIDEOS):
+            for quality in codec.qualities:
+                degrade = (
+                    tuning.through_video(codec, quality)
+                    if isinstance(codec, VideoCodec)
+                    else tuning.through(codec, quality)
+                )
+                name = tuned_name(codec.name, quality)
+                yield f"the network for {codec.label} at {quality}", partial(self.tune, name, degrade)
 
     def train_head(self, contender: Contender, seed: int) -> None:
         """One contender, one seed."""
@@ -176,39 +171,15 @@ class ComparisonTraining:
         )
         write_head(self.network, best, self.size, self.folder.graph(name))
 
-    def train_clean_head(self) -> None:
-        """What the networks for pictures start from."""
-        head = heads.new_clean_head(self.setup)
-        task = heads.clean_head_task(self.setup, self.plan)
-        fit(
-            head,
-            groups_of(head),
-            heads.recipe_of(self.plan, share=0.5),
-            task,
-            self.folder.weights("clean_head"),
-            say,
-        )
-
-    def train_full(self) -> None:
-        """Trunk and DeepLabv3 on uncompressed pictures."""
-        head = heads.new_clean_head(self.setup)
-        read_stored(self.folder.weights("clean_head"), TRAINED, remedy=BEGIN_ANEW).fill(head)
-        started = networks.start_network(self.network, head)
-        self._fit_pictures(FULL, started, self.plan.full_steps, networks.untouched)
-
-    def train_codec(self, name: str, degrade: networks.Degrade) -> None:
-        """The full network, used to a codec's pictures."""
+    def tune(self, name: str, degrade: tuning.Degrade) -> None:
+        """The whole network, used to a codec's pictures at one quality."""
         if self.folder.graph(name).is_file():
             return
-        started = PictureNetwork(self.network.shape.classes)
-        read_stored(self.folder.weights(FULL), TRAINED, remedy=BEGIN_ANEW).fill(started)
-        self._fit_pictures(name, started, self.plan.codec_steps, degrade)
-
-    def _fit_pictures(self, name: str, started: PictureNetwork, steps: int, degrade: networks.Degrade) -> None:
-        task = networks.picture_task(self.parts, self.setup, self.plan, degrade)
-        groups = networks.groups_of(started)
-        best = fit(started, groups, networks.recipe_of(steps), task, self.folder.weights(name), say)
-        assert isinstance(best, PictureNetwork)
+        task = tuning.tuning_task(self.parts, self.setup, self.plan.batch, degrade)
+        started = MaskAtEdge(self.network)
+        recipe = tuning.recipe_of(self.plan.codec_steps)
+        best = fit(started, tuning.groups_of(started), recipe, task, self.folder.weights(name), say)
+        assert isinstance(best, MaskAtEdge)
         write_picture_graph(best, self.size, self.folder.graph(name))
 
 

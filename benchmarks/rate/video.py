@@ -1,8 +1,9 @@
-"""H.264 as a rival for video: x264 through PyAV, a key frame every two seconds, Annex B bytes, no container."""
+"""Video as a rival: H.264 and HEVC through PyAV, a key frame every two seconds, raw packets, no container."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -12,39 +13,68 @@ from PIL import Image
 from benchmarks.rate.codecs import Coded, Picture, Setting, scaled_down, scaled_up
 from benchmarks.rate.plan import SCALES
 
-NAME, LABEL = "h264", "H.264 video"
-QUALITIES = (26, 34, 42)
-SETTINGS = tuple(Setting(scale, quality) for scale in SCALES for quality in QUALITIES)
 FRAMES_PER_S = 15
 KEY_EVERY = 2 * FRAMES_PER_S
 
 
-def code_video(pictures: Sequence[Picture], setting: Setting, preset: str = "slow") -> Iterator[Coded]:
-    """Consecutive pictures ``(H, W, 3)`` through one encoder; ``quality`` is x264's CRF.
+@dataclass(frozen=True)
+class VideoCodec:
+    """A codec that predicts from frame to frame.
 
-    There are no B frames: a camera waits for no later picture.
+    Attributes:
+        qualities: its CRF: less is better, and larger.
+        encoder, decoder: as FFmpeg names them.
+        options: beside CRF and preset.
     """
-    first = scaled_down(pictures[0], setting.scale)
-    encoder = av.CodecContext.create("libx264", "w")
-    assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height = first.size
-    encoder.pix_fmt = "yuv420p"
-    encoder.time_base = Fraction(1, FRAMES_PER_S)
-    encoder.framerate = Fraction(FRAMES_PER_S)
-    encoder.gop_size = KEY_EVERY
-    encoder.max_b_frames = 0
-    encoder.options = {"crf": str(setting.quality), "preset": preset, "tune": "zerolatency", "threads": "1"}
-    decoder = av.CodecContext.create("h264", "r")
-    assert isinstance(decoder, av.VideoCodecContext)
-    sizes: list[int] = []
-    decoded = 0
-    for packet in _packets(encoder, pictures, setting.scale):
-        if packet is not None:
-            sizes.append(packet.size)
-        for frame in decoder.decode(packet):
-            decompressed = Image.fromarray(frame.to_ndarray(format="rgb24"))
-            yield Coded(sizes[decoded], scaled_up(decompressed, pictures[0].shape))
-            decoded += 1
+
+    name: str
+    label: str
+    qualities: tuple[int, ...]
+    encoder: str
+    decoder: str
+    options: Mapping[str, str]
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Every scale with every quality."""
+        return tuple(Setting(scale, quality) for scale in SCALES for quality in self.qualities)
+
+    def code(self, pictures: Sequence[Picture], setting: Setting, preset: str = "slow") -> Iterator[Coded]:
+        """Consecutive pictures ``(H, W, 3)`` through one encoder.
+
+        There are no B frames: a camera waits for no later picture.
+        """
+        encoder = self._encoder(scaled_down(pictures[0], setting.scale).size, setting.quality, preset)
+        decoder = av.CodecContext.create(self.decoder, "r")
+        assert isinstance(decoder, av.VideoCodecContext)
+        sizes: list[int] = []
+        decoded = 0
+        for packet in _packets(encoder, pictures, setting.scale):
+            if packet is not None:
+                sizes.append(packet.size)
+            for frame in decoder.decode(packet):
+                decompressed = Image.fromarray(frame.to_ndarray(format="rgb24"))
+                yield Coded(sizes[decoded], scaled_up(decompressed, pictures[0].shape))
+                decoded += 1
+
+    def _encoder(self, size: tuple[int, int], quality: int, preset: str) -> av.VideoCodecContext:
+        encoder = av.CodecContext.create(self.encoder, "w")
+        assert isinstance(encoder, av.VideoCodecContext)
+        encoder.width, encoder.height = size
+        encoder.pix_fmt = "yuv420p"
+        encoder.time_base = Fraction(1, FRAMES_PER_S)
+        encoder.framerate = Fraction(FRAMES_PER_S)
+        encoder.gop_size = KEY_EVERY
+        encoder.max_b_frames = 0
+        encoder.options = {"crf": str(quality), "preset": preset, "tune": "zerolatency", **self.options}
+        return encoder
+
+
+H264 = VideoCodec("h264", "H.264 video", (26, 34, 42), "libx264", "h264", {"threads": "1"})
+HEVC = VideoCodec(
+    "hevc", "HEVC video", (26, 34, 42), "libx265", "hevc", {"x265-params": "pools=none:frame-threads=1:log-level=error"}
+)
+VIDEOS = (H264, HEVC)
 
 
 def _packets(

@@ -6,7 +6,7 @@ from PIL import Image
 
 from benchmarks.rate.codecs import AVIF, STILLS, PictureCodec, Setting, bits_of, media_bytes
 from benchmarks.rate.labelmaps import CODERS, edge_coders, larger
-from benchmarks.rate.video import code_video
+from benchmarks.rate.video import VIDEOS, VideoCodec
 from narrows.contract.outputs.labels.scaling import DIVISORS, divide_labels
 
 CHANCE = np.random.default_rng(0)
@@ -43,12 +43,19 @@ def test_our_header_is_counted_for_every_frame() -> None:
     assert bits_of(100) == 8 * 148
 
 
-def test_every_frame_of_a_clip_comes_back_in_order() -> None:
+@pytest.mark.parametrize("codec", VIDEOS, ids=lambda codec: codec.name)
+def test_every_frame_of_a_clip_comes_back_in_order(codec: VideoCodec) -> None:
     clip = [np.roll(PICTURE, 8 * shift, axis=1) for shift in range(5)]
-    coded = list(code_video(clip, Setting(1.0, 20)))
+    coded = list(codec.code(clip, Setting(1.0, 20)))
     assert len(coded) == 5
     for original, each in zip(clip, coded, strict=True):
         assert np.abs(each.picture.astype(int) - original).mean() < 20
+
+
+@pytest.mark.parametrize("codec", VIDEOS, ids=lambda codec: codec.name)
+def test_a_frame_that_is_like_the_one_before_costs_a_video_next_to_nothing(codec: VideoCodec) -> None:
+    key, *others = codec.code([PICTURE] * 5, Setting(1.0, codec.qualities[1]))
+    assert max(each.size_bytes for each in others) < key.size_bytes / 5
 
 
 @pytest.mark.parametrize("factor", DIVISORS)

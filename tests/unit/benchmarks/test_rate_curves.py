@@ -3,7 +3,7 @@ import math
 import pytest
 
 from benchmarks.accuracy.figures import render
-from benchmarks.rate.claims import bounds_of, claims_of
+from benchmarks.rate.claims import RIVALS, bounds_of, claims_of, curve_of
 from benchmarks.rate.curves import Point, bd_rate, bits_at, common_rates, envelope, margins, miou_at
 from benchmarks.rate.figures import savings
 
@@ -76,14 +76,21 @@ def test_the_claims_compare_bits_only_where_both_curves_are() -> None:
 
 
 def test_a_bound_is_given_only_where_our_cheapest_level_is_better_than_the_target() -> None:
-    names = ("avif", "jpeg", "webp", "h264", "mask_at_edge")
     methods = {
         "end_to_end": _method(list(OURS)),
-        **{name: _method([Point(0.2, 0.5), Point(0.8, 0.7)]) for name in names},
+        **{name: _method([Point(0.2, 0.5), Point(0.8, 0.7)]) for name in RIVALS},
     }
     assert bounds_of(methods, 0.5)["avif"] == pytest.approx(0.01 / 0.2)
     assert bounds_of(methods, 0.61)["avif"] is None
     assert bounds_of(methods, 0.4)["avif"] is None
+
+
+def test_a_codecs_curve_is_its_best_settings_tuned_or_not() -> None:
+    points = [(0.1, 0.5, False), (0.1, 0.6, True), (0.2, 0.55, False), (0.2, 0.62, True), (0.05, 0.4, False)]
+    method = {
+        "points": [{"bits_per_pixel": rate, "miou": miou, "quality": 1, "tuned": tuned} for rate, miou, tuned in points]
+    }
+    assert curve_of(method) == (Point(0.05, 0.4), Point(0.1, 0.6), Point(0.2, 0.62))
 
 
 def _saving(percent: float, low: float, high: float) -> dict[str, float]:

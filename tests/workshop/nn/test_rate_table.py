@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import numpy as np
 import onnx
@@ -19,15 +20,17 @@ from benchmarks.rate.codecs import Coded, PictureCodec, Setting
 from benchmarks.rate.contenders import Contender
 from benchmarks.rate.frames import _through_packet
 from benchmarks.rate.heads import REBUILDING_PRICE, Setup, dequantised, head_task
-from benchmarks.rate.networks import through
 from benchmarks.rate.plan import Plan
-from benchmarks.rate.views import Views, _views, split_train
+from benchmarks.rate.tuning import CLIP_FRAMES, driving, groups_of, through, through_video, tuning_task
+from benchmarks.rate.video import H264
+from benchmarks.rate.views import Parts, Views, _views, split_train
 from benchmarks.record import read_result, write_result
 from narrows.contract.codec import count_tables, encode_symbols, quantise
 from narrows.contract.errors import FileUnwritable
 from narrows.contract.wire.feature import HEADER_BYTES
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.export import graphs
+from narrows.models.export.picture_graphs import MaskAtEdge
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import Augmentation, normalise
 from tests.workshop.training.conftest import four_pictures
@@ -128,10 +131,51 @@ def test_a_codecs_network_is_tuned_on_what_comes_out_of_it() -> None:
         def code(self, picture: NDArray[np.uint8], setting: Setting) -> Coded:
             return Coded(1, np.full_like(picture, setting.quality))
 
-    degrade = through(Codec("c", "c", (5, 20), lambda *_: (b"", 0)))
-    seen = [degrade(LabelledPicture("s", picture, labels), Random(seed)) for seed in range(12)]
-    assert {int(each.picture[0, 0, 0]) for each in seen} == {5, 20}
-    assert all(np.array_equal(each.labels, labels) for each in seen)
+    codec = Codec("c", "c", (5, 20), lambda *_: (b"", 0))
+    for quality in codec.qualities:
+        seen = through(codec, quality)(LabelledPicture("s", picture, labels), Random(1))
+        assert (seen.picture == quality).all(), "a band is one quality"
+        assert np.array_equal(seen.labels, labels)
+
+
+def test_a_clip_ends_in_the_frame_that_its_labels_are_of() -> None:
+    labels = np.kron(np.arange(12, dtype=np.uint8).reshape(3, 4), np.ones((32, 32), np.uint8))
+    sample = LabelledPicture("s", (20 * labels)[..., None].repeat(3, axis=2), labels)
+    clip, last = driving(sample, 0.02)
+    assert len(clip) == CLIP_FRAMES
+    assert np.array_equal(clip[0], sample.picture), "it begins with the whole picture"
+    assert (np.abs(clip[-1][..., 0].astype(int) - 20 * last) < 10).mean() > 0.9
+    assert (last != labels).mean() > 0.02, "and comes nearer"
+    still, same = driving(sample, 0.0)
+    assert all(np.array_equal(frame, sample.picture) for frame in still)
+    assert np.array_equal(same, labels)
+    seen = through_video(H264, 26)(sample, Random(3))
+    assert seen.picture.shape == sample.picture.shape
+    assert not np.array_equal(seen.picture, sample.picture)
+
+
+def test_the_whole_network_is_tuned_with_the_loss_of_its_training() -> None:
+    labels = np.zeros((32, 32), np.uint8)
+    sample = LabelledPicture("s", np.zeros((32, 32, 3), np.uint8), labels)
+    sky = LabelledPicture("t", np.full((32, 32, 3), 255, np.uint8), labels + 1)
+    shown: list[str] = []
+
+    def degrade(given: LabelledPicture, _chance: Random) -> LabelledPicture:
+        shown.append(given.name)
+        return given
+
+    torch.manual_seed(1)
+    network = MaskAtEdge(JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=2)))
+    task = tuning_task(Parts((sample, sky), (sample,)), setup(2), 2, degrade)
+    assert shown == ["s"], "what is scored on goes through the codec, too"
+    loss = task.loss(network.train(), 0)
+    assert sorted(shown[1:]) == ["s", "t"]
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert 0 <= task.score(network.eval()) <= 1
+    head, trunk = groups_of(network)
+    counted = [parameter for group in (head, trunk) for parameter in cast("list[nn.Parameter]", group["params"])]
+    assert len({id(parameter) for parameter in counted}) == len(list(network.parameters()))
 
 
 def test_a_packets_header_is_paid_for() -> None:
