@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.rate import heads, tuning
 from benchmarks.rate.codecs import STILLS
-from benchmarks.rate.contenders import CONTENDERS, Contender, equal_cost_width, write_head
+from benchmarks.rate.contenders import CONTENDERS, Contender, width_of, write_head
 from benchmarks.rate.plan import QUICK_RUNS, RUNS, Plan, RunFolder, tuned_name
 from benchmarks.rate.progress import say
 from benchmarks.rate.resnet import write_resnet_graphs
@@ -157,7 +157,7 @@ class ComparisonTraining:
         name = f"{contender.name}-{seed}"
         if self.folder.graph(name).is_file():
             return
-        width = equal_cost_width(self.network, self.size, self.folder)
+        width = width_of(contender, self.network, self.size, self.folder)
         torch.manual_seed(seed)
         head = contender.build(self.network.shape, width)
         task = heads.head_task(contender, self.setup, self.plan, seed)

@@ -17,23 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from narrows.models.nn.reparametrised import Reparametrised
+from narrows.models.nn.reparametrised import Reparametrised, separable
 
 WIDTH = 128
-BRANCH = 96
+BRANCH_SHARE = 0.75
+"""Of the width: channels of each of the context's branches."""
 DILATIONS = (3, 6, 12)
 AT8, AT4 = 64, 48
 UPSCALE = 2
 """Of each pixel shuffle."""
-
-
-def _separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        Reparametrised(inputs, inputs, 3, dilation=dilation, groups=inputs),
-        nn.ReLU(),
-        Reparametrised(inputs, outputs),
-        nn.ReLU(),
-    )
 
 
 class Context(nn.Module):
@@ -42,7 +34,7 @@ class Context(nn.Module):
     def __init__(self, channels: int, branch: int) -> None:
         super().__init__()
         self.near = nn.Sequential(Reparametrised(channels, branch), nn.ReLU())
-        self.far = nn.ModuleList(_separable(channels, branch, dilation) for dilation in DILATIONS)
+        self.far = nn.ModuleList(separable(channels, branch, dilation) for dilation in DILATIONS)
         self.whole = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.Hardsigmoid())
         self.merge = nn.Sequential(Reparametrised(branch * (1 + len(DILATIONS)), channels), nn.ReLU())
 
@@ -59,7 +51,7 @@ class Rise(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.spread = nn.Sequential(Reparametrised(inputs, UPSCALE**2 * outputs), nn.ReLU(), nn.PixelShuffle(UPSCALE))
-        self.refine = _separable(outputs, outputs)
+        self.refine = separable(outputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         spread: Tensor = self.spread(x)
@@ -70,11 +62,11 @@ class Rise(nn.Module):
 class JointDecoder(nn.Module):
     """The dequantised latent ``(N, C, h, w)`` to class logits ``(N, classes, height, width)``."""
 
-    def __init__(self, latent_channels: int, classes: int) -> None:
+    def __init__(self, latent_channels: int, classes: int, width: int = WIDTH) -> None:
         super().__init__()
-        self.enter = nn.Sequential(Reparametrised(latent_channels, WIDTH), nn.ReLU())
-        self.context = Context(WIDTH, BRANCH)
-        self.rise8 = Rise(WIDTH, AT8)
+        self.enter = nn.Sequential(Reparametrised(latent_channels, width), nn.ReLU())
+        self.context = Context(width, round(BRANCH_SHARE * width))
+        self.rise8 = Rise(width, AT8)
         self.rise4 = Rise(AT8, AT4)
         self.classify = nn.Conv2d(AT4, classes, 1)
 

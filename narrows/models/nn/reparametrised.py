@@ -60,6 +60,16 @@ class Reparametrised(nn.Module):
         return folded
 
 
+def separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
+    """Depthwise 3x3, then 1x1, each with its ReLU."""
+    return nn.Sequential(
+        Reparametrised(inputs, inputs, 3, dilation=dilation, groups=inputs),
+        nn.ReLU(),
+        Reparametrised(inputs, outputs),
+        nn.ReLU(),
+    )
+
+
 def _fused(branch: nn.Module) -> tuple[Tensor, Tensor]:
     convolution, norm = branch.children()
     return _fuse(convolution.weight, norm)  # type: ignore[arg-type]  # conv_bn made both

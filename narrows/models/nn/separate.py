@@ -17,10 +17,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from narrows.models.nn.decoder import JointDecoder
 from narrows.models.nn.efficientnet_lite import conv_bn
-from narrows.models.nn.heads import AT8_CHANNELS, AT16_CHANNELS, DeepLabV3Head, LRASPPHead
+from narrows.models.nn.heads import AT8_CHANNELS, AT16_CHANNELS, DeepLabV3Head, DeepLabV3PlusHead, LRASPPHead
 
-DEEPLAB_HIDDEN = 240
+DEEPLAB_HIDDEN, LIGHT_HIDDEN = 240, 64
 
 
 class SeparateDeepLabV3(nn.Module):
@@ -48,15 +49,16 @@ class SeparateDeepLabV3(nn.Module):
         return logits
 
 
-class SeparateLRASPP(nn.Module):
-    """Rebuilds strides 8 (pixel shuffle) and 16 (1x1); then LR-ASPP of ``width`` (:mod:`narrows.models.nn.heads`)."""
+class _TwoStrides(nn.Module):
+    """Rebuilds strides 8 (pixel shuffle) and 16; then a head that reads both."""
 
-    def __init__(self, latent_channels: int, classes: int, width: int, hidden: int = 64) -> None:
+    enter: nn.Module
+    head: DeepLabV3PlusHead | LRASPPHead
+
+    def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.enter = nn.Sequential(*conv_bn(latent_channels, hidden), nn.ReLU())
         self.at16 = nn.Conv2d(hidden, AT16_CHANNELS, 1)
         self.at8 = nn.Sequential(nn.Conv2d(hidden, 4 * AT8_CHANNELS, 1), nn.PixelShuffle(2))
-        self.head = LRASPPHead(classes, width)
 
     def rebuild(self, latent: Tensor) -> tuple[Tensor, ...]:
         """The features that the head reads, finest stride first."""
@@ -70,7 +72,57 @@ class SeparateLRASPP(nn.Module):
         return logits
 
 
-Separate = SeparateDeepLabV3 | SeparateLRASPP
+class SeparateDeepLabV3Plus(_TwoStrides):
+    """The strongest: the branch at stride 8 too, for which the encoder pays anyway."""
+
+    def __init__(self, latent_channels: int, classes: int, hidden: int = DEEPLAB_HIDDEN) -> None:
+        super().__init__(hidden)
+        self.enter = nn.Sequential(*conv_bn(latent_channels, hidden, 3), nn.ReLU(), *conv_bn(hidden, hidden), nn.ReLU())
+        self.head = DeepLabV3PlusHead(classes)
+
+
+class SeparateLRASPP(_TwoStrides):
+    """LR-ASPP of ``width``."""
+
+    def __init__(self, latent_channels: int, classes: int, width: int, hidden: int = LIGHT_HIDDEN) -> None:
+        super().__init__(hidden)
+        self.enter = nn.Sequential(*conv_bn(latent_channels, hidden), nn.ReLU())
+        self.head = LRASPPHead(classes, width)
+
+
+class SeparateContext(nn.Module):
+    """Rebuilds stride 16 (1x1, 1x1), then the joint decoder's own blocks, of ``width``, on the features."""
+
+    def __init__(self, latent_channels: int, classes: int, width: int, hidden: int = LIGHT_HIDDEN) -> None:
+        super().__init__()
+        self.source = nn.Sequential(*conv_bn(latent_channels, hidden), nn.ReLU(), nn.Conv2d(hidden, AT16_CHANNELS, 1))
+        self.head = ContextHead(classes, width)
+
+    def rebuild(self, latent: Tensor) -> tuple[Tensor, ...]:
+        """The features that the head reads."""
+        return (self.source(latent),)
+
+    def forward(self, latent: Tensor, size: tuple[int, int]) -> Tensor:
+        logits: Tensor = self.head(self.rebuild(latent), size)
+        return logits
+
+
+class ContextHead(nn.Module):
+    """Features ``(N, 320, h, w)`` at stride 16 to logits, as the joint decoder makes them of a latent."""
+
+    strides = (16,)
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.decoder = JointDecoder(AT16_CHANNELS, classes, width)
+
+    def forward(self, features: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+        (at16,) = features
+        logits: Tensor = self.decoder(at16, size)
+        return logits
+
+
+Separate = SeparateDeepLabV3 | SeparateDeepLabV3Plus | SeparateLRASPP | SeparateContext
 
 
 def rebuilding_loss(rebuilt: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -11,6 +12,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from benchmarks.rate.claims import EQUAL_COST, SEPARATE
+from benchmarks.rate.contenders import CONTENDERS, width_of, write_head
+from benchmarks.rate.plan import RunFolder
 from narrows.models.export.cost import Cost, count_cost
 from narrows.models.export.picture_graphs import MaskAtEdge, write_picture_graph
 from narrows.models.nn.decoder import JointDecoder
@@ -19,14 +23,22 @@ from narrows.models.nn.heads import DeepLabV3Head
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.nn.pictures import PictureNetwork
 from narrows.models.nn.resnet import ResNet50Encoder
-from narrows.models.nn.separate import SeparateDeepLabV3, SeparateLRASPP, rebuilding_loss
+from narrows.models.nn.separate import (
+    SeparateContext,
+    SeparateDeepLabV3,
+    SeparateDeepLabV3Plus,
+    SeparateLRASPP,
+    rebuilding_loss,
+)
 from narrows.models.nn.small_decoder import SmallJointDecoder
 
 CHANNELS, CLASSES, SIZE = 48, 11, (72, 88)
 DECODERS: list[Callable[[], nn.Module]] = [
     lambda: SmallJointDecoder(CHANNELS, CLASSES),
     lambda: SeparateDeepLabV3(CHANNELS, CLASSES),
+    lambda: SeparateDeepLabV3Plus(CHANNELS, CLASSES),
     lambda: SeparateLRASPP(CHANNELS, CLASSES, 64),
+    lambda: SeparateContext(CHANNELS, CLASSES, 64),
 ]
 
 
@@ -42,19 +54,21 @@ def test_a_latent_becomes_logits_of_the_pictures_size(build: Callable[[], nn.Mod
 
 
 def test_the_small_decoder_has_a_hundredth_of_separate_decodings_parameters() -> None:
-    separate = parameters(SeparateDeepLabV3(CHANNELS, CLASSES))
-    assert parameters(SmallJointDecoder(CHANNELS, CLASSES)) <= 0.01 * separate
+    separate = parameters(_folded(SeparateDeepLabV3(CHANNELS, CLASSES)))
+    assert parameters(_folded(SmallJointDecoder(CHANNELS, CLASSES))) <= 0.01 * separate
 
 
 def test_a_source_decoder_has_at_most_a_tenth_of_its_heads_parameters() -> None:
     deeplab, resnet = SeparateDeepLabV3(64, CLASSES), SeparateDeepLabV3(64, CLASSES, 2048, 512)
-    lraspp = SeparateLRASPP(CHANNELS, CLASSES, 600)
-    for whole, head in ((deeplab, deeplab.head), (resnet, resnet.head), (lraspp, lraspp.head)):
-        assert parameters(whole) - parameters(head) <= 0.1 * parameters(head)
+    plus, lraspp = SeparateDeepLabV3Plus(CHANNELS, CLASSES), SeparateLRASPP(CHANNELS, CLASSES, 600)
+    for whole in (deeplab, resnet, plus, lraspp):
+        folded = _folded(whole)
+        head = parameters(cast("nn.Module", folded.head))
+        assert parameters(folded) - head <= 0.1 * head
 
 
 def test_deeplabs_head_is_as_large_as_torchvisions() -> None:
-    assert parameters(DeepLabV3Head(21, 2048)) == pytest.approx(16.13e6, rel=0.01)
+    assert parameters(_folded(DeepLabV3Head(21, 2048))) == pytest.approx(16.13e6, rel=0.01)
 
 
 def test_the_rebuilt_tensors_have_the_shapes_that_the_trunk_makes() -> None:
@@ -81,7 +95,7 @@ def test_a_picture_graph_counts_as_its_parts_do(tmp_path: Path) -> None:
     network = PictureNetwork(CLASSES).eval()
     write_picture_graph(network, SIZE, tmp_path / "picture.onnx")
     cost = count_cost(tmp_path / "picture.onnx")
-    folded = sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d))
+    folded = sum(m.weight.numel() for m in _folded(network).modules() if isinstance(m, nn.Conv2d))
     assert folded < cost.parameters < parameters(network)
     assert cost.macs > 30 * folded
 
@@ -108,9 +122,28 @@ def test_an_unknown_size_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_joint_decoder_is_a_tenth_of_separate_decoding() -> None:
-    joint, separate = JointDecoder(CHANNELS, CLASSES), SeparateDeepLabV3(CHANNELS, CLASSES)
-    shipped = sum(p.numel() for p in _folded(joint).parameters())
-    assert shipped <= 0.1 * parameters(separate)
+    shipped = parameters(_folded(JointDecoder(CHANNELS, CLASSES)))
+    for separate in (SeparateDeepLabV3(CHANNELS, CLASSES), SeparateDeepLabV3Plus(CHANNELS, CLASSES)):
+        assert shipped <= 0.1 * parameters(_folded(separate))
+
+
+def test_the_table_compares_with_contenders_that_there_are(tmp_path: Path) -> None:
+    by_name = {contender.name: contender for contender in CONTENDERS}
+    assert tuple(name for name, contender in by_name.items() if contender.equal_cost) == EQUAL_COST
+    network = JointNetwork(NetworkShape(CLASSES, CHANNELS, 2)).eval()
+    folder = RunFolder(tmp_path)
+
+    def macs(head: nn.Module) -> int:
+        write_head(network, head, SIZE, tmp_path / "head.onnx")
+        return count_cost(tmp_path / "head.onnx").macs
+
+    joint = macs(network.decoder)
+    assert macs(by_name[SEPARATE].build(network.shape, 0)) > 10 * joint
+    for name in EQUAL_COST:
+        width = width_of(by_name[name], network, SIZE, folder)
+        head = by_name[name].build(network.shape, width)
+        assert 0.9 * joint <= macs(head) <= joint
+        assert width_of(by_name[name], network, SIZE, folder) == width, "found once"
 
 
 def _folded(module: nn.Module) -> nn.Module:
