@@ -52,6 +52,7 @@ def main() -> None:
         "uncompressed": {"label": "encoder and joint decoder in one, uncompressed pictures", "miou": full},
         "bd_rate_of_joint": savings_of(rows, "joint"),
         "bd_rate_of_end_to_end": savings_of(rows, "end_to_end"),
+        "bd_rate_of_end_to_end_p": savings_of(rows, "end_to_end_p"),
         "resnet50": assemble.resnet_rows(folder),
         "methods": rows,
     }

@@ -43,6 +43,10 @@ def methods_of(judge: Judge, sent: Sent, plan: Plan) -> dict[str, Method]:
         for contender in CONTENDERS
     }
     end_to_end = judge.latent_method("end_to_end", sent)
+    as_clip = [
+        {**point, "bits_per_pixel": 8 * float(sizes.mean()) / judge.pixels}
+        for point, sizes in zip(end_to_end, sent.clip_bytes, strict=True)
+    ]
     pictures = {
         c.name: Method(c.label, judge.pictures(c), WHOLE, None, "untuned, and tuned to a quality") for c in CODECS
     }
@@ -51,6 +55,7 @@ def methods_of(judge: Judge, sent: Sent, plan: Plan) -> dict[str, Method]:
         **pictures,
         "mask_at_edge": Method("mask at the edge", judge.masks_at_edge(), None, WHOLE, "end to end"),
         "end_to_end": Method("joint decoder, end to end", end_to_end, "end_to_end", "encoder", "end to end"),
+        "end_to_end_p": Method("the same, P packets", as_clip, "end_to_end", "encoder", "end to end"),
     }
 
 

@@ -15,7 +15,8 @@ SEPARATE = "separate_deeplabv3plus"
 """What the joint decoder's cost and accuracy are compared with."""
 EQUAL_COST = ("separate_lraspp", "separate_context")
 """Separate decoding of as many multiply-accumulates: the best of them counts."""
-RIVALS = ("jpeg", "webp", "avif", "h264", "hevc", "mask_at_edge")
+VIDEOS = ("h264", "hevc")
+RIVALS = ("jpeg", "webp", "avif", *VIDEOS, "mask_at_edge")
 """What is compared by its bits, where our accuracy is."""
 Methods = Mapping[str, dict[str, Any]]
 
@@ -48,6 +49,17 @@ def claims_of(methods: Methods, uncompressed_miou: float) -> dict[str, Any]:
         "bits_ratio_avif": _bits_ratio(ours, curve_of(methods["avif"]), target),
         "bits_ratio_jpeg": _bits_ratio(ours, curve_of(methods["jpeg"]), target),
         "bits_ratio_edge_mask": _bits_ratio(ours, curve_of(methods["mask_at_edge"]), target),
+        **_video_ratios(methods, target),
+    }
+
+
+def _video_ratios(methods: Methods, target: float) -> dict[str, float | None]:
+    """Beside each video, whose frames are predicted: features frame by frame, and as P packets."""
+    ours = {suffix: curve_of(methods[f"end_to_end{suffix}"]) for suffix in ("", "_p")}
+    return {
+        f"bits_ratio_{name}{suffix}": _bits_ratio(curve, curve_of(methods[name]), target)
+        for name in VIDEOS
+        for suffix, curve in ours.items()
     }
 
 

@@ -23,9 +23,8 @@ from benchmarks.rate.resnet import write_resnet_graphs
 from benchmarks.rate.video import VIDEOS, VideoCodec
 from benchmarks.rate.views import Parts, Views, make_views, split_train
 from benchmarks.resumable import resumable
-from narrows.contract.codec import count_tables
 from narrows.models.dataset import ClassList, FolderDataset
-from narrows.models.export.counting import symbols_at
+from narrows.models.export.counting import count_both
 from narrows.models.export.graphs import write_encoder
 from narrows.models.export.picture_graphs import MaskAtEdge, write_picture_graph
 from narrows.models.nn.network import JointNetwork
@@ -129,9 +128,9 @@ class ComparisonTraining:
         if not self.folder.graph("resnet50_encoder").is_file():
             write_resnet_graphs(self.network.shape, self.size, self.folder)
         if not self.folder.tables.is_file():
-            say("counting tables")
             plain = self.setup.train.latent[: 2 * len(self.parts.train)]
-            tables = count_tables([symbols_at(plain, gain.numpy()) for gain in self.setup.gains])
+            pictures = [sample.picture for sample in self.parts.train]
+            tables = count_both(self.folder.graph("encoder"), pictures, plain, self.setup.gains.numpy(), say)
             write_file(self.folder.tables, tables.to_bytes())
 
     def head_jobs(self) -> Iterator[tuple[str, Callable[[], None]]]:

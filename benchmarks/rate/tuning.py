@@ -6,7 +6,7 @@
                └─ quality: a band ─┘                    └─ tuned: a network for each codec and quality ─┘
 
 A video codec's pictures are learned from clips at its frame rate. Labelled frames lie a second apart, so each becomes a
-clip of its own: the camera moves towards its middle, and the last frame, which is predicted from those before, counts.
+clip of its own: what a camera on a vehicle would have seen before it, and the frame itself, predicted from that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.rate.codecs import Picture, PictureCodec, Setting
@@ -26,6 +25,7 @@ from benchmarks.rate.video import VideoCodec
 from benchmarks.rate.views import Parts
 from narrows.models.dataset import LabelledPicture
 from narrows.models.evaluation import ConfusionMatrix
+from narrows.models.export.motion import displaced, displacement, with_noise
 from narrows.models.export.picture_graphs import MaskAtEdge
 from narrows.models.training.augment import Augmentation, augment, normalise
 from narrows.models.training.fitting import Recipe, Task
@@ -34,8 +34,6 @@ from narrows.models.training.loss import TrainingObjective
 LEARNING_RATE = 4e-4
 TRUNK_SHARE = 0.3
 CLIP_FRAMES = 6
-FASTEST_ZOOM = 0.02
-"""A frame: 10 m/s at 15 frames/s bring what is 30 m away nearer by this share."""
 _ZOOM = (1.0, 1.25)
 """Little: a codec's blocks are to keep their size."""
 _AT_ONCE = 4
@@ -89,23 +87,18 @@ def through_video(codec: VideoCodec, quality: int) -> Degrade:
     """A video codec at one quality and a random scale: the last frame of a clip that ends in the picture."""
 
     def degrade(sample: LabelledPicture, chance: random.Random) -> LabelledPicture:
-        clip, labels = driving(sample, chance.uniform(0, FASTEST_ZOOM))
+        clip = ending_in(sample.picture, np.random.default_rng(chance.getrandbits(64)))
         *_, last = codec.code(clip, Setting(chance.choice(SCALES), quality), preset="veryfast")
-        return LabelledPicture(sample.name, last.picture, labels)
+        return LabelledPicture(sample.name, last.picture, sample.labels)
 
     return degrade
 
 
-def driving(sample: LabelledPicture, zoom: float) -> tuple[list[Picture], Picture]:
-    """A clip towards the middle of a picture, larger by ``zoom`` each frame, and the last frame's labels."""
-    height, width = sample.labels.shape
-    picture, labels = Image.fromarray(sample.picture), Image.fromarray(sample.labels)
-    boxes = []
-    for frame in range(CLIP_FRAMES):
-        left, top = ((side - side / (1 + zoom) ** frame) / 2 for side in (width, height))
-        boxes.append((left, top, width - left, height - top))
-    clip = [np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC, box=box)) for box in boxes]
-    return clip, np.asarray(labels.resize((width, height), Image.Resampling.NEAREST, box=boxes[-1]))
+def ending_in(picture: Picture, generator: np.random.Generator) -> list[Picture]:
+    """What a camera that rides along sees on its way to a picture, and the picture."""
+    field = displacement(picture.shape[0], picture.shape[1], generator, still_cameras=0.0)
+    before = (displaced(picture, step * field) for step in range(CLIP_FRAMES - 1, 0, -1))
+    return [*(with_noise(each, 0.0, generator) for each in before), picture]
 
 
 @torch.no_grad()

@@ -41,11 +41,13 @@ def moving(pictures: Iterable[Picture], seed: int = 0) -> Iterator[list[Picture]
         yield [with_noise(displaced(scene, step * field), deviation, generator) for step in range(VIEWS)]
 
 
-def displacement(height: int, width: int, generator: np.random.Generator) -> Field:
+def displacement(
+    height: int, width: int, generator: np.random.Generator, still_cameras: float = STILL_CAMERAS
+) -> Field:
     """How far each pixel moves from view to view, ``(2, height, width)`` float32 pixels (down, right)."""
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     field = np.zeros((2, height, width), dtype=np.float32)
-    if generator.random() >= STILL_CAMERAS:
+    if generator.random() >= still_cameras:
         zoom = generator.uniform(0, _RIDE_ZOOM)
         centre = generator.uniform(0.3, 0.7, 2)
         field[0] = zoom * (rows - centre[0] * height) + generator.normal(0, _RIDE_SHIFT / 3) * height

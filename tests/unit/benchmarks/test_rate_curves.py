@@ -57,6 +57,9 @@ def test_the_claims_compare_bits_only_where_both_curves_are() -> None:
     methods = {
         "joint": _method(list(OURS)),
         "end_to_end": _method(list(OURS)),
+        "end_to_end_p": _method([Point(p.bits_per_pixel / 2, p.miou) for p in OURS]),
+        "h264": _method(list(THEIRS)),
+        "hevc": _method([Point(0.5, 0.7), Point(0.6, 0.8)]),
         "separate_deeplabv3plus": _method([Point(p.bits_per_pixel, p.miou - 0.01) for p in OURS], 200),
         "separate_lraspp": _method([Point(p.bits_per_pixel, p.miou - 0.03) for p in OURS]),
         "separate_context": _method([Point(p.bits_per_pixel, p.miou - 0.02) for p in OURS]),
@@ -73,6 +76,9 @@ def test_the_claims_compare_bits_only_where_both_curves_are() -> None:
     assert claims["best_miou"] == pytest.approx(0.66)
     assert claims["bits_ratio_avif"] == pytest.approx(0.5)
     assert claims["bits_ratio_jpeg"] is None
+    assert claims["bits_ratio_h264"] == pytest.approx(0.5)
+    assert claims["bits_ratio_h264_p"] == pytest.approx(0.25), "features as P packets beside a video"
+    assert claims["bits_ratio_hevc_p"] is None
     assert claims["bits_ratio_edge_mask"] is not None
 
 
@@ -103,6 +109,12 @@ def test_the_table_tells_of_bits_where_a_point_of_accuracy_or_more_is_shared() -
     found = {"avif": _saving(-80, 0.6, 0.65), "mask": _saving(200, 0.7, 0.705), "h264": None}
     rows = savings({"methods": methods, "bd_rate_of_end_to_end": found})
     assert rows == [["AVIF", "-80 %", "60.0% to 65.0%"]]
+    both = {
+        "methods": methods,
+        "bd_rate_of_end_to_end": found,
+        "bd_rate_of_end_to_end_p": {"h264": _saving(-90, 0.5, 0.6)},
+    }
+    assert savings(both)[1:] == [["H264, ours as P", "-90 %", "50.0% to 60.0%"]]
 
 
 def test_features_beside_masks_are_told_in_times_the_bits() -> None:
