@@ -13,10 +13,9 @@ from typing import Any
 from benchmarks.rate import assemble
 from benchmarks.rate.claims import BELOW_UNCOMPRESSED, bounds_of, claims_of, savings_of, small_claims_of
 from benchmarks.rate.frames import digest, send, validation
-from benchmarks.rate.gains import read_gains
-from benchmarks.rate.plan import RUNS, Plan, RunFolder
+from benchmarks.rate.plan import FROZEN, RUNS, Plan, RunFolder
 from benchmarks.rate.plot import draw
-from benchmarks.rate.score import WHOLE, Judge
+from benchmarks.rate.score import Judge
 from benchmarks.rate.showcase import keep
 from benchmarks.rate.timing import coding_parts, graph_parts, measure, video_ms
 from benchmarks.rate.video import VIDEOS
@@ -32,10 +31,11 @@ def main() -> None:
     plan = Plan.read(folder.root)
     data = FolderDataset.open(options.data, "val")
     judge = Judge(folder, validation(data, plan.val_limit), data.classes)
-    sent = send(folder, read_gains(folder.graph("end_to_end")), judge.frames)
+    sent = send(folder, FROZEN, "end_to_end", judge.frames)
     methods = assemble.methods_of(judge, sent, plan)
-    latent = sorted({m.graph for m in methods.values() if m.graph and m.edge == "encoder"})
-    parts = graph_parts(folder, latent, ["encoder", WHOLE], sent)
+    latent = sorted({m.graph for m in methods.values() if m.graph and m.edge})
+    cameras = sorted({m.edge for m in methods.values() if m.edge})
+    parts = graph_parts(folder, latent, cameras, sent)
     parts |= coding_parts(folder, sent, judge.frames[0], len(data.classes.names))
     times = measure(parts, 2 if options.quick else ROUNDS)
     times |= {f"{codec.name}_both": video_ms(codec, judge.frames) for codec in VIDEOS}

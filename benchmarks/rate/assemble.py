@@ -9,10 +9,11 @@ from typing import Any
 
 from benchmarks.rate.codecs import STILLS
 from benchmarks.rate.contenders import CONTENDERS
-from benchmarks.rate.frames import Sent
+from benchmarks.rate.frames import Sent, send
 from benchmarks.rate.plan import Plan, RunFolder
 from benchmarks.rate.resnet import resnet_costs
 from benchmarks.rate.score import WHOLE, Judge, Scores
+from benchmarks.rate.together import PAIRS
 from benchmarks.rate.video import VIDEOS
 from narrows.models.export.cost import count_cost
 
@@ -31,7 +32,7 @@ class Method:
 
 
 def methods_of(judge: Judge, sent: Sent, plan: Plan) -> dict[str, Method]:
-    """Every method with its points; scores what is not yet scored."""
+    """Every method with its points; ``sent`` by the frozen encoder. Scores what is not yet scored."""
     heads = {
         contender.name: Method(
             contender.label,
@@ -50,8 +51,19 @@ def methods_of(judge: Judge, sent: Sent, plan: Plan) -> dict[str, Method]:
     pictures = {
         c.name: Method(c.label, judge.pictures(c), WHOLE, None, "untuned, and tuned to a quality") for c in CODECS
     }
+    pairs = {
+        pair.name: Method(
+            pair.label,
+            judge.latent_method(pair.name, send(judge.folder, pair.encoder, pair.name, judge.frames)),
+            pair.name,
+            pair.encoder,
+            "encoder and decoder together",
+        )
+        for pair in PAIRS
+    }
     return {
         **heads,
+        **pairs,
         **pictures,
         "mask_at_edge": Method("mask at the edge", judge.masks_at_edge(), None, WHOLE, "end to end"),
         "end_to_end": Method("joint decoder, end to end", end_to_end, "end_to_end", "encoder", "end to end"),
@@ -101,12 +113,12 @@ def _side(graph: str | None, folder: RunFolder, times: Mapping[str, float]) -> d
 
 def _cloud_codec_ms(name: str, method: Method, times: Mapping[str, float]) -> float | None:
     """Entropy or picture decoding; a video's is not told apart from its encoding."""
-    if method.edge == "encoder":
+    if method.edge and method.graph:
         return times["latent_decode"]
     return max(0.0, times[f"{name}_both"] - times[f"{name}_encode"]) if f"{name}_encode" in times else None
 
 
 def _edge_codec_ms(name: str, method: Method, times: Mapping[str, float]) -> float | None:
-    if method.edge == "encoder":
+    if method.edge and method.graph:
         return times["latent_encode"]
     return times["mask_encode"] if method.edge else times.get(f"{name}_encode", times.get(f"{name}_both"))

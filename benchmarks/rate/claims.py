@@ -30,7 +30,7 @@ def curve_of(method: Mapping[str, Any]) -> Curve:
 def claims_of(methods: Methods, uncompressed_miou: float) -> dict[str, Any]:
     """All of them, from the methods' points and costs."""
     joint, separate = (methods[name]["cloud"] for name in ("joint", SEPARATE))
-    against = _margins(methods, "joint", SEPARATE)
+    against, together = _margins(methods, "joint", SEPARATE), _margins(methods, "joint_together", "separate_together")
     equal = [mean for name in EQUAL_COST if (mean := _mean(_margins(methods, "joint", name))) is not None]
     ours = curve_of(methods["end_to_end"])
     target = uncompressed_miou - BELOW_UNCOMPRESSED
@@ -42,6 +42,8 @@ def claims_of(methods: Methods, uncompressed_miou: float) -> dict[str, Any]:
         "streams_per_core": _cloud_ms(methods["jpeg"]) / _cloud_ms(methods["joint"]),
         "worst_miou_margin": min(against, default=None),
         "mean_miou_margin": _mean(against),
+        "worst_together_margin": min(together, default=None),
+        "mean_together_margin": _mean(together),
         "equal_cost_margin": min(equal, default=None),
         "best_miou": max(within, default=None),
         "miou_at_0_025_bpp": miou_at(ours, LOW_BITS_PER_PIXEL),

@@ -16,6 +16,8 @@ CLAIMS = {
     "streams_per_core": ("{:.1f}x a picture and the whole network", "at least 14x"),
     "worst_miou_margin": ("{:+.2f} points", "at least −0.5"),
     "mean_miou_margin": ("{:+.2f} points", "at least 0"),
+    "worst_together_margin": ("{:+.2f} points", "at least −0.5"),
+    "mean_together_margin": ("{:+.2f} points", "at least 0"),
     "equal_cost_margin": ("{:+.2f} points", "above 0"),
     "best_miou": ("{:.1%}", "at least 68 % at 0.08 bpp or less"),
     "miou_at_0_025_bpp": ("{:.1%}", "at least 64 %"),
@@ -78,7 +80,7 @@ def notes(result: Mapping[str, Any]) -> str:
     worst = _shown(small["worst_miou_margin"], "{:+.2f} points")
     return (
         f"Without any codec ({result['uncompressed']['label']}): {result['uncompressed']['miou']:.1%}. "
-        f"The small joint decoder has {small['cloud_parameter_ratio']:.2%} of separate DeepLabv3's parameters and "
+        f"The small joint decoder has {small['cloud_parameter_ratio']:.2%} of separate decoding's parameters and "
         f"{small['cloud_mac_ratio']:.1%} of its MACs, worst margin {worst}. "
         f"Our cheapest level's bits over a rival's at that less 2 points, where ours is the more accurate (so the "
         f"ratio of bits is at most this): {bound}. "

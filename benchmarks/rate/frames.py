@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.rate.gains import read_gains
 from benchmarks.rate.plan import RunFolder
 from benchmarks.rate.video import KEY_EVERY
 from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols, quantise, remember, symbol_digest
@@ -58,16 +59,17 @@ def validation(data: FolderDataset, limit: int) -> list[LabelledPicture]:
     return [data.read(name) for name in (data.names[:limit] if limit else data.names)]
 
 
-def send(folder: RunFolder, gains: NDArray[np.float32], frames: Sequence[LabelledPicture]) -> Sent:
-    """Encode, code, packet, parse and decode every frame at every level of ``gains`` (levels, C); kept in the run."""
-    made_of = digest(folder.graph("encoder"), folder.tables) + f"-{len(frames)}-{KEY_EVERY}"
-    kept = folder.root / "sent.npz"
+def send(folder: RunFolder, encoder: str, decoder: str, frames: Sequence[LabelledPicture]) -> Sent:
+    """Encode, code, packet, parse and decode every frame at every level of a decoder's gains; kept in the run."""
+    gains, graph, counted = read_gains(folder.graph(decoder)), folder.graph(encoder), folder.tables(encoder)
+    made_of = digest(graph, counted) + f"-{len(frames)}-{KEY_EVERY}"
+    kept = folder.sent(encoder)
     if kept.is_file():
         with np.load(kept) as stored:
             if str(stored["made_of"]) == made_of:
                 return Sent(stored["symbols"], stored["packet_bytes"], stored["clip_bytes"])
-    tables = CodingTables.from_bytes(folder.tables.read_bytes())
-    latents = latents_of(folder.graph("encoder"), (frame.picture for frame in frames))
+    tables = CodingTables.from_bytes(counted.read_bytes())
+    latents = latents_of(graph, (frame.picture for frame in frames))
     planes = [[tables.silence(quantise(x, gain), level) for x in latents] for level, gain in enumerate(gains)]
     alone = [[through_packet(plane, tables, level) for plane in some] for level, some in enumerate(planes)]
     sent = Sent(

@@ -10,6 +10,8 @@ from pathlib import Path
 from narrows.models.training.run_folder import keep_settings
 
 RUNS, QUICK_RUNS = Path("runs/rate"), Path("runs/rate-quick")
+FROZEN = "encoder"
+"""The end-to-end encoder, as heads find it."""
 SCALES = (1.0, 0.75, 0.5)
 _PLAN = "plan.json"
 
@@ -24,6 +26,7 @@ class Plan:
         held_out: this many pictures at the end of ``held_out_drive`` are cut from train to choose checkpoints on.
         head_steps: of the heads on cached features.
         codec_steps: of the whole network on the pictures of a codec at one quality.
+        together_steps: of encoder and decoder together, joint and separate.
     """
 
     seeds: tuple[int, ...] = (1, 2, 3)
@@ -33,6 +36,7 @@ class Plan:
     batch: int = 8
     head_steps: int = 1200
     codec_steps: int = 200
+    together_steps: int = 400
     train_limit: int = 0
     val_limit: int = 0
 
@@ -46,6 +50,7 @@ class Plan:
             batch=4,
             head_steps=6,
             codec_steps=1,
+            together_steps=2,
             train_limit=12,
             val_limit=4,
         )
@@ -88,10 +93,13 @@ class RunFolder:
         """Cached latents, features and labels."""
         return self.root / "views"
 
-    @property
-    def tables(self) -> Path:
-        """The integer tables, counted on training symbols."""
-        return self.root / "tables.bin"
+    def tables(self, encoder: str) -> Path:
+        """The integer tables of an exported encoder, counted on training symbols."""
+        return self.root / "tables" / f"{encoder}.bin"
+
+    def sent(self, encoder: str) -> Path:
+        """What an exported encoder made of the validation frames, and how many bytes that was."""
+        return self.root / "sent" / f"{encoder}.npz"
 
     def graph(self, name: str) -> Path:
         """An exported network."""
@@ -107,5 +115,8 @@ class RunFolder:
 
     def make(self) -> None:
         """Create the folders."""
-        for folder in (self.views, *(self.root / name for name in ("graphs", "weights", "scores", "masks"))):
+        for folder in (
+            self.views,
+            *(self.root / name for name in ("graphs", "weights", "scores", "masks", "tables", "sent")),
+        ):
             folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,8 @@ COLOURS = {
     "end_to_end": (20, 20, 20),
     "end_to_end_p": (90, 90, 90),
     "joint": (31, 119, 180),
+    "joint_together": (8, 70, 130),
+    "separate_together": (120, 20, 25),
     "small": (23, 190, 207),
     "separate_deeplabv3plus": (214, 39, 40),
     "separate_lraspp": (255, 127, 14),

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.rate.codecs import STILLS, PictureCodec, Setting, scaled_down
 from benchmarks.rate.frames import Sent, session
-from benchmarks.rate.plan import RunFolder
+from benchmarks.rate.plan import FROZEN, RunFolder
 from benchmarks.rate.video import VideoCodec
 from narrows.contract.codec import CodingTables, decode_symbols, encode_labels, encode_symbols, general_label_tables
 from narrows.contract.outputs.labels.scaling import divide_labels
@@ -53,7 +53,7 @@ def _noise(shape: Sequence[int], height: int, width: int) -> np.ndarray[tuple[in
 
 def coding_parts(folder: RunFolder, sent: Sent, frame: LabelledPicture, classes: int) -> dict[str, Part]:
     """What stands before and after the networks: entropy coding, picture codecs, mask packing."""
-    tables = CodingTables.from_bytes(folder.tables.read_bytes())
+    tables = CodingTables.from_bytes(folder.tables(FROZEN).read_bytes())
     level = len(sent.symbols) // 2
     plane = sent.symbols[level][0]
     payload = encode_symbols(plane, tables, level)

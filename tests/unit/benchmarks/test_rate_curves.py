@@ -58,6 +58,8 @@ def test_the_claims_compare_bits_only_where_both_curves_are() -> None:
         "joint": _method(list(OURS)),
         "end_to_end": _method(list(OURS)),
         "end_to_end_p": _method([Point(p.bits_per_pixel / 2, p.miou) for p in OURS]),
+        "joint_together": _method(list(OURS)),
+        "separate_together": _method([Point(p.bits_per_pixel, p.miou + 0.005) for p in OURS], 200),
         "h264": _method(list(THEIRS)),
         "hevc": _method([Point(0.5, 0.7), Point(0.6, 0.8)]),
         "separate_deeplabv3plus": _method([Point(p.bits_per_pixel, p.miou - 0.01) for p in OURS], 200),
@@ -72,6 +74,7 @@ def test_the_claims_compare_bits_only_where_both_curves_are() -> None:
     assert claims["cloud_cpu_ratio"] == pytest.approx(0.05)
     assert claims["streams_per_core"] == pytest.approx(54 / 6)
     assert claims["worst_miou_margin"] == pytest.approx(1)
+    assert claims["worst_together_margin"] == pytest.approx(-0.5)
     assert claims["equal_cost_margin"] == pytest.approx(2), "of two rivals of equal cost the better one counts"
     assert claims["best_miou"] == pytest.approx(0.66)
     assert claims["bits_ratio_avif"] == pytest.approx(0.5)

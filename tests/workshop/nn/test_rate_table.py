@@ -21,18 +21,21 @@ from benchmarks.rate.contenders import Contender
 from benchmarks.rate.frames import _clip_bytes, through_packet
 from benchmarks.rate.heads import REBUILDING_PRICE, Setup, dequantised, head_task
 from benchmarks.rate.plan import Plan
+from benchmarks.rate.together import groups_of as together_groups
+from benchmarks.rate.together import pair_of, together_task
 from benchmarks.rate.tuning import CLIP_FRAMES, ending_in, groups_of, through, through_video, tuning_task
 from benchmarks.rate.video import H264, KEY_EVERY
 from benchmarks.rate.views import Parts, Views, _views, split_train
 from benchmarks.record import read_result, write_result
 from narrows.contract.codec import count_tables, encode_symbols, remember
 from narrows.contract.codec.counting import Moments
-from narrows.contract.errors import FileUnwritable
+from narrows.contract.errors import ConfigError, FileUnwritable
 from narrows.contract.wire.feature import HEADER_BYTES
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.export import graphs
 from narrows.models.export.picture_graphs import MaskAtEdge
 from narrows.models.nn.network import JointNetwork, NetworkShape
+from narrows.models.nn.separate import SeparateDeepLabV3Plus
 from narrows.models.training.augment import Augmentation, normalise
 from tests.workshop.training.conftest import four_pictures
 
@@ -175,6 +178,31 @@ def test_the_whole_network_is_tuned_with_the_loss_of_its_training() -> None:
     head, trunk = groups_of(network)
     counted = [parameter for group in (head, trunk) for parameter in cast("list[nn.Parameter]", group["params"])]
     assert len({id(parameter) for parameter in counted}) == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_encoder_and_decoder_learn_together_and_what_is_rebuilt_is_held_to_the_features(*, separate: bool) -> None:
+    torch.manual_seed(1)
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=5))
+    pair = pair_of(network.requires_grad_(requires_grad=False), SeparateDeepLabV3Plus(4, 2) if separate else None)
+    chance = np.random.default_rng(1)
+    samples = tuple(
+        LabelledPicture(f"b{n}", chance.integers(0, 256, (32, 32, 3), np.uint8), np.full((32, 32), n % 2, np.uint8))
+        for n in range(4)
+    )
+    task = together_task(Parts(samples, samples[:1]), setup(5), 4)
+    task.loss(pair.train(), 0).backward()  # type: ignore[no-untyped-call]
+    unmoved = [name for name, parameter in pair.named_parameters() if parameter.grad is None]
+    assert not unmoved
+    assert all(parameter.grad is None for parameter in network.parameters()), "the frozen one is another"
+    assert 0 <= task.score(pair.eval()) <= 1
+    counted = [each for group in together_groups(pair) for each in cast("list[nn.Parameter]", group["params"])]
+    assert len({id(each) for each in counted}) == len(counted) == len(list(pair.parameters()))
+
+
+def test_a_checkpoint_of_other_rate_levels_has_no_prices() -> None:
+    with pytest.raises(ConfigError, match="has 2 rate levels; the recipe has prices for 5"):
+        together_task(Parts((), ()), setup(2), 4)
 
 
 def test_a_packets_header_is_paid_for() -> None:
