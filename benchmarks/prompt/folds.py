@@ -56,15 +56,15 @@ def run_of(runs: Path, fold: int, role: Role = Role.ALONE) -> Path:
     return runs / f"{role}-{fold}"
 
 
-def config_of(role: Role, fold: int, data: Path, runs: Path) -> PromptableConfig:
-    """How a network of a fold is trained."""
+def config_of(role: Role, fold: int, data: Path, runs: Path, epochs: int | None = None) -> PromptableConfig:
+    """How a network of a fold is trained, for as long as its role wants it where ``epochs`` does not say."""
     return PromptableConfig(
         sources(data),
         fold=fold,
         pretrained=data / PRETRAINED,
         teacher=run_of(runs, fold, Role.TEACHER) if role is Role.TAUGHT else None,
         large=role is Role.TEACHER,
-        epochs=role.epochs,
+        epochs=epochs or role.epochs,
         views=1024,
     )
 
@@ -75,10 +75,11 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=RUNS, help="a run folder for each network goes here")
     parser.add_argument("--role", type=Role, choices=list(Role), default=Role.ALONE, help="who learns from whom")
     parser.add_argument("--only", type=int, choices=range(FOLDS), help="train this fold alone")
+    parser.add_argument("--epochs", type=int, help="in place of 80, or a teacher's 20: a table of shorter trainings")
     options = parser.parse_args()
     for fold in range(FOLDS):
         if options.only in {None, fold}:
-            config = config_of(options.role, fold, options.data, options.runs)
+            config = config_of(options.role, fold, options.data, options.runs, options.epochs)
             train_promptable(config, run_of(options.runs, fold, options.role), lambda line: print(line, flush=True))
 
 

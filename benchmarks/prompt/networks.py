@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.prompt.folds import Role, run_of, sources
+from narrows.contract.json_text import decode_object
 from narrows.models.promptable.export import export_sensor
 from narrows.models.promptable.export.graphs import write_float
 from narrows.models.promptable.export.write import FLOAT, INT8
 from narrows.models.promptable.run import Trained, load_trained
 from narrows.models.training.run import CHECKPOINT
+from narrows.models.training.run_folder import CONFIG
 
 FLOAT_ALONE, INT8_ALONE = "float", "int8"
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,14 @@ def networks_of(fold: int, data: Path, runs: Path, *, fully: bool = True) -> Ite
         if not (run / CHECKPOINT).is_file():
             continue
         trained = load_trained(run)
-        if fully and trained.epochs < role.epochs:
-            print(f"{run}: {trained.epochs} of {role.epochs} epochs, so it is not judged yet: `make train-prompt`")
+        if fully and trained.epochs < (asked := _epochs_asked(run)):
+            print(f"{run}: {trained.epochs} of {asked} epochs, so it is not judged yet: `make train-prompt`")
         else:
             yield from _written(trained, role, run, data)
+
+
+def _epochs_asked(run: Path) -> int:
+    return int(decode_object((run / CONFIG).read_bytes(), what=str(run / CONFIG), most_bytes=_MOST_BYTES)["epochs"])
 
 
 def _written(trained: Trained, role: Role, run: Path, data: Path) -> Iterator[Network]:
