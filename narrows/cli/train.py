@@ -21,6 +21,10 @@ BadShare = Annotated[
     typer.Option(min=0, max=1, help="Share of views that are bad pictures: noise, blur, dark, glare, rain, JPEG."),
 ]
 QuantisationAware = Annotated[bool, typer.Option(help="Round the encoder as export will: it learns to be int8.")]
+BeginFrom = Annotated[
+    Path | None,
+    typer.Option(help="Bundle or run folder to go on from; a run for other classes lends all but its classifier."),
+]
 FrozenNorms = Annotated[bool, typer.Option(help="Keep batch norms' statistics: for short runs from a bundle.")]
 LearningRate = Annotated[float, typer.Option(min=0, help="Its peak; half of the default goes on from a bundle.")]
 FullEpochs = Annotated[int, typer.Option(min=0, help="Epochs at full size that follow: thin things are learned here.")]
@@ -42,7 +46,7 @@ def train(
     check_share: CheckShare = 0.1,
     bad_share: BadShare = 0.5,
     pretrained: Annotated[Path | None, typer.Option(help="EfficientNet-Lite0 ImageNet weights (.pth).")] = None,
-    begin_from: Annotated[Path | None, typer.Option(help="Bundle whose network to go on training.")] = None,
+    begin_from: BeginFrom = None,
     frozen_norms: FrozenNorms = False,
     quantisation_aware: QuantisationAware = False,
     epochs: Epochs = 45,

@@ -24,12 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.manifest import MANIFEST
 from narrows.contract.errors import ConfigError, DeviceMissing, WeightsMismatch
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.training.augment import Augmentation, augment, normalise
+from narrows.models.training.beginnings import go_on_from, network_in
 from narrows.models.training.check import check, split_off, worsened
 from narrows.models.training.config import OF_OLD_RUNS, TrainingConfig
 from narrows.models.training.known_classes import check_known
@@ -38,11 +37,10 @@ from narrows.models.training.model_card import write_run_card
 from narrows.models.training.origin import keep_origin
 from narrows.models.training.progress import Record, append_record, phase_of, read_records, seconds_left
 from narrows.models.training.quantisation import forward_rounded, round_activations
-from narrows.models.training.run import CHECKPOINT, Run, averaged_share, load_checkpoint, take_step
+from narrows.models.training.run import CHECKPOINT, Run, averaged_share, take_step
 from narrows.models.training.run_folder import CONFIG, keep_settings, locked
 from narrows.models.training.run_page import write_run_page
 from narrows.models.training.teacher import Teacher
-from narrows.models.training.warm_start import begin_from, network_of
 
 SETTLING_PICTURES = 24
 PAGE_EVERY_S = 10.0
@@ -171,7 +169,7 @@ def _prepare(config: TrainingConfig, dataset: FolderDataset) -> _Setup:
     teacher = None
     if config.teacher is not None:
         check_known(config.teacher, dataset.classes.names, config.data)
-        network, count = _teacher(config.teacher, samples).to(device), len(dataset.classes.names)
+        network, count = network_in(config.teacher, _settling(samples)).to(device), len(dataset.classes.names)
         if network.shape.classes != count:
             raise WeightsMismatch(
                 f"--teacher {config.teacher} segments {network.shape.classes} classes, {config.data} has {count}"
@@ -193,12 +191,6 @@ def _network(config: TrainingConfig, classes: int) -> JointNetwork:
     return network
 
 
-def _teacher(folder: Path, samples: list[LabelledPicture]) -> JointNetwork:
-    if (folder / MANIFEST).is_file():
-        return network_of(Bundle.open(folder), _settling(samples))
-    return load_checkpoint(folder / CHECKPOINT)
-
-
 def _settling(samples: list[LabelledPicture]) -> Tensor:
     shown = samples[:: max(1, len(samples) // SETTLING_PICTURES)]
     pictures = torch.from_numpy(np.stack([normalise(sample.picture) for sample in shown]))
@@ -209,7 +201,7 @@ def _begin(network: JointNetwork, config: TrainingConfig, setup: _Setup) -> None
     if config.pretrained:
         network.encoder.trunk.load_imagenet(config.pretrained)
     if config.begin_from:
-        begin_from(network, Bundle.open(config.begin_from), _settling(setup.samples), setup.classes.names)
+        go_on_from(network, config.begin_from, _settling(setup.samples), setup.classes.names)
 
 
 def _checked(run: Run, setup: _Setup) -> Record:

@@ -1,4 +1,4 @@
-"""What a run came from, kept beside its checkpoint: the code that trained it, and the bundle that it began from."""
+"""What a run came from, kept beside its checkpoint: the code that trained it, and what it began from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 
 import narrows
 from narrows.contract.bundle import Bundle
+from narrows.contract.bundle.manifest import MANIFEST
 from narrows.contract.wire.record import decode_record
+from narrows.models.training.progress import read_records
 from narrows.runtime.writing import write_file
 
 ORIGIN = "origin.json"
@@ -23,7 +25,8 @@ class Origin:
 
     Attributes:
         code: versions of the code that trained parts of it, in their order.
-        begun_from: name, version and id of a bundle; ``None`` where the run began from none.
+        begun_from: name, version and id of a bundle, or a run folder's name and epochs; ``None`` where the run began
+            from neither.
     """
 
     code: tuple[str, ...] = ()
@@ -43,18 +46,25 @@ class Origin:
 
 
 def keep_origin(run_folder: Path, begin_from: Path | None, *, begun: bool) -> None:
-    """Note that this code goes on with a run, or begins it: then the bundle too, whose folder may hold another later.
+    """Note that this code goes on with a run, or begins it: then from what, whose folder may hold another later.
 
     What was noted of a run that was killed before anything was trained is forgotten.
     """
     kept = Origin.read(run_folder) if begun else Origin()
     begun_from = kept.begun_from
     if not begun and begin_from is not None:
-        bundle = Bundle.open(begin_from)
-        begun_from = f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.hex_id})"
+        begun_from = _named(begin_from)
     code = code_version()
     codes = kept.code if code in kept.code else (*kept.code, code)
     write_file(run_folder / ORIGIN, json.dumps(asdict(Origin(codes, begun_from)), indent=2) + "\n")
+
+
+def _named(folder: Path) -> str:
+    if (folder / MANIFEST).is_file():
+        bundle = Bundle.open(folder)
+        return f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.hex_id})"
+    epochs = next((record["epoch"] for record in reversed(read_records(folder))), 0)
+    return f"run {folder.name}, {epochs} epochs"
 
 
 def code_version() -> str:
