@@ -21,6 +21,10 @@ SameClasses = Annotated[
     Path | None,
     typer.Option(help="JSON object, the network's class: the ground truth's. What people labelled as these is right."),
 ]
+AsClasses = Annotated[
+    Path | None,
+    typer.Option(help="JSON object, the network's class: the data's, where they differ; several may be one."),
+]
 
 
 def pseudo_label(
@@ -32,6 +36,7 @@ def pseudo_label(
     confidence: Confidence = 0.9,
     run: Annotated[Path | None, typer.Option(help="Run folder of `narrows train`: who labels.")] = None,
     cityscapes_weights: CityscapesWeights = None,
+    as_classes: AsClasses = None,
     ground_truth: Truth = None,
     same_classes: SameClasses = None,
 ) -> None:
@@ -43,7 +48,8 @@ def pseudo_label(
     from narrows.models.dataset import ClassList
     from narrows.models.nn.espnetv2 import ESPNetV2
     from narrows.models.training.ground_truth import GroundTruth
-    from narrows.models.training.pseudo_labels import cityscapes_labeller, labeller_of_run, write_pseudo_labels
+    from narrows.models.training.labellers import cityscapes_labeller, labeller_of_run
+    from narrows.models.training.pseudo_labels import write_pseudo_labels
 
     if (run is None) == (cityscapes_weights is None):
         raise ConfigError("say who labels: --run or --cityscapes-weights, one of the two")
@@ -53,9 +59,9 @@ def pseudo_label(
     elif ground_truth is not None or same_classes is not None:
         raise ConfigError("--ground-truth and --same-classes go together: labels, and which of their classes are meant")
     if run is not None:
-        labeller = labeller_of_run(run, classes, data)
+        labeller = labeller_of_run(run, classes, data, as_classes)
     elif cityscapes_weights is not None:
-        labeller = cityscapes_labeller(ESPNetV2.load(cityscapes_weights), len(classes.names))
+        labeller = cityscapes_labeller(ESPNetV2.load(cityscapes_weights), classes, as_classes)
     count = write_pseudo_labels(
         labeller, classes, pictures, out, split=split, confidence=confidence, say=typer.echo, truth=truth
     )

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.contract.errors import DatasetError, RecordError
-from narrows.contract.json_text import decode_json
+from narrows.contract.errors import DatasetError
 from narrows.models.dataset import ClassList, FolderDataset
-
-_MOST_BYTES = 1 << 16
+from narrows.models.training.class_names import place_of, read_class_names
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,9 @@ class GroundTruth:
         """
         data = FolderDataset.open(folder, split)
         means, instead = np.full(256, 255, np.uint8), np.full(256, 255, np.uint8)
-        for theirs, ours in _read_names(same_classes).items():
-            label = _place(theirs, classes.names, same_classes)
-            truth = _place(ours, data.classes.names, same_classes)
+        for theirs, ours in read_class_names(same_classes).items():
+            label = place_of(theirs, classes.names, same_classes)
+            truth = place_of(ours, data.classes.names, same_classes)
             means[label] = truth
             if instead[truth] == 255:
                 instead[truth] = label
@@ -68,21 +65,3 @@ class GroundTruth:
             raise DatasetError(f"{name}: labels of {truth.shape}, the teacher's are {labels.shape}")
         wrong = (self.instead[truth] != 255) & (self.means[labels] != truth)
         return np.where(wrong, self.instead[truth], labels)
-
-
-def _read_names(path: Path) -> dict[str, str]:
-    try:
-        found: Any = decode_json(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
-    except RecordError as error:
-        raise DatasetError(str(error)) from None
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
-        raise DatasetError(f'{path} is no JSON object of names, such as {{"traffic_sign": "sign_symbol"}}')
-    return found
-
-
-def _place(name: str, names: tuple[str, ...], source: Path) -> int:
-    if name not in names:
-        raise DatasetError(f"{source} names {name!r}, which is no class there: {', '.join(names)}")
-    return names.index(name)

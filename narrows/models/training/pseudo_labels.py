@@ -13,60 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
-from torch.nn import functional
 
 from narrows.contract.errors import DatasetError
 from narrows.models.dataset import ClassList
-from narrows.models.nn.espnetv2 import MULTIPLE, ESPNetV2
-from narrows.models.nn.network import JointNetwork
-from narrows.models.training.augment import normalise
 from narrows.models.training.ground_truth import GroundTruth
-from narrows.models.training.known_classes import check_known
-from narrows.models.training.run import CHECKPOINT, load_checkpoint
+from narrows.models.training.labellers import Labeller
 from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
 from narrows.runtime.writing import write_file
 
 Say = Callable[[str], None]
-Labeller = Callable[[NDArray[np.uint8]], Tensor]
-"""A picture ``(H, W, 3)`` uint8 to probabilities ``(classes, H, W)``."""
-TEACHER_ZOOM = 4 / 3
-"""How much larger a Cityscapes network is shown the picture: at CamVid's own size it misses what is thin."""
-
-
-def trained_labeller(network: JointNetwork) -> Labeller:
-    """A network of ``narrows train``, with nothing quantised."""
-
-    def label(picture: NDArray[np.uint8]) -> Tensor:
-        pixels = torch.from_numpy(normalise(picture))[None]
-        logits: Tensor = network.decoder(network.encoder(pixels), (picture.shape[0], picture.shape[1]))
-        return logits.softmax(dim=1)[0]
-
-    return label
-
-
-def labeller_of_run(run_folder: Path, classes: ClassList, data: Path) -> Labeller:
-    """The network of a run folder, for labels as the class list of ``data`` has them.
-
-    Raises:
-        WeightsMismatch: it knows other classes, or the folder holds no training.
-    """
-    check_known(run_folder, classes.names, data)
-    return trained_labeller(load_checkpoint(run_folder / CHECKPOINT))
-
-
-def cityscapes_labeller(network: ESPNetV2, classes: int) -> Labeller:
-    """A published network: the picture enlarged for it, its answer brought back, its first ``classes`` channels."""
-
-    def label(picture: NDArray[np.uint8]) -> Tensor:
-        height, width = picture.shape[0], picture.shape[1]
-        size = round(width * TEACHER_ZOOM / MULTIPLE) * MULTIPLE, round(height * TEACHER_ZOOM / MULTIPLE) * MULTIPLE
-        shown = np.array(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
-        logits = network(torch.from_numpy(shown).permute(2, 0, 1)[None].float() / 255)[:, :classes]
-        probability = logits.softmax(dim=1)
-        return functional.interpolate(probability, size=(height, width), mode="bilinear", align_corners=False)[0]
-
-    return label
 
 
 def write_pseudo_labels(

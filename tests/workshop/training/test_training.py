@@ -10,14 +10,10 @@ import torch
 from narrows.contract.errors import ConfigError, DatasetError, DeviceMissing, PictureError, WeightsMismatch
 from narrows.models.dataset import ClassList, FolderDataset
 from narrows.models.training.config import TrainingConfig, phases_for
+from narrows.models.training.labellers import labeller_of_run, trained_labeller
 from narrows.models.training.loop import train
 from narrows.models.training.loss import class_weights, soft_jaccard_loss
-from narrows.models.training.pseudo_labels import (
-    labeller_of_run,
-    pseudo_labels,
-    trained_labeller,
-    write_pseudo_labels,
-)
+from narrows.models.training.pseudo_labels import pseudo_labels, write_pseudo_labels
 from narrows.models.training.run import load_checkpoint
 from tests.workshop.training.small_run import config, progress
 
