@@ -190,8 +190,12 @@ bench-prompt: setup-train ## Masks of prompted things: float, int8, floors, Grab
 train-prompt: setup-train ## Train the sensor's network once without each fold, resumable; ARGS="--only 0"
 	@$(WORKSHOP)/python -m benchmarks.prompt.folds $(ARGS)
 
+.PHONY: train-road
+train-road: setup-train ## Train the recipe's network on road pictures that a published network labels, resumable; ARGS="--pretrained FILE.pth"
+	@$(WORKSHOP)/python -m benchmarks.accuracy.road $(ARGS)
+
 .PHONY: train-drives
-train-drives: setup-train ## Train the recipe once without each drive, resumable; ARGS="--pretrained FILE.pth"
+train-drives: setup-train ## Train the recipe once without each drive, resumable; ARGS="--pretrained FILE.pth" or ARGS="--begin-from runs/road"
 	@$(WORKSHOP)/python -m benchmarks.accuracy.folds $(ARGS)
 
 .PHONY: bench-ablations

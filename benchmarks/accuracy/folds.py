@@ -2,7 +2,7 @@
 
 Each fold trains on the other drives, counts its tables on them, and is judged on all frames of the drive that was left
 out (``make bench-accuracy``). ``make train-drives`` trains the folds; a fold goes on after its last epoch, and a bundle
-that stands is kept.
+that stands is kept. All may begin from a run that learnt other pictures than these (``make train-road``).
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from pathlib import Path
 
 from benchmarks.accuracy.drives import EPOCHS, FULL_EPOCHS, Drive, drives_of
 from benchmarks.resumable import resumable
+from narrows.contract.errors import ConfigError
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.labelling import Labelling
 from narrows.models.export.write import write_bundle
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
 from narrows.models.training.run import load_checkpoint
+from narrows.models.training.run_folder import CONFIG
 
 FOLDS = Path("runs/drives")
 
@@ -26,7 +28,9 @@ FOLDS = Path("runs/drives")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make train-drives", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="labelled folder")
-    parser.add_argument("--pretrained", type=Path, required=True, help="EfficientNet-Lite0 ImageNet weights (.pth)")
+    begin = parser.add_mutually_exclusive_group(required=True)
+    begin.add_argument("--pretrained", type=Path, help="EfficientNet-Lite0 ImageNet weights (.pth)")
+    begin.add_argument("--begin-from", type=Path, help="run folder of `make train-road`: it saw none of these pictures")
     parser.add_argument("--folds", type=Path, default=FOLDS, help="a folder for each drive goes here")
     parser.add_argument("--only", help="train this fold alone")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
@@ -34,9 +38,26 @@ def main() -> None:
     parser.add_argument("--bad-share", type=float, default=0.0, help="share of views that are bad pictures")
     parser.add_argument("--threads", type=int, default=1, help="beside other work one is fastest")
     options = parser.parse_args()
+    if options.begin_from is not None:
+        check_unseen(options.begin_from, options.data)
     for drive in drives_of(options.data):
         if options.only in {None, drive.name}:
             _train_fold(drive, options)
+
+
+def check_unseen(run: Path, data: Path) -> None:
+    """See that a run to begin from has learnt nothing of ``data``, of any of its drives.
+
+    Raises:
+        ConfigError: it was trained on it, or it began from another network or had a teacher, which may have been.
+    """
+    if not (run / CONFIG).is_file():
+        raise ConfigError(f"--begin-from {run} is no run folder of `narrows train`, so nothing tells what it has seen")
+    config = TrainingConfig.read(run / CONFIG)
+    if config.data.resolve() == data.resolve():
+        raise ConfigError(f"--begin-from {run} was trained on {data}: it has seen the drives that are left out")
+    if lent := config.begin_from or config.teacher:
+        raise ConfigError(f"--begin-from {run} learnt from {lent}, which may have seen the drives that are left out")
 
 
 def _train_fold(drive: Drive, options: argparse.Namespace) -> None:
@@ -48,6 +69,7 @@ def _train_fold(drive: Drive, options: argparse.Namespace) -> None:
         data=options.data,
         split="train",
         pretrained=options.pretrained,
+        begin_from=options.begin_from,
         leave_out=drive.pattern,
         bad_share=options.bad_share,
         phases=phases_for(drive.classes.size, options.epochs, options.full_epochs),

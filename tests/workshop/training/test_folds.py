@@ -1,6 +1,7 @@
 """A drive that is left out is left out of all: of training, of the tables, and of every choice."""
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from benchmarks.accuracy import folds
 from benchmarks.accuracy.drives import Drive, drives_of
+from narrows.contract.errors import ConfigError
 from narrows.models.dataset import FolderDataset
 from narrows.models.training.config import TrainingConfig
+from tests.workshop.training.small_run import config
 
 CLASSES = '{"classes": ["road"], "ignore_index": 255, "size": [64, 48], "palette": [[0, 0, 0]]}'
 
@@ -43,6 +46,7 @@ def test_a_fold_never_meets_its_drive(
         data=tmp_path,
         folds=tmp_path / "folds",
         pretrained=Path("w.pth"),
+        begin_from=None,
         bad_share=0.5,
         epochs=3,
         full_epochs=2,
@@ -54,3 +58,27 @@ def test_a_fold_never_meets_its_drive(
     assert list(learned.names) == counted == seen
     assert (config.check_share, config.bad_share, config.epochs) == (0.0, 0.5, 5)
     assert (config.begin_from, config.teacher) == (None, None)  # which would have seen the drive
+
+
+def begun(folder: Path, asked: TrainingConfig) -> Path:
+    folder.mkdir()
+    asked.write(folder / "config.json")
+    return folder
+
+
+def test_a_run_of_other_pictures_may_be_begun_from(tmp_path: Path) -> None:
+    folds.check_unseen(begun(tmp_path / "road", config(tmp_path / "road-pictures", 1)), tmp_path / "data")
+
+
+@pytest.mark.parametrize("lent", ["begin_from", "teacher"])
+def test_a_run_that_may_have_seen_the_drive_is_no_beginning(lent: str, tmp_path: Path) -> None:
+    other = config(tmp_path / "road-pictures", 1)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "also-data").symlink_to(tmp_path / "data")
+    with pytest.raises(ConfigError, match="has seen the drives"):
+        folds.check_unseen(begun(tmp_path / "same", config(tmp_path / "also-data", 1)), tmp_path / "data")
+    taught = begun(tmp_path / "taught", replace(other, **{lent: tmp_path / "bundle"}))  # type: ignore[arg-type]  # of two fields
+    with pytest.raises(ConfigError, match="which may have seen"):
+        folds.check_unseen(taught, tmp_path / "data")
+    with pytest.raises(ConfigError, match="is no run folder"):
+        folds.check_unseen(tmp_path / "data", tmp_path / "data")
