@@ -24,6 +24,7 @@ class VideoCodec:
     Attributes:
         qualities: its CRF: less is better, and larger.
         encoder, decoder: as FFmpeg names them.
+        remark: the first byte of its NAL units that no decoder needs (SEI): the encoder names itself and its options.
         options: beside CRF and preset.
     """
 
@@ -32,6 +33,7 @@ class VideoCodec:
     qualities: tuple[int, ...]
     encoder: str
     decoder: str
+    remark: int
     options: Mapping[str, str]
 
     @property
@@ -51,7 +53,7 @@ class VideoCodec:
         decoded = 0
         for packet in _packets(encoder, pictures, setting.scale):
             if packet is not None:
-                sizes.append(packet.size)
+                sizes.append(needed_bytes(bytes(packet), self.remark))
             for frame in decoder.decode(packet):
                 decompressed = Image.fromarray(frame.to_ndarray(format="rgb24"))
                 yield Coded(sizes[decoded], scaled_up(decompressed, pictures[0].shape))
@@ -70,11 +72,27 @@ class VideoCodec:
         return encoder
 
 
-H264 = VideoCodec("h264", "H.264 video", (26, 34, 42), "libx264", "h264", {"threads": "1"})
+H264 = VideoCodec("h264", "H.264 video", (26, 34, 42), "libx264", "h264", 0x06, {"threads": "1"})
 HEVC = VideoCodec(
-    "hevc", "HEVC video", (26, 34, 42), "libx265", "hevc", {"x265-params": "pools=none:frame-threads=1:log-level=error"}
+    "hevc",
+    "HEVC video",
+    (26, 34, 42),
+    "libx265",
+    "hevc",
+    0x4E,
+    {"x265-params": "pools=none:frame-threads=1:log-level=error"},
 )
 VIDEOS = (H264, HEVC)
+_START = b"\x00\x00\x01"
+
+
+def needed_bytes(packet: bytes, remark: int) -> int:
+    """The bytes of a packet of NAL units with start codes, but for the units that begin with ``remark``.
+
+    x265 puts more than two thousand bytes of its options before every key frame.
+    """
+    first, *units = packet.split(_START)
+    return len(first) + sum(len(_START) + len(unit) for unit in units if unit[:1] != bytes([remark]))
 
 
 def _packets(

@@ -6,7 +6,7 @@ from PIL import Image
 
 from benchmarks.rate.codecs import AVIF, STILLS, PictureCodec, Setting, bits_of, media_bytes
 from benchmarks.rate.labelmaps import CODERS, edge_coders, larger
-from benchmarks.rate.video import VIDEOS, VideoCodec
+from benchmarks.rate.video import VIDEOS, VideoCodec, _packets, needed_bytes
 from narrows.contract.outputs.labels.scaling import DIVISORS, divide_labels
 
 CHANCE = np.random.default_rng(0)
@@ -54,8 +54,23 @@ def test_every_frame_of_a_clip_comes_back_in_order(codec: VideoCodec) -> None:
 
 @pytest.mark.parametrize("codec", VIDEOS, ids=lambda codec: codec.name)
 def test_a_frame_that_is_like_the_one_before_costs_a_video_next_to_nothing(codec: VideoCodec) -> None:
-    key, *others = codec.code([PICTURE] * 5, Setting(1.0, codec.qualities[1]))
+    busy = np.random.default_rng(1).integers(0, 255, PICTURE.shape).astype(np.uint8)
+    key, *others = codec.code([busy] * 5, Setting(1.0, codec.qualities[1]))
     assert max(each.size_bytes for each in others) < key.size_bytes / 5
+
+
+@pytest.mark.parametrize("codec", VIDEOS, ids=lambda codec: codec.name)
+def test_a_video_is_not_charged_for_the_name_and_options_of_its_encoder(codec: VideoCodec) -> None:
+    encoder = codec._encoder(PICTURE.shape[1::-1], codec.qualities[-1], "slow")
+    (packet,) = (bytes(each) for each in _packets(encoder, [PICTURE], 1.0) if each is not None)
+    (coded,) = codec.code([PICTURE], Setting(1.0, codec.qualities[-1]))
+    named = next(unit for unit in packet.split(b"\x00\x00\x01") if b"x26" in unit)
+    assert coded.size_bytes == len(packet) - len(named) - 3
+
+
+def test_what_a_decoder_needs_of_a_packet_is_counted() -> None:
+    units = [b"\x00\x00\x00\x01\x67abc", b"\x00\x00\x01\x06remark", b"\x00\x00\x01\x65\x06picture"]
+    assert needed_bytes(b"".join(units), 0x06) == len(units[0]) + len(units[2])
 
 
 @pytest.mark.parametrize("factor", DIVISORS)
