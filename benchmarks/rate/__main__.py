@@ -57,10 +57,19 @@ def main() -> None:
         "methods": rows,
     }
     _print(result)
-    if options.quick:
+    if not options.quick:
+        publish(result, plan)
+
+
+def publish(result: Mapping[str, Any], plan: Plan) -> None:
+    """Write what the docs are made from, unless it is of a quick plan."""
+    if plan.is_quick:
+        print("of a quick plan: no result is written")
         return
-    print(write_result("rate", f"make bench-rate  # {data.root.name}, split val, {len(judge.frames)} frames", result))
-    print(draw(rows, RESULTS / "rate.png"))
+    data = result["data"]
+    command = f"make bench-rate  # {data['name']}, split {data['split']}, {data['frames']} frames"
+    print(write_result("rate", command, dict(result)))
+    print(draw(result["methods"], RESULTS / "rate.png"))
 
 
 def _options() -> argparse.Namespace:

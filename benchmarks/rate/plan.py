@@ -55,6 +55,11 @@ class Plan:
             val_limit=4,
         )
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether figures of it mean nothing: it is of a few pictures."""
+        return bool(self.train_limit or self.val_limit)
+
     @classmethod
     def read(cls, folder: Path) -> Plan:
         """The plan of a run folder."""

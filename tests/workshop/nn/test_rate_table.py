@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks import record
+from benchmarks.rate import __main__ as bench
 from benchmarks.rate.assemble import _over_seeds
 from benchmarks.rate.codecs import Coded, PictureCodec, Setting
 from benchmarks.rate.contenders import Contender
@@ -239,6 +240,16 @@ def test_a_graph_that_is_killed_on_the_way_is_not_taken_for_a_finished_one(
     with pytest.raises(KeyboardInterrupt):
         graphs.write_decoder(network, (32, 48), (4, 2, 3), tmp_path / "head.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_figures_of_a_quick_plan_are_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    monkeypatch.setattr(bench, "draw", lambda _rows, path: path)
+    result = {"data": {"name": "camvid", "split": "val", "frames": 4}, "methods": {}}
+    bench.publish(result, Plan.quick())
+    assert not list(tmp_path.iterdir())
+    bench.publish(result, Plan())
+    assert read_result("rate")["command"] == "make bench-rate  # camvid, split val, 4 frames"
 
 
 def test_a_result_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
