@@ -12,7 +12,8 @@ from typing import Any
 
 from benchmarks.rate import assemble
 from benchmarks.rate.claims import BELOW_UNCOMPRESSED, bounds_of, claims_of, savings_of, small_claims_of
-from benchmarks.rate.frames import digest, send, validation
+from benchmarks.rate.frames import send, validation
+from benchmarks.rate.made_of import digest
 from benchmarks.rate.plan import FROZEN, RUNS, Plan, RunFolder
 from benchmarks.rate.plot import draw
 from benchmarks.rate.score import Judge

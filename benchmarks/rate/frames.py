@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rate.gains import read_gains
+from benchmarks.rate.made_of import digest, digest_of
 from benchmarks.rate.plan import RunFolder
 from benchmarks.rate.video import KEY_EVERY
 from narrows.contract.codec import CodingTables, decode_symbols, encode_symbols, quantise, remember, symbol_digest
@@ -46,14 +46,6 @@ def session(path: Path) -> InferenceSession:
     return InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def digest(*paths: Path) -> str:
-    """SHA-256 over files."""
-    total = hashlib.sha256()
-    for path in paths:
-        total.update(path.read_bytes())
-    return total.hexdigest()
-
-
 def validation(data: FolderDataset, limit: int) -> list[LabelledPicture]:
     """The split's frames, or the first ``limit`` of them."""
     return [data.read(name) for name in (data.names[:limit] if limit else data.names)]
@@ -62,7 +54,7 @@ def validation(data: FolderDataset, limit: int) -> list[LabelledPicture]:
 def send(folder: RunFolder, encoder: str, decoder: str, frames: Sequence[LabelledPicture]) -> Sent:
     """Encode, code, packet, parse and decode every frame at every level of a decoder's gains; kept in the run."""
     gains, graph, counted = read_gains(folder.graph(decoder)), folder.graph(encoder), folder.tables(encoder)
-    made_of = digest(graph, counted) + f"-{len(frames)}-{KEY_EVERY}"
+    made_of = f"{digest(graph, counted)}-{gains.tobytes().hex()}-{digest_of(frames)}-{KEY_EVERY}"
     kept = folder.sent(encoder)
     if kept.is_file():
         with np.load(kept) as stored:

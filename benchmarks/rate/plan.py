@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from hashlib import sha256
 from pathlib import Path
 
+from benchmarks.rate.made_of import digest
 from narrows.models.training.run_folder import keep_settings
 
 RUNS, QUICK_RUNS = Path("runs/rate"), Path("runs/rate-quick")
@@ -67,13 +67,19 @@ class Plan:
         known = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
         return cls(**{**known, "seeds": tuple(raw["seeds"])})
 
-    def keep(self, folder: RunFolder, checkpoint: Path, classes: tuple[str, ...]) -> None:
-        """Write it into a run folder, or see that what stands there was trained by it, on the same encoder.
+    def keep(self, folder: RunFolder, checkpoint: Path, classes: tuple[str, ...], pictures: str) -> None:
+        """Write it into a run folder, or see that what stands there was trained by it, on the same encoder and data.
+
+        Args:
+            folder: of the run.
+            checkpoint: whose encoder is frozen.
+            classes: of the labels.
+            pictures: digest of what is trained and chosen on.
 
         Raises:
-            ConfigError: heads or networks of another plan or checkpoint stand there: a table would mix them.
+            ConfigError: heads or networks of another plan, checkpoint or data stand there: a table would mix them.
         """
-        asked = asdict(self) | {"checkpoint": sha256(checkpoint.read_bytes()).hexdigest(), "classes": classes}
+        asked = asdict(self) | {"checkpoint": digest(checkpoint), "classes": classes, "pictures": pictures}
         keep_settings(folder.root / _PLAN, asked, begun=folder.begun)
 
 

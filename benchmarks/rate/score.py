@@ -1,6 +1,6 @@
 """Accuracy of every exported network over the validation split: one confusion matrix a split and operating point.
 
-A score is kept beside the digest of the graph that it is of, so that it is computed once.
+A score is kept beside the digests of the graph and the frames that it is of, so that it is computed once.
 """
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rate.codecs import Coded, PictureCodec, Setting, bits_of
-from benchmarks.rate.frames import Sent, digest, session
+from benchmarks.rate.frames import Sent, session
 from benchmarks.rate.labelmaps import edge_coders, larger
+from benchmarks.rate.made_of import digest, digest_of
 from benchmarks.rate.plan import RunFolder, tuned_name
 from benchmarks.rate.progress import say
 from benchmarks.rate.video import VideoCodec
@@ -44,6 +46,10 @@ class Judge:
         """Of one frame."""
         return int(self.frames[0].labels.size)
 
+    @cached_property
+    def _seen(self) -> str:
+        return digest_of(self.frames)
+
     def miou(self, masks: Iterable[Labels]) -> float:
         """Of one mask a frame, in order."""
         matrix = ConfusionMatrix(len(self.classes.names), self.classes.ignore_index)
@@ -52,8 +58,8 @@ class Judge:
         return matrix.miou
 
     def kept(self, graph: str, extra: str, compute: Callable[[], Scores], *, name: str | None = None) -> Scores:
-        """Scores of ``graph``, computed only if it or ``extra`` has changed; several of one by names of their own."""
-        made_of = digest(self.folder.graph(graph)) + extra + f"-{len(self.frames)}"
+        """Scores of ``graph``, computed only if it, frames or ``extra`` have changed; several of one by own names."""
+        made_of = digest(self.folder.graph(graph)) + extra + f"-{self._seen}"
         path = self.folder.scores(name or graph)
         if path.is_file():
             stored = json.loads(path.read_text())

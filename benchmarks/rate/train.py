@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from benchmarks.rate import heads, together, tuning
 from benchmarks.rate.codecs import STILLS
 from benchmarks.rate.contenders import CONTENDERS, Contender, width_of, write_head
+from benchmarks.rate.made_of import digest_of
 from benchmarks.rate.plan import FROZEN, QUICK_RUNS, RUNS, Plan, RunFolder, tuned_name
 from benchmarks.rate.progress import say
 from benchmarks.rate.resnet import write_resnet_graphs
@@ -52,8 +53,8 @@ def train_all(options: argparse.Namespace) -> None:
     network = load_checkpoint(options.checkpoint)
     data = FolderDataset.open(options.data, "train")
     folder.make()
-    plan.keep(folder, options.checkpoint, data.classes.names)
     parts = split_train(data, plan)
+    plan.keep(folder, options.checkpoint, data.classes.names, digest_of((*parts.train, *parts.held)))
     make_views(network, parts, data.classes.size, plan, folder.views, options.checkpoint, say)
     setup = _setup(network, parts, folder, data.classes)
     training = ComparisonTraining(network, parts, setup, plan, folder)

@@ -11,7 +11,6 @@ them for any level at the time of use gives the very symbols of that level.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.rate.made_of import digest, digest_of
 from benchmarks.rate.plan import Plan
 from narrows.contract.errors import DatasetError
 from narrows.models.dataset import FolderDataset, LabelledPicture
@@ -82,11 +82,11 @@ def split_train(data: FolderDataset, plan: Plan) -> Parts:
 def make_views(
     network: JointNetwork, parts: Parts, size: tuple[int, int], plan: Plan, folder: Path, checkpoint: Path, say: Say
 ) -> None:
-    """Write the cache for pictures of ``size`` (width, height), unless it is there for this checkpoint and plan."""
+    """Write the cache for pictures of ``size`` (width, height), unless it is there, of this checkpoint, plan, data."""
     made_of = {
-        "checkpoint": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        "checkpoint": digest(checkpoint),
         "views": plan.views,
-        "pictures": [len(parts.train), len(parts.held)],
+        "pictures": [digest_of(parts.train), digest_of(parts.held)],
     }
     note = folder / "made_of.json"
     if note.is_file() and json.loads(note.read_text()) == made_of:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.rate.plan import Plan, RunFolder
 from narrows.contract.errors import ConfigError
 
-CLASSES = ("road", "sky")
+CLASSES, PICTURES = ("road", "sky"), "digest of pictures"
 
 
 @pytest.fixture
@@ -22,31 +22,36 @@ def checkpoint(tmp_path: Path) -> Path:
 def begun(tmp_path: Path, checkpoint: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "rate")
     folder.make()
-    Plan().keep(folder, checkpoint, CLASSES)
+    Plan().keep(folder, checkpoint, CLASSES, PICTURES)
     folder.weights("joint-1").write_bytes(b"a head")
     return folder
 
 
 def test_a_run_that_goes_on_has_its_plan(begun: RunFolder, checkpoint: Path) -> None:
-    Plan().keep(begun, checkpoint, CLASSES)
+    Plan().keep(begun, checkpoint, CLASSES, PICTURES)
     assert Plan.read(begun.root) == Plan()
 
 
 def test_heads_of_another_encoder_are_not_taken_for_this_ones(begun: RunFolder, checkpoint: Path) -> None:
     checkpoint.write_bytes(b"a better encoder")
     with pytest.raises(ConfigError, match="was begun with checkpoint"):
-        Plan().keep(begun, checkpoint, CLASSES)
+        Plan().keep(begun, checkpoint, CLASSES, PICTURES)
+
+
+def test_heads_of_other_pictures_are_not_taken_for_these_ones(begun: RunFolder, checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match="was begun with pictures"):
+        Plan().keep(begun, checkpoint, CLASSES, "of others")
 
 
 def test_short_trainings_are_not_taken_for_long_ones(begun: RunFolder, checkpoint: Path) -> None:
     with pytest.raises(ConfigError, match="head_steps 1200, now 6"):
-        replace(Plan(), head_steps=6).keep(begun, checkpoint, CLASSES)
+        replace(Plan(), head_steps=6).keep(begun, checkpoint, CLASSES, PICTURES)
     assert Plan.read(begun.root).head_steps == 1200
 
 
 def test_before_anything_is_trained_the_plan_may_change(tmp_path: Path, checkpoint: Path) -> None:
     folder = RunFolder(tmp_path / "fresh")
     folder.make()
-    Plan().keep(folder, checkpoint, CLASSES)
-    Plan.quick().keep(folder, checkpoint, CLASSES)
+    Plan().keep(folder, checkpoint, CLASSES, PICTURES)
+    Plan.quick().keep(folder, checkpoint, CLASSES, PICTURES)
     assert Plan.read(folder.root) == Plan.quick()

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import cast
@@ -16,17 +17,19 @@ from torch import Tensor, nn
 
 from benchmarks import record
 from benchmarks.rate import __main__ as bench
+from benchmarks.rate import frames as sending
 from benchmarks.rate.assemble import _over_seeds
 from benchmarks.rate.codecs import Coded, PictureCodec, Setting
 from benchmarks.rate.contenders import Contender
-from benchmarks.rate.frames import _clip_bytes, through_packet
+from benchmarks.rate.frames import _clip_bytes, send, through_packet
 from benchmarks.rate.heads import REBUILDING_PRICE, Setup, dequantised, head_task
-from benchmarks.rate.plan import Plan
+from benchmarks.rate.plan import Plan, RunFolder
+from benchmarks.rate.score import Judge, Scores
 from benchmarks.rate.together import groups_of as together_groups
 from benchmarks.rate.together import pair_of, together_task
 from benchmarks.rate.tuning import CLIP_FRAMES, ending_in, groups_of, through, through_video, tuning_task
 from benchmarks.rate.video import H264, KEY_EVERY
-from benchmarks.rate.views import Parts, Views, _views, split_train
+from benchmarks.rate.views import Parts, Views, _views, make_views, split_train
 from benchmarks.record import read_result, write_result
 from narrows.contract.codec import count_tables, encode_symbols, remember
 from narrows.contract.codec.counting import Moments
@@ -106,6 +109,63 @@ def test_features_that_are_rebuilt_badly_cost_their_price() -> None:
     true = torch.from_numpy(given.train.at16[rows].astype(np.float32))
     apart = ((10.0 - true).square().mean() - true.square().mean()) / true.var()
     assert float(far - near) == pytest.approx(REBUILDING_PRICE * float(apart), rel=1e-3)
+
+
+LABELS = np.zeros((32, 32), np.uint8)
+FRAMES = tuple(LabelledPicture(f"b{n}", np.full((32, 32, 3), 90 * n, np.uint8), LABELS) for n in range(2))
+OTHERS = [
+    (replace(FRAMES[0], name="c"), FRAMES[1]),
+    (replace(FRAMES[0], picture=FRAMES[1].picture), FRAMES[1]),
+    (replace(FRAMES[0], labels=LABELS + 1), FRAMES[1]),
+    FRAMES[::-1],
+]
+"""As many as :data:`FRAMES`."""
+
+
+@pytest.mark.parametrize("others", OTHERS)
+def test_what_is_kept_of_some_pictures_is_not_taken_for_that_of_others(
+    others: tuple[LabelledPicture, ...], tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.make()
+    (tmp_path / "checkpoint.pt").write_bytes(b"an encoder")
+    folder.graph("joint").write_bytes(b"a head")
+    torch.manual_seed(1)
+    network = JointNetwork(NetworkShape(2, 4, 2)).eval()
+    computed: list[Sequence[LabelledPicture]] = []
+
+    def score(frames: Sequence[LabelledPicture]) -> Scores:
+        def compute() -> Scores:
+            computed.append(frames)
+            return []
+
+        return Judge(folder, frames, CLASSES).kept("joint", "", compute)
+
+    said: list[str] = []
+    for frames in (FRAMES, FRAMES, others):
+        score(frames)
+        parts = Parts(frames, frames)
+        make_views(network, parts, (32, 32), PLAN, folder.views, tmp_path / "checkpoint.pt", said.append)
+    assert computed == [FRAMES, others]
+    assert said.count("views: cached") == 1
+
+
+def test_frames_are_sent_anew_when_they_are_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def latents_of(_graph: Path, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        return np.stack([np.full((4, 2, 2), picture[0, 0, 0] / 90, np.float32) for picture in pictures])
+
+    monkeypatch.setattr(sending, "latents_of", latents_of)
+    monkeypatch.setattr(sending, "read_gains", lambda _graph: np.ones((1, 4), np.float32))
+    folder = RunFolder(tmp_path)
+    folder.make()
+    folder.graph("encoder").write_bytes(b"an encoder")
+    planes = np.random.default_rng(4).integers(-3, 4, (2, 4, 2, 2)).astype(np.int8)
+    memories = np.stack([remember(plane) for plane in planes])
+    folder.tables("encoder").write_bytes(count_tables([planes], [Moments(planes, memories)]).to_bytes())
+    before, again, others = (send(folder, "encoder", "end_to_end", each) for each in (FRAMES, FRAMES, FRAMES[::-1]))
+    assert [int(plane.max()) for plane in before.symbols[0]] == [0, 1]
+    assert np.array_equal(before.symbols, again.symbols)
+    assert np.array_equal(before.symbols[:, ::-1], others.symbols)
 
 
 def test_a_mirrored_view_has_mirrored_labels() -> None:
