@@ -84,7 +84,7 @@ def write_head(network: JointNetwork, head: nn.Module, size: Size, path: Path) -
 
 def width_of(contender: Contender, network: JointNetwork, size: Size, folder: RunFolder) -> int:
     """Of a contender of equal cost, found once a run: by multiply-accumulates of the graph that is served."""
-    kept = folder.root / f"{contender.name}_width.json"
+    kept = folder.width(contender.name)
     if not contender.equal_cost:
         return 0
     if kept.is_file():

@@ -96,8 +96,9 @@ class RunFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether anything is trained or exported."""
-        return any(path.is_file() for kind in ("weights", "graphs") for path in (self.root / kind).glob("*"))
+        """Whether anything stands that would be taken as it is: trained, exported, counted or measured."""
+        kinds = ("weights/*", "graphs/*", "tables/*", self.width("*").name)
+        return any(path.is_file() for kind in kinds for path in self.root.glob(kind))
 
     @property
     def views(self) -> Path:
@@ -115,6 +116,10 @@ class RunFolder:
     def graph(self, name: str) -> Path:
         """An exported network."""
         return self.root / "graphs" / f"{name}.onnx"
+
+    def width(self, contender: str) -> Path:
+        """At which a contender costs what the joint decoder does."""
+        return self.root / f"{contender}_width.json"
 
     def weights(self, name: str) -> Path:
         """A finished training's chosen weights."""

@@ -1,5 +1,6 @@
 """The rate table is of one encoder and one plan: what stands in its run folder is not mixed with another's."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,21 @@ def test_short_trainings_are_not_taken_for_long_ones(begun: RunFolder, checkpoin
     with pytest.raises(ConfigError, match="head_steps 1200, now 6"):
         replace(Plan(), head_steps=6).keep(begun, checkpoint, CLASSES, PICTURES)
     assert Plan.read(begun.root).head_steps == 1200
+
+
+@pytest.mark.parametrize(
+    "kept", [RunFolder.weights, RunFolder.graph, RunFolder.tables, RunFolder.width], ids=lambda kept: kept.__name__
+)
+def test_no_file_that_is_taken_as_it_stands_outlives_its_encoder(
+    kept: Callable[[RunFolder, str], Path], tmp_path: Path, checkpoint: Path
+) -> None:
+    folder = RunFolder(tmp_path / "rate")
+    folder.make()
+    Plan().keep(folder, checkpoint, CLASSES, PICTURES)
+    kept(folder, "separate_lraspp").write_bytes(b"of the first encoder")
+    checkpoint.write_bytes(b"a better encoder")
+    with pytest.raises(ConfigError, match="was begun with checkpoint"):
+        Plan().keep(folder, checkpoint, CLASSES, PICTURES)
 
 
 def test_before_anything_is_trained_the_plan_may_change(tmp_path: Path, checkpoint: Path) -> None:
