@@ -23,6 +23,7 @@ from benchmarks.rate.contenders import CONTENDERS, Contender, width_of, write_he
 from benchmarks.rate.made_of import digest_of
 from benchmarks.rate.plan import FROZEN, QUICK_RUNS, RUNS, Plan, RunFolder, tuned_name
 from benchmarks.rate.progress import say
+from benchmarks.rate.resnet import NAMES as RESNET_GRAPHS
 from benchmarks.rate.resnet import write_resnet_graphs
 from benchmarks.rate.together import PAIRS, Pair
 from benchmarks.rate.video import VIDEOS, VideoCodec
@@ -136,7 +137,7 @@ class ComparisonTraining:
         write_encoder(self.network, self.size, self.folder.graph(FROZEN))
         write_head(self.network, self.network.decoder, self.size, self.folder.graph("end_to_end"))
         write_picture_graph(MaskAtEdge(self.network), self.size, self.folder.graph("mask_at_edge"))
-        if not self.folder.graph("resnet50_encoder").is_file():
+        if not all(self.folder.graph(name).is_file() for name in RESNET_GRAPHS):
             write_resnet_graphs(self.network.shape, self.size, self.folder)
         self._count(FROZEN, self.setup.train.latent[: 2 * len(self.parts.train)], self.setup.gains)
 

@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from benchmarks import record
 from benchmarks.rate import __main__ as bench
 from benchmarks.rate import frames as sending
+from benchmarks.rate import train
 from benchmarks.rate.assemble import _over_seeds
 from benchmarks.rate.codecs import Coded, PictureCodec, Setting
 from benchmarks.rate.contenders import Contender
 from benchmarks.rate.frames import _clip_bytes, send, through_packet
 from benchmarks.rate.heads import REBUILDING_PRICE, Setup, dequantised, head_task
 from benchmarks.rate.plan import Plan, RunFolder
+from benchmarks.rate.resnet import NAMES as RESNET_GRAPHS
 from benchmarks.rate.score import Judge, Scores
 from benchmarks.rate.together import groups_of as together_groups
 from benchmarks.rate.together import pair_of, together_task
@@ -287,6 +289,28 @@ def test_seeds_are_averaged_and_each_is_kept() -> None:
     runs = [[{"level": 0, "bits_per_pixel": 0.1, "miou": miou}] for miou in (0.6, 0.5, 0.4)]
     (point,) = _over_seeds(runs)
     assert point == {"level": 0, "bits_per_pixel": 0.1, "miou": pytest.approx(0.5), "miou_by_seed": [0.6, 0.5, 0.4]}
+
+
+def test_what_a_kill_left_out_of_resnets_graphs_is_made_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    for name in ("write_encoder", "write_head", "write_picture_graph"):
+        monkeypatch.setattr(train, name, lambda *_: None)
+    monkeypatch.setattr(train, "write_resnet_graphs", lambda *_: written.append("resnet"))
+    monkeypatch.setattr(train.ComparisonTraining, "_count", lambda *_: None)
+    folder = RunFolder(tmp_path)
+    folder.make()
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=2))
+    training = train.ComparisonTraining(network, Parts((), ()), setup(2), PLAN, folder)
+    for name in RESNET_GRAPHS:
+        written.clear()
+        training.export_what_is_given()
+        assert written == ["resnet"], f"before {name}"
+        folder.graph(name).touch()
+    written.clear()
+    training.export_what_is_given()
+    assert not written
 
 
 def test_a_graph_that_is_killed_on_the_way_is_not_taken_for_a_finished_one(
