@@ -29,6 +29,7 @@ from narrows.models.dataset import FolderDataset, LabelledPicture
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.augment import Augmentation, augment, normalise
 from narrows.models.training.rounds import Say, rounds
+from narrows.models.training.run_folder import locked
 from narrows.runtime.writing import write_file
 
 KINDS = ("latent", "at8", "at16", "labels")
@@ -82,7 +83,18 @@ def split_train(data: FolderDataset, plan: Plan) -> Parts:
 def make_views(
     network: JointNetwork, parts: Parts, size: tuple[int, int], plan: Plan, folder: Path, checkpoint: Path, say: Say
 ) -> None:
-    """Write the cache for pictures of ``size`` (width, height), unless it is there, of this checkpoint, plan, data."""
+    """Write the cache for pictures of ``size`` (width, height), unless it is there, of this checkpoint, plan, data.
+
+    Raises:
+        ConfigError: another process writes it.
+    """
+    with locked(folder):
+        _make_views(network, parts, size, plan, folder, checkpoint, say)
+
+
+def _make_views(
+    network: JointNetwork, parts: Parts, size: tuple[int, int], plan: Plan, folder: Path, checkpoint: Path, say: Say
+) -> None:
     made_of = {
         "checkpoint": digest(checkpoint),
         "views": plan.views,

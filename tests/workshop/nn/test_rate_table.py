@@ -43,6 +43,7 @@ from narrows.models.export.picture_graphs import MaskAtEdge
 from narrows.models.nn.network import JointNetwork, NetworkShape
 from narrows.models.nn.separate import SeparateDeepLabV3Plus
 from narrows.models.training.augment import Augmentation, normalise
+from narrows.models.training.run_folder import locked
 from tests.workshop.training.conftest import four_pictures
 
 CLASSES = ClassList(("road", "sky"), 255, (32, 32), ((0, 0, 0),) * 2)
@@ -150,6 +151,15 @@ def test_what_is_kept_of_some_pictures_is_not_taken_for_that_of_others(
         make_views(network, parts, (32, 32), PLAN, folder.views, tmp_path / "checkpoint.pt", said.append)
     assert computed == [FRAMES, others]
     assert said.count("views: cached") == 1
+
+
+def test_two_processes_do_not_write_the_views_of_a_run_at_once(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"an encoder")
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=2))
+    with locked(tmp_path / "views"), pytest.raises(ConfigError, match="another process"):
+        make_views(
+            network, Parts((), ()), (32, 32), PLAN, tmp_path / "views", tmp_path / "checkpoint.pt", lambda _: None
+        )
 
 
 def test_frames_are_sent_anew_when_they_are_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
