@@ -6,6 +6,7 @@ Example: python -m benchmarks.rate --run runs/rate --data ../shared/data/camvid
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,21 @@ from benchmarks.rate.showcase import keep
 from benchmarks.rate.timing import coding_parts, graph_parts, measure, video_ms
 from benchmarks.rate.video import VIDEOS
 from benchmarks.record import RESULTS, write_result
+from benchmarks.resumable import resumable
 from narrows.models.dataset import FolderDataset
 
 ROUNDS = 15
 
 
-def main() -> None:
+def main() -> int:
+    return resumable("make bench-rate", _bench)
+
+
+def _bench() -> None:
     options = _options()
     folder = RunFolder(options.run)
     plan = Plan.read(folder.root)
+    assemble.check_trained(folder, plan)
     data = FolderDataset.open(options.data, "val")
     judge = Judge(folder, validation(data, plan.val_limit), data.classes)
     sent = send(folder, FROZEN, "end_to_end", judge.frames)
@@ -106,4 +113,4 @@ def _name(point: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

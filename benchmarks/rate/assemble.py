@@ -10,11 +10,13 @@ from typing import Any
 from benchmarks.rate.codecs import STILLS
 from benchmarks.rate.contenders import CONTENDERS
 from benchmarks.rate.frames import Sent, send
-from benchmarks.rate.plan import Plan, RunFolder
+from benchmarks.rate.plan import FROZEN, Plan, RunFolder, tuned_name
+from benchmarks.rate.resnet import NAMES as RESNET_GRAPHS
 from benchmarks.rate.resnet import resnet_costs
 from benchmarks.rate.score import WHOLE, Judge, Scores
 from benchmarks.rate.together import PAIRS
 from benchmarks.rate.video import VIDEOS
+from narrows.contract.errors import ConfigError
 from narrows.models.export.cost import count_cost
 
 CODECS = (*STILLS, *VIDEOS)
@@ -29,6 +31,24 @@ class Method:
     graph: str | None
     edge: str | None
     trained: str
+
+
+def check_trained(folder: RunFolder, plan: Plan) -> None:
+    """See that everything that is judged or counted is there, before hours are spent on judging.
+
+    Raises:
+        ConfigError: something is not trained yet.
+    """
+    heads = [f"{contender.name}-{seed}" for contender in CONTENDERS for seed in plan.seeds]
+    tuned = [tuned_name(codec.name, quality) for codec in CODECS for quality in codec.qualities]
+    cameras = [FROZEN, *(pair.encoder for pair in PAIRS)]
+    names = [*cameras, "end_to_end", WHOLE, *heads, *(pair.name for pair in PAIRS), *tuned, *RESNET_GRAPHS]
+    paths = [*map(folder.graph, names), *map(folder.tables, cameras)]
+    if missing := [path.stem for path in paths if not path.is_file()]:
+        raise ConfigError(
+            f"{folder.root} has {len(paths) - len(missing)} of {len(paths)} networks and tables, and no {missing[0]}: "
+            "`make train-rate-table` goes on"
+        )
 
 
 def methods_of(judge: Judge, sent: Sent, plan: Plan) -> dict[str, Method]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from benchmarks.rate.made_of import digest
+from narrows.contract.errors import ConfigError
+from narrows.contract.json_text import decode_object
 from narrows.models.training.run_folder import keep_settings
 
 RUNS, QUICK_RUNS = Path("runs/rate"), Path("runs/rate-quick")
@@ -14,6 +15,7 @@ FROZEN = "encoder"
 """The end-to-end encoder, as heads find it."""
 SCALES = (1.0, 0.75, 0.5)
 _PLAN = "plan.json"
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,16 @@ class Plan:
 
     @classmethod
     def read(cls, folder: Path) -> Plan:
-        """The plan of a run folder."""
-        raw = json.loads((folder / _PLAN).read_text())
+        """The plan of a run folder.
+
+        Raises:
+            ConfigError: it has none.
+            RecordError: it was changed by hand, or damaged.
+        """
+        path = folder / _PLAN
+        if not path.is_file():
+            raise ConfigError(f"{folder} has no {_PLAN}: run `make train-rate-table` first, or name its --run")
+        raw = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
         known = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
         return cls(**{**known, "seeds": tuple(raw["seeds"])})
 

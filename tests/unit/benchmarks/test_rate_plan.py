@@ -33,6 +33,11 @@ def test_a_run_that_goes_on_has_its_plan(begun: RunFolder, checkpoint: Path) -> 
     assert Plan.read(begun.root) == Plan()
 
 
+def test_a_folder_without_a_plan_is_told_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no plan.json: run `make train-rate-table` first"):
+        Plan.read(tmp_path)
+
+
 def test_heads_of_another_encoder_are_not_taken_for_this_ones(begun: RunFolder, checkpoint: Path) -> None:
     checkpoint.write_bytes(b"a better encoder")
     with pytest.raises(ConfigError, match="was begun with checkpoint"):

@@ -19,9 +19,9 @@ from benchmarks import record
 from benchmarks.rate import __main__ as bench
 from benchmarks.rate import frames as sending
 from benchmarks.rate import train
-from benchmarks.rate.assemble import _over_seeds
-from benchmarks.rate.codecs import Coded, PictureCodec, Setting
-from benchmarks.rate.contenders import Contender
+from benchmarks.rate.assemble import _over_seeds, check_trained
+from benchmarks.rate.codecs import STILLS, Coded, PictureCodec, Setting
+from benchmarks.rate.contenders import CONTENDERS, Contender
 from benchmarks.rate.frames import _clip_bytes, send, through_packet
 from benchmarks.rate.heads import REBUILDING_PRICE, Setup, dequantised, head_task
 from benchmarks.rate.plan import Plan, RunFolder
@@ -30,7 +30,7 @@ from benchmarks.rate.score import Judge, Scores
 from benchmarks.rate.together import groups_of as together_groups
 from benchmarks.rate.together import pair_of, together_task
 from benchmarks.rate.tuning import CLIP_FRAMES, ending_in, groups_of, through, through_video, tuning_task
-from benchmarks.rate.video import H264, KEY_EVERY
+from benchmarks.rate.video import H264, KEY_EVERY, VIDEOS
 from benchmarks.rate.views import Parts, Views, _views, make_views, split_train
 from benchmarks.record import read_result, write_result
 from narrows.contract.codec import count_tables, encode_symbols, remember
@@ -334,6 +334,24 @@ def test_a_graph_that_is_killed_on_the_way_is_not_taken_for_a_finished_one(
     with pytest.raises(KeyboardInterrupt):
         graphs.write_decoder(network, (32, 48), (4, 2, 3), tmp_path / "head.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_that_is_half_trained_says_what_is_missing(tmp_path: Path) -> None:
+    folder, plan = RunFolder(tmp_path), replace(PLAN, seeds=(1,))
+    folder.make()
+    cameras = ("encoder", "joint_together_encoder", "separate_together_encoder")
+    heads = [f"{each.name}-1" for each in CONTENDERS]
+    tuned = [f"{codec.name}-q{quality}" for codec in (*STILLS, *VIDEOS) for quality in codec.qualities]
+    networks = ["end_to_end", "mask_at_edge", "joint_together", "separate_together", *RESNET_GRAPHS]
+    paths = [*map(folder.graph, [*cameras, *heads, *tuned, *networks]), *map(folder.tables, cameras)]
+    for path in paths:
+        path.touch()
+    check_trained(folder, plan)
+    for path in paths:
+        path.unlink()
+        with pytest.raises(ConfigError, match=f"and no {path.stem}: `make train-rate-table` goes on"):
+            check_trained(folder, plan)
+        path.touch()
 
 
 def test_figures_of_a_quick_plan_are_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
