@@ -67,8 +67,14 @@ def cityscapes_labeller(network: ESPNetV2, classes: ClassList, as_classes: Path 
     Without ``as_classes`` labels are Cityscapes' 19 classes, in their order.
 
     Raises:
+        WeightsMismatch: ``classes`` are others, and no ``as_classes`` says which are which.
         DatasetError: as :func:`merged`.
     """
+    if as_classes is None and tuple(name.replace("_", " ") for name in classes.names) != CLASS_LIST.names:
+        raise WeightsMismatch(
+            f"a Cityscapes network segments {', '.join(CLASS_LIST.names)}; wanted are {', '.join(classes.names)}: say "
+            f"by --as-classes which are which"
+        )
 
     def label(picture: NDArray[np.uint8]) -> Tensor:
         height, width = picture.shape[0], picture.shape[1]

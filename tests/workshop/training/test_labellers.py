@@ -1,7 +1,9 @@
 """Labellers of other classes than the data's."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,6 +57,14 @@ def test_a_published_network_labels_the_classes_that_are_wanted(tmp_path: Path) 
     labeller = cityscapes_labeller(lambda _: logits, OURS, names)  # type: ignore[arg-type]  # answers as the network does
     assert set(np.unique(pseudo_labels(labeller, PICTURE, 0.9, OURS))) == {1}
     assert pseudo_labels(labeller, PICTURE, 0.9, OURS).shape == (48, 64)
+
+
+def test_a_published_networks_classes_are_those_that_are_wanted_in_their_order() -> None:
+    listed = ClassList.read(Path(__file__).parents[3] / "benchmarks/outputs/cityscapes/classes.json")
+    cityscapes_labeller(SimpleNamespace(), listed)  # type: ignore[arg-type]  # is not asked
+    for names in (listed.names[::-1], listed.names[1:]):
+        with pytest.raises(WeightsMismatch, match="say by --as-classes which are which"):
+            cityscapes_labeller(SimpleNamespace(), replace(listed, names=names))  # type: ignore[arg-type]  # nor here
 
 
 def test_a_run_for_other_classes_labels_where_they_are_named(data: Path, tmp_path: Path) -> None:
