@@ -13,16 +13,20 @@ from pathlib import Path
 
 from benchmarks.accuracy.drives import EPOCHS, FULL_EPOCHS, Drive, drives_of
 from benchmarks.resumable import resumable
+from narrows.contract.bundle.manifest import MANIFEST
 from narrows.contract.errors import ConfigError
 from narrows.models.dataset import FolderDataset
 from narrows.models.export.labelling import Labelling
 from narrows.models.export.write import write_bundle
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
-from narrows.models.training.run import load_checkpoint
+from narrows.models.training.origin import Origin, name_of
+from narrows.models.training.run import CHECKPOINT, load_checkpoint
 from narrows.models.training.run_folder import CONFIG
 
 FOLDS = Path("runs/drives")
+BUNDLE = Path("bundle") / MANIFEST
+"""Stands in a fold that is done."""
 
 
 def main() -> None:
@@ -40,7 +44,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.begin_from is not None:
         check_unseen(options.begin_from, options.data)
-    for drive in drives_of(options.data):
+    drives = drives_of(options.data)
+    for drive in drives:
+        check_alike(options.folds / drive.name, options.begin_from, options.bad_share)
+    for drive in drives:
         if options.only in {None, drive.name}:
             _train_fold(drive, options)
 
@@ -60,9 +67,26 @@ def check_unseen(run: Path, data: Path) -> None:
         raise ConfigError(f"--begin-from {run} learnt from {lent}, which may have seen the drives that are left out")
 
 
+def check_alike(fold: Path, begin_from: Path | None, bad_share: float) -> None:
+    """See that a fold, if it is trained or on its way, is of the recipe that is asked for: a mean would mix them.
+
+    How long each was trained is told beside the mean, so that may differ.
+
+    Raises:
+        ConfigError: it began elsewhere, or saw another share of bad pictures.
+    """
+    if not any((fold / made).is_file() for made in (CHECKPOINT, BUNDLE)):
+        return
+    then = {"begun_from": Origin.read(fold).begun_from, "bad_share": TrainingConfig.read(fold / CONFIG).bad_share}
+    now = {"begun_from": None if begin_from is None else name_of(begin_from), "bad_share": bad_share}
+    if other := [name for name in then if then[name] != now[name]]:
+        told = ", ".join(f"{name} {then[name]!r}, now {now[name]!r}" for name in other)
+        raise ConfigError(f"{fold} was begun with {told}; name another --folds, or remove this one")
+
+
 def _train_fold(drive: Drive, options: argparse.Namespace) -> None:
     folder: Path = options.folds / drive.name
-    if (folder / "bundle" / "manifest.json").is_file():
+    if (folder / BUNDLE).is_file():
         print(f"{drive.name}: {folder}/bundle stands")
         return
     config = TrainingConfig(

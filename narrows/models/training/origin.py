@@ -53,13 +53,18 @@ def keep_origin(run_folder: Path, begin_from: Path | None, *, begun: bool) -> No
     kept = Origin.read(run_folder) if begun else Origin()
     begun_from = kept.begun_from
     if not begun and begin_from is not None:
-        begun_from = _named(begin_from)
+        begun_from = name_of(begin_from)
     code = code_version()
     codes = kept.code if code in kept.code else (*kept.code, code)
     write_file(run_folder / ORIGIN, json.dumps(asdict(Origin(codes, begun_from)), indent=2) + "\n")
 
 
-def _named(folder: Path) -> str:
+def name_of(folder: Path) -> str:
+    """A bundle, or a run and how far it has come, as :class:`Origin` keeps it.
+
+    Raises:
+        BundleError: the bundle is damaged.
+    """
     if (folder / MANIFEST).is_file():
         bundle = Bundle.open(folder)
         return f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.hex_id})"

@@ -12,6 +12,7 @@ from benchmarks.accuracy.drives import Drive, drives_of
 from narrows.contract.errors import ConfigError
 from narrows.models.dataset import FolderDataset
 from narrows.models.training.config import TrainingConfig
+from narrows.models.training.origin import keep_origin
 from tests.workshop.training.small_run import config
 
 CLASSES = '{"classes": ["road"], "ignore_index": 255, "size": [64, 48], "palette": [[0, 0, 0]]}'
@@ -58,6 +59,25 @@ def test_a_fold_never_meets_its_drive(
     assert list(learned.names) == counted == seen
     assert (config.check_share, config.bad_share, config.epochs) == (0.0, 0.5, 5)
     assert (config.begin_from, config.teacher) == (None, None)  # which would have seen the drive
+
+
+@pytest.mark.parametrize("made", ["checkpoint.pt", "bundle/manifest.json"])
+def test_folds_of_two_recipes_are_not_mixed(made: str, tmp_path: Path) -> None:
+    road = begun(tmp_path / "road", config(tmp_path / "pictures", 1))
+    fold = begun(tmp_path / "fold", replace(config(tmp_path / "data", 1), bad_share=0.3))
+    folds.check_alike(fold, road, 0.0)  # nothing is trained yet
+    (fold / made).parent.mkdir(exist_ok=True)
+    (fold / made).touch()
+    folds.check_alike(fold, None, 0.3)
+    with pytest.raises(ConfigError, match=r"begun_from None, now 'run road, 0 epochs'; name another --folds"):
+        folds.check_alike(fold, road, 0.3)
+    with pytest.raises(ConfigError, match=r"bad_share 0.3, now 0.0;"):
+        folds.check_alike(fold, None, 0.0)
+    keep_origin(fold, road, begun=False)
+    folds.check_alike(fold, road, 0.3)
+    (road / "progress.jsonl").write_text('{"epoch": 4}\n')
+    with pytest.raises(ConfigError, match="'run road, 0 epochs', now 'run road, 4 epochs'"):
+        folds.check_alike(fold, road, 0.3)
 
 
 def begun(folder: Path, asked: TrainingConfig) -> Path:
