@@ -21,6 +21,7 @@ from narrows.models.export.write import write_bundle
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
 from narrows.models.training.origin import Origin, name_of
+from narrows.models.training.pseudo_labels import LABELLED_BY
 from narrows.models.training.run import CHECKPOINT, load_checkpoint
 from narrows.models.training.run_folder import CONFIG
 
@@ -56,14 +57,17 @@ def check_unseen(run: Path, data: Path) -> None:
     """See that a run to begin from has learnt nothing of ``data``, of any of its drives.
 
     Raises:
-        ConfigError: it was trained on it, or it began from another network or had a teacher, which may have been.
+        ConfigError: it was trained on it, or it began from another network, had a teacher, or labels that one made,
+            which may have been.
     """
     if not (run / CONFIG).is_file():
         raise ConfigError(f"--begin-from {run} is no run folder of `narrows train`, so nothing tells what it has seen")
     config = TrainingConfig.read(run / CONFIG)
     if config.data.resolve() == data.resolve():
         raise ConfigError(f"--begin-from {run} was trained on {data}: it has seen the drives that are left out")
-    if lent := config.begin_from or config.teacher:
+    labeller = config.data / LABELLED_BY
+    labelled_by = labeller.read_text().strip() if labeller.is_file() else None
+    if lent := Origin.read(run).begun_from or config.begin_from or config.teacher or labelled_by:
         raise ConfigError(f"--begin-from {run} learnt from {lent}, which may have seen the drives that are left out")
 
 

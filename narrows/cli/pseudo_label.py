@@ -49,6 +49,7 @@ def pseudo_label(
     from narrows.models.nn.espnetv2 import ESPNetV2
     from narrows.models.training.ground_truth import GroundTruth
     from narrows.models.training.labellers import cityscapes_labeller, labeller_of_run
+    from narrows.models.training.origin import name_of
     from narrows.models.training.pseudo_labels import write_pseudo_labels
 
     if (run is None) == (cityscapes_weights is None):
@@ -58,11 +59,21 @@ def pseudo_label(
         truth = GroundTruth.open(ground_truth, split, same_classes, classes)
     elif ground_truth is not None or same_classes is not None:
         raise ConfigError("--ground-truth and --same-classes go together: labels, and which of their classes are meant")
+    learnt = None
     if run is not None:
+        learnt = name_of(run)
         labeller = labeller_of_run(run, classes, data, as_classes)
     elif cityscapes_weights is not None:
         labeller = cityscapes_labeller(ESPNetV2.load(cityscapes_weights), classes, as_classes)
     count = write_pseudo_labels(
-        labeller, classes, pictures, out, split=split, confidence=confidence, say=typer.echo, truth=truth
+        labeller,
+        classes,
+        pictures,
+        out,
+        split=split,
+        confidence=confidence,
+        say=typer.echo,
+        truth=truth,
+        learnt=learnt,
     )
     typer.echo(f"done: {count} pictures in {out}; next: narrows train --data {out} --run runs/more")

@@ -22,6 +22,8 @@ from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
 from narrows.runtime.writing import write_file
 
 Say = Callable[[str], None]
+LABELLED_BY = "labelled_by"
+"""Beside labels of a network of this project: its name."""
 
 
 def write_pseudo_labels(
@@ -34,6 +36,7 @@ def write_pseudo_labels(
     confidence: float,
     say: Say = print,
     truth: GroundTruth | None = None,
+    learnt: str | None = None,
 ) -> int:
     """Label every picture in a folder, at the class list's size, and write a labelled folder; answers how many.
 
@@ -46,6 +49,8 @@ def write_pseudo_labels(
         confidence: below this a label is the ignored one.
         say: hears how far it is.
         truth: corrects it where people labelled the same pictures.
+        learnt: whose labels these are, where a network of this project made them: kept beside them, for what it has
+            seen in training is in them.
 
     Raises:
         PictureError: a picture cannot be read.
@@ -66,6 +71,8 @@ def write_pseudo_labels(
             say(f"labelled {done} of {len(found)}")
     write_file(out / f"{split}.txt", "".join(f"{path.stem}\n" for path in found))
     write_file(out / "classes.json", json.dumps(_listing(classes)) + "\n")
+    if learnt is not None:
+        write_file(out / LABELLED_BY, f"{learnt}\n")
     return len(found)
 
 

@@ -13,7 +13,7 @@ from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.labellers import labeller_of_run, trained_labeller
 from narrows.models.training.loop import train
 from narrows.models.training.loss import class_weights, soft_jaccard_loss
-from narrows.models.training.pseudo_labels import pseudo_labels, write_pseudo_labels
+from narrows.models.training.pseudo_labels import LABELLED_BY, pseudo_labels, write_pseudo_labels
 from narrows.models.training.run import load_checkpoint
 from tests.workshop.training.small_run import config, progress
 
@@ -120,9 +120,11 @@ def test_pseudo_labels_are_a_folder_to_train_on(data: Path, tmp_path: Path) -> N
         split="extra",
         confidence=0.4,
         say=lambda _: None,
+        learnt="run first",
     )
     labelled = FolderDataset.open(out, "extra")
     assert (count, len(labelled)) == (4, 4)
+    assert (out / LABELLED_BY).read_text() == "run first\n"
     train(replace(config(out, 1), split="extra"), tmp_path / "again", lambda _: None)
 
 
