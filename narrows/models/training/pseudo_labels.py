@@ -69,10 +69,10 @@ def write_pseudo_labels(
         Image.fromarray(labels).save(out / "labels" / split / f"{path.stem}.png")
         if done % 50 == 0 or done == len(found):
             say(f"labelled {done} of {len(found)}")
-    write_file(out / f"{split}.txt", "".join(f"{path.stem}\n" for path in found))
     write_file(out / "classes.json", json.dumps(_listing(classes)) + "\n")
     if learnt is not None:
         write_file(out / LABELLED_BY, f"{learnt}\n")
+    write_file(out / f"{split}.txt", "".join(f"{path.stem}\n" for path in found))
     return len(found)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from narrows.contract.errors import ConfigError, DatasetError, DeviceMissing, PictureError, WeightsMismatch
 from narrows.models.dataset import ClassList, FolderDataset
+from narrows.models.training import pseudo_labels as pseudo_labels_module
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.labellers import labeller_of_run, trained_labeller
 from narrows.models.training.loop import train
@@ -126,6 +127,28 @@ def test_pseudo_labels_are_a_folder_to_train_on(data: Path, tmp_path: Path) -> N
     assert (count, len(labelled)) == (4, 4)
     assert (out / LABELLED_BY).read_text() == "run first\n"
     train(replace(config(out, 1), split="extra"), tmp_path / "again", lambda _: None)
+
+
+def test_labels_that_a_kill_ended_early_are_not_taken_for_whole(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes, out = ClassList.read(data / "classes.json"), tmp_path / "out"
+
+    def killed(path: Path, content: str) -> None:
+        path.write_text(content)
+        raise KeyboardInterrupt
+
+    def label() -> None:
+        labeller, pictures = (lambda _: torch.zeros(2, 48, 64)), data / "images/train"
+        write_pseudo_labels(labeller, classes, pictures, out, split="train", confidence=0.0, learnt="run first")
+
+    monkeypatch.setattr(pseudo_labels_module, "write_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        label()
+    monkeypatch.undo()
+    assert not (out / "train.txt").exists(), "who looks for the listing finds a folder to train on"
+    label()
+    assert len(FolderDataset.open(out, "train")) == 4
 
 
 def test_a_folder_that_cannot_be_labelled_is_named_before_anything_is_written(data: Path, tmp_path: Path) -> None:
