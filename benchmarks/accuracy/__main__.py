@@ -26,6 +26,7 @@ from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
 from narrows.models.evaluation.score import Evaluation
 from narrows.models.training.config import TrainingConfig
+from narrows.models.training.origin import Origin
 from narrows.ops.camera_packets import camera
 
 TARGET_BITS_PER_PIXEL = 0.04
@@ -106,6 +107,7 @@ def _unseen(drive: Drive, folder: Path) -> dict[str, Any]:
     return {
         "drive": drive.name,
         "frames": len(drive),
+        "begun_from": Origin.read(folder).begun_from,
         "epochs": [phase.epochs for phase in config.phases],
         "miou": round(found, 5),
         "levels": [asdict(each) for each in levels],

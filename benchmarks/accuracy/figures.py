@@ -50,10 +50,12 @@ def _unseen(found: dict[str, Any] | None) -> list[str]:
     lengths, whole = sorted({sum(each["epochs"]) for each in drives}), found["recipe_epochs"]
     epochs = " to ".join(map(str, lengths[:: max(1, len(lengths) - 1)]))
     short = f", where the recipe has {whole}: a floor, not what it can do" if lengths[0] < whole else ""
+    begun = " and ".join(sorted({each["begun_from"] for each in drives if each.get("begun_from")}))
+    first = f" after what it learnt before ({begun})" if begun else ""
     told = (
         f"On drives that training has not seen: **{found['mean_miou']:.1%} mIoU** at {found['bits_per_pixel']:g} bits "
         f"per pixel, {low} to {high}. Each drive is judged by a network of the recipe that was trained on the others "
-        f"alone, for {epochs} epochs{short}. The shipped bundle saw all drives."
+        f"alone, for {epochs} epochs{first}{short}. The shipped bundle saw all drives."
     )
     return [told, table(["drive left out", "frames", "mIoU"], rows)]
 

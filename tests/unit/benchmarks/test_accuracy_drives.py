@@ -71,6 +71,15 @@ def test_of_folds_of_different_length_none_is_said_to_be_as_long_as_the_first() 
     assert "for 22 to 78 epochs, where the recipe has 78: a floor" in first
 
 
+@pytest.mark.parametrize(
+    ("begun_from", "told"), [(None, "for 78 epochs. "), ("run road, 8 epochs", "before (run road, 8 epochs). ")]
+)
+def test_the_figure_says_what_the_folds_learnt_before(begun_from: str | None, told: str) -> None:
+    drives = [{"drive": "x", "frames": 3, "epochs": [48, 30], "miou": 0.4, "levels": [], "begun_from": begun_from}]
+    unseen = {"bits_per_pixel": 0.04, "recipe_epochs": 78, "mean_miou": 0.4, "lowest_miou": 0.4, "highest_miou": 0.4}
+    assert told in render({"levels": [], "unseen_drives": unseen | {"drives": drives}})
+
+
 def test_a_drive_is_judged_at_the_rate_of_comparison_by_the_bundle_that_has_not_seen_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,5 +97,7 @@ def test_a_drive_is_judged_at_the_rate_of_comparison_by_the_bundle_that_has_not_
     monkeypatch.setattr(accuracy, "camera", lambda *_: None)
     levels = [_level(0.05, 0.7), _level(0.03, 0.6)]
     monkeypatch.setattr(accuracy, "evaluate_bundle", lambda _bundle, _drive, level, encode: levels[level])
-    assert accuracy._unseen(drive, folder)["miou"] == 0.65
+    (folder / "origin.json").write_text('{"begun_from": "run road, 8 epochs"}')
+    found = accuracy._unseen(drive, folder)
+    assert (found["miou"], found["begun_from"]) == (0.65, "run road, 8 epochs")
     assert opened == [folder / "bundle"]
