@@ -43,10 +43,13 @@ def drives_of(data: Path) -> list[Drive]:
     """The drives of a labelled folder, by name.
 
     Raises:
-        DatasetError: there is but one, so none can be left out.
+        DatasetError: there is but one, so none can be left out; or a sample's name does not begin with its drive.
     """
     splits = [FolderDataset.open(data, split) for split in SPLITS]
-    names = sorted({name.partition("_")[0] for split in splits for name in split.names})
+    samples = [name for split in splits for name in split.names]
+    if strange := [name for name in samples if not name.partition("_")[1]]:
+        raise DatasetError(f"{data}: sample {strange[0]} names no drive: call it DRIVE_{strange[0]}")
+    names = sorted({name.partition("_")[0] for name in samples})
     if len(names) < 2:
         raise DatasetError(f"{data}: all frames are of one drive ({names[0]}): none can be left out")
     return [Drive(name, tuple(_parts(splits, name))) for name in names]

@@ -39,6 +39,11 @@ def test_data_of_one_drive_are_refused(tmp_path: Path) -> None:
         drives_of(_folder(tmp_path, train="x_1", val="x_2"))
 
 
+def test_samples_whose_names_tell_no_drive_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="sample s2 names no drive: call it DRIVE_s2"):
+        drives_of(_folder(tmp_path, train="x_1 s2", val="s3"))
+
+
 @pytest.mark.parametrize(("rate", "miou"), [(0.04, 0.65), (0.01, 0.6), (0.1, 0.7), (0.05, 0.7)])
 def test_accuracy_at_a_rate_lies_on_the_line_between_levels(rate: float, miou: float) -> None:
     assert at_rate([_level(0.05, 0.7), _level(0.03, 0.6)], rate) == pytest.approx(miou)
