@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.resumable import resumable
+from narrows.contract.errors import ConfigError
 from narrows.models.dataset import ClassList
 from narrows.models.nn.espnetv2 import ESPNetV2
 from narrows.models.training.config import TrainingConfig, phases_for
@@ -50,7 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     classes = ClassList.read(options.data / "classes.json")
     labelled = options.run.with_name(f"{options.run.name}-data")
-    if not (labelled / "train.txt").is_file():
+    if not is_labelled(labelled, classes):
         _label(classes, options.shared, labelled)
     config = TrainingConfig(
         data=labelled,
@@ -61,6 +62,20 @@ def main() -> None:
         threads=options.threads,
     )
     train(config, options.run, partial(print, flush=True))
+
+
+def is_labelled(folder: Path, classes: ClassList) -> bool:
+    """Whether the pictures of a run are labelled, in these classes and at their size.
+
+    Raises:
+        ConfigError: they are, for another folder than is meant.
+    """
+    if not (folder / "train.txt").is_file():
+        return False
+    found = ClassList.read(folder / "classes.json")
+    if (found.names, found.size) != (classes.names, classes.size):
+        raise ConfigError(f"{folder} is labelled in other classes, or of another size, than --data: name another --run")
+    return True
 
 
 def _label(classes: ClassList, shared: Path, out: Path) -> None:
