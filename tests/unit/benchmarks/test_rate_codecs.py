@@ -6,7 +6,7 @@ from PIL import Image
 
 from benchmarks.rate.codecs import AVIF, STILLS, PictureCodec, Setting, bits_of, media_bytes
 from benchmarks.rate.labelmaps import CODERS, edge_coders, larger
-from benchmarks.rate.video import VIDEOS, VideoCodec, _packets, needed_bytes
+from benchmarks.rate.video import KEY_EVERY, VIDEOS, VideoCodec, _packets, needed_bytes
 from narrows.contract.outputs.labels.scaling import DIVISORS, divide_labels
 
 CHANCE = np.random.default_rng(0)
@@ -57,6 +57,13 @@ def test_a_frame_that_is_like_the_one_before_costs_a_video_next_to_nothing(codec
     busy = np.random.default_rng(1).integers(0, 255, PICTURE.shape).astype(np.uint8)
     key, *others = codec.code([busy] * 5, Setting(1.0, codec.qualities[1]))
     assert max(each.size_bytes for each in others) < key.size_bytes / 5
+
+
+@pytest.mark.parametrize("codec", VIDEOS, ids=lambda codec: codec.name)
+def test_a_video_has_key_frames_as_often_as_features_have(codec: VideoCodec) -> None:
+    encoder = codec._encoder(PICTURE.shape[1::-1], codec.qualities[-1], "slow")
+    packets = [each for each in _packets(encoder, [PICTURE] * (2 * KEY_EVERY + 1), 1.0) if each is not None]
+    assert [place for place, each in enumerate(packets) if each.is_keyframe] == [0, KEY_EVERY, 2 * KEY_EVERY]
 
 
 @pytest.mark.parametrize("codec", VIDEOS, ids=lambda codec: codec.name)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks import record
 from benchmarks.rate import __main__ as bench
 from benchmarks.rate import frames as sending
-from benchmarks.rate import train
+from benchmarks.rate import together, train
 from benchmarks.rate.assemble import _over_seeds, check_trained
 from benchmarks.rate.codecs import STILLS, Coded, PictureCodec, Setting
 from benchmarks.rate.contenders import CONTENDERS, Contender
@@ -201,6 +202,37 @@ def test_the_block_that_checkpoints_are_chosen_on_is_not_trained_on(tmp_path: Pa
     assert [sample.name for sample in parts.held] == ["b2", "b3"]
 
 
+class Says(nn.Module):
+    """Sees one class everywhere."""
+
+    def __init__(self, label: int) -> None:
+        super().__init__()
+        self.label = label
+
+    def forward(self, given: Tensor, size: tuple[int, int] = (32, 32)) -> Tensor:
+        logits = torch.zeros(len(given), 2, *size)
+        logits[:, self.label] = 1
+        return logits
+
+
+def test_a_head_is_chosen_by_the_held_out_block() -> None:
+    given = setup(2)
+    held = replace(given.held, labels=given.held.labels + 1)
+    task = head_task(CONTENDERS[0], replace(given, held=held), PLAN, seed=1)
+    assert (task.score(Says(0)), task.score(Says(1))) == (0, 1)
+
+
+def test_a_tuning_is_held_to_what_overlaps_as_its_network_was() -> None:
+    samples = tuple(LabelledPicture(f"b{n}", np.zeros((32, 32, 3), np.uint8), LABELS + n) for n in range(2))
+    task = tuning_task(Parts(samples, ()), setup(2), 2, lambda sample, _chance: sample)
+
+    class Unsure(nn.Module):
+        def forward(self, pictures: Tensor) -> Tensor:
+            return torch.zeros(len(pictures), 2, *pictures.shape[-2:])
+
+    assert float(task.loss(Unsure(), 0)) == pytest.approx(np.log(2) + 1 - 1 / 3, rel=1e-4)
+
+
 def test_a_codecs_network_is_tuned_on_what_comes_out_of_it() -> None:
     picture, labels = np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.uint8)
 
@@ -273,6 +305,49 @@ def test_encoder_and_decoder_learn_together_and_what_is_rebuilt_is_held_to_the_f
     assert len({id(each) for each in counted}) == len(counted) == len(list(pair.parameters()))
 
 
+def test_separate_decoding_is_held_to_the_features_with_its_encoder_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = tuple(LabelledPicture(f"b{n}", np.zeros((32, 32, 3), np.uint8), LABELS + n % 2) for n in range(4))
+    task = together_task(Parts(samples, ()), setup(5), 4)
+    torch.manual_seed(1)
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=5))
+    for head, price in ((SeparateDeepLabV3Plus(4, 2), REBUILDING_PRICE), (None, 0.0)):
+        pair = pair_of(network, head).train()
+        losses = []
+        for missed in (0.0, 10.0):
+            monkeypatch.setattr(together, "rebuilding_loss", lambda *_, missed=missed: torch.tensor(missed))
+            losses.append(float(task.loss(pair, 0).detach()))
+        assert losses[1] - losses[0] == pytest.approx(10 * price, rel=1e-3)
+
+
+def test_a_pairs_tables_are_counted_on_what_its_own_encoder_and_gains_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.make()
+    network = JointNetwork(NetworkShape(classes=2, latent_channels=4, levels=5))
+    gains = np.full((5, 4), 7, np.float32)
+    counted: list[tuple[Path, int]] = []
+
+    def fit(started: JointNetwork, *_: object) -> JointNetwork:
+        started.gains.log_gain.data.fill_(float(np.log(7)))
+        return started
+
+    def count(graph: Path, _pictures: object, latents: int, given: NDArray[np.float32], _say: object) -> object:
+        assert np.allclose(given, gains)
+        counted.append((graph, latents))
+        return SimpleNamespace(to_bytes=lambda: b"tables")
+
+    monkeypatch.setattr(train, "fit", fit)
+    for name in ("write_encoder", "write_head"):
+        monkeypatch.setattr(train, name, lambda *_: None)
+    monkeypatch.setattr(train, "latents_of", lambda graph, _pictures: len(graph.stem))
+    monkeypatch.setattr(train, "count_both", count)
+    training = train.ComparisonTraining(network, Parts((), ()), setup(5), PLAN, folder)
+    training.train_pair(together.JOINT)
+    assert counted == [(folder.graph("joint_together_encoder"), len("joint_together_encoder"))]
+    assert folder.tables("joint_together_encoder").read_bytes() == b"tables"
+
+
 def test_a_checkpoint_of_other_rate_levels_has_no_prices() -> None:
     with pytest.raises(ConfigError, match="has 2 rate levels; the recipe has prices for 5"):
         together_task(Parts((), ()), setup(2), 4)
@@ -293,6 +368,16 @@ def test_frames_that_repeat_are_nearly_free_as_a_clip_but_for_its_keys() -> None
     sizes = _clip_bytes([symbols] * (KEY_EVERY + 2), tables, 0)
     assert [place for place, size in enumerate(sizes) if size == key] == [0, KEY_EVERY]
     assert max(sizes[1:KEY_EVERY]) < HEADER_BYTES + (key - HEADER_BYTES) / 2
+
+
+def test_a_p_packet_is_predicted_from_all_frames_since_the_key() -> None:
+    planes = np.random.default_rng(5).integers(-3, 4, (5, 4, 6, 8)).astype(np.int8)
+    memories = [remember(planes[0])]
+    for plane in planes[1:]:
+        memories.append(remember(plane, memories[-1]))
+    tables = count_tables([planes], [Moments(planes[1:], np.stack(memories[:-1]))])
+    wanted = [through_packet(plane, tables, 0, memory) for plane, memory in zip(planes[1:], memories, strict=False)]
+    assert _clip_bytes(list(planes), tables, 0)[1:] == wanted
 
 
 def test_seeds_are_averaged_and_each_is_kept() -> None:
