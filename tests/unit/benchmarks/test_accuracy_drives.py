@@ -34,6 +34,11 @@ def test_a_drive_has_all_its_frames_of_both_splits(tmp_path: Path) -> None:
     assert [part.names for part in drives[1].parts] == [("y_1", "y_2"), ("y_3",)]
 
 
+def test_a_drive_has_no_frames_of_one_whose_name_begins_as_its_does(tmp_path: Path) -> None:
+    drives = drives_of(_folder(tmp_path, train="x_1 y_1", val="x1_2"))
+    assert [[part.names for part in each.parts] for each in drives] == [[("x_1",)], [("x1_2",)], [("y_1",)]]
+
+
 def test_data_of_one_drive_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"all frames are of one drive \(x\)"):
         drives_of(_folder(tmp_path, train="x_1", val="x_2"))

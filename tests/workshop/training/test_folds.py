@@ -48,7 +48,7 @@ def test_a_fold_never_meets_its_drive(
         data=tmp_path,
         folds=tmp_path / "folds",
         pretrained=Path("w.pth"),
-        begin_from=None,
+        begin_from=Path("runs/road"),
         bad_share=0.5,
         epochs=3,
         full_epochs=2,
@@ -59,7 +59,8 @@ def test_a_fold_never_meets_its_drive(
     learned = FolderDataset.open(tmp_path, config.split).without(config.leave_out)
     assert list(learned.names) == counted == seen
     assert (config.check_share, config.bad_share, config.epochs) == (0.0, 0.5, 5)
-    assert (config.begin_from, config.teacher) == (None, None)  # which would have seen the drive
+    assert (config.begin_from, config.pretrained) == (Path("runs/road"), Path("w.pth"))
+    assert config.teacher is None  # which would have seen the drive
 
 
 @pytest.mark.parametrize("made", ["checkpoint.pt", "bundle/manifest.json"])

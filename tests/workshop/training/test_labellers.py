@@ -53,6 +53,7 @@ def test_names_that_are_no_classes_are_named(names: object, told: str, tmp_path:
 def test_a_published_network_labels_the_classes_that_are_wanted(tmp_path: Path) -> None:
     logits = torch.zeros(1, CITYSCAPES_CHANNELS, 24, 32)
     logits[:, CLASS_LIST.names.index("truck")] = 9
+    logits[:, len(CLASS_LIST.names) :] = 12  # what it calls none of the classes
     names = said(tmp_path, {"car": "thing", "truck": "thing", "road": "ground"})
     labeller = cityscapes_labeller(lambda _: logits, OURS, names)  # type: ignore[arg-type]  # answers as the network does
     assert set(np.unique(pseudo_labels(labeller, PICTURE, 0.9, OURS))) == {1}
