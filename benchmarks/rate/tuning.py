@@ -97,7 +97,7 @@ def through_video(codec: VideoCodec, quality: int) -> Degrade:
 def ending_in(picture: Picture, generator: np.random.Generator) -> list[Picture]:
     """What a camera that rides along sees on its way to a picture, and the picture."""
     field = displacement(picture.shape[0], picture.shape[1], generator, still_cameras=0.0)
-    before = (displaced(picture, step * field) for step in range(CLIP_FRAMES - 1, 0, -1))
+    before = (displaced(picture, -step * field) for step in range(CLIP_FRAMES - 1, 0, -1))  # smaller: still far away
     return [*(with_noise(each, 0.0, generator) for each in before), picture]
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks import record
 from benchmarks.rate import __main__ as bench
 from benchmarks.rate import frames as sending
-from benchmarks.rate import together, train
+from benchmarks.rate import together, train, tuning
 from benchmarks.rate.assemble import _over_seeds, check_trained
 from benchmarks.rate.codecs import STILLS, Coded, PictureCodec, Setting
 from benchmarks.rate.contenders import CONTENDERS, Contender
@@ -259,6 +259,17 @@ def test_a_clip_moves_and_ends_in_the_frame_that_the_labels_are_of() -> None:
     seen = through_video(H264, 26)(sample, Random(3))
     assert 0 < np.abs(seen.picture.astype(int) - sample.picture).mean() < 10
     assert np.array_equal(seen.labels, labels)
+
+
+def test_what_a_clip_drives_towards_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, columns = np.mgrid[0:64, 0:96].astype(np.float32)
+    ahead = 0.04 * np.stack([rows - 32, columns - 48])
+    monkeypatch.setattr(tuning, "displacement", lambda *_, **__: ahead)
+    car = np.zeros((64, 96, 3), np.uint8)
+    car[22:42, 33:63] = 255
+    areas = [int((frame > 127).sum()) for frame in ending_in(car, np.random.default_rng(1))]
+    assert areas == sorted(areas)
+    assert areas[0] < 0.8 * areas[-1]
 
 
 def test_the_whole_network_is_tuned_with_the_loss_of_its_training() -> None:
