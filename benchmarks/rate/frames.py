@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +47,12 @@ def session(path: Path) -> InferenceSession:
 
 
 def validation(data: FolderDataset, limit: int) -> list[LabelledPicture]:
-    """The split's frames, or the first ``limit`` of them."""
-    return [data.read(name) for name in (data.names[:limit] if limit else data.names)]
+    """The split's frames, or the first ``limit`` of them.
+
+    Raises:
+        DatasetError: one is of another size than the networks are made for.
+    """
+    return list(replace(data, names=data.names[: limit or None]).at_its_size())
 
 
 def send(folder: RunFolder, encoder: str, decoder: str, frames: Sequence[LabelledPicture]) -> Sent:

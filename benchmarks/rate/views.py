@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,7 @@ def split_train(data: FolderDataset, plan: Plan) -> Parts:
     """Cut the held-out block: the last pictures of one drive, in order.
 
     Raises:
-        DatasetError: the drive has too few pictures.
+        DatasetError: the drive has too few pictures, or one is of another size than the networks are made for.
     """
     drive = [name for name in data.names if name.startswith(plan.held_out_drive)]
     if len(drive) <= plan.held_out:
@@ -77,7 +77,8 @@ def split_train(data: FolderDataset, plan: Plan) -> Parts:
     held = drive[-plan.held_out :]
     kept = [name for name in data.names if name not in set(held)]
     step = max(1, len(kept) // plan.train_limit) if plan.train_limit else 1
-    return Parts(tuple(map(data.read, kept[::step])), tuple(map(data.read, held)))
+    parts = (replace(data, names=tuple(names)).at_its_size() for names in (kept[::step], held))
+    return Parts(*map(tuple, parts))
 
 
 def make_views(

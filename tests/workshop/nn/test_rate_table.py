@@ -23,7 +23,7 @@ from benchmarks.rate import together, train, tuning
 from benchmarks.rate.assemble import _over_seeds, check_trained
 from benchmarks.rate.codecs import STILLS, Coded, PictureCodec, Setting
 from benchmarks.rate.contenders import CONTENDERS, Contender
-from benchmarks.rate.frames import _clip_bytes, send, through_packet
+from benchmarks.rate.frames import _clip_bytes, send, through_packet, validation
 from benchmarks.rate.heads import REBUILDING_PRICE, Setup, dequantised, head_task
 from benchmarks.rate.plan import Plan, RunFolder
 from benchmarks.rate.resnet import NAMES as RESNET_GRAPHS
@@ -36,7 +36,7 @@ from benchmarks.rate.views import Parts, Views, _views, make_views, split_train
 from benchmarks.record import read_result, write_result
 from narrows.contract.codec import count_tables, encode_symbols, remember
 from narrows.contract.codec.counting import Moments
-from narrows.contract.errors import ConfigError, FileUnwritable
+from narrows.contract.errors import ConfigError, DatasetError, FileUnwritable
 from narrows.contract.wire.feature import HEADER_BYTES
 from narrows.models.dataset import ClassList, FolderDataset, LabelledPicture
 from narrows.models.export import graphs
@@ -231,6 +231,17 @@ def test_a_tuning_is_held_to_what_overlaps_as_its_network_was() -> None:
             return torch.zeros(len(pictures), 2, *pictures.shape[-2:])
 
     assert float(task.loss(Unsure(), 0)) == pytest.approx(np.log(2) + 1 - 1 / 3, rel=1e-4)
+
+
+def test_a_picture_of_another_size_than_the_networks_are_made_for_is_named(tmp_path: Path) -> None:
+    data = FolderDataset.open(four_pictures(tmp_path / "data"), "train")
+    plan = replace(PLAN, held_out_drive="s")
+    assert [sample.name for sample in validation(data, 3)] == ["s0", "s1", "s2"]
+    assert len(validation(data, 0)) == 4
+    other = replace(data, classes=replace(data.classes, size=(32, 24)))
+    for read in (lambda: validation(other, 0), lambda: split_train(other, plan)):
+        with pytest.raises(DatasetError, match=r"s0 is 64x48, .* says 32x24"):
+            read()
 
 
 def test_a_codecs_network_is_tuned_on_what_comes_out_of_it() -> None:
