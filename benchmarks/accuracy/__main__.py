@@ -9,28 +9,19 @@ Example: python -m benchmarks.accuracy --data ../shared/data/camvid --split val
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from benchmarks.accuracy.camera_masks import camera_masks
-from benchmarks.accuracy.drives import EPOCHS, FULL_EPOCHS, Drive, drives_of
-from benchmarks.record import write_result
+from benchmarks.accuracy.drives import Drive, drives_of
+from benchmarks.accuracy.unseen import beside_others, judge_unseen
+from benchmarks.record import read_result, write_result
 from narrows.contract.bundle import Bundle
 from narrows.contract.bundle.manifest import MANIFEST
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
-from narrows.models.evaluation.score import Evaluation
-from narrows.models.training.config import TrainingConfig
-from narrows.models.training.origin import Origin
 from narrows.ops.camera_packets import camera
-
-TARGET_BITS_PER_PIXEL = 0.04
-"""The rate at which recipes are compared."""
 
 
 def main() -> None:
@@ -64,21 +55,13 @@ def main() -> None:
                 f"{result.bits_per_pixel:>8.4f} {size_bytes:>7.0f}"
             )
     command = f"make bench-accuracy  # {data.root.name}, split {data.split}, {len(data)} frames"
-    drives = [_unseen(drive, options.folds / drive.name) for drive in _trained(options)]
+    drives = _trained(options)
     figures: dict[str, Any] = {"bundle": bundle.hex_id, "levels": rows["float"], "int8_decoder": rows["int8"]}
     if bundle.has_camera_decoder:
         figures["camera_masks"] = camera_masks(bundle, data)
         for row in figures["camera_masks"]:
             print(f"camera's masks at 1/{row['divisor']}: {row['miou']:.2%} mIoU at {row['bits_per_pixel']:.4f} bpp")
-    if drives:
-        figures["unseen_drives"] = {
-            "bits_per_pixel": TARGET_BITS_PER_PIXEL,
-            "recipe_epochs": EPOCHS + FULL_EPOCHS,
-            "mean_miou": fmean(drive["miou"] for drive in drives),
-            "lowest_miou": min(drive["miou"] for drive in drives),
-            "highest_miou": max(drive["miou"] for drive in drives),
-            "drives": drives,
-        }
+    figures |= beside_others(judge_unseen(drives, options.folds) if drives else None, read_result("accuracy"))
     print(write_result("accuracy", command, figures))
 
 
@@ -92,33 +75,6 @@ def _trained(options: argparse.Namespace) -> list[Drive]:
         )
         return []
     return drives
-
-
-def _unseen(drive: Drive, folder: Path) -> dict[str, Any]:
-    """A drive seen by a bundle of the run folder, made without it, at every level and at the rate of comparison."""
-    bundle = Bundle.open(folder / "bundle")
-    config = TrainingConfig.read(folder / "config.json")
-    levels = [
-        evaluate_bundle(bundle, drive, level, encode=camera(bundle, level, bundle.encoder_path))
-        for level in range(len(bundle.manifest.levels))
-    ]
-    found = at_rate(levels, TARGET_BITS_PER_PIXEL)
-    print(f"{drive.name}, never seen, {len(drive)} frames: {found:.2%} mIoU at {TARGET_BITS_PER_PIXEL} bits per pixel")
-    return {
-        "drive": drive.name,
-        "frames": len(drive),
-        "begun_from": Origin.read(folder).begun_from,
-        "epochs": [phase.epochs for phase in config.phases],
-        "miou": round(found, 5),
-        "levels": [asdict(each) for each in levels],
-    }
-
-
-def at_rate(levels: Sequence[Evaluation], bits_per_pixel: float) -> float:
-    """MIoU at a rate, on the straight line between the two levels around it; that of the nearest level beyond all."""
-    points = sorted((each.bits_per_pixel, each.miou) for each in levels)
-    rates, scores = np.array(points).T
-    return float(np.interp(bits_per_pixel, rates, scores))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from benchmarks.accuracy import __main__ as accuracy
-from benchmarks.accuracy.__main__ import at_rate
+from benchmarks.accuracy import unseen as accuracy
 from benchmarks.accuracy.drives import drives_of
 from benchmarks.accuracy.figures import render
+from benchmarks.accuracy.unseen import at_rate, beside_others
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import DatasetError
 from narrows.models.evaluation.score import Evaluation
@@ -108,6 +109,34 @@ def test_a_drive_is_judged_at_the_rate_of_comparison_by_the_bundle_that_has_not_
     levels = [_level(0.05, 0.7), _level(0.03, 0.6)]
     monkeypatch.setattr(accuracy, "evaluate_bundle", lambda _bundle, _drive, level, encode: levels[level])
     (folder / "origin.json").write_text('{"begun_from": "run road, 8 epochs"}')
-    found = accuracy._unseen(drive, folder)
+    found = accuracy.judge_drive(drive, folder)
     assert (found["miou"], found["begun_from"]) == (0.65, "run road, 8 epochs")
     assert opened == [folder / "bundle"]
+
+
+def _found(miou: float, begun_from: str | None, drive: str = "x") -> dict[str, Any]:
+    level = {"level": 1, "per_class_iou": {"road": miou, "pole": None}}
+    row = {"drive": drive, "frames": 3, "epochs": [14, 8], "miou": miou, "levels": [level], "begun_from": begun_from}
+    told = dict.fromkeys(("mean_miou", "lowest_miou", "highest_miou"), miou)
+    return {"bits_per_pixel": 0.04, "recipe_epochs": 78, "drives": [row], **told}
+
+
+def test_a_result_keeps_what_it_had_of_another_beginning_beside_what_is_found_now() -> None:
+    first = beside_others(_found(0.3, None), {})
+    second = beside_others(_found(0.4, "run road, 8 epochs"), first)
+    third = beside_others(_found(0.5, "run road, 8 epochs"), second)
+    assert [each["mean_miou"] for each in (third["unseen_drives"], *third["unseen_drives_of_other_beginnings"])] == [
+        0.5,
+        0.3,
+    ]
+    assert beside_others(None, third) == third
+    assert beside_others(None, {}) == {}
+
+
+def test_recipes_of_another_beginning_stand_beside_the_newest() -> None:
+    result = beside_others(_found(0.4, "run road, 8 epochs"), beside_others(_found(0.3, None), {}))
+    text = render({"levels": [], **result})
+    assert "| drive left out | frames | mIoU | from ImageNet, 22 epochs |" in text
+    assert "| x | 3 | 40.0% | 30.0% |" in text
+    assert "| mean |  | 40.0% | 30.0% |" in text
+    assert "By class, at level 1, the mean over drives: road 40.0% (30.0%)." in text
