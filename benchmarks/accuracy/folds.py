@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.accuracy.drives import EPOCHS, FULL_EPOCHS, Drive, drives_of
 from benchmarks.resumable import resumable
+from benchmarks.unseen import check_unseen
 from narrows.contract.bundle.manifest import MANIFEST
 from narrows.contract.errors import ConfigError
 from narrows.models.dataset import FolderDataset
@@ -21,7 +22,6 @@ from narrows.models.export.write import write_bundle
 from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.loop import train
 from narrows.models.training.origin import Origin, name_of
-from narrows.models.training.pseudo_labels import LABELLED_BY
 from narrows.models.training.run import CHECKPOINT, load_checkpoint
 from narrows.models.training.run_folder import CONFIG
 
@@ -43,32 +43,14 @@ def main() -> None:
     parser.add_argument("--bad-share", type=float, default=0.0, help="share of views that are bad pictures")
     parser.add_argument("--threads", type=int, default=1, help="beside other work one is fastest")
     options = parser.parse_args()
-    if options.begin_from is not None:
-        check_unseen(options.begin_from, options.data)
     drives = drives_of(options.data)
+    if options.begin_from is not None:
+        check_unseen(options.begin_from, [name for drive in drives for part in drive.parts for name in part.names])
     for drive in drives:
         check_alike(options.folds / drive.name, options.begin_from, options.bad_share)
     for drive in drives:
         if options.only in {None, drive.name}:
             _train_fold(drive, options)
-
-
-def check_unseen(run: Path, data: Path) -> None:
-    """See that a run to begin from has learnt nothing of ``data``, of any of its drives.
-
-    Raises:
-        ConfigError: it was trained on it, or it began from another network, had a teacher, or labels that one made,
-            which may have been.
-    """
-    if not (run / CONFIG).is_file():
-        raise ConfigError(f"--begin-from {run} is no run folder of `narrows train`, so nothing tells what it has seen")
-    config = TrainingConfig.read(run / CONFIG)
-    if config.data.resolve() == data.resolve():
-        raise ConfigError(f"--begin-from {run} was trained on {data}: it has seen the drives that are left out")
-    labeller = config.data / LABELLED_BY
-    labelled_by = labeller.read_text().strip() if labeller.is_file() else None
-    if lent := Origin.read(run).begun_from or config.begin_from or config.teacher or labelled_by:
-        raise ConfigError(f"--begin-from {run} learnt from {lent}, which may have seen the drives that are left out")
 
 
 def check_alike(fold: Path, begin_from: Path | None, bad_share: float) -> None:

@@ -35,10 +35,10 @@ from benchmarks.frontier.rows import (
 )
 from benchmarks.frontier.score import keep, read, score
 from benchmarks.frontier.train import DATA, PRETRAINED, train_all
-from benchmarks.frontier.unseen import check_unseen
 from benchmarks.rate.progress import say
 from benchmarks.record import RESULTS, write_result
 from benchmarks.resumable import resumable
+from benchmarks.unseen import check_unseen
 from narrows.cli.split import device_named
 from narrows.models.export.resources import count_resources
 from narrows.models.nn.stored import BEGIN_ANEW, read_stored
@@ -131,7 +131,7 @@ def _full_size(options: argparse.Namespace, plan: Plan, parts: Parts) -> Path | 
     """
     folder: Path = options.full_size / plan.leave_out
     if not options.quick and (folder / CHECKPOINT).is_file():
-        check_unseen(folder, parts.judged)
+        check_unseen(folder, [each.name for each in parts.judged])
         return folder
     say(f"no network of {FULL_GMAC:g} GMAC in {folder}, nor pictures that it would read: make train-drives")
     return None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.frontier.data import Parts
 from benchmarks.frontier.plan import PRICES, Plan
-from benchmarks.frontier.unseen import check_unseen
+from benchmarks.unseen import check_unseen
 from narrows.models.nn.efficientnet_lite import STAGES, EfficientNetLite0
 from narrows.models.nn.weak import WeakTrunk
 from narrows.models.training.augment import normalise
@@ -38,7 +38,7 @@ def setup_of(plan: Plan, parts: Parts) -> MaskSetup:
         ConfigError: the teacher has seen what is judged.
     """
     if plan.teacher:
-        check_unseen(Path(plan.teacher), parts.judged)
+        check_unseen(Path(plan.teacher), [each.name for each in parts.judged])
     teacher = Teacher(load_checkpoint(Path(plan.teacher) / "checkpoint.pt")) if plan.teacher else None
     return MaskSetup.of(
         parts.classes,

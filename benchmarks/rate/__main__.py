@@ -15,7 +15,7 @@ from benchmarks.rate import assemble
 from benchmarks.rate.claims import BELOW_UNCOMPRESSED, bounds_of, claims_of, savings_of, small_claims_of
 from benchmarks.rate.frames import send, validation
 from benchmarks.rate.made_of import digest
-from benchmarks.rate.plan import FROZEN, RUNS, Plan, RunFolder
+from benchmarks.rate.plan import FROZEN, JUDGED, RUNS, Plan, RunFolder
 from benchmarks.rate.plot import draw
 from benchmarks.rate.score import Judge
 from benchmarks.rate.showcase import keep
@@ -37,7 +37,7 @@ def _bench() -> None:
     folder = RunFolder(options.run)
     plan = Plan.read(folder.root)
     assemble.check_trained(folder, plan)
-    data = FolderDataset.open(options.data, "val")
+    data = FolderDataset.open(options.data, JUDGED)
     judge = Judge(folder, validation(data, plan.val_limit), data.classes)
     sent = send(folder, FROZEN, "end_to_end", judge.frames)
     methods = assemble.methods_of(judge, sent, plan)
@@ -51,7 +51,7 @@ def _bench() -> None:
     full = judge.uncompressed()
     keep(judge, sent, plan, rows)
     result = {
-        "data": {"name": data.root.name, "split": "val", "frames": len(judge.frames), "pixels": judge.pixels},
+        "data": {"name": data.root.name, "split": JUDGED, "frames": len(judge.frames), "pixels": judge.pixels},
         "encoder": digest(folder.graph("encoder"))[:16],
         "plan": vars(plan),
         "claims": claims_of(rows, full),

@@ -13,6 +13,8 @@ from narrows.models.training.run_folder import keep_settings
 RUNS, QUICK_RUNS = Path("runs/rate"), Path("runs/rate-quick")
 FROZEN = "encoder"
 """The end-to-end encoder, as heads find it."""
+JUDGED = "val"
+"""The split that is judged; the heads and their choices are of ``train``."""
 SCALES = (1.0, 0.75, 0.5)
 _PLAN = "plan.json"
 _MOST_BYTES = 1 << 20

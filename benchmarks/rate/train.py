@@ -21,7 +21,7 @@ from benchmarks.rate import heads, together, tuning
 from benchmarks.rate.codecs import STILLS
 from benchmarks.rate.contenders import CONTENDERS, Contender, width_of, write_head
 from benchmarks.rate.made_of import digest_of
-from benchmarks.rate.plan import FROZEN, QUICK_RUNS, RUNS, Plan, RunFolder, tuned_name
+from benchmarks.rate.plan import FROZEN, JUDGED, QUICK_RUNS, RUNS, Plan, RunFolder, tuned_name
 from benchmarks.rate.progress import say
 from benchmarks.rate.resnet import NAMES as RESNET_GRAPHS
 from benchmarks.rate.resnet import write_resnet_graphs
@@ -29,6 +29,7 @@ from benchmarks.rate.together import PAIRS, Pair
 from benchmarks.rate.video import VIDEOS, VideoCodec
 from benchmarks.rate.views import Parts, Views, make_views, split_train
 from benchmarks.resumable import resumable
+from benchmarks.unseen import check_unseen
 from narrows.models.dataset import ClassList, FolderDataset
 from narrows.models.export.counting import count_both, latents_of, with_mirrored
 from narrows.models.export.graphs import write_encoder
@@ -53,6 +54,7 @@ def train_all(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     network = load_checkpoint(options.checkpoint)
     data = FolderDataset.open(options.data, "train")
+    check_unseen(options.checkpoint.parent, FolderDataset.open(options.data, JUDGED).names)
     folder.make()
     parts = split_train(data, plan)
     plan.keep(folder, options.checkpoint, data.classes.names, digest_of((*parts.train, *parts.held)))
@@ -76,7 +78,10 @@ def _options() -> argparse.Namespace:
     default = Plan()
     parser = argparse.ArgumentParser(prog="make train-rate-table", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--checkpoint", type=Path, required=True, help="of `narrows train`: its encoder is frozen for all"
+        "--checkpoint",
+        type=Path,
+        required=True,
+        help="of a run of `narrows train` that has not seen the split `val`: its encoder is frozen for all",
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/camvid"), help="labelled folder")
     parser.add_argument("--run", type=Path, help=f"where everything is kept; {RUNS}, or {QUICK_RUNS} if quick")

@@ -13,7 +13,6 @@ from narrows.contract.errors import ConfigError
 from narrows.models.dataset import FolderDataset
 from narrows.models.training.config import TrainingConfig
 from narrows.models.training.origin import keep_origin
-from narrows.models.training.pseudo_labels import LABELLED_BY
 from tests.workshop.training.small_run import config
 
 CLASSES = '{"classes": ["road"], "ignore_index": 255, "size": [64, 48], "palette": [[0, 0, 0]]}'
@@ -86,30 +85,3 @@ def begun(folder: Path, asked: TrainingConfig) -> Path:
     folder.mkdir()
     asked.write(folder / "config.json")
     return folder
-
-
-def test_a_run_of_other_pictures_may_be_begun_from(tmp_path: Path) -> None:
-    folds.check_unseen(begun(tmp_path / "road", config(tmp_path / "road-pictures", 1)), tmp_path / "data")
-
-
-@pytest.mark.parametrize("lent", ["begin_from", "teacher"])
-def test_a_run_that_may_have_seen_the_drive_is_no_beginning(lent: str, tmp_path: Path) -> None:
-    other = config(tmp_path / "road-pictures", 1)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "also-data").symlink_to(tmp_path / "data")
-    with pytest.raises(ConfigError, match="has seen the drives"):
-        folds.check_unseen(begun(tmp_path / "same", config(tmp_path / "also-data", 1)), tmp_path / "data")
-    taught = begun(tmp_path / "taught", replace(other, **{lent: tmp_path / "bundle"}))  # type: ignore[arg-type]  # of two fields
-    with pytest.raises(ConfigError, match="which may have seen"):
-        folds.check_unseen(taught, tmp_path / "data")
-    (tmp_path / "labelled").mkdir()
-    (tmp_path / "labelled" / LABELLED_BY).write_text("run camvid, 90 epochs\n")
-    labelled = begun(tmp_path / "of-labels", config(tmp_path / "labelled", 1))
-    with pytest.raises(ConfigError, match="learnt from run camvid, 90 epochs, which may have seen"):
-        folds.check_unseen(labelled, tmp_path / "data")
-    gone_on = begun(tmp_path / "gone-on", other)  # its settings forgot what it began from, when it went on
-    keep_origin(gone_on, labelled, begun=False)
-    with pytest.raises(ConfigError, match="learnt from run of-labels, 0 epochs, which may have seen"):
-        folds.check_unseen(gone_on, tmp_path / "data")
-    with pytest.raises(ConfigError, match="is no run folder"):
-        folds.check_unseen(tmp_path / "data", tmp_path / "data")
