@@ -53,7 +53,8 @@ def test_for_other_classes_the_classifier_alone_begins_anew(classes: tuple[str, 
 
 @pytest.mark.parametrize("change", [{"latent_channels": 7}, {"levels": 3}])
 def test_a_run_of_another_network_is_no_place_to_begin(change: dict[str, int], run: Path) -> None:
-    network = JointNetwork(replace(network_in(run, NO_PICTURES).shape, **change))
+    shape = replace(network_in(run, NO_PICTURES).shape, **change)  # type: ignore[arg-type]  # of two fields
+    network = JointNetwork(shape)
     with pytest.raises(WeightsMismatch, match="name another --begin-from"):
         go_on_from(network, run, NO_PICTURES, CLASSES)
 
