@@ -9,6 +9,7 @@ Example: python -m benchmarks.accuracy --data ../shared/data/camvid --split val
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,17 @@ def main() -> None:
         figures["camera_masks"] = camera_masks(bundle, data)
         for row in figures["camera_masks"]:
             print(f"camera's masks at 1/{row['divisor']}: {row['miou']:.2%} mIoU at {row['bits_per_pixel']:.4f} bpp")
-    figures |= beside_others(judge_unseen(drives, options.folds) if drives else None, read_result("accuracy"))
+    former = read_result("accuracy")
+    figures["levels"] += float_rows_of(former, bundle.hex_id, rows["float"])
+    figures |= beside_others(judge_unseen(drives, options.folds) if drives else None, former)
     print(write_result("accuracy", command, figures))
+
+
+def float_rows_of(former: Mapping[str, Any], bundle: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What a former result has of a bundle's float encoder, where that was not there to be judged now."""
+    if former.get("bundle") != bundle or any(row["encoder"] == "float" for row in rows):
+        return []
+    return [row for row in former.get("levels", []) if row["encoder"] == "float"]
 
 
 def _trained(options: argparse.Namespace) -> list[Drive]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.accuracy import unseen as accuracy
+from benchmarks.accuracy.__main__ import float_rows_of
 from benchmarks.accuracy.drives import drives_of
 from benchmarks.accuracy.figures import render
 from benchmarks.accuracy.unseen import at_rate, beside_others
@@ -140,3 +141,12 @@ def test_recipes_of_another_beginning_stand_beside_the_newest() -> None:
     assert "| x | 3 | 40.0% | 30.0% |" in text
     assert "| mean |  | 40.0% | 30.0% |" in text
     assert "By class, at level 1, the mean over drives: road 40.0% (30.0%)." in text
+
+
+def test_what_was_known_of_a_float_encoder_that_is_gone_is_kept_for_the_same_bundle() -> None:
+    old = [{"encoder": "int8", "level": 0}, {"encoder": "float", "level": 0}]
+    former = {"bundle": "ab", "levels": old}
+    assert float_rows_of(former, "ab", [{"encoder": "int8"}]) == [{"encoder": "float", "level": 0}]
+    assert float_rows_of(former, "cd", [{"encoder": "int8"}]) == []
+    assert float_rows_of(former, "ab", [{"encoder": "int8"}, {"encoder": "float"}]) == []
+    assert float_rows_of({}, "ab", []) == []
