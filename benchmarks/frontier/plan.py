@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from narrows.contract.errors import ConfigError, RecordError
-from narrows.contract.json_text import decode_object
 from narrows.models.nn.weak_designs import Design
+from narrows.models.training.run_folder import read_settings
 from narrows.runtime.writing import write_file
 
 RUNS = Path("runs/frontier")
@@ -21,7 +21,6 @@ CLOUDS_GMAC = (0.2, 0.5, 1.0)
 MIDDLE_CLOUD_GMAC = 0.5
 PRICES = (0.5, 4.0, 20.0)
 """Loss that a bit per pixel is worth, a level."""
-_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Plan:
         path = folder / "plan.json"
         if not path.is_file():
             raise ConfigError(f"{path} is missing: `make train-frontier` writes it")
-        raw = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
+        raw = read_settings(path)
         try:
             return cls(**{**raw, "seeds": tuple(raw["seeds"]), "budgets_gmac": tuple(raw["budgets_gmac"])})
         except (KeyError, TypeError) as error:

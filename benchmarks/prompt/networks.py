@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.prompt.folds import Role, run_of, sources
-from narrows.contract.json_text import decode_object
 from narrows.models.promptable.export import export_sensor
 from narrows.models.promptable.export.graphs import write_float
 from narrows.models.promptable.export.write import FLOAT, INT8
 from narrows.models.promptable.run import Trained, load_trained
 from narrows.models.training.run import CHECKPOINT
-from narrows.models.training.run_folder import CONFIG
+from narrows.models.training.run_folder import CONFIG, read_settings
 
 FLOAT_ALONE, INT8_ALONE = "float", "int8"
-_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def networks_of(fold: int, data: Path, runs: Path, *, fully: bool = True) -> Ite
 
 
 def _epochs_asked(run: Path) -> int:
-    return int(decode_object((run / CONFIG).read_bytes(), what=str(run / CONFIG), most_bytes=_MOST_BYTES)["epochs"])
+    return int(read_settings(run / CONFIG)["epochs"])
 
 
 def _written(trained: Trained, role: Role, run: Path, data: Path) -> Iterator[Network]:

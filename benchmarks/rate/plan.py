@@ -7,8 +7,7 @@ from pathlib import Path
 
 from benchmarks.rate.made_of import digest
 from narrows.contract.errors import ConfigError
-from narrows.contract.json_text import decode_object
-from narrows.models.training.run_folder import keep_settings
+from narrows.models.training.run_folder import keep_settings, read_settings
 
 RUNS, QUICK_RUNS = Path("runs/rate"), Path("runs/rate-quick")
 FROZEN = "encoder"
@@ -17,7 +16,6 @@ JUDGED = "val"
 """The split that is judged; the heads and their choices are of ``train``."""
 SCALES = (1.0, 0.75, 0.5)
 _PLAN = "plan.json"
-_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class Plan:
         path = folder / _PLAN
         if not path.is_file():
             raise ConfigError(f"{folder} has no {_PLAN}: run `make train-rate-table` first, or name its --run")
-        raw = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
+        raw = read_settings(path)
         known = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
         return cls(**{**known, "seeds": tuple(raw["seeds"])})
 

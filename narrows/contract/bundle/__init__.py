@@ -1,6 +1,6 @@
 """A model as it is shipped: one folder, pinned by hashes, named by the hash of its manifest."""
 
-from narrows.contract.bundle.bundle import Bundle, bundle_id_of, format_id, parse_id
+from narrows.contract.bundle.bundle import Bundle, bundle_id_of, format_id, is_bundle, parse_id
 from narrows.contract.bundle.heads import Head, Heads
 from narrows.contract.bundle.int8_decoder import Int8Decoder
 from narrows.contract.bundle.manifest import Cut, FileEntry, InputSpec, Manifest, RateLevel
@@ -35,6 +35,7 @@ __all__ = [
     "bundle_id_of",
     "bundle_of",
     "format_id",
+    "is_bundle",
     "is_split_manifest",
     "models_of",
     "open_bundle",

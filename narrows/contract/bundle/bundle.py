@@ -273,6 +273,11 @@ def _listed(cuts: Sequence[Cut]) -> str:
     return ", ".join(f"{number} ({cut.name})" for number, cut in enumerate(cuts))
 
 
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder says that it is a bundle, whole or damaged."""
+    return (folder / MANIFEST).is_file()
+
+
 def bundle_id_of(manifest: bytes) -> int:
     """The first 8 bytes of the manifest's SHA-256, big-endian: it pins every file through their hashes."""
     return int.from_bytes(hashlib.sha256(manifest).digest()[:8], "big")

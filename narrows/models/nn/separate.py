@@ -24,7 +24,22 @@ from narrows.models.nn.heads import AT8_CHANNELS, AT16_CHANNELS, DeepLabV3Head, 
 DEEPLAB_HIDDEN, LIGHT_HIDDEN = 240, 64
 
 
-class SeparateDeepLabV3(nn.Module):
+class _OneStride(nn.Module):
+    """Rebuilds stride 16; then a head that reads it."""
+
+    source: nn.Module
+    head: DeepLabV3Head | ContextHead
+
+    def rebuild(self, latent: Tensor) -> tuple[Tensor, ...]:
+        """The features that the head reads, finest stride first."""
+        return (self.source(latent),)
+
+    def forward(self, latent: Tensor, size: tuple[int, int]) -> Tensor:
+        logits: Tensor = self.head(self.rebuild(latent), size)
+        return logits
+
+
+class SeparateDeepLabV3(_OneStride):
     """Rebuilds ``channels`` at stride 16 (3x3, 1x1, 1x1), then :class:`~narrows.models.nn.heads.DeepLabV3Head`."""
 
     def __init__(
@@ -39,14 +54,6 @@ class SeparateDeepLabV3(nn.Module):
             nn.Conv2d(hidden, channels, 1),
         )
         self.head = DeepLabV3Head(classes, channels)
-
-    def rebuild(self, latent: Tensor) -> tuple[Tensor, ...]:
-        """The features that the head reads, finest stride first."""
-        return (self.source(latent),)
-
-    def forward(self, latent: Tensor, size: tuple[int, int]) -> Tensor:
-        logits: Tensor = self.head(self.rebuild(latent), size)
-        return logits
 
 
 class _TwoStrides(nn.Module):
@@ -90,21 +97,13 @@ class SeparateLRASPP(_TwoStrides):
         self.head = LRASPPHead(classes, width)
 
 
-class SeparateContext(nn.Module):
+class SeparateContext(_OneStride):
     """Rebuilds stride 16 (1x1, 1x1), then the joint decoder's own blocks, of ``width``, on the features."""
 
     def __init__(self, latent_channels: int, classes: int, width: int, hidden: int = LIGHT_HIDDEN) -> None:
         super().__init__()
         self.source = nn.Sequential(*conv_bn(latent_channels, hidden), nn.ReLU(), nn.Conv2d(hidden, AT16_CHANNELS, 1))
         self.head = ContextHead(classes, width)
-
-    def rebuild(self, latent: Tensor) -> tuple[Tensor, ...]:
-        """The features that the head reads."""
-        return (self.source(latent),)
-
-    def forward(self, latent: Tensor, size: tuple[int, int]) -> Tensor:
-        logits: Tensor = self.head(self.rebuild(latent), size)
-        return logits
 
 
 class ContextHead(nn.Module):

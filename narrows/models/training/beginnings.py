@@ -6,8 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.manifest import MANIFEST
+from narrows.contract.bundle import Bundle, is_bundle
 from narrows.contract.errors import WeightsMismatch
 from narrows.models.nn.network import JointNetwork
 from narrows.models.training.known_classes import known_classes
@@ -15,11 +14,6 @@ from narrows.models.training.run import CHECKPOINT, load_checkpoint
 from narrows.models.training.warm_start import begin_from, network_of
 
 _CLASSIFIER = "decoder.classify."
-
-
-def is_bundle(folder: Path) -> bool:
-    """Whether a folder is a bundle; else it should be a run's."""
-    return (folder / MANIFEST).is_file()
 
 
 def network_in(folder: Path, pictures: Tensor) -> JointNetwork:

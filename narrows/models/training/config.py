@@ -9,11 +9,10 @@ from pathlib import Path
 import msgspec
 
 from narrows.contract.errors import RecordError
-from narrows.contract.json_text import decode_object
+from narrows.models.training.run_folder import read_settings
 from narrows.runtime.writing import write_file
 
 UNSTATED = "unstated"
-_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class TrainingConfig:
         Raises:
             RecordError: it was changed by hand, or damaged.
         """
-        raw = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
+        raw = read_settings(path)
         try:
             return msgspec.convert(OF_OLD_RUNS | raw, cls, dec_hook=lambda kind, value: kind(value))
         except msgspec.ValidationError as error:

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.manifest import MANIFEST
+from narrows.contract.bundle import Bundle, is_bundle
 from narrows.contract.errors import WeightsMismatch
-from narrows.contract.json_text import decode_object
-from narrows.models.training.run_folder import CONFIG
-
-_MOST_BYTES = 1 << 20
+from narrows.models.training.run_folder import CONFIG, read_settings
 
 
 def known_classes(folder: Path) -> tuple[str, ...] | None:
@@ -23,12 +19,12 @@ def known_classes(folder: Path) -> tuple[str, ...] | None:
         BundleError: the bundle is damaged.
         RecordError: the run's record is.
     """
-    if (folder / MANIFEST).is_file():
+    if is_bundle(folder):
         return Bundle.open(folder).manifest.classes
     path = folder / CONFIG
     if not path.is_file():
         return None
-    names = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES).get("classes")
+    names = read_settings(path).get("classes")
     return tuple(map(str, names)) if isinstance(names, list) else None
 
 

@@ -9,8 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import narrows
-from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.manifest import MANIFEST
+from narrows.contract.bundle import Bundle, is_bundle
 from narrows.contract.wire.record import decode_record
 from narrows.models.training.progress import read_records
 from narrows.runtime.writing import write_file
@@ -65,7 +64,7 @@ def name_of(folder: Path) -> str:
     Raises:
         BundleError: the bundle is damaged.
     """
-    if (folder / MANIFEST).is_file():
+    if is_bundle(folder):
         bundle = Bundle.open(folder)
         return f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.hex_id})"
     epochs = next((record["epoch"] for record in reversed(read_records(folder))), 0)

@@ -44,6 +44,15 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def read_settings(path: Path) -> dict[str, Any]:
+    """What :func:`keep_settings` wrote.
+
+    Raises:
+        RecordError: it was changed by hand, or damaged.
+    """
+    return decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
+
+
 def keep_settings(
     path: Path,
     asked: Mapping[str, Any],
@@ -67,7 +76,7 @@ def keep_settings(
     """
     folder, now, then = path.parent, _as_json(asked), _as_json(before)
     if path.is_file():
-        held = decode_object(path.read_bytes(), what=str(path), most_bytes=_MOST_BYTES)
+        held = read_settings(path)
         if strange := sorted(held.keys() - now.keys()):
             raise ConfigError(f"{folder} is another command's: its {path.name} has {strange[0]!r}; {_ELSEWHERE}")
         known = {name: value for name, value in then.items() if name in now} | held
