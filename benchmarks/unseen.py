@@ -54,7 +54,7 @@ def _learnt_from(run: Path, judged: Collection[str], first: Path) -> list[Path]:
             f"the network of {run} has seen {seen}, which is judged: name one of `narrows train --leave-out`"
         )
     lent = [each for each in (config.begin_from, config.teacher) if each is not None]
-    if unknown := _labeller(config) or (None if config.begin_from else Origin.read(run).begun_from):
+    if unknown := _labeller(config) or _other_beginning(run, config):
         raise ConfigError(f"{run} learnt from {unknown}, which may have seen what is judged: name a run that did not")
     return lent
 
@@ -78,4 +78,13 @@ def _seen(config: TrainingConfig, judged: Collection[str]) -> str | None:
 
 def _labeller(config: TrainingConfig) -> str | None:
     path = config.data / LABELLED_BY
-    return path.read_text().strip() if path.is_file() else None
+    if not path.is_file():
+        return None
+    return path.read_text("utf-8", errors="replace").strip() or f"whom {path} does not name"
+
+
+def _other_beginning(run: Path, config: TrainingConfig) -> str | None:
+    """What it began from, if its settings name another: those of a run that goes on are the last that were asked."""
+    begun_from = Origin.read(run).begun_from
+    told = None if config.begin_from is None else f"run {config.begin_from.name}, "
+    return None if begun_from is None or (told is not None and begun_from.startswith(told)) else begun_from

@@ -82,6 +82,24 @@ def test_a_beginning_that_the_settings_forgot_when_a_run_went_on_counts(data: Pa
         check_unseen(gone_on, ["x_9"])
 
 
+def test_a_beginning_that_another_took_the_place_of_when_a_run_went_on_counts(data: Path, tmp_path: Path) -> None:
+    first, second = (begun(tmp_path / name, config(data, 1)) for name in ("first", "second"))
+    gone_on = begun(tmp_path / "gone-on", replace(config(data, 1), begin_from=second))
+    keep_origin(gone_on, first, begun=False)
+    with pytest.raises(ConfigError, match="learnt from run first, 0 epochs, which may have seen"):
+        check_unseen(gone_on, ["x_9"])
+    keep_origin(gone_on, second, begun=False)
+    (second / "progress.jsonl").write_text('{"epoch": 4}\n')  # it went on meanwhile
+    check_unseen(gone_on, ["x_9"])
+
+
+@pytest.mark.parametrize("named", [b"", b"\n", b"\xff\n"])
+def test_labels_of_a_network_that_nothing_names_may_tell_too(named: bytes, data: Path, tmp_path: Path) -> None:
+    (data / LABELLED_BY).write_bytes(named)
+    with pytest.raises(ConfigError, match="learnt from .*, which may have seen"):
+        check_unseen(begun(tmp_path / "run", config(data, 1)), ["x_9"])
+
+
 def test_a_folder_that_is_no_run_tells_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"has no config\.json: nothing tells"):
         check_unseen(tmp_path, ["x_9"])
