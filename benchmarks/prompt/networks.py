@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.prompt.folds import Role, run_of, sources
+from narrows.contract.errors import ConfigError, RecordError
 from narrows.models.promptable.export import export_sensor
 from narrows.models.promptable.export.graphs import write_float
 from narrows.models.promptable.export.write import FLOAT, INT8
@@ -28,24 +29,38 @@ class Network:
 
 
 def networks_of(fold: int, data: Path, runs: Path, *, fully: bool = True) -> Iterator[Network]:
-    """Those that stand and, where ``fully``, are trained to their end: a graph is written where weights are newer."""
+    """Those that stand and, where ``fully``, are trained to their end: a graph is written where weights are newer.
+
+    Raises:
+        ConfigError: a run folder holds a network that has seen the fold, or no settings.
+        RecordError: its settings are damaged.
+    """
     for role in Role:
         run = run_of(runs, fold, role)
         if not (run / CHECKPOINT).is_file():
             continue
         trained = load_trained(run)
+        if trained.fold != fold:
+            left_out = "no fold" if trained.fold is None else f"fold {trained.fold}"
+            raise ConfigError(f"{run} left out {left_out}, so it has seen fold {fold}, on which it would be judged")
         if fully and trained.epochs < (asked := _epochs_asked(run)):
             print(f"{run}: {trained.epochs} of {asked} epochs, so it is not judged yet: `make train-prompt`")
         else:
-            yield from _written(trained, role, run, data)
+            yield from _written(trained, fold, role, run, data)
 
 
 def _epochs_asked(run: Path) -> int:
-    return int(read_settings(run / CONFIG)["epochs"])
+    path = run / CONFIG
+    if not path.is_file():
+        raise ConfigError(f"{run} has no {CONFIG}: nothing tells how long it was to be trained")
+    epochs = read_settings(path).get("epochs")
+    if not isinstance(epochs, int):
+        raise RecordError(f"{path}: epochs is {epochs!r}, no number of them")
+    return epochs
 
 
-def _written(trained: Trained, role: Role, run: Path, data: Path) -> Iterator[Network]:
-    fold, folder = trained.fold or 0, run / "sensor"
+def _written(trained: Trained, fold: int, role: Role, run: Path, data: Path) -> Iterator[Network]:
+    folder = run / "sensor"
     if role is not Role.ALONE:
         folder.mkdir(exist_ok=True)
         if _is_stale(folder / FLOAT, run):

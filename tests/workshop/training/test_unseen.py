@@ -96,7 +96,7 @@ def test_a_beginning_that_another_took_the_place_of_when_a_run_went_on_counts(da
 @pytest.mark.parametrize("named", [b"", b"\n", b"\xff\n"])
 def test_labels_of_a_network_that_nothing_names_may_tell_too(named: bytes, data: Path, tmp_path: Path) -> None:
     (data / LABELLED_BY).write_bytes(named)
-    with pytest.raises(ConfigError, match="learnt from .*, which may have seen"):
+    with pytest.raises(ConfigError, match=r"learnt from .*, which may have seen"):
         check_unseen(begun(tmp_path / "run", config(data, 1)), ["x_9"])
 
 
