@@ -17,7 +17,8 @@ from typing import Any
 from benchmarks.accuracy.camera_masks import camera_masks
 from benchmarks.accuracy.drives import Drive, drives_of
 from benchmarks.accuracy.unseen import beside_others, judge_unseen
-from benchmarks.record import read_result, write_result
+from benchmarks.record import RESULTS, read_result, write_result
+from benchmarks.unseen import check_unseen
 from narrows.contract.bundle import Bundle
 from narrows.contract.bundle.manifest import MANIFEST
 from narrows.models.dataset import FolderDataset
@@ -35,6 +36,8 @@ def main() -> None:
     options = parser.parse_args()
     bundle = Bundle.open(options.bundle)
     data = FolderDataset.open(options.data, options.split)
+    drives = trained(options.data, options.folds)
+    former = read_result("accuracy") if (RESULTS / "accuracy.json").is_file() else {}
     exact = options.float_encoder or bundle.float_encoder_path
     sides = [
         ("int8", bundle.encoder_path, "float", bundle.decoder_path),
@@ -56,34 +59,40 @@ def main() -> None:
                 f"{result.bits_per_pixel:>8.4f} {size_bytes:>7.0f}"
             )
     command = f"make bench-accuracy  # {data.root.name}, split {data.split}, {len(data)} frames"
-    drives = _trained(options)
     figures: dict[str, Any] = {"bundle": bundle.hex_id, "levels": rows["float"], "int8_decoder": rows["int8"]}
     if bundle.has_camera_decoder:
         figures["camera_masks"] = camera_masks(bundle, data)
         for row in figures["camera_masks"]:
             print(f"camera's masks at 1/{row['divisor']}: {row['miou']:.2%} mIoU at {row['bits_per_pixel']:.4f} bpp")
-    former = read_result("accuracy")
-    figures["levels"] += float_rows_of(former, bundle.hex_id, rows["float"])
+    figures["levels"] += float_rows_of(former, bundle.hex_id, command, rows["float"])
     figures |= beside_others(judge_unseen(drives, options.folds) if drives else None, former)
     print(write_result("accuracy", command, figures))
 
 
-def float_rows_of(former: Mapping[str, Any], bundle: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What a former result has of a bundle's float encoder, where that was not there to be judged now."""
-    if former.get("bundle") != bundle or any(row["encoder"] == "float" for row in rows):
+def float_rows_of(
+    former: Mapping[str, Any], bundle: str, command: str, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """What a former result has of a bundle's float encoder on the same data, where that was not there now."""
+    if (former.get("bundle"), former.get("command")) != (bundle, command) or any(
+        row["encoder"] == "float" for row in rows
+    ):
         return []
     return [row for row in former.get("levels", []) if row["encoder"] == "float"]
 
 
-def _trained(options: argparse.Namespace) -> list[Drive]:
-    """The drives of the data, if each has a network that has not seen it."""
-    drives = drives_of(options.data)
-    missing = [drive.name for drive in drives if not (options.folds / drive.name / "bundle" / MANIFEST).is_file()]
+def trained(data: Path, folds: Path) -> list[Drive]:
+    """The drives of the data, if each has a network.
+
+    Raises:
+        ConfigError: one of them has seen its drive, or may have.
+    """
+    drives = drives_of(data)
+    missing = [drive.name for drive in drives if not (folds / drive.name / "bundle" / MANIFEST).is_file()]
     if missing:
-        print(
-            f"{options.folds} has no bundle that was made without {', '.join(missing)}: run `make train-drives` first"
-        )
+        print(f"{folds} has no bundle that was made without {', '.join(missing)}: run `make train-drives` first")
         return []
+    for drive in drives:
+        check_unseen(folds / drive.name, [name for part in drive.parts for name in part.names])
     return drives
 
 

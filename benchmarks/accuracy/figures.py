@@ -62,8 +62,14 @@ def _unseen(found: dict[str, Any] | None, others: list[dict[str, Any]]) -> list[
     rows = [
         [each["drive"], str(each["frames"]), *(_of_drive(each["drive"], one) for one in recipes)] for each in drives
     ]
-    mean = ["mean", "", *(f"{one['mean_miou']:.1%}" for one in recipes)]
-    return [told, table(head, [*rows, mean]), *_by_class(recipes)]
+    alike = [one for one in recipes if _names(one) == _names(found)]
+    mean = ["mean", "", *(f"{one['mean_miou']:.1%}" if one in alike else "" for one in recipes)]
+    return [told, table(head, [*rows, mean]), *_by_class(alike)]
+
+
+def _names(found: dict[str, Any]) -> set[str]:
+    """Of the drives: means over others say nothing beside each other."""
+    return {each["drive"] for each in found["drives"]}
 
 
 def _epochs(drives: list[dict[str, Any]]) -> str:

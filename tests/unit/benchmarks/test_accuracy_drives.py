@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from benchmarks.accuracy import unseen as accuracy
-from benchmarks.accuracy.__main__ import float_rows_of
+from benchmarks.accuracy.__main__ import float_rows_of, trained
 from benchmarks.accuracy.drives import drives_of
 from benchmarks.accuracy.figures import render
 from benchmarks.accuracy.unseen import at_rate, beside_others
 from narrows.contract.bundle import Bundle
-from narrows.contract.errors import DatasetError
+from narrows.contract.errors import ConfigError, DatasetError
 from narrows.models.evaluation.score import Evaluation
 from narrows.models.training.config import TrainingConfig
 
@@ -143,10 +143,32 @@ def test_recipes_of_another_beginning_stand_beside_the_newest() -> None:
     assert "By class, at level 1, the mean over drives: road 40.0% (30.0%)." in text
 
 
-def test_what_was_known_of_a_float_encoder_that_is_gone_is_kept_for_the_same_bundle() -> None:
+def test_a_mean_over_other_drives_does_not_stand_beside_the_newest() -> None:
+    result = beside_others(_found(0.4, "run road, 8 epochs"), beside_others(_found(0.3, None, "y"), {}))
+    text = render({"levels": [], **result})
+    assert "| x | 3 | 40.0% |  |" in text
+    assert "| mean |  | 40.0% |  |" in text
+    assert "the mean over drives: road 40.0%." in text
+
+
+def test_what_was_known_of_a_float_encoder_that_is_gone_is_kept_for_the_same_bundle_and_data() -> None:
     old = [{"encoder": "int8", "level": 0}, {"encoder": "float", "level": 0}]
-    former = {"bundle": "ab", "levels": old}
-    assert float_rows_of(former, "ab", [{"encoder": "int8"}]) == [{"encoder": "float", "level": 0}]
-    assert float_rows_of(former, "cd", [{"encoder": "int8"}]) == []
-    assert float_rows_of(former, "ab", [{"encoder": "int8"}, {"encoder": "float"}]) == []
-    assert float_rows_of({}, "ab", []) == []
+    former = {"bundle": "ab", "command": "of val", "levels": old}
+    assert float_rows_of(former, "ab", "of val", [{"encoder": "int8"}]) == [{"encoder": "float", "level": 0}]
+    assert float_rows_of(former, "cd", "of val", [{"encoder": "int8"}]) == []
+    assert float_rows_of(former, "ab", "of train", [{"encoder": "int8"}]) == []
+    assert float_rows_of(former, "ab", "of val", [{"encoder": "int8"}, {"encoder": "float"}]) == []
+    assert float_rows_of({}, "ab", "of val", []) == []
+
+
+def test_a_network_that_has_seen_its_drive_is_refused(tmp_path: Path) -> None:
+    data, folds = _folder(tmp_path, train="x_1 y_1", val="y_3"), tmp_path / "folds"
+    for drive, left_out in (("x", "x_*"), ("y", "x_*")):
+        assert trained(data, folds) == []
+        (folds / drive / "bundle").mkdir(parents=True)
+        (folds / drive / "bundle" / "manifest.json").touch()
+        TrainingConfig(data, "train", None, leave_out=left_out).write(folds / drive / "config.json")
+    with pytest.raises(ConfigError, match=r"y has seen y_1, which is judged"):
+        trained(data, folds)
+    TrainingConfig(data, "train", None, leave_out="y_*").write(folds / "y" / "config.json")
+    assert [drive.name for drive in trained(data, folds)] == ["x", "y"]
