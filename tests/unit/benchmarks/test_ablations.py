@@ -35,6 +35,8 @@ def test_a_run_that_did_not_end_tells_nothing(tmp_path: Path) -> None:
     append_record(tmp_path, record(3, 0.6))
     (row,) = ended(PLAIN, config, tmp_path)
     assert (row["idea"], row["miou2"]) == (PLAIN, 0.6)
+    append_record(tmp_path, record(4, 0.7))  # a longer run, which stands beside no shorter ones
+    assert ended(PLAIN, config, tmp_path) == []
 
 
 def test_the_table_shows_points_beside_the_plain_run_and_names_what_was_not_run() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.accuracy import unseen as accuracy
 from benchmarks.accuracy.__main__ import float_rows_of, trained
-from benchmarks.accuracy.drives import drives_of
+from benchmarks.accuracy.drives import Drive, drives_of
 from benchmarks.accuracy.figures import render
 from benchmarks.accuracy.unseen import at_rate, beside_others
 from narrows.contract.bundle import Bundle
@@ -149,6 +149,36 @@ def test_a_mean_over_other_drives_does_not_stand_beside_the_newest() -> None:
     assert "| x | 3 | 40.0% |  |" in text
     assert "| mean |  | 40.0% |  |" in text
     assert "the mean over drives: road 40.0%." in text
+
+
+def test_every_drive_is_judged_by_its_own_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drives = drives_of(_folder(tmp_path, train="x_1 y_1", val="z_3"))
+    mious = {"x": 0.4, "y": 0.3, "z": 0.8}
+
+    def judge(drive: Drive, folder: Path) -> dict[str, Any]:
+        assert folder == tmp_path / "folds" / drive.name
+        return {"drive": drive.name, "miou": mious[drive.name]}
+
+    monkeypatch.setattr(accuracy, "judge_drive", judge)
+    found = accuracy.judge_unseen(drives, tmp_path / "folds")
+    assert [each["drive"] for each in found["drives"]] == ["x", "y", "z"]
+    assert [found[f"{name}_miou"] for name in ("lowest", "mean", "highest")] == pytest.approx([0.3, 0.5, 0.8])
+
+
+def test_iou_of_a_class_is_the_mean_over_the_drives_that_have_it() -> None:
+    unseen = _found(0.4, None)
+    rows = [
+        unseen["drives"][0] | {"drive": drive, "levels": [{"level": 1, "per_class_iou": {"road": road, "pole": pole}}]}
+        for drive, road, pole in (("x", 0.6, 0.0), ("y", 0.8, None), ("z", 1.0, 0.1))
+    ]
+    assert "road 80.0%, pole 5.0%." in render({"levels": [], "unseen_drives": unseen | {"drives": rows}})
+
+
+def test_a_level_shows_the_int8_encoder_beside_the_float_one_and_the_int8_decoder() -> None:
+    row = {"level": 0, "packet_bytes": 1775, "bits_per_pixel": 0.08}
+    rows = [row | {"encoder": "float", "miou": 0.72}, row | {"encoder": "int8", "miou": 0.7}]
+    text = render({"levels": rows, "int8_decoder": [row | {"encoder": "int8", "miou": 0.69}]})
+    assert "| 0 | 1,775 | 0.080 | 70.0% | 72.0% | 69.0% |" in text
 
 
 def test_what_was_known_of_a_float_encoder_that_is_gone_is_kept_for_the_same_bundle_and_data() -> None:

@@ -61,6 +61,16 @@ def test_what_a_run_learnt_from_counts_all_the_way_back(lent: str, data: Path, t
         check_unseen(bundle, ["x_9"])
 
 
+def test_a_run_with_a_beginning_and_a_teacher_learnt_from_both(data: Path, tmp_path: Path) -> None:
+    other = four_pictures(tmp_path / "other")
+    (other / "train.txt").write_text("s3\n")
+    saw, road = begun(tmp_path / "saw", config(data, 1)), begun(tmp_path / "road", config(other, 1))
+    for number, (begin_from, teacher) in enumerate([(saw, road), (road, saw)]):
+        run = begun(tmp_path / f"run-{number}", replace(config(other, 1), begin_from=begin_from, teacher=teacher))
+        with pytest.raises(ConfigError, match=r"the network of .*saw has seen s0"):
+            check_unseen(run, JUDGED)
+
+
 def test_runs_that_began_from_one_another_are_asked_once(data: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     begun(one, replace(config(data, 1), begin_from=two))
