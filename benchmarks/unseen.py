@@ -17,8 +17,7 @@ from pathlib import Path
 from narrows.contract.errors import ConfigError, DatasetError
 from narrows.models.dataset import FolderDataset
 from narrows.models.training.config import TrainingConfig
-from narrows.models.training.origin import Origin
-from narrows.models.training.pseudo_labels import LABELLED_BY
+from narrows.models.training.origin import LABELLED_BY, Origin
 from narrows.models.training.run_folder import CONFIG
 
 

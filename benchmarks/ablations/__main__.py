@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.ablations.ideas import IDEAS, settings
 from benchmarks.record import write_result
 from benchmarks.resumable import resumable
+from narrows.contract.errors import ConfigError
 from narrows.models.training.config import TrainingConfig
 from narrows.models.training.progress import read_records
 
@@ -41,6 +42,8 @@ def main() -> None:
     rows = [row for name, config in configs.items() for row in ended(name, config, options.runs / name)]
     for row in rows:
         print(row)
+    if not rows:
+        raise ConfigError(f"{options.runs} has no run of {options.epochs} epochs: `make bench-ablations` trains them")
     missing = sorted(set(IDEAS) - {row["idea"] for row in rows})
     command = f"make bench-ablations  # {options.data.name}, {options.epochs} epochs each"
     print(write_result("ablations", command, {"epochs": options.epochs, "ideas": rows, "not_run": missing}))

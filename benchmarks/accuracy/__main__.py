@@ -9,18 +9,17 @@ Example: python -m benchmarks.accuracy --data ../shared/data/camvid --split val
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy.camera_masks import camera_masks
-from benchmarks.accuracy.drives import Drive, drives_of
-from benchmarks.accuracy.unseen import beside_others, judge_unseen
+from benchmarks.accuracy.unseen import beside_others, judge_unseen, trained
 from benchmarks.record import RESULTS, read_result, write_result
-from benchmarks.unseen import check_unseen
+from benchmarks.resumable import named
 from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.manifest import MANIFEST
 from narrows.models.dataset import FolderDataset
 from narrows.models.evaluation.evaluate import evaluate_bundle
 from narrows.ops.camera_packets import camera
@@ -80,21 +79,5 @@ def float_rows_of(
     return [row for row in former.get("levels", []) if row["encoder"] == "float"]
 
 
-def trained(data: Path, folds: Path) -> list[Drive]:
-    """The drives of the data, if each has a network.
-
-    Raises:
-        ConfigError: one of them has seen its drive, or may have.
-    """
-    drives = drives_of(data)
-    missing = [drive.name for drive in drives if not (folds / drive.name / "bundle" / MANIFEST).is_file()]
-    if missing:
-        print(f"{folds} has no bundle that was made without {', '.join(missing)}: run `make train-drives` first")
-        return []
-    for drive in drives:
-        check_unseen(folds / drive.name, [name for part in drive.parts for name in part.names])
-    return drives
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(named("make bench-accuracy", main))

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy.drives import EPOCHS, FULL_EPOCHS, Drive
-from narrows.contract.bundle import Bundle
+from benchmarks.accuracy.drives import EPOCHS, FULL_EPOCHS, Drive, drives_of
+from benchmarks.unseen import check_unseen
+from narrows.contract.bundle import Bundle, is_bundle
 from narrows.models.evaluation.evaluate import evaluate_bundle
 from narrows.models.evaluation.score import Evaluation
 from narrows.models.training.config import TrainingConfig
@@ -28,6 +29,22 @@ NEWEST, OTHERS = "unseen_drives", "unseen_drives_of_other_beginnings"
 
 Found = dict[str, Any]
 """What the networks of one recipe did: their mean, spread, and a row for each drive."""
+
+
+def trained(data: Path, folds: Path) -> list[Drive]:
+    """The drives of the data, if each has a network.
+
+    Raises:
+        ConfigError: one of them has seen its drive, or may have.
+    """
+    drives = drives_of(data)
+    missing = [drive.name for drive in drives if not is_bundle(folds / drive.name / "bundle")]
+    if missing:
+        print(f"{folds} has no bundle that was made without {', '.join(missing)}: run `make train-drives` first")
+        return []
+    for drive in drives:
+        check_unseen(folds / drive.name, [name for part in drive.parts for name in part.names])
+    return drives
 
 
 def judge_unseen(drives: Sequence[Drive], folds: Path) -> Found:

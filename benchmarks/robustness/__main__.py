@@ -9,17 +9,18 @@ Example: python -m benchmarks.robustness --data ../shared/data/camvid --frames 3
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy.drives import drives_of
+from benchmarks.accuracy.unseen import trained
 from benchmarks.record import write_result
+from benchmarks.resumable import named
 from benchmarks.robustness.cells import FEATURE_LEVELS, Judged, cells
 from benchmarks.robustness.claims import AIMS, claims
 from benchmarks.robustness.contenders import Judge
 from benchmarks.robustness.corruptions import KINDS, STRENGTHS
 from narrows.contract.bundle import Bundle
-from narrows.contract.bundle.manifest import MANIFEST
 from narrows.models.dataset import FolderDataset, LabelledPicture
 
 QUICK_FRAMES, QUICK_STRENGTHS = 3, (1, 5)
@@ -55,16 +56,17 @@ def main() -> None:
 
 def _judged(options: argparse.Namespace, frames: int) -> list[Judged]:
     """Each drive by the network that has not seen it; the validation split by the shipped one if there is none."""
-    drives = drives_of(options.data)
-    bundles = [options.folds / drive.name / "bundle" for drive in drives]
-    if all((folder / MANIFEST).is_file() for folder in bundles):
+    if drives := trained(options.data, options.folds):
         return [
-            Judged(f"{drive.name}, never seen", Judge(Bundle.open(folder)), drive.classes, _some(list(drive), frames))
-            for drive, folder in zip(drives, bundles, strict=True)
+            Judged(
+                f"{drive.name}, never seen",
+                Judge(Bundle.open(options.folds / drive.name / "bundle")),
+                drive.classes,
+                _some(list(drive), frames),
+            )
+            for drive in drives
         ]
-    print(
-        f"{options.folds} lacks networks that have not seen a drive (`make train-drives`): the validation split it is"
-    )
+    print("the validation split it is")
     data = FolderDataset.open(options.data, "val")
     samples = _some(list(data), frames)
     return [Judged("val, of a drive that training saw", Judge(Bundle.open(options.bundle)), data.classes, samples)]
@@ -75,4 +77,4 @@ def _some(samples: list[LabelledPicture], frames: int) -> tuple[LabelledPicture,
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(named("make bench-robustness", main))

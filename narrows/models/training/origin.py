@@ -15,6 +15,8 @@ from narrows.models.training.progress import read_records
 from narrows.runtime.writing import write_file
 
 ORIGIN = "origin.json"
+LABELLED_BY = "labelled_by"
+"""In a labelled folder whose labels a network of this project made: its name."""
 _MOST_BYTES = 1 << 20
 
 

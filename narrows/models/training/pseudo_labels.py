@@ -18,12 +18,11 @@ from narrows.contract.errors import DatasetError
 from narrows.models.dataset import ClassList
 from narrows.models.training.ground_truth import GroundTruth
 from narrows.models.training.labellers import Labeller
+from narrows.models.training.origin import LABELLED_BY
 from narrows.runtime.pictures import PICTURE_SUFFIXES, read_picture
 from narrows.runtime.writing import write_file
 
 Say = Callable[[str], None]
-LABELLED_BY = "labelled_by"
-"""Beside labels of a network of this project: its name."""
 
 
 def write_pseudo_labels(

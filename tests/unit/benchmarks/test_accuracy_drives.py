@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from benchmarks.accuracy import unseen as accuracy
-from benchmarks.accuracy.__main__ import float_rows_of, trained
+from benchmarks.accuracy.__main__ import float_rows_of
 from benchmarks.accuracy.drives import Drive, drives_of
 from benchmarks.accuracy.figures import render
-from benchmarks.accuracy.unseen import at_rate, beside_others
+from benchmarks.accuracy.unseen import at_rate, beside_others, trained
 from narrows.contract.bundle import Bundle
 from narrows.contract.errors import ConfigError, DatasetError
 from narrows.models.evaluation.score import Evaluation

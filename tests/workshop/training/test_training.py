@@ -14,7 +14,8 @@ from narrows.models.training.config import TrainingConfig, phases_for
 from narrows.models.training.labellers import labeller_of_run, trained_labeller
 from narrows.models.training.loop import train
 from narrows.models.training.loss import class_weights, soft_jaccard_loss
-from narrows.models.training.pseudo_labels import LABELLED_BY, pseudo_labels, write_pseudo_labels
+from narrows.models.training.origin import LABELLED_BY
+from narrows.models.training.pseudo_labels import pseudo_labels, write_pseudo_labels
 from narrows.models.training.run import load_checkpoint
 from tests.workshop.training.small_run import config, progress
 

@@ -8,8 +8,7 @@ import pytest
 from benchmarks.unseen import check_unseen
 from narrows.contract.errors import ConfigError
 from narrows.models.training.config import TrainingConfig
-from narrows.models.training.origin import keep_origin
-from narrows.models.training.pseudo_labels import LABELLED_BY
+from narrows.models.training.origin import LABELLED_BY, keep_origin
 from tests.workshop.training.conftest import four_pictures
 from tests.workshop.training.small_run import config
 
